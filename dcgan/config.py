@@ -1,0 +1,359 @@
+"""Every choice of a run: one frozen dataclass, from which the flags, flags.md and config.json are
+made.
+
+Nothing below `commands.py` knows this class: parts take plain values. The module refuses values
+that are out of range or contradict one another before anything expensive starts.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dcgan import UserError
+from dcgan.presets import DATASETS, PRESETS
+
+MIN_SIDE, MAX_SIDE = 8, 256
+
+
+def option(default, help: str, group: str, **metadata) -> Any:
+    """A field of `Config` with what its flag needs.
+
+    Metadata:
+        choices: the allowed values; minimum, maximum: the allowed range; above: the excluded lower
+            end.
+        aliases: older names of the flag.
+        harmless: True when a run may go on with another value.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "group": group, **metadata})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The choices of a run. None means: taken from elsewhere, see `resolve`."""
+
+    # ---- data
+    dataset: str = option(
+        "avatars",
+        "avatars, mnist, fashion_mnist, svhn, cifar10, celeba, anime, a folder or zip under "
+        "--data_dir, or the path of one.",
+        "data",
+    )
+    data_dir: str = option("data", "Folder that holds the data sets.", "data", harmless=True)
+    cache_dir: str | None = option(
+        None, "Folder for decoded images; ~/.cache/dcgan when not given.", "data", harmless=True
+    )
+    input_fname_pattern: str = option(
+        "*", "Which files of a folder or zip to use, for example '*.jpg'.", "data"
+    )
+    splits: str = option(
+        "train",
+        "Parts of mnist, fashion_mnist, svhn or cifar10 to use, such as train,test or train,extra.",
+        "data",
+    )
+    train_size: int | None = option(
+        None, "Use only so many images, the first ones; all when not given.", "data", minimum=1
+    )
+    channels: int | None = option(
+        None,
+        "1 for grey, 3 for colour; the data's own when not given.",
+        "data",
+        choices=(1, 3),
+        aliases=("c_dim",),
+    )
+    flip: bool = option(True, "Mirror every second image at random.", "data")
+
+    # ---- sizes
+    output_size: int | None = option(
+        None, "Side of the images to train on: sets --output_height and --output_width.", "sizes"
+    )
+    output_height: int | None = option(None, "Height of the images to train on.", "sizes")
+    output_width: int | None = option(None, "Width of the images to train on.", "sizes")
+    image_size: int | None = option(
+        None, "Side of the centre crop: sets --input_height and --input_width.", "sizes", minimum=1
+    )
+    input_height: int | None = option(
+        None, "Height of the centre crop, in pixels of the pictures.", "sizes", minimum=1
+    )
+    input_width: int | None = option(
+        None, "Width of the centre crop, in pixels of the pictures.", "sizes", minimum=1
+    )
+    crop: bool = option(
+        True,
+        "Cut out the centre (--image_size, else the largest box) before resizing; "
+        "false squeezes the whole picture.",
+        "sizes",
+        aliases=("is_crop",),
+    )
+
+    # ---- networks
+    preset: str = option(
+        "silva", "Bundle of the options of a known DCGAN.", "networks", choices=tuple(PRESETS)
+    )
+    z_dim: int = option(100, "Length of the latent vector z.", "networks", minimum=1, maximum=4096)
+    z_dist: str = option(
+        "normal01",
+        "Distribution of z: normal01 = N(0, 1), uniform_signed = U(-1, 1), "
+        "uniform_unsigned = U(0, 1).",
+        "networks",
+        choices=("normal01", "uniform_signed", "uniform_unsigned"),
+    )
+    g_width: int = option(
+        512,
+        "Channels of the generator's first tensor; each further layer has half as many.",
+        "networks",
+        minimum=8,
+        maximum=4096,
+    )
+    d_width: int = option(
+        64,
+        "Channels of the discriminator's first layer; each further layer has twice as many.",
+        "networks",
+        minimum=1,
+        maximum=1024,
+        aliases=("df_dim",),
+    )
+    kernel_size: int = option(
+        5, "Side of the convolution kernels.", "networks", minimum=3, maximum=9
+    )
+    gamma_stddev: float = option(
+        0.0,
+        "Standard deviation of batch normalization's initial gamma around 1.",
+        "networks",
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+    # ---- training
+    epoch: int = option(
+        25, "Passes over the data in total, earlier runs included.", "training", minimum=1,
+        harmless=True,
+    )
+    steps: int | None = option(
+        None, "Steps in total; takes the place of --epoch.", "training", minimum=1, harmless=True
+    )
+    time_budget: str | None = option(
+        None,
+        "Stop cleanly after so much training time: 90s, 10m, 2h, 1h30m.",
+        "training",
+        harmless=True,
+    )
+    batch_size: int = option(
+        64, "Images a step, over all devices.", "training", minimum=2, maximum=65536
+    )
+    learning_rate: float = option(0.0002, "Adam's learning rate.", "training", above=0.0,
+        maximum=1.0)
+    beta1: float = option(0.5, "Adam's beta 1.", "training", minimum=0.0, maximum=0.9999)
+    real_label: float = option(
+        0.9,
+        "The discriminator's target for real images (one-sided label smoothing).",
+        "training",
+        above=0.5,
+        maximum=1.0,
+    )
+    d_steps: int = option(
+        1, "Discriminator updates a step, each on images of its own.", "training", minimum=1,
+        maximum=100,
+    )
+    g_steps: int = option(
+        1, "Generator updates a step, each on noise of its own.", "training", minimum=1, maximum=100
+    )
+    update: str = option(
+        "alternating",
+        "alternating: the generator learns from the updated discriminator; "
+        "simultaneous: both from one forward pass (a tenth cheaper, less stable).",
+        "training",
+        choices=("alternating", "simultaneous"),
+    )
+    ema_decay: float = option(
+        0.99,
+        "Samples come from a running average of the generator's weights with this decay a step; "
+        "0 takes the weights themselves.",
+        "training",
+        minimum=0.0,
+        maximum=0.99999,
+    )
+    seed: int = option(0, "Seed of weights, order, flips and noise.", "training", minimum=0,
+                       maximum=2**31 - 1)
+    strategy: str = option(
+        "auto",
+        "tf.distribute: none, mirrored (all GPUs of this machine), "
+        "auto = mirrored when there are several GPUs.",
+        "training",
+        choices=("auto", "none", "mirrored"),
+        harmless=True,
+    )
+    precision: str = option(
+        "float32",
+        "float32, or bfloat16 for the networks' arithmetic (weights stay float32).",
+        "training",
+        choices=("float32", "bfloat16"),
+    )
+    train: bool = option(
+        True, "carpedm20's switch; training is the default.", "training", aliases=("is_train",),
+        harmless=True,
+    )
+
+    # ---- run folder
+    run_dir: str | None = option(
+        None,
+        "Folder of the run; runs/<dataset>-<height>x<width>x<channels> when not given.",
+        "run folder",
+        harmless=True,
+    )
+    log_freq: int = option(
+        20, "Steps between two lines of metrics.jsonl.", "run folder", minimum=1, harmless=True
+    )
+    sample_freq: int = option(
+        200, "Steps between two sample grids.", "run folder", minimum=1, harmless=True
+    )
+    num_samples: int = option(64, "Images in a sample grid.", "run folder", minimum=1, maximum=1024)
+    ckpt_freq: int = option(
+        500, "Steps between two checkpoints.", "run folder", minimum=1, harmless=True
+    )
+    max_to_keep: int = option(
+        3, "Checkpoints to keep, the newest ones.", "run folder", minimum=1, harmless=True
+    )
+    dry_run: bool = option(
+        False,
+        "Print the resolved options, the data and both networks, and leave.",
+        "run folder",
+        harmless=True,
+    )
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+
+def resolve(given: dict[str, Any]) -> Config:
+    """A complete, checked `Config` from the options that a user gave.
+
+    Args:
+        given: values by field name; a field that is not named takes the preset's, the data set's or
+            the default value.
+
+    Raises:
+        UserError: a value is out of range or contradicts another.
+    """
+    dataset = given.get("dataset", FIELDS["dataset"].default)
+    bundle = DATASETS.get(dataset.lower(), {})
+    preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
+    _check_value("preset", preset)
+    # A size that the user gives in one form replaces the data set's in the other.
+    values = {**bundle, **PRESETS[preset], **given, "preset": preset}
+    if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
+        values.pop("output_size", None)
+    _spread(values, "output_size", "output_height", "output_width")
+    _spread(values, "image_size", "input_height", "input_width")
+    for side in ("output_height", "output_width"):
+        values[side] = values[side] or 64
+    for name, value in values.items():
+        _check_value(name, value)
+    config = Config(**values)
+    _check_together(config, given)
+    return config
+
+
+def _spread(values: dict, both: str, height: str, width: str) -> None:
+    """Fills height and width from the shorthand for both, or one from the other."""
+    side = values.get(both)
+    for name in (height, width):
+        if side is not None and values.get(name, side) not in (side, None):
+            raise UserError(
+                f"--{both} {side} and --{name} {values[name]} contradict each other; "
+                f"give --{both} for a square or --{height} and --{width}."
+            )
+    values[height], values[width] = (
+        values.get(height) or side or values.get(width),
+        values.get(width) or side or values.get(height),
+    )
+    values[both] = values[height] if values[height] == values[width] else None
+
+
+def _check_value(name: str, value) -> None:
+    if value is None:
+        return
+    meta = FIELDS[name].metadata
+    if name in ("output_size", "output_height", "output_width"):
+        meta = {"minimum": MIN_SIDE, "maximum": MAX_SIDE}
+    if "choices" in meta and value not in meta["choices"]:
+        expected = ", ".join(map(str, meta["choices"]))
+        close = difflib.get_close_matches(str(value), list(map(str, meta["choices"])), 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UserError(f"--{name} must be one of {expected}; received {value!r}{hint}.")
+    low, above = meta.get("minimum", -math.inf), meta.get("above", -math.inf)
+    high = meta.get("maximum", math.inf)
+    if not isinstance(value, (bool, str)) and not (low <= value <= high and value > above):
+        least = f"above {above}" if above > low else f"at least {low}"
+        most = "" if high == math.inf else f" and at most {high}"
+        raise UserError(f"--{name} must be {least}{most}; received {value}.")
+
+
+def _check_together(config: Config, given: dict[str, Any]) -> None:
+    """What one value alone does not show."""
+    if config.time_budget is not None:
+        parse_seconds(config.time_budget)
+    if not config.crop and config.input_height is not None:
+        raise UserError(
+            f"--crop false squeezes the whole picture, so the crop box {config.input_height}x"
+            f"{config.input_width} would not be used; leave out --image_size / --input_height / "
+            "--input_width, or give --crop true."
+        )
+    if config.update == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
+        raise UserError(
+            f"--update simultaneous takes one step of each network; received --d_steps "
+            f"{config.d_steps} --g_steps {config.g_steps}; give --update alternating."
+        )
+    if "steps" in given and "epoch" in given:
+        raise UserError(
+            f"--steps {config.steps} and --epoch {config.epoch} both set how long to train; "
+            "give one of them."
+        )
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
+
+    Raises:
+        UserError: the text is no duration or not above zero.
+    """
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    seconds = sum(float(number) * units[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise UserError(
+            f"--time_budget must be a time such as 90s, 10m or 1h30m; received {text!r}."
+        )
+    return seconds
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Every option by name, as config.json holds them."""
+    return dataclasses.asdict(config)
+
+
+def differences(config: Config, recorded: dict[str, Any]) -> list[str]:
+    """What stands in the way of going on with a recorded run, a line an option.
+
+    Args:
+        config: of this start.
+        recorded: the content of the run's config.json; options that it does not know yet count as
+            their defaults.
+    """
+    lines = []
+    for name, field in FIELDS.items():
+        before, now = recorded.get(name, field.default), getattr(config, name)
+        if before != now and not field.metadata.get("harmless"):
+            lines.append(f"--{name}: {json.dumps(before)} in the run, {json.dumps(now)} now")
+    return lines
+
+
+def run_name(config: Config) -> str:
+    """<dataset>-<height>x<width>x<channels>; of a path the last part."""
+    stem = re.sub(r"\.zip$", "", Path(config.dataset).resolve().name, flags=re.IGNORECASE)
+    stem = re.sub(r"[^\w.-]+", "-", stem).strip("-").lower() or "data"
+    return f"{stem}-{config.output_height}x{config.output_width}x{config.channels}"

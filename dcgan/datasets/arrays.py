@@ -1,0 +1,141 @@
+"""Data sets that come as arrays in a few files: MNIST, SVHN, CIFAR-10.
+
+Their modules say where the files are and how to read them; here they become a `Source`. A file that
+is cut short or holds something else is refused with one sentence that names it.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcgan import UserError, images
+from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
+
+# Reads the files: uint8 images [N, height, width, channels] and whole numbers [N].
+Reader = Callable[[], tuple[np.ndarray, np.ndarray]]
+
+
+class ArraySource:
+    """A labelled data set whose images all have one shape.
+
+    The files are read when an image, a label or the count is first asked for, and the arrays are
+    left out when the source is pickled: a worker process reads the files itself. The fingerprint is
+    of the files' names, sizes and times and of the splits, not of the content, to be there at once.
+
+    Args:
+        name: what messages call it.
+        files: all the files that `read` reads.
+        read: picklable, e.g. a `functools.partial` of a module's function; raises UserError for a
+            file that cannot be used.
+        label_names: what each label means; labels are 0 to len(label_names) - 1.
+        splits: the parts of the data set that `read` reads, e.g. ("train",).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[Path],
+        *,
+        read: Reader,
+        label_names: Sequence[str],
+        splits: Sequence[str],
+    ):
+        self.name = name
+        self.fingerprint = _fingerprint(files, splits)
+        self._read = read
+        self._label_names = tuple(label_names)
+        self._arrays: tuple[np.ndarray, np.ndarray] | None = None
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_arrays": None}
+
+    def __len__(self) -> int:
+        return len(self._load()[0])
+
+    @property
+    def labels(self) -> dict[str, Labels]:
+        """The one labelling, "label"."""
+        return {"label": Labels(self._load()[1], self._label_names)}
+
+    def summary(self) -> Summary:
+        """Every image of an array can be used, and all have one size."""
+        count, height, width, channels = self._load()[0].shape
+        return Summary(count, (), (((height, width), count),), channels)
+
+    def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
+        """The images `indices`, as they are or, where `spec` wants another shape, resized."""
+        chosen = np.asarray(indices, np.int64)
+        # SVHN's memory order is not C's, hence the explicit order.
+        arrays = np.ascontiguousarray(self._load()[0][chosen])
+        if not _fits(arrays.shape[1:], spec):
+            arrays = _resized(arrays, spec)
+        return Decoded(arrays, chosen.tolist())
+
+    def _load(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._arrays is None:
+            pixels, values = self._read()
+            self._arrays = pixels, values.astype(np.int32)
+        return self._arrays
+
+
+def _fingerprint(files: Sequence[Path], splits: Sequence[str]) -> str:
+    facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    return hashlib.sha256(repr((facts, tuple(splits))).encode()).hexdigest()[:32]
+
+
+def _fits(shape: tuple[int, ...], spec: ImageSpec) -> bool:
+    cuts = spec.crop and (spec.crop_height or spec.crop_width)
+    return shape == (spec.height, spec.width, spec.channels) and not cuts
+
+
+def _resized(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    result = np.empty((len(arrays), spec.height, spec.width, spec.channels), np.uint8)
+    for i, array in enumerate(arrays):
+        picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+        result[i] = images.fit(
+            images.plain(picture, spec.channels),
+            spec.height,
+            spec.width,
+            crop=spec.crop,
+            crop_height=spec.crop_height,
+            crop_width=spec.crop_width,
+        )
+    return result
+
+
+def joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Several files' images and labels as one; a single file's are not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    pixels, values = zip(*parts, strict=True)
+    return np.concatenate(pixels), np.concatenate(values)
+
+
+def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) -> None:
+    """Refuses a file whose labels are not `count` numbers from 0 to `classes` - 1."""
+    if len(values) != count:
+        raise unusable(path, f"{count} labels, one for each image", f"{len(values)}")
+    if count and not 0 <= values.min() <= values.max() < classes:
+        received = f"labels from {values.min()} to {values.max()}"
+        raise unusable(path, f"labels from 0 to {classes - 1}", received)
+
+
+def check_splits(name: str, splits: Sequence[str], known: Sequence[str]) -> None:
+    """Refuses splits that the data set `name` does not have."""
+    if not splits or not set(splits) <= set(known) or len(set(splits)) < len(splits):
+        expected = ", ".join(known)
+        raise UserError(
+            f"{name} has no splits {tuple(splits)}: expected one or more of {expected}, each once."
+        )
+
+
+def unusable(path: Path, expected: str, received: str) -> UserError:
+    """The sentence about a file that is cut short, damaged or something else."""
+    received = " ".join(received.split())  # some libraries' reasons have several lines
+    return UserError(
+        f"{path} cannot be used: expected {expected}, received {received}; put a whole copy in its"
+        " place, or delete it and start again to have it downloaded."
+    )

@@ -1,0 +1,251 @@
+"""Vector drawing for the built-in avatars: colours, smooth shapes, an antialiased canvas.
+
+A shape is an array of points [N, 2] on a smooth curve through a few control points, computed once
+when a module is loaded: drawing only moves, scales and fills it. The unit is half the shorter side
+of the picture, (0, 0) its centre, y points down. The canvas is several times larger than the
+picture and averaged down at the end: that is the antialiasing. What varies from face to face comes
+as a `Look`; nothing here draws random numbers or reads files.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+INK: Colour = (44, 26, 46)  # no outline is black: warm dark purple is softer
+LINE_WIDTH = 0.013
+SUPERSAMPLING = 4
+STEPS = 16  # points of a curve between two control points; small canvases take every fourth
+MIN_CANVAS = 160  # pixels of the shorter side; below this eyes would lose their highlights
+
+
+def mix(a: Colour, b: Colour, share: float) -> Colour:
+    """The colour `share` of the way from `a` to `b`."""
+    return tuple([int(p + (q - p) * share + 0.5) for p, q in zip(a, b, strict=True)])
+
+
+def times(colour: Colour, factors: tuple[float, float, float]) -> Colour:
+    """A colour darkened channel by channel, so that it keeps its saturation."""
+    return tuple([int(c * f) for c, f in zip(colour, factors, strict=True)])
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything that a face is drawn from.
+
+    Attributes:
+        kinds: value name of each shape attribute: "style", "bangs", "mouth", "brows", "glasses".
+        hair, eyes, skin, accent: colours; `accent` is that of clothes, ribbons and frames.
+        backdrop: top colour, bottom colour and motif.
+        vary: small variations by name, each in [-1, 1].
+    """
+
+    kinds: Mapping[str, str]
+    hair: Colour
+    eyes: Colour
+    skin: Colour
+    accent: Colour
+    backdrop: tuple[Colour, Colour, str]
+    vary: Mapping[str, float]
+
+    @property
+    def skin_shade(self) -> Colour:
+        """Skin where no light falls."""
+        return mix(mix(self.skin, (214, 84, 92), 0.26), (96, 40, 96), 0.12)
+
+    @property
+    def skin_line(self) -> Colour:
+        """Outlines of skin."""
+        return mix(self.skin, (96, 24, 44), 0.58)
+
+
+def curve(points: np.ndarray, *, closed: bool) -> np.ndarray:
+    """A smooth curve through control points: Catmull-Rom with tangents scaled by chord length.
+
+    Args:
+        points: [N, 3]: x, y, and 1 where the curve has a corner, else 0. The ends of an open curve
+            are corners.
+
+    Returns:
+        [STEPS * N, 2] when closed, [STEPS * (N - 1) + 1, 2] when open.
+    """
+    after = np.arange(1, len(points) + 1) % len(points)
+    xy, corner = points[:, :2], points[:, 2:] > 0
+    ahead = xy[after] - xy
+    chord = np.hypot(ahead[:, :1], ahead[:, 1:]) + 1e-9
+    velocity = (ahead + ahead[after - 2]) / (chord + chord[after - 2])
+    if not closed:
+        corner = corner.copy()
+        corner[[0, -1]] = True
+    start = np.where(corner, ahead, velocity * chord)
+    end = np.where(corner[after], ahead, velocity[after] * chord)
+    parts = np.stack([xy, start, xy[after], end], axis=1)  # [N, 4, 2]
+    if closed:
+        return (_HERMITE @ parts).reshape(-1, 2)
+    return np.concatenate([(_HERMITE @ parts[:-1]).reshape(-1, 2), xy[-1:]])
+
+
+def _hermite() -> np.ndarray:
+    """Cubic Hermite basis [STEPS, 4] for start, start tangent, end, end tangent."""
+    t = np.arange(STEPS) / STEPS
+    columns = 2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, 3 * t**2 - 2 * t**3, t**3 - t**2
+    return np.stack(columns, axis=1)
+
+
+_HERMITE = _hermite()
+
+
+def controls(*points: Sequence[float]) -> np.ndarray:
+    """Control points [N, 3] from (x, y) or (x, y, 1 for a corner)."""
+    return np.array([(*p, 0)[:3] for p in points], np.float64)
+
+
+def outline(*points: Sequence[float]) -> np.ndarray:
+    """A closed shape through (x, y) or (x, y, 1 for a corner)."""
+    return curve(controls(*points), closed=True)
+
+
+def path(*points: Sequence[float]) -> np.ndarray:
+    """An open curve through (x, y) or (x, y, 1 for a corner)."""
+    return curve(controls(*points), closed=False)
+
+
+def symmetric(*points: Sequence[float]) -> np.ndarray:
+    """A closed shape from the control points of its left half, top to bottom, none on the axis."""
+    half = controls(*points)
+    return curve(np.concatenate([half, half[::-1] * (-1, 1, 1)]), closed=True)
+
+
+def brush(widths: Sequence[float], *points: Sequence[float]) -> np.ndarray:
+    """A brush stroke as a shape: an open curve of a width that runs through `widths`."""
+    middle = path(*points)
+    along = np.gradient(middle, axis=0)
+    along /= np.hypot(along[:, :1], along[:, 1:]) + 1e-9
+    where = np.linspace(0, len(widths) - 1, len(middle))
+    half = np.interp(where, np.arange(len(widths)), widths)[:, None] / 2
+    aside = along[:, ::-1] * (-half * (1, -1))
+    # STEPS * 2 * segments + 1 points, so that every fourth keeps both ends.
+    return np.concatenate([(middle + aside)[:-1], middle[-1:], (middle - aside)[-2::-1]])
+
+
+def mirrored(shape: np.ndarray) -> np.ndarray:
+    """The same shape on the other side of the face."""
+    return shape * (-1, 1)
+
+
+CIRCLE = outline(*[(np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4])
+
+
+class Canvas:
+    """A supersampled picture that shapes are painted on, and where in it they are placed."""
+
+    def __init__(self, height: int, width: int):
+        shorter = min(height, width)
+        self.factor = max(SUPERSAMPLING, -(-MIN_CANVAS // shorter))
+        self.size = (width * self.factor, height * self.factor)
+        self.image = Image.new("RGB", self.size)
+        self.pen = ImageDraw.Draw(self.image)
+        self.unit = shorter * self.factor / 2
+        self.half_width, self.half_height = width / shorter, height / shorter
+        self.small = self.unit < 200
+        self._every = 4 if self.small else 1
+        self.place()
+
+    def place(self, *, angle: float = 0.0, scale: float = 1.0, shift=(0.0, 0.0), pivot=(0.0, 0.0)):
+        """Turns what is drawn next by `angle` (radians), scales it about `pivot`, shifts it."""
+        c, s = math.cos(angle) * scale, math.sin(angle) * scale
+        turn = np.array([[c, s], [-s, c]])
+        centre = np.array([self.half_width, self.half_height])
+        self._base = turn * self.unit
+        self._base_offset = (np.add(pivot, shift) - np.array(pivot) @ turn + centre) * self.unit
+        self._line_unit = scale * self.unit
+        self.local()
+
+    def local(self, shift=(0.0, 0.0), scale=(1.0, 1.0), shear: float = 0.0):
+        """What is drawn next is scaled, sheared (y by x) and shifted before it is placed."""
+        matrix = np.array([[scale[0], shear], [0.0, scale[1]]])
+        self._matrix = matrix @ self._base
+        # Pillow cuts fractions off: half a pixel more makes that rounding.
+        self._offset = np.array(shift) @ self._base + self._base_offset + 0.5
+
+    def finish(self) -> np.ndarray:
+        """The picture, uint8 [height, width, 3]."""
+        return np.asarray(self.image.reduce(self.factor))
+
+    def thinned(self, shape: np.ndarray) -> np.ndarray:
+        """The points of a shape that a canvas of this size needs."""
+        return shape[:: self._every]
+
+    def _pixels(self, shape: np.ndarray) -> list[float]:
+        """A shape as the flat list of canvas pixels that Pillow takes fastest."""
+        return (self.thinned(shape) @ self._matrix + self._offset).ravel().tolist()
+
+    def fill(self, shape: np.ndarray, colour: Colour, line: Colour | None = None):
+        """Fills a shape and, where `line` is given, draws its outline."""
+        pixels = self._pixels(shape)
+        self.pen.polygon(pixels, fill=colour)
+        if line:
+            self._line(pixels + pixels[:4], line, LINE_WIDTH)
+
+    def trace(self, shape: np.ndarray, colour: Colour, *, width=LINE_WIDTH, closed: bool = False):
+        """A line of one width along a shape."""
+        pixels = self._pixels(shape)
+        self._line(pixels + pixels[:4] if closed else pixels, colour, width)
+
+    def _line(self, pixels: list[float], colour: Colour, width: float):
+        thick = max(1, round(width * self._line_unit))
+        self.pen.line(pixels, fill=colour, width=thick, joint="curve" if thick > 3 else None)
+
+    def corners(self, points, colour: Colour):
+        """Fills the polygon with these few corners [N, 2]."""
+        pixels = np.asarray(points) @ self._matrix + self._offset
+        self.pen.polygon(pixels.ravel().tolist(), fill=colour)
+
+    def mask(self, *shapes: np.ndarray) -> Image.Image:
+        """A mask of shapes together."""
+        mask = Image.new("L", self.size)
+        pen = ImageDraw.Draw(mask)
+        for shape in shapes:
+            pen.polygon(self._pixels(shape), fill=255)
+        return mask
+
+    def gradient(self, stops: Sequence[tuple[float, Colour]], mask: Image.Image | None = None):
+        """Colours that change from top to bottom, everywhere or inside a mask.
+
+        Args:
+            stops: (y, colour) in units from the picture's centre, ascending.
+            mask: of `mask`.
+        """
+        left, top, right, bottom = box = (mask and mask.getbbox()) or (0, 0, *self.size)
+        y = (np.arange(top, bottom) + 0.5) / self.unit - self.half_height
+        heights, colours = zip(*stops, strict=True)
+        column = [np.interp(y, heights, channel) + 0.5 for channel in zip(*colours, strict=True)]
+        column = Image.fromarray(np.stack(column, axis=1).astype(np.uint8)[:, np.newaxis])
+        block = column.resize((right - left, bottom - top), Image.Resampling.NEAREST)
+        self.image.paste(block, box, mask.crop(box) if mask else None)
+
+    def tint(self, mask: Image.Image, colour: Colour):
+        """Lays a colour on what `mask` shows."""
+        box = mask.getbbox()
+        if box:
+            self.image.paste(colour, box, mask.crop(box))
+
+    def glow(self, centre, radii, colour: Colour):
+        """A soft round spot: `colour` in the middle, nothing at the rim."""
+        x, y = (np.array(centre) @ self._matrix + self._offset).astype(int).tolist()
+        w, h = (max(1, round(r * self._line_unit)) for r in radii)
+        self.image.paste(colour, (x - w, y - h, x + w, y + h), _spot(w, h))
+
+
+@functools.lru_cache(64)
+def _spot(w: int, h: int) -> Image.Image:
+    """Mask [2 h, 2 w] of a soft spot; faces of one size ask for few sizes."""
+    x, y = (np.arange(2 * w) + 0.5) / w - 1, (np.arange(2 * h) + 0.5) / h - 1
+    distance = np.hypot(y[:, None], x)
+    return Image.fromarray((255 * np.clip(1 - distance, 0, 1) ** 0.8).astype(np.uint8))

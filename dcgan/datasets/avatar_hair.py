@@ -1,0 +1,353 @@
+"""The hair of the avatars: what hangs behind the head, the locks beside the face, the bangs.
+
+A style is data: shapes for the left side, which the right side mirrors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from dcgan.datasets.avatar_drawing import (
+    CIRCLE,
+    INK,
+    STEPS,
+    WHITE,
+    Canvas,
+    Colour,
+    Look,
+    brush,
+    controls,
+    curve,
+    mirrored,
+    mix,
+    outline,
+    symmetric,
+    times,
+)
+
+Shapes = tuple[np.ndarray, ...]
+
+
+def _lock(*points) -> Shapes:
+    """A lock beside the face, from its outer root round its tip to its inner root: shape, contour.
+
+    The contour fades out towards the roots, so that the lock grows out of the crown without a seam.
+    """
+    return outline(*points), brush((0, 0.016, 0.018, 0.018, 0.014, 0), *points)
+
+
+@dataclass(frozen=True)
+class Style:
+    """One hair style.
+
+    Attributes:
+        back: the shape behind everything, both sides.
+        lock: the lock beside the face, left side: shape and contour.
+        tails: shapes behind the head, left side.
+        ties: (x, y) of ribbons, left side.
+        one_sided: whether tails and ties are on one side only.
+        strands: lines on the side locks, left side.
+        plaits: shapes in front of the shoulders, left side.
+    """
+
+    back: np.ndarray
+    lock: Shapes
+    tails: Shapes = ()
+    ties: Shapes = ()
+    one_sided: bool = False
+    strands: Shapes = ()
+    plaits: Shapes = ()
+
+
+def _spikes(*tips: tuple[float, float, float]) -> np.ndarray:
+    """A crown of spikes round the skull: angle of each tip in degrees, its radius, its lean."""
+    points = []
+    for i, (angle, radius, lean) in enumerate(tips):
+        a = np.radians(angle)
+        points.append((radius * np.sin(a), -0.14 - radius * np.cos(a), 1))
+        if i + 1 < len(tips):
+            b = np.radians((angle + tips[i + 1][0]) / 2 + lean)
+            points.append((0.72 * np.sin(b), -0.14 - 0.72 * np.cos(b), 1))
+    return outline(*points, (0.3, 0.3), (-0.3, 0.3))
+
+
+def _braid() -> Shapes:
+    """Plaits from the lowest to the highest, each lapping over the one below."""
+    plait = outline(
+        (0, -0.06), (-0.12, 0), (-0.09, 0.15), (0, 0.20), (0.09, 0.15), (0.12, 0)
+    )  # fmt: skip
+    return tuple(
+        plait * (1.05 - 0.05 * i, 1) + (-0.665 - 0.012 * i, 0.34 + 0.165 * i) for i in range(7)
+    )[::-1]
+
+
+# fmt: off
+_SKULL = symmetric((-.20, -.78), (-.48, -.66), (-.62, -.40), (-.67, -.05), (-.56, .30), (-.25, .45))
+_LONG = symmetric(
+    (-.20, -.78), (-.48, -.66), (-.63, -.40), (-.72, .05), (-.77, .55), (-.82, 1.1), (-.84, 1.7, 1),
+    (-.3, 1.75, 1),
+)
+_THIN_LOCK = _lock(
+    (-.655, -.36), (-.675, -.10), (-.645, .32), (-.545, .68, 1), (-.545, .38), (-.505, .12),
+    (-.47, -.1),
+)
+_SHORT_LOCK = _lock(
+    (-.655, -.36), (-.675, -.10), (-.635, .15), (-.535, .36, 1), (-.515, .12), (-.47, -.1),
+)
+_LONG_LOCK = _lock(
+    (-.655, -.36), (-.68, -.10), (-.71, .48), (-.69, .95), (-.58, 1.28, 1), (-.505, .9),
+    (-.52, .45), (-.50, .1), (-.47, -.1),
+)
+_WAVY_LOCK = _lock(
+    (-.655, -.36), (-.69, -.08), (-.665, .18), (-.75, .46), (-.67, .76), (-.72, 1.02),
+    (-.55, 1.24, 1), (-.57, 1.0), (-.48, .78), (-.55, .5), (-.495, .2), (-.47, -.1),
+)
+_TWIN_TAIL = outline(
+    (-.56, -.50), (-.70, -.66), (-.90, -.60), (-1.02, -.30), (-1.04, .15), (-.98, .6), (-.90, .95),
+    (-.93, 1.25, 1), (-.72, .95), (-.69, .5), (-.73, .1), (-.68, -.25),
+)
+_PONYTAIL = outline(
+    (-.25, -.70), (-.44, -.94), (-.74, -.96), (-.97, -.70), (-1.04, -.2), (-1.0, .3), (-.86, .72),
+    (-.90, 1.02, 1), (-.68, .75), (-.69, .3), (-.75, -.1), (-.62, -.45),
+)
+_BUN = outline(
+    (-.52, -.98), (-.73, -.93), (-.81, -.74), (-.72, -.55), (-.50, -.52), (-.36, -.70),
+    (-.38, -.90),
+)
+_SPIKY = _spikes(
+    (-128, .84, 2), (-106, .95, 3), (-83, .90, 3), (-60, 1.0, 4), (-36, .90, 4), (-12, .97, 4),
+    (14, .88, -3), (38, .98, -4), (62, .90, -4), (85, .97, -3), (108, .90, -3), (129, .85, 0),
+)
+
+STYLES = {
+    "bob": Style(
+        symmetric(
+            (-.20, -.78), (-.48, -.66), (-.66, -.36), (-.79, .05), (-.80, .40), (-.70, .64),
+            (-.35, .70),
+        ),
+        _lock(
+            (-.655, -.36), (-.69, -.08), (-.755, .30), (-.69, .57), (-.42, .66, 1), (-.515, .44),
+            (-.51, .15), (-.47, -.1),
+        ),
+        strands=(brush((.0, .022, .0), (-.60, .08), (-.655, .36), (-.57, .58)),),
+    ),
+    "long": Style(
+        _LONG, _LONG_LOCK,
+        strands=(brush((.0, .024, .0), (-.60, .05), (-.62, .5), (-.60, 1.0)),),
+    ),
+    "twin tails": Style(
+        _SKULL, _THIN_LOCK, tails=(_TWIN_TAIL,), ties=(np.array([-.64, -.46]),),
+        strands=(brush((.0, .024, .0), (-.82, -.45), (-.90, .1), (-.84, .8)),),
+    ),
+    "ponytail": Style(
+        _SKULL, _THIN_LOCK, tails=(_PONYTAIL,), ties=(np.array([-.50, -.73]),), one_sided=True,
+    ),
+    "spiky": Style(_SKULL, _SHORT_LOCK, tails=(_SPIKY,), one_sided=True),
+    "wavy": Style(
+        symmetric(
+            (-.20, -.78), (-.48, -.66), (-.66, -.42), (-.73, -.14), (-.86, .10), (-.81, .36),
+            (-.94, .62), (-.87, .90), (-.98, 1.2), (-.9, 1.7, 1), (-.3, 1.75, 1),
+        ),
+        _WAVY_LOCK,
+        strands=(
+            brush((.0, .022, .0), (-.60, .05), (-.58, .25), (-.66, .5), (-.58, .8), (-.63, 1.1)),
+        ),
+    ),
+    "buns": Style(_SKULL, _THIN_LOCK, tails=(_BUN,)),
+    "hime": Style(
+        _LONG,
+        _lock(
+            (-.655, -.36), (-.675, -.10), (-.68, .47, 1), (-.41, .50, 1), (-.48, .2), (-.47, -.1),
+        ),
+        strands=(
+            brush((.0, .022, .01), (-.57, .05), (-.565, .3), (-.54, .48)),
+            brush((.0, .018, .01), (-.63, .1), (-.635, .3), (-.625, .47)),
+        ),
+    ),
+    "braids": Style(_SKULL, _SHORT_LOCK, plaits=_braid()),
+    "short": Style(
+        symmetric(
+            (-.20, -.78), (-.48, -.66), (-.64, -.42), (-.69, -.05), (-.65, .22), (-.68, .46, 1),
+            (-.48, .36), (-.46, .58, 1), (-.3, .4),
+        ),
+        _SHORT_LOCK,
+    ),
+}
+
+# The lower edge of the bangs from left to right: a tip, a valley, a tip, ...
+BANGS = {
+    "jagged": (
+        (-.51, .16), (-.42, -.14), (-.31, .0), (-.21, -.24), (-.06, .04), (.05, -.24), (.20, -.01),
+        (.34, -.18), (.51, .16),
+    ),
+    "straight": (
+        (-.53, .10), (-.46, -.085), (-.36, -.025), (-.27, -.085), (-.17, -.01), (-.07, -.085),
+        (.03, -.005), (.12, -.085), (.21, -.01), (.29, -.085), (.37, -.025), (.46, -.085),
+        (.53, .10),
+    ),
+    "swept": (
+        (-.52, .20), (-.44, -.14), (-.38, .02), (-.25, -.50), (.06, -.06), (.10, -.17), (.31, .02),
+        (.37, -.13), (.52, .22),
+    ),
+    "parted": (
+        (-.53, .26), (-.45, -.06), (-.40, .05), (-.30, -.19), (-.25, -.09), (.0, -.56), (.25, -.09),
+        (.30, -.19), (.40, .05), (.45, -.06), (.53, .26),
+    ),
+    "centre lock": (
+        (-.52, .18), (-.42, -.12), (-.33, -.02), (-.16, -.34), (.01, .22), (.14, -.34), (.32, -.02),
+        (.42, -.12), (.52, .18),
+    ),
+}
+
+_CROWN = controls(
+    (-.672, -.08, 1), (-.675, -.26), (-.635, -.52), (-.47, -.76), (-.21, -.89), (.21, -.89),
+    (.47, -.76), (.635, -.52), (.675, -.26), (.672, -.08, 1),
+)
+_BOW_WING = outline((0, 0), (-.17, -.11), (-.19, .09))
+# fmt: on
+
+
+def _glint(left: float, right: float, teeth: int) -> np.ndarray:
+    """A piece of the band of light round the crown, with long teeth below and short ones above."""
+    x = np.linspace(left, right, 2 * teeth + 1)
+    arc = -0.575 + 0.65 * x**2
+    ragged = np.arange(len(x)) % 2
+    thick = 0.075 * np.sqrt(np.clip(1 - ((2 * x - left - right) / (right - left)) ** 2, 0, 1))
+    low = np.stack([x, arc + thick * (0.15 + 1.1 * ragged), 1 - ragged], axis=1)
+    high = np.stack([x, arc - thick * (0.7 + 0.3 * ragged), np.zeros_like(x)], axis=1)
+    return curve(np.concatenate([high, low[-2:0:-1]]), closed=True)
+
+
+_GLINTS = (_glint(-0.22, 0.36, 4), _glint(-0.47, -0.27, 2), _glint(0.41, 0.49, 1))
+
+
+@dataclass(frozen=True)
+class _Tones:
+    """The colours of one head of hair."""
+
+    base: Colour
+    light: Colour
+    shade: Colour
+    line: Colour
+    shine: Colour
+
+
+def _tones(c: Colour) -> _Tones:
+    return _Tones(
+        base=c,
+        light=mix(c, (255, 246, 232), 0.26),
+        shade=times(c, (0.78, 0.70, 0.82)),
+        line=times(c, (0.52, 0.42, 0.52)),
+        shine=mix(c, WHITE, 0.62),
+    )
+
+
+class Hair:
+    """The hair of one face, painted in two steps: behind head and shoulders, and before them.
+
+    Args:
+        canvas: placed as the head is, then and whenever a method is called.
+        look: the face.
+    """
+
+    def __init__(self, canvas: Canvas, look: Look):
+        self.canvas, self.look, self.tone = canvas, look, _tones(look.hair)
+        self.style = STYLES[look.kinds["style"]]
+        self.part = -1 if look.vary["part"] < 0 else 1  # the side the hair is parted on
+        self._grow = (1 + 0.025 * look.vary["volume"], 1 + 0.015 * look.vary["volume"])
+        self._cap, self._valleys = self._bangs()
+        locks = self._pair(self.style.lock[:1])
+        self._mask = canvas.mask(self._cap, *locks)  # of all the hair before the face
+
+    def _pair(self, shapes: Shapes, one_sided: bool = False) -> list[np.ndarray]:
+        """Left shapes and their mirror images, or those of one side only."""
+        if one_sided:
+            return [s * self._grow * (-self.part, 1) for s in shapes]
+        return [s * self._grow * (side, 1) for s in shapes for side in (1, -1)]
+
+    def _bangs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The closed shape of crown and bangs, and the valleys between the bangs [N, 2]."""
+        vary = self.look.vary
+        points = np.array(BANGS[self.look.kinds["bangs"]])
+        points[::2, 1] += 0.03 * vary["bang_length"]
+        if self.part > 0:
+            points = points[::-1] * (-1, 1)
+        points[1:-1, 0] += 0.035 * vary["turn"]
+        step = points[1:] - points[:-1]
+        lean = 0.08 * vary["lean"]
+        bulge = np.where(step[:, 1:] > 0, 0.10 + lean, 0.10 - lean)
+        middle = (points[1:] + points[:-1]) / 2 + step[:, ::-1] * (-1, 1) * bulge
+        edge = np.zeros((2 * len(points) - 1, 3))
+        edge[::2, :2], edge[::2, 2], edge[1::2, :2] = points, 1, middle
+        cap = curve(np.concatenate([_CROWN * (*self._grow, 1), edge[::-1]]), closed=True)
+        return cap, points[1::2]
+
+    def behind(self):
+        """Tails, ribbons and the hair behind head and shoulders."""
+        canvas, tone, style = self.canvas, self.tone, self.style
+        tails = self._pair(style.tails, style.one_sided)
+        if tails:
+            stops = [(-0.9, tone.base), (-0.4, tone.light), (0.1, tone.base), (0.9, tone.shade)]
+            canvas.gradient(stops, canvas.mask(*tails))
+            for shape in tails:
+                canvas.trace(shape, tone.line, closed=True)
+        canvas.fill(style.back * self._grow, mix(tone.shade, tone.line, 0.2), tone.line)
+        for tie in self._pair(style.ties, style.one_sided):
+            for wing in (_BOW_WING, mirrored(_BOW_WING)):
+                canvas.fill(wing + tie, self.look.accent, mix(self.look.accent, INK, 0.55))
+            canvas.fill(CIRCLE * 0.045 + tie, mix(self.look.accent, INK, 0.3))
+
+    def shadow(self) -> Image.Image:
+        """Mask of the shadow of the hair before the face, a little lower and to the right."""
+        unit = self.canvas.unit
+        return ImageChops.offset(self._mask, round(0.02 * unit), round(0.07 * unit))
+
+    def before(self):
+        """Side locks, bangs, strands, shine, and plaits over the shoulders."""
+        canvas, tone = self.canvas, self.tone
+        stops = [
+            (-0.95, tone.shade), (-0.7, tone.base), (-0.35, tone.light), (0.1, tone.base),
+            (1.0, tone.shade),
+        ]  # fmt: skip
+        canvas.gradient(stops, self._mask)
+        crown = len(_CROWN) - 1  # segments; the next one and the last lie under the locks
+        canvas.trace(self._cap[: crown * STEPS + 1], tone.line)
+        canvas.trace(self._cap[(crown + 1) * STEPS : 1 - STEPS], tone.line)
+        for contour in self._pair(self.style.lock[1:]):
+            canvas.fill(contour, tone.line)
+        for strand in self._pair(self.style.strands):
+            canvas.fill(strand, tone.shade)
+        self._strands()
+        for shape in _GLINTS:
+            canvas.fill(shape * (self.part, 1) + (0.03 * self.look.vary["turn"], 0), tone.shine)
+        for shape in self._pair(self.style.plaits):
+            canvas.fill(shape, tone.base, tone.line)
+        if self.look.vary["ahoge"] > 0.4:
+            canvas.local((0.08 * self.part, -0.86), (self.part, 1))
+            canvas.fill(_AHOGE, tone.base)
+            canvas.trace(_AHOGE, tone.line)
+            canvas.local()
+
+    def _strands(self):
+        """Lines between the locks of the bangs, from the valleys up towards the crown."""
+        crown = np.array([0.10 * self.part, -0.90])
+        roots = self._valleys[:, np.newaxis]  # [N, 1, 2]
+        reach = 0.34 + 0.10 * (np.arange(len(roots)) % 2)
+        way = (crown - roots) * reach[:, np.newaxis, np.newaxis]
+        t = np.linspace(0, 1, 9)[:, np.newaxis]
+        bend = (roots - crown) * (0.30, 0.0)
+        lines = roots + t * way + t * (1 - t) * bend  # [N, 9, 2]
+        across = way[..., ::-1] * (-1, 1) / (np.hypot(way[..., :1], way[..., 1:]) + 1e-9)
+        aside = across * 0.014 * (1 - t)
+        # A broad soft stroke beside each line, as if the next lock lay deeper.
+        deep = lines + (0.13 * self.part, -0.04) * t * (1 - t) ** 0.7
+        for stroke in np.concatenate([lines, deep[:, ::-1]], axis=1):
+            self.canvas.corners(stroke, self.tone.shade)
+        for stroke in np.concatenate([lines + aside, (lines - aside)[:, ::-1]], axis=1):
+            self.canvas.corners(stroke, self.tone.line)
+
+
+_AHOGE = outline(
+    (-0.04, 0.02, 1), (-0.01, -0.1), (0.1, -0.16), (0.22, -0.1, 1), (0.09, -0.11), (0.02, 0.02, 1)
+)  # one hair that stands up

@@ -1,0 +1,255 @@
+"""The built-in data set: anime-style faces drawn from whole numbers, offline and at any size.
+
+Image i of `Avatars` is the face of seed i. What a face shows (hair, eyes, mouth, ...) is known, so
+that the variety of a generator trained on them can be compared with the truth: `ATTRIBUTES` are the
+values, `WEIGHTS` how often each occurs, independently of all other attributes. Nothing is read from
+the disk or the network.
+"""
+
+import colorsys
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcgan import UserError, images
+from dcgan.datasets import avatar_drawing, avatar_face, avatar_hair
+from dcgan.datasets.avatar_drawing import Canvas, Colour, Look
+from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
+
+VERSION = 1  # of the drawing; a new number makes prepared images stale
+
+_HAIR = {
+    "black": ((62, 56, 78), 12),
+    "brown": ((122, 76, 54), 12),
+    "chestnut": ((178, 108, 62), 9),
+    "blonde": ((246, 208, 112), 11),
+    "silver": ((206, 210, 228), 9),
+    "red": ((206, 62, 62), 7),
+    "orange": ((244, 146, 66), 7),
+    "pink": ((248, 156, 188), 9),
+    "purple": ((154, 106, 204), 7),
+    "blue": ((78, 116, 216), 7),
+    "aqua": ((98, 206, 214), 5),
+    "green": ((116, 184, 106), 5),
+}
+_EYES = {
+    "brown": ((150, 88, 48), 16),
+    "amber": ((240, 166, 36), 12),
+    "red": ((222, 48, 58), 12),
+    "pink": ((240, 96, 160), 10),
+    "violet": ((146, 84, 220), 12),
+    "blue": ((48, 112, 232), 16),
+    "aqua": ((30, 186, 206), 10),
+    "green": ((60, 172, 84), 12),
+}
+_SKIN = {
+    "porcelain": ((255, 238, 230), 28),
+    "fair": ((255, 222, 200), 36),
+    "peach": ((244, 200, 166), 16),
+    "tan": ((222, 168, 128), 12),
+    "brown": ((162, 108, 78), 8),
+}
+_BACKGROUNDS = {
+    "white": (((250, 250, 252), (226, 230, 240), "plain"), 16),
+    "sky": (((120, 190, 246), (226, 244, 255), "clouds"), 16),
+    "rose": (((255, 196, 212), (255, 232, 226), "circles"), 14),
+    "mint": (((150, 226, 202), (196, 240, 222), "diagonal"), 12),
+    "lavender": (((196, 184, 244), (232, 222, 252), "stripes"), 12),
+    "sunset": (((255, 176, 130), (255, 226, 160), "rays"), 12),
+    "night": (((34, 40, 92), (92, 78, 158), "stars"), 18),
+}
+_SHAPES = {
+    "style": {
+        "bob": 12, "long": 14, "twin tails": 11, "ponytail": 10, "spiky": 8, "wavy": 11, "buns": 8,
+        "hime": 9, "braids": 8, "short": 9,
+    },
+    "bangs": {"jagged": 26, "straight": 20, "swept": 22, "parted": 16, "centre lock": 16},
+    "mouth": {"smile": 26, "laugh": 20, "calm": 20, "surprised": 12, "frown": 10, "cat": 12},
+    "brows": {"arched": 40, "straight": 22, "stern": 18, "worried": 20},
+    "glasses": {"none": 76, "round": 8, "square": 8, "half-rim": 8},
+}  # fmt: skip
+
+
+def _tables() -> dict[str, dict[str, float]]:
+    """Every attribute's values and their weights, in the order the random numbers are used."""
+    coloured = {"hair": _HAIR, "eyes": _EYES, "skin": _SKIN, "background": _BACKGROUNDS}
+    weighted = {name: {k: w for k, (_, w) in table.items()} for name, table in coloured.items()}
+    return weighted | _SHAPES
+
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {name: tuple(table) for name, table in _tables().items()}
+WEIGHTS: dict[str, tuple[float, ...]] = {
+    name: tuple(weight / sum(table.values()) for weight in table.values())
+    for name, table in _tables().items()
+}
+_BOUNDS = {name: np.cumsum(weights) for name, weights in WEIGHTS.items()}
+# Small variations, each uniform in [-1, 1].
+_VARIATIONS = (
+    "tilt", "shift_x", "shift_y", "scale", "turn", "face", "chin", "eye_size", "eye_height",
+    "eye_gap", "slant", "brow_height", "mouth", "blush", "volume", "bang_length", "lean", "part",
+    "ahoge", "collar", "slide", "hair_hue", "hair_light", "skin_light", "eye_hue", "cloth_hue",
+    "cloth_light", "cloth_depth",
+)  # fmt: skip
+
+
+def _random(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The random numbers of a face: one in [0, 1) an attribute, one in [-1, 1) a variation."""
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    return generator.random(len(ATTRIBUTES)), generator.random(len(_VARIATIONS)) * 2 - 1
+
+
+def attributes(seed: int) -> dict[str, int]:
+    """What the face of a seed shows.
+
+    Args:
+        seed: 0 .. 2**63 - 1.
+
+    Returns:
+        For each attribute the index into `ATTRIBUTES[name]`. Over seeds, value i has the
+        probability `WEIGHTS[name][i]`, independently of the other attributes.
+    """
+    return _chosen(_random(seed)[0])
+
+
+def _chosen(numbers: np.ndarray) -> dict[str, int]:
+    """Attribute indices from uniform numbers in [0, 1), one an attribute."""
+    return {
+        name: min(int(np.searchsorted(bounds, number, side="right")), len(bounds) - 1)
+        for (name, bounds), number in zip(_BOUNDS.items(), numbers, strict=True)
+    }
+
+
+def draw(seed: int, height: int, width: int) -> np.ndarray:
+    """The face of a seed.
+
+    Args:
+        seed: 0 .. 2**63 - 1; the same seed is the same face at every size.
+        height, width: in pixels; the face fills the shorter side.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    chosen, variations = _random(seed)
+    face = look(_chosen(chosen), dict(zip(_VARIATIONS, variations.tolist(), strict=True)))
+    return paint(face, height, width)
+
+
+@dataclass(frozen=True)
+class Avatars:
+    """The faces of the seeds 0 .. count - 1 as a `Source`.
+
+    Attributes:
+        count: how many faces.
+        name: what messages call it.
+    """
+
+    count: int = 20_000
+    name: str = "avatars"
+
+    def __post_init__(self):
+        if self.count < 1:
+            raise UserError(
+                f"The data set avatars needs at least 1 face, received {self.count}: ask for more."
+            )
+
+    def __len__(self) -> int:
+        return self.count
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Changes with the drawing's version or code and with the number of faces."""
+        digest = hashlib.sha256(f"avatars {VERSION} {self.count}".encode())
+        for path in _DRAWING_CODE:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @functools.cached_property
+    def labels(self) -> dict[str, Labels]:
+        """One labelling an attribute; computed when first asked for, as it takes a second."""
+        rows = np.array([list(attributes(seed).values()) for seed in range(self.count)], np.int32)
+        return {
+            name: Labels(values, names)
+            for (name, names), values in zip(ATTRIBUTES.items(), rows.T.copy(), strict=True)
+        }
+
+    def summary(self) -> Summary:
+        """No sizes are named: a face is drawn at whatever size is wanted."""
+        return Summary(found=self.count, skipped=(), sizes=(), channels=3)
+
+    def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
+        """Draws faces at the wanted size, so that nothing is left for `spec.crop` to cut."""
+        numbers = [int(index) for index in indices]
+        faces = np.empty((len(numbers), spec.height, spec.width, spec.channels), np.uint8)
+        for face, number in zip(faces, numbers, strict=True):
+            picture = images.plain(
+                Image.fromarray(draw(number, spec.height, spec.width)), spec.channels
+            )
+            face[...] = images.fit(picture, spec.height, spec.width)
+        return Decoded(faces, numbers, [])
+
+
+_DRAWING_CODE = tuple(
+    Path(module)
+    for module in (
+        __file__, avatar_face.__file__, avatar_hair.__file__, avatar_drawing.__file__
+    )
+)  # fmt: skip
+
+
+def _jittered(colour: Colour, hue: float, light: float) -> Colour:
+    """A colour with its hue shifted by `hue` turns and its lightness by `light`."""
+    h, lightness, s = colorsys.rgb_to_hls(*(c / 255 for c in colour))
+    lightness = min(max(lightness + light, 0.0), 0.97)
+    return tuple(round(255 * c) for c in colorsys.hls_to_rgb((h + hue) % 1, lightness, s))
+
+
+def look(chosen: Mapping[str, int], variations: Mapping[str, float]) -> Look:
+    """Colours and kinds of a face.
+
+    Args:
+        chosen: attribute indices, as `attributes` gives them.
+        variations: small variations by name (`_VARIATIONS`), each in [-1, 1].
+    """
+    names = {name: ATTRIBUTES[name][index] for name, index in chosen.items()}
+    v = variations
+    cloth = colorsys.hls_to_rgb(
+        0.5 + 0.5 * v["cloth_hue"], 0.48 + 0.2 * v["cloth_light"], 0.5 + 0.2 * v["cloth_depth"]
+    )
+    return Look(
+        kinds={name: names[name] for name in _SHAPES},
+        hair=_jittered(_HAIR[names["hair"]][0], 0.012 * v["hair_hue"], 0.025 * v["hair_light"]),
+        eyes=_jittered(_EYES[names["eyes"]][0], 0.015 * v["eye_hue"], 0.0),
+        skin=_jittered(_SKIN[names["skin"]][0], 0.0, 0.012 * v["skin_light"]),
+        accent=tuple(round(255 * c) for c in cloth),
+        backdrop=_BACKGROUNDS[names["background"]][0],
+        vary=variations,
+    )
+
+
+def paint(face: Look, height: int, width: int) -> np.ndarray:
+    """Paints a face from back to front; uint8 [height, width, 3]."""
+    canvas, v = Canvas(height, width), face.vary
+    frame = {
+        "scale": 1.04 + 0.05 * v["scale"],
+        "shift": (0.05 * v["shift_x"], 0.05 + 0.03 * v["shift_y"]),
+        "pivot": (0.0, 0.6),
+    }
+    avatar_face.background(canvas, face)
+    canvas.place(angle=0.11 * v["tilt"], **frame)
+    hair = avatar_hair.Hair(canvas, face)
+    hair.behind()
+    canvas.place(angle=0.02 * v["tilt"], **frame)
+    avatar_face.shoulders(canvas, face)
+    canvas.place(angle=0.11 * v["tilt"], **frame)
+    avatar_face.head(canvas, face, hair_shadow=hair.shadow())
+    avatar_face.eyes(canvas, face)
+    avatar_face.mouth(canvas, face)
+    avatar_face.glasses(canvas, face)
+    hair.before()
+    avatar_face.brows(canvas, face)
+    return canvas.finish()

@@ -1,0 +1,331 @@
+"""Downloads of published data sets: several mirrors, resumed, checked, and never half a file.
+
+A file lies in its folder under its own name only when it is whole; until then it is `name.part`,
+which the next attempt continues. A file that is there already, perhaps put there by hand, is never
+touched: whether it can be used is for the data set to say. Refused are web pages instead of files,
+files of another length and files with another checksum.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import logging
+import os
+import re
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import requests
+import tqdm
+import urllib3
+
+from dcgan import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes must not download the same file at once there
+    fcntl = None
+
+logger = logging.getLogger("dcgan")
+
+CHUNK_BYTES = 1 << 16
+LONGEST_WAIT_SECONDS = 60.0
+GZIP_MAGIC = b"\x1f\x8b"
+# Verdicts on a file; any other verdict is a reason to throw it away.
+WHOLE, SHORT = "whole", "the file ended early"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file.
+
+    Attributes:
+        name: under which it is kept.
+        urls: its mirrors, tried in this order.
+        sha256: hexadecimal, of the file, or of what is inside the gzip file where `gzipped`.
+        size: in bytes, of the same.
+        gzipped: True where mirrors have compressed the same content anew, so that only the content
+            can be compared.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    sha256: str
+    size: int
+    gzipped: bool = False
+
+
+class _Temporary(Exception):
+    """Another try at the same mirror may succeed."""
+
+    def __init__(self, reason: str, wait_seconds: float = 0.0):
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+class _Refused(Exception):
+    """This mirror does not have the file."""
+
+
+def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
+    """The file in `folder`; where it is absent it is downloaded, or refused if not `download`."""
+    if not download and not (folder / file.name).exists():
+        raise UserError(
+            f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
+            " allow downloads."
+        )
+    return fetch(file, folder)
+
+
+def fetch(
+    file: RemoteFile,
+    folder: Path,
+    *,
+    tries: int = 4,
+    wait_seconds: float = 1.0,
+    timeout_seconds: float = 30.0,
+) -> Path:
+    """Downloads `file` into `folder` unless a file of that name is there.
+
+    Args:
+        file: what to download.
+        folder: made when it does not exist.
+        tries: failures in a row, with nothing gained, after which a mirror is given up.
+        wait_seconds: before the second try, then doubled; longer when the server asks for it.
+        timeout_seconds: of silence, after which a connection counts as dropped.
+
+    Returns:
+        The path of the whole file.
+
+    Raises:
+        UserError: no mirror gave the file, or the folder cannot be written to.
+    """
+    target = folder / file.name
+    if target.exists():
+        return target
+    patience = {"tries": tries, "wait_seconds": wait_seconds, "timeout_seconds": timeout_seconds}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone_in(folder):
+            if not target.exists():  # another process may have downloaded it meanwhile
+                _from_mirrors(file, folder, **patience)
+    except OSError as error:
+        raise UserError(
+            f"{file.name} cannot be written into {folder} ({error.strerror or error}): make room"
+            " there, make it writable, or choose another --data_dir."
+        ) from error
+    return target
+
+
+def _from_mirrors(file: RemoteFile, folder: Path, **patience: float) -> None:
+    """Tries one mirror after the other; `patience` is handed on to `_from_mirror`."""
+    part = folder / f"{file.name}.part"
+    reasons = []
+    for url in file.urls:
+        try:
+            _from_mirror(file, url, part=part, **patience)
+        except _Refused as error:
+            reasons.append(f"{url} {error}")
+            logger.warning("No %s from %s: it %s.", file.name, url, error)
+        else:
+            os.replace(part, folder / file.name)
+            return
+    raise UserError(
+        f"{file.name} could not be downloaded ({'; '.join(reasons)}): try again later, or put the"
+        f" file into {folder} by hand."
+    )
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keeps a second process from writing the same `.part` file; it waits for the first."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("Another process is downloading into %s: waiting for it.", folder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:  # some network file systems cannot lock a folder
+            logger.warning("%s cannot be locked (%s): download in one process only.", folder, error)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _from_mirror(
+    file: RemoteFile,
+    url: str,
+    *,
+    part: Path,
+    tries: int,
+    wait_seconds: float,
+    timeout_seconds: float,
+) -> None:
+    """Tries one mirror until `part` is whole; raises _Refused when it is of no use."""
+    failures, furthest = 0, _size(part)
+    while True:
+        try:
+            return _attempt(file, url, part=part, timeout_seconds=timeout_seconds)
+        except _Temporary as error:
+            gained, furthest = _size(part) > furthest, max(furthest, _size(part))
+            failures = 1 if gained else failures + 1
+            if failures >= tries:
+                raise _Refused(str(error)) from error
+            wait = max(error.wait_seconds, wait_seconds * 2 ** (failures - 1))
+            logger.info("%s %s; trying again.", url, error)
+            time.sleep(min(wait, LONGEST_WAIT_SECONDS))
+
+
+def _attempt(file: RemoteFile, url: str, *, part: Path, timeout_seconds: float) -> None:
+    """One request, for all that `part` still lacks."""
+    verdict = _verdict(file, part)
+    if verdict == WHOLE:  # an earlier process ended between the last byte and the renaming
+        return
+    if verdict != SHORT:
+        part.unlink()
+    with _request(url, _size(part), timeout_seconds=timeout_seconds) as response:
+        offset = _check_answer(file, response, part=part)
+        _receive(file, response, part=part)
+    verdict = _verdict(file, part)
+    if verdict == SHORT:
+        raise _Temporary(f"dropped the connection after {_size(part):,} bytes")
+    if verdict != WHOLE:
+        part.unlink()
+        # The first bytes may have come from another mirror that has compressed the file otherwise.
+        raise _Temporary(verdict) if offset else _Refused(verdict)
+
+
+def _request(url: str, offset: int, *, timeout_seconds: float) -> requests.Response:
+    """Asks for the file from byte `offset` on."""
+    # "identity", and reading the raw stream later: bytes must be counted as they lie on the server.
+    headers = {"Accept-Encoding": "identity", "User-Agent": "dcgan-datasets"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    timeout = (min(10.0, timeout_seconds), timeout_seconds)
+    try:
+        return requests.get(url, headers=headers, stream=True, timeout=timeout)
+    except requests.exceptions.ReadTimeout as error:
+        raise _Temporary(f"did not answer within {timeout_seconds:g} seconds") from error
+    except requests.exceptions.RequestException as error:
+        cause = error.args[0] if error.args else error
+        # Nobody is there (no such host, no network): saying so at once is better than waiting.
+        if isinstance(cause, urllib3.exceptions.MaxRetryError):
+            raise _Refused(f"cannot be reached ({_short(cause.reason)})") from error
+        if isinstance(error, requests.exceptions.ConnectionError):
+            raise _Temporary("dropped the connection without an answer") from error
+        raise _Refused(f"cannot be asked ({_short(error)})") from error
+
+
+def _short(error: object) -> str:
+    """An exception's last words: urllib3 begins its texts with the printed connection object."""
+    return str(error).rsplit(": ", 1)[-1][:200]
+
+
+def _check_answer(file: RemoteFile, response: requests.Response, *, part: Path) -> int:
+    """Says from which byte on the answer is; where that is 0, `part` is thrown away."""
+    status, offset = response.status_code, _size(part)
+    answer = f"answered {status} {response.reason}".strip()
+    if status == 429 or status >= 500:
+        wait = response.headers.get("Retry-After", "")
+        raise _Temporary(answer, float(wait) if wait.isdecimal() else 0.0)
+    if status == 416 and offset:
+        part.unlink()
+        raise _Temporary(f"has a file that ends after {offset:,} bytes")
+    if status not in (200, 206):
+        raise _Refused(answer)
+    if response.headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise _Refused("answered with a web page instead of the file")
+    if status == 200:  # the whole file, whether asked for or not
+        part.unlink(missing_ok=True)
+        offset = 0
+    _check_length(file, response, part=part, offset=offset)
+    return offset
+
+
+def _check_length(
+    file: RemoteFile, response: requests.Response, *, part: Path, offset: int
+) -> None:
+    """Refuses an answer that does not continue `part`, or that is of a file of another length."""
+    length = response.headers.get("Content-Length", "")
+    total = str(offset + int(length)) if length.isdecimal() else ""
+    if response.status_code == 206:
+        content_range = response.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
+        if match is None or int(match[1]) != offset:
+            part.unlink(missing_ok=True)
+            raise _Temporary(f"answered with another part of the file ({content_range})")
+        total = match[2]
+    if total.isdecimal() and not file.gzipped and int(total) != file.size:
+        raise _Refused(f"has a file of {int(total):,} bytes instead of {file.size:,}")
+
+
+def _receive(file: RemoteFile, response: requests.Response, *, part: Path) -> None:
+    """Appends the answer to `part`, with a progress bar; what has arrived stays."""
+    offset = _size(part)
+    length = response.headers.get("Content-Length", "")
+    total = offset + int(length) if length.isdecimal() else None
+    # Compressing adds less than a hundredth to what cannot be compressed.
+    limit = file.size + file.size // 100 + 1024 if file.gzipped else file.size
+    bar = tqdm.tqdm(
+        total=total, initial=offset, unit="B", unit_scale=True, desc=f"Downloading {file.name}"
+    )
+    with part.open("ab") as out, bar:
+        try:
+            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+                if offset == 0 and chunk.lstrip().startswith(b"<"):
+                    raise _Refused("answered with a web page instead of the file")
+                offset += len(chunk)
+                if offset > limit:
+                    raise _Refused(f"sends more than the expected {limit:,} bytes")
+                out.write(chunk)
+                bar.update(len(chunk))
+        except urllib3.exceptions.HTTPError as error:
+            raise _Temporary(f"dropped the connection after {offset:,} bytes") from error
+        finally:
+            out.flush()
+            os.fsync(out.fileno())
+
+
+def _verdict(file: RemoteFile, path: Path) -> str:
+    """WHOLE, SHORT (what is there may be right, and goes on), or what is wrong."""
+    size = _size(path)
+    if size == 0 or (not file.gzipped and size < file.size):
+        return SHORT
+    digest, count = hashlib.sha256(), 0
+    try:
+        with open_content(path) if file.gzipped else path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+                count += len(chunk)
+                if count > file.size:
+                    return f"has more than the expected {file.size:,} bytes"
+    except EOFError:
+        return SHORT
+    except (gzip.BadGzipFile, zlib.error):
+        return "has a damaged gzip file"
+    if count < file.size:
+        return SHORT
+    same = digest.hexdigest() == file.sha256
+    return WHOLE if same else f"has a file with another checksum (SHA-256 {digest.hexdigest()})"
+
+
+def open_content(path: Path) -> BinaryIO:
+    """Opens a file for reading, through gzip when it is gzip by its content, whatever its name.
+
+    Reading raises EOFError, gzip.BadGzipFile or zlib.error when it is cut short or damaged.
+    """
+    with path.open("rb") as stream:
+        magic = stream.read(len(GZIP_MAGIC))
+    return gzip.open(path, "rb") if magic == GZIP_MAGIC else path.open("rb")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,127 @@
+"""Any folder of pictures as a `Source`, and `find`, which says what a path holds.
+
+Hidden files and folders and macOS' `__MACOSX` are passed over; links are followed, each folder once
+only.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from dcgan import UserError
+from dcgan.datasets.picture_files import PictureFiles, Unusable, matching, reading_failed, stream
+from dcgan.datasets.report import nothing_usable
+from dcgan.datasets.source import Skipped, Source
+from dcgan.datasets.zip_archive import ZipSource
+
+__all__ = ["FolderSource", "ZipSource", "find"]
+
+
+class FolderSource(PictureFiles):
+    """The pictures of a folder and of all folders in it."""
+
+    def __init__(self, path: str | os.PathLike, pattern: str = "*"):
+        """
+        Args:
+            path: of the folder.
+            pattern: which file names to take, e.g. "*.jpg", whatever the letters' case.
+
+        Raises:
+            UserError: it cannot be read, is empty, or no file matches the pattern.
+        """
+        self.path = os.path.abspath(path)
+        try:
+            files = sorted(visible_files(self.path))
+        except OSError as error:
+            raise UserError(
+                f"The folder {path} {reading_failed(error)}: expected a folder of pictures."
+            ) from error
+        chosen = matching((f[0] for f in files), pattern, where=f"the folder {path}")
+        files = [files[i] for i in chosen]
+        super().__init__(
+            os.path.basename(self.path) or self.path, [f[0] for f in files], [f[1:] for f in files]
+        )
+
+    def open(self, index: int) -> BinaryIO:
+        """The file of that number. Raises `Unusable` when it cannot be read."""
+        try:
+            file = open(os.path.join(self.path, self.names[index]), "rb")
+            size = os.fstat(file.fileno()).st_size
+            return stream(file, size)
+        except OSError as error:
+            raise Unusable(reading_failed(error)) from error
+
+
+def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
+    """(name below `folder` with "/", size in bytes, time of change in ns) of every visible file."""
+    seen = set()
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        here = os.path.join(folder, prefix)
+        status = os.stat(here)
+        if (status.st_dev, status.st_ino) in seen:
+            continue  # links may run in a circle
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                    continue
+                if entry.is_dir():
+                    waiting.append(f"{prefix}{entry.name}/")
+                elif entry.is_file():
+                    status = entry.stat()
+                    yield prefix + entry.name, status.st_size, status.st_mtime_ns
+
+
+def find(path: str | os.PathLike, pattern: str = "*") -> Source:
+    """The pictures at a path: a folder, a zip file, or a folder that holds one zip and no pictures.
+
+    Args:
+        path: of the folder or file.
+        pattern: which file names to take, e.g. "*.jpg", whatever the letters' case.
+
+    Raises:
+        UserError: it does not exist, is neither, is empty, or holds nothing usable or nothing of
+            that pattern.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path} does not exist: expected a folder or a zip file of pictures.")
+    if path.is_dir():
+        archive = _only_zip(path)
+        source = ZipSource(archive, pattern) if archive else FolderSource(path, pattern)
+    else:
+        source = ZipSource(path, pattern)
+    _require_usable(source)
+    return source
+
+
+def _only_zip(folder: Path) -> Path | None:
+    """The folder's zip file, if there is one alone and no picture beside it."""
+    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(".zip") and n[0] != ".")
+    zips = [folder / name for name in names]
+    if not zips:
+        return None
+    source = FolderSource(folder)
+    if any(source.is_picture(i) for i in range(len(source))):
+        return None
+    if len(zips) > 1:
+        raise UserError(
+            f"{folder} holds {len(zips)} zip files and no pictures: expected one of them; name it, "
+            f"e.g. {zips[0]}."
+        )
+    return zips[0]
+
+
+def _require_usable(source: PictureFiles) -> None:
+    """Ends at the first usable picture, so that it costs nothing where there are pictures."""
+    skipped = []
+    for index, name in enumerate(source.names):
+        try:
+            source.check(index)
+            return
+        except Unusable as reason:
+            skipped.append(Skipped(name, str(reason)))
+    raise nothing_usable(source.name, len(source), skipped)

@@ -1,0 +1,181 @@
+"""Where decoded images go, chunk after chunk: a .npy file that appears when whole, or memory."""
+
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+
+_HEADER_BYTES = 128  # of a .npy file: NumPy leaves room in it for the number of images to grow
+_GIB = 2**30
+
+
+class FileStore:
+    """Images in a file under a temporary name, which `finish` renames.
+
+    The name holds machine and process, so that what a killed process left behind can be told from
+    what another is writing, and is removed.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], capacity: int):
+        """
+        Args:
+            path: of the finished file.
+            shape: of one image.
+            capacity: images that will come at most.
+
+        Raises:
+            OSError: the folder cannot be written, or has no room for that many images.
+        """
+        self.path, self.shape, self.capacity = path, shape, capacity
+        self._count = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(path.parent)
+        needed, free = capacity * int(np.prod(shape)), shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise OSError(f"{needed / _GIB:.1f} GiB are needed, {free / _GIB:.1f} GiB are free")
+        self._temporary = temporary_name(path)
+        # Unbuffered: what `append` has returned from is in the file, or it has raised.
+        self._file = open(self._temporary, "xb", buffering=0)
+        self._write_header()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, images: np.ndarray) -> None:
+        """Adds uint8 [n, *shape]. Raises OSError, e.g. when the disk is full."""
+        self._write(np.ascontiguousarray(images).reshape(-1).data)
+        self._count += len(images)
+
+    def array(self) -> np.ndarray:
+        """The images so far, as a view of the unfinished file."""
+        if not self._count:
+            return np.empty((0, *self.shape), np.uint8)
+        shape = (self._count, *self.shape)
+        return np.memmap(self._temporary, np.uint8, "r", _HEADER_BYTES, shape)
+
+    def finish(self) -> None:
+        """Gives the file its name. Raises OSError; the images so far can then still be read."""
+        self._file.seek(0)
+        self._write_header()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._temporary, self.path)
+
+    def discard(self) -> None:
+        """Removes the unfinished file, if there is one."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _write_header(self) -> None:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self._count, *self.shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        if self._file.tell() != _HEADER_BYTES:
+            raise RuntimeError(f"NumPy wrote a header of {self._file.tell()} bytes")
+
+    def _write(self, data: memoryview) -> None:
+        while len(data):
+            data = data[self._file.write(data) :]
+
+
+class MemoryStore:
+    """The same, in memory."""
+
+    def __init__(self, shape: tuple[int, ...], capacity: int):
+        """
+        Args:
+            shape: of one image.
+            capacity: images that will come at most.
+
+        Raises:
+            UserError: there is not enough memory.
+        """
+        self.shape, self.capacity = shape, capacity
+        self._count = 0
+        needed, free = capacity * int(np.prod(shape)), free_memory()
+        if needed > free:
+            raise UserError(
+                f"{capacity:,} images take {needed / _GIB:.1f} GiB, but {free / _GIB:.1f} GiB of "
+                "memory are free and no disk is to be had: free some disk space for the cache, use "
+                "fewer images (--train_size) or smaller ones (--output_size)."
+            )
+        self._images = np.empty((capacity, *shape), np.uint8)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, images: np.ndarray) -> None:
+        """Adds uint8 [n, *shape]."""
+        self._images[self._count : self._count + len(images)] = images
+        self._count += len(images)
+
+    def array(self) -> np.ndarray:
+        """The images so far."""
+        return self._images[: self._count]
+
+    def finish(self) -> np.ndarray:
+        """The images."""
+        return self.array()
+
+    def discard(self) -> None:
+        """Nothing to remove."""
+
+
+Store = FileStore | MemoryStore
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a small file so that it is there whole or not at all."""
+    temporary = temporary_name(path)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that is this process's own: <name>.<random>.<process>.<machine>.tmp."""
+    return path.with_name(
+        f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.{socket.gethostname()}.tmp"
+    )
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes the temporary files of processes of this machine that are no more."""
+    for path in folder.glob(f"*.{socket.gethostname()}.tmp"):
+        process = path.name.removesuffix(f".{socket.gethostname()}.tmp").rpartition(".")[2]
+        if process.isdecimal() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True  # Windows has no harmless way to ask
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
+
+
+def free_memory() -> int:
+    """Bytes that programs may still take without swapping."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except FileNotFoundError:
+        pass  # not Linux
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return 4 * _GIB

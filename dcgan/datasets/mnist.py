@@ -1,0 +1,228 @@
+"""MNIST and Fashion-MNIST: 28x28 grey images in idx files, gzipped or not.
+
+LeCun, Cortes, Burges, "The MNIST database of handwritten digits", 1998; Xiao, Rasul, Vollgraf,
+"Fashion-MNIST", arXiv 1708.07747. Refused are files that are cut short, have another magic number
+or another shape than 28x28, and labels beyond 9.
+"""
+
+import gzip
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
+from dcgan.datasets.download import RemoteFile, obtain, open_content
+from dcgan.datasets.source import Source
+
+SIDE = 28
+IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # unsigned bytes in three dimensions, in one
+MOST_IMAGES = 1_000_000  # a header that claims more is damaged: what it claims must fit into memory
+
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+# The images file and the labels file of each split.
+STEMS = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+SIZES = {
+    "train-images-idx3-ubyte": 47_040_016,  # 16 + 60,000 * 28 * 28
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
+}
+
+
+def _published(mirrors: Sequence[str], checksums: Mapping[str, str]) -> dict[str, RemoteFile]:
+    """The gzipped files by stem; `checksums` are of the idx content, which mirrors gzip anew."""
+    return {
+        stem: RemoteFile(
+            f"{stem}.gz",
+            tuple(f"{mirror}{stem}.gz" for mirror in mirrors),
+            sha256,
+            SIZES[stem],
+            gzipped=True,
+        )
+        for stem, sha256 in checksums.items()
+    }
+
+
+MNIST_FILES = _published(
+    (
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ),
+    {
+        "train-images-idx3-ubyte": (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        ),
+        "train-labels-idx1-ubyte": (
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+        ),
+    },
+)
+FASHION_FILES = _published(
+    (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ),
+    {
+        "train-images-idx3-ubyte": (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+        ),
+        "train-labels-idx1-ubyte": (
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        ),
+    },
+)
+# Where Debian's package dataset-fashion-mnist puts the files.
+FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+
+
+def find_mnist(
+    folder: Path,
+    *,
+    download: bool = True,
+    splits: Sequence[str] = ("train",),
+    files: Mapping[str, RemoteFile] = MNIST_FILES,
+) -> Source:
+    """MNIST's digits, labelled "0" to "9".
+
+    Args:
+        folder: where the files are, or are downloaded to.
+        download: whether missing files are downloaded.
+        splits: "train" (60,000 images), "test" (10,000) or both.
+        files: where to download from, by the idx file's name.
+
+    Raises:
+        UserError: a file is missing and could not be downloaded.
+    """
+    return _find("mnist", (folder,), DIGITS, download=download, splits=splits, files=files)
+
+
+def find_fashion_mnist(
+    folder: Path,
+    *,
+    download: bool = True,
+    splits: Sequence[str] = ("train",),
+    files: Mapping[str, RemoteFile] = FASHION_FILES,
+    system_folder: Path = FASHION_FOLDER,
+) -> Source:
+    """Fashion-MNIST's clothes, found too where Debian's package dataset-fashion-mnist puts them.
+
+    Args and Raises: as of `find_mnist`; `system_folder` is looked into after `folder`.
+    """
+    folders = (folder, system_folder)
+    return _find("fashion_mnist", folders, CLOTHES, download=download, splits=splits, files=files)
+
+
+def _find(
+    name: str,
+    folders: Sequence[Path],
+    label_names: Sequence[str],
+    *,
+    download: bool,
+    splits: Sequence[str],
+    files: Mapping[str, RemoteFile],
+) -> Source:
+    check_splits(name, splits, tuple(STEMS))
+    paths = [
+        _locate(folders, stem) or obtain(files[stem], folders[0], download=download)
+        for split in splits
+        for stem in STEMS[split]
+    ]
+    pairs = tuple(zip(paths[::2], paths[1::2], strict=True))
+    return ArraySource(
+        name, paths, read=partial(_read, pairs), label_names=label_names, splits=splits
+    )
+
+
+def _locate(folders: Sequence[Path], stem: str) -> Path | None:
+    """The file in any of its spellings: with "-idx" or ".idx", gzipped or not."""
+    for folder in folders:
+        for spelling in (stem, stem.replace("-idx", ".idx")):
+            for suffix in ("", ".gz"):
+                if (folder / (spelling + suffix)).is_file():
+                    return folder / (spelling + suffix)
+    return None
+
+
+def _read(pairs: Sequence[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
+    parts = []
+    for images_path, labels_path in pairs:
+        pixels = read_idx(images_path, IMAGES_MAGIC, shape=(SIDE, SIDE))[..., np.newaxis]
+        values = read_idx(labels_path, LABELS_MAGIC, shape=())
+        check_labels(labels_path, values, count=len(pixels), classes=len(DIGITS))
+        parts.append((pixels, values))
+    return joined(parts)
+
+
+def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
+    """Reads an idx file of unsigned bytes.
+
+    Args:
+        path: gzipped or not.
+        magic: the number it must begin with.
+        shape: of one item: (28, 28) of an image, () of a label.
+
+    Returns:
+        uint8 [N, *shape], N >= 1.
+
+    Raises:
+        UserError: the file is cut short, damaged, or holds something else.
+    """
+    try:
+        with open_content(path) as stream:
+            count = _check_header(path, stream.read(4 * (2 + len(shape))), magic=magic, shape=shape)
+            expected = count * int(np.prod(shape, dtype=int))
+            body = stream.read(expected + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise unusable(path, "a whole gzip file", f"a damaged one ({error})") from error
+    if len(body) != expected:
+        received = f"{len(body):,}" if len(body) < expected else "more"
+        raise unusable(path, f"{expected:,} bytes after the header", received)
+    return np.frombuffer(body, np.uint8).reshape(count, *shape)
+
+
+def _check_header(path: Path, header: bytes, *, magic: int, shape: tuple[int, ...]) -> int:
+    """The number of items."""
+    fields = 2 + len(shape)  # magic, number of items, shape of an item
+    if len(header) < 4 * fields:
+        raise unusable(path, f"an idx header of {4 * fields} bytes", f"{len(header)}")
+    found_magic, count, *found_shape = struct.unpack(f">{fields}I", header)
+    if found_magic != magic:
+        raise unusable(path, f"an idx file with the magic number {magic}", f"{found_magic}")
+    if tuple(found_shape) != shape:
+        raise unusable(path, f"images of {shape[0]}x{shape[1]}", "x".join(map(str, found_shape)))
+    if not 1 <= count <= MOST_IMAGES:
+        raise unusable(path, f"1 to {MOST_IMAGES:,} items", f"{count:,}")
+    return count

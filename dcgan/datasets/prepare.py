@@ -1,0 +1,254 @@
+"""Decodes a source once, on all cores, into one uint8 array that later runs open in milliseconds.
+
+In the cache folder a data set is two files, `<key>.npy` and `<key>.json`. The second is written
+last: what lacks it is not whole and is not used. Both are written under a temporary name and
+renamed, so several processes may prepare the same data at once. Old caches are never deleted.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from dcgan import UserError
+from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
+from dcgan.datasets.report import Report, nothing_usable
+from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
+from dcgan.datasets.workers import decode, ordered
+
+FORMAT = 1  # of the cache; raised when the same source and spec give other pixels or other JSON
+CHUNK = 64  # pictures a task of a worker
+# Below this many pictures the start of the workers takes longer than they save.
+FEWEST_FOR_WORKERS = 500
+MEMORY_SHARE = 4  # images larger than the free memory divided by this stay on disk
+
+logger = logging.getLogger("dcgan")
+
+
+@dataclass
+class Prepared:
+    """The images of a data set, ready for training.
+
+    Attributes:
+        images: uint8 [N, height, width, channels]; on disk (a read-only memory map) when large.
+        labels: by name of the labelling, one value for each of the N images.
+        report: what was found, used and skipped.
+    """
+
+    images: np.ndarray
+    labels: dict[str, Labels]
+    report: Report
+
+
+def prepare(
+    source: Source,
+    spec: ImageSpec,
+    *,
+    cache_dir: Path | None,
+    limit: int | None = None,
+    workers: int | None = None,
+    memory_limit: int | None = None,
+) -> Prepared:
+    """The images of a source, from the cache where it has them.
+
+    Args:
+        source: of the pictures.
+        spec: the wanted images.
+        cache_dir: is made when absent; with None, or where nothing can be written, the images are
+            kept in memory.
+        limit: use the first `limit` usable pictures only.
+        workers: processes; all cores when None.
+        memory_limit: bytes; larger images are memory-mapped. None: a quarter of the free memory.
+
+    Raises:
+        UserError: no picture is usable, or there is room neither on disk nor in memory.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"The number of images to use must be at least 1, received {limit}.")
+    if memory_limit is None:
+        memory_limit = free_memory() // MEMORY_SHARE
+    folder = Path(cache_dir) if cache_dir is not None else None
+    key = _key(source.fingerprint, asdict(spec), limit)
+    cached = _read_cache(folder, key, memory_limit)
+    if cached is None:
+        summary = summarize(source, cache_dir=folder)
+        if len(summary.skipped) == summary.found:
+            raise nothing_usable(source.name, summary.found, summary.skipped)
+        path = folder / f"{key}.npy" if folder else None
+        images, entry = _decode_all(source, spec, path=path, limit=limit, workers=workers)
+        entry |= {"sizes": summary.sizes, "channels": summary.channels, "found": summary.found}
+        entry["skipped"] = _merge(entry["skipped"], summary.skipped)
+        if images is None:  # they are in the cache; without this file they do not count
+            _write_json(folder, key, entry)
+            images = _open(path, memory_limit)
+    else:
+        images, entry = cached
+    return _prepared(source, images, entry)
+
+
+def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
+    """`source.summary()`, remembered in the cache folder."""
+    key = _key(source.fingerprint, "summary")
+    entry = _read_json(cache_dir, key)
+    if entry is not None:
+        skipped = tuple(Skipped(*item) for item in entry["skipped"])
+        return Summary(entry["found"], skipped, _sizes(entry), entry["channels"])
+    summary = source.summary()
+    _write_json(cache_dir, key, asdict(summary) | {"skipped": _pairs(summary.skipped)})
+    return summary
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()[:32]
+
+
+def _decode_all(
+    source: Source, spec: ImageSpec, *, path: Path | None, limit: int | None, workers: int | None
+) -> tuple[np.ndarray | None, dict]:
+    """Decodes into the cache (the images are then None) or, where that fails, into memory."""
+    capacity = min(limit or len(source), len(source))
+    store = first_store = _new_store(path, (spec.height, spec.width, spec.channels), capacity)
+    chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
+    if len(source) < FEWEST_FOR_WORKERS:
+        workers = 1
+    results = ordered(partial(decode, spec=spec), source, chunks, workers=workers)
+    unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
+    skipped: list[Skipped] = []
+    seen = 0
+    try:
+        with tqdm(total=capacity, unit="images", desc=f"decoding {source.name}") as bar:
+            for chunk, decoded in zip(chunks, results, strict=False):
+                images = decoded.images[: capacity - len(store)]
+                used = decoded.indices[: len(images)]
+                store = _append(store, images)
+                full = limit is not None and len(store) == capacity
+                seen = used[-1] + 1 if full else chunk.stop
+                unused += sorted(set(range(chunk.start, seen)).difference(used))
+                skipped += decoded.skipped
+                bar.update(min(len(used) if limit else len(chunk), bar.total - bar.n))
+                if full:
+                    break
+        if not len(store):
+            raise nothing_usable(source.name, len(source), skipped)
+        images = _finish(store)
+    finally:
+        results.close()  # ends the workers
+        first_store.discard()
+    return images, {"seen": seen, "unused": unused, "skipped": _pairs(skipped)}
+
+
+def _new_store(path: Path | None, shape: tuple[int, ...], capacity: int) -> Store:
+    if path is None:
+        return MemoryStore(shape, capacity)
+    try:
+        return FileStore(path, shape, capacity)
+    except OSError as error:
+        return _in_memory_instead(MemoryStore(shape, capacity), path.parent, error)
+
+
+def _append(store: Store, images: np.ndarray) -> Store:
+    try:
+        store.append(images)
+    except OSError as error:
+        memory = MemoryStore(store.shape, store.capacity)
+        memory.append(store.array())
+        memory.append(images)
+        store.discard()  # what a full disk needs most is room
+        return _in_memory_instead(memory, store.path.parent, error)
+    return store
+
+
+def _finish(store: Store) -> np.ndarray | None:
+    """The images when they are in memory; None when they are whole in the cache."""
+    try:
+        return store.finish()
+    except OSError as error:
+        memory = MemoryStore(store.shape, store.capacity)
+        memory.append(store.array())
+        return _in_memory_instead(memory, store.path.parent, error).finish()
+
+
+def _in_memory_instead(store: MemoryStore, folder: Path, error: OSError) -> MemoryStore:
+    logger.warning(
+        "The decoded images cannot be kept in %s (%s): they stay in memory and are decoded again "
+        "next time.",
+        folder,
+        error.strerror or error,
+    )
+    return store
+
+
+def _merge(first: list[list[str]], second: tuple[Skipped, ...]) -> list[list[str]]:
+    """Both lists of skipped files; where both name one, as the first says."""
+    names = {name for name, _ in first}
+    return sorted(first + [pair for pair in _pairs(second) if pair[0] not in names])
+
+
+def _pairs(skipped) -> list[list[str]]:
+    return [[item.name, item.reason] for item in skipped]
+
+
+def _sizes(entry: dict) -> tuple[tuple[tuple[int, int], int], ...]:
+    return tuple(((height, width), count) for (height, width), count in entry["sizes"])
+
+
+def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
+    used = np.delete(np.arange(entry["seen"]), entry["unused"])
+    labels = {
+        name: Labels(label.values[used], label.names) for name, label in source.labels.items()
+    }
+    report = Report(
+        source=source.name,
+        found=entry["found"],
+        used=len(images),
+        skipped=tuple(Skipped(*item) for item in entry["skipped"]),
+        sizes=_sizes(entry),
+        channels=entry["channels"],
+    )
+    return Prepared(images, labels, report)
+
+
+def _read_cache(folder: Path | None, key: str, memory_limit: int) -> tuple[np.ndarray, dict] | None:
+    """Images and entry if the cache holds both whole."""
+    entry = _read_json(folder, key)
+    if entry is None:
+        return None
+    try:
+        images = _open(folder / f"{key}.npy", memory_limit)
+    except (OSError, ValueError) as error:
+        logger.warning("The cached images %s/%s.npy are damaged (%s).", folder, key, error)
+        return None
+    return images, entry
+
+
+def _open(path: Path, memory_limit: int) -> np.ndarray:
+    large = path.stat().st_size > memory_limit
+    return np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+
+
+def _read_json(folder: Path | None, key: str) -> dict | None:
+    if folder is None:
+        return None
+    try:
+        return json.loads((folder / f"{key}.json").read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        logger.warning("The cache file %s/%s.json is damaged (%s).", folder, key, error)
+        return None
+
+
+def _write_json(folder: Path | None, key: str, entry: dict) -> None:
+    """A cache that cannot be written is no error here: `FileStore` has said or will say so."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / f"{key}.json", json.dumps(entry).encode())
+    except OSError as error:
+        logger.debug("%s/%s.json was not written: %s", folder, key, error)

@@ -1,0 +1,74 @@
+"""What was found in a data set, used and left out, in sentences for a person."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dcgan import UserError
+from dcgan.datasets.source import Skipped
+
+NAMES_SHOWN = 5  # of the files left out for one reason
+SIZES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the files of a source.
+
+    Attributes:
+        source: its name.
+        found: files looked for pictures in.
+        used: pictures that training sees.
+        skipped: files left out, with reasons.
+        sizes: ((height, width), count) of the pictures, the most common first.
+        channels: 1 when every picture is grey, else 3.
+    """
+
+    source: str
+    found: int
+    used: int
+    skipped: tuple[Skipped, ...]
+    sizes: tuple[tuple[tuple[int, int], int], ...]
+    channels: int
+
+    def sentences(self) -> list[str]:
+        """For a person: found and used, what was left out and why, sizes."""
+        rest = self.found - self.used - len(self.skipped)
+        wanted = f", {rest:,} not asked for" if rest > 0 else ""
+        lines = [
+            f"{self.source}: found {self.found:,} files, {self.used:,} pictures used, "
+            f"{len(self.skipped):,} skipped{wanted}."
+        ]
+        lines += [
+            f"Skipped {len(names):,}: {reason} ({_some(names)})."
+            for reason, names in by_reason(self.skipped)
+        ]
+        if self.sizes:
+            sizes = ", ".join(f"{h}x{w} ({n:,})" for (h, w), n in self.sizes[:SIZES_SHOWN])
+            more = len(self.sizes) - SIZES_SHOWN
+            more = f" and {more:,} more" if more > 0 else ""
+            colour = "grey" if self.channels == 1 else "colour"
+            lines.append(f"Sizes (height x width): {sizes}{more}; {colour}.")
+        return lines
+
+
+def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
+    """(reason, names of the files), the most common reason first."""
+    names: dict[str, list[str]] = {}
+    for item in skipped:
+        names.setdefault(item.reason, []).append(item.name)
+    return sorted(names.items(), key=lambda reason: -len(reason[1]))
+
+
+def nothing_usable(source: str, found: int, skipped: Iterable[Skipped]) -> UserError:
+    """The error of a source without a single usable picture."""
+    reasons = "; ".join(
+        f"{len(names):,} {reason} ({_some(names)})" for reason, names in by_reason(skipped)
+    )
+    return UserError(
+        f"{source} holds no usable picture: looked at {found:,} file{'s' if found != 1 else ''} "
+        f"({reasons}); expected JPEG, PNG, WebP, BMP, GIF or TIFF pictures."
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")

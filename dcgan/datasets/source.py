@@ -1,0 +1,107 @@
+"""What a data set is to the rest of the project: a `Source` of numbered images.
+
+A source knows how many images it has and how to decode any of them to a wanted shape; it knows
+nothing of batches, caches, epochs or networks. Sources are small and picklable, because
+`prepare.py` sends them to worker processes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images that training wants.
+
+    Attributes:
+        height, width: of the images, in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        crop: True cuts the centre `crop_height` x `crop_width` out of each picture (the largest box
+            of the wanted aspect ratio where they are None) before resizing; False squeezes the
+            whole picture into the wanted shape.
+    """
+
+    height: int
+    width: int
+    channels: int
+    crop: bool = True
+    crop_height: int | None = None
+    crop_width: int | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that was left out, and why, in a few words: ("a/b.png", "truncated file")."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One whole number an image: `values` int32 [N] and what each number means."""
+
+    values: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a look at the headers alone has shown.
+
+    Attributes:
+        found: pictures found.
+        skipped: those that cannot be used, with reasons.
+        sizes: ((height, width), count) of the most common sizes first.
+        channels: 1 when every usable picture is grey, else 3.
+    """
+
+    found: int
+    skipped: tuple[Skipped, ...]
+    sizes: tuple[tuple[tuple[int, int], int], ...]
+    channels: int
+
+
+class Source(Protocol):
+    """Numbered images and, where there are any, labels.
+
+    Attributes:
+        name: what messages call it.
+        fingerprint: hexadecimal; changes whenever the images that `decode` returns could change.
+        labels: by name of the labelling, e.g. {"label": ...} or an avatar's {"hair": ..., "eyes":
+            ...}; empty when there are none. One value for each of the `len(source)` images.
+    """
+
+    name: str
+    fingerprint: str
+    labels: dict[str, Labels]
+
+    def __len__(self) -> int:
+        """The number of pictures found, the unusable ones included."""
+        ...
+
+    def summary(self) -> Summary:
+        """Looks at every picture's header (not its pixels)."""
+        ...
+
+    def decode(self, indices: Sequence[int], spec: ImageSpec) -> "Decoded":
+        """Decodes some pictures; never raises for a bad one."""
+        ...
+
+
+@dataclass
+class Decoded:
+    """What `Source.decode` gives.
+
+    Attributes:
+        images: uint8 [number of usable pictures, height, width, channels].
+        indices: which pictures these are, in the order asked for.
+        skipped: the others, with reasons.
+    """
+
+    images: np.ndarray
+    indices: list[int] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)

@@ -1,0 +1,101 @@
+"""SVHN, the street view house numbers, format 2: 32x32 RGB digits in MATLAB files.
+
+Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", 2011. Refused
+are files that are cut short, have no `X` and `y`, or have them in another shape.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
+from dcgan.datasets.download import RemoteFile, obtain
+from dcgan.datasets.source import Source
+
+SHAPE = (32, 32, 3)
+DIGITS = tuple("0123456789")
+
+
+def _published(name: str, sha256: str, size: int) -> RemoteFile:
+    """One server has the files; it answers to both schemes, and at times to one of them only."""
+    place = "ufldl.stanford.edu/housenumbers"
+    return RemoteFile(name, (f"http://{place}/{name}", f"https://{place}/{name}"), sha256, size)
+
+
+# Checksums and sizes as in tensorflow_datasets (url_checksums/svhn_cropped.txt) and torchvision.
+FILES = {
+    "train": _published(
+        "train_32x32.mat",
+        "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        182_040_794,
+    ),
+    "test": _published(
+        "test_32x32.mat",
+        "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+        64_275_384,
+    ),
+    "extra": _published(
+        "extra_32x32.mat",
+        "a133a4beb38a00fcdda90c9489e0c04f900b660ce8a316a5e854838379a71eb3",
+        1_329_278_602,
+    ),
+}
+
+
+def find(
+    folder: Path,
+    *,
+    download: bool = True,
+    splits: Sequence[str] = ("train",),
+    files: Mapping[str, RemoteFile] = FILES,
+) -> Source:
+    """SVHN's digits, labelled "0" to "9".
+
+    Args:
+        folder: where the files are, or are downloaded to.
+        download: whether missing files are downloaded.
+        splits: one or more of "train" (73,257 images), "test" (26,032) and "extra" (531,131).
+        files: where to download from, by split.
+
+    Raises:
+        UserError: a file is missing and could not be downloaded.
+    """
+    check_splits("svhn", splits, tuple(FILES))
+    paths = [obtain(files[split], folder, download=download) for split in splits]
+    return ArraySource("svhn", paths, read=partial(_read, paths), label_names=DIGITS, splits=splits)
+
+
+def _read(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    return joined([read_mat(path) for path in paths])
+
+
+def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reads one MATLAB file.
+
+    Returns:
+        uint8 [N, 32, 32, 3] and the digits [N], 0 to 9 (in the file 10 stands for 0).
+
+    Raises:
+        UserError: the file is cut short, damaged, or holds something else.
+    """
+    try:
+        content = scipy.io.loadmat(path, variable_names=["X", "y"])
+    except Exception as error:  # a damaged file makes scipy raise nearly anything
+        raise unusable(path, "a MATLAB 5 file", f"a damaged or other one ({error})") from error
+    for variable in ("X", "y"):
+        if variable not in content:
+            found = ", ".join(k for k in content if not k.startswith("__")) or "none"
+            raise unusable(path, "the variables X and y", found)
+    x, y = content["X"], content["y"]
+    if x.shape[:-1] != SHAPE or x.dtype != np.uint8 or x.shape[-1] < 1:
+        raise unusable(path, "X as uint8 [32, 32, 3, N]", f"{x.dtype} {list(x.shape)}")
+    if y.dtype.kind not in "uif" or y.size != max(y.shape):
+        raise unusable(path, "y as numbers [N, 1]", f"{y.dtype} {list(y.shape)}")
+    values = y.ravel().astype(np.int64)
+    values[values == 10] = 0
+    pixels = x.transpose(3, 0, 1, 2)  # [N, 32, 32, 3]
+    check_labels(path, values, count=len(pixels), classes=len(DIGITS))
+    return pixels, values

@@ -1,0 +1,104 @@
+"""A task over chunks of a source on all cores, in order.
+
+Processes are spawned, not forked: a fork of a process in which TensorFlow has started its threads
+may hang. Where processes cannot run (a script without `if __name__ == "__main__"`, no memory), the
+rest is done in this one. What a worker imports costs each of them its time: keep it light.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import Any
+
+from dcgan.datasets.source import Decoded, ImageSpec, Source
+
+CHUNKS_IN_FLIGHT = 4  # a worker; bounds the memory for results that wait for their turn
+
+logger = logging.getLogger("dcgan")
+_source: Source | None = None  # in a worker: the source it was started for
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered(
+    task: Callable[[Source, Any], Any],
+    source: Source,
+    chunks: Sequence[Any],
+    *,
+    workers: int | None = None,
+) -> Iterator[Any]:
+    """`task(source, chunk)` of every chunk, in the order of the chunks.
+
+    Args:
+        task: picklable, as are `source` (sent once to each worker), the chunks and the results.
+        workers: processes; all cores when None; with 1 everything happens in this process.
+    """
+    workers = min(workers or cores(), len(chunks))
+    done = 0
+    if workers > 1:
+        try:
+            for result in _in_processes(task, source, chunks, workers):
+                yield result
+                done += 1
+        except BrokenProcessPool:
+            logger.warning(
+                "The worker processes ended early (out of memory, or started from a script without "
+                'if __name__ == "__main__"): going on in one process.'
+            )
+    for chunk in islice(chunks, done, None):
+        yield task(source, chunk)
+
+
+def decode(source: Source, indices: range, *, spec: ImageSpec) -> Decoded:
+    """A task: decodes some pictures."""
+    return source.decode(indices, spec)
+
+
+def _in_processes(task: Callable, source: Source, chunks: Sequence, workers: int) -> Iterator:
+    pool = ProcessPoolExecutor(
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(source,),
+    )
+    waiting: deque = deque()
+    try:
+        for chunk in chunks:
+            waiting.append(pool.submit(_run, task, chunk))
+            if len(waiting) >= CHUNKS_IN_FLIGHT * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # also when the caller has had enough, or Ctrl-C was pressed
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(source: Source) -> None:
+    global _source
+    _source = source
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next chunk for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run(task: Callable, chunk: Any) -> Any:
+    return task(_source, chunk)

@@ -1,0 +1,86 @@
+"""A zip file of pictures as a `Source`: read in place, nothing is ever extracted to disk."""
+
+import os
+import zipfile
+import zlib
+from typing import Any, BinaryIO
+
+from dcgan import UserError
+from dcgan.datasets.picture_files import (
+    PictureFiles,
+    Unusable,
+    is_safe,
+    matching,
+    reading_failed,
+    stream,
+)
+
+_ENCRYPTED = 1  # bit of ZipInfo.flag_bits
+# What zipfile is known to raise for a damaged entry.
+_BAD_ENTRY = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError)
+
+
+class ZipSource(PictureFiles):
+    """The pictures of a zip file. Picklable: a worker process opens the file again."""
+
+    def __init__(self, path: str | os.PathLike, pattern: str = "*"):
+        """
+        Args:
+            path: of the zip file.
+            pattern: which file names to take, e.g. "*.jpg", whatever the letters' case.
+
+        Raises:
+            UserError: it is no zip file, cannot be read, is empty, or no file matches the pattern.
+        """
+        self.path = os.path.abspath(path)
+        self._zip: zipfile.ZipFile | None = None
+        self._entries: list[int] = []  # numbers in the archive's directory
+        try:
+            infos = self._archive().infolist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise UserError(
+                f"{path} is not a whole zip file ({error}): expected a folder or a zip file of "
+                "pictures; if it was downloaded, download it again."
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"{path} {reading_failed(error)}: expected a zip file of pictures."
+            ) from error
+        files = sorted((info.filename, i) for i, info in enumerate(infos) if _is_visible(info))
+        chosen = matching((f[0] for f in files), pattern, where=f"the zip file {path}")
+        self._entries = [files[i][1] for i in chosen]
+        names = [files[i][0] for i in chosen]
+        versions = [(infos[i].CRC, infos[i].file_size) for i in self._entries]
+        super().__init__(os.path.basename(self.path), names, versions)
+
+    def open(self, index: int) -> BinaryIO:
+        """The file of that number. Raises `Unusable` when it cannot be read."""
+        if not is_safe(self.names[index]):
+            raise Unusable("unsafe name")
+        try:
+            info = self._archive().infolist()[self._entries[index]]
+            if info.flag_bits & _ENCRYPTED:
+                raise Unusable("encrypted")
+            return stream(self._archive().open(info), info.file_size)
+        except NotImplementedError as error:
+            raise Unusable("compressed in an unknown way") from error
+        except _BAD_ENTRY as error:
+            raise Unusable("damaged in the zip file") from error
+
+    def _archive(self) -> zipfile.ZipFile:
+        if self._zip is None:
+            self._zip = zipfile.ZipFile(self.path)
+        return self._zip
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_zip": None}
+
+
+def _is_visible(info: zipfile.ZipInfo) -> bool:
+    """Not a folder, not hidden, not one of macOS' notes about the files."""
+    if info.is_dir():
+        return False
+    if not is_safe(info.filename):
+        return True  # to be reported, not passed over
+    parts = info.filename.split("/")
+    return not any(p == "__MACOSX" or (p.startswith(".") and p != ".") for p in parts)

@@ -1,0 +1,37 @@
+"""Logits to losses, one for each example (Goodfellow et al. 2014, arXiv 1406.2661)."""
+
+import tensorflow as tf
+
+
+def discriminator_loss(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, *, real_label: float
+) -> tf.Tensor:
+    """Cross-entropy of telling reals from fakes, with one-sided label smoothing.
+
+    Args:
+        real_logits, fake_logits: float32 [N, 1], of as many real as generated images.
+        real_label: target for reals, 0.9 for smoothing (Salimans et al. 2016, arXiv 1606.03498,
+            section 3.4); the target for fakes is 0.
+
+    Returns:
+        float32 [N], the losses of a real and of a fake image added.
+    """
+    real_losses = tf.nn.sigmoid_cross_entropy_with_logits(
+        labels=tf.fill(tf.shape(real_logits), real_label), logits=real_logits
+    )
+    fake_losses = tf.nn.sigmoid_cross_entropy_with_logits(
+        labels=tf.zeros_like(fake_logits), logits=fake_logits
+    )
+    return tf.squeeze(real_losses + fake_losses, axis=-1)
+
+
+def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+    """The non-saturating loss -log D(G(z)) (Goodfellow et al. 2014, section 3).
+
+    Args:
+        fake_logits: float32 [N, 1].
+
+    Returns:
+        float32 [N].
+    """
+    return tf.squeeze(tf.nn.softplus(-fake_logits), axis=-1)

@@ -1,0 +1,102 @@
+"""The generator: latent vectors to images (Radford et al. 2015, figure 1)."""
+
+import keras
+
+from dcgan.models.layers import BatchNormalization, sizes, weight_initializer
+
+
+@keras.saving.register_keras_serializable("dcgan")
+class Generator(keras.Model):
+    """z [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].
+
+    Dense -> h x w x width -> BN -> ReLU, then 5x5 stride-2 transposed convolutions with BN and
+    ReLU, each doubling the sides and halving the channels, the last one to the image with tanh.
+
+    Args:
+        image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
+        z_dim: length of the latent vectors.
+        width: channels of the first tensor.
+        kernel_size: side of the kernels.
+        gamma_stddev: of batch normalization's initial gamma around 1.
+        seed: of the initial weights.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        z_dim: int = 100,
+        width: int = 512,
+        kernel_size: int = 5,
+        gamma_stddev: float = 0.0,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**{"name": "generator", **kwargs})
+        self.image_shape = tuple(image_shape)
+        self.z_dim = z_dim
+        self.width = width
+        self.kernel_size = kernel_size
+        self.gamma_stddev = gamma_stddev
+        self.seed = seed
+
+        # From the smallest map up to the image.
+        self.maps = sizes(*image_shape[:2])[::-1]
+        widths = [max(1, width >> i) for i in range(len(self.maps) - 1)]
+        policy = self.dtype_policy
+        self.project = keras.layers.Dense(
+            self.maps[0][0] * self.maps[0][1] * width,
+            use_bias=False,  # batch normalization subtracts it again
+            kernel_initializer=weight_initializer(seed),
+            dtype=policy,
+            name="project",
+        )
+        self.norms = [
+            BatchNormalization(gamma_stddev, seed + 100 + i, dtype=policy, name=f"norm_{i}")
+            for i in range(len(widths))
+        ]
+        self.deconvs = [
+            keras.layers.Conv2DTranspose(
+                filters,
+                kernel_size,
+                strides=2,
+                padding="same",
+                use_bias=last,
+                kernel_initializer=weight_initializer(seed + 1 + i),
+                dtype="float32" if last else policy,  # the picture itself keeps full precision
+                name=f"deconv_{i}",
+            )
+            for i, filters in enumerate([*widths[1:], image_shape[2]])
+            for last in [i == len(widths) - 1]
+        ]
+
+    def build(self, input_shape=None):
+        """Makes every variable, so that a restore finds them all."""
+        self.project.build((None, self.z_dim))
+        channels = self.width
+        for norm, deconv, (height, width) in zip(self.norms, self.deconvs, self.maps, strict=False):
+            norm.build((None, height, width, channels))
+            deconv.build((None, height, width, channels))
+            channels = deconv.filters
+        self.built = True
+
+    def call(self, z, training=False):
+        """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1]."""
+        x = keras.ops.reshape(self.project(z), (-1, *self.maps[0], self.width))
+        for norm, deconv, (height, width) in zip(
+            self.norms, self.deconvs, self.maps[1:], strict=True
+        ):
+            x = keras.ops.relu(norm(x, training=training))
+            x = deconv(x)[:, :height, :width]  # twice the side, cut where that is odd
+        return keras.ops.tanh(x)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "z_dim": self.z_dim,
+            "width": self.width,
+            "kernel_size": self.kernel_size,
+            "gamma_stddev": self.gamma_stddev,
+            "seed": self.seed,
+        }

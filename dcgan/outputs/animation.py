@@ -1,0 +1,99 @@
+"""training.gif: how the sample grid changed, made from the PNG files of a run.
+
+Only pictures are read; one that cannot be read is left out with a warning, never an error.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcgan import images, run_dir
+
+logger = logging.getLogger("dcgan")
+
+LAST_FRAME_SECONDS = 2.0
+
+
+def make_gif(
+    frames: Sequence[Path],
+    target: Path,
+    *,
+    max_frames: int = 60,
+    seconds: float = 0.1,
+    max_side: int = 520,
+) -> None:
+    """Writes an endless GIF whose last frame stays for two seconds.
+
+    Where no frame can be read it warns and writes nothing.
+
+    Args:
+        frames: PNG files in the order of time, all of one shape; those of another shape than
+            most are left out.
+        target: the file to write; replaced whole.
+        max_frames: of more, evenly spaced ones are taken, the first and the last always; >= 1.
+            Noisy grids of 519 x 519 pixels take 0.3 MB a frame.
+        seconds: each frame is shown for.
+        max_side: larger frames are scaled down so that their longer side is this many pixels. The
+            default leaves the usual grid of 8 x 8 images of 64 pixels (519 with margins) untouched:
+            resampling it by a few pixels would only blur it.
+    """
+    pictures = _same_shape(_read(_thin(frames, max_frames)))
+    if not pictures:
+        logger.warning("Wrote no %s: none of %d sample grids could be read.", target, len(frames))
+        return
+    small = [_scale_down(picture, max_side) for picture in pictures]
+    data = images.gif_bytes(small, seconds=seconds, hold=LAST_FRAME_SECONDS)
+    run_dir.write_bytes(target, data)
+
+
+def _thin(frames: Sequence[Path], count: int) -> list[Path]:
+    """`count` evenly spaced frames, the first and the last among them; of one, the last."""
+    if len(frames) <= count:
+        return list(frames)
+    if count == 1:
+        return [frames[-1]]
+    return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
+
+
+def _read(frames: Sequence[Path]) -> list[tuple[Path, np.ndarray]]:
+    """Those frames that can be decoded."""
+    pictures = []
+    for path in frames:
+        try:
+            pictures.append((path, images.read_png(path)))
+        # Pillow says SyntaxError of a PNG file whose chunks are broken, ValueError of an empty text
+        # chunk; a file cut short is an OSError.
+        except (OSError, SyntaxError, ValueError) as error:
+            logger.warning("Left %s out of the animation: it cannot be read (%s).", path, error)
+    return pictures
+
+
+def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
+    """Those of the most common shape."""
+    if not pictures:
+        return []
+    shape = Counter(array.shape for _, array in pictures).most_common(1)[0][0]
+    for path, array in pictures:
+        if array.shape != shape:
+            logger.warning(
+                "Left %s out of the animation: its shape is %s, that of most is %s.",
+                path,
+                array.shape,
+                shape,
+            )
+    return [array for _, array in pictures if array.shape == shape]
+
+
+def _scale_down(array: np.ndarray, max_side: int) -> np.ndarray:
+    """uint8 [height, width, channels] with a longer side of at most `max_side`, antialiased."""
+    height, width, channels = array.shape
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return array
+    picture = Image.fromarray(array[..., 0] if channels == 1 else array)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return images.fit(picture, *size, crop=False)

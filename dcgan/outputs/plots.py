@@ -1,0 +1,185 @@
+"""losses.png: the curves of a run, drawn from its metrics.jsonl.
+
+Drawn with matplotlib's objects, never pyplot: no window, no global backend, safe in a notebook and
+in a thread.
+"""
+
+import io
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from dcgan import run_dir
+
+# The picture is 1,350 pixels wide: more points than this on a curve cannot be told apart.
+MAX_POINTS = 1000
+# Curves are smoothed over a fiftieth of the run: short enough to keep its turns, long enough to end
+# the noise of single batches.
+SMOOTHED_PART = 1 / 50
+DISCRIMINATOR_COLOUR, GENERATOR_COLOUR = "#2368b0", "#e06c1f"  # apart for every kind of eyes
+GREY = "#5f6670"
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict]:
+    """The lines of a metrics.jsonl in order of their steps; none where there is no such file.
+
+    A run that continued from an older checkpoint wrote some steps again: of those only the later
+    lines are kept. Lines that a crash cut short are left out.
+
+    Returns:
+        one dict a line, each with a number "step", strictly increasing.
+    """
+    rows: list[dict] = []
+    for row in run_dir.read_json_lines(Path(path)):
+        if not isinstance(row.get("step"), (int, float)):
+            continue  # of an event, not of a step
+        while rows and rows[-1]["step"] >= row["step"]:
+            rows.pop()
+        rows.append(row)
+    return rows
+
+
+def draw_losses(
+    metrics: Iterable[dict] | str | os.PathLike, target: str | os.PathLike, *, title: str = ""
+) -> None:
+    """Writes a PNG: both losses, and below them D(x) and D(G(z)), against the step.
+
+    Args:
+        metrics: dicts as `read_metrics` gives them, or the metrics.jsonl to read them from.
+        target: the file to write; replaced whole.
+        title: what the picture is headed with, e.g. "anime 48x48x3".
+    """
+    if isinstance(metrics, (str, os.PathLike)):
+        metrics = read_metrics(metrics)
+    rows = list(metrics)
+    steps = np.array([row["step"] for row in rows], np.float64)
+    window = _window(steps)
+    figure = Figure(figsize=(9, 6.6), dpi=150, layout="constrained", facecolor="white")
+    losses, scores = figure.subplots(2, 1, sharex=True)
+    for axes, keys, labels in (
+        (losses, ("d_loss", "g_loss"), ("discriminator", "generator")),
+        (scores, ("d_real", "d_fake"), ("D(x), real images", "D(G(z)), generated images")),
+    ):
+        for key, label, colour in zip(
+            keys, labels, (DISCRIMINATOR_COLOUR, GENERATOR_COLOUR), strict=True
+        ):
+            _curve(axes, steps, _column(rows, key), window=window, label=label, colour=colour)
+    _style_losses(losses)
+    scores.axhline(0.5, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    scores.set(
+        ylim=(-0.03, 1.15),
+        yticks=(0, 0.25, 0.5, 0.75, 1),
+        ylabel="probability of being real",
+        xlabel="step",
+    )
+    scores.set_xlim(0, 1.01 * max(steps.max(initial=0), 10))
+    _style(
+        figure, losses, scores, note=f"smoothed: exponential moving average over {window:,} steps"
+    )
+    _epoch_axis(losses, rows)
+    losses.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=12)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    run_dir.write_bytes(Path(target), buffer.getvalue())
+
+
+def _column(rows: list[dict], key: str) -> np.ndarray:
+    """A measurement of each row, float64 [N]; NaN where there is none."""
+    return np.array([row.get(key) for row in rows], np.float64)  # None becomes NaN
+
+
+def _window(steps: np.ndarray) -> int:
+    """The steps to smooth over: a round number (1, 2 or 5 times a power of ten)."""
+    wanted = max((steps[-1] - steps[0]) * SMOOTHED_PART, 1) if steps.size else 1
+    power = 10 ** math.floor(math.log10(wanted))
+    return int(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))
+
+
+def _curve(
+    axes: Axes, steps: np.ndarray, values: np.ndarray, *, window: int, label: str, colour: str
+) -> None:
+    """The raw values lightly, over them their moving average; what is not finite is left out."""
+    known = np.isfinite(values)
+    steps, values = steps[known], values[known]
+    if not steps.size:
+        return
+    edges = np.linspace(0, steps.size, min(steps.size, MAX_POINTS) + 1).astype(int)[:-1]
+    counts = np.diff(np.append(edges, steps.size))
+    middle = np.add.reduceat(steps, edges) / counts
+    # The lowest and highest value of each bin, so that no spike is lost by thinning.
+    ends = np.stack([np.minimum.reduceat(values, edges), np.maximum.reduceat(values, edges)], 1)
+    axes.plot(middle.repeat(2), ends.ravel(), color=colour, alpha=0.25, linewidth=0.7)
+    mean = moving_average(middle, np.add.reduceat(values, edges) / counts, window)
+    dot = "o" if steps.size == 1 else None  # one point makes no line
+    axes.plot(middle, mean, color=colour, linewidth=2, label=label, marker=dot)
+
+
+def moving_average(steps: np.ndarray, values: np.ndarray, window: float) -> np.ndarray:
+    """Exponential moving average of unevenly spaced values, without bias to the first ones.
+
+    The average of all values so far, each weighted by exp(-(steps since it) / window) and by the
+    steps that it stands for (those since the value before).
+
+    Args:
+        steps: float [N], strictly increasing.
+        values: float [N], finite.
+        window: the time constant, in steps.
+    """
+    gaps = np.diff(steps, prepend=2 * steps[0] - steps[1] if steps.size > 1 else steps[0] - 1)
+    keep = np.exp(-gaps / window)
+    result = np.empty_like(values)
+    total = weight = 0.0
+    for i, (k, value) in enumerate(zip(keep.tolist(), values.tolist(), strict=True)):
+        total = k * total + (1 - k) * value
+        weight = k * weight + (1 - k)
+        result[i] = total / weight
+    return result
+
+
+def _style_losses(axes: Axes) -> None:
+    """From zero on a linear scale; logarithmic above 1 where spikes would flatten all the rest."""
+    axes.set_ylabel("loss")
+    lines = [line.get_ydata() for line in axes.get_lines()]
+    if not lines:
+        return
+    everything = np.concatenate(lines)
+    # `symlog` is linear up to 1, so zero, and negative losses of other kinds, can be drawn.
+    if np.ptp(everything) > 10 * max(np.percentile(np.abs(everything), 90), 1):
+        axes.set_yscale("symlog", linthresh=1)
+    elif everything.min() >= 0:
+        axes.set_ylim(0, 1.12 * max(everything.max(), 1e-3))  # the legend has its place above
+
+
+def _style(figure: Figure, losses: Axes, scores: Axes, *, note: str) -> None:
+    """Quiet axes, the legends, and what to say where there is nothing to draw."""
+    for axes in (losses, scores):
+        axes.grid(color="#e4e7eb", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color("#b8bec6")
+        axes.tick_params(colors=GREY, length=3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(ncols=2, loc="upper right", framealpha=0.85, edgecolor="white")
+        else:
+            axes.text(0.5, 0.6, "no measurements yet", transform=axes.transAxes, ha="center")
+    scores.xaxis.set_major_formatter(EngFormatter(sep=""))
+    scores.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=8, color=GREY)
+
+
+def _epoch_axis(axes: Axes, rows: list[dict]) -> None:
+    """The same axis in epochs, along the top; epochs grow evenly with the steps."""
+    last = next((row for row in reversed(rows) if row.get("epoch") and row["step"]), None)
+    if last is None:
+        return
+    rate = last["epoch"] / last["step"]  # epochs a step
+    top = axes.secondary_xaxis("top", functions=(lambda s: s * rate, lambda e: e / rate))
+    top.set_xlabel("epoch", color=GREY)
+    top.tick_params(colors=GREY, length=3)
+    top.spines["top"].set_color("#b8bec6")

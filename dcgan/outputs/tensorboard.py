@@ -1,0 +1,54 @@
+"""Scalars and pictures for TensorBoard, where it is installed; a run without it loses nothing.
+
+The same numbers and grids are always in metrics.jsonl and samples/: this is a second view of them.
+"""
+
+import importlib.util
+import logging
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+logger = logging.getLogger("dcgan")
+
+
+def open_writer(folder: str | os.PathLike) -> "TensorBoardWriter | None":
+    """A writer into `folder`, or None, said in one sentence, when tensorboard is not installed.
+
+    A resumed run opens the same folder again: TensorBoard joins its files into one curve.
+    """
+    # `tf.summary` raises at its first use without the package, which TensorFlow does not require.
+    if importlib.util.find_spec("tensorboard") is None:
+        logger.info(
+            "The package tensorboard is not installed, so nothing is written to %s; "
+            "pip install tensorboard changes that.",
+            folder,
+        )
+        return None
+    return TensorBoardWriter(folder)
+
+
+class TensorBoardWriter:
+    """An open event file; needs the package tensorboard."""
+
+    def __init__(self, folder: str | os.PathLike):
+        """Opens a new event file in `folder`, which is made when absent."""
+        self._writer = tf.summary.create_file_writer(os.fspath(folder))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """One point of each named curve."""
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(name, value, step=step)
+
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """A picture, uint8 [height, width, 1 or 3]."""
+        with self._writer.as_default():
+            tf.summary.image(name, image[np.newaxis], step=step)
+        self._writer.flush()  # pictures are rare, and a crash shall not take them
+
+    def close(self) -> None:
+        """Writes what is still buffered; nothing may be written afterwards."""
+        self._writer.close()

@@ -1,0 +1,83 @@
+"""Whole numbers to latent vectors to images: seed 7 is the same picture everywhere.
+
+Every random number here is a pure function of its seed, by the Philox algorithm, so that training
+grids, later samples and exported models agree.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dcgan import images
+
+BATCH_SIZE = 64  # always the same, so that an image does not depend on how many were asked for
+_SAMPLING = -1  # where training's noise has the step, which is never negative
+
+
+def _draw(shape, seed, z_dist: str) -> tf.Tensor:
+    """float32 noise of one of the three distributions from a seed int64 [2]."""
+    if z_dist == "normal01":
+        return tf.random.stateless_normal(shape, seed, alg="philox")
+    low = -1.0 if z_dist == "uniform_signed" else 0.0
+    return tf.random.stateless_uniform(shape, seed, low, 1.0, alg="philox")
+
+
+def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
+    """The latent vectors of seeds.
+
+    Args:
+        seeds: int64 [N].
+        z_dim: length of a vector.
+        z_dist: normal01, uniform_signed or uniform_unsigned.
+
+    Returns:
+        float32 [N, z_dim]; row i depends on seeds[i] only.
+    """
+    return tf.map_fn(
+        lambda seed: _draw([z_dim], tf.stack([seed, tf.constant(_SAMPLING, tf.int64)]), z_dist),
+        tf.cast(seeds, tf.int64),
+        fn_output_signature=tf.TensorSpec([z_dim], tf.float32),
+    )
+
+
+def training_noise(
+    shape: tuple[int, int], *, seed: int, step: tf.Tensor, draw: int, z_dist: str
+) -> tf.Tensor:
+    """The noise of one draw of one training step.
+
+    Args:
+        shape: (images of all replicas together, z_dim).
+        seed: of the run, below 2**31.
+        step: int64 scalar.
+        draw: which of the step's draws, from 0.
+        z_dist: normal01, uniform_signed or uniform_unsigned.
+    """
+    return _draw(shape, tf.stack([tf.constant(seed + (draw << 32), tf.int64), step]), z_dist)
+
+
+def make_sampler(
+    generator: keras.Model, *, z_dim: int, z_dist: str
+) -> Callable[[Sequence[int]], np.ndarray]:
+    """A function from seeds to uint8 [N, height, width, channels] that moves no statistic."""
+
+    @tf.function(input_signature=[tf.TensorSpec([BATCH_SIZE], tf.int64)])
+    def sample_batch(seeds):
+        return generator(latents(seeds, z_dim=z_dim, z_dist=z_dist), training=False)
+
+    def sample(seeds: Sequence[int]) -> np.ndarray:
+        return np.concatenate(list(sample_batches(sample_batch, seeds)))
+
+    return sample
+
+
+def sample_batches(
+    sample_batch: Callable[[tf.Tensor], tf.Tensor], seeds: Iterable[int]
+) -> Iterator[np.ndarray]:
+    """uint8 images of seeds in batches of one size; the last batch is filled up and cut."""
+    seeds = np.asarray(list(seeds), np.int64)
+    for start in range(0, len(seeds), BATCH_SIZE):
+        batch = seeds[start : start + BATCH_SIZE]
+        padded = np.resize(batch, BATCH_SIZE)
+        yield images.to_uint8(sample_batch(tf.constant(padded)).numpy())[: len(batch)]

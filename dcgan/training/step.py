@@ -1,0 +1,169 @@
+"""One training step: the only place with gradients. Mathematics only; no files, no cadence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from dcgan import images as pixels
+from dcgan.losses import discriminator_loss, generator_loss
+from dcgan.sampling import training_noise
+from dcgan.state import GANState
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a step does.
+
+    Attributes:
+        batch_size: images of one update, over all replicas.
+        real_label: the discriminator's target for reals.
+        d_steps, g_steps: updates of each network a step; simultaneous updates take one of each.
+        update: "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the
+            updated discriminator) or "simultaneous" (both gradients at the same point).
+        z_dist: distribution of z.
+        seed: of the noise.
+        ema_decay: of the averaged generator, a step; early steps average over fewer.
+    """
+
+    batch_size: int
+    real_label: float = 0.9
+    d_steps: int = 1
+    g_steps: int = 1
+    update: str = "alternating"
+    z_dist: str = "normal01"
+    seed: int = 0
+    ema_decay: float = 0.0
+
+
+def make_step(
+    state: GANState, recipe: Recipe, strategy: tf.distribute.Strategy
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Compiles the step.
+
+    Args:
+        state: is trained in place.
+        recipe: what to do.
+        strategy: under whose scope `state` was made.
+
+    Returns:
+        A function of images uint8 [batch_size * d_steps, H, W, C] (distributed over the replicas)
+        that does one step and gives float32 scalars: d_loss, g_loss, d_real = mean D(x) and d_fake
+        = mean D(G(z)), the last two as seen by the discriminator before its last update.
+    """
+    moves = _Moves(state, recipe, strategy.num_replicas_in_sync)
+    replica_step = {"alternating": moves.alternating, "simultaneous": moves.simultaneous}[
+        recipe.update
+    ]
+
+    @tf.function
+    def step(images):
+        scalars = strategy.run(replica_step, args=(images, state.step.read_value()))
+        if state.averaged_generator is not None:
+            _average(state, recipe.ema_decay)
+        state.step.assign_add(1)
+        return {k: strategy.reduce("SUM", v, axis=None) for k, v in scalars.items()}
+
+    return step
+
+
+class _Moves:
+    """What each replica does in a step, on its share of the batch."""
+
+    def __init__(self, state: GANState, recipe: Recipe, num_replicas: int):
+        self.state = state
+        self.recipe = recipe
+        self.local_batch = recipe.batch_size // num_replicas
+
+    def alternating(self, images, step):
+        """The discriminator's updates, then the generator's through the updated discriminator."""
+        state, recipe = self.state, self.recipe
+        for k in range(recipe.d_steps):
+            # Every d_steps-th image: so any split over replicas gives each update the same images.
+            reals = self._reals(images[k :: recipe.d_steps])
+            with tf.GradientTape() as g_tape:
+                fakes = state.generator(self._noise(step, k), training=True)
+                with g_tape.stop_recording():
+                    scalars = self._update_discriminator(reals, fakes)
+                if k == recipe.d_steps - 1:
+                    g_loss = self._generator_loss(fakes)
+        self._apply_generator(g_tape, g_loss)
+        for k in range(1, recipe.g_steps):
+            with tf.GradientTape() as g_tape:
+                fakes = state.generator(self._noise(step, recipe.d_steps + k), training=True)
+                g_loss = self._generator_loss(fakes)
+            self._apply_generator(g_tape, g_loss)
+        return {**scalars, "g_loss": g_loss}
+
+    def simultaneous(self, images, step):
+        """Both gradients from one forward pass, as in the Keras tutorial."""
+        state = self.state
+        reals = self._reals(images)
+        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
+            fakes = state.generator(self._noise(step, 0), training=True)
+            real_logits = state.discriminator(reals, training=True)
+            fake_logits = state.discriminator(fakes, training=True)
+            d_loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
+            g_loss = self._mean(generator_loss(fake_logits))
+        d_variables = state.discriminator.trainable_variables
+        d_gradients = d_tape.gradient(d_loss, d_variables)
+        self._apply_generator(g_tape, g_loss)
+        state.discriminator_optimizer.apply(d_gradients, d_variables)
+        return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
+
+    def _update_discriminator(self, reals, fakes):
+        state = self.state
+        variables = state.discriminator.trainable_variables
+        with tf.GradientTape() as tape:
+            # Two passes: reals and fakes are normalized by their own statistics.
+            real_logits = state.discriminator(reals, training=True)
+            fake_logits = state.discriminator(fakes, training=True)
+            loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
+        state.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
+        return self._scores(loss, real_logits, fake_logits)
+
+    def _apply_generator(self, tape, loss):
+        variables = self.state.generator.trainable_variables
+        self.state.generator_optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def _discriminator_losses(self, real_logits, fake_logits):
+        return discriminator_loss(real_logits, fake_logits, real_label=self.recipe.real_label)
+
+    def _generator_loss(self, fakes):
+        return self._mean(generator_loss(self.state.discriminator(fakes, training=True)))
+
+    def _scores(self, d_loss, real_logits, fake_logits):
+        return {
+            "d_loss": d_loss,
+            "d_real": self._mean(tf.sigmoid(real_logits)),
+            "d_fake": self._mean(tf.sigmoid(fake_logits)),
+        }
+
+    def _mean(self, values):
+        """This replica's share of a mean over all replicas' examples: gradients are summed."""
+        return tf.reduce_sum(values) / self.recipe.batch_size
+
+    def _reals(self, images):
+        return pixels.to_float(tf.cast(images, tf.float32))
+
+    def _noise(self, step, draw):
+        """This replica's rows of the noise of all replicas."""
+        shape = (self.recipe.batch_size, self.state.generator.z_dim)
+        noise = training_noise(
+            shape, seed=self.recipe.seed, step=step, draw=draw, z_dist=self.recipe.z_dist
+        )
+        start = tf.distribute.get_replica_context().replica_id_in_sync_group * self.local_batch
+        return noise[start : start + self.local_batch]
+
+
+def _average(state: GANState, decay: float) -> None:
+    """Moves the averaged generator towards the generator (Yazici et al. 2019, arXiv 1806.04498).
+
+    The window grows with the run until it is 1 / (1 - decay) steps, so that early samples do not
+    show the initial weights.
+    """
+    step = tf.cast(state.step.read_value(), tf.float32)
+    rate = tf.maximum(1.0 - decay, 9.0 / (10.0 + step))
+    pairs = zip(state.averaged_generator.variables, state.generator.variables, strict=True)
+    for average, value in pairs:
+        average.assign(average + rate * (value - average))

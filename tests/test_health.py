@@ -1,0 +1,153 @@
+"""The health monitor: what it says, when, and what it keeps quiet about."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dcgan.training import health
+from dcgan.training.health import HealthMonitor, diversity, relative_diversity, stop_sentence
+
+HEALTHY = {"d_loss": 0.9, "g_loss": 1.8, "d_real": 0.7, "d_fake": 0.25}
+WON = {"d_loss": 0.34, "g_loss": 6.0, "d_real": 0.9, "d_fake": 0.004}  # D(x) at the smoothed label
+EVERY = 20  # steps between two updates
+
+
+def run(monitor, values, steps):
+    """All messages, as (step, kind), of constant values over a range of steps."""
+    return [
+        (step, message.kind)
+        for step in range(*steps, EVERY)
+        for message in monitor.update(step, values)
+    ]
+
+
+def faces(count, seed=0):
+    """Random smooth pictures, uint8 [count, 32, 32, 3]: large patches that averaging keeps."""
+    patches = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return patches.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def test_a_healthy_run_is_never_interrupted():
+    assert run(HealthMonitor(), HEALTHY | {"diversity": 0.8}, (0, 30_000)) == []
+
+
+def test_the_equilibrium_is_no_illness():
+    equal = {"d_loss": math.log(4), "g_loss": math.log(2), "d_real": 0.5, "d_fake": 0.5}
+    assert run(HealthMonitor(), equal, (0, 30_000)) == []
+
+
+def test_an_ordinary_beginning_is_no_illness():
+    monitor = HealthMonitor()
+    assert run(monitor, WON | {"diversity": 0.05}, (0, 500)) == []
+    assert run(monitor, HEALTHY | {"diversity": 0.7}, (500, 5000)) == []
+
+
+def test_a_discriminator_that_has_won_is_told_once_and_its_end_too():
+    monitor = HealthMonitor()
+    run(monitor, HEALTHY, (0, 2000))
+    told = run(monitor, WON, (2000, 5000))
+    assert [kind for _, kind in told] == ["discriminator"]
+    # 500 steps of condition, after the averages have passed the thresholds (D(x): from 0.7 to 0.85
+    # of 0.9 is exp(-t / 100) = 1 / 4, t = 139; D(G(z)): 0.246 exp(-t / 100) = 0.016, t = 273).
+    assert 2500 + 273 - EVERY <= told[0][0] <= 2500 + 273 + 2 * EVERY
+    assert [kind for _, kind in run(monitor, HEALTHY, (5000, 9000))] == ["recovered"]
+    assert [kind for _, kind in run(monitor, WON, (9000, 11_000))] == ["discriminator"]
+
+
+def test_what_lasts_is_told_again_only_after_a_long_while():
+    told = run(HealthMonitor(), WON, (0, 12_000))
+    assert [kind for _, kind in told] == ["discriminator"] * 3
+    assert np.diff([step for step, _ in told]).tolist() == [health.REPEAT_STEPS] * 2
+
+
+def test_single_good_batches_do_not_hide_a_won_game():
+    monitor, told = HealthMonitor(), []
+    for i, step in enumerate(range(0, 3000, 50)):
+        values = WON | ({"d_fake": 0.03} if i % 10 == 9 else {})
+        told += [message.kind for message in monitor.update(step, values)]
+    assert told == ["discriminator"]
+
+
+@pytest.mark.parametrize("change", [{"d_fake": 0.08}, {"d_real": 0.75}, {"g_loss": 2.5}])
+def test_a_strong_discriminator_alone_is_no_illness(change):
+    assert run(HealthMonitor(), WON | change, (0, 10_000)) == []
+
+
+def test_it_needs_no_memory_of_an_earlier_process():
+    told = run(HealthMonitor(), WON | {"diversity": 0.1}, (50_000, 51_000))
+    assert sorted(kind for _, kind in told) == ["collapse", "discriminator"]
+    assert {step for step, _ in told} == {50_500}
+
+
+def test_collapse_is_told_from_rare_measurements_and_its_end_too():
+    monitor, told = HealthMonitor(), []
+    for step in range(0, 8000, EVERY):
+        ratio = 0.1 if 2000 <= step < 6000 else 0.8
+        measured = {"diversity": ratio} if step % 200 == 0 else {}
+        told += [(step, m.kind) for m in monitor.update(step, HEALTHY | measured)]
+    assert told == [(2600, "collapse"), (6000, "recovered")]
+
+
+def test_a_diversity_between_the_thresholds_changes_nothing():
+    monitor = HealthMonitor()
+    run(monitor, HEALTHY | {"diversity": 0.1}, (0, 2000))
+    assert run(monitor, HEALTHY | {"diversity": 0.35}, (2000, 4000)) == []
+    assert run(HealthMonitor(), HEALTHY | {"diversity": 0.35}, (0, 4000)) == []
+
+
+@pytest.mark.parametrize("name", ["d_loss", "g_loss"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_is_fatal_at_once(name, value):
+    [message] = HealthMonitor().update(7, HEALTHY | {name: value})
+    assert message.kind == "fatal"
+    sentence = stop_sentence(message, "checkpoints/step-00000006")
+    for part in ("Step 7", name, str(value), "checkpoints/step-00000006", "--learning_rate"):
+        assert part in sentence
+    assert "no checkpoint" in stop_sentence(message, None)
+
+
+def test_every_warning_has_advice():
+    monitor = HealthMonitor()
+    for step in range(0, 2000, EVERY):
+        for message in monitor.update(step, WON | {"diversity": 0.1}):
+            assert message.text.endswith(".") and message.advice.endswith(".")
+
+
+def test_diversity_of_copies_is_zero():
+    assert diversity(np.repeat(faces(1), 16, axis=0)) == 0
+    assert diversity(np.repeat(faces(2), 8, axis=0)) == 0  # two modes: zero too
+    assert diversity(np.zeros((4, 28, 28, 1), np.uint8)) == 0
+
+
+def test_diversity_by_hand():
+    # Grey levels 0, 10, 40: the nearest are at 10, 10, 30; the mean is 50 / 3.
+    levels = np.array([0, 10, 40], np.uint8).reshape(3, 1, 1, 1)
+    images = np.broadcast_to(levels, (3, 16, 16, 1))
+    assert diversity(images) == pytest.approx(50 / 3)
+
+
+def test_diversity_does_not_depend_on_order_or_level():
+    images = faces(32) // 2
+    order = np.random.default_rng(1).permutation(32)
+    assert diversity(images[order]) == pytest.approx(diversity(images))
+    assert diversity(images + np.uint8(100)) == pytest.approx(diversity(images))
+    assert diversity(255 - images) == pytest.approx(diversity(images))
+
+
+def test_pixel_noise_does_not_pass_for_diversity():
+    noise = np.random.default_rng(0).normal(0, 20, (64, 32, 32, 3))
+    copies = np.clip(np.repeat(faces(4), 16, axis=0) + noise, 0, 255).astype(np.uint8)
+    assert relative_diversity(copies, faces(64, seed=1)) < health.COLLAPSED_DIVERSITY
+
+
+def test_relative_diversity_of_reals_is_one_whatever_their_number():
+    reals = faces(64)
+    assert relative_diversity(faces(64, seed=1), reals) == pytest.approx(1, abs=0.1)
+    assert relative_diversity(reals[:16], reals) == pytest.approx(1)
+    assert relative_diversity(reals, reals[:16]) == pytest.approx(1)
+
+
+def test_reals_that_are_all_alike_are_nothing_to_collapse_from():
+    one = np.repeat(faces(1), 8, axis=0)
+    assert relative_diversity(one, one) == 1

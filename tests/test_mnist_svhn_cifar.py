@@ -1,0 +1,495 @@
+"""The data sets that come as arrays, from generated files of the real formats and real ones."""
+
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import pickletools
+import random
+import struct
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+from dcgan import UserError
+from dcgan.datasets import cifar10, mnist, svhn
+from dcgan.datasets.source import ImageSpec
+
+REAL = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+def numbers(*shape, below=256) -> np.ndarray:
+    return np.random.default_rng(7).integers(0, below, shape, np.uint8)
+
+
+def refusal(source, *words) -> str:
+    """The one sentence with which a source refuses its files; `words` must occur in it."""
+    with pytest.raises(UserError) as caught:
+        len(source)
+    message = str(caught.value)
+    assert "expected" in message and "received" in message and "\n" not in message
+    for word in words:
+        assert str(word) in message
+    return message
+
+
+# ---- MNIST ----
+
+PIXELS, LABELS = numbers(12, 28, 28), numbers(12, below=10)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """Two zero bytes, 8 for unsigned bytes, the number of dimensions, then the dimensions."""
+    return (
+        bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + bytes(array)
+    )
+
+
+def write_mnist(folder: Path, prefix="train", dot="-", suffix=".gz", pixels=PIXELS, labels=LABELS):
+    folder.mkdir(exist_ok=True, parents=True)
+    for kind, array in (("images{}idx3", pixels), ("labels{}idx1", labels)):
+        content = gzip.compress(idx(array)) if suffix else idx(array)
+        (folder / f"{prefix}-{kind.format(dot)}-ubyte{suffix}").write_bytes(content)
+    return folder
+
+
+def find_mnist(folder, **more):
+    return mnist.find_mnist(folder, download=False, **more)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("dot", ["-", "."])
+def test_mnist_is_read_in_every_spelling(tmp_path, dot, suffix):
+    source = find_mnist(write_mnist(tmp_path, dot=dot, suffix=suffix))
+    decoded = source.decode([3, 0, 11], ImageSpec(28, 28, 1))
+    np.testing.assert_array_equal(decoded.images[..., 0], PIXELS[[3, 0, 11]])
+    assert (decoded.indices, decoded.skipped) == ([3, 0, 11], [])
+    assert (source.name, len(source)) == ("mnist", 12)
+    summary = source.summary()
+    assert (summary.found, summary.skipped, summary.channels) == (12, (), 1)
+    assert summary.sizes == (((28, 28), 12),)
+    np.testing.assert_array_equal(source.labels["label"].values, LABELS)
+    assert source.labels["label"].values.dtype == np.int32
+    assert source.labels["label"].names == tuple("0123456789")
+
+
+def test_mnist_splits_follow_one_another(tmp_path):
+    write_mnist(tmp_path)
+    write_mnist(tmp_path, "t10k", pixels=255 - PIXELS[:5], labels=LABELS[:5])
+    assert len(find_mnist(tmp_path)) == 12
+    both = find_mnist(tmp_path, splits=("train", "test"))
+    images = both.decode(range(17), ImageSpec(28, 28, 1)).images[..., 0]
+    np.testing.assert_array_equal(images, np.concatenate([PIXELS, 255 - PIXELS[:5]]))
+    np.testing.assert_array_equal(both.labels["label"].values, [*LABELS, *LABELS[:5]])
+
+
+def test_other_shapes_are_resized_and_coloured(tmp_path):
+    pixels = np.full((2, 28, 28), 90, np.uint8)
+    pixels[1, :, 14:] = 200
+    source = find_mnist(write_mnist(tmp_path, pixels=pixels, labels=LABELS[:2]))
+    images = source.decode([1, 0], ImageSpec(32, 40, 3)).images
+    assert images.shape == (2, 32, 40, 3) and images.dtype == np.uint8
+    assert (images[1] == 90).all()
+    assert (images[0, :, :16] == 90).all() and (images[0, :, 24:] == 200).all()
+    assert source.decode([], ImageSpec(32, 32, 3)).images.shape == (0, 32, 32, 3)
+    assert source.decode([], ImageSpec(28, 28, 1)).images.shape == (0, 28, 28, 1)
+
+
+def test_a_crop_is_cut_even_where_the_size_fits(tmp_path):
+    pixels = np.zeros((1, 28, 28), np.uint8)
+    pixels[:, 7:21, 7:21] = 255  # the centre 14x14
+    source = find_mnist(write_mnist(tmp_path, pixels=pixels, labels=LABELS[:1]))
+    spec = ImageSpec(28, 28, 1, crop_height=14, crop_width=14)
+    images = source.decode([0], spec).images
+    assert (images[:, 2:26, 2:26] == 255).all()
+    assert images.min() > 100  # resampling looks a little beyond the box; uncut, it would be 0
+
+
+def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path):
+    system = write_mnist(tmp_path / "system")
+    source = mnist.find_fashion_mnist(tmp_path / "mine", download=False, system_folder=system)
+    assert (source.name, len(source)) == ("fashion_mnist", 12)
+    assert source.labels["label"].names[0] == "T-shirt/top"
+    assert len(source.labels["label"].names) == 10
+    write_mnist(tmp_path / "mine", pixels=PIXELS[:4], labels=LABELS[:4])
+    mine = mnist.find_fashion_mnist(tmp_path / "mine", download=False, system_folder=system)
+    assert len(mine) == 4
+
+
+def test_missing_files_are_named_with_their_folder(tmp_path):
+    find = [
+        (find_mnist, "train-images-idx3-ubyte.gz"),
+        (lambda folder: svhn.find(folder, download=False), "train_32x32.mat"),
+        (lambda folder: cifar10.find(folder, download=False), "cifar-10-binary.tar.gz"),
+    ]
+    for function, name in find:
+        with pytest.raises(UserError) as caught:
+            function(tmp_path)
+        assert name in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("splits", [(), ("valid",), ("train", "train")])
+def test_unknown_splits_are_refused(tmp_path, splits):
+    for find in (mnist.find_mnist, mnist.find_fashion_mnist, svhn.find, cifar10.find):
+        with pytest.raises(UserError, match="expected one or more of train, test"):
+            find(tmp_path, splits=splits)
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_every_cut_of_an_idx_file_is_refused(tmp_path, name, suffix):
+    path = write_mnist(tmp_path, suffix=suffix) / (name + suffix)
+    content = path.read_bytes()
+    for end in sorted(
+        {*range(min(40, len(content))), *range(0, len(content), 997), len(content) - 1}
+    ):
+        path.write_bytes(content[:end])
+        refusal(find_mnist(tmp_path), path)
+
+
+def test_damaged_gzip_is_refused(tmp_path):
+    path = write_mnist(tmp_path) / "train-images-idx3-ubyte.gz"
+    content, chance = path.read_bytes(), random.Random(3)
+    for _ in range(50):
+        damaged = bytearray(content)
+        damaged[chance.randrange(20, len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        refusal(find_mnist(tmp_path), path)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "word"),
+    [
+        (numbers(12, 28, 27), LABELS, "28x27"),
+        (numbers(12, 28), LABELS, "2051"),
+        (PIXELS[:0], LABELS[:0], "0"),
+        (PIXELS, LABELS[:11], "11"),
+        (PIXELS, numbers(12, 1), "2049"),
+        (PIXELS, np.full(12, 10, np.uint8), "from 10 to 10"),
+    ],
+)
+def test_other_idx_files_are_refused(tmp_path, pixels, labels, word):
+    refusal(find_mnist(write_mnist(tmp_path, pixels=pixels, labels=labels)), word)
+
+
+def test_idx_files_with_more_or_absurd_sizes_are_refused(tmp_path):
+    path = write_mnist(tmp_path, suffix="") / "train-images-idx3-ubyte"
+    content = path.read_bytes()
+    path.write_bytes(content + b"x")
+    refusal(find_mnist(tmp_path), path, "more")
+    path.write_bytes(content[:4] + b"\xff\xff\xff\xff" + content[8:])
+    refusal(find_mnist(tmp_path), path, "4,294,967,295")
+
+
+# ---- what all sources share ----
+
+
+def test_pickled_sources_are_small_and_read_again(tmp_path):
+    source = find_mnist(write_mnist(tmp_path))
+    before = source.decode([5], ImageSpec(28, 28, 1)).images
+    sent = pickle.dumps(source)
+    assert len(sent) < 1000
+    copy = pickle.loads(sent)
+    assert copy.fingerprint == source.fingerprint
+    np.testing.assert_array_equal(copy.decode([5], ImageSpec(28, 28, 1)).images, before)
+
+
+def test_the_fingerprint_follows_files_and_splits(tmp_path):
+    write_mnist(tmp_path)
+    write_mnist(tmp_path, "t10k")
+    first = find_mnist(tmp_path).fingerprint
+    assert find_mnist(tmp_path).fingerprint == first
+    prints = {first}
+    for splits in (("test",), ("train", "test"), ("test", "train")):
+        prints.add(find_mnist(tmp_path, splits=splits).fingerprint)
+    os.utime(tmp_path / "train-labels-idx1-ubyte.gz", ns=(1, 1))
+    prints.add(find_mnist(tmp_path).fingerprint)
+    assert len(prints) == 5
+
+
+def test_decoded_images_are_copies(tmp_path):
+    source = find_mnist(write_mnist(tmp_path))
+    spec = ImageSpec(28, 28, 1)
+    source.decode([0], spec).images[:] = 0
+    np.testing.assert_array_equal(source.decode([0], spec).images[0, ..., 0], PIXELS[0])
+
+
+# ---- SVHN ----
+
+HOUSES = numbers(6, 32, 32, 3)
+TENS = np.array([[10], [1], [9], [10], [5], [2]], np.uint8)
+
+
+def write_mat(folder: Path, split="train", **variables):
+    path = folder / f"{split}_32x32.mat"
+    scipy.io.savemat(path, variables, do_compression=True)
+    return path
+
+
+def test_svhn_is_read_and_ten_means_zero(tmp_path):
+    write_mat(tmp_path, X=HOUSES.transpose(1, 2, 3, 0), y=TENS)
+    source = svhn.find(tmp_path, download=False)
+    decoded = source.decode([5, 2], ImageSpec(32, 32, 3))
+    np.testing.assert_array_equal(decoded.images, HOUSES[[5, 2]])
+    assert decoded.images.flags.c_contiguous
+    np.testing.assert_array_equal(source.labels["label"].values, [0, 1, 9, 0, 5, 2])
+    assert source.decode([0], ImageSpec(32, 32, 1)).images.shape == (1, 32, 32, 1)
+    assert source.summary().channels == 3
+
+
+def test_svhn_splits_follow_one_another(tmp_path):
+    write_mat(tmp_path, X=HOUSES.transpose(1, 2, 3, 0), y=TENS)
+    write_mat(tmp_path, "extra", X=HOUSES[:2].transpose(1, 2, 3, 0), y=TENS[:2])
+    source = svhn.find(tmp_path, download=False, splits=("extra", "train"))
+    images = source.decode(range(8), ImageSpec(32, 32, 3)).images
+    np.testing.assert_array_equal(images, np.concatenate([HOUSES[:2], HOUSES]))
+
+
+def test_every_cut_of_a_mat_file_is_refused(tmp_path):
+    path = write_mat(tmp_path, X=HOUSES.transpose(1, 2, 3, 0), y=TENS)
+    content = path.read_bytes()
+    for end in [*range(0, 200, 9), *range(200, len(content), 499), len(content) - 1]:
+        path.write_bytes(content[:end])
+        refusal(svhn.find(tmp_path, download=False), path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "word"),
+    [
+        ({"X": HOUSES.transpose(1, 2, 3, 0)}, "variables X and y, received X"),
+        ({"X": HOUSES, "y": TENS}, "[6, 32, 32, 3]"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0).astype(float), "y": TENS}, "float64"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS[:5]}, "5"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 1}, "to 11"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS.reshape(3, 2)}, "[3, 2]"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": "text"}, "<U4"),
+    ],
+)
+def test_other_mat_files_are_refused(tmp_path, variables, word):
+    path = write_mat(tmp_path, **variables)
+    refusal(svhn.find(tmp_path, download=False), path, word)
+
+
+# ---- CIFAR-10 ----
+
+PLANES, CLASSES = numbers(4, 3, 32, 32), np.array([3, 0, 9, 6], np.uint8)
+BATCHES = [f"data_batch_{i}" for i in range(1, 6)]
+
+
+def binary_batch(planes=PLANES, labels=CLASSES) -> bytes:
+    pairs = zip(planes, labels, strict=True)
+    return b"".join(bytes([label]) + planes.tobytes() for planes, label in pairs)
+
+
+def text(value: str) -> bytes:
+    """A short string of Python 2."""
+    return b"U" + bytes([len(value)]) + value.encode()
+
+
+def python_batch(data=b"", labels=CLASSES, dtype="u1", more=b"") -> bytes:
+    """What Python 2's cPickle wrote at protocol 2: a dict of strings, a list and a numpy array."""
+    data = data or PLANES.tobytes()
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        + b"K\x00\x85" + text("b") + b"\x87R"  # (ndarray, (0,), "b")
+        + b"(K\x01K\x04M\x00\x0c\x86"  # version 1, shape (4, 3072)
+        + b"cnumpy\ndtype\n" + text(dtype) + b"K\x00K\x01\x87R"
+        + b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+        + b"\x89T" + struct.pack("<I", len(data)) + data + b"tb"
+    )  # fmt: skip
+    items = (
+        text("batch_label") + text("training batch 1 of 5")
+        + text("labels") + b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+        + text("data") + array + more
+    )  # fmt: skip
+    return b"\x80\x02}(" + items + b"u."
+
+
+def write_batches(folder: Path, suffix: str, make) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(BATCHES):
+        (folder / (name + suffix)).write_bytes(make(labels=(CLASSES + i) % 10))
+
+
+def write_archive(folder: Path, name: str, inside: str, suffix: str, make) -> Path:
+    with tarfile.open(folder / name, "w:gz") as archive:
+        for i, batch in enumerate(BATCHES):
+            content = make(labels=(CLASSES + i) % 10)
+            member = tarfile.TarInfo(f"{inside}/{batch}{suffix}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return folder / name
+
+
+def assert_all_of_cifar(source):
+    assert (source.name, len(source)) == ("cifar10", 20)
+    images = source.decode(range(20), ImageSpec(32, 32, 3)).images
+    for image, planes in zip(images, [*PLANES] * 5, strict=True):
+        for channel in range(3):
+            np.testing.assert_array_equal(image[..., channel], planes[channel])
+    expected = [(label + i) % 10 for i in range(5) for label in CLASSES.tolist()]
+    np.testing.assert_array_equal(source.labels["label"].values, expected)
+    assert source.labels["label"].names[:4] == ("airplane", "automobile", "bird", "cat")
+
+
+@pytest.mark.parametrize("place", [".", "cifar-10-batches-bin"])
+def test_cifar_binary_batches(tmp_path, place):
+    write_batches(tmp_path / place, ".bin", binary_batch)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+@pytest.mark.parametrize("place", [".", "cifar-10-batches-py"])
+def test_cifar_python_batches(tmp_path, place):
+    write_batches(tmp_path / place, "", python_batch)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+def test_cifar_archives(tmp_path):
+    python = write_archive(
+        tmp_path, "cifar-10-python.tar.gz", "cifar-10-batches-py", "", python_batch
+    )
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    python.unlink()
+    write_archive(tmp_path, "cifar-10-binary.tar.gz", "cifar-10-batches-bin", ".bin", binary_batch)
+    source = pickle.loads(pickle.dumps(cifar10.find(tmp_path, download=False)))
+    assert_all_of_cifar(source)
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-binary.tar.gz"]
+
+
+def test_cifar_archives_cut_short_or_incomplete_are_refused(tmp_path):
+    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
+    content = path.read_bytes()
+    for end in [0, 5, 100, *range(1000, len(content), 4999)]:
+        path.write_bytes(content[:end])
+        refusal(cifar10.find(tmp_path, download=False), path)
+    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", "", binary_batch)
+    refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin")
+
+
+def test_the_hand_made_python_batch_is_what_python_itself_reads():
+    """The generator against an independent implementation: the real unpickler and numpy."""
+    assert all(op.proto <= 2 for op, *_ in pickletools.genops(python_batch()))
+    batch = pickle.loads(python_batch(), encoding="bytes")
+    np.testing.assert_array_equal(batch[b"data"], PLANES.reshape(4, 3072))
+    assert batch[b"labels"] == CLASSES.tolist()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_cifar_batches_that_python_3_has_written_again(tmp_path, protocol):
+    def again(labels):
+        batch = {"data": PLANES.reshape(4, 3072), "labels": labels.tolist()}
+        return pickle.dumps(batch, protocol)
+
+    write_batches(tmp_path, "", again)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+class RunsACommand:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.path}'",)
+
+
+def hostile_pickles(path: Path):
+    yield pickle.dumps({"data": RunsACommand(path), "labels": []}, 2)
+    command = f"touch '{path}'".encode()
+    system = os.system.__module__.encode()
+    yield b"c" + system + b"\nsystem\n(S'" + command.replace(b"'", b"") + b"'\ntR."
+    yield python_batch(more=text("x") + b"cbuiltins\neval\n(S'1'\ntR")
+    yield python_batch(more=text("x") + b"c__builtin__\neval\n(S'1'\ntR")
+    # A dotted name under an allowed module, and numpy's own way to a pickle inside a file.
+    yield b"\x80\x04\x8c\x05numpy\x8c\x16ndarray.__subclasses__\x93."
+    yield b"cnumpy\nload\n(S'x'\ntR."
+
+
+def test_a_pickle_that_would_run_a_command_is_refused(tmp_path):
+    folder, proof = tmp_path / "data", tmp_path / "proof"
+    for content in hostile_pickles(proof):
+        write_batches(folder, "", lambda labels, content=content: content)
+        refusal(cifar10.find(folder, download=False), folder / "data_batch_1", "no batch needs")
+        assert not proof.exists()
+    # The pickle above is a real one: without protection it does run.
+    pickle.loads(next(hostile_pickles(proof)))
+    assert proof.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps([1, 2]),
+        pickle.dumps({"data": 5, "labels": []}),
+        pickle.dumps({"data": np.zeros((4, 3072), np.float32), "labels": [0] * 4}, 2),
+        pickle.dumps({"data": np.zeros((4, 3071), np.uint8), "labels": [0] * 4}, 2),
+        pickle.dumps({"data": np.zeros((4, 3072), object), "labels": [0] * 4}, 2),
+        python_batch(data=PLANES.tobytes()[:-1]),
+        python_batch(dtype="O8"),
+        python_batch(labels=CLASSES[:3]),
+        python_batch(labels=CLASSES + 1),
+        b"\x80\x02r\xff\xff\xff\x7f.",  # asks for two thousand million places in the memo
+    ],
+)
+def test_other_python_batches_are_refused(tmp_path, content):
+    write_batches(tmp_path, "", lambda labels: content)
+    refusal(cifar10.find(tmp_path, download=False), tmp_path / "data_batch_1")
+
+
+def test_every_cut_of_a_batch_is_refused(tmp_path):
+    for suffix, content in (("", python_batch()), (".bin", binary_batch())):
+        write_batches(tmp_path / suffix, suffix, python_batch if not suffix else binary_batch)
+        path = tmp_path / suffix / f"data_batch_3{suffix}"
+        for end in [*range(0, 300, 7), *range(300, len(content), 997), len(content) - 1]:
+            path.write_bytes(content[:end])
+            if suffix and end and end % 3073 == 0:
+                continue  # whole records are a smaller batch
+            refusal(cifar10.find(tmp_path / suffix, download=False), path)
+
+
+# ---- the published files ----
+
+
+def test_published_checksums_and_sizes_are_well_formed():
+    files = [*mnist.MNIST_FILES.values(), *mnist.FASHION_FILES.values()]
+    files += [*svhn.FILES.values(), cifar10.FILE]
+    assert len({f.sha256 for f in files}) == len(files) == 12
+    for file in files:
+        assert len(bytes.fromhex(file.sha256)) == 32
+        assert file.urls and all(url.endswith("/" + file.name) for url in file.urls)
+        assert file.gzipped == (file.size in mnist.SIZES.values())
+
+
+@pytest.mark.parametrize(
+    ("folder", "files"),
+    [(REAL / "mnist", mnist.MNIST_FILES), (mnist.FASHION_FOLDER, mnist.FASHION_FILES)],
+)
+def test_real_idx_files_have_the_published_content(folder, files):
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent")
+    for file in files.values():
+        content = gzip.decompress((folder / file.name).read_bytes())
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (file.sha256, file.size)
+
+
+def test_real_mnist():
+    if not (REAL / "mnist").is_dir():
+        pytest.skip(f"{REAL / 'mnist'} is absent")
+    source = mnist.find_mnist(REAL / "mnist", download=False)
+    # The published counts of the ten digits.
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(source.labels["label"].values).tolist() == counts
+    assert source.decode([0], ImageSpec(32, 32, 3)).images.shape == (1, 32, 32, 3)
+
+
+def test_real_svhn():
+    if not (REAL / "svhn").is_dir():
+        pytest.skip(f"{REAL / 'svhn'} is absent")
+    source = svhn.find(REAL / "svhn", download=False, splits=("test",))
+    assert source.decode([0, 1], ImageSpec(32, 32, 3)).images.std() > 1
+    assert set(source.labels["label"].values) == set(range(10))
