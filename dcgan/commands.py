@@ -13,10 +13,13 @@ from pathlib import Path
 import tensorflow as tf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from dcgan import UserError, datasets, images
+from dcgan import UserError, images
 from dcgan.checkpoint import Checkpointer
 from dcgan.config import Config, differences, parse_seconds, run_name, to_dict
+from dcgan.datasets import catalog
 from dcgan.datasets.pipeline import make_dataset
+from dcgan.datasets.prepare import Prepared, prepare, summarize
+from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
 from dcgan.outputs.plots import draw_losses
@@ -42,7 +45,7 @@ from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
 from dcgan.training.loop import every
 from dcgan.training.loop import train as train_loop
 from dcgan.training.step import Recipe, make_step
-from dcgan.training.strategy import device_names, make_strategy
+from dcgan.training.strategy import device_names, make_strategy, native_precision
 
 logger = logging.getLogger("dcgan")
 
@@ -85,17 +88,18 @@ def train(config: Config) -> int:
             "--train false leaves nothing to do: training is this command's work; "
             "leave the flag out to train."
         )
-    source = datasets.find(
+    source = catalog.find(
         config.dataset,
         config.data_dir,
         pattern=config.input_fname_pattern,
         splits=config.splits.split(","),
     )
     cache_dir = Path(config.cache_dir or Path.home() / ".cache" / "dcgan")
-    summary = datasets.summarize(source, cache_dir=cache_dir)
+    summary = summarize(source, cache_dir=cache_dir)
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     run_dir = RunDir(Path(config.run_dir))
+    config = replace(config, precision=_precision(config, run_dir))
     if config.dry_run:
         return _dry_run(config, source, summary)
     run_dir.create()
@@ -103,7 +107,7 @@ def train(config: Config) -> int:
         for folder in (run_dir.root, run_dir.samples, run_dir.checkpoints):
             remove_temporaries(folder)
         _refuse_other_config(config, run_dir)
-        prepared = datasets.prepare(
+        prepared = prepare(
             source, _image_spec(config), cache_dir=cache_dir, limit=config.train_size
         )
         for sentence in prepared.report.sentences():
@@ -111,8 +115,8 @@ def train(config: Config) -> int:
         return _Training(config, run_dir, prepared).run()
 
 
-def _image_spec(config: Config) -> datasets.ImageSpec:
-    return datasets.ImageSpec(
+def _image_spec(config: Config) -> ImageSpec:
+    return ImageSpec(
         config.output_height,
         config.output_width,
         config.channels,
@@ -120,6 +124,15 @@ def _image_spec(config: Config) -> datasets.ImageSpec:
         crop_height=config.input_height,
         crop_width=config.input_width,
     )
+
+
+def _precision(config: Config, run_dir: RunDir) -> str:
+    """The precision to train in; a run keeps its own wherever it goes on."""
+    if config.precision != "auto":
+        return config.precision
+    if run_dir.config.exists():
+        return read_json(run_dir.config).get("precision", "float32")
+    return native_precision()
 
 
 def _refuse_other_config(config: Config, run_dir: RunDir) -> None:
@@ -150,7 +163,7 @@ def _networks(config: Config) -> tuple[Generator, Discriminator]:
     return generator, discriminator
 
 
-def _dry_run(config: Config, source, summary) -> int:
+def _dry_run(config: Config, source: Source, summary: Summary) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
         print(f"{name:20} {value}")
@@ -193,7 +206,7 @@ class _log_file:
 class _Training:
     """One start of a run: the parts, introduced to each other."""
 
-    def __init__(self, config: Config, run_dir: RunDir, prepared: datasets.Prepared):
+    def __init__(self, config: Config, run_dir: RunDir, prepared: Prepared):
         self.config = config
         self.run_dir = run_dir
         self.reals = prepared.images

@@ -188,10 +188,11 @@ class Config:
         harmless=True,
     )
     precision: str = option(
-        "float32",
-        "float32, or bfloat16 for the networks' arithmetic (weights stay float32).",
+        "auto",
+        "Arithmetic of the networks: float32 or bfloat16 (weights, losses and output layers stay "
+        "float32); auto = bfloat16 where the hardware multiplies it natively.",
         "training",
-        choices=("float32", "bfloat16"),
+        choices=("auto", "float32", "bfloat16"),
     )
     train: bool = option(
         True, "carpedm20's switch; training is the default.", "training", aliases=("is_train",),

@@ -12,6 +12,7 @@ from PIL import Image
 from dcgan.datasets.source import ImageSpec
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
+SMALL = ImageSpec(8, 8, 3)
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -59,7 +60,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def decoded(source, spec: ImageSpec = ImageSpec(8, 8, 3)):
+def decoded(source, spec: ImageSpec = SMALL):
     return source.decode(range(len(source)), spec)
 
 

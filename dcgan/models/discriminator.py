@@ -2,7 +2,7 @@
 
 import keras
 
-from dcgan.models.layers import BatchNormalization, sizes, weight_initializer
+from dcgan.models.layers import BatchNormalization, StridedConv2D, sizes, weight_initializer
 
 LEAK = 0.2  # LeakyReLU's slope, Radford et al. 2015, section 4
 # Layers double the channels up to so many times the first layer's: the 64x64 network's widest.
@@ -44,11 +44,9 @@ class Discriminator(keras.Model):
         self.maps = sizes(*image_shape[:2])
         policy = self.dtype_policy
         self.convs = [
-            keras.layers.Conv2D(
+            StridedConv2D(
                 width * min(1 << i, MAX_WIDENING),
                 kernel_size,
-                strides=2,
-                padding="same",
                 use_bias=i == 0,  # batch normalization subtracts the others' again
                 kernel_initializer=weight_initializer(seed + i),
                 dtype=policy,

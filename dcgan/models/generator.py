@@ -2,7 +2,12 @@
 
 import keras
 
-from dcgan.models.layers import BatchNormalization, sizes, weight_initializer
+from dcgan.models.layers import (
+    BatchNormalization,
+    StridedConv2DTranspose,
+    sizes,
+    weight_initializer,
+)
 
 
 @keras.saving.register_keras_serializable("dcgan")
@@ -56,11 +61,10 @@ class Generator(keras.Model):
             for i in range(len(widths))
         ]
         self.deconvs = [
-            keras.layers.Conv2DTranspose(
+            StridedConv2DTranspose(
                 filters,
                 kernel_size,
-                strides=2,
-                padding="same",
+                side=self.maps[i + 1],
                 use_bias=last,
                 kernel_initializer=weight_initializer(seed + 1 + i),
                 dtype="float32" if last else policy,  # the picture itself keeps full precision
@@ -83,11 +87,8 @@ class Generator(keras.Model):
     def call(self, z, training=False):
         """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1]."""
         x = keras.ops.reshape(self.project(z), (-1, *self.maps[0], self.width))
-        for norm, deconv, (height, width) in zip(
-            self.norms, self.deconvs, self.maps[1:], strict=True
-        ):
-            x = keras.ops.relu(norm(x, training=training))
-            x = deconv(x)[:, :height, :width]  # twice the side, cut where that is odd
+        for norm, deconv in zip(self.norms, self.deconvs, strict=True):
+            x = deconv(keras.ops.relu(norm(x, training=training)))
         return keras.ops.tanh(x)
 
     def get_config(self):

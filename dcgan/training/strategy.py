@@ -1,5 +1,7 @@
 """Which devices train: a `tf.distribute` strategy from a word."""
 
+from pathlib import Path
+
 import tensorflow as tf
 
 from dcgan import UserError
@@ -31,6 +33,23 @@ def grow_gpu_memory() -> None:
     """
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def native_precision() -> str:
+    """"bfloat16" where the devices multiply it natively, else "float32".
+
+    GPUs do from compute capability 8 on; CPUs with the flags avx512_bf16 or amx_bf16, which only
+    Linux tells.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        native = all(d.get("compute_capability", (0, 0))[0] >= 8 for d in details)
+    else:
+        cpus = Path("/proc/cpuinfo")
+        words = set(cpus.read_text().split()) if cpus.exists() else set()
+        native = bool(words & {"avx512_bf16", "amx_bf16"})
+    return "bfloat16" if native else "float32"
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:

@@ -1,0 +1,71 @@
+"""Data sets by name or path."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.datasets import cifar10, folder, mnist, svhn
+from dcgan.datasets.avatars import Avatars
+from dcgan.datasets.source import Source
+
+# Data sets that come as arrays in files of known names, found in or downloaded to
+# <data_dir>/<name>.
+ARRAYS = {
+    "mnist": mnist.find_mnist,
+    "fashion_mnist": mnist.find_fashion_mnist,
+    "svhn": svhn.find,
+    "cifar10": cifar10.find,
+}
+# Pictures that have to be put under data_dir by hand.
+HINTS = {
+    "anime": "a folder of anime faces",
+    "celeba": "img_align_celeba.zip of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html)",
+}
+
+
+def find(
+    name: str, data_dir: str, *, pattern: str = "*", splits: Sequence[str] = ("train",)
+) -> Source:
+    """The data set of a name; downloads it where it is one of `ARRAYS` and absent.
+
+    Args:
+        name: "avatars", one of `ARRAYS`, a folder or zip below `data_dir`, or a path.
+        data_dir: the folder of data sets.
+        pattern: which files of a folder or zip to take.
+        splits: which parts of one of `ARRAYS` to take.
+
+    Raises:
+        UserError: there is no such data set, or it cannot be read.
+    """
+    known = name.lower()
+    if known not in ARRAYS and tuple(splits) != ("train",):
+        raise UserError(
+            f"--splits {','.join(splits)} is for {', '.join(ARRAYS)}; {name!r} has no splits."
+        )
+    if known == "avatars":
+        return Avatars()
+    if known in ARRAYS:
+        return ARRAYS[known](Path(data_dir) / known, splits=splits)
+    return folder.find(_path(name, Path(data_dir)), pattern)
+
+
+def _path(name: str, data_dir: Path) -> Path:
+    """Where the pictures of a name are: below `data_dir`, in any letters' case, or the path."""
+    below = {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}
+    for candidate in (name.lower(), f"{name.lower()}.zip"):
+        if candidate in below:
+            return below[candidate]
+    if Path(name).exists():
+        return Path(name)
+    if name.lower() in HINTS:
+        raise UserError(
+            f"{data_dir / name} does not exist: put {HINTS[name.lower()]} there, "
+            "or name the folder that holds it with --data_dir."
+        )
+    names = ["avatars", *ARRAYS, *HINTS, *below]
+    close = difflib.get_close_matches(name.lower(), names, 1)
+    raise UserError(
+        f"There is no data set {name!r}{f' (did you mean {close[0]}?)' if close else ''}: expected "
+        f"{', '.join(['avatars', *ARRAYS, *HINTS])}, a folder or zip in {data_dir}, or a path."
+    )

@@ -1,0 +1,204 @@
+"""The shape of the code: imports point down, parts do not know one another, the house measures."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "dcgan"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+CODE = [ROOT / "main.py", *MODULES]
+TESTS = sorted((ROOT / "tests").glob("*.py"))
+
+# What stands on what: a unit may import those of lower levels, never one of its own level.
+LEVELS = (
+    ("config", "presets", "images", "run_dir", "quiet"),
+    ("flags", "datasets", "preparation", "models", "losses"),
+    ("state", "checkpoint", "sampling", "latent"),
+    ("training", "outputs", "evaluation", "export"),
+    ("serving", "benchmarks"),
+    ("commands",),
+    ("main",),
+)
+LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
+# The bundles of options are data that `config` refuses to do without; they import nothing.
+EXCEPTIONS = {("config", "presets")}
+# What the lowest units may import besides the standard library.
+THIRD_PARTY = {
+    "config": set(),
+    "presets": set(),
+    "run_dir": set(),
+    "quiet": set(),
+    "images": {"numpy", "PIL", "imageio"},
+    "flags": {"absl"},
+}
+KNOW_CONFIG = {"config", "flags", "commands", "main"}
+
+
+def names(paths) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def unit(path: Path) -> str:
+    """datasets for dcgan/datasets/mnist.py, config for dcgan/config.py, main for main.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[0] if len(parts) == 1 else parts[1]
+
+
+def imports(node: ast.AST) -> list[str]:
+    """What is imported, anywhere in a file: "dcgan.images.grid" of `from dcgan.images import grid`.
+    """
+    found = []
+    for part in ast.walk(node):
+        if isinstance(part, ast.Import):
+            found += [alias.name for alias in part.names]
+        elif isinstance(part, ast.ImportFrom):
+            prefix = "." * part.level + (part.module or "")
+            found += [f"{prefix}.{alias.name}" for alias in part.names]
+    return found
+
+
+def wrong_imports(importer: str, node: ast.AST) -> list[str]:
+    """The imports that a unit must not have."""
+    wrong = []
+    for name in imports(node):
+        first, *rest = name.split(".")
+        if name == "dcgan.UserError":
+            continue
+        if first == "dcgan" and rest and rest[0] in LEVEL:
+            below = LEVEL[rest[0]] < LEVEL[importer]
+            if not below and rest[0] != importer and (importer, rest[0]) not in EXCEPTIONS:
+                wrong.append(name)
+        elif first in ("", "dcgan", "main", "tests"):
+            wrong.append(name)  # a relative import, or one of a unit that no level names
+        elif importer in THIRD_PARTY and first not in sys.stdlib_module_names:
+            if first not in THIRD_PARTY[importer]:
+                wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("importer", "line", "is_wrong"),
+    [
+        ("models", "from dcgan import UserError", False),
+        ("models", "from dcgan.models.layers import x", False),
+        ("models", "import keras", False),
+        ("datasets", "from dcgan import images", False),
+        ("training", "from dcgan.state import GANState", False),
+        ("config", "from dcgan.presets import PRESETS", False),
+        ("presets", "from dcgan.config import Config", True),
+        ("models", "from dcgan import datasets", True),
+        ("models", "def f():\n    from dcgan.state import GANState", True),
+        ("outputs", "import dcgan.training.health", True),
+        ("state", "from .models import Generator", True),
+        ("commands", "from dcgan.utils import x", True),
+        ("config", "import numpy as np", True),
+        ("images", "import tensorflow as tf", True),
+        ("images", "from PIL import Image", False),
+    ],
+)
+def test_the_check_of_imports_tells_right_from_wrong(importer, line, is_wrong):
+    assert bool(wrong_imports(importer, ast.parse(line))) == is_wrong
+
+
+@pytest.mark.parametrize("path", CODE, ids=names(CODE))
+def test_imports_point_down_only(path):
+    if path == PACKAGE / "__init__.py":
+        assert imports(tree(path)) == []  # everything imports it
+        return
+    assert unit(path) in LEVEL, f"say in LEVELS where {unit(path)} belongs"
+    assert wrong_imports(unit(path), tree(path)) == []
+
+
+def test_config_ends_in_commands():
+    knowing = {
+        unit(path)
+        for path in CODE
+        if any(name.startswith("dcgan.config") for name in imports(tree(path)))
+    }
+    assert knowing <= KNOW_CONFIG
+
+
+def test_only_the_pipeline_of_the_data_sets_knows_tensorflow():
+    for path in (PACKAGE / "datasets").glob("*.py"):
+        found = imports(tree(path))
+        knows = any(name.split(".")[0] in ("tensorflow", "keras") for name in found)
+        assert knows == (path.name == "pipeline.py"), path
+        # Worker processes import these files: none may bring TensorFlow in by a detour.
+        assert not any(name.startswith("dcgan.datasets.pipeline") for name in found), path
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Module name -> modules of this project that it names in an import."""
+    modules = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in CODE
+    }
+    graph = {}
+    for name, path in modules.items():
+        found = imports(tree(path))
+        # `from dcgan.models import Generator` names the module dcgan.models, not one below it.
+        graph[name] = {n if n in modules else n.rpartition(".")[0] for n in found} & modules.keys()
+    return graph
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of a cycle, or of what leads to one; none when there is none."""
+    left = dict(graph)
+    while leaves := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in leaves:
+            del left[name]
+    return sorted(left)
+
+
+def test_there_are_no_import_cycles():
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+    graph = module_graph()
+    assert "dcgan.images" in graph["dcgan.commands"]
+    assert cycle(graph) == []
+
+
+def test_no_file_is_a_place_for_everything():
+    stems = {path.stem for path in CODE} | {path.name for path in PACKAGE.iterdir()}
+    assert not stems & {"utils", "util", "common", "helpers", "helper", "misc"}
+
+
+def test_the_pixel_range_has_one_home():
+    homes = [path for path in CODE if re.search(r"127\.5", path.read_text("utf-8"))]
+    assert names(homes) == ["dcgan/images.py"]
+
+
+@pytest.mark.parametrize("path", CODE, ids=names(CODE))
+def test_no_assert_and_no_swallowed_error(path):
+    for node in ast.walk(tree(path)):
+        assert not isinstance(node, ast.Assert), f"assert in line {node.lineno}"
+        if isinstance(node, ast.ExceptHandler):
+            caught = "" if node.type is None else ast.unparse(node.type)
+            broad = caught in ("", "Exception", "BaseException")
+            raises = any(isinstance(part, ast.Raise) for part in ast.walk(node))
+            assert raises or not broad, f"`except {caught}` without raise in line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", CODE, ids=names(CODE))
+def test_functions_are_short_and_take_few_arguments(path):
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        where = f"{node.name} in line {node.lineno}"
+        assert node.end_lineno - node.lineno + 1 <= 80, where
+        positional = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+        positional = positional[positional[:1] in (["self"], ["cls"]) :]
+        assert len(positional) + len(node.args.kwonlyargs) <= 7, where
+
+
+def test_files_are_short():
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in (*CODE, *TESTS)}
+    assert lines[ROOT / "main.py"] <= 60
+    assert {str(path.relative_to(ROOT)): n for path, n in lines.items() if n > 400} == {}

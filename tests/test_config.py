@@ -1,0 +1,275 @@
+"""`Config`: what wins over what, the sizes, what contradicts itself, and what may change."""
+
+import dataclasses
+import json
+
+import pytest
+
+from dcgan import UserError
+from dcgan.config import FIELDS, Config, differences, parse_seconds, resolve, run_name, to_dict
+from dcgan.presets import DATASETS, PRESETS
+
+
+def refusal(**given) -> str:
+    with pytest.raises(UserError) as caught:
+        resolve(given)
+    return str(caught.value)
+
+
+# ---- precedence ----
+
+
+def test_default_then_data_set_then_preset_then_flag(monkeypatch):
+    monkeypatch.setitem(DATASETS, "toys", {"epoch": 2, "batch_size": 20, "z_dim": 22, "seed": 2})
+    monkeypatch.setitem(PRESETS, "torch", {"batch_size": 30, "z_dim": 33})
+    got = resolve({"dataset": "toys", "preset": "torch", "z_dim": 44})
+    assert got.beta1 == FIELDS["beta1"].default  # nobody says otherwise
+    assert got.epoch == 2  # the data set's, not the default
+    assert got.batch_size == 30  # the preset's, not the data set's 20
+    assert got.z_dim == 44  # the flag's, not the preset's 33
+    assert got.preset == "torch"
+
+
+def test_a_data_set_may_choose_the_preset_and_a_flag_another(monkeypatch):
+    monkeypatch.setitem(DATASETS, "toys", {"preset": "paper"})
+    assert resolve({"dataset": "toys"}).g_width == 1024  # figure 1 of the paper
+    assert resolve({"dataset": "toys", "preset": "silva"}).g_width == 512
+    assert resolve({"dataset": "toys", "g_width": 100}).g_width == 100
+
+
+def test_a_flag_that_says_the_default_still_wins(monkeypatch):
+    monkeypatch.setitem(DATASETS, "toys", {"seed": 5})
+    assert resolve({"dataset": "toys", "seed": 0}).seed == 0
+
+
+def test_the_name_of_a_data_set_is_known_in_any_case():
+    assert resolve({"dataset": "MNIST"}).output_height == 28
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_bundle_of_a_data_set_resolves(name):
+    assert resolve({"dataset": name}).dataset == name
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_resolves_and_sets_known_options(name):
+    got = resolve({"dataset": "some/folder", "preset": name})
+    assert {k: getattr(got, k) for k in PRESETS[name]} == PRESETS[name]
+
+
+# ---- sizes ----
+
+
+@pytest.mark.parametrize(
+    ("given", "height", "width"),
+    [
+        ({"dataset": "folder"}, 64, 64),
+        ({"dataset": "anime"}, 48, 48),
+        ({"dataset": "folder", "output_size": 32}, 32, 32),
+        ({"dataset": "anime", "output_size": 96}, 96, 96),
+        ({"dataset": "anime", "output_height": 64}, 64, 64),  # the other side follows
+        ({"dataset": "anime", "output_width": 24}, 24, 24),
+        ({"dataset": "anime", "output_height": 64, "output_width": 40}, 64, 40),
+        ({"dataset": "anime", "output_size": 64, "output_height": 64}, 64, 64),
+        ({"dataset": "folder", "output_size": 8}, 8, 8),
+        ({"dataset": "folder", "output_height": 256, "output_width": 9}, 256, 9),
+    ],
+)
+def test_output_sizes(given, height, width):
+    got = resolve(given)
+    assert (got.output_height, got.output_width) == (height, width)
+    assert got.output_size == (height if height == width else None)
+
+
+@pytest.mark.parametrize(
+    ("given", "box"),
+    [
+        ({}, (None, None)),
+        ({"image_size": 96}, (96, 96)),
+        ({"input_height": 108}, (108, 108)),
+        ({"input_width": 90}, (90, 90)),
+        ({"input_height": 218, "input_width": 178}, (218, 178)),
+        ({"image_size": 96, "input_width": 96}, (96, 96)),
+    ],
+)
+def test_the_crop_box(given, box):
+    got = resolve({"dataset": "folder", **given})
+    assert (got.input_height, got.input_width) == box
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"output_size": 7}, ("--output_size", "at least 8", "at most 256", "received 7")),
+        ({"output_size": 257}, ("--output_size", "at least 8", "at most 256", "received 257")),
+        ({"output_height": 7, "output_width": 8}, ("--output_height", "received 7")),
+        ({"output_height": 8, "output_width": 300}, ("--output_width", "received 300")),
+        ({"output_size": 0}, ("--output_size", "at least 8", "received 0")),
+        ({"output_height": 0}, ("--output_height", "at least 8", "received 0")),
+        ({"output_size": -48}, ("--output_size", "received -48")),
+        ({"image_size": 0}, ("--image_size", "at least 1", "received 0")),
+        ({"input_width": 0}, ("--input_width", "at least 1", "received 0")),
+        ({"output_size": 48, "output_width": 64}, ("--output_size 48", "--output_width 64")),
+        ({"image_size": 96, "input_height": 90}, ("--image_size 96", "--input_height 90")),
+        ({"image_size": 96, "crop": False}, ("--crop false", "96x96", "--crop true")),
+    ],
+)
+def test_sizes_out_of_range_or_in_contradiction_are_refused(given, words):
+    message = refusal(dataset="folder", **given)
+    assert all(word in message for word in words), message
+
+
+# ---- values ----
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("batch_size", 0, ("at least 2", "received 0")),
+        ("epoch", 0, ("at least 1", "received 0")),
+        ("learning_rate", 0.0, ("above 0.0", "received 0.0")),
+        ("learning_rate", float("nan"), ("received nan",)),
+        ("real_label", 0.5, ("above 0.5", "at most 1.0")),
+        ("beta1", 1.0, ("at most 0.9999",)),
+        ("channels", 2, ("one of 1, 3", "received 2")),
+        ("precision", "bfloat61", ("float32, bfloat16", "did you mean bfloat16?")),
+        ("preset", "papr", ("received 'papr'", "did you mean paper?")),
+        ("z_dist", "cauchy", ("normal01", "received 'cauchy'")),
+        ("max_to_keep", 0, ("at least 1",)),
+        ("train_size", 0, ("at least 1",)),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value, words):
+    message = refusal(**{name: value})
+    assert message.startswith(f"--{name} must be ")
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"steps": 5, "epoch": 2}, ("--steps 5", "--epoch 2", "one of them")),
+        ({"update": "simultaneous", "g_steps": 2}, ("--g_steps 2", "--update alternating")),
+        ({"update": "simultaneous", "preset": "carpedm20"}, ("--g_steps 2",)),
+        ({"time_budget": "soon"}, ("--time_budget", "10m", "'soon'")),
+    ],
+)
+def test_contradictions_are_refused(given, words):
+    message = refusal(dataset="folder", **given)
+    assert all(word in message for word in words), message
+
+
+def test_steps_may_take_the_place_of_a_data_sets_epochs(monkeypatch):
+    monkeypatch.setitem(DATASETS, "toys", {"epoch": 8})
+    assert resolve({"dataset": "toys", "steps": 5}).steps == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("10m", 600),
+        ("2h", 7200),
+        ("1.5h", 5400),
+        ("1h30m", 3600 + 30 * 60),
+        ("1h1m1s", 3661),
+        ("0.5s", 0.5),
+    ],
+)
+def test_durations(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5m", "10 m", "m", "1d", "1h30x", "1..5h", "1e3"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(UserError, match=r"--time_budget .*90s"):
+        parse_seconds(text)
+
+
+# ---- the recorded run ----
+
+
+def test_config_survives_json_exactly():
+    config = resolve({"dataset": "mnist", "learning_rate": 0.1 + 0.2, "time_budget": "1h"})
+    assert Config(**json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_the_same_config_does_not_differ():
+    config = resolve({"dataset": "anime", "output_height": 32, "output_width": 40})
+    assert differences(config, json.loads(json.dumps(to_dict(config)))) == []
+
+
+def test_each_difference_is_a_line_with_both_values():
+    before = to_dict(resolve({"dataset": "anime", "z_dim": 64}))
+    now = resolve({"dataset": "anime", "output_size": 64, "flip": False})
+    # anime's own size is 48; a square size is three options.
+    assert sorted(differences(now, before)) == [
+        "--flip: true in the run, false now",
+        "--output_height: 48 in the run, 64 now",
+        "--output_size: 48 in the run, 64 now",
+        "--output_width: 48 in the run, 64 now",
+        "--z_dim: 64 in the run, 100 now",
+    ]
+
+
+def test_how_long_how_often_and_where_may_change():
+    other = {
+        "epoch": 300,
+        "time_budget": "1h",
+        "log_freq": 7,
+        "sample_freq": 7,
+        "ckpt_freq": 7,
+        "max_to_keep": 9,
+        "run_dir": "elsewhere",
+        "data_dir": "elsewhere",
+        "cache_dir": "elsewhere",
+        "strategy": "none",
+    }
+    before = to_dict(resolve({"dataset": "folder"}))
+    assert differences(resolve({"dataset": "folder", **other}), before) == []
+    assert differences(resolve({"dataset": "folder", "steps": 9}), before) == []
+
+
+def test_what_makes_other_weights_may_not_change():
+    """Every option that training reads for its arithmetic stands in the way."""
+    harmless = {name for name, field in FIELDS.items() if field.metadata.get("harmless")}
+    assert not harmless & {
+        *("dataset", "splits", "train_size", "channels", "flip", "crop", "input_fname_pattern"),
+        *("output_height", "output_width", "input_height", "input_width", "preset", "seed"),
+        *("z_dim", "z_dist", "g_width", "d_width", "kernel_size", "gamma_stddev", "batch_size"),
+        *("learning_rate", "beta1", "real_label", "d_steps", "g_steps", "update", "ema_decay"),
+        *("precision", "num_samples"),
+    }
+
+
+def test_options_that_an_older_run_does_not_know_count_as_their_defaults():
+    config = resolve({"dataset": "folder"})
+    before = to_dict(config)
+    del before["ema_decay"]
+    assert differences(config, {**before, "an_option_of_later": 1}) == []
+    changed = dataclasses.replace(config, ema_decay=0.5)
+    default = FIELDS["ema_decay"].default
+    assert differences(changed, before) == [f"--ema_decay: {default} in the run, 0.5 now"]
+
+
+@pytest.mark.parametrize("recorded", [[], 3, "text", None])
+def test_a_config_file_of_something_else_is_refused(recorded):
+    with pytest.raises(UserError, match=r"config\.json"):
+        differences(resolve({}), recorded)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        ("anime", "anime-32x40x3"),
+        ("AniMe", "anime-32x40x3"),
+        ("/pictures/My Cats!/", "my-cats-32x40x3"),
+        ("faces.ZIP", "faces-32x40x3"),
+        ("a/b/img_align.v2", "img_align.v2-32x40x3"),
+        ("/", "data-32x40x3"),
+    ],
+)
+def test_the_name_of_a_run(dataset, name):
+    config = resolve({"dataset": dataset, "output_height": 32, "output_width": 40, "channels": 3})
+    assert run_name(config) == name

@@ -1,0 +1,234 @@
+"""The strided convolutions against TensorFlow's, batch normalization against Keras' and numpy."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan.models.layers import BatchNormalization, StridedConv2D, StridedConv2DTranspose
+
+SHAPE = (6, 5, 4, 3)
+
+
+# --- convolutions
+
+
+def plain_down(large, kernel, bias):
+    return tf.nn.conv2d(large, kernel, 2, "SAME") + bias
+
+
+def plain_up(small, kernel, bias, side):
+    shape = (len(small), *side, kernel.shape[2])
+    return tf.nn.conv2d_transpose(small, kernel, shape, 2, "SAME") + bias
+
+
+def gradients(function, arguments, variables=()):
+    """Outputs and the gradients of their sum, weighted so that every position counts for itself."""
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        outputs = function(*arguments)
+        weights = 0.5 + np.sin(np.arange(np.prod(outputs.shape))).reshape(outputs.shape)
+        loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * weights.astype(np.float32))
+    return [outputs, *tape.gradient(loss, [*arguments, *variables])]
+
+
+# Maps of up to 8 pixels and larger ones take two ways in bfloat16.
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 5), (8, 9), (16, 13), (2, 1)])
+@pytest.mark.parametrize("kernel_size", [3, 4, 5])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("kind", ["down", "up"])
+def test_convolutions_equal_tensorflows(kind, dtype, kernel_size, height, width):
+    random = np.random.default_rng(0)
+    small = (-(-height // 2), -(-width // 2))
+    if kind == "down":
+        inputs = random.normal(size=(4, height, width, 3))
+        layer = StridedConv2D(2, kernel_size, dtype=dtype)
+    else:
+        inputs = random.normal(size=(4, *small, 3))
+        layer = StridedConv2DTranspose(2, kernel_size, side=(height, width), dtype=dtype)
+    inputs = tf.constant(inputs, tf.float32)
+    layer.build(inputs.shape)
+    layer.bias.assign([0.5, -1])
+    ours = gradients(layer, [inputs], layer.trainable_variables)
+    values = [inputs, *(tf.constant(value(v)) for v in layer.trainable_variables)]
+    plain = plain_down if kind == "down" else functools.partial(plain_up, side=(height, width))
+    theirs = gradients(plain, values)
+    assert ours[0].dtype == ("float32" if dtype == "float32" else "bfloat16")
+    tolerance = 1e-5 if dtype == "float32" else 0.02  # bfloat16: 8 significant bits
+    for one, two in zip(ours, theirs, strict=True):
+        assert one.shape == two.shape
+        difference = np.abs(np.asarray(tf.cast(one, tf.float32)) - two).max()
+        assert difference <= tolerance * np.abs(two).max()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_convolutions_of_any_batch_size_compiled(dtype):
+    conv, deconv = (
+        StridedConv2D(2, 5, dtype=dtype),
+        StridedConv2DTranspose(3, 5, side=(7, 8), dtype=dtype),
+    )
+    conv.build((None, 7, 8, 3))
+    deconv.build((None, 4, 4, 2))
+    variables = conv.trainable_variables + deconv.trainable_variables
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 7, 8, 3])])
+    def run(images):
+        with tf.GradientTape() as tape:
+            outputs = deconv(conv(images))
+            loss = tf.reduce_sum(tf.square(tf.cast(outputs, tf.float32)))
+        return outputs, tape.gradient(loss, variables)
+
+    for count in (1, 3):
+        outputs, found = run(tf.ones((count, 7, 8, 3)))
+        assert outputs.shape == (count, 7, 8, 3)
+        assert [g.shape for g in found] == [v.shape for v in variables]
+
+
+def test_convolutions_configuration():
+    for layer in (StridedConv2D(2, 4, use_bias=False), StridedConv2DTranspose(2, 4, side=(7, 8))):
+        copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        assert type(copy) is type(layer) and copy.get_config() == layer.get_config()
+
+
+# --- batch normalization
+
+
+def pair(dtype="float32", channels=3):
+    """Ours and Keras' with the same gamma, beta and statistics."""
+    ours = BatchNormalization(dtype=dtype)
+    theirs = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)
+    random = np.random.default_rng(0)
+    values = [random.uniform(0.5, 1.5, channels) for _ in range(4)]
+    for layer in (ours, theirs):
+        layer.build((None, None, None, channels))
+        for variable, start in zip(layer.variables, values, strict=True):
+            variable.assign(start)
+    return ours, theirs
+
+
+def value(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
+def batch(seed, shape=SHAPE):
+    """Channels of unlike means and deviations."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=shape) * np.linspace(0.5, 2, shape[-1]) + np.arange(shape[-1])
+    return x.astype(np.float32)
+
+
+def outputs_and_gradients(layer, x, upstream, training):
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = layer(x, training=training)
+        # Not a constant factor alone: its gradient through normalization would be zero.
+        loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream)
+    return [outputs, *tape.gradient(loss, [x, *layer.trainable_variables])]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_it_equals_keras(training, compiled):
+    ours, theirs = pair()
+    upstream = batch(9)
+    for seed in range(3):
+        results = []
+        for layer in (ours, theirs):
+            def run(x, layer=layer):
+                return outputs_and_gradients(layer, x, upstream, training)
+
+            results.append((tf.function(run) if compiled else run)(batch(seed)))
+        for one, two in zip(*results, strict=True):
+            np.testing.assert_allclose(one, two, atol=1e-5 * np.abs(two).max())
+        for one, two in zip(ours.variables, theirs.variables, strict=True):
+            np.testing.assert_allclose(value(one), value(two), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_it_equals_keras_roughly_in_bfloat16(training):
+    ours, theirs = pair("mixed_bfloat16")
+    x, upstream = batch(0), batch(9)
+    one = outputs_and_gradients(ours, x, upstream, training)
+    two = outputs_and_gradients(theirs, x, upstream, training)
+    assert one[0].dtype == two[0].dtype == tf.bfloat16
+    for a, b in zip(one, two, strict=True):
+        a, b = (np.asarray(tf.cast(t, tf.float32)) for t in (a, b))
+        assert np.abs(a - b).max() <= 0.02 * np.abs(b).max()  # 8 significant bits
+    for a, b in zip(ours.variables, theirs.variables, strict=True):
+        assert a.dtype == "float32"
+        np.testing.assert_allclose(value(a), value(b), rtol=0.01, atol=1e-3)
+
+
+def test_it_normalizes_and_remembers_as_defined():
+    ours, _ = pair()
+    gamma, beta, mean, variance = (value(v).astype(np.float64) for v in ours.variables)
+    x = batch(4).astype(np.float64)
+    outputs = ours(x.astype(np.float32), training=True)
+    m, v = x.mean((0, 1, 2)), x.var((0, 1, 2))  # the variance that divides by N
+    expected = (x - m) / np.sqrt(v + 1e-5) * gamma + beta
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(value(ours.moving_mean), 0.9 * mean + 0.1 * m, rtol=1e-5)
+    np.testing.assert_allclose(value(ours.moving_variance), 0.9 * variance + 0.1 * v, rtol=1e-5)
+
+
+def test_the_variance_of_few_numbers_is_not_corrected():
+    """Two numbers, 1 and 3: variance ((-1)^2 + 1^2) / 2 = 1, with Bessel's correction 2."""
+    layer = BatchNormalization()
+    layer.build((None, 1, 1, 1))
+    outputs = layer(np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1), training=True)
+    np.testing.assert_allclose(np.ravel(outputs), [-1, 1], atol=1e-4)  # 1 / sqrt(1 + 1e-5)
+    np.testing.assert_allclose(value(layer.moving_mean), 0.1 * 2, rtol=1e-6)
+    np.testing.assert_allclose(value(layer.moving_variance), 0.9 * 1 + 0.1 * 1, rtol=1e-6)
+
+
+def test_one_number_is_no_division_by_zero():
+    layer = BatchNormalization()
+    layer.build((None, 1, 1, 1))
+    outputs = layer(np.full((1, 1, 1, 1), 5, np.float32), training=True)
+    np.testing.assert_allclose(np.ravel(outputs), [0])
+    np.testing.assert_allclose(value(layer.moving_variance), 0.9)  # variance 0
+
+
+def test_a_large_mean_loses_no_precision():
+    x = (batch(0) + 300).astype(np.float32)  # mean^2 / variance about 1e5
+    outputs = np.asarray(pair()[0](x, training=True))
+    ours = pair()[0]
+    gamma, beta = (value(v).astype(np.float64) for v in ours.variables[:2])
+    x = x.astype(np.float64)
+    expected = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5) * gamma + beta
+    np.testing.assert_allclose(outputs, expected, atol=1e-3)
+
+
+def test_inference_moves_nothing_and_sees_each_image_alone():
+    ours, _ = pair()
+    x = batch(0)
+    before = [value(v).copy() for v in ours.variables]
+    together = np.asarray(ours(x, training=False))
+    alone = np.concatenate([ours(x[i : i + 1], training=False) for i in range(len(x))])
+    np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
+    for variable, old in zip(ours.variables, before, strict=True):
+        np.testing.assert_array_equal(value(variable), old)
+
+
+def test_a_frozen_layer_does_inference_as_in_keras():
+    results = []
+    for layer in pair():
+        layer.trainable = False
+        results.append((np.asarray(layer(batch(0), training=True)), value(layer.moving_mean)))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+def test_configuration():
+    layer = BatchNormalization(0.5, 7, momentum=0.8, name="norm")
+    copy = BatchNormalization.from_config(layer.get_config())
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    for one in (layer, copy, again):
+        assert isinstance(one, BatchNormalization)
+        assert (one.momentum, one.epsilon, one.synchronized) == (0.8, 1e-5, True)
+        one.build((None, 2, 2, 5))
+        np.testing.assert_array_equal(value(one.gamma), value(layer.gamma))
+    assert value(layer.gamma).std() > 0
