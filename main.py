@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
         print(f"\nerror: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped by Ctrl-C before training began; nothing was lost.", file=sys.stderr)
+        print("\nStopped by Ctrl-C; what was written before is whole.", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

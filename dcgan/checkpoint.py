@@ -10,16 +10,24 @@ import logging
 import re
 import zipfile
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from dcgan import UserError
 from dcgan.models import Discriminator, Generator
 from dcgan.run_dir import read_json, remove_temporaries, replacing, write_json
-from dcgan.state import GANState
 
 logger = logging.getLogger("dcgan")
 _META = "meta.json"
+
+
+class State(Protocol):
+    """What is saved: `dcgan.state.GANState`, which stands on this file's level."""
+
+    def arrays(self) -> dict[str, np.ndarray]: ...
+
+    def assign(self, arrays: dict[str, np.ndarray]) -> None: ...
 
 
 class DamagedCheckpoint(Exception):
@@ -40,9 +48,10 @@ class Checkpointer:
 
     def paths(self) -> list[Path]:
         """The checkpoints, oldest first."""
-        return [p for p in sorted(self.folder.glob("*.npz")) if re.fullmatch(r"\d{8,}", p.stem)]
+        found = [p for p in self.folder.glob("*.npz") if re.fullmatch(r"\d{8,}", p.stem)]
+        return sorted(found, key=lambda path: int(path.stem))
 
-    def save(self, state: GANState, meta: dict) -> Path:
+    def save(self, state: State, meta: dict) -> Path:
         """Writes a checkpoint named by its step, then removes the oldest beyond `max_to_keep`.
 
         Args:
@@ -65,7 +74,7 @@ class Checkpointer:
             old.unlink(missing_ok=True)
         return path
 
-    def restore_newest(self, state: GANState) -> dict | None:
+    def restore_newest(self, state: State) -> dict | None:
         """Restores the newest whole checkpoint; damaged ones are set aside as *.damaged.
 
         Returns:
@@ -112,7 +121,14 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop(_META).tobytes())
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,  # a header that claims another compression
+        ValueError,
+        EOFError,
+        KeyError,
+        OSError,
+    ) as error:
         raise DamagedCheckpoint(str(error) or type(error).__name__) from error
     return arrays, meta
 

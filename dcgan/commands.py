@@ -1,51 +1,21 @@
-"""What the commands do: builds the parts from a `Config` and introduces them to each other."""
+"""What the commands do, and what becomes of their errors."""
 
 import errno
-import functools
 import logging
-import os
-import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
-import tensorflow as tf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from dcgan import UserError, images
-from dcgan.checkpoint import Checkpointer
-from dcgan.config import Config, differences, parse_seconds, run_name, to_dict
+from dcgan import UserError
+from dcgan.config import Config, differences, run_name, to_dict
 from dcgan.datasets import catalog
-from dcgan.datasets.pipeline import make_dataset
-from dcgan.datasets.prepare import Prepared, prepare, summarize
+from dcgan.datasets.prepare import prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
-from dcgan.models import Discriminator, Generator
-from dcgan.outputs.animation import make_gif
-from dcgan.outputs.plots import draw_losses
-from dcgan.outputs.tensorboard import open_writer
-from dcgan.run_dir import (
-    RunDir,
-    append_json_line,
-    read_json,
-    remove_temporaries,
-    write_bytes,
-    write_json,
-)
-from dcgan.sampling import make_sampler
-from dcgan.state import GANState
-from dcgan.training.health import (
-    HealthMonitor,
-    Message,
-    fatal,
-    relative_diversity,
-    stop_sentence,
-)
-from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
-from dcgan.training.loop import every
-from dcgan.training.loop import train as train_loop
-from dcgan.training.step import Recipe, make_step
-from dcgan.training.strategy import device_names, make_strategy, native_precision
+from dcgan.run_dir import RunDir, read_json, remove_temporaries
+from dcgan.session import Session, make_networks
+from dcgan.training.strategy import native_precision
 
 logger = logging.getLogger("dcgan")
 
@@ -63,6 +33,7 @@ def run(command: str, config: Config) -> int:
         UserError: for everything that the user can mend.
     """
     console = logging.StreamHandler(sys.stdout)
+    before = logger.level, logger.propagate
     logger.addHandler(console)
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -74,11 +45,13 @@ def run(command: str, config: Config) -> int:
             raise
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(
-            f"Writing failed: {error.strerror}{where}. Free space or mend the folder, then run the "
+            f"Writing failed: {error.strerror}{where}; free space or mend the folder, then run the "
             "same command: training goes on from the last checkpoint."
         ) from error
     finally:
         logger.removeHandler(console)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def train(config: Config) -> int:
@@ -95,7 +68,7 @@ def train(config: Config) -> int:
         splits=config.splits.split(","),
     )
     cache_dir = Path(config.cache_dir or Path.home() / ".cache" / "dcgan")
-    summary = summarize(source, cache_dir=cache_dir)
+    summary = summarize(source, cache_dir=None if config.dry_run else cache_dir)
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     run_dir = RunDir(Path(config.run_dir))
@@ -104,15 +77,16 @@ def train(config: Config) -> int:
         return _dry_run(config, source, summary)
     run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
-        for folder in (run_dir.root, run_dir.samples, run_dir.checkpoints):
-            remove_temporaries(folder)
-        _refuse_other_config(config, run_dir)
-        prepared = prepare(
-            source, _image_spec(config), cache_dir=cache_dir, limit=config.train_size
-        )
-        for sentence in prepared.report.sentences():
-            logger.info(sentence)
-        return _Training(config, run_dir, prepared).run()
+        try:
+            _refuse_other_config(config, run_dir)
+            for folder in (run_dir.root, run_dir.samples, run_dir.checkpoints):
+                remove_temporaries(folder)
+            prepared = prepare(
+                source, _image_spec(config), cache_dir=cache_dir, limit=config.train_size
+            )
+            return Session(config, run_dir, prepared).run()
+        finally:
+            run_dir.remove_if_unused()
 
 
 def _image_spec(config: Config) -> ImageSpec:
@@ -146,23 +120,6 @@ def _refuse_other_config(config: Config, run_dir: RunDir) -> None:
         )
 
 
-def _networks(config: Config) -> tuple[Generator, Discriminator]:
-    shape = (config.output_height, config.output_width, config.channels)
-    common = {
-        "kernel_size": config.kernel_size,
-        "gamma_stddev": config.gamma_stddev,
-        "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
-    }
-    generator = Generator(
-        shape, z_dim=config.z_dim, width=config.g_width, seed=config.seed, **common
-    )
-    # Its own range of seeds, else layers of equal shape in both networks would begin alike.
-    discriminator = Discriminator(
-        shape, width=config.d_width, seed=config.seed + 1000, **common
-    )
-    return generator, discriminator
-
-
 def _dry_run(config: Config, source: Source, summary: Summary) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
@@ -171,7 +128,7 @@ def _dry_run(config: Config, source: Source, summary: Summary) -> int:
     print(
         f"\n{source.name}: {summary.found} images found, {len(summary.skipped)} unusable; {sizes}"
     )
-    for network in _networks(config):
+    for network in make_networks(config):
         network.build()
         print(f"\n{network.name}: {network.count_params():,} parameters")
         for layer in network.layers:
@@ -201,231 +158,3 @@ class _log_file:
     def __exit__(self, *_):
         logger.removeHandler(self._handler)
         self._handler.close()
-
-
-class _Training:
-    """One start of a run: the parts, introduced to each other."""
-
-    def __init__(self, config: Config, run_dir: RunDir, prepared: Prepared):
-        self.config = config
-        self.run_dir = run_dir
-        self.reals = prepared.images
-        self.images_per_step = config.batch_size * config.d_steps
-        # Refuses here when there are fewer images than a batch.
-        make_dataset(self.reals, batch_size=self.images_per_step, seed=config.seed)
-        self.steps_per_epoch = len(self.reals) // self.images_per_step
-        self.until = config.steps or config.epoch * self.steps_per_epoch
-        self.strategy = make_strategy(config.strategy)
-        if config.batch_size % self.strategy.num_replicas_in_sync:
-            raise UserError(
-                f"--batch_size {config.batch_size} cannot be shared by "
-                f"{self.strategy.num_replicas_in_sync} devices; give a multiple of that number."
-            )
-        with self.strategy.scope():
-            self.state = GANState(
-                *_networks(config),
-                learning_rate=config.learning_rate,
-                beta1=config.beta1,
-                averaged=config.ema_decay > 0,
-            )
-        self.checkpointer = Checkpointer(run_dir.checkpoints, max_to_keep=config.max_to_keep)
-        self.sample_images = make_sampler(
-            self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist
-        )
-        self.health = HealthMonitor()
-
-    def run(self) -> int:
-        """Trains to the end or until stopped; returns the exit code."""
-        meta = self.checkpointer.restore_newest(self.state) or {}
-        start = int(self.state.step.numpy())
-        self._begin(start, meta)
-        self.writer = open_writer(self.run_dir.tensorboard)
-        progress = Progress(
-            start=start, until=self.until, epochs=self.until / self.steps_per_epoch
-        )
-        self.metrics = Metrics(
-            steps_per_epoch=self.steps_per_epoch,
-            images_per_step=self.images_per_step,
-            seconds=meta.get("seconds", 0.0),
-            listeners=(self._record, progress.line),
-        )
-        try:
-            with StopSignals() as signals:
-                done, reason = self._loop(start, progress, signals)
-                if done > start:
-                    self.metrics.flush(done)
-                    self._save(done)
-                progress.close()
-                self._draw()
-        finally:
-            progress.close()
-            if self.writer:
-                self.writer.close()
-        return self._end(start, done, reason, signals)
-
-    def _loop(self, start: int, progress: Progress, signals: StopSignals):
-        config = self.config
-        batches = make_dataset(
-            self.reals,
-            batch_size=self.images_per_step,
-            seed=config.seed,
-            start_step=start,
-            flip=config.flip,
-        )
-        recipe = Recipe(
-            **{name: getattr(config, name) for name in Recipe.__dataclass_fields__}
-        )
-        hooks = [
-            self.metrics.collect,
-            progress.step,
-            every(config.sample_freq, self._sample),
-            every(config.log_freq, self.metrics.flush),
-            every(config.ckpt_freq, self._checkpoint),
-        ]
-        budget = parse_seconds(config.time_budget) if config.time_budget else None
-        self.metrics.start()
-        return train_loop(
-            self.strategy.experimental_distribute_dataset(batches),
-            make_step(self.state, recipe, self.strategy),
-            start=start,
-            until=self.until,
-            hooks=hooks,
-            stop=stop_reason(signals, self.metrics, budget),
-        )
-
-    def _begin(self, start: int, meta: dict) -> None:
-        """Records what this start is, and says it."""
-        config, run_dir = self.config, self.run_dir
-        write_json(run_dir.config, to_dict(config))
-        write_json(run_dir.environment, _environment(self.strategy))
-        self.checkpointer.write_models(self.state.generator, self.state.discriminator)
-        if start:
-            epoch = start / self.steps_per_epoch
-            logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
-        else:
-            logger.info("Training into %s.", run_dir.root)
-        if start and meta.get("num_images") != len(self.reals):
-            logger.warning(
-                "The data has changed: %s images before, %d now; the run goes on with these.",
-                meta.get("num_images"),
-                len(self.reals),
-            )
-        logger.info(
-            "%s images of %dx%dx%d, %d steps an epoch, %d steps in all, on %s, %s.",
-            f"{len(self.reals):,}",
-            *self.reals.shape[1:],
-            self.steps_per_epoch,
-            self.until,
-            ", ".join(device_names(self.strategy)),
-            config.precision,
-        )
-        if not run_dir.reals.exists():
-            shown = self.reals[: config.num_samples]
-            write_bytes(run_dir.reals, images.png_bytes(images.grid(shown)))
-        if start == 0:
-            self._sample(0)
-
-    def _record(self, line: dict) -> None:
-        for message in self.health.update(line["step"], line):
-            if message.kind == "fatal":
-                raise self._fatal(message)
-            logger.warning("%s %s", message.text, message.advice)
-        append_json_line(self.run_dir.metrics, line)
-        if self.writer:
-            numbers = {k: v for k, v in line.items() if k not in ("step", "images", "seconds")}
-            self.writer.scalars(line["step"], numbers)
-
-    def _sample(self, done: int, scalars: dict | None = None) -> None:
-        samples = self.sample_images(range(self.config.num_samples))
-        grid = images.grid(samples)
-        write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
-        if done:
-            shown = self.reals[: len(samples)]
-            self.metrics.extra["diversity"] = round(relative_diversity(samples, shown), 4)
-            if self.writer:
-                self.writer.image(done, "samples", grid)
-
-    def _checkpoint(self, done: int, scalars: dict) -> None:
-        self.metrics.flush(done)  # a loss that is not finite must not be saved
-        self._save(done)
-        self._draw()
-
-    def _save(self, done: int) -> None:
-        meta = {
-            "step": done,
-            "seconds": round(self.metrics.seconds, 3),
-            "num_images": len(self.reals),
-        }
-        try:
-            self.checkpointer.save(self.state, meta)
-        except FloatingPointError as error:
-            raise self._fatal(fatal(done, str(error))) from error
-
-    def _fatal(self, message: Message) -> UserError:
-        paths = self.checkpointer.paths()
-        return UserError(stop_sentence(message, str(paths[-1]) if paths else None))
-
-    def _draw(self) -> None:
-        title = f"{self.config.dataset} {self.config.output_height}x{self.config.output_width}"
-        draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
-        make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
-
-    def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:
-        """Says what was done and where it is."""
-        if done == start:
-            logger.info(
-                "The run already has its %d steps; give a larger --epoch or --steps to train on.",
-                done,
-            )
-        else:
-            stopped = f"Stopped by {reason} after" if reason else "Trained"
-            logger.info(
-                "%s %d steps (%.2f epochs, %.1f minutes in all).",
-                stopped,
-                done,
-                done / self.steps_per_epoch,
-                self.metrics.seconds / 60,
-            )
-        grids = self.run_dir.sample_grids()
-        for what, path in (
-            ("samples", grids[-1]),
-            ("real images", self.run_dir.reals),
-            ("animation", self.run_dir.animation),
-            ("curves", self.run_dir.losses),
-            ("checkpoint", self.checkpointer.paths()[-1]),
-        ):
-            logger.info("Wrote %-12s %s", what, path)
-        if reason:
-            logger.info("The same command goes on from here.")
-        return 128 + signals.received if signals.received else 0
-
-
-def _environment(strategy: tf.distribute.Strategy) -> dict:
-    return {
-        "argv": sys.argv,
-        "python": sys.version.split()[0],
-        **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        "devices": device_names(strategy),
-        "replicas": strategy.num_replicas_in_sync,
-        "cpus": os.cpu_count(),
-        "git_commit": _git_commit(),
-    }
-
-
-@functools.cache
-def _git_commit() -> str | None:
-    """The commit of this code, None where it is no git checkout or git is absent."""
-    try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout.strip() or None
-
-

@@ -241,17 +241,16 @@ def resolve(given: dict[str, Any]) -> Config:
         UserError: a value is out of range or contradicts another.
     """
     dataset = given.get("dataset", FIELDS["dataset"].default)
+    for name, value in given.items():
+        _check_value(name, value)
     bundle = DATASETS.get(dataset.lower(), {})
     preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
-    _check_value("preset", preset)
     # A size that the user gives in one form replaces the data set's in the other.
-    values = {**bundle, **PRESETS[preset], **given, "preset": preset}
+    values = {"output_size": 64, **bundle, **PRESETS[preset], **given, "preset": preset}
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
         values.pop("output_size", None)
     _spread(values, "output_size", "output_height", "output_width")
     _spread(values, "image_size", "input_height", "input_width")
-    for side in ("output_height", "output_width"):
-        values[side] = values[side] or 64
     for name, value in values.items():
         _check_value(name, value)
     config = Config(**values)

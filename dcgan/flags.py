@@ -4,6 +4,7 @@ Imports no TensorFlow, so that `--help` and every refusal answer at once.
 """
 
 import difflib
+import re
 import typing
 
 from absl import flags
@@ -33,9 +34,11 @@ def parse(argv: list[str], commands: dict[str, str]) -> tuple[str, dict[str, typ
     if any(word in ("--help", "-h", "-help", "--helpfull", "help") for word in argv):
         return "help", {}
     try:
-        words = values(["main.py", *_join_booleans(argv)])[1:]
+        words = values(["main.py", *_join_booleans(argv, commands)])[1:]
     except flags.UnrecognizedFlagError as error:
         raise UserError(_unknown_flag(error.flagname)) from error
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_illegal_value(str(error))) from error
     except flags.Error as error:
         raise UserError(f"{str(error).rstrip('.')}; see python main.py --help.") from error
     command = words.pop(0) if words else next(iter(commands))
@@ -79,14 +82,16 @@ def _spellings(name: str) -> tuple[str, ...]:
     return (name, *FIELDS[name].metadata.get("aliases", ()))
 
 
-def _join_booleans(argv: list[str]) -> list[str]:
+def _join_booleans(argv: list[str], commands: dict[str, str]) -> list[str]:
     """`--crop True`, as carpedm20's users write it, becomes absl's `--crop=true`."""
     booleans = {s for name in FIELDS if _kind(name) is bool for s in _spellings(name)}
     joined: list[str] = []
     for word in argv:
-        is_value = word.lower() in TRUE + FALSE
-        if is_value and joined and joined[-1].startswith("--") and joined[-1][2:] in booleans:
+        switch = joined[-1][2:] if joined and joined[-1].startswith("--") else None
+        if switch in booleans and word.lower() in TRUE + FALSE:
             joined[-1] += "=" + ("true" if word.lower() in TRUE else "false")
+        elif switch in booleans and not word.startswith("-") and word not in commands:
+            raise UserError(f"--{switch} must be true or false; received {word!r}.")
         else:
             joined.append(word)
     return joined
@@ -102,6 +107,14 @@ def _unknown_flag(name: str) -> str:
     close = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean --{close[0]}?" if close else "; python main.py --help lists all flags."
     return f"There is no flag --{name}{hint}"
+
+
+def _illegal_value(absl_message: str) -> str:
+    """absl says `flag --epoch=abc: ...`, with Python's reason behind it."""
+    name, value = re.match(r"flag --(\w+)=(.*?): ", absl_message, re.DOTALL).groups()
+    field = next(field for field in FIELDS if name in _spellings(field))
+    expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return f"--{name} must be {expected[_kind(field)]}; received {value!r}."
 
 
 def help_text(commands: dict[str, str]) -> str:

@@ -73,7 +73,8 @@ class RunDir:
 
     def sample_grids(self) -> list[Path]:
         """The grids of all steps, oldest first."""
-        return [p for p in sorted(self.samples.glob("*.png")) if re.fullmatch(r"\d{8,}", p.stem)]
+        found = [p for p in self.samples.glob("*.png") if re.fullmatch(r"\d{8,}", p.stem)]
+        return sorted(found, key=lambda path: int(path.stem))
 
     def create(self) -> None:
         """Makes the folder and those inside that training fills.
@@ -92,6 +93,19 @@ class RunDir:
                 f"The run folder {self.root} cannot be written ({error.strerror}); "
                 "choose another with --run_dir."
             ) from error
+
+    def remove_if_unused(self) -> None:
+        """Takes back what `create` and `lock` made when a start came to nothing.
+
+        Call it while the lock is held: another process may be about to use the folder.
+        """
+        made = (self.samples, self.checkpoints, self.root / ".lock")
+        if set(self.root.rglob("*")) <= set(made):
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                self.samples.rmdir()
+                self.checkpoints.rmdir()
+                made[-1].unlink()
+                self.root.rmdir()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -157,18 +171,24 @@ def write_json(path: Path, value) -> None:
     write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def read_json(path: Path):
-    """Reads a JSON file of ours.
+def read_json(path: Path) -> dict:
+    """Reads a JSON file of ours: an object.
 
     Raises:
-        UserError: the file was changed into something that is not JSON.
+        UserError: the file was changed into something else.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path} is not readable as JSON ({error}); restore it, or choose another --run_dir."
         ) from error
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path} is not readable as JSON of this project (expected an object, received "
+            f"{type(value).__name__}); restore it, or choose another --run_dir."
+        )
+    return value
 
 
 def append_json_line(path: Path, value: dict) -> None:

@@ -72,7 +72,7 @@ class GANState:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """A copy of every variable's value."""
-        return {name: np.array(variable) for name, variable in self.variables().items()}
+        return {name: np.array(variable.numpy()) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
         """Sets every variable.

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-TIMEOUT = 120  # seconds
+TIMEOUT = 300  # seconds; minutes where other work keeps the cores busy
 
 # 8x8 images and networks of a few channels: a step takes milliseconds.
 SMALL = (

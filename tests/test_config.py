@@ -253,12 +253,6 @@ def test_options_that_an_older_run_does_not_know_count_as_their_defaults():
     assert differences(changed, before) == [f"--ema_decay: {default} in the run, 0.5 now"]
 
 
-@pytest.mark.parametrize("recorded", [[], 3, "text", None])
-def test_a_config_file_of_something_else_is_refused(recorded):
-    with pytest.raises(UserError, match=r"config\.json"):
-        differences(resolve({}), recorded)
-
-
 @pytest.mark.parametrize(
     ("dataset", "name"),
     [

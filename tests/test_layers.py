@@ -142,7 +142,8 @@ def test_it_equals_keras(training, compiled):
 
             results.append((tf.function(run) if compiled else run)(batch(seed)))
         for one, two in zip(*results, strict=True):
-            np.testing.assert_allclose(one, two, atol=1e-5 * np.abs(two).max())
+            # The sums of hundreds of terms; of the two, Keras is the farther from the exact value.
+            np.testing.assert_allclose(one, two, rtol=0, atol=5e-5 * np.abs(two).max())
         for one, two in zip(ours.variables, theirs.variables, strict=True):
             np.testing.assert_allclose(value(one), value(two), rtol=1e-6, atol=1e-7)
 

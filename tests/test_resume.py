@@ -233,7 +233,7 @@ def test_killed_again_and_again_at_any_time(whole, tmp_path, seed):
     assert_same_lines(run_dir, whole)
 
 
-# ----------------------------------------------------------------------- signals and the time budget
+# ---------------------------------------------------------------------- signals and the time budget
 
 
 def test_stopped_by_sigterm_ctrl_c_and_the_time_budget(whole, tmp_path):

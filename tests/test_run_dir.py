@@ -118,8 +118,8 @@ def test_json_round_trip(tmp_path):
     assert (tmp_path / "v.json").read_bytes().endswith(b"}\n")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"\xff\xfe", b"a: 1"])
-def test_what_is_no_json_is_refused_by_name(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"\xff\xfe", b"a: 1", b"[1]", b"3"])
+def test_what_is_no_json_object_is_refused_by_name(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(UserError, match=r"config\.json is not readable as JSON .*--run_dir"):
         read_json(tmp_path / "config.json")

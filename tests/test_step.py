@@ -150,8 +150,7 @@ def named(owners):
 
 @pytest.mark.parametrize(
     ("update", "d_steps", "g_steps"),
-    [("alternating", 1, 1), ("alternating", 2, 1), ("alternating", 1, 3), ("alternating", 2, 2),
-     ("simultaneous", 1, 1)],
+    [("alternating", 1, 1), ("alternating", 2, 1), ("alternating", 2, 2), ("simultaneous", 1, 1)],
 )
 def test_it_equals_a_plain_step(update, d_steps, g_steps, monkeypatch):
     draws = []
@@ -208,21 +207,19 @@ def test_the_first_loss_is_that_of_an_undecided_discriminator():
 
 
 def test_the_label_of_reals():
-    """At a logit of x a label of 0.9 costs 0.1 x more than 1: log(1 + e^x) - y x."""
-    one, two = make_state(), make_state()
-    for state in (one, two):
-        state.discriminator.logit.kernel.assign(
-            tf.zeros_like(state.discriminator.logit.kernel)
-        )
-        state.discriminator.logit.bias.assign([2.0])
-    hard = run(one, Recipe(BATCH, real_label=1.0), 1)[0]["d_loss"]
-    soft = run(two, Recipe(BATCH, real_label=0.9), 1)[0]["d_loss"]
-    assert hard == pytest.approx(0.126928 + 2.126928, rel=1e-5)  # log(1 + e^-2), log(1 + e^2)
-    assert soft - hard == pytest.approx(0.1 * 2.0, rel=1e-4)
+    """At a logit of 2: log(1 + e^2) - 0.9 * 2 for reals, log(1 + e^2) = 2.126928 for fakes."""
+    state = make_state()
+    state.discriminator.logit.kernel.assign(tf.zeros_like(state.discriminator.logit.kernel))
+    state.discriminator.logit.bias.assign([2.0])
+    scalars = run(state, Recipe(BATCH, real_label=0.9), 1)[0]
+    assert scalars["d_loss"] == pytest.approx(2 * 2.126928 - 1.8, rel=1e-5)
+    # D(x) = D(G(z)) = 1 / (1 + e^-2), as seen before the discriminator's update.
+    assert scalars["d_real"] == pytest.approx(0.880797, rel=1e-5)
+    assert scalars["d_fake"] == pytest.approx(0.880797, rel=1e-5)
 
 
 def test_runs_repeat_and_resume_bit_for_bit():
-    recipe = Recipe(BATCH, seed=5, ema_decay=0.9, g_steps=2)
+    recipe = Recipe(BATCH, seed=5, ema_decay=0.9)
     whole, first = make_state(), make_state()
     run(whole, recipe, 4)
     step = make_step(first, recipe, tf.distribute.get_strategy())
@@ -235,11 +232,6 @@ def test_runs_repeat_and_resume_bit_for_bit():
         step(tf.constant(pictures(BATCH, seed)))
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
-
-
-def test_another_seed_is_other_noise():
-    one, two = make_state(), make_state()
-    assert run(one, Recipe(BATCH, seed=1), 1) != run(two, Recipe(BATCH, seed=2), 1)
 
 
 def test_bfloat16_keeps_weights_and_scalars_float32():
@@ -383,7 +375,7 @@ def two_replicas(tmp_path_factory):
                    "PYTHONPATH": str(ROOT)}
     process = subprocess.run(
         [sys.executable, __file__, str(path)], env={**os.environ, **environment},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
     return dict(np.load(path))

@@ -56,7 +56,7 @@ def _path(name: str, data_dir: Path) -> Path:
     for candidate in (name.lower(), f"{name.lower()}.zip"):
         if candidate in below:
             return below[candidate]
-    if Path(name).exists():
+    if name and Path(name).exists():  # Path("") is the working directory
         return Path(name)
     if name.lower() in HINTS:
         raise UserError(

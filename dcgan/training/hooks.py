@@ -94,7 +94,7 @@ class Progress:
 
     def line(self, line: dict) -> None:
         """A listener of `Metrics`."""
-        self.bar.set_description_str(f"epoch {line['epoch']:.1f}/{self.epochs:g}", refresh=False)
+        self.bar.set_description_str(f"epoch {line['epoch']:.1f}/{self.epochs:.4g}", refresh=False)
         self.bar.set_postfix_str(
             f"{line['images_per_second']:.0f} images/s, D {line['d_loss']:.2f}, "
             f"G {line['g_loss']:.2f}, D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}",

@@ -1,0 +1,191 @@
+"""CIFAR-10, from generated files of both published formats."""
+
+import io
+import os
+import pickle
+import pickletools
+import struct
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from arrays import numbers, refusal
+
+from dcgan.datasets import cifar10
+from dcgan.datasets.source import ImageSpec
+
+PLANES, CLASSES = numbers(4, 3, 32, 32), np.array([3, 0, 9, 6], np.uint8)
+BATCHES = [f"data_batch_{i}" for i in range(1, 6)]
+
+
+def binary_batch(planes=PLANES, labels=CLASSES) -> bytes:
+    pairs = zip(planes, labels, strict=True)
+    return b"".join(bytes([label]) + planes.tobytes() for planes, label in pairs)
+
+
+def text(value: str) -> bytes:
+    """A short string of Python 2."""
+    return b"U" + bytes([len(value)]) + value.encode()
+
+
+def python_batch(data=b"", labels=CLASSES, dtype="u1", more=b"") -> bytes:
+    """What Python 2's cPickle wrote at protocol 2: a dict of strings, a list and a numpy array."""
+    data = data or PLANES.tobytes()
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        + b"K\x00\x85" + text("b") + b"\x87R"  # (ndarray, (0,), "b")
+        + b"(K\x01K\x04M\x00\x0c\x86"  # version 1, shape (4, 3072)
+        + b"cnumpy\ndtype\n" + text(dtype) + b"K\x00K\x01\x87R"
+        + b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+        + b"\x89T" + struct.pack("<I", len(data)) + data + b"tb"
+    )  # fmt: skip
+    items = (
+        text("batch_label") + text("training batch 1 of 5")
+        + text("labels") + b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+        + text("data") + array + more
+    )  # fmt: skip
+    return b"\x80\x02}(" + items + b"u."
+
+
+def write_batches(folder: Path, suffix: str, make) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(BATCHES):
+        (folder / (name + suffix)).write_bytes(make(labels=(CLASSES + i) % 10))
+
+
+def write_archive(folder: Path, name: str, inside: str, suffix: str, make) -> Path:
+    with tarfile.open(folder / name, "w:gz") as archive:
+        for i, batch in enumerate(BATCHES):
+            content = make(labels=(CLASSES + i) % 10)
+            member = tarfile.TarInfo(f"{inside}/{batch}{suffix}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return folder / name
+
+
+def assert_all_of_cifar(source):
+    assert (source.name, len(source)) == ("cifar10", 20)
+    images = source.decode(range(20), ImageSpec(32, 32, 3)).images
+    for image, planes in zip(images, [*PLANES] * 5, strict=True):
+        for channel in range(3):
+            np.testing.assert_array_equal(image[..., channel], planes[channel])
+    expected = [(label + i) % 10 for i in range(5) for label in CLASSES.tolist()]
+    np.testing.assert_array_equal(source.labels["label"].values, expected)
+    assert source.labels["label"].names[:4] == ("airplane", "automobile", "bird", "cat")
+
+
+@pytest.mark.parametrize("place", [".", "cifar-10-batches-bin"])
+def test_cifar_binary_batches(tmp_path, place):
+    write_batches(tmp_path / place, ".bin", binary_batch)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+@pytest.mark.parametrize("place", [".", "cifar-10-batches-py"])
+def test_cifar_python_batches(tmp_path, place):
+    write_batches(tmp_path / place, "", python_batch)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+def test_cifar_archives(tmp_path):
+    python = write_archive(
+        tmp_path, "cifar-10-python.tar.gz", "cifar-10-batches-py", "", python_batch
+    )
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    python.unlink()
+    write_archive(tmp_path, "cifar-10-binary.tar.gz", "cifar-10-batches-bin", ".bin", binary_batch)
+    source = pickle.loads(pickle.dumps(cifar10.find(tmp_path, download=False)))
+    assert_all_of_cifar(source)
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-binary.tar.gz"]
+
+
+def test_cifar_archives_cut_short_or_incomplete_are_refused(tmp_path):
+    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
+    content = path.read_bytes()
+    for end in [0, 5, 100, *range(1000, len(content), 4999)]:
+        path.write_bytes(content[:end])
+        refusal(cifar10.find(tmp_path, download=False), path)
+    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", "", binary_batch)
+    refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin")
+
+
+def test_the_hand_made_python_batch_is_what_python_itself_reads():
+    """The generator against an independent implementation: the real unpickler and numpy."""
+    assert all(op.proto <= 2 for op, *_ in pickletools.genops(python_batch()))
+    batch = pickle.loads(python_batch(), encoding="bytes")
+    np.testing.assert_array_equal(batch[b"data"], PLANES.reshape(4, 3072))
+    assert batch[b"labels"] == CLASSES.tolist()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_cifar_batches_that_python_3_has_written_again(tmp_path, protocol):
+    def again(labels):
+        batch = {"data": PLANES.reshape(4, 3072), "labels": labels.tolist()}
+        return pickle.dumps(batch, protocol)
+
+    write_batches(tmp_path, "", again)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+class RunsACommand:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.path}'",)
+
+
+def hostile_pickles(path: Path):
+    yield pickle.dumps({"data": RunsACommand(path), "labels": []}, 2)
+    command = f"touch '{path}'".encode()
+    system = os.system.__module__.encode()
+    yield b"c" + system + b"\nsystem\n(S'" + command.replace(b"'", b"") + b"'\ntR."
+    yield python_batch(more=text("x") + b"cbuiltins\neval\n(S'1'\ntR")
+    yield python_batch(more=text("x") + b"c__builtin__\neval\n(S'1'\ntR")
+    # A dotted name under an allowed module, and numpy's own way to a pickle inside a file.
+    yield b"\x80\x04\x8c\x05numpy\x8c\x16ndarray.__subclasses__\x93."
+    yield b"cnumpy\nload\n(S'x'\ntR."
+
+
+def test_a_pickle_that_would_run_a_command_is_refused(tmp_path):
+    folder, proof = tmp_path / "data", tmp_path / "proof"
+    for content in hostile_pickles(proof):
+        write_batches(folder, "", lambda labels, content=content: content)
+        refusal(cifar10.find(folder, download=False), folder / "data_batch_1", "no batch needs")
+        assert not proof.exists()
+    # The pickle above is a real one: without protection it does run.
+    pickle.loads(next(hostile_pickles(proof)))
+    assert proof.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps([1, 2]),
+        pickle.dumps({"data": 5, "labels": []}),
+        pickle.dumps({"data": np.zeros((4, 3072), np.float32), "labels": [0] * 4}, 2),
+        pickle.dumps({"data": np.zeros((4, 3071), np.uint8), "labels": [0] * 4}, 2),
+        pickle.dumps({"data": np.zeros((4, 3072), object), "labels": [0] * 4}, 2),
+        python_batch(data=PLANES.tobytes()[:-1]),
+        python_batch(dtype="O8"),
+        python_batch(labels=CLASSES[:3]),
+        python_batch(labels=CLASSES + 1),
+        b"\x80\x02r\xff\xff\xff\x7f.",  # asks for two thousand million places in the memo
+    ],
+)
+def test_other_python_batches_are_refused(tmp_path, content):
+    write_batches(tmp_path, "", lambda labels: content)
+    refusal(cifar10.find(tmp_path, download=False), tmp_path / "data_batch_1")
+
+
+def test_every_cut_of_a_batch_is_refused(tmp_path):
+    for suffix, content in (("", python_batch()), (".bin", binary_batch())):
+        write_batches(tmp_path / suffix, suffix, python_batch if not suffix else binary_batch)
+        path = tmp_path / suffix / f"data_batch_3{suffix}"
+        for end in [*range(0, 300, 7), *range(300, len(content), 997), len(content) - 1]:
+            path.write_bytes(content[:end])
+            if suffix and end and end % 3073 == 0:
+                continue  # whole records are a smaller batch
+            refusal(cifar10.find(tmp_path / suffix, download=False), path)

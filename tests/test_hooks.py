@@ -1,0 +1,212 @@
+"""Numbers, progress and signals."""
+
+import signal
+
+import pytest
+import tensorflow as tf
+
+from dcgan.training import hooks
+from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
+
+
+class Clock:
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr(hooks.time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def metrics(lines, **kwargs):
+    kwargs = {"steps_per_epoch": 8, "images_per_step": 64, **kwargs}
+    return Metrics(listeners=(lines.append,), **kwargs)
+
+
+def scalars(d_loss, d_fake=0.5):
+    return {"d_loss": tf.constant(d_loss), "d_fake": tf.constant(d_fake)}
+
+
+# --- metrics
+
+
+def test_a_line_is_the_mean_since_the_last(clock):
+    lines = []
+    collected = metrics(lines)
+    collected.start()
+    clock.now += 0.5
+    for done, (d_loss, d_fake) in enumerate([(1.0, 0.2), (2.0, 0.3), (4.5, 0.7)], 1):
+        collected.collect(done, scalars(d_loss, d_fake))
+    clock.now += 1.0
+    collected.flush(3)
+    collected.collect(4, scalars(8.0))
+    clock.now += 0.25
+    collected.flush(4, scalars(8.0))
+    # (1 + 2 + 4.5) / 3 = 2.5; 1.2 / 3 = 0.4; 3 * 64 images in 1.5 s; 3 of 8 steps an epoch.
+    assert lines[0] == pytest.approx(
+        {"step": 3, "epoch": 0.375, "images": 192, "seconds": 1.5, "images_per_second": 128.0,
+         "d_loss": 2.5, "d_fake": 0.4}
+    )
+    # The next line begins where that ended: 64 images in 0.25 s.
+    assert lines[1] == pytest.approx(
+        {"step": 4, "epoch": 0.5, "images": 256, "seconds": 1.75, "images_per_second": 256.0,
+         "d_loss": 8.0, "d_fake": 0.5}
+    )
+    assert all(type(v) in (int, float) for line in lines for v in line.values())  # JSON can
+
+
+def test_without_steps_there_is_no_line(clock):
+    lines = []
+    collected = metrics(lines)
+    collected.flush(0)
+    collected.collect(1, scalars(1.0))
+    clock.now += 1
+    collected.flush(1)
+    collected.flush(1)  # a checkpoint at the step of a line
+    assert [line["step"] for line in lines] == [1]
+
+
+def test_seconds_go_on_from_earlier_starts(clock):
+    lines = []
+    collected = metrics(lines, seconds=100.0)
+    clock.now += 50  # compiling and drawing before the clock is started does not count
+    collected.start()
+    clock.now += 7
+    assert collected.seconds == pytest.approx(107)
+    assert collected.seconds_now == pytest.approx(7)
+    collected.collect(21, scalars(1.0))
+    collected.flush(21)
+    # Steps done before count in epochs and images, not in the speed: 64 images in 7 s.
+    assert lines[0]["epoch"] == 2.625 and lines[0]["images"] == 21 * 64
+    assert lines[0]["seconds"] == 107 and lines[0]["images_per_second"] == 9.14
+
+
+def test_an_extra_number_stands_in_one_line(clock):
+    lines = []
+    collected = metrics(lines)
+    collected.extra["diversity"] = 0.75
+    for done in (1, 2):
+        collected.collect(done, scalars(1.0))
+        clock.now += 1
+        collected.flush(done)
+    assert lines[0]["diversity"] == 0.75 and "diversity" not in lines[1]
+
+
+def test_a_loss_that_is_not_finite_is_told(clock):
+    lines = []
+    collected = metrics(lines)
+    for done, loss in enumerate([1.0, float("nan"), 1.0], 1):
+        collected.collect(done, scalars(loss))
+    collected.flush(3)
+    assert lines[0]["d_loss"] != lines[0]["d_loss"]
+    collected.collect(4, scalars(1.0))
+    collected.flush(4)
+    assert lines[1]["d_loss"] == 1.0
+
+
+def test_every_listener_hears_every_line(clock):
+    one, two = [], []
+    collected = Metrics(steps_per_epoch=1, images_per_step=1, listeners=(one.append, two.append))
+    collected.collect(1, scalars(1.0))
+    collected.flush(1)
+    assert one == two and len(one) == 1
+
+
+# --- progress
+
+
+def test_the_bar_shows_what_a_person_wants_to_know(capsys):
+    progress = Progress(start=10, until=40, epochs=4)
+    try:
+        assert (progress.bar.n, progress.bar.total) == (10, 40)
+        for done in (11, 12, 13):
+            progress.step(done, {})
+        assert progress.bar.n == 13
+        progress.line({"epoch": 1.3, "images_per_second": 812.4, "d_loss": 1.234, "g_loss": 0.756,
+                       "d_real": 0.6, "d_fake": 0.401})
+        text = str(progress.bar)
+    finally:
+        progress.close()
+    assert "epoch 1.3/4" in text and "13/40" in text
+    assert "812 images/s, D 1.23, G 0.76, D(x) 0.60, D(G(z)) 0.40" in text
+    assert capsys.readouterr().out == ""  # standard output is for results
+
+
+# --- signals
+
+
+@pytest.fixture
+def handlers():
+    """Whatever a test does, the process has its handlers back."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_and_is_told(handlers, number):
+    with StopSignals() as signals:
+        assert signals.received is None
+        signal.raise_signal(number)
+        assert signals.received == number
+    for each, handler in handlers.items():
+        assert signal.getsignal(each) is handler
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_ctrl_c_does_not_wait(handlers, first):
+    with pytest.raises(KeyboardInterrupt), StopSignals() as signals:
+        signal.raise_signal(first)
+        signal.raise_signal(signal.SIGINT)
+    assert signals.received == first
+    assert signal.getsignal(signal.SIGINT) is handlers[signal.SIGINT]
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_sigterm_waits_too(handlers, first):
+    """Supervisors send it to the process and again to its group; the save must not be cut."""
+    with StopSignals() as signals:
+        signal.raise_signal(first)
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            pytest.fail("the second SIGTERM cut the training short")  # not the whole test run
+        assert signals.received == first
+
+
+def test_handlers_return_after_an_error(handlers):
+    with pytest.raises(OSError, match="disk"), StopSignals():
+        raise OSError("disk")
+    for number, handler in handlers.items():
+        assert signal.getsignal(number) is handler
+
+
+# --- the reasons to stop
+
+
+def test_no_reason(clock):
+    ask = stop_reason(StopSignals(), metrics([]), None)
+    clock.now += 1e9
+    assert ask() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_a_reason(clock, number):
+    signals = StopSignals()
+    ask = stop_reason(signals, metrics([]), 10.0)
+    signals.received = number
+    clock.now += 100  # and comes before the budget
+    assert ask() == {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}[number]
+
+
+def test_a_budget_counts_this_start_only(clock):
+    collected = metrics([], seconds=1e6)
+    collected.start()
+    ask = stop_reason(StopSignals(), collected, 10.0)
+    clock.now += 9.5
+    assert ask() is None
+    clock.now += 0.5
+    assert ask() == "time budget"

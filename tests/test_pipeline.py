@@ -1,0 +1,123 @@
+"""Batches: every image once an epoch, in an order that a restart repeats."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.datasets.pipeline import batches, make_dataset
+
+
+def numbered(count, height=2, width=3, channels=3):
+    """Image i holds i and the number of the column, so that it and its mirror image are known."""
+    images = np.zeros((count, height, width, channels), np.uint8)
+    images[..., 0] = np.arange(count)[:, None, None]
+    images[..., 1] = np.arange(width)
+    return images
+
+
+def take(count, images, **kwargs):
+    kwargs = {"batch_size": 4, "seed": 0, **kwargs}
+    return np.stack(list(itertools.islice(batches(images, **kwargs), count)))
+
+
+def which(found):
+    """The numbers of the images in batches of any shape."""
+    return found[..., 0, 0, 0]
+
+
+def test_every_epoch_is_a_permutation():
+    images = numbered(12)
+    found = take(9, images)  # three epochs of three batches
+    assert found.shape == (9, 4, 2, 3, 3) and found.dtype == np.uint8
+    epochs = which(found).reshape(3, 12)
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(12))
+        assert list(epoch) != list(range(12))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    np.testing.assert_array_equal(found, images[which(found)])
+
+
+def test_what_is_left_over_is_dropped_and_differs():
+    # 10 images, batches of 4: two batches an epoch, two images left.
+    epochs = which(take(2 * 30, numbered(10))).reshape(30, 8)
+    left = [frozenset(range(10)) - set(epoch) for epoch in epochs]
+    assert all(len(epoch_left) == 2 for epoch_left in left)
+    assert frozenset.union(*left) == frozenset(range(10))  # missed by all: 10 * 0.8^30 = 1 %
+
+
+def test_the_order_is_shuffled_fairly():
+    """Over 2000 epochs each of 4 images stands first in a quarter: 500 +- 5 * 19.4."""
+    firsts = which(take(2000, numbered(4), seed=3))[:, 0]
+    assert (np.abs(np.bincount(firsts, minlength=4) - 500) < 97).all()  # sqrt(2000 * 3 / 16)
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 7, 100])
+def test_a_later_start_is_the_same_as_skipping(start):
+    images = numbered(10)
+    whole = take(start + 5, images, seed=7, flip=True)
+    np.testing.assert_array_equal(take(5, images, seed=7, start_step=start, flip=True),
+                                  whole[start:])
+
+
+def test_the_seed_is_the_order():
+    images = numbered(40)
+    np.testing.assert_array_equal(take(10, images, seed=1), take(10, images, seed=1))
+    assert (take(10, images, seed=1) != take(10, images, seed=2)).any()
+    # Another pair of the same sum: seed 0, epoch 1 and seed 1, epoch 0.
+    assert (take(20, images, seed=0)[10:] != take(10, images, seed=1)).any()
+
+
+def test_flips_are_exact_mirror_images_of_half():
+    images = np.random.default_rng(0).integers(0, 256, (100, 3, 4, 3)).astype(np.uint8)
+    plain = take(100, images, flip=False)
+    mirrored = take(100, images, flip=True)  # four epochs of 100
+    flips = (mirrored != plain).any(axis=(2, 3, 4))
+    np.testing.assert_array_equal(mirrored[flips], plain[flips][:, :, ::-1])
+    np.testing.assert_array_equal(mirrored[~flips], plain[~flips])
+    assert abs(flips.mean() - 0.5) < 5 * 0.5 / np.sqrt(400)
+    # One image is not always, nor never, mirrored: its flips belong to the epoch.
+    flips, seen = flips.reshape(4, 100), numbered(100)
+    order = which(take(100, seen, flip=False)).reshape(4, 100)
+    by_image = np.stack([f[np.argsort(o)] for f, o in zip(flips, order, strict=True)])
+    assert 0 < np.sum(by_image.any(0) & ~by_image.all(0)) < 100
+
+
+def test_the_data_is_never_written(tmp_path):
+    images = numbered(10)
+    images.flags.writeable = False
+    before = images.copy()
+    for batch in itertools.islice(batches(images, batch_size=4, seed=0, flip=True), 6):
+        batch[:] = 255  # what a caller does to a batch is its own
+    np.testing.assert_array_equal(images, before)
+
+
+def test_a_mapped_file_serves_as_well(tmp_path):
+    images = numbered(11)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert isinstance(mapped, np.memmap)
+    np.testing.assert_array_equal(take(7, mapped, flip=True), take(7, images, flip=True))
+    dataset = make_dataset(mapped, batch_size=4, seed=0, flip=True)
+    np.testing.assert_array_equal(np.stack([b.numpy() for b in dataset.take(7)]),
+                                  take(7, images, flip=True))
+
+
+@pytest.mark.parametrize("function", [batches, make_dataset])
+def test_fewer_images_than_a_batch(function):
+    with pytest.raises(UserError, match="There are 7 images, fewer than a batch of 8") as error:
+        function(numbered(7), batch_size=8, seed=0)
+    assert str(error.value).count(". ") == 0 and "--batch_size 3" in str(error.value)
+    next(iter(function(numbered(8), batch_size=8, seed=0)))  # exactly a batch is enough
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_dataset_equals_the_batches(flip):
+    images = numbered(10, channels=1 + 2)
+    dataset = make_dataset(images, batch_size=4, seed=5, start_step=3, flip=flip)
+    assert dataset.element_spec == tf.TensorSpec((4, 2, 3, 3), tf.uint8)
+    expected = take(9, images, seed=5, start_step=3, flip=flip)
+    for _ in range(2):  # each iteration begins at start_step
+        np.testing.assert_array_equal(np.stack([b.numpy() for b in dataset.take(9)]), expected)
