@@ -123,7 +123,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         meta = json.loads(arrays.pop(_META).tobytes())
     except (
         zipfile.BadZipFile,
-        NotImplementedError,  # a header that claims another compression
+        RuntimeError,  # a header that claims a password or another compression
         ValueError,
         EOFError,
         KeyError,

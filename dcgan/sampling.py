@@ -60,7 +60,7 @@ def training_noise(
 def make_sampler(
     generator: keras.Model, *, z_dim: int, z_dist: str
 ) -> Callable[[Sequence[int]], np.ndarray]:
-    """A function from seeds to uint8 [N, height, width, channels] that moves no statistic."""
+    """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic."""
 
     @tf.function(input_signature=[tf.TensorSpec([BATCH_SIZE], tf.int64)])
     def sample_batch(seeds):

@@ -36,7 +36,7 @@ from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
 from dcgan.training.loop import every
 from dcgan.training.loop import train as train_loop
 from dcgan.training.step import Recipe, make_step
-from dcgan.training.strategy import device_names, make_strategy
+from dcgan.training.strategy import avoid_remapper, device_names, make_strategy
 
 logger = logging.getLogger("dcgan")
 
@@ -59,6 +59,20 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
     return generator, discriminator
 
 
+def _require_a_step(num_images: int, config: Config) -> None:
+    """Refuses data that is not enough for one step, with a batch size that would do."""
+    needed = config.batch_size * config.d_steps
+    if num_images >= needed:
+        return
+    fitting = max(2, num_images // (2 * config.d_steps))
+    enough = num_images >= fitting * config.d_steps
+    advice = f"give --batch_size {fitting} or more images" if enough else "give more images"
+    raise UserError(
+        f"There are {num_images} images, fewer than the {needed} of a step (a batch of "
+        f"{config.batch_size} for each discriminator update); {advice}."
+    )
+
+
 class Session:
     """One start of a run: the parts, introduced to each other."""
 
@@ -68,11 +82,12 @@ class Session:
         self.reals = prepared.images
         self.report = prepared.report
         self.images_per_step = config.batch_size * config.d_steps
-        # Refuses here when there are fewer images than a batch.
-        make_dataset(self.reals, batch_size=self.images_per_step, seed=config.seed)
+        _require_a_step(len(self.reals), config)
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
         self.strategy = make_strategy(config.strategy)
+        if config.precision == "bfloat16":
+            avoid_remapper()
         if config.batch_size % self.strategy.num_replicas_in_sync:
             raise UserError(
                 f"--batch_size {config.batch_size} cannot be shared by "

@@ -1,15 +1,26 @@
-"""Starts `main.py` in a process of its own, as a user does, on the smallest training there is."""
+"""Starts `main.py` in a process of its own, as a user does, on the smallest training there is.
 
+And looks at the run folder that it leaves.
+"""
+
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from dcgan.run_dir import read_json_lines
+
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 300  # seconds; minutes where other work keeps the cores busy
+
+CLOCK = {"seconds", "images_per_second"}  # of a line of metrics.jsonl: differ from run to run
 
 # 8x8 images and networks of a few channels: a step takes milliseconds.
 SMALL = (
@@ -68,6 +79,55 @@ def start(*words, **kwargs) -> subprocess.Popen:
     return subprocess.Popen(_command(words), **kwargs)
 
 
+@contextlib.contextmanager
+def started(*words, **kwargs) -> Iterator[subprocess.Popen]:
+    """`start`, whose process does not outlive the block."""
+    process = start(*words, **kwargs)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+    """Asks thousands of times a second; fails when the process ends before or it takes too long."""
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise AssertionError(f"it never came to that: {''.join(process.communicate())}")
+        time.sleep(0.0003)
+
+
+def kill_when(flags, condition, proof, *, attempts: int = 6, before=lambda: None) -> None:
+    """Kills a training at a moment; again where the process was quicker.
+
+    Args:
+        condition: that the moment has come.
+        proof: what the dead process must have left for the moment to have been hit.
+        before: each attempt.
+    """
+    for _ in range(attempts):
+        before()
+        with started(*flags) as process:
+            wait_until(condition, process)
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        if proof():
+            return
+    raise AssertionError(f"not hit in {attempts} attempts")
+
+
+def send_when(flags, condition, number: int) -> tuple[int, str]:
+    """Sends a signal at a moment; returns the exit code and the output."""
+    with started(*flags) as process:
+        wait_until(condition, process)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=TIMEOUT)
+        return process.returncode, output + errors
+
+
 def _command(words) -> list[str]:
     return [sys.executable, str(ROOT / "main.py"), *map(str, words)]
 
@@ -79,3 +139,36 @@ def _common(kwargs: dict) -> dict:
         "cwd": kwargs.get("cwd", ROOT),
         "env": {**os.environ, **quiet, **(kwargs.get("env") or {})},
     }
+
+
+def checkpoints(run_dir: Path) -> list[int]:
+    """Their steps, oldest first."""
+    return sorted(int(path.stem) for path in run_dir.glob("checkpoints/*.npz"))
+
+
+def arrays_of(run_dir: Path, step: int) -> dict[str, np.ndarray]:
+    with np.load(run_dir / "checkpoints" / f"{step:08d}.npz") as file:
+        return {name: file[name] for name in file.files if name != "meta.json"}
+
+
+def logged(run_dir: Path) -> list[dict]:
+    """The lines of metrics.jsonl without what depends on the clock."""
+    lines = read_json_lines(run_dir / "metrics.jsonl")
+    return [{k: v for k, v in line.items() if k not in CLOCK} for line in lines]
+
+
+def last_step(run_dir: Path) -> int:
+    lines = logged(run_dir)
+    return lines[-1]["step"] if lines else 0
+
+
+def grids(run_dir: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run_dir.glob("samples/*.png")}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def temporaries(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.tmp"))

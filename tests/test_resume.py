@@ -4,7 +4,6 @@ Every process costs seconds of TensorFlow's import, so the tests share one unint
 take copies of it as of an earlier step for runs that were interrupted there.
 """
 
-import contextlib
 import json
 import os
 import random
@@ -18,13 +17,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import TIMEOUT, run, small_flags, start, write_pictures
+from running import (
+    TIMEOUT,
+    arrays_of,
+    checkpoints,
+    content,
+    grids,
+    kill_when,
+    last_step,
+    logged,
+    run,
+    send_when,
+    small_flags,
+    start,
+    started,
+    temporaries,
+    wait_until,
+    write_pictures,
+)
 
 from dcgan.run_dir import read_json_lines
 
 STEPS = 100  # of a finished run: 20 epochs of 5 steps
 CADENCE = ("--ckpt_freq", 20, "--sample_freq", 10, "--log_freq", 5, "--max_to_keep", 5)
-NOT_REPEATED = {"seconds", "images_per_second"}
+ONE_CHECKPOINT = ("--ckpt_freq", 1000)  # drawing the curves at each takes most of a short run
 
 
 class Setup:
@@ -61,40 +77,7 @@ def whole(tmp_path_factory) -> Setup:
     return setup
 
 
-# ------------------------------------------------------------------------- looking at a run folder
-
-
-def checkpoints(run_dir: Path) -> list[int]:
-    """Their steps, oldest first."""
-    return sorted(int(path.stem) for path in run_dir.glob("checkpoints/*.npz"))
-
-
-def arrays_of(run_dir: Path, step: int) -> dict[str, np.ndarray]:
-    with np.load(run_dir / "checkpoints" / f"{step:08d}.npz") as file:
-        return {name: file[name] for name in file.files if name != "meta.json"}
-
-
-def logged(run_dir: Path) -> list[dict]:
-    """The lines of metrics.jsonl without what depends on the clock."""
-    lines = read_json_lines(run_dir / "metrics.jsonl")
-    return [{k: v for k, v in line.items() if k not in NOT_REPEATED} for line in lines]
-
-
-def last_step(run_dir: Path) -> int:
-    lines = logged(run_dir)
-    return lines[-1]["step"] if lines else 0
-
-
-def grids(run_dir: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in run_dir.glob("samples/*.png")}
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def temporaries(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.tmp"))
+# ------------------------------------------------------------------------------ what must be alike
 
 
 def assert_same_end(run_dir: Path, whole: Setup) -> None:
@@ -116,57 +99,6 @@ def assert_same_lines(run_dir: Path, whole: Setup) -> None:
     assert {line["step"] for line in found} == expected.keys()
     for line in found:
         assert line == expected[line["step"]]
-
-
-# ------------------------------------------------------------------------------ interrupting a run
-
-
-@contextlib.contextmanager
-def started(*words, **kwargs):
-    """A process that does not outlive the test."""
-    process = start(*words, **kwargs)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
-    end = time.monotonic() + TIMEOUT
-    while not condition():
-        if process.poll() is not None or time.monotonic() > end:
-            process.kill()
-            pytest.fail(f"it never came to that: {''.join(process.communicate())}")
-        time.sleep(0.0003)
-
-
-def kill_when(flags, condition, proof, *, attempts: int = 6, before=lambda: None) -> None:
-    """Kills a training at a moment; again where the process was quicker.
-
-    Args:
-        condition: that the moment has come.
-        proof: what the dead process must have left for the moment to have been hit.
-        before: each attempt.
-    """
-    for _ in range(attempts):
-        before()
-        with started(*flags) as process:
-            wait_until(condition, process)
-            process.kill()
-            assert process.wait() == -signal.SIGKILL
-        if proof():
-            return
-    pytest.fail(f"not hit in {attempts} attempts")
-
-
-def send_when(flags, condition, number: int) -> tuple[int, str]:
-    """Sends a signal at a moment; returns the exit code and the output."""
-    with started(*flags) as process:
-        wait_until(condition, process)
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=TIMEOUT)
-        return process.returncode, output + errors
 
 
 def finish(flags) -> subprocess.CompletedProcess:
@@ -238,7 +170,7 @@ def test_killed_again_and_again_at_any_time(whole, tmp_path, seed):
 
 def test_stopped_by_sigterm_ctrl_c_and_the_time_budget(whole, tmp_path):
     run_dir = tmp_path / "run"
-    flags = (*whole.flags(tmp_path), "--ckpt_freq", 1000)  # only the stops save
+    flags = (*whole.flags(tmp_path), *ONE_CHECKPOINT)  # so only the stops save
 
     code, output = send_when(flags, lambda: last_step(run_dir) >= 5, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM == 143, output
@@ -304,7 +236,7 @@ def test_goes_on_from_the_newest_whole_checkpoint(whole, tmp_path):
     run_dir = whole.copy(tmp_path / "run", 100)
     for step, how in ((60, emptied), (80, flipped), (100, cut)):
         damage(run_dir, step, how)
-    result = finish(whole.flags(tmp_path))
+    result = finish((*whole.flags(tmp_path), *ONE_CHECKPOINT))
     assert "Resuming from step 40" in result.stdout
     aside = sorted(path.name for path in run_dir.glob("checkpoints/*.damaged"))
     assert aside == [f"{step:08d}.npz.damaged" for step in (60, 80, 100)]
@@ -328,6 +260,8 @@ def answers(whole, tmp_path_factory) -> dict[str, tuple[subprocess.CompletedProc
     flags["learning rate"] += ("--learning_rate", 0.001)
     (bases["architecture"] / "run" / "config.json").unlink()
     flags["architecture"] += ("--g_width", 32)
+    for grid in (bases["done"] / "run").glob("samples/0*.png"):
+        grid.unlink()  # a user tidied up; that is no error either
     before = {name: weights_and_pictures(folder / "run") for name, folder in bases.items()}
     processes = {name: start(*words) for name, words in flags.items()}
     found = {}
@@ -392,7 +326,16 @@ def assert_full(result: subprocess.CompletedProcess, reason: str) -> None:
     assert "same command" in last and "Traceback" not in result.stderr
 
 
+def assert_still_whole(run_dir: Path, whole: Setup) -> None:
+    """The checkpoint of step 40 is what it was, and nothing half written is left."""
+    assert checkpoints(run_dir) == [20, 40] and not temporaries(run_dir)
+    expected, found = arrays_of(whole.run, 40), arrays_of(run_dir, 40)
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
 def test_a_file_that_cannot_grow(whole, tmp_path):
+    """As on a full disk, where the tests may not mount one."""
     run_dir = whole.copy(tmp_path / "run", 40)
     size = (run_dir / "checkpoints" / "00000040.npz").stat().st_size
 
@@ -401,9 +344,7 @@ def test_a_file_that_cannot_grow(whole, tmp_path):
 
     result = run(*whole.flags(tmp_path), preexec_fn=forbid_large_files)
     assert_full(result, "File too large")
-    assert checkpoints(run_dir) == [20, 40] and not temporaries(run_dir)
-    finish(whole.flags(tmp_path))
-    assert_same_end(run_dir, whole)
+    assert_still_whole(run_dir, whole)
 
 
 @pytest.fixture
@@ -429,16 +370,13 @@ def small_disk(tmp_path):
 def test_a_full_disk(whole, small_disk, free):
     disk, resize = small_disk
     run_dir = whole.copy(disk / "run", 40)
-    before = arrays_of(run_dir, 40)
     fill(disk, free)
     result = run(*whole.flags(disk))
     assert_full(result, "No space left on device")
     assert str(disk) in result.stderr.strip().splitlines()[-1]
-    assert checkpoints(run_dir) == [20, 40] and not temporaries(run_dir)
-    after = arrays_of(run_dir, 40)
-    assert all(np.array_equal(after[name], before[name]) for name in before)
+    assert_still_whole(run_dir, whole)
     resize("8m")
-    finish(whole.flags(disk))
+    finish((*whole.flags(disk), *ONE_CHECKPOINT))
     assert_same_end(run_dir, whole)
 
 

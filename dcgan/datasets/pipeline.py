@@ -35,7 +35,7 @@ def batches(
     if per_epoch == 0:
         raise UserError(
             f"There are {len(images)} images, fewer than a batch of {batch_size}; "
-            f"give --batch_size {max(2, len(images) // 2)} or more images."
+            "expected at least one batch: give more images or a smaller batch."
         )
     return _batches(images, batch_size, seed, start_step, flip)
 

@@ -24,7 +24,7 @@ def sizes(height: int, width: int) -> list[tuple[int, int]]:
     Returns:
         [(height, width), ..., (about 4, about 4)]: one more than there are layers of stride 2.
     """
-    stages = max(1, round(math.log2(math.sqrt(height * width) / 4)))
+    stages = max(1, math.floor(math.log2(math.sqrt(height * width) / 4) + 0.5))
     maps = [(height, width)]
     for _ in range(stages):
         height, width = -(-height // 2), -(-width // 2)
@@ -120,7 +120,7 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
     def call(self, inputs):
         """inputs [N, H, W, C] -> [N, *side, filters]."""
         outputs = _up(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel), self.side)
-        return outputs + self.bias if self.use_bias else outputs
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self.side, self.filters)
@@ -154,7 +154,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None):
         """inputs [N, H, W, C], float32 or bfloat16 -> the same shape and type."""
         context = tf.distribute.get_replica_context()
-        if not training or context is None or context.num_replicas_in_sync > 1:
+        fused = training and self.trainable and context and context.num_replicas_in_sync == 1
+        if not fused:
             return super().call(inputs, training=training)
         # `exponential_avg_factor` would average for us, but with Bessel's correction N / (N - 1).
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(

@@ -126,9 +126,9 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _handle(self, number, frame):
-        if self.received is not None:
+        if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.received = number
+        self.received = self.received or number
 
 
 def stop_reason(

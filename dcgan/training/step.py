@@ -51,9 +51,6 @@ def make_step(
         replicas) that does one step and gives float32 scalars: d_loss, g_loss, d_real = mean D(x)
         and d_fake = mean D(G(z)), the last two as seen by the discriminator before its last update.
     """
-    # In bfloat16 TensorFlow's remapper stumbles over the first convolution's LeakyReLU, says so on
-    # the screen and gives up; there is nothing else in a training step for it to fuse.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
     moves = _Moves(state, recipe, strategy.num_replicas_in_sync)
     replica_step = {"alternating": moves.alternating, "simultaneous": moves.simultaneous}[
         recipe.update

@@ -35,6 +35,15 @@ def grow_gpu_memory() -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
 
 
+def avoid_remapper() -> None:
+    """Leaves out, for this process, an optimization that fails in bfloat16.
+
+    TensorFlow's remapper stumbles over the first convolution's LeakyReLU, says so on the screen and
+    gives up; there is nothing else in a training step for it to fuse.
+    """
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
 def native_precision() -> str:
     """"bfloat16" where the devices multiply it natively, else "float32".
 
