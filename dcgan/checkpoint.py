@@ -121,6 +121,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop(_META).tobytes())
+    except PermissionError:
+        raise  # says nothing of what is in the file
     except (
         zipfile.BadZipFile,
         RuntimeError,  # a header that claims a password or another compression

@@ -20,7 +20,7 @@ PRESETS = {
 
 # What suits a data set. A folder that is not named here takes the defaults.
 DATASETS = {
-    "avatars": {"output_size": 48, "preset": "fast", "epoch": 5, "sample_freq": 50},
+    "avatars": {"output_size": 48, "preset": "fast", "epoch": 3, "sample_freq": 50},
     "anime": {"output_size": 48},
     "celeba": {"output_size": 64},
     "mnist": {"output_size": 28, "flip": False},

@@ -125,8 +125,11 @@ class Session:
             with StopSignals() as signals:
                 done, reason = self._loop(start, progress, signals)
                 if done > start:
+                    if done == self.until and done % self.config.sample_freq:
+                        self._sample(done)
                     self.metrics.flush(done)
-                    self._save(done)
+                    if done % self.config.ckpt_freq:
+                        self._save(done)
                 progress.close()
                 self._draw()
         finally:
@@ -260,15 +263,15 @@ class Session:
                 done / self.steps_per_epoch,
                 self.metrics.seconds / 60,
             )
-        grids = self.run_dir.sample_grids()
-        for what, path in (
-            ("samples", grids[-1]),
-            ("real images", self.run_dir.reals),
-            ("animation", self.run_dir.animation),
-            ("curves", self.run_dir.losses),
-            ("checkpoint", self.checkpointer.paths()[-1]),
+        for what, paths in (
+            ("samples", self.run_dir.sample_grids()),
+            ("real images", [self.run_dir.reals]),
+            ("animation", [self.run_dir.animation]),
+            ("curves", [self.run_dir.losses]),
+            ("checkpoint", self.checkpointer.paths()),
         ):
-            logger.info("Wrote %-12s %s", what, path)
+            if paths and paths[-1].exists():  # a user may have tidied up
+                logger.info("Wrote %-12s %s", what, paths[-1])
         if reason:
             logger.info("The same command goes on from here.")
         return 128 + signals.received if signals.received else 0

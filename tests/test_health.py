@@ -151,3 +151,8 @@ def test_relative_diversity_of_reals_is_one_whatever_their_number():
 def test_reals_that_are_all_alike_are_nothing_to_collapse_from():
     one = np.repeat(faces(1), 8, axis=0)
     assert relative_diversity(one, one) == 1
+
+
+def test_a_single_image_is_no_collapse():
+    one = np.zeros((1, 8, 8, 3), np.uint8)
+    assert relative_diversity(one, one) == 1.0

@@ -56,9 +56,12 @@ def diversity(images: np.ndarray) -> float:
 def relative_diversity(samples: np.ndarray, reals: np.ndarray) -> float:
     """The diversity of samples as a part of that of as many real images; about 1 when all is well.
 
-    Real images that are all alike give 1: then there is nothing to collapse from.
+    Real images that are all alike give 1: then there is nothing to collapse from. So does a single
+    image, which differs from nothing.
     """
     count = min(len(samples), len(reals))
+    if count < 2:
+        return 1.0
     best = diversity(reals[:count])
     return diversity(samples[:count]) / best if best > 0 else 1.0
 
