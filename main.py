@@ -19,6 +19,7 @@ def main(argv: list[str]) -> int:
             print(flags.help_text(COMMANDS))
             return 0
         resolved = config.resolve(given)
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects need
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         with quiet.quiet_start():
             # These load TensorFlow: not for --help, not for a refusal.

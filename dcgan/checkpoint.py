@@ -16,7 +16,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.models import Discriminator, Generator
-from dcgan.run_dir import read_json, remove_temporaries, replacing, write_json
+from dcgan.run_dir import RunDir, read_json, remove_temporaries, replacing, write_json
 
 logger = logging.getLogger("dcgan")
 _META = "meta.json"
@@ -145,7 +145,7 @@ def load_generator(run_root: Path, checkpoint: Path | None = None) -> Generator:
     Raises:
         UserError: the folder holds no whole checkpoint.
     """
-    folder = run_root / "checkpoints"
+    folder = RunDir(run_root).checkpoints
     candidates = [checkpoint] if checkpoint else reversed(Checkpointer(folder).paths())
     for path in candidates:
         try:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import tensorflow as tf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from dcgan import UserError
@@ -45,8 +46,13 @@ def run(command: str, config: Config) -> int:
             raise
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(
-            f"Writing failed: {error.strerror}{where}; free space or mend the folder, then run the "
-            "same command: training goes on from the last checkpoint."
+            f"A file could not be read or written: {error.strerror}{where}; free space or mend the "
+            "folder, then run the same command: training goes on from the last checkpoint."
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(
+            f"There is not enough memory for --batch_size {config.batch_size} at "
+            f"{config.output_height}x{config.output_width}; give a smaller --batch_size."
         ) from error
     finally:
         logger.removeHandler(console)
@@ -66,6 +72,7 @@ def train(config: Config) -> int:
         config.data_dir,
         pattern=config.input_fname_pattern,
         splits=config.splits.split(","),
+        download=not config.dry_run,
     )
     cache_dir = Path(config.cache_dir or Path.home() / ".cache" / "dcgan")
     summary = summarize(source, cache_dir=None if config.dry_run else cache_dir)
@@ -75,7 +82,7 @@ def train(config: Config) -> int:
     config = replace(config, precision=_precision(config, run_dir))
     if config.dry_run:
         return _dry_run(config, source, summary)
-    run_dir.create()
+    made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
             _refuse_other_config(config, run_dir)
@@ -86,7 +93,8 @@ def train(config: Config) -> int:
             )
             return Session(config, run_dir, prepared).run()
         finally:
-            run_dir.remove_if_unused()
+            if made:
+                run_dir.remove_if_unused()
 
 
 def _image_spec(config: Config) -> ImageSpec:
@@ -124,10 +132,9 @@ def _dry_run(config: Config, source: Source, summary: Summary) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
         print(f"{name:20} {value}")
-    sizes = ", ".join(f"{h}x{w} ({n})" for (h, w), n in summary.sizes[:5])
-    print(
-        f"\n{source.name}: {summary.found} images found, {len(summary.skipped)} unusable; {sizes}"
-    )
+    print(f"\n{source.name}: {summary.found:,} images, {len(summary.skipped):,} of them unusable")
+    for (height, width), count in summary.sizes[:5]:
+        print(f"  {height}x{width}: {count:,}")
     for network in make_networks(config):
         network.build()
         print(f"\n{network.name}: {network.count_params():,} parameters")

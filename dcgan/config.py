@@ -1,7 +1,7 @@
 """Every choice of a run: one frozen dataclass, from which the flags, flags.md and config.json are
 made.
 
-Nothing below `commands.py` knows this class: parts take plain values. The module refuses values
+Nothing below `session.py` knows this class: parts take plain values. The module refuses values
 that are out of range or contradict one another before anything expensive starts.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan import UserError
-from dcgan.presets import DATASETS, PRESETS
+from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256
 
@@ -111,7 +111,8 @@ class Config:
     )
     d_width: int = option(
         64,
-        "Channels of the discriminator's first layer; each further layer has twice as many.",
+        "Channels of the discriminator's first layer; each further layer has twice as many, up to "
+        "eight times the first's.",
         "networks",
         minimum=1,
         maximum=1024,
@@ -130,7 +131,10 @@ class Config:
 
     # ---- training
     epoch: int = option(
-        25, "Passes over the data in total, earlier runs included.", "training", minimum=1,
+        25,
+        "Passes over the data in total, earlier runs included.",
+        "training",
+        minimum=1,
         harmless=True,
     )
     steps: int | None = option(
@@ -138,15 +142,16 @@ class Config:
     )
     time_budget: str | None = option(
         None,
-        "Stop cleanly after so much training time: 90s, 10m, 2h, 1h30m.",
+        "Stop cleanly after so much training time of this start: 90s, 10m, 2h, 1h30m.",
         "training",
         harmless=True,
     )
     batch_size: int = option(
         64, "Images a step, over all devices.", "training", minimum=2, maximum=65536
     )
-    learning_rate: float = option(0.0002, "Adam's learning rate.", "training", above=0.0,
-        maximum=1.0)
+    learning_rate: float = option(
+        0.0002, "Adam's learning rate.", "training", above=0.0, maximum=1.0
+    )
     beta1: float = option(0.5, "Adam's beta 1.", "training", minimum=0.0, maximum=0.9999)
     real_label: float = option(
         0.9,
@@ -156,11 +161,19 @@ class Config:
         maximum=1.0,
     )
     d_steps: int = option(
-        1, "Discriminator updates a step, each on images of its own.", "training", minimum=1,
+        1,
+        "Discriminator updates a step, each on images of its own.",
+        "training",
+        minimum=1,
         maximum=100,
     )
     g_steps: int = option(
-        1, "Generator updates a step, each on noise of its own.", "training", minimum=1, maximum=100
+        1,
+        "Generator updates a step: the first on the discriminator's fakes, further ones on new "
+        "noise.",
+        "training",
+        minimum=1,
+        maximum=100,
     )
     update: str = option(
         "alternating",
@@ -177,8 +190,9 @@ class Config:
         minimum=0.0,
         maximum=0.99999,
     )
-    seed: int = option(0, "Seed of weights, order, flips and noise.", "training", minimum=0,
-                       maximum=2**31 - 1)
+    seed: int = option(
+        0, "Seed of weights, order, flips and noise.", "training", minimum=0, maximum=2**31 - 1
+    )
     strategy: str = option(
         "auto",
         "tf.distribute: none, mirrored (all GPUs of this machine), "
@@ -195,7 +209,10 @@ class Config:
         choices=("auto", "float32", "bfloat16"),
     )
     train: bool = option(
-        True, "carpedm20's switch; training is the default.", "training", aliases=("is_train",),
+        True,
+        "carpedm20's switch; training is the default.",
+        "training",
+        aliases=("is_train",),
         harmless=True,
     )
 
@@ -241,12 +258,14 @@ def resolve(given: dict[str, Any]) -> Config:
         UserError: a value is out of range or contradicts another.
     """
     dataset = given.get("dataset", FIELDS["dataset"].default)
+    if dataset.lower() in DATASETS:
+        given = {**given, "dataset": dataset.lower()}
     for name, value in given.items():
         _check_value(name, value)
-    bundle = DATASETS.get(dataset.lower(), {})
+    bundle = DATASETS.get(dataset.lower(), OTHER_DATASET)
     preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
     # A size that the user gives in one form replaces the data set's in the other.
-    values = {"output_size": 64, **bundle, **PRESETS[preset], **given, "preset": preset}
+    values = {**bundle, **PRESETS[preset], **given, "preset": preset}
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
         values.pop("output_size", None)
     _spread(values, "output_size", "output_height", "output_width")

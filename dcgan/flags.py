@@ -11,7 +11,7 @@ from absl import flags
 
 from dcgan import UserError
 from dcgan.config import FIELDS, Config
-from dcgan.presets import DATASETS, PRESETS
+from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 TYPES = typing.get_type_hints(Config)
 TRUE, FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
@@ -170,7 +170,7 @@ def markdown() -> str:
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
     lines += ["", "## Data sets", "", "| data set | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in DATASETS.items()]
-    lines += ["| any other folder or zip | `--output_size 64` |"]
+    lines += [f"| any other folder or zip | {_bundle(OTHER_DATASET)} |"]
     return "\n".join(lines) + "\n"
 
 

@@ -163,11 +163,6 @@ def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> 
     return canvas[: rows * (height + margin) - margin, : columns * (width + margin) - margin]
 
 
-def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
-    """Every pixel of uint8 [height, width, channels] as a `factor` x `factor` block."""
-    return image.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
 def png_bytes(image: np.ndarray) -> bytes:
     """uint8 [height, width, 1 or 3] as the bytes of a PNG file."""
     buffer = io.BytesIO()

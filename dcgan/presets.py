@@ -18,7 +18,7 @@ PRESETS = {
     "fast": {"g_width": 256, "d_width": 32},
 }
 
-# What suits a data set. A folder that is not named here takes the defaults.
+# What suits a data set.
 DATASETS = {
     "avatars": {"output_size": 48, "preset": "fast", "epoch": 3, "sample_freq": 50},
     "anime": {"output_size": 48},
@@ -28,3 +28,4 @@ DATASETS = {
     "svhn": {"output_size": 32, "flip": False},
     "cifar10": {"output_size": 32},
 }
+OTHER_DATASET = {"output_size": 64}

@@ -76,12 +76,16 @@ class RunDir:
         found = [p for p in self.samples.glob("*.png") if re.fullmatch(r"\d{8,}", p.stem)]
         return sorted(found, key=lambda path: int(path.stem))
 
-    def create(self) -> None:
+    def create(self) -> bool:
         """Makes the folder and those inside that training fills.
+
+        Returns:
+            whether the folder was not there before.
 
         Raises:
             UserError: the folder cannot be written.
         """
+        new = not self.root.exists()
         try:
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +97,7 @@ class RunDir:
                 f"The run folder {self.root} cannot be written ({error.strerror}); "
                 "choose another with --run_dir."
             ) from error
+        return new
 
     def remove_if_unused(self) -> None:
         """Takes back what `create` and `lock` made when a start came to nothing.
@@ -117,7 +122,7 @@ class RunDir:
         with open(self.root / ".lock", "a+") as file:
             try:
                 _lock(file)
-            except OSError as error:
+            except (BlockingIOError, PermissionError) as error:
                 file.seek(0)
                 raise UserError(
                     f"Process {file.read().strip() or '(unknown)'} is already training into "
@@ -161,8 +166,19 @@ def replacing(path: Path) -> Iterator[Path]:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+            _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Puts a rename on the disk, where the system can (Windows opens no folders)."""
+    if fcntl:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_temporaries(folder: Path) -> None:

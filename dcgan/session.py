@@ -3,14 +3,14 @@
 The command `train` has checked the options, locked the run folder and prepared the images before.
 """
 
-import functools
 import logging
 import os
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError, images
@@ -18,6 +18,7 @@ from dcgan.checkpoint import Checkpointer
 from dcgan.config import Config, parse_seconds, to_dict
 from dcgan.datasets.pipeline import make_dataset
 from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.report import Report
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
 from dcgan.outputs.plots import draw_losses
@@ -53,22 +54,22 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
         shape, z_dim=config.z_dim, width=config.g_width, seed=config.seed, **common
     )
     # Its own range of seeds, else layers of equal shape in both networks would begin alike.
-    discriminator = Discriminator(
-        shape, width=config.d_width, seed=config.seed + 1000, **common
-    )
+    discriminator = Discriminator(shape, width=config.d_width, seed=config.seed + 1000, **common)
     return generator, discriminator
 
 
-def _require_a_step(num_images: int, config: Config) -> None:
+def _require_a_step(report: Report, config: Config) -> None:
     """Refuses data that is not enough for one step, with a batch size that would do."""
+    num_images = report.used
     needed = config.batch_size * config.d_steps
     if num_images >= needed:
         return
     fitting = max(2, num_images // (2 * config.d_steps))
     enough = num_images >= fitting * config.d_steps
     advice = f"give --batch_size {fitting} or more images" if enough else "give more images"
+    left_out = f" ({len(report.skipped)} more were skipped)" if report.skipped else ""
     raise UserError(
-        f"There are {num_images} images, fewer than the {needed} of a step (a batch of "
+        f"There are {num_images} images{left_out}, fewer than the {needed} of a step (a batch of "
         f"{config.batch_size} for each discriminator update); {advice}."
     )
 
@@ -81,8 +82,9 @@ class Session:
         self.run_dir = run_dir
         self.reals = prepared.images
         self.report = prepared.report
+        self.fingerprint = prepared.source.fingerprint
         self.images_per_step = config.batch_size * config.d_steps
-        _require_a_step(len(self.reals), config)
+        _require_a_step(self.report, config)
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
         self.strategy = make_strategy(config.strategy)
@@ -112,9 +114,7 @@ class Session:
         start = int(self.state.step.numpy())
         self._begin(start, meta)
         self.writer = open_writer(self.run_dir.tensorboard)
-        progress = Progress(
-            start=start, until=self.until, epochs=self.until / self.steps_per_epoch
-        )
+        progress = Progress(start=start, until=self.until, epochs=self.until / self.steps_per_epoch)
         self.metrics = Metrics(
             steps_per_epoch=self.steps_per_epoch,
             images_per_step=self.images_per_step,
@@ -147,9 +147,7 @@ class Session:
             start_step=start,
             flip=config.flip,
         )
-        recipe = Recipe(
-            **{name: getattr(config, name) for name in Recipe.__dataclass_fields__}
-        )
+        recipe = Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
         hooks = [
             self.metrics.collect,
             progress.step,
@@ -174,18 +172,17 @@ class Session:
         for sentence in self.report.sentences():
             logger.info(sentence)
         write_json(run_dir.config, to_dict(config))
-        write_json(run_dir.environment, _environment(self.strategy))
+        write_json(run_dir.environment, _environment(self.strategy, config.precision))
         self.checkpointer.write_models(self.state.generator, self.state.discriminator)
         if start:
             epoch = start / self.steps_per_epoch
             logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
         else:
             logger.info("Training into %s.", run_dir.root)
-        if start and meta.get("num_images") != len(self.reals):
+        if start and meta.get("data") != self.fingerprint:
             logger.warning(
-                "The data has changed: %s images before, %d now; the run goes on with these.",
-                meta.get("num_images"),
-                len(self.reals),
+                "The files of the data set have changed since the checkpoint; the run goes on with "
+                "these, so it may differ from one that was never interrupted."
             )
         logger.info(
             "%s images of %dx%dx%d, %d steps an epoch, %d steps in all, on %s, %s.",
@@ -197,8 +194,8 @@ class Session:
             config.precision,
         )
         if not run_dir.reals.exists():
-            shown = self.reals[: config.num_samples]
-            write_bytes(run_dir.reals, images.png_bytes(images.grid(shown)))
+            grid = images.grid(self._some_reals(config.num_samples))
+            write_bytes(run_dir.reals, images.png_bytes(grid))
         if start == 0:
             self._sample(0)
 
@@ -217,10 +214,15 @@ class Session:
         grid = images.grid(samples)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
         if done:
-            shown = self.reals[: len(samples)]
-            self.metrics.extra["diversity"] = round(relative_diversity(samples, shown), 4)
+            reals = self._some_reals(len(samples))
+            self.metrics.extra["diversity"] = round(relative_diversity(samples, reals), 4)
             if self.writer:
                 self.writer.image(done, "samples", grid)
+
+    def _some_reals(self, count: int) -> np.ndarray:
+        """Real images from all over the data: neighbours in it may be of one class."""
+        rows = np.linspace(0, len(self.reals) - 1, min(count, len(self.reals))).round().astype(int)
+        return self.reals[rows]
 
     def _checkpoint(self, done: int, scalars: dict) -> None:
         self.metrics.flush(done)  # a loss that is not finite must not be saved
@@ -231,7 +233,7 @@ class Session:
         meta = {
             "step": done,
             "seconds": round(self.metrics.seconds, 3),
-            "num_images": len(self.reals),
+            "data": self.fingerprint,
         }
         try:
             self.checkpointer.save(self.state, meta)
@@ -272,16 +274,19 @@ class Session:
         ):
             if paths and paths[-1].exists():  # a user may have tidied up
                 logger.info("Wrote %-12s %s", what, paths[-1])
-        if reason:
+        if reason and done < self.until:
             logger.info("The same command goes on from here.")
         return 128 + signals.received if signals.received else 0
 
 
-def _environment(strategy: tf.distribute.Strategy) -> dict:
+def _environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
     return {
         "argv": sys.argv,
         "python": sys.version.split()[0],
-        **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "precision": precision,
         "devices": device_names(strategy),
         "replicas": strategy.num_replicas_in_sync,
         "cpus": os.cpu_count(),
@@ -289,7 +294,6 @@ def _environment(strategy: tf.distribute.Strategy) -> dict:
     }
 
 
-@functools.cache
 def _git_commit() -> str | None:
     """The commit of this code, None where it is no git checkout or git is absent."""
     try:
@@ -304,5 +308,3 @@ def _git_commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() or None
-
-

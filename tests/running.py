@@ -73,9 +73,7 @@ def start(*words, **kwargs) -> subprocess.Popen:
         words: the command and its flags; anything that has a text.
         kwargs: for `subprocess.Popen`.
     """
-    kwargs = {
-        "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **_common(kwargs)
-    }
+    kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **_common(kwargs)}
     return subprocess.Popen(_command(words), **kwargs)
 
 

@@ -53,8 +53,7 @@ def unit(path: Path) -> str:
 
 
 def imports(node: ast.AST) -> list[str]:
-    """What is imported, anywhere in a file: "dcgan.images.grid" of `from dcgan.images import grid`.
-    """
+    """What a file imports anywhere: "dcgan.images.grid" of `from dcgan.images import grid`."""
     found = []
     for part in ast.walk(node):
         if isinstance(part, ast.Import):

@@ -40,7 +40,7 @@ def spoil(base: Path) -> list[str]:
 
 
 def check_spoiled(stdout: str, base: Path) -> None:
-    assert "found 21 files, 16 pictures used, 5 skipped" in stdout
+    assert "21 found, 16 used, 5 skipped" in stdout
     # Each bad file, with its own reason.
     for name, reason in (
         ("0003.png", "truncated"),
@@ -65,7 +65,7 @@ def pack_unsafely(base: Path) -> list[str]:
 
 
 def check_packed(stdout: str, base: Path) -> None:
-    assert "found 19 files, 16 pictures used, 3 skipped" in stdout
+    assert "19 found, 16 used, 3 skipped" in stdout
     assert re.search(r"Skipped 3: unsafe name \(.*\.\./outside\.png.*\)", stdout)
     assert list(base.parent.rglob("outside.png")) == []
 
@@ -80,9 +80,7 @@ def test_unsafe_names_are_skipped_and_training_goes_on(tmp_path, capsys):
     check_packed(capsys.readouterr().out, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", ["bad_files", pytest.param("unsafe_zip", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["bad_files", pytest.param("unsafe_zip", marks=pytest.mark.slow)])
 def test_bad_files_are_skipped_in_a_process_of_its_own(name, tmp_path):
     prepare, check = MIXED[name]
     result = run(*prepare(tmp_path))

@@ -111,7 +111,7 @@ def test_carpedm20s_line_runs_dry_and_leaves_no_trace(tmp_path, tmp_path_factory
     # The resolved options, the data, both networks, and where a run would be.
     assert re.search(r"^output_height +48$", result.stdout, re.MULTILINE)
     assert re.search(r"^epoch +300$", result.stdout, re.MULTILINE)
-    assert "anime: 3 images found, 0 unusable; 96x96 (3)" in result.stdout
+    assert "anime: 3 images, 0 of them unusable\n  96x96: 3\n" in result.stdout
     for network in ("generator", "discriminator"):
         assert re.search(rf"^{network}: [\d,]+ parameters$", result.stdout, re.MULTILINE)
     assert f"runs{os.sep}anime-48x48x3" in result.stdout

@@ -46,13 +46,27 @@ def test_a_line_is_the_mean_since_the_last(clock):
     collected.flush(4, scalars(8.0))
     # (1 + 2 + 4.5) / 3 = 2.5; 1.2 / 3 = 0.4; 3 * 64 images in 1.5 s; 3 of 8 steps an epoch.
     assert lines[0] == pytest.approx(
-        {"step": 3, "epoch": 0.375, "images": 192, "seconds": 1.5, "images_per_second": 128.0,
-         "d_loss": 2.5, "d_fake": 0.4}
+        {
+            "step": 3,
+            "epoch": 0.375,
+            "images": 192,
+            "seconds": 1.5,
+            "images_per_second": 128.0,
+            "d_loss": 2.5,
+            "d_fake": 0.4,
+        }
     )
     # The next line begins where that ended: 64 images in 0.25 s.
     assert lines[1] == pytest.approx(
-        {"step": 4, "epoch": 0.5, "images": 256, "seconds": 1.75, "images_per_second": 256.0,
-         "d_loss": 8.0, "d_fake": 0.5}
+        {
+            "step": 4,
+            "epoch": 0.5,
+            "images": 256,
+            "seconds": 1.75,
+            "images_per_second": 256.0,
+            "d_loss": 8.0,
+            "d_fake": 0.5,
+        }
     )
     assert all(type(v) in (int, float) for line in lines for v in line.values())  # JSON can
 
@@ -124,8 +138,16 @@ def test_the_bar_shows_what_a_person_wants_to_know(capsys):
         for done in (11, 12, 13):
             progress.step(done, {})
         assert progress.bar.n == 13
-        progress.line({"epoch": 1.3, "images_per_second": 812.4, "d_loss": 1.234, "g_loss": 0.756,
-                       "d_real": 0.6, "d_fake": 0.401})
+        progress.line(
+            {
+                "epoch": 1.3,
+                "images_per_second": 812.4,
+                "d_loss": 1.234,
+                "g_loss": 0.756,
+                "d_real": 0.6,
+                "d_fake": 0.401,
+            }
+        )
         text = str(progress.bar)
     finally:
         progress.close()
@@ -199,7 +221,7 @@ def test_a_signal_is_a_reason(clock, number):
     ask = stop_reason(signals, metrics([]), 10.0)
     signals.received = number
     clock.now += 100  # and comes before the budget
-    assert ask() == {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}[number]
+    assert ask() == {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
 
 
 def test_a_budget_counts_this_start_only(clock):

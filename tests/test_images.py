@@ -181,9 +181,3 @@ def test_gif_has_every_frame_its_time_and_no_end(channels):
         gif.seek(i)
         assert gif.info["duration"] == milliseconds
         assert abs(np.asarray(gif.convert("L")).astype(int) - level).max() <= 1
-
-
-def test_enlarge_repeats_pixels():
-    image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
-    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
-    np.testing.assert_array_equal(images.enlarge(image, 2)[..., 0], expected)

@@ -137,6 +137,7 @@ def test_it_equals_keras(training, compiled):
     for seed in range(3):
         results = []
         for layer in (ours, theirs):
+
             def run(x, layer=layer):
                 return outputs_and_gradients(layer, x, upstream, training)
 

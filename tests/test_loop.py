@@ -32,8 +32,14 @@ def test_each_batch_is_a_step_then_the_hooks_in_order():
     done, reason = train(seen.batches(), seen.step, start=0, until=2, hooks=hooks)
     assert (done, reason) == (2, None)
     assert seen.events == [
-        "batch 0", "step 0", "one 1 0.0", "two 1 0.0",
-        "batch 1", "step 1", "one 2 0.5", "two 2 0.5",
+        "batch 0",
+        "step 0",
+        "one 1 0.0",
+        "two 1 0.0",
+        "batch 1",
+        "step 1",
+        "one 2 0.5",
+        "two 2 0.5",
     ]  # and no batch is taken that no step uses
 
 
@@ -47,8 +53,14 @@ def test_it_counts_from_the_start():
 def test_nothing_is_touched_when_all_is_done(start):
     seen = Recorder()
     asked = []
-    result = train(seen.batches(), seen.step, start=start, until=5, hooks=[seen.hook("h")],
-                   stop=lambda: asked.append(1))
+    result = train(
+        seen.batches(),
+        seen.step,
+        start=start,
+        until=5,
+        hooks=[seen.hook("h")],
+        stop=lambda: asked.append(1),
+    )
     assert result == (start, None)
     assert seen.events == asked == []
 
@@ -90,8 +102,8 @@ def test_an_error_of_a_hook_ends_the_training():
 
 
 @pytest.mark.parametrize(
-    ("period", "start", "acted"), [(1, 0, [1, 2, 3, 4, 5, 6, 7]), (3, 0, [3, 6]), (3, 4, [6]),
-                                   (7, 0, [7]), (8, 0, [])]
+    ("period", "start", "acted"),
+    [(1, 0, [1, 2, 3, 4, 5, 6, 7]), (3, 0, [3, 6]), (3, 4, [6]), (7, 0, [7]), (8, 0, [])],
 )
 def test_every_acts_at_multiples_whatever_the_start(period, start, acted):
     seen, done = Recorder(), []

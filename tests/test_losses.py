@@ -29,6 +29,7 @@ def test_undecided():
 @pytest.mark.parametrize("label", [1.0, 0.9])
 def test_cross_entropy(real, fake, label):
     """-y log s(x) - (1 - y) log(1 - s(x)), s the logistic function; y = 0 for fakes."""
+
     def entropy(x, y):
         s = 1 / (1 + math.exp(-x))
         return -y * math.log(s) - (1 - y) * math.log(1 - s)

@@ -140,7 +140,9 @@ def test_no_bias_before_normalization():
     generator, discriminator = networks(32, 32)
     biases = {v.path for v in [*generator.weights, *discriminator.weights] if v.name == "bias"}
     assert biases == {
-        "generator/deconv_2/bias", "discriminator/conv_0/bias", "discriminator/logit/bias"
+        "generator/deconv_2/bias",
+        "discriminator/conv_0/bias",
+        "discriminator/logit/bias",
     }
 
 
@@ -195,9 +197,7 @@ def with_random_statistics(network, random):
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (13, 18)])
 def test_the_generator_is_the_papers(height, width, kernel_size):
     random = np.random.default_rng(0)
-    generator = with_random_statistics(
-        networks(height, width, kernel_size=kernel_size)[0], random
-    )
+    generator = with_random_statistics(networks(height, width, kernel_size=kernel_size)[0], random)
     z = random.normal(size=(3, 4))
     x = (z @ value(generator.project.kernel)).reshape(3, math.ceil(height / 4), -1, 8)
     x = np.maximum(normalize(x, generator.norms[0]), 0)
@@ -243,9 +243,7 @@ def test_mixed_precision_computes_about_the_same():
     images = {}
     for dtype in ("float32", "mixed_bfloat16"):
         generator = networks(16, 16, dtype=dtype)[0]
-        images[dtype] = np.asarray(
-            with_random_statistics(generator, np.random.default_rng(2))(z)
-        )
+        images[dtype] = np.asarray(with_random_statistics(generator, np.random.default_rng(2))(z))
     # bfloat16 has 8 significant bits: 2^-8 = 0.4 % a rounding, a few of them.
     np.testing.assert_allclose(*images.values(), atol=0.05)
 

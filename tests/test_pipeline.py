@@ -58,8 +58,9 @@ def test_the_order_is_shuffled_fairly():
 def test_a_later_start_is_the_same_as_skipping(start):
     images = numbered(10)
     whole = take(start + 5, images, seed=7, flip=True)
-    np.testing.assert_array_equal(take(5, images, seed=7, start_step=start, flip=True),
-                                  whole[start:])
+    np.testing.assert_array_equal(
+        take(5, images, seed=7, start_step=start, flip=True), whole[start:]
+    )
 
 
 def test_the_seed_is_the_order():
@@ -101,8 +102,9 @@ def test_a_mapped_file_serves_as_well(tmp_path):
     assert isinstance(mapped, np.memmap)
     np.testing.assert_array_equal(take(7, mapped, flip=True), take(7, images, flip=True))
     dataset = make_dataset(mapped, batch_size=4, seed=0, flip=True)
-    np.testing.assert_array_equal(np.stack([b.numpy() for b in dataset.take(7)]),
-                                  take(7, images, flip=True))
+    np.testing.assert_array_equal(
+        np.stack([b.numpy() for b in dataset.take(7)]), take(7, images, flip=True)
+    )
 
 
 @pytest.mark.parametrize("function", [batches, make_dataset])

@@ -74,7 +74,7 @@ def test_uses_what_is_usable_and_says_what_is_not(folder, tmp_path):
     ]
     assert report.sizes == (((8, 8), 18),)
     assert report.sentences() == [
-        "faces: found 20 files, 17 pictures used, 3 skipped.",
+        "faces: 20 found, 17 used, 3 skipped.",
         "Skipped 1: not an image (boys/03.png).",
         "Skipped 1: empty file (boys/04.png).",
         "Skipped 1: truncated (girls/19.png).",
@@ -148,7 +148,7 @@ def test_parallel_equals_serial(folder, tmp_path, monkeypatch):
 class Numbers:
     """A source whose pictures are their own numbers, to see which are decoded where."""
 
-    name, fingerprint, labels = "numbers", "abc", {}
+    name, fingerprint, labels, parallel = "numbers", "abc", {}, True
 
     def __init__(self, count: int, bad: tuple[int, ...] = ()):
         self.count, self.bad = count, bad

@@ -24,7 +24,10 @@ def philox(counter, key):
     for _ in range(10):
         one, two = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
         counter = [
-            two >> 32 ^ counter[1] ^ key[0], two & low, one >> 32 ^ counter[3] ^ key[1], one & low
+            two >> 32 ^ counter[1] ^ key[0],
+            two & low,
+            one >> 32 ^ counter[3] ^ key[1],
+            one & low,
         ]
         key = [key[0] + 0x9E3779B9 & low, key[1] + 0xBB67AE85 & low]
     return counter
@@ -35,8 +38,9 @@ def uniforms(first, second, count):
     low = 2**32 - 1
     words = [w for s in (first % 2**64, second % 2**64) for w in (s & low, s >> 32)]
     scrambled = philox(words, [0x3EC8F720, 0x02461E29])
-    words = [w for i in range(-(-count // 4))
-             for w in philox([i, 0, *scrambled[2:]], scrambled[:2])]
+    words = [
+        w for i in range(-(-count // 4)) for w in philox([i, 0, *scrambled[2:]], scrambled[:2])
+    ]
     return np.array([(w & 2**23 - 1) / 2**23 for w in words])
 
 
@@ -52,9 +56,7 @@ def normals(first, second, count):
 def test_latents_are_philox(seed, z_dim):
     uniform = uniforms(seed, -1, z_dim)[:z_dim]
     np.testing.assert_allclose(draw([seed], z_dim)[0], normals(seed, -1, z_dim), atol=1e-5)
-    np.testing.assert_allclose(
-        draw([seed], z_dim, "uniform_signed")[0], 2 * uniform - 1, atol=1e-6
-    )
+    np.testing.assert_allclose(draw([seed], z_dim, "uniform_signed")[0], 2 * uniform - 1, atol=1e-6)
     np.testing.assert_allclose(draw([seed], z_dim, "uniform_unsigned")[0], uniform, atol=1e-6)
 
 

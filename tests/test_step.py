@@ -135,8 +135,12 @@ class Plain:
             variable.assign(value)
 
     def arrays(self):
-        owners = {"g": self.state.generator, "d": self.state.discriminator,
-                  "go": self.g_optimizer, "do": self.d_optimizer}
+        owners = {
+            "g": self.state.generator,
+            "d": self.state.discriminator,
+            "go": self.g_optimizer,
+            "do": self.d_optimizer,
+        }
         return named(owners)
 
 
@@ -168,16 +172,27 @@ def test_it_equals_a_plain_step(update, d_steps, g_steps, monkeypatch):
     assert len(set(draws)) == d_steps + g_steps - 1
     for step in range(3):
         noises = [
-            training_noise((BATCH, Z_DIM), seed=5, step=tf.constant(step, tf.int64), draw=draw,
-                           z_dist="normal01")
+            training_noise(
+                (BATCH, Z_DIM),
+                seed=5,
+                step=tf.constant(step, tf.int64),
+                draw=draw,
+                z_dist="normal01",
+            )
             for draw in draws
         ]
         scalars = getattr(plain, update)(pictures(BATCH * d_steps, step), noises, d_steps)
         assert found[step].keys() == {"d_loss", "g_loss", "d_real", "d_fake"}
         for name, number in scalars.items():
             assert found[step][name] == pytest.approx(number, rel=1e-4), name
-    ours = named({"g": state.generator, "d": state.discriminator,
-                  "go": state.generator_optimizer, "do": state.discriminator_optimizer})
+    ours = named(
+        {
+            "g": state.generator,
+            "d": state.discriminator,
+            "go": state.generator_optimizer,
+            "do": state.discriminator_optimizer,
+        }
+    )
     assert_same(ours, plain.arrays(), 1e-3)
     iterations = (state.discriminator_optimizer.iterations, state.generator_optimizer.iterations)
     assert [int(i) for i in iterations] == [3 * d_steps, 3 * g_steps]
@@ -286,8 +301,13 @@ def noise(shape=(6, 5), seed=3, step=9, draw=0, z_dist="normal01"):
 
 def test_noise_belongs_to_seed_step_and_draw():
     np.testing.assert_array_equal(noise(), noise())
-    others = [noise(seed=4), noise(step=10), noise(draw=1), noise(seed=2**31 - 1),
-              noise(seed=9, step=3)]
+    others = [
+        noise(seed=4),
+        noise(step=10),
+        noise(draw=1),
+        noise(seed=2**31 - 1),
+        noise(seed=9, step=3),
+    ]
     for i, one in enumerate([noise(), *others]):
         for two in others[i:]:
             assert not np.isin(one, two).any()
@@ -354,8 +374,10 @@ def main(path):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategies = {"1": make_strategy("none"), "2": make_strategy("mirrored")}
-    found = {"replicas": strategies["2"].num_replicas_in_sync,
-             "devices": device_names(strategies["2"])}
+    found = {
+        "replicas": strategies["2"].num_replicas_in_sync,
+        "devices": device_names(strategies["2"]),
+    }
     for name, (steps, recipe) in RECIPES.items():
         for replicas, strategy in strategies.items():
             arrays, state = train_distributed(strategy, steps, recipe)
@@ -371,11 +393,18 @@ def main(path):
 @pytest.fixture(scope="module")
 def two_replicas(tmp_path_factory):
     path = tmp_path_factory.mktemp("replicas") / "found.npz"
-    environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3",
-                   "PYTHONPATH": str(ROOT)}
+    environment = {
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": str(ROOT),
+    }
     process = subprocess.run(
-        [sys.executable, __file__, str(path)], env={**os.environ, **environment},
-        capture_output=True, text=True, timeout=600, check=False,
+        [sys.executable, __file__, str(path)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
     return dict(np.load(path))

@@ -34,6 +34,8 @@ class ArraySource:
         splits: the parts of the data set that `read` reads, e.g. ("train",).
     """
 
+    parallel = False  # decoding is a copy, and every process would read all the files
+
     def __init__(
         self,
         name: str,

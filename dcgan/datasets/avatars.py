@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -150,6 +151,7 @@ class Avatars:
 
     count: int = 20_000
     name: str = "avatars"
+    parallel: ClassVar[bool] = True
 
     def __post_init__(self):
         if self.count < 1:

@@ -22,10 +22,17 @@ HINTS = {
     "anime": "a folder of anime faces",
     "celeba": "img_align_celeba.zip of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html)",
 }
+# The names under which they are published.
+ARCHIVES = {"celeba": ("img_align_celeba",)}
 
 
 def find(
-    name: str, data_dir: str, *, pattern: str = "*", splits: Sequence[str] = ("train",)
+    name: str,
+    data_dir: str,
+    *,
+    pattern: str = "*",
+    splits: Sequence[str] = ("train",),
+    download: bool = True,
 ) -> Source:
     """The data set of a name; downloads it where it is one of `ARRAYS` and absent.
 
@@ -34,6 +41,7 @@ def find(
         data_dir: the folder of data sets.
         pattern: which files of a folder or zip to take.
         splits: which parts of one of `ARRAYS` to take.
+        download: whether to download one of `ARRAYS` that is absent; else it is refused.
 
     Raises:
         UserError: there is no such data set, or it cannot be read.
@@ -43,19 +51,25 @@ def find(
         raise UserError(
             f"--splits {','.join(splits)} is for {', '.join(ARRAYS)}; {name!r} has no splits."
         )
+    if pattern != "*" and known in ("avatars", *ARRAYS):
+        raise UserError(
+            f"--input_fname_pattern {pattern!r} is for folders and zips; {known} has no file names "
+            "to choose from: leave the flag out."
+        )
     if known == "avatars":
         return Avatars()
     if known in ARRAYS:
-        return ARRAYS[known](Path(data_dir) / known, splits=splits)
+        return ARRAYS[known](Path(data_dir) / known, splits=splits, download=download)
     return folder.find(_path(name, Path(data_dir)), pattern)
 
 
 def _path(name: str, data_dir: Path) -> Path:
     """Where the pictures of a name are: below `data_dir`, in any letters' case, or the path."""
     below = {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}
-    for candidate in (name.lower(), f"{name.lower()}.zip"):
-        if candidate in below:
-            return below[candidate]
+    for stem in (name.lower(), *ARCHIVES.get(name.lower(), ())):
+        for candidate in (stem, f"{stem}.zip"):
+            if candidate in below:
+                return below[candidate]
     if name and Path(name).exists():  # Path("") is the working directory
         return Path(name)
     if name.lower() in HINTS:

@@ -76,7 +76,7 @@ def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
     if not download and not (folder / file.name).exists():
         raise UserError(
             f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
-            " allow downloads."
+            " leave out --dry_run, which downloads nothing."
         )
     return fetch(file, folder)
 

@@ -156,6 +156,8 @@ class PictureFiles:
         name, fingerprint, labels: see `Source`.
     """
 
+    parallel = True
+
     def __init__(self, name: str, names: list[str], versions: Iterable[object]):
         """
         Args:

@@ -5,6 +5,7 @@ last: what lacks it is not whole and is not used. Both are written under a tempo
 renamed, so several processes may prepare the same data at once. Old caches are never deleted.
 """
 
+import functools
 import hashlib
 import json
 import logging
@@ -36,13 +37,21 @@ class Prepared:
 
     Attributes:
         images: uint8 [N, height, width, channels]; on disk (a read-only memory map) when large.
-        labels: by name of the labelling, one value for each of the N images.
         report: what was found, used and skipped.
+        source: where they are from.
+        used: int [N], the source's number of each image.
     """
 
     images: np.ndarray
-    labels: dict[str, Labels]
     report: Report
+    source: Source
+    used: np.ndarray
+
+    @functools.cached_property
+    def labels(self) -> dict[str, Labels]:
+        """By name of the labelling, one value for each image; read when first asked for."""
+        labels = self.source.labels
+        return {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
 
 
 def prepare(
@@ -114,7 +123,7 @@ def _decode_all(
     capacity = min(limit or len(source), len(source))
     store = first_store = _new_store(path, (spec.height, spec.width, spec.channels), capacity)
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
-    if len(source) < FEWEST_FOR_WORKERS:
+    if not source.parallel or len(source) < FEWEST_FOR_WORKERS:
         workers = 1
     results = ordered(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
@@ -198,10 +207,6 @@ def _sizes(entry: dict) -> tuple[tuple[tuple[int, int], int], ...]:
 
 
 def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
-    used = np.delete(np.arange(entry["seen"]), entry["unused"])
-    labels = {
-        name: Labels(label.values[used], label.names) for name, label in source.labels.items()
-    }
     report = Report(
         source=source.name,
         found=entry["found"],
@@ -210,7 +215,8 @@ def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
         sizes=_sizes(entry),
         channels=entry["channels"],
     )
-    return Prepared(images, labels, report)
+    used = np.delete(np.arange(entry["seen"]), entry["unused"])
+    return Prepared(images, report, source, used)
 
 
 def _read_cache(folder: Path | None, key: str, memory_limit: int) -> tuple[np.ndarray, dict] | None:

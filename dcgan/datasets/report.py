@@ -35,7 +35,7 @@ class Report:
         rest = self.found - self.used - len(self.skipped)
         wanted = f", {rest:,} not asked for" if rest > 0 else ""
         lines = [
-            f"{self.source}: found {self.found:,} files, {self.used:,} pictures used, "
+            f"{self.source}: {self.found:,} found, {self.used:,} used, "
             f"{len(self.skipped):,} skipped{wanted}."
         ]
         lines += [

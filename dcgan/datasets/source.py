@@ -73,11 +73,13 @@ class Source(Protocol):
         fingerprint: hexadecimal; changes whenever the images that `decode` returns could change.
         labels: by name of the labelling, e.g. {"label": ...} or an avatar's {"hair": ..., "eyes":
             ...}; empty when there are none. One value for each of the `len(source)` images.
+        parallel: whether decoding gains from several processes.
     """
 
     name: str
     fingerprint: str
     labels: dict[str, Labels]
+    parallel: bool
 
     def __len__(self) -> int:
         """The number of pictures found, the unusable ones included."""

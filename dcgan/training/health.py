@@ -209,7 +209,7 @@ class HealthMonitor:
         return None
 
 
-def fatal(step: int, name: str, value: float = math.nan) -> Message:
+def fatal(step: int, name: str, value: float | str = "not finite") -> Message:
     """What to say of a loss or a weight that is not finite."""
     return Message(
         "fatal",

@@ -138,11 +138,9 @@ def stop_reason(
 
     def ask() -> str | None:
         if signals.received is not None:
-            return signal.Signals(signals.received).name
+            return "Ctrl-C" if signals.received == signal.SIGINT else "SIGTERM"
         if budget_seconds is not None and metrics.seconds_now >= budget_seconds:
             return "time budget"
         return None
 
     return ask
-
-

@@ -45,7 +45,7 @@ def avoid_remapper() -> None:
 
 
 def native_precision() -> str:
-    """"bfloat16" where the devices multiply it natively, else "float32".
+    """ "bfloat16" where the devices multiply it natively, else "float32".
 
     GPUs do from compute capability 8 on; CPUs with the flags avx512_bf16 or amx_bf16, which only
     Linux tells.
