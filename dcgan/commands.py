@@ -86,7 +86,7 @@ def train(config: Config) -> int:
     with run_dir.lock(), _log_file(run_dir.log):
         try:
             _refuse_other_config(config, run_dir)
-            for folder in (run_dir.root, run_dir.samples, run_dir.checkpoints):
+            for folder in (run_dir.root, run_dir.samples):  # the checkpointer tidies its own
                 remove_temporaries(folder)
             prepared = prepare(
                 source, _image_spec(config), cache_dir=cache_dir, limit=config.train_size
