@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from dcgan import UserError
 
+BATCHES_AHEAD = 4  # of the device
+
 
 def batches(
     images: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0, flip: bool = False
@@ -31,54 +33,64 @@ def batches(
     Raises:
         UserError: there are fewer images than a batch.
     """
-    per_epoch = len(images) // batch_size
-    if per_epoch == 0:
-        raise UserError(
-            f"There are {len(images)} images, fewer than a batch of {batch_size}; "
-            "expected at least one batch: give more images or a smaller batch."
-        )
-    return _batches(images, batch_size, seed, start_step, flip)
-
-
-def _batches(images, batch_size, seed, start_step, flip):
-    per_epoch = len(images) // batch_size
-    step = start_step
-    while True:
-        epoch = step // per_epoch
-        random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
-        order = random.permutation(len(images))
-        mirrored = random.random(len(images)) < 0.5
-        for k in range(step - epoch * per_epoch, per_epoch):
-            rows = slice(k * batch_size, (k + 1) * batch_size)
-            batch = images[order[rows]]
-            if flip:
-                batch[mirrored[rows]] = _mirror(batch[mirrored[rows]])
-            yield batch
-            step += 1
-
-
-def _mirror(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, H, W, C] left to right, channel by channel: four times as fast as all at once."""
-    mirrored = np.empty_like(images)
-    for channel in range(images.shape[-1]):
-        mirrored[..., channel] = images[:, :, ::-1, channel]
-    return mirrored
+    _require_a_batch(len(images), batch_size)
+    epochs = _epochs(len(images), batch_size, seed, start_step, flip)
+    return (_pick(images, *batch) for epoch in epochs for batch in zip(*epoch, strict=True))
 
 
 def make_dataset(
     images: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0, flip: bool = False
 ) -> tf.data.Dataset:
     """`batches` as a dataset that works ahead of the device; arguments and errors as there."""
-    batches(images, batch_size=batch_size, seed=seed)  # refuses here, not in another thread
+    _require_a_batch(len(images), batch_size)  # here, not in another thread
 
-    def produce():
-        return _batches(images, batch_size, seed, start_step, flip)
+    def pick(rows, mirrored):
+        batch = tf.numpy_function(lambda *of: _pick(images, *of), (rows, mirrored), tf.uint8)
+        return tf.ensure_shape(batch, (batch_size, *images.shape[1:]))
 
-    shape = (batch_size, *images.shape[1:])
+    # Python is asked once an epoch for numbers and once a batch for pixels: images that went
+    # through `from_generator` would be copied once more.
     dataset = tf.data.Dataset.from_generator(
-        produce, output_signature=tf.TensorSpec(shape, tf.uint8)
+        lambda: _epochs(len(images), batch_size, seed, start_step, flip),
+        output_signature=(
+            tf.TensorSpec((None, batch_size), tf.int64),
+            tf.TensorSpec((None, batch_size), tf.bool),
+        ),
     )
+    dataset = dataset.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch)).map(pick)
     options = tf.data.Options()
     # A generator cannot be split over workers by file or by row.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.prefetch(4).with_options(options)
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
+
+
+def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: bool):
+    """For each epoch from `start_step` on, the rows of its batches and which of them to mirror:
+    int64 and bool [batches left in the epoch, batch_size]."""
+    per_epoch = num_images // batch_size
+    epoch, done = divmod(start_step, per_epoch)
+    while True:
+        random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+        rows = random.permutation(num_images)
+        mirrored = random.random(num_images) < 0.5 * flip
+        left = slice(done * batch_size, per_epoch * batch_size)
+        yield rows[left].reshape(-1, batch_size), mirrored[left].reshape(-1, batch_size)
+        epoch, done = epoch + 1, 0
+
+
+def _require_a_batch(num_images: int, batch_size: int) -> None:
+    if num_images < batch_size:
+        raise UserError(
+            f"There are {num_images} images, fewer than a batch of {batch_size}; "
+            "expected at least one batch: give more images or a smaller batch."
+        )
+
+
+def _pick(images: np.ndarray, rows: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """The images of these rows, some of them left to right."""
+    batch = images[rows]
+    turned = batch[mirrored]
+    # Channel by channel: four times as fast as all at once.
+    for channel in range(batch.shape[-1]):
+        batch[mirrored, :, :, channel] = turned[:, :, ::-1, channel]
+    return batch
