@@ -106,6 +106,22 @@ def test_large_jpegs_decoded_at_reduced_scale_look_the_same(tmp_path, crop, turn
     assert abs(got.images[0].astype(int) - expected).mean() < 2
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"quality": 30}, {"progressive": True}]
+)
+@pytest.mark.parametrize("size", [(96, 96), (61, 47)])
+def test_small_jpegs_are_pillows_to_the_last_bit(tmp_path, options, size):
+    """They take a shorter way, which must not show; whole or cut short."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    scene = np.stack([x * 2, y * 2, (x * y) % 256], -1).astype(np.uint8)
+    data = encoded(Image.fromarray(scene), "JPEG", **options)
+    source = find(fill(tmp_path, {"a.jpg": data, "b.jpg": data[:-40]}))
+    got = decoded(source, ImageSpec(48, 40, 3))
+    expected = images.fit(images.plain(Image.open(io.BytesIO(data)), 3), 48, 40)
+    assert (got.images[0] == expected).all()
+    assert reasons(source) == {"b.jpg": "truncated"}
+
+
 def test_channels_are_one_only_without_colour(tmp_path):
     grey = Image.new("L", (8, 8), 99)
     files = {

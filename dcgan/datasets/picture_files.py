@@ -19,6 +19,7 @@ from pathlib import PurePath
 from typing import BinaryIO
 
 import numpy as np
+import simplejpeg
 
 # TIFF and WebP are imported because Pillow would otherwise look for them among all its plugins.
 from PIL import Image, ImageFile, TiffImagePlugin, WebPImagePlugin  # noqa: F401
@@ -32,6 +33,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
 MAX_FILE_BYTES = 8 * MAX_PIXELS  # no picture within the limit is larger, not even in 16-bit RGBA
 WHOLE_BYTES = 1 << 22  # files up to this size are read at once: quicker than Pillow's small reads
+# Up to this many pixels JPEGs gain from `_small_jpeg`; larger ones are shrunk while decoding.
+SMALL_PIXELS = 1 << 18
 # Scanning headers in one process reads 15,000 files a second; starting workers takes half a second.
 SCAN_IN_WORKERS = 20_000
 
@@ -88,7 +91,7 @@ def pixels(file: BinaryIO, spec: ImageSpec) -> np.ndarray:
     Raises:
         Unusable: see `open_picture`; or its pixels are cut short or damaged.
     """
-    picture = open_picture(file)
+    picture = _small_jpeg(file, spec.channels) or open_picture(file)
     try:
         side = 2 * max(spec.height, spec.width)
         if min(picture.size) >= 2 * side and not (spec.crop_height or spec.crop_width):
@@ -106,6 +109,41 @@ def pixels(file: BinaryIO, spec: ImageSpec) -> np.ndarray:
         )
     except _BAD_BYTES as error:
         raise Unusable(_damage(error)) from error
+
+
+def _small_jpeg(file: BinaryIO, channels: int) -> Image.Image | None:
+    """An ordinary small JPEG by libjpeg-turbo alone: Pillow's pixels in less than half the time.
+
+    Most data sets are of this kind. None for everything else and for every doubt: Pillow then reads
+    the file, or says what is wrong with it.
+    """
+    if channels != 3 or not isinstance(file, io.BytesIO):
+        return None
+    data = file.getvalue()
+    # Notes about the picture (EXIF, XMP) may say that it lies on its side.
+    if not data.startswith(b"\xff\xd8\xff") or b"Exif" in data or b"Orientation" in data:
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours != "YCbCr" or height * width > SMALL_PIXELS:
+            return None
+        return Image.fromarray(simplejpeg.decode_jpeg(data, strict=True))
+    except ValueError:
+        return None
+
+
+def whole(file: BinaryIO, channels: int) -> np.ndarray:
+    """The picture in a file at its own size, upright, as uint8 [height, width, channels].
+
+    Raises:
+        Unusable: see `pixels`.
+    """
+    picture = open_picture(file)
+    try:
+        picture = plain(picture, channels)
+    except _BAD_BYTES as error:
+        raise Unusable(_damage(error)) from error
+    return np.asarray(picture).reshape(picture.height, picture.width, channels)
 
 
 def header(file: BinaryIO) -> tuple[tuple[int, int], bool]:
