@@ -307,6 +307,21 @@ def test_a_run_that_is_done_trains_nothing(answers):
     assert unchanged
 
 
+def test_a_loss_that_is_not_finite_stops_and_names_the_last_good_checkpoint(whole, tmp_path):
+    """A kernel that is finite, but whose sums of squares (1e76) are beyond float32 (3e38)."""
+    run_dir = whole.copy(tmp_path / "run", 40)
+    path = run_dir / "checkpoints" / "00000040.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    kernel = next(name for name in arrays if name.startswith("discriminator/conv"))
+    np.savez(path, **{**arrays, kernel: np.full_like(arrays[kernel], 1e38)})
+    before = checkpoints(run_dir)
+    result = run(*whole.flags(tmp_path))
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert f"is nan, so training has stopped; the last good checkpoint is {path}" in result.stderr
+    assert checkpoints(run_dir) == before
+
+
 def test_a_larger_epoch_goes_on_also_with_another_cadence(whole, tmp_path):
     run_dir = whole.copy(tmp_path / "run", 40)
     config = json.loads((run_dir / "config.json").read_text())

@@ -102,7 +102,8 @@ def stop_sentence(message: Message, checkpoint: str | None) -> str:
     kept = (
         f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was made yet"
     )
-    return f"{message.text[:-1]}; {kept}. {message.advice}"
+    advice = message.advice[0].lower() + message.advice[1:]
+    return f"{message.text[:-1]}; {kept}: {advice}"
 
 
 @dataclass
