@@ -1,40 +1,36 @@
-"""Trains a DCGAN and makes use of it: `python main.py --help`."""
+"""Trains a DCGAN, makes data for it and makes use of it: `python main.py --help`."""
 
 import os
 import signal
 import sys
 
-from dcgan import UserError, config, flags, quiet
-
-COMMANDS = {
-    "train": "train, or go on with the run folder (the default)",
-}
+from dcgan import UserError, commands, config, flags, options
 
 
 def main(argv: list[str]) -> int:
     """Runs one command; returns the exit code (0 done, 2 refused, 130 Ctrl-C, 143 SIGTERM)."""
     try:
-        command, given = flags.parse(argv, COMMANDS)
+        command, given = flags.parse(argv)
         if command == "help":
-            print(flags.help_text(COMMANDS))
-            return 0
-        resolved = config.resolve(given)
-        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects need
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-        with quiet.quiet_start():
-            # These load TensorFlow: not for --help, not for a refusal.
-            from dcgan import commands
-            from dcgan.training import strategy
-
-            strategy.grow_gpu_memory()
-
-        return commands.run(command, resolved)
+            return show(flags.help_text(**given))
+        if command == "train":
+            return commands.run(command, config.resolve(given))
+        return commands.run(command, options.complete(command, given))
     except UserError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped by Ctrl-C; what was written before is whole.", file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def show(text: str) -> int:
+    """Prints a text; returns the exit code."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `--help | head` has read enough; Python's own flush would fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 if __name__ == "__main__":

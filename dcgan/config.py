@@ -1,46 +1,35 @@
-"""Every choice of a run: one frozen dataclass, from which the flags, flags.md and config.json are
-made.
+"""Every choice of a training run: one frozen dataclass, from which the flags, flags.md and
+config.json are made.
 
 Nothing below `session.py` knows this class: parts take plain values. The module refuses values
 that are out of range or contradict one another before anything expensive starts.
 """
 
 import dataclasses
-import difflib
 import json
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dcgan import UserError
+from dcgan.options import check_value, fields, option
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256
-
-
-def option(default, help: str, group: str, **metadata) -> Any:
-    """A field of `Config` with what its flag needs.
-
-    Metadata:
-        choices: the allowed values; minimum, maximum: the allowed range; above: the excluded lower
-            end.
-        aliases: older names of the flag.
-        harmless: True when a run may go on with another value.
-    """
-    return dataclasses.field(default=default, metadata={"help": help, "group": group, **metadata})
 
 
 @dataclass(frozen=True)
 class Config:
     """The choices of a run. None means: taken from elsewhere, see `resolve`."""
 
+    does: ClassVar[str] = "train, or go on with the run folder (the default)"
+
     # ---- data
     dataset: str = option(
         "avatars",
         "avatars, mnist, fashion_mnist, svhn, cifar10, celeba, anime, a folder or zip under "
-        "--data_dir, or the path of one.",
+        "--data_dir, the path of one, or an address of TFRecord shards such as gs://bucket/anime.",
         "data",
     )
     data_dir: str = option("data", "Folder that holds the data sets.", "data", harmless=True)
@@ -52,7 +41,8 @@ class Config:
     )
     splits: str = option(
         "train",
-        "Parts of mnist, fashion_mnist, svhn or cifar10 to use, such as train,test or train,extra.",
+        "Parts of mnist, fashion_mnist, svhn, cifar10 or of what pack has split to use, such as "
+        "train,test.",
         "data",
     )
     train_size: int | None = option(
@@ -69,10 +59,18 @@ class Config:
 
     # ---- sizes
     output_size: int | None = option(
-        None, "Side of the images to train on: sets --output_height and --output_width.", "sizes"
+        None,
+        "Side of the images to train on: sets --output_height and --output_width.",
+        "sizes",
+        minimum=MIN_SIDE,
+        maximum=MAX_SIDE,
     )
-    output_height: int | None = option(None, "Height of the images to train on.", "sizes")
-    output_width: int | None = option(None, "Width of the images to train on.", "sizes")
+    output_height: int | None = option(
+        None, "Height of the images to train on.", "sizes", minimum=MIN_SIDE, maximum=MAX_SIDE
+    )
+    output_width: int | None = option(
+        None, "Width of the images to train on.", "sizes", minimum=MIN_SIDE, maximum=MAX_SIDE
+    )
     image_size: int | None = option(
         None, "Side of the centre crop: sets --input_height and --input_width.", "sizes", minimum=1
     )
@@ -244,7 +242,7 @@ class Config:
     )
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = fields(Config)
 
 
 def resolve(given: dict[str, Any]) -> Config:
@@ -261,7 +259,7 @@ def resolve(given: dict[str, Any]) -> Config:
     if dataset.lower() in DATASETS:
         given = {**given, "dataset": dataset.lower()}
     for name, value in given.items():
-        _check_value(name, value)
+        check_value(FIELDS[name], value)
     bundle = DATASETS.get(dataset.lower(), OTHER_DATASET)
     preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
     # A size that the user gives in one form replaces the data set's in the other.
@@ -271,7 +269,7 @@ def resolve(given: dict[str, Any]) -> Config:
     _spread(values, "output_size", "output_height", "output_width")
     _spread(values, "image_size", "input_height", "input_width")
     for name, value in values.items():
-        _check_value(name, value)
+        check_value(FIELDS[name], value)
     config = Config(**values)
     _check_together(config, given)
     return config
@@ -291,25 +289,6 @@ def _spread(values: dict, both: str, height: str, width: str) -> None:
         values.get(width) or side or values.get(height),
     )
     values[both] = values[height] if values[height] == values[width] else None
-
-
-def _check_value(name: str, value) -> None:
-    if value is None:
-        return
-    meta = FIELDS[name].metadata
-    if name in ("output_size", "output_height", "output_width"):
-        meta = {"minimum": MIN_SIDE, "maximum": MAX_SIDE}
-    if "choices" in meta and value not in meta["choices"]:
-        expected = ", ".join(map(str, meta["choices"]))
-        close = difflib.get_close_matches(str(value), list(map(str, meta["choices"])), 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UserError(f"--{name} must be one of {expected}; received {value!r}{hint}.")
-    low, above = meta.get("minimum", -math.inf), meta.get("above", -math.inf)
-    high = meta.get("maximum", math.inf)
-    if not isinstance(value, (bool, str)) and not (low <= value <= high and value > above):
-        least = f"above {above}" if above > low else f"at least {low}"
-        most = "" if high == math.inf else f" and at most {high}"
-        raise UserError(f"--{name} must be {least}{most}; received {value}.")
 
 
 def _check_together(config: Config, given: dict[str, Any]) -> None:

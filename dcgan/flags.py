@@ -1,140 +1,224 @@
-"""The command line: `Config`'s fields as absl flags, `--help` by group, and flags.md.
+"""The command line: commands, their options as absl flags, `--help`, and flags.md.
 
 Imports no TensorFlow, so that `--help` and every refusal answer at once.
 """
 
-import difflib
+import collections
+import dataclasses
 import re
+import types
 import typing
 
 from absl import flags
 
-from dcgan import UserError
-from dcgan.config import FIELDS, Config
+from dcgan import UserError, options
+from dcgan.config import Config
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
-TYPES = typing.get_type_hints(Config)
+# Every command with the dataclass of its options; the first is taken when none is named.
+COMMANDS: dict[str, type] = {"train": Config, **options.COMMANDS}
+DEFAULT = next(iter(COMMANDS))
 TRUE, FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
-def parse(argv: list[str], commands: dict[str, str]) -> tuple[str, dict[str, typing.Any]]:
+def kind(field: dataclasses.Field) -> type:
+    """The type of a field without its None."""
+    kinds = typing.get_args(field.type) or (field.type,)
+    return next(kind for kind in kinds if kind is not types.NoneType)
+
+
+def spellings(field: dataclasses.Field) -> tuple[str, ...]:
+    """The flags of a field without their dashes, the present one first."""
+    return (options.flag_name(field.name), *field.metadata.get("aliases", ()))
+
+
+def _by_spelling(command: str) -> dict[str, dataclasses.Field]:
+    found = options.fields(COMMANDS[command]).values()
+    return {spelling: field for field in found for spelling in spellings(field)}
+
+
+# A spelling is a switch in every command that has it or in none, so that a line can be taken apart
+# before its command is known.
+FIELDS = {command: _by_spelling(command) for command in COMMANDS}
+SWITCHES = {s for known in FIELDS.values() for s, field in known.items() if kind(field) is bool}
+VALUED = {s for known in FIELDS.values() for s in known} - SWITCHES
+
+
+def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
     """Splits a command line into a command and the options that were given.
 
     Args:
-        argv: the words behind `main.py`, such as ["--dataset", "anime", "--is_crop", "True"].
-        commands: what each command does; the first is taken when none is named.
+        argv: the words behind `main.py`, such as ["--dataset", "anime", "--is_crop", "True"]. The
+            command is the first word that is neither a flag nor a flag's value.
 
     Returns:
-        (command, values by field name), the command "help" where the user asked for help.
+        (command, values by field name); where the user asked for help ("help", arguments for
+        `help_text`).
 
     Raises:
         UserError: an unknown command or flag, or a value of the wrong type.
     """
-    values = _define()
-    if any(word in ("--help", "-h", "-help", "--helpfull", "help") for word in argv):
-        return "help", {}
-    try:
-        words = values(["main.py", *_join_booleans(argv, commands)])[1:]
-    except flags.UnrecognizedFlagError as error:
-        raise UserError(_unknown_flag(error.flagname)) from error
-    except flags.IllegalFlagValueError as error:
-        raise UserError(_illegal_value(str(error))) from error
-    except flags.Error as error:
-        raise UserError(f"{str(error).rstrip('.')}; see python main.py --help.") from error
-    command = words.pop(0) if words else next(iter(commands))
-    if command not in commands:
+    words, given = _take_apart(argv)
+    wants_help = "help" in words
+    named = [word for word in words if word != "help"]
+    command = named[0] if named else DEFAULT
+    if command not in COMMANDS:
         raise UserError(
-            f"There is no command {command!r}{_did_you_mean(command, commands)}; "
-            f"expected one of {', '.join(commands)}, then flags that begin with --."
+            f"There is no command {command!r}{options.did_you_mean(command, COMMANDS)}; "
+            f"expected one of {', '.join(COMMANDS)}, then flags that begin with --."
         )
-    if words:
+    if wants_help:
+        return "help", {"command": command if named else None}
+    if named[1:]:
         raise UserError(
-            f"Did not expect {words[0]!r} behind the command {command!r}; "
+            f"Did not expect {named[1]!r} behind the command {command!r}; "
             "flags begin with --, and a value with spaces needs quotes."
         )
-    return command, {name: values[name].value for name in FIELDS if values[name].present}
+    for name, value in given:
+        _check_flag(name, value, command, is_named=bool(named))
+    return command, _values(command, given)
 
 
-def _define() -> flags.FlagValues:
+def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
+    """The bare words, "help" for each --help; and (flag, value), None where there is no value."""
+    words: list[str] = []
+    given: list[tuple[str, str | None]] = []
+    rest = collections.deque(argv)
+    while rest:
+        word = rest.popleft()
+        name, equals, value = word.lstrip("-").partition("=")
+        if not word.startswith("-") or not name:
+            words.append(word)
+        elif name in ("h", "help", "helpfull"):
+            words.append("help")
+        else:
+            given.append((name, value if equals else _value_behind(name, rest)))
+    return words, given
+
+
+def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
+    """Takes the flag's value off the words behind it, where it has one there."""
+    if not rest:
+        return None
+    word = rest[0]
+    is_other = word.startswith("-") or word in (*COMMANDS, "help")
+    if name in SWITCHES:  # `--crop True`, as carpedm20's users write it
+        is_value = word.lower() in TRUE + FALSE
+        if not is_value and not is_other:
+            raise UserError(f"--{name} must be true or false; received {word!r}.")
+    elif name.removeprefix("no") in SWITCHES:
+        is_value = word.lower() in TRUE + FALSE  # refused by `_check_flag`
+    else:
+        is_value = name in VALUED or not is_other
+    return rest.popleft() if is_value else None
+
+
+def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -> None:
+    """Refuses a flag that the command does not have, and a value behind --no..."""
+    if name in FIELDS[command]:
+        return
+    switch = name.removeprefix("no")
+    wanted = {name, switch} if switch in SWITCHES else {name}
+    owners = [other for other, known in FIELDS.items() if wanted & known.keys()]
+    if command in owners:  # --noflip
+        if value is not None:
+            raise UserError(f"--{name} takes no value; received {value!r}: use --{switch} instead.")
+    elif owners:
+        hint = f"python main.py {command} --help lists the flags of {command}"
+        if not is_named:
+            hint = f"name the command, as in: {options.usage(owners[0])}"
+        raise UserError(f"--{name} is a flag of {_listed(owners)}, not of {command}; {hint}.")
+    else:
+        hint = options.did_you_mean(name, FIELDS[command], prefix="--")
+        raise UserError(
+            f"There is no flag --{name}{hint}; python main.py {command} --help lists all flags."
+        )
+
+
+def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
+    """Converts the values with absl; by field name, only what was given."""
+    values = _define(command)
+    joined = [f"--{n}" if v is None else f"--{n}={_switch(n, v)}" for n, v in given]
+    try:
+        values(["main.py", *joined])
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_illegal_value(str(error), command)) from error
+    except flags.Error as error:
+        raise UserError(
+            f"{str(error).rstrip('.')}; see python main.py {command} --help."
+        ) from error
+    return {
+        name: values[options.flag_name(name)].value
+        for name in options.fields(COMMANDS[command])
+        if values[options.flag_name(name)].present
+    }
+
+
+def _switch(name: str, value: str) -> str:
+    """A switch's value in a spelling that absl knows."""
+    if name not in SWITCHES or value.lower() not in TRUE + FALSE:
+        return value
+    return _shown(value.lower() in TRUE)
+
+
+def _define(command: str) -> flags.FlagValues:
     """One absl flag a field, in a set of its own: absl's and TensorFlow's flags are not ours."""
     values = flags.FlagValues()
-    for name, field in FIELDS.items():
-        kind = _kind(name)
+    for field in options.fields(COMMANDS[command]).values():
         define = {
             bool: flags.DEFINE_boolean,
             int: flags.DEFINE_integer,
             float: flags.DEFINE_float,
             str: flags.DEFINE_string,
-        }[kind]
+        }[kind(field)]
+        name, *aliases = spellings(field)
         define(name, field.default, field.metadata["help"], flag_values=values)
-        for alias in field.metadata.get("aliases", ()):
+        for alias in aliases:
             flags.DEFINE_alias(alias, name, flag_values=values)
     return values
 
 
-def _kind(name: str) -> type:
-    """The type of a field without its None."""
-    kind = TYPES[name]
-    return next((k for k in typing.get_args(kind) if k is not type(None)), kind)
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    return (name, *FIELDS[name].metadata.get("aliases", ()))
-
-
-def _join_booleans(argv: list[str], commands: dict[str, str]) -> list[str]:
-    """`--crop True`, as carpedm20's users write it, becomes absl's `--crop=true`."""
-    booleans = {s for name in FIELDS if _kind(name) is bool for s in _spellings(name)}
-    joined: list[str] = []
-    for word in argv:
-        switch = joined[-1][2:] if joined and joined[-1].startswith("--") else None
-        if switch in booleans and word.lower() in TRUE + FALSE:
-            joined[-1] += "=" + ("true" if word.lower() in TRUE else "false")
-        elif switch in booleans and not word.startswith("-") and word not in commands:
-            raise UserError(f"--{switch} must be true or false; received {word!r}.")
-        else:
-            joined.append(word)
-    return joined
-
-
-def _did_you_mean(word: str, known) -> str:
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _unknown_flag(name: str) -> str:
-    known = [spelling for field in FIELDS for spelling in _spellings(field)]
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean --{close[0]}?" if close else "; python main.py --help lists all flags."
-    return f"There is no flag --{name}{hint}"
-
-
-def _illegal_value(absl_message: str) -> str:
+def _illegal_value(absl_message: str, command: str) -> str:
     """absl says `flag --epoch=abc: ...`, with Python's reason behind it."""
     name, value = re.match(r"flag --(\w+)=(.*?): ", absl_message, re.DOTALL).groups()
-    field = next(field for field in FIELDS if name in _spellings(field))
     expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    return f"--{name} must be {expected[_kind(field)]}; received {value!r}."
+    return f"--{name} must be {expected[kind(FIELDS[command][name])]}; received {value!r}."
 
 
-def help_text(commands: dict[str, str]) -> str:
-    """What `--help` prints: commands, then every flag by group."""
+def _listed(words: list[str]) -> str:
+    """One, two and three."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def help_text(command: str | None = None) -> str:
+    """What `--help` prints: the flags of a command; all commands and their flags when None."""
+    if command is not None:
+        lines = [f"usage: {options.usage(command)} [--flag value ...]", ""]
+        return "\n".join([*lines, COMMANDS[command].does, *_help_of_flags(command)])
     lines = ["usage: python main.py [command] [--flag value ...]", "", "commands:"]
-    lines += [f"  {name:12} {does}" for name, does in commands.items()]
-    for group, fields in _groups().items():
+    lines += [f"  {name:12} {taken.does}" for name, taken in COMMANDS.items()]
+    for name in COMMANDS:
+        lines += _help_of_flags(name)
+    return "\n".join([*lines, "", "python main.py <command> --help shows those of one command."])
+
+
+def _help_of_flags(command: str) -> list[str]:
+    lines = []
+    for group, fields in _groups(command).items():
         lines += ["", f"{group}:"]
-        for name in fields:
-            default = FIELDS[name].default
-            shown = "" if default is None else f" [{_shown(default)}]"
-            lines += [f"  --{', --'.join(_spellings(name))}{_range(name)}{shown}"]
-            lines += [f"      {FIELDS[name].metadata['help']}"]
-    return "\n".join(lines)
+        for field in fields:
+            choices = field.metadata.get("choices")
+            values = "|".join(map(str, choices)) if choices else f"<{kind(field).__name__}>"
+            default = f" [{_default(field)}]" if _default(field) else ""
+            lines += [f"  --{', --'.join(spellings(field))} {values}{default}"]
+            lines += [f"      {field.metadata['help']}"]
+    return lines
 
 
-def _groups() -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name, field in FIELDS.items():
-        groups.setdefault(field.metadata["group"], []).append(name)
+def _groups(command: str) -> dict[str, list[dataclasses.Field]]:
+    groups: dict[str, list[dataclasses.Field]] = {}
+    for field in options.fields(COMMANDS[command]).values():
+        groups.setdefault(field.metadata["group"] or command, []).append(field)
     return groups
 
 
@@ -142,36 +226,56 @@ def _shown(value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _range(name: str) -> str:
-    choices = FIELDS[name].metadata.get("choices")
-    return f" {'|'.join(map(str, choices))}" if choices else f" <{_kind(name).__name__}>"
+def _default(field: dataclasses.Field) -> str:
+    if field.metadata.get("required"):
+        return "required"
+    return "" if field.default in (None, "") else _shown(field.default)
 
 
 def markdown() -> str:
-    """The content of flags.md, made from `Config` and the presets."""
+    """The content of flags.md, made from the commands' options and the presets."""
     lines = [
         "# Flags",
         "",
         "Made by `python -m dcgan.flags`; a test fails when it is stale.",
-        "Precedence: default < data set < preset < flag. `--flag value` and `--flag=value` are the",
-        "same; a switch may be written `--crop`, `--nocrop`, `--crop=false` or `--crop False`.",
+        "`python main.py [command] [--flag value ...]`: the command may stand before or behind its",
+        "flags. `--flag value` and `--flag=value` are the same; a switch may be written `--crop`,",
+        "`--nocrop`, `--crop=false` or `--crop False`.",
+        "",
+        *("| command | what it does |", "|---|---|"),
+        *(f"| `{name}` | {taken.does} |" for name, taken in COMMANDS.items()),
     ]
-    for group, fields in _groups().items():
-        lines += ["", f"## {group.capitalize()}", ""]
-        lines += ["| flag | default | meaning |", "|---|---|---|"]
-        for name in fields:
-            default, meta = FIELDS[name].default, FIELDS[name].metadata
-            spellings = " ".join(f"`--{s}`" for s in _spellings(name))
-            choices = " \\| ".join(f"`{c}`" for c in meta.get("choices", ()))
-            help = meta["help"] + (f" One of {choices}." if choices else "")
-            shown = "" if default is None else f"`{_shown(default)}`"
-            lines.append(f"| {spellings} | {shown} | {help} |")
-    lines += ["", "## Presets", "", "| preset | sets |", "|---|---|"]
-    lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
-    lines += ["", "## Data sets", "", "| data set | sets |", "|---|---|"]
-    lines += [f"| `{name}` | {_bundle(values)} |" for name, values in DATASETS.items()]
-    lines += [f"| any other folder or zip | {_bundle(OTHER_DATASET)} |"]
+    for command in COMMANDS:
+        lines += ["", f"## {command}"]
+        if command == "train":
+            lines += ["", "Precedence: default < data set < preset < flag."]
+        for group, fields in _groups(command).items():
+            if group != command:
+                lines += ["", f"### {group.capitalize()}"]
+            lines += ["", "| flag | default | meaning |", "|---|---|---|", *map(_row, fields)]
+        if command == "train":
+            lines += _bundles()
     return "\n".join(lines) + "\n"
+
+
+def _row(field: dataclasses.Field) -> str:
+    """The line of a flag in a table of flags.md."""
+    names = " ".join(f"`--{spelling}`" for spelling in spellings(field))
+    choices = " \\| ".join(f"`{choice}`" for choice in field.metadata.get("choices", ()))
+    meaning = field.metadata["help"] + (f" One of {choices}." if choices else "")
+    default = _default(field)
+    if default and not field.metadata.get("required"):
+        default = f"`{default}`"
+    return f"| {names} | {default} | {meaning} |"
+
+
+def _bundles() -> list[str]:
+    """The presets and data sets as tables of flags.md."""
+    lines = ["", "### Presets", "", "| preset | sets |", "|---|---|"]
+    lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
+    lines += ["", "### Data sets", "", "| data set | sets |", "|---|---|"]
+    lines += [f"| `{name}` | {_bundle(values)} |" for name, values in DATASETS.items()]
+    return [*lines, f"| any other folder or zip | {_bundle(OTHER_DATASET)} |"]
 
 
 def _bundle(values: dict) -> str:

@@ -15,19 +15,19 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 
 # What stands on what: a unit may import those of lower levels, never one of its own level.
 LEVELS = (
-    ("config", "presets", "images", "run_dir", "quiet"),
-    ("flags", "datasets", "preparation", "models", "losses"),
-    ("state", "checkpoint", "sampling", "latent"),
+    ("options", "presets"),
+    ("config", "images", "run_dir", "quiet"),
+    ("flags", "datasets", "models", "losses"),
+    ("state", "checkpoint", "sampling", "latent", "preparation"),
     ("training", "outputs", "evaluation", "export"),
     ("serving", "benchmarks", "session"),
     ("commands",),
     ("main",),
 )
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
-# The bundles of options are data that `config` refuses to do without; they import nothing.
-EXCEPTIONS = {("config", "presets")}
 # What the lowest units may import besides the standard library.
 THIRD_PARTY = {
+    "options": set(),
     "config": set(),
     "presets": set(),
     "run_dir": set(),
@@ -35,6 +35,7 @@ THIRD_PARTY = {
     "images": {"numpy", "PIL", "imageio"},
     "flags": {"absl"},
 }
+# Who may know the options objects; everything else takes plain, named values.
 KNOW_CONFIG = {"config", "flags", "session", "commands", "main"}
 
 
@@ -73,7 +74,7 @@ def wrong_imports(importer: str, node: ast.AST) -> list[str]:
             continue
         if first == "dcgan" and rest and rest[0] in LEVEL:
             below = LEVEL[rest[0]] < LEVEL[importer]
-            if not below and rest[0] != importer and (importer, rest[0]) not in EXCEPTIONS:
+            if not below and rest[0] != importer:
                 wrong.append(name)
         elif first in ("", "dcgan", "main", "tests"):
             wrong.append(name)  # a relative import, or one of a unit that no level names
@@ -93,6 +94,9 @@ def wrong_imports(importer: str, node: ast.AST) -> list[str]:
         ("training", "from dcgan.state import GANState", False),
         ("config", "from dcgan.presets import PRESETS", False),
         ("presets", "from dcgan.config import Config", True),
+        ("options", "from dcgan.config import Config", True),
+        ("preparation", "from dcgan.datasets.source import Source", False),
+        ("datasets", "from dcgan.preparation.duplicates import x", True),
         ("models", "from dcgan import datasets", True),
         ("models", "def f():\n    from dcgan.state import GANState", True),
         ("outputs", "import dcgan.training.health", True),
@@ -116,20 +120,23 @@ def test_imports_point_down_only(path):
     assert wrong_imports(unit(path), tree(path)) == []
 
 
-def test_config_ends_in_commands():
-    knowing = {
-        unit(path)
-        for path in CODE
-        if any(name.startswith("dcgan.config") for name in imports(tree(path)))
-    }
-    assert knowing <= KNOW_CONFIG
+def knows_options(node: ast.AST) -> bool:
+    """Whether a file can name an options object; a spelling check is no such thing."""
+    found = set(imports(node)) - {"dcgan.options.did_you_mean"}
+    return any(name.startswith(("dcgan.config", "dcgan.options")) for name in found)
 
 
-def test_only_the_pipeline_of_the_data_sets_knows_tensorflow():
+def test_the_options_end_in_commands():
+    assert knows_options(ast.parse("from dcgan.options import Crop"))
+    assert not knows_options(ast.parse("from dcgan.options import did_you_mean"))
+    assert {unit(path) for path in CODE if knows_options(tree(path))} <= KNOW_CONFIG
+
+
+def test_only_the_pipeline_and_tfrecord_know_tensorflow_among_the_data_sets():
     for path in (PACKAGE / "datasets").glob("*.py"):
         found = imports(tree(path))
         knows = any(name.split(".")[0] in ("tensorflow", "keras") for name in found)
-        assert knows == (path.name == "pipeline.py"), path
+        assert knows == (path.name in ("pipeline.py", "tfrecord.py")), path
         # Worker processes import these files: none may bring TensorFlow in by a detour.
         assert not any(name.startswith("dcgan.datasets.pipeline") for name in found), path
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from running import SMALL, run, write_pictures
+from running import SMALL, TIMEOUT, run, started, write_pictures
 
 import main
-from dcgan import config, flags
+from dcgan import config, flags, options
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -24,7 +24,7 @@ CARPEDM20 = (
     "python main.py --image_size 96 --output_size 48 --dataset anime --is_crop True "
     '--is_train True --epoch 300 --input_fname_pattern "*.jpg"'
 )
-GROUPS = ("commands", "data", "sizes", "networks", "training", "run folder")
+GROUPS = ("commands", "data", "sizes", "networks", "training", "run folder", *options.COMMANDS)
 COUNT = 136  # pictures of each generated data set: more than the largest batch of a preset
 
 
@@ -59,20 +59,38 @@ def test_help_lists_every_flag_in_its_group(help_run):
     assert starts == sorted(starts)
     ends = [*starts[1:], len(text)]
     parts = {g: text[a:b] for g, a, b in zip(GROUPS, starts, ends, strict=True)}
-    for name, field in config.FIELDS.items():
-        for spelling in (name, *field.metadata.get("aliases", ())):
-            assert re.search(rf"  --{spelling}\b|, --{spelling}\b", parts[field.metadata["group"]])
-        assert field.metadata["help"] in parts[field.metadata["group"]]
-    assert all(f"  {command} " in parts["commands"] for command in main.COMMANDS)
+    for command, taken in flags.COMMANDS.items():
+        assert f"  {command} " in parts["commands"] and taken.does in parts["commands"]
+        for field in options.fields(taken).values():
+            part = parts[field.metadata["group"] or command]
+            for spelling in flags.spellings(field):
+                assert re.search(rf"(  |, )--{spelling}\b", part)
+            assert field.metadata["help"] in part
 
 
 def test_help_loads_no_tensorflow_and_answers_in_a_second(help_run):
     result, seconds = help_run
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "dcgan.flags" in imported
-    assert not imported & {"tensorflow", "keras", "numpy", "PIL", "scipy", "dcgan.commands"}
+    assert not imported & {"tensorflow", "keras", "numpy", "PIL", "scipy", "dcgan.commands.train"}
     # Of processor time: the machine may be busy with something else.
     assert seconds < 1.0
+
+
+def test_help_of_a_command_is_of_that_command_only():
+    text = run("crop", "--help").stdout
+    assert text.startswith("usage: python main.py crop --from data/raw --to data/anime ")
+    assert set(re.findall(r"^  --(\w+)", text, re.MULTILINE)) == {
+        flags.spellings(field)[0] for field in options.fields(options.Crop).values()
+    }
+    assert run("--help", "crop").stdout == run("help", "crop").stdout == text
+
+
+def test_help_may_be_cut_short_by_its_reader():
+    with started("--help") as process:
+        process.stdout.close()
+        assert process.wait(timeout=TIMEOUT) == 0
+        assert process.stderr.read() == ""
 
 
 # ---- dry runs ----
@@ -87,7 +105,7 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
 
 
 def test_carpedm20s_line_means_what_it_says():
-    command, given = flags.parse(words_of(CARPEDM20), main.COMMANDS)
+    command, given = flags.parse(words_of(CARPEDM20))
     got = config.resolve(given)
     assert command == "train"
     assert (got.input_height, got.input_width, got.crop) == (96, 96, True)
@@ -199,12 +217,16 @@ def test_the_readme_shows_how_to_train():
 @pytest.mark.parametrize("line", readme_lines())
 def test_every_command_of_the_readme_passes_a_dry_run(line, data_dir, tmp_path, monkeypatch):
     words = words_of(line)
+    command, given = flags.parse(words)
+    if command in options.COMMANDS:  # what these do is tested on its own
+        options.complete(command, given)
+        return
     if "--dataset" in words:  # a reader's own pictures, by name or path
         name = words[words.index("--dataset") + 1]
         if name.lower() != "avatars" and not (data_dir / name.lower()).exists():
             words[words.index("--dataset") + 1] = str(data_dir / "anime")
     monkeypatch.chdir(tmp_path)
-    if not any(word in ("--help", "help") for word in words):
+    if command != "help":
         words += ["--dry_run", "--data_dir", str(data_dir), "--cache_dir", str(tmp_path / "c")]
     assert main.main(words) == 0
     assert list(tmp_path.iterdir()) == []

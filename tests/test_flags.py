@@ -1,29 +1,29 @@
-"""The flags are `Config`'s fields, and flags.md is what they say."""
+"""The flags are the fields of the commands' dataclasses, and flags.md is what they say."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from dcgan import UserError, flags
+from dcgan import UserError, flags, options
 from dcgan.config import FIELDS, resolve
+from dcgan.flags import COMMANDS, parse
 from dcgan.presets import DATASETS, PRESETS
-from main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-
-
-def parse(line: str):
-    return flags.parse(line.split(), COMMANDS)
+EVERY_FIELD = [(c, f) for c, taken in COMMANDS.items() for f in options.fields(taken).values()]
+every_field = pytest.mark.parametrize(
+    ("command", "field"), EVERY_FIELD, ids=[f"{c}-{f.name}" for c, f in EVERY_FIELD]
+)
 
 
 def given(line: str) -> dict:
-    return parse(line)[1]
+    return parse(line.split())[1]
 
 
 def refusal(line: str) -> str:
     with pytest.raises(UserError) as caught:
-        parse(line)
+        parse(line.split())
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -35,37 +35,56 @@ def test_flags_md_is_not_stale():
     )
 
 
-def test_flags_md_and_help_name_every_flag_preset_and_data_set():
-    markdown, help_text = flags.markdown(), flags.help_text(COMMANDS)
-    for name, field in FIELDS.items():
-        for spelling in (name, *field.metadata.get("aliases", ())):
-            assert f"`--{spelling}`" in markdown
+def test_flags_md_and_help_name_every_command_flag_preset_and_data_set():
+    markdown, help_text = flags.markdown(), flags.help_text()
+    for command, field in EVERY_FIELD:
+        section = re.search(rf"^## {command}\n.*?(?=^## |\Z)", markdown, re.M | re.S)[0]
+        for spelling in flags.spellings(field):
+            assert f"`--{spelling}`" in section
             assert re.search(rf"--{spelling}\b", help_text)
-    for name in (*PRESETS, *DATASETS):
+            assert re.search(rf"--{spelling}\b", flags.help_text(command))
+    for name in (*PRESETS, *DATASETS, *COMMANDS):
         assert f"| `{name}` |" in markdown
     for command in COMMANDS:
         assert f"  {command} " in help_text
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_every_option_has_a_help_and_a_group(name):
-    meta = FIELDS[name].metadata
+@every_field
+def test_every_option_has_a_help_and_a_group(command, field):
+    meta = field.metadata
     assert meta["help"].endswith((".", ")")) and "\n" not in meta["help"]
-    assert meta["group"] in ("data", "sizes", "networks", "training", "run folder")
+    groups = ("data", "sizes", "networks", "training", "run folder")
+    assert meta["group"] in (groups if command == "train" else (None,))
 
 
-def test_no_spelling_is_used_twice():
-    spellings = [s for n, f in FIELDS.items() for s in (n, *f.metadata.get("aliases", ()))]
+@every_field
+def test_what_is_required_has_no_default_but_an_example(command, field):
+    if field.metadata.get("required"):
+        assert field.default is None
+        assert field.metadata["example"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_spelling_is_used_twice(command):
+    spellings = [s for c, f in EVERY_FIELD if c == command for s in flags.spellings(f)]
     assert len(set(spellings)) == len(spellings)
-    assert "log_dir" not in spellings  # absl's own
+    assert not {"log_dir", "help", "h"} & set(spellings)  # absl's own, and ours
     for name in spellings:  # --nocrop must not mean something else
         assert f"no{name}" not in spellings
 
 
+def test_a_flag_is_a_switch_in_every_command_or_in_none():
+    """A line is taken apart before its command is known."""
+    for command, field in EVERY_FIELD:
+        for spelling in flags.spellings(field):
+            is_switch = flags.kind(field) is bool
+            assert (spelling in flags.SWITCHES) == is_switch, (command, spelling)
+
+
 def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
-    assert parse("") == ("train", {})
-    assert parse("train") == ("train", {})
-    assert parse("--epoch 3") == ("train", {"epoch": 3})
+    assert parse([]) == ("train", {})
+    assert parse(["train"]) == ("train", {})
+    assert parse(["--epoch", "3"]) == ("train", {"epoch": 3})
 
 
 @pytest.mark.parametrize(
@@ -86,6 +105,14 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
         ("--crop --flip", {"crop": True, "flip": True}),
         ("--crop False train", {"crop": False}),
         ("--crop train", {"crop": True}),
+        ("-crop True -flip False", {"crop": True, "flip": False}),
+        ("-epoch 3 -seed=1", {"epoch": 3, "seed": 1}),
+        ("--crop=yes --flip=N", {"crop": True, "flip": False}),
+        ("--dataset help", {"dataset": "help"}),
+        ("--dataset --help", {"dataset": "--help"}),
+        ("--dataset crop --run_dir -h", {"dataset": "crop", "run_dir": "-h"}),
+        ("--dataset=train", {"dataset": "train"}),
+        ("--input_fname_pattern a=b", {"input_fname_pattern": "a=b"}),
         ("--dry_run --epoch 1", {"dry_run": True, "epoch": 1}),
         ("--dataset true", {"dataset": "true"}),  # no switch: the word is its value
         ("--seed 0", {"seed": 0}),  # the default, but given
@@ -93,13 +120,37 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
     ],
 )
 def test_spellings(line, values):
-    assert parse(line) == ("train", values)
+    assert parse(line.split()) == ("train", values)
 
 
-@pytest.mark.parametrize("word", ["--help", "-h", "-help", "help"])
+@pytest.mark.parametrize(
+    ("line", "command", "values"),
+    [
+        ("crop --from a --to b", "crop", {"from_": "a", "to": "b"}),
+        ("--from a --to b crop", "crop", {"from_": "a", "to": "b"}),
+        ("--from=a crop --to=b", "crop", {"from_": "a", "to": "b"}),
+        ("-from a crop -to b", "crop", {"from_": "a", "to": "b"}),
+        ("--from pack crop --to train", "crop", {"from_": "pack", "to": "train"}),
+        ("pack --crop False --split 0.1", "pack", {"crop": False, "split": 0.1}),
+        ("--crop pack", "pack", {"crop": True}),
+        ("--nocrop pack", "pack", {"crop": False}),
+        ("crawl --yes --original True", "crawl", {"yes": True, "original": True}),
+        ("--yes crawl --tags help", "crawl", {"yes": True, "tags": "help"}),
+        ("inspect --dataset anime", "inspect", {"dataset": "anime"}),
+        ("crop", "crop", {}),  # what is missing is not this module's to say
+    ],
+)
+def test_the_command_is_the_first_word_that_is_no_value(line, command, values):
+    assert parse(line.split()) == (command, values)
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "-help", "--helpfull", "help"])
 def test_help_is_help_wherever_it_stands(word):
-    assert parse(word)[0] == "help"
-    assert parse(f"train --epoch 3 {word}")[0] == "help"
+    assert parse([word]) == ("help", {"command": None})
+    assert parse([*"--dataset anime --crop".split(), word]) == ("help", {"command": None})
+    assert parse(["train", "--epoch", "3", word]) == ("help", {"command": "train"})
+    assert parse([word, "crop"]) == ("help", {"command": "crop"})
+    assert parse(["crop", "--quux", word]) == ("help", {"command": "crop"})
 
 
 @pytest.mark.parametrize(
@@ -111,6 +162,19 @@ def test_help_is_help_wherever_it_stands(word):
         ("--quux", ("--quux", "--help")),
         ("trian", ("'trian'", "did you mean train?")),
         ("quux", ("'quux'", "expected one of train")),
+        ("cropp --help", ("'cropp'", "did you mean crop?")),
+        ("--site konachan", ("--site", "of crawl, not of train", "python main.py crawl --to")),
+        ("--to x", ("of crawl, crop, pack and inspect, not of train", "name the command")),
+        ("train --to x", ("not of train", "python main.py train --help")),
+        ("crop --epoch 3", ("--epoch", "of train, not of crop", "main.py crop --help")),
+        ("crop --noyes", ("--noyes", "of crawl, not of crop")),
+        ("crop --is_crop True", ("--is_crop", "of train, not of crop")),
+        ("crop --sise 3", ("--sise", "did you mean --size?")),
+        ("crop --size x", ("--size", "'x'", "whole number")),
+        ("crop pack", ("'pack'", "'crop'", "quotes")),
+        ("--noflip True", ("--noflip takes no value", "'True'", "--flip")),
+        ("--noflip=1", ("--noflip takes no value", "'1'", "--flip")),
+        ("--flagfile x", ("There is no flag --flagfile",)),  # absl's own
         ("train train", ("'train'", "quotes")),
         ("--input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "--")),
         ("--epoch", ("--epoch", "--help")),

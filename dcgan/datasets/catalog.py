@@ -1,13 +1,13 @@
 """Data sets by name or path."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.datasets import cifar10, folder, mnist, svhn
+from dcgan.datasets import cifar10, folder, mnist, packed, svhn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.source import Source
+from dcgan.options import did_you_mean
 
 # Data sets that come as arrays in files of known names, found in or downloaded to
 # <data_dir>/<name>.
@@ -37,30 +37,33 @@ def find(
     """The data set of a name; downloads it where it is one of `ARRAYS` and absent.
 
     Args:
-        name: "avatars", one of `ARRAYS`, a folder or zip below `data_dir`, or a path.
+        name: "avatars", one of `ARRAYS`, a folder or zip below `data_dir`, a path, or an address
+            of TFRecord shards such as gs://bucket/anime.
         data_dir: the folder of data sets.
         pattern: which files of a folder or zip to take.
-        splits: which parts of one of `ARRAYS` to take.
+        splits: which parts of one of `ARRAYS`, or of what `pack` has split, to take.
         download: whether to download one of `ARRAYS` that is absent; else it is refused.
 
     Raises:
         UserError: there is no such data set, or it cannot be read.
     """
     known = name.lower()
-    if known not in ARRAYS and tuple(splits) != ("train",):
-        raise UserError(
-            f"--splits {','.join(splits)} is for {', '.join(ARRAYS)}; {name!r} has no splits."
-        )
     if pattern != "*" and known in ("avatars", *ARRAYS):
         raise UserError(
             f"--input_fname_pattern {pattern!r} is for folders and zips; {known} has no file names "
             "to choose from: leave the flag out."
         )
     if known == "avatars":
+        packed.refuse_splits(known, splits)
         return Avatars()
     if known in ARRAYS:
         return ARRAYS[known](Path(data_dir) / known, splits=splits, download=download)
-    return folder.find(_path(name, Path(data_dir)), pattern)
+    place = name if packed.is_address(name) else _path(name, Path(data_dir))
+    if packed.has_shards(place):
+        from dcgan.datasets import tfrecord  # loads TensorFlow, which other sources do without
+
+        return tfrecord.TFRecordSource(place, pattern, splits)
+    return packed.choose(folder.find(place, pattern), splits)
 
 
 def _path(name: str, data_dir: Path) -> Path:
@@ -78,8 +81,7 @@ def _path(name: str, data_dir: Path) -> Path:
             "or name the folder that holds it with --data_dir."
         )
     names = ["avatars", *ARRAYS, *HINTS, *below]
-    close = difflib.get_close_matches(name.lower(), names, 1)
     raise UserError(
-        f"There is no data set {name!r}{f' (did you mean {close[0]}?)' if close else ''}: expected "
+        f"There is no data set {name!r}{did_you_mean(name.lower(), names)}: expected "
         f"{', '.join(['avatars', *ARRAYS, *HINTS])}, a folder or zip in {data_dir}, or a path."
     )

@@ -54,7 +54,10 @@ class FolderSource(PictureFiles):
 
 
 def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
-    """(name below `folder` with "/", size in bytes, time of change in ns) of every visible file."""
+    """(name below `folder` with "/", size in bytes, time of change in ns) of every visible file.
+
+    Passed over are records (.jsonl), which crawl, crop and pack leave beside their pictures.
+    """
     seen = set()
     waiting = [""]
     while waiting:
@@ -70,7 +73,7 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
                     continue
                 if entry.is_dir():
                     waiting.append(f"{prefix}{entry.name}/")
-                elif entry.is_file():
+                elif entry.is_file() and not entry.name.endswith(".jsonl"):
                     status = entry.stat()
                     yield prefix + entry.name, status.st_size, status.st_mtime_ns
 

@@ -1,13 +1,12 @@
-"""What the commands do, and what becomes of their errors."""
+"""`python main.py train`: trains a DCGAN, or goes on with its run folder."""
 
-import errno
+import contextlib
 import logging
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from dcgan import UserError
 from dcgan.config import Config, differences, run_name, to_dict
@@ -20,12 +19,9 @@ from dcgan.training.strategy import native_precision
 
 logger = logging.getLogger("dcgan")
 
-# What the machine lacks or forbids, which the user can mend; other errors of the system are ours.
-MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
-
-def run(command: str, config: Config) -> int:
-    """Runs a command.
+def run(config: Config) -> int:
+    """Trains, or goes on where the run folder stands.
 
     Returns:
         the exit code.
@@ -33,35 +29,16 @@ def run(command: str, config: Config) -> int:
     Raises:
         UserError: for everything that the user can mend.
     """
-    console = logging.StreamHandler(sys.stdout)
-    before = logger.level, logger.propagate
-    logger.addHandler(console)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
     try:
-        with logging_redirect_tqdm(loggers=[logger]):
-            return {"train": train}[command](config)
-    except OSError as error:
-        if error.errno not in MENDABLE:
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        raise UserError(
-            f"A file could not be read or written: {error.strerror}{where}; free space or mend the "
-            "folder, then run the same command: training goes on from the last checkpoint."
-        ) from error
+        return _train(config)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
             f"There is not enough memory for --batch_size {config.batch_size} at "
             f"{config.output_height}x{config.output_width}; give a smaller --batch_size."
         ) from error
-    finally:
-        logger.removeHandler(console)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
 
 
-def train(config: Config) -> int:
-    """Trains, or goes on where the run folder stands."""
+def _train(config: Config) -> int:
     if not config.train:
         raise UserError(
             "--train false leaves nothing to do: training is this command's work; "
@@ -152,16 +129,14 @@ class _LogFile(logging.FileHandler):
         raise  # noqa: PLE0704 - called by logging inside its `except`
 
 
-class _log_file:
+@contextlib.contextmanager
+def _log_file(path: Path) -> Iterator[None]:
     """While it is entered, what is logged goes to the run's log.txt as well."""
-
-    def __init__(self, path: Path):
-        self._handler = _LogFile(path, encoding="utf-8", delay=True)
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-
-    def __enter__(self):
-        logger.addHandler(self._handler)
-
-    def __exit__(self, *_):
-        logger.removeHandler(self._handler)
-        self._handler.close()
+    handler = _LogFile(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,81 @@
+"""Starts a command, dcgan/commands/<name>.py, and says what becomes of its errors.
+
+Each has `run(options) -> int`, with its dataclass of `dcgan.options` or `dcgan.config`. Only those
+that need TensorFlow import it: the others start without its seconds.
+"""
+
+import contextlib
+import errno
+import importlib
+import logging
+import os
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from dcgan import UserError, quiet
+
+logger = logging.getLogger("dcgan")
+
+# What the machine lacks or forbids, which the user can mend; other errors of the system are ours.
+MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def run(command: str, options: Any) -> int:
+    """Runs a command.
+
+    Args:
+        command: its name.
+        options: its choices, complete and checked.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    module = _load(command)
+    try:
+        with _log_to_console():
+            return module.run(options)
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        raise UserError(
+            f"A file could not be read or written: {error.strerror}{where}; free space or mend the "
+            "folder, then run the same command: it goes on from what is saved."
+        ) from error
+
+
+def _load(command: str) -> types.ModuleType:
+    """The command's module, and TensorFlow without its chatter where the module imports it."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects need
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with quiet.quiet_start():
+        module = importlib.import_module(f"dcgan.commands.{command}")
+        if "tensorflow" in sys.modules:
+            from dcgan.training import strategy
+
+            strategy.grow_gpu_memory()
+    return module
+
+
+@contextlib.contextmanager
+def _log_to_console() -> Iterator[None]:
+    """While it is entered, what is logged is printed, above the progress bars."""
+    console = logging.StreamHandler(sys.stdout)
+    before = logger.level, logger.propagate
+    logger.addHandler(console)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        with logging_redirect_tqdm(loggers=[logger]):
+            yield
+    finally:
+        logger.removeHandler(console)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]

@@ -1,0 +1,80 @@
+"""`crawl`: fetches pictures from a site, after the user has agreed to the site's rules."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.options import Crawl
+from dcgan.preparation import sites
+from dcgan.preparation.crawl import CONTACT_VARIABLE, Fruitless, Outcome, check_requirements, crawl
+from dcgan.preparation.crawled import CrawledFolder
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Crawl) -> int:
+    """Crawls; returns the exit code."""
+    search = sites.search(options.site, options.tags, options.rating)
+    contact = options.contact or os.environ.get(CONTACT_VARIABLE)
+    check_requirements(search, contact)
+    folder = CrawledFolder(Path(options.to))
+    _agree(search, folder, yes=options.yes)
+    try:
+        with folder.opened():
+            folder.remember_agreement(search.rules)
+            outcome = crawl(
+                search,
+                folder,
+                limit=options.limit,
+                original=options.original,
+                contact=contact,
+                delay=options.delay,
+            )
+    except Fruitless:
+        folder.discard_if_unused()
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        there = folder.count, folder.root
+        logger.info("%d pictures are in %s; the same command goes on.", *there)
+        raise
+    _report(folder, outcome)
+    return 0
+
+
+def _agree(search: sites.Search, folder: CrawledFolder, *, yes: bool) -> None:
+    """Prints the rules; asks once for each folder and site.
+
+    Raises:
+        UserError: the user did not agree, or there is nobody to ask.
+    """
+    logger.info("%s.", search.rules)
+    if yes or folder.has_agreed(search.rules):
+        return
+    if not sys.stdin.isatty():
+        raise UserError(
+            f"crawl asks whether you agree to the rules of {search.host}, and there is no terminal "
+            "to ask on: read them and add --yes."
+        )
+    print("Do you agree, and crawl? [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UserError(f"Nothing was fetched: you did not agree to the rules of {search.host}.")
+
+
+def _report(folder: CrawledFolder, outcome: Outcome) -> None:
+    """Says what was written and where."""
+    logger.info(
+        "%s holds %d pictures, %d of them new; tags, ratings, sources and hashes are in %s.",
+        folder.root,
+        folder.count,
+        outcome.new,
+        folder.records,
+    )
+    if outcome.duplicates:
+        logger.info("%d duplicates were thrown away.", outcome.duplicates)
+    if outcome.broken:
+        logger.warning(
+            "%d files were no whole pictures; the same command fetches them again.",
+            len(outcome.broken),
+        )

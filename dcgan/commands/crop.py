@@ -1,0 +1,108 @@
+"""`python main.py crop`: cuts the faces out of a folder of illustrations."""
+
+import logging
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.datasets import folder as folders
+from dcgan.datasets.picture_files import PictureFiles
+from dcgan.datasets.report import Report
+from dcgan.options import Crop
+from dcgan.preparation import cascades, duplicates
+from dcgan.preparation.crop import Outcome, Recipe, contact_sheet, crop, drawing
+from dcgan.preparation.cropped import CroppedFolder
+from dcgan.preparation.faces import Search
+from dcgan.run_dir import write_bytes
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Crop) -> int:
+    """Crops what is new, then says what was written, what was left out and why.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    cascades.require()
+    duplicates.require()
+    _refuse_nested(options)
+    source = folders.find(options.from_, options.input_fname_pattern)
+    folder = CroppedFolder(Path(options.to))
+    folder.refuse_foreign()
+    cascade = cascades.find(options.cascade, Path.home() / ".cache" / "dcgan")
+    with folder.opened(_remembered(options, cascade)):
+        outcome = crop(source, folder, _recipe(options, cascade))
+        _look_at(source, folder)
+        _report(source, folder, outcome)
+    return 0
+
+
+def _refuse_nested(options: Crop) -> None:
+    pictures, faces = Path(options.from_).resolve(), Path(options.to).resolve()
+    if pictures == faces or pictures in faces.parents:
+        raise UserError(
+            f"--to {options.to} lies in --from {options.from_}: the next start would look for "
+            "faces in the faces; choose a folder outside."
+        )
+
+
+def _recipe(options: Crop, cascade: Path) -> Recipe:
+    search = Search(
+        str(cascade),
+        scale_factor=options.scale_factor,
+        min_neighbors=options.min_neighbors,
+        min_size=options.min_size,
+        tilt=options.tilt,
+    )
+    return Recipe(search, options.size, options.margin, options.min_sharpness, options.similarity)
+
+
+def _remembered(options: Crop, cascade: Path) -> dict:
+    """What faces and their names depend on, by flag."""
+    names = ("size", "scale_factor", "min_neighbors", "min_size", "tilt", "margin")
+    return {
+        "from": str(Path(options.from_).resolve()),
+        "cascade": f"{cascade.name} ({cascades.checksum(cascade)[:8]})",
+        **{name: getattr(options, name) for name in (*names, "min_sharpness", "similarity")},
+    }
+
+
+def _look_at(source: PictureFiles, folder: CroppedFolder) -> None:
+    """Writes the two pictures that show whether it works."""
+    both = {folder.sheet: contact_sheet(folder), folder.drawing: drawing(source, folder)}
+    for path, content in both.items():
+        if content is not None:
+            write_bytes(path, content)
+
+
+def _report(source: PictureFiles, folder: CroppedFolder, outcome: Outcome) -> None:
+    """Says what was done and where it is."""
+    skipped = tuple(outcome.skipped)
+    found, used = len(source), len(folder.sources.intersection(source.names))
+    for line in Report(source.name, found, used, skipped, (), 3).sentences():
+        logger.info("%s", line)
+    dropped = ", ".join(f"{count:,} {why}" for why, count in sorted(outcome.dropped.items()))
+    logger.info(
+        "Looked at %s new pictures, %s of them without a face; wrote %s faces%s.",
+        f"{outcome.pictures:,}",
+        f"{outcome.faceless:,}",
+        f"{outcome.kept:,}",
+        f", left out {dropped}" if dropped else "",
+    )
+    if not folder.kept:
+        logger.warning(
+            "No face was found or kept: try a smaller --min_size, fewer --min_neighbors or another "
+            "--cascade, with another --to."
+        )
+        return
+    logger.info(
+        "%s holds %s faces; boxes, sources, hashes and what was left out are in %s.",
+        folder.root,
+        f"{len(folder.kept):,}",
+        folder.records,
+    )
+    logger.info("Look at %s and %s.", folder.sheet, folder.drawing)
+    logger.info("Train on it with: python main.py --dataset %s", folder.root)

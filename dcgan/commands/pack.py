@@ -1,0 +1,35 @@
+"""`python main.py pack`: puts a data set into one zip file, or into TFRecord shards."""
+
+import logging
+
+from dcgan.datasets import catalog
+from dcgan.options import Pack
+from dcgan.preparation.pack import Recipe, pack
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Pack) -> int:
+    """Packs, then says what was packed, what was left out and why.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    source = catalog.find(options.from_, options.data_dir, pattern=options.input_fname_pattern)
+    recipe = Recipe(options.size, options.crop, options.split, options.similarity)
+    packed = pack(source, options.to, recipe, shard_bytes=options.shard_size << 20)
+    for line in packed.report.sentences():
+        logger.info("%s", line)
+    parts = ", ".join(f"{count:,} {split}" for split, count in sorted(packed.counts.items()))
+    logger.info(
+        "Wrote %s: %s pictures%s of %s together, and a manifest.",
+        options.to,
+        f"{packed.report.used:,}",
+        f" ({parts})" if options.split else "",
+        f"{packed.size / 1e6:,.1f} MB",
+    )
+    logger.info("Train on it with: python main.py --dataset %s", options.to)
+    return 0

@@ -1,0 +1,137 @@
+"""How a data set that `pack` has made is told from others and read.
+
+Beside the pictures it holds a manifest of JSON lines: the first is about the whole, each further
+one about a picture that was packed or left out. Only the first is read here: a manifest of 200,000
+pictures has tens of megabytes. Where the pictures were split, those for training are read unless
+`splits` says otherwise; "train" and "test" are then parts, never labels. A folder or zip without a
+manifest of ours is read as it stands.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from dcgan import UserError
+from dcgan.datasets.picture_files import PictureFiles
+
+MANIFEST = "manifest.jsonl"
+FORMAT = "dcgan pack 1"
+SPLITS = ("train", "test")
+UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of them is whole
+
+_SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
+_MAX_HEADER = 1 << 20  # bytes; the first line of a manifest has a few hundred
+
+
+class Part(PictureFiles):
+    """The pictures of some splits of a packed folder or zip; the manifest is passed over."""
+
+    def __init__(self, packed: PictureFiles, splits: Sequence[str]):
+        """
+        Args:
+            packed: all its files.
+            splits: the folders to take; with none, all files.
+
+        Raises:
+            UserError: there is no picture in these splits.
+        """
+        files = [(name, i) for i, name in enumerate(packed.names) if name != MANIFEST]
+        if splits:
+            parts = [(*name.partition("/"), i) for name, i in files]
+            files = sorted((rest, i) for split, _, rest, i in parts if split in splits)
+        if not files:
+            raise UserError(
+                f"{packed.name} holds no picture for --splits {','.join(splits)}: choose from "
+                f"{', '.join(SPLITS)}, or pack it with another --split."
+            )
+        self.path = packed.path
+        self._packed = packed
+        self._numbers = [i for _, i in files]
+        versions = [packed.fingerprint] * len(files)
+        super().__init__(packed.name, [name for name, _ in files], versions)
+
+    def open(self, index: int) -> BinaryIO:
+        """The file of that number. Raises `Unusable` when it cannot be read."""
+        return self._packed.open(self._numbers[index])
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file is one of TFRecords, by its name."""
+    return bool(_SHARD.search(name))
+
+
+def is_address(place: str | Path) -> bool:
+    """Whether a place is an address for tf.io.gfile, such as gs://bucket/anime, and no path."""
+    return "://" in str(place)
+
+
+def has_shards(place: str | Path) -> bool:
+    """Whether TFRecord shards are expected at a path or address; tells it without TensorFlow."""
+    if is_address(place):
+        return True
+    path = Path(place)
+    if path.is_dir():
+        return any(is_shard(file.name) or file.name == UNFINISHED for file in path.iterdir())
+    return path.is_file() and is_shard(path.name)
+
+
+def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
+    """The part of a folder or zip that is wanted.
+
+    Args:
+        source: with the attribute `path`.
+        splits: ("train",) unless the user says otherwise.
+
+    Raises:
+        UserError: it has no such splits.
+    """
+    about = header(Path(source.path))
+    if about is None or not about["split"]:
+        refuse_splits(source.name, splits)
+    else:
+        check_splits(source.name, splits)
+    if about is None:
+        return source
+    return Part(source, splits if about["split"] else ())
+
+
+def refuse_splits(name: str, splits: Sequence[str]) -> None:
+    """Refuses splits of what has none."""
+    if tuple(splits) != ("train",):
+        raise UserError(
+            f"--splits {','.join(splits)} is for mnist and others that come in parts, and for what "
+            f"pack has split; {name!r} has no splits: leave the flag out."
+        )
+
+
+def check_splits(name: str, splits: Sequence[str]) -> None:
+    """Refuses splits that `pack` does not make."""
+    if not set(splits) <= set(SPLITS) or not splits:
+        raise UserError(
+            f"{name} has no splits {','.join(splits)!r}: expected {' or '.join(SPLITS)}, or both."
+        )
+
+
+def header(path: Path) -> dict | None:
+    """What the manifest of a local folder or zip says of the whole; None when it has none."""
+    try:
+        if path.is_dir():
+            with open(path / MANIFEST, "rb") as file:
+                return parse_header(file.readline(_MAX_HEADER))
+        with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
+            return parse_header(file.readline(_MAX_HEADER))
+    except (KeyError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
+        return None
+
+
+def parse_header(line: bytes) -> dict | None:
+    """The first line of a manifest; None when it is none of ours."""
+    try:
+        about = json.loads(line)
+    except ValueError:
+        return None
+    ours = isinstance(about, dict) and about.get("format") == FORMAT
+    return about if ours and "split" in about else None

@@ -1,0 +1,207 @@
+"""TFRecord shards of pictures as a `Source`: a local file or folder, or an address of tf.io.gfile.
+
+A record is a tf.train.Example with the usual features: "image/encoded" holds a picture file,
+"image/class/label" a whole number and "image/class/text" what it means, where there are labels.
+Refused are shards that are cut short, compressed, or hold something else. This module loads
+TensorFlow, and so does every worker that decodes such a source; no other source needs it.
+"""
+
+import functools
+import hashlib
+import io
+import re
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from dcgan import UserError
+from dcgan.datasets.packed import (
+    MANIFEST,
+    UNFINISHED,
+    check_splits,
+    is_shard,
+    parse_header,
+    refuse_splits,
+)
+from dcgan.datasets.picture_files import PictureFiles, Unusable, matching
+from dcgan.datasets.source import Labels
+from dcgan.quiet import quiet_start
+
+with quiet_start():  # every worker would say the same again
+    import tensorflow as tf
+
+gfile = tf.io.gfile
+
+# A record is its length (8 bytes), a checksum of that (4), the data, a checksum of those (4):
+# tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
+HEAD, TAIL = 12, 4
+
+
+class TFRecordSource(PictureFiles):
+    """The pictures of TFRecord shards; a record is found by its place in its shard.
+
+    Nothing but the sizes and times of the shards is read before it is asked for: a start from the
+    cache is quick from far away, too. `PictureFiles.__init__` is not used for that reason.
+    """
+
+    def __init__(self, place: str | Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
+        """
+        Args:
+            place: a shard, or a folder of them; a path or an address.
+            pattern: which shards to take, by their names.
+            splits: which parts of what `pack` has split.
+
+        Raises:
+            UserError: there are none, they cannot be read, are unfinished or hold no pictures.
+        """
+        place = str(place).rstrip("/")
+        self.path, self.name = place, place.rpartition("/")[2]
+        self._opened: tuple[int, Any] | None = None  # the shard that was read last, and its file
+        try:
+            self._folder, names = _shards(place, splits)
+            chosen = matching(names, pattern, where=str(place))
+            self._shards = [names[i] for i in chosen]
+            facts = [gfile.stat(self._path(shard)) for shard in self._shards]
+            self._sizes = [fact.length for fact in facts]
+            self._check_first()
+        except tf.errors.OpError as error:
+            raise UserError(
+                f"{place} cannot be read ({error.message}): expected TFRecord shards."
+            ) from error
+        versions = zip(self._shards, self._sizes, [fact.mtime_nsec for fact in facts], strict=True)
+        self.fingerprint = hashlib.sha256(repr(list(versions)).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_opened": None}
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """Of the records: their shard's and a number."""
+        stems = [re.sub(r"\.tfrecords?", "", shard) for shard in self._shards]
+        counts = np.bincount(self._records[:, 0], minlength=len(stems))
+        return [f"{stem}-{i:06d}" for stem, n in zip(stems, counts, strict=True) for i in range(n)]
+
+    @functools.cached_property
+    def labels(self) -> dict[str, Labels]:
+        """The labelling "label", when every record has one; reads all records."""
+        found = [self._label(i) for i in range(len(self))]
+        known = {label: text for label, text in found if label is not None}
+        if not known or (None, "") in found:
+            return {}
+        numbers = {label: i for i, label in enumerate(sorted(known))}
+        # A damaged record has the label of another: it is never used.
+        values = [numbers.get(label, 0) for label, _ in found]
+        names = tuple(known[label] or str(label) for label in sorted(known))
+        return {"label": Labels(np.array(values, np.int32), names)}
+
+    def open(self, index: int) -> BinaryIO:
+        """The picture file in a record. Raises `Unusable` when it cannot be read."""
+        encoded = self._features(index)["image/encoded"].bytes_list.value
+        if not encoded:
+            raise Unusable("a record without image/encoded")
+        return io.BytesIO(encoded[0])
+
+    @functools.cached_property
+    def _records(self) -> np.ndarray:
+        """int64 [N, 3]: the shard, where in it the data begin and how many bytes they have."""
+        rows: list[tuple[int, int, int]] = []
+        for shard, size in enumerate(self._sizes):
+            end = 0
+            while end < size:
+                start, length = self._record_at(shard, end)
+                rows.append((shard, start, length))
+                end = start + length + TAIL
+        return np.array(rows, np.int64).reshape(-1, 3)
+
+    def _record_at(self, shard: int, offset: int) -> tuple[int, int]:
+        """Where the data of the record at an offset begin, and their length."""
+        head = self._read(shard, offset, HEAD)
+        length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else 0
+        if len(head) < HEAD or offset + HEAD + length + TAIL > self._sizes[shard]:
+            raise UserError(
+                f"{self._path(self._shards[shard])} holds no whole record at byte {offset:,}: "
+                "expected TFRecords that are neither cut short nor compressed; copy it again, or "
+                "leave it out with --input_fname_pattern."
+            )
+        return offset + HEAD, length
+
+    def _read(self, shard: int, offset: int, length: int) -> bytes:
+        if self._opened is None or self._opened[0] != shard:
+            self._opened = shard, gfile.GFile(self._path(self._shards[shard]), "rb")
+        file = self._opened[1]
+        file.seek(offset)
+        return file.read(length)
+
+    def _path(self, shard: str) -> str:
+        return f"{self._folder}/{shard}" if self._folder else shard
+
+    def _features(self, index: int):
+        shard, start, length = self._records[index].tolist()
+        try:
+            return tf.train.Example.FromString(self._read(shard, start, length)).features.feature
+        except DecodeError as error:
+            raise Unusable("a damaged record") from error
+        except tf.errors.OpError as error:
+            raise Unusable(f"cannot be read ({error.message})") from error
+
+    def _label(self, index: int) -> tuple[int | None, str]:
+        """(label, meaning) of a record; (None, "") when it has none, and "damaged" for a text."""
+        try:
+            features = self._features(index)
+        except Unusable:
+            return None, "damaged"
+        label = features["image/class/label"].int64_list.value
+        text = features["image/class/text"].bytes_list.value
+        if not label:
+            return None, ""
+        return label[0], text[0].decode("utf-8", "replace") if text else ""
+
+    def _check_first(self) -> None:
+        """Refuses records of something else before anything expensive starts."""
+        shard = next((i for i, size in enumerate(self._sizes) if size), None)
+        if shard is None:
+            raise UserError(f"The shards of {self.name} are empty: expected records of pictures.")
+        start, length = self._record_at(shard, 0)
+        try:
+            features = tf.train.Example.FromString(self._read(shard, start, length)).features
+        except DecodeError as error:
+            raise _no_pictures(self._shards[shard], "something else") from error
+        if "image/encoded" not in features.feature:
+            received = ", ".join(sorted(features.feature)) or "none"
+            raise _no_pictures(self._shards[shard], f"the features {received}")
+
+
+def _no_pictures(shard: str, received: str) -> UserError:
+    return UserError(
+        f"{shard} holds no pictures: expected records of the kind tf.train.Example with the "
+        f"feature image/encoded (a PNG or JPEG file), received {received}."
+    )
+
+
+def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
+    """The folder of the shards, and their names."""
+    if not gfile.exists(place):
+        raise UserError(f"{place} does not exist: expected TFRecord shards.")
+    if not gfile.isdir(place):
+        refuse_splits(place, splits)
+        folder, _, name = place.rpartition("/")
+        return folder, [name]
+    files = sorted(gfile.listdir(place))
+    if UNFINISHED in files:
+        raise UserError(
+            f"{place} is not whole: its packing was cut short or is still going on; run the same "
+            "pack command again."
+        )
+    about = None
+    if MANIFEST in files:
+        with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
+            about = parse_header(file.readline())
+    if about is None:
+        refuse_splits(place, splits)
+        return place, [name for name in files if is_shard(name)]
+    check_splits(place, splits)
+    return place, [name for split in splits for name in about["shards"].get(split, ())]

@@ -1,0 +1,1 @@
+"""Makes folders and files that `dcgan.datasets` reads; training never imports it."""

@@ -1,0 +1,96 @@
+"""Cascades by name: nagadomi's for anime faces, OpenCV's own for photographs, or a file's path.
+
+The first is fetched once. Refused are unknown names, files that hold no cascade, and to start where
+OpenCV is missing or is of version 5, which has left cascades out.
+"""
+
+import hashlib
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.datasets.download import RemoteFile, fetch
+from dcgan.preparation import faces
+from dcgan.preparation.faces import cv2
+
+REQUIREMENT = "opencv-python-headless>=4.10,<5"
+ANIMEFACE = "animeface"
+ANIMEFACE_FILE = RemoteFile(
+    name="lbpcascade_animeface.xml",
+    urls=(
+        "https://raw.githubusercontent.com/nagadomi/lbpcascade_animeface/master/"
+        "lbpcascade_animeface.xml",
+    ),
+    sha256="9376d30ac38db6bda2a68b88b3b76bbd7e6aa33af47f7f5c76bc88ca75f1ce30",
+    size=246_945,
+)
+OWN_PREFIX = "haarcascade_"  # of OpenCV's own files
+
+
+def require() -> None:
+    """Raises UserError where OpenCV is missing or has no cascades."""
+    if cv2 is None:
+        raise UserError(
+            "Finding faces needs the library OpenCV, which is not installed: "
+            f'run pip install "{REQUIREMENT}".'
+        )
+    if not hasattr(cv2, "CascadeClassifier"):
+        raise UserError(
+            f"Finding faces needs the cascades of OpenCV 4, and OpenCV {cv2.__version__}, which is "
+            f'installed, has none: run pip install "{REQUIREMENT}".'
+        )
+
+
+def find(cascade: str, cache_dir: Path) -> Path:
+    """The file of a cascade; fetches the one for anime faces when it is not there.
+
+    Args:
+        cascade: "animeface", one of OpenCV's own such as "frontalface_default", or a path.
+        cache_dir: where fetched files are kept; it is made when absent.
+
+    Raises:
+        UserError: see the module, or the file cannot be fetched.
+    """
+    require()
+    own = Path(cv2.data.haarcascades)
+    if cascade == ANIMEFACE:
+        path = fetch(ANIMEFACE_FILE, cache_dir)
+        if checksum(path) != ANIMEFACE_FILE.sha256:
+            raise UserError(
+                f"{path} is not the cascade that was expected there (SHA-256 {checksum(path)} "
+                f"instead of {ANIMEFACE_FILE.sha256}): remove it, so that it is fetched again, or "
+                "name it with --cascade."
+            )
+    elif (own / f"{OWN_PREFIX}{cascade}.xml").is_file():
+        path = own / f"{OWN_PREFIX}{cascade}.xml"
+    elif Path(cascade).is_file():
+        path = Path(cascade)
+    else:
+        names = sorted(p.stem.removeprefix(OWN_PREFIX) for p in own.glob(f"{OWN_PREFIX}*.xml"))
+        raise UserError(
+            f"--cascade {cascade} is neither a file nor a known name: expected {ANIMEFACE}, one of "
+            f"OpenCV's own ({', '.join(names)}), or the path of a cascade."
+        )
+    _check(path)
+    return path
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check(path: Path) -> None:
+    """Refuses a file that holds no cascade."""
+    log = cv2.utils.logging
+    before = log.setLogLevel(log.LOG_LEVEL_SILENT)  # OpenCV would print what is said below
+    try:
+        empty = faces.load(str(path)).empty()
+    except cv2.error:
+        empty = True
+    finally:
+        log.setLogLevel(before)
+    if empty:
+        raise UserError(
+            f"{path} holds no cascade: expected an XML file as OpenCV's trainer writes it, such as "
+            "lbpcascade_animeface.xml."
+        )

@@ -1,0 +1,293 @@
+"""Crawls a site for pictures by gallery-dl, which pages, downloads, retries and backs off.
+
+gallery-dl runs as a process of its own (`gallery_process`), configured by `.crawl/gallery-dl.json`
+and by nothing of the user's. It says on its standard output, as JSON lines, what it has downloaded;
+here each file is looked at, recorded and kept (`crawled`), or thrown away, to be fetched again by
+the next start. Refused is going on without gallery-dl, or without a contact where a site wants one.
+"""
+
+import importlib.util
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tqdm
+
+from dcgan import UserError
+from dcgan.preparation.crawled import CrawledFolder
+from dcgan.preparation.sites import Search
+from dcgan.run_dir import write_json
+
+logger = logging.getLogger("dcgan")
+
+REQUIREMENT = "gallery-dl>=1.32,<2"
+CONTACT_VARIABLE = "DCGAN_CONTACT"
+STARTS = 3  # of gallery-dl, where a list of posts broke off
+# Suffixes that are not asked for, since `datasets` could not read the files.
+NO_PICTURES = (
+    *("mp4", "m4v", "mov", "webm", "mkv", "ogv", "flv", "avi", "wmv", "swf", "mp3"),
+    *("zip", "rar", "7z", "pdf", "psd", "svg", "avif", "heic", "html"),
+)
+# What is wanted of a post, by gallery-dl's names.
+FIELDS = ("category", "id", "tags", "rating", "source", "md5", "_path", "_url", "_archive_key")
+LOG_LINE = re.compile(r"\[(.*?)\]\[(\w+)\] (.*)")
+FAILED = "failed "
+UNKNOWN_ADDRESS = "gallery-dl does not know this address"
+FINAL = (UNKNOWN_ADDRESS, "HttpError: '4")  # asking again would not help
+UNSUPPORTED = 64  # gallery-dl's exit code for an address that it does not know
+SOME_FAILED = 4  # and for single pictures that it could not download
+
+
+class Fruitless(UserError):
+    """The site gave no list, or one without such pictures."""
+
+
+@dataclass
+class Outcome:
+    """What one crawl has done.
+
+    Attributes:
+        new: pictures brought. duplicates: thrown away because the folder has the same picture.
+        broken: (name, reason) of files that were no whole picture, or could not be downloaded.
+    """
+
+    new: int = 0
+    duplicates: int = 0
+    broken: list[tuple[str, str]] = field(default_factory=list)
+
+
+def check_requirements(search: Search, contact: str | None) -> None:
+    """Raises UserError when gallery-dl or a contact is missing, before anything is done."""
+    if importlib.util.find_spec("gallery_dl") is None:
+        raise UserError(
+            "crawl needs gallery-dl, which is not installed: run "
+            f'{sys.executable} -m pip install "{REQUIREMENT}"'
+        )
+    if search.wants_contact and not contact:
+        raise UserError(
+            f"{search.host} wants to know whom to reach about a robot: give your mail or web "
+            f"address with --contact, or in the environment variable {CONTACT_VARIABLE}."
+        )
+    if contact and not (contact.isascii() and contact.isprintable()):
+        raise UserError(
+            f'The contact "{contact}" cannot be sent: expected a mail or web address in ASCII.'
+        )
+
+
+def crawl(
+    search: Search,
+    folder: CrawledFolder,
+    *,
+    limit: int,
+    original: bool = False,
+    contact: str | None = None,
+    delay: float = 1.0,
+) -> Outcome:
+    """Fetches pictures until the folder has `limit` of them or the site has no more.
+
+    Args:
+        search: what to look for.
+        folder: opened.
+        limit: pictures in the folder, those of earlier crawls included.
+        original: whether to fetch the original files; else the smaller ones made for looking at,
+            where the family of the site is known.
+        contact: sent in the user agent.
+        delay: seconds between two requests.
+
+    Raises:
+        Fruitless: the site cannot be read to the end, or has nothing of the kind.
+    """
+    outcome = Outcome()
+    config = _config(search, folder, original=original, contact=contact, delay=delay)
+    command = (
+        *(sys.executable, "-m", "dcgan.preparation.gallery_process"),
+        *(str(delay), "original" if original else "sample"),
+        *("--config-ignore", "-c", str(folder.config), search.address),
+    )
+    bar = tqdm.tqdm(
+        total=limit, initial=folder.count, unit="picture", desc=f"crawling {search.host}"
+    )
+    with bar:
+        for start in range(1, STARTS + 1):
+            if folder.count >= limit:
+                break
+            folder.prepare()
+            write_json(folder.config, config)
+            run = _Run(folder, limit, outcome, bar)
+            reason = run.broken_off(_follow(command, run.hear))
+            if not reason:
+                break
+            if start == STARTS or reason.startswith(FINAL):
+                raise Fruitless(_broken_off(search, folder, reason))
+            logger.warning("The list of posts broke off (%s): trying again.", reason)
+            time.sleep(2.0**start * delay)
+    if not folder.count:
+        raise Fruitless(_nothing_found(search, outcome))
+    return outcome
+
+
+class _Run:
+    """Listens to one run of gallery-dl."""
+
+    def __init__(self, folder: CrawledFolder, limit: int, outcome: Outcome, bar: tqdm.tqdm):
+        self.folder, self.limit, self.outcome, self.bar = folder, limit, outcome, bar
+        self.error = ""  # that ended the list of posts
+        self.last = ""  # what gallery-dl said last
+
+    def hear(self, line: str) -> bool:
+        """Does what a line of gallery-dl's output calls for; returns whether to listen on."""
+        if self.folder.count >= self.limit:
+            return False
+        if line.startswith("{"):
+            self._picture(line)
+        elif line.startswith(FAILED):
+            self._throw_away(line.removeprefix(FAILED), self.last)
+        elif line:
+            self._log(line)
+        return self.folder.count < self.limit
+
+    def broken_off(self, exit_code: int) -> str:
+        """Why the list of posts ended before its end; empty when it did not."""
+        if self.folder.count >= self.limit:
+            return ""
+        if exit_code & UNSUPPORTED:
+            return UNKNOWN_ADDRESS
+        if self.error or exit_code in (0, SOME_FAILED):
+            return self.error
+        return self.last or f"gallery-dl ended with exit code {exit_code}"
+
+    def _picture(self, line: str) -> None:
+        try:
+            post = json.loads(line)
+        except json.JSONDecodeError:
+            return  # cut by the end of the process: the next start fetches the picture again
+        verdict = self.folder.take(post)
+        if verdict == "new":
+            self.outcome.new += 1
+            self.bar.update()
+        elif verdict == "duplicate":
+            self.outcome.duplicates += 1
+        elif verdict != "known":
+            self._throw_away(Path(post["_path"]).name, verdict)
+
+    def _log(self, line: str) -> None:
+        match = LOG_LINE.match(line)
+        name, level, message = match.groups() if match else ("", "", line)
+        if level != "error":
+            self.last = message
+            self.bar.set_postfix_str(message[:60])
+        elif name != "download":  # which is about one picture
+            self.error = message.partition(". Please run gallery-dl")[0]
+
+    def _throw_away(self, name: str, reason: str) -> None:
+        self.outcome.broken.append((name, reason))
+        logger.warning("%s was not kept: %s", name, reason)
+
+
+def _follow(command: tuple[str, ...], hear: Callable[[str], bool]) -> int:
+    """Runs gallery-dl and hands on its lines until it ends or nobody listens; its exit code.
+
+    When this process ends in whatever way, so does gallery-dl.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=Path(__file__).parents[2],  # where `dcgan` is found
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # Ctrl-C is for this process alone
+    )
+    lines = iter(process.stdout.readline, "")  # which goes on after an interruption
+    try:
+        for line in lines:
+            if not hear(line.rstrip()):
+                break
+    finally:
+        process.stdin.close()  # which ends it
+        for line in lines:  # what it had finished before is not lost
+            hear(line.rstrip())
+        process.stdout.close()
+        process.wait()
+    return process.returncode
+
+
+def _config(
+    search: Search,
+    folder: CrawledFolder,
+    *,
+    original: bool,
+    contact: str | None,
+    delay: float,
+) -> dict:
+    """gallery-dl's configuration file."""
+    wanted = [f"str(extension).lower() not in {NO_PICTURES}"]
+    if search.initials:
+        wanted.append(f"str(rating)[:1].lower() in {[*search.initials]}")
+    reports = {"name": "metadata", "mode": "jsonl", "filename": "-", "ascii": True}
+    booru = {
+        "directory": [],
+        "filename": "{category}_{id}.{extension}",
+        "archive-format": "_{md5|id}",
+        "fallback": False,  # a sample that fails is not replaced by an original
+    }
+    unit = max(delay, 0.01)
+    return {
+        "extractor": {
+            **({"modules": [search.family]} if search.family else {}),  # others need not load
+            "base-directory": str(folder.incoming),
+            "archive": str(folder.archive),
+            "path-restrict": "windows",
+            "image-filter": wanted,
+            # `headers`, since `user-agent` gives way to what some extractors say of themselves.
+            "headers": {"User-Agent": f"dcgan-crawl/1.0 ({contact or 'no contact given'})"},
+            "sleep-request": 0,  # gallery_process paces all requests
+            "retries": 4,
+            "retry-codes": [421, 429],  # 421 is moebooru's "throttled"; 5xx are always tried again
+            "sleep-retries": f"exp:2:0:120={2 * unit}",
+            "sleep-429": f"exp:2:0:600={15 * unit}",
+            "metadata-path": "_path",
+            "metadata-url": "_url",
+            "postprocessors": [
+                {**reports, "event": "after,skip", "include": FIELDS},
+                {"name": "metadata", "mode": "print", "event": "error", "format": _FAILED_FORMAT},
+            ],
+            "moebooru": {**booru, **({} if original else {"url": ["sample_url", "file_url"]})},
+            "Danbooru": booru,
+        },
+        "downloader": {"mtime": False},
+        "output": {"mode": "null", "log": "[{name}][{levelname}] {message}", "colors": {}},
+    }
+
+
+_FAILED_FORMAT = FAILED + "{category}_{id|filename}.{extension}"
+
+
+def _broken_off(search: Search, folder: CrawledFolder, reason: str) -> str:
+    return (
+        f"The list of {search.address} broke off ({reason}); {folder.count} pictures are in "
+        f"{folder.root}: check site and tags, and run the same command again later."
+    )
+
+
+def _nothing_found(search: Search, outcome: Outcome) -> str:
+    if outcome.broken:
+        name, reason = outcome.broken[0]
+        return (
+            f"None of the pictures of {search.address} could be kept (of {name}: {reason}): look "
+            "at the site in a browser, and run the same command again later."
+        )
+    hint = " (a page without ratings needs --rating any)" if search.initials else ""
+    return (
+        f"{search.address} lists no pictures of that rating{hint}: expected at least one; look for "
+        "the tags' spelling on the site itself."
+    )

@@ -1,0 +1,245 @@
+"""The folder of a crawl: whole pictures, `posts.jsonl` with a line for each, and `.crawl/` inside.
+
+gallery-dl writes to `.crawl/incoming`. From there a picture that is whole and new goes to
+`.crawl/ready`, then its line is written, then it goes to the folder: wherever a kill falls between
+these, the next start completes or forgets the step, and nothing is fetched twice or recorded
+twice. gallery-dl's archive of what it need not fetch is made anew from the lines at every start.
+Pictures that a user has removed by hand stay removed. No file is overwritten.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.datasets.picture_files import Unusable, pixels
+from dcgan.datasets.source import ImageSpec
+from dcgan.run_dir import RunDir, append_json_line, read_json_lines, remove_temporaries
+
+LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
+# Small, since the pixels are only looked at to see whether all are there.
+_GLANCE = ImageSpec(8, 8, 3)
+
+
+class CrawledFolder:
+    """What a crawl has brought.
+
+    Attributes:
+        count: pictures in the folder that the crawl has brought.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._forget()
+
+    def _forget(self) -> None:
+        self.count = 0
+        self._keys: set[str] = set()  # what gallery-dl's archive calls the posts
+        self._names: set[str] = set()
+        self._hashes: set[str] = set()
+
+    @property
+    def records(self) -> Path:
+        """One line a picture: file, site, id, tags, rating, source, md5, sha256, url, key."""
+        return self.root / "posts.jsonl"
+
+    @property
+    def state(self) -> Path:
+        return self.root / ".crawl"
+
+    @property
+    def incoming(self) -> Path:
+        """Where gallery-dl writes, which runs in a folder of its own: absolute."""
+        return (self.state / "incoming").absolute()
+
+    @property
+    def archive(self) -> Path:
+        """gallery-dl's database of what it need not fetch."""
+        return (self.state / "archive.sqlite3").absolute()
+
+    @property
+    def config(self) -> Path:
+        """gallery-dl's configuration."""
+        return (self.state / "gallery-dl.json").absolute()
+
+    @property
+    def _ready(self) -> Path:
+        return self.state / "ready"
+
+    @property
+    def _duplicates(self) -> Path:
+        return self.state / "duplicates.jsonl"
+
+    @property
+    def _agreed(self) -> Path:
+        return self.state / "agreed.jsonl"
+
+    def has_agreed(self, rules: str) -> bool:
+        """Whether the user has agreed to a site's rules."""
+        return any(line.get("rules") == rules for line in read_json_lines(self._agreed))
+
+    def remember_agreement(self, rules: str) -> None:
+        """Makes `has_agreed` true from now on; the folder is opened."""
+        if not self.has_agreed(rules):
+            append_json_line(self._agreed, {"rules": rules})
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Holds the folder for this process, makes it when absent, and reads what is there.
+
+        Raises:
+            UserError: it cannot be written, or another process crawls into it.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                self.state.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(RunDir(self.state).lock())
+                remove_temporaries(self.state)
+                self._read()
+            except UserError as error:
+                raise UserError(
+                    f"Another process is crawling into {self.root}: wait for it, stop it, or "
+                    "choose another --to."
+                ) from error
+            except OSError as error:
+                raise UserError(
+                    f"The folder {self.root} cannot be written ({error.strerror or error}): "
+                    "choose another with --to."
+                ) from error
+            try:
+                yield
+            finally:
+                self._read()  # what is in memory may be half a step behind when a signal came
+                self._clear()
+
+    def prepare(self) -> None:
+        """Makes all ready for gallery-dl to start."""
+        self._clear()
+        self.incoming.mkdir()
+        for path in self.state.glob(f"{self.archive.name}*"):  # the journal of a killed process
+            path.unlink()
+        with contextlib.closing(sqlite3.connect(self.archive)) as database:
+            with database:
+                # The table that gallery-dl makes itself.
+                database.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
+                database.executemany(
+                    "INSERT INTO archive VALUES (?)", ((key,) for key in sorted(self._keys))
+                )
+
+    def take(self, post: dict) -> str:
+        """Moves a downloaded picture into the folder, when it is whole and new.
+
+        Args:
+            post: what gallery-dl says of it, its path as "_path".
+
+        Returns:
+            "new", "known" (recorded before), "duplicate" (the same picture is there already), or
+            the reason why the file was thrown away.
+        """
+        path, key = Path(post["_path"]), post["_archive_key"]
+        if key in self._keys or not path.exists():
+            return "known"
+        try:
+            with open(path, "rb") as file:
+                pixels(file, _GLANCE)
+        except Unusable as reason:
+            path.unlink()
+            return str(reason)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 in self._hashes:
+            append_json_line(self._duplicates, {"key": key, "sha256": sha256})
+            self._keys.add(key)
+            path.unlink()
+            return "duplicate"
+        ready = self._ready / self._free_name(path, sha256)
+        ready.parent.mkdir(exist_ok=True)
+        os.replace(path, ready)
+        self._record(_line(post, ready.name, sha256))
+        self._move_ready()
+        return "new"
+
+    def discard_if_unused(self) -> None:
+        """Takes back what a crawl made that came to nothing; the folder is no longer opened."""
+        if not self._keys:
+            shutil.rmtree(self.state)
+            with contextlib.suppress(OSError):  # the user's own files are in it
+                self.root.rmdir()
+
+    def _read(self) -> None:
+        self._forget()
+        _end_with_a_whole_line(self.records)
+        present = set(os.listdir(self.root))
+        for line in read_json_lines(self.records):
+            if {"file", "sha256", "key"} <= line.keys():
+                self._know(line)
+                self.count += line["file"] in present
+        for line in read_json_lines(self._duplicates):
+            self._keys.add(line["key"])
+        self._move_ready()
+
+    def _know(self, line: dict) -> None:
+        self._keys.add(line["key"])
+        self._names.add(line["file"].casefold())
+        self._hashes.add(line["sha256"])
+
+    def _record(self, line: dict) -> None:
+        append_json_line(self.records, line)
+        self._know(line)
+
+    def _move_ready(self) -> None:
+        """The last step of `take`, also for a process that was killed before it."""
+        for path in self._ready.glob("*"):
+            target = self.root / path.name
+            if path.name.casefold() in self._names and not target.exists():
+                os.replace(path, target)
+                self.count += 1
+
+    def _clear(self) -> None:
+        """Throws away what was not recorded, and with it half downloads."""
+        self._move_ready()
+        for folder in (self.incoming, self._ready):
+            if folder.exists():
+                shutil.rmtree(folder)
+
+    def _free_name(self, path: Path, sha256: str) -> str:
+        """A name for a downloaded picture that no file of the folder has."""
+        plain = unicodedata.normalize("NFC", "_".join(path.relative_to(self.incoming).parts))
+        stem, suffix = os.path.splitext(re.sub(r"^[.\s]+", "", plain))  # hidden files are not read
+        while len(os.fsencode(stem)) > LONGEST_NAME_BYTES:
+            stem = stem[:-1]
+        name = stem + suffix
+        if name.casefold() in self._names or (self.root / name).exists():
+            name = f"{stem}_{sha256[:8]}{suffix}"
+        return name
+
+
+def _line(post: dict, name: str, sha256: str) -> dict:
+    """What is recorded of a picture."""
+    tags = post.get("tags", [])
+    return {
+        "file": name,
+        "site": post["category"],
+        "id": post.get("id"),
+        "tags": tags.split() if isinstance(tags, str) else tags,
+        "rating": post.get("rating"),
+        "source": post.get("source"),
+        "md5": post.get("md5"),  # of the original, as the site says
+        "sha256": sha256,  # of the file
+        "url": post.get("_url"),
+        "key": post["_archive_key"],
+    }
+
+
+def _end_with_a_whole_line(path: Path) -> None:
+    """Removes the half line that a full disk or a power cut has left."""
+    if not path.exists():
+        return
+    with open(path, "rb+") as file:
+        data = file.read()
+        file.truncate(data.rfind(b"\n") + 1)

@@ -1,0 +1,237 @@
+"""Cuts the faces out of all pictures of a folder or zip, on all cores, and goes on where it stood.
+
+Pictures are looked at in processes; in the order of their names this one decides which faces to
+keep, so that the same pictures always give the same files. A picture that cannot be read is named
+and skipped, and tried again the next time.
+"""
+
+import contextlib
+import functools
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from dcgan import images
+from dcgan.datasets.picture_files import PictureFiles, Unusable, whole
+from dcgan.datasets.source import Skipped
+from dcgan.datasets.workers import ordered
+from dcgan.preparation import duplicates, faces
+from dcgan.preparation.cropped import CroppedFolder
+from dcgan.preparation.faces import Box, Search
+
+FEWEST_FOR_WORKERS = 20  # pictures; below, the start of the workers takes longer than they save
+SHEET_FACES, SHEET_COLUMNS = 100, 10
+SHEET_SIDE = 128  # of a face on the sheet, at most
+DRAWING_SIDE = 1600  # of the picture with boxes, at most
+BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is a face and what becomes of it.
+
+    Attributes:
+        search: how faces are looked for.
+        size: side of the face pictures, in pixels.
+        margin: around the found box, as a share of its side.
+        min_sharpness: variance of the Laplacian at the final size below which a face is blurred.
+        similarity: bits in which the perceptual hashes of near duplicates may differ, 0 to 64.
+    """
+
+    search: Search
+    size: int = 96
+    margin: float = 0.2
+    min_sharpness: float = 40.0
+    similarity: int = 4
+
+
+@dataclass(frozen=True)
+class Face:
+    """One that was found: the cascade's box, the square cut out, and that as a PNG file.
+
+    `fingerprint` (16 hexadecimal digits) and `png` are empty when it is blurred.
+    """
+
+    box: Box
+    crop: Box
+    sharpness: float
+    fingerprint: str = ""
+    png: bytes = b""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a worker says of one picture; where it cannot be used, `reason` says why."""
+
+    source: str
+    sha256: str = ""
+    faces: tuple[Face, ...] = ()
+    reason: str = ""
+
+
+@dataclass
+class Outcome:
+    """What one start has done.
+
+    Attributes:
+        pictures: looked at now. faceless: those of them without a face. kept: faces written.
+        dropped: faces left out, by "blurred" and "near duplicate".
+        skipped: pictures that cannot be read, with reasons.
+    """
+
+    pictures: int = 0
+    faceless: int = 0
+    kept: int = 0
+    dropped: Counter = field(default_factory=Counter)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def crop(
+    source: PictureFiles, folder: CroppedFolder, recipe: Recipe, *, workers: int | None = None
+) -> Outcome:
+    """Adds to the folder the faces of the pictures that it does not know yet.
+
+    Args:
+        source: of the pictures.
+        folder: opened.
+        recipe: what to do.
+        workers: processes; all cores when None and there is enough to do.
+
+    Raises:
+        UserError: a file that is not a crop's is in the way.
+    """
+    outcome = Outcome()
+    seen = duplicates.Seen(recipe.similarity)
+    for fingerprint, file in folder.kept:
+        seen.add(fingerprint, file)
+    new = [i for i, name in enumerate(source.names) if name not in folder.sources]
+    workers = workers or (None if len(new) >= FEWEST_FOR_WORKERS else 1)
+    looks = ordered(functools.partial(look, recipe=recipe), source, new, workers=workers)
+    with contextlib.closing(looks), tqdm(total=len(new), unit="pictures", desc="cropping") as bar:
+        for one in looks:
+            if one.reason:
+                outcome.skipped.append(Skipped(one.source, one.reason))
+            else:
+                _add(folder, one, recipe=recipe, seen=seen, outcome=outcome)
+            bar.update()
+            bar.set_postfix(faces=len(folder.kept), refresh=False)
+    return outcome
+
+
+def look(source: PictureFiles, index: int, *, recipe: Recipe) -> Look:
+    """A task of a worker: finds and cuts the faces of one picture."""
+    name = source.names[index]
+    try:
+        with source.open(index) as file:
+            image = whole(file, 3)
+            file.seek(0)
+            digest = hashlib.sha256()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except Unusable as reason:
+        return Look(name, reason=str(reason))
+    boxes = faces.find(image, recipe.search)
+    found = tuple(_face(image, box, recipe) for box in boxes)
+    return Look(name, digest.hexdigest(), found)
+
+
+def _face(image: np.ndarray, box: Box, recipe: Recipe) -> Face:
+    height, width = image.shape[:2]
+    square = faces.square(box, recipe.margin, width=width, height=height)
+    pixels = faces.cut(image, square, recipe.size)
+    sharpness = round(faces.sharpness(pixels), 2)
+    if sharpness < recipe.min_sharpness:
+        return Face(box, square, sharpness)
+    fingerprint = duplicates.fingerprint(Image.fromarray(pixels))
+    return Face(box, square, sharpness, f"{fingerprint:016x}", images.png_bytes(pixels))
+
+
+def _add(
+    folder: CroppedFolder,
+    one: Look,
+    *,
+    recipe: Recipe,
+    seen: duplicates.Seen,
+    outcome: Outcome,
+) -> None:
+    """Keeps or drops the faces of a picture and writes both down."""
+    base = {"source": one.source, "sha256": one.sha256, "face": 0, "faces": len(one.faces)}
+    lines: list[dict[str, Any]] = []
+    files: dict[str, bytes] = {}
+    prefix = folder.prefix(one.source)
+    for number, face in enumerate(one.faces):
+        file, dropped = f"{prefix}-{number}.png", None
+        if not face.png:
+            dropped = BLURRED
+        elif near := seen.add(int(face.fingerprint, 16), file):
+            dropped = DUPLICATE + near
+        else:
+            files[file] = face.png
+        found = {
+            "file": None if dropped else file,
+            "dropped": dropped,
+            "box": face.box,
+            "crop": face.crop,
+            "sharpness": face.sharpness,
+            "fingerprint": face.fingerprint,
+        }
+        lines.append(base | {"face": number} | found)
+    if not lines:
+        lines = [base | {"file": None, "dropped": FACELESS, "fingerprint": ""}]
+    folder.add(lines, files)
+    outcome.pictures += 1
+    outcome.faceless += not one.faces
+    outcome.kept += len(files)
+    reasons = (line["dropped"] for line in lines if one.faces and line["dropped"])
+    outcome.dropped.update(reason.partition(" of ")[0] for reason in reasons)
+
+
+def contact_sheet(folder: CroppedFolder) -> bytes | None:
+    """Faces evenly chosen from all, as the bytes of a PNG file; None where there are none."""
+    files = [file for _, file in folder.kept]
+    chosen = np.linspace(0, len(files) - 1, min(SHEET_FACES, len(files))).round().astype(int)
+    tiles, side = [], SHEET_SIDE
+    for file in (files[i] for i in chosen):
+        try:
+            with open(folder.root / file, "rb") as stream:
+                picture = Image.fromarray(whole(stream, 3))
+        except (FileNotFoundError, Unusable):
+            continue  # the user has put it out
+        side = min(side, *picture.size)
+        tiles.append(picture)
+    if not tiles:
+        return None
+    resized = [np.asarray(t.resize((side, side), Image.Resampling.LANCZOS)) for t in tiles]
+    return images.png_bytes(images.grid(np.stack(resized), columns=SHEET_COLUMNS, margin=2))
+
+
+def drawing(source: PictureFiles, folder: CroppedFolder) -> bytes | None:
+    """The picture with the most faces and their boxes in it, as the bytes of a JPEG file.
+
+    What the cascade found is drawn in white, what was cut out in green, or in red if it was dropped
+    afterwards. None where there is no face, or the picture is no more.
+    """
+    lines = folder.busiest
+    if not lines or lines[0]["source"] not in source.names:
+        return None
+    try:
+        with source.open(source.names.index(lines[0]["source"])) as file:
+            picture = Image.fromarray(whole(file, 3))
+    except Unusable:
+        return None
+    scale = min(1.0, DRAWING_SIDE / max(picture.size))
+    picture = picture.resize([max(1, round(side * scale)) for side in picture.size])
+    pen = ImageDraw.Draw(picture)
+    for line in lines:
+        colours = {"box": "white", "crop": "red" if line["dropped"] else "lime"}
+        for name, colour in colours.items():
+            pen.rectangle([edge * scale for edge in line[name]], outline=colour, width=3)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,90 @@
+"""Near duplicates: pictures that look the same though their pixels differ.
+
+A picture is told by its perceptual hash (`imagehash`, an optional requirement), 64 bits that hardly
+change when it is resized, compressed again or made a little brighter. The hamming distance of two
+hashes is the number of bits in which they differ, nearly always an even one. Of 96x96 anime faces,
+copies are 0 to 4 apart, and so is seldom anything else; at 6 every second pair, from 8 on nearly
+all pairs are different drawings of faces that look the same way.
+"""
+
+import numpy as np
+from PIL import Image
+
+from dcgan import UserError
+
+BITS = 64
+FIRST_CAPACITY = 1024
+
+
+def require() -> None:
+    """Refuses to start what needs `fingerprint` where it cannot work.
+
+    Raises:
+        UserError: imagehash is not installed.
+    """
+    try:
+        import imagehash  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "Finding near duplicates needs the library imagehash, which is not installed: "
+            'run pip install "imagehash>=4.3,<5".'
+        ) from error
+
+
+def fingerprint(image: Image.Image) -> int:
+    """The perceptual hash of a picture, from 0 to 2**64 - 1.
+
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the signs of
+    the lowest 8 x 8 frequencies of the picture at 32 x 32.
+
+    Args:
+        image: of any size and mode, upright.
+
+    Raises:
+        UserError: imagehash is not installed.
+    """
+    require()
+    import imagehash  # takes its time, and only some commands need it
+
+    return int(str(imagehash.phash(image)), 16)
+
+
+class Seen:
+    """The fingerprints so far; each new one is compared with all of them.
+
+    Comparing means counting bits in one array: exact at every distance, a fifth of a millisecond
+    with 100,000 fingerprints, and at most sixteen bytes a fingerprint besides its name.
+    """
+
+    def __init__(self, distance: int):
+        """
+        Args:
+            distance: in how many bits near duplicates may differ, 0 to 64.
+        """
+        if not 0 <= distance <= BITS:
+            raise ValueError(f"distance must be from 0 to {BITS}, received {distance}")
+        self._distance = distance
+        self._names: list[str] = []
+        self._fingerprints = np.zeros(FIRST_CAPACITY, np.uint64)
+
+    def add(self, fingerprint: int, name: str) -> str | None:
+        """Looks for a near duplicate; remembers the fingerprint when there is none.
+
+        Args:
+            fingerprint: of `fingerprint`.
+            name: what later near duplicates are told.
+
+        Returns:
+            the name of the first one remembered that is within the distance, or None.
+        """
+        value = np.uint64(fingerprint)
+        count = len(self._names)
+        differing = np.bitwise_count(self._fingerprints[:count] ^ value)
+        near = differing <= self._distance
+        if count and near[first := int(near.argmax())]:
+            return self._names[first]
+        if count == len(self._fingerprints):
+            self._fingerprints = np.concatenate([self._fingerprints, np.zeros(count, np.uint64)])
+        self._fingerprints[count] = value
+        self._names.append(name)
+        return None

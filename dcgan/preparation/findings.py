@@ -1,0 +1,142 @@
+"""What `survey` has found, for a person: sentences, and a contact sheet to look at."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dcgan import images
+from dcgan.datasets.report import Report
+from dcgan.datasets.source import Source
+from dcgan.preparation import reading
+from dcgan.preparation.survey import EXTREME_ASPECT, FEW, NEAR, Survey
+
+SIDE = 96  # of a picture on the contact sheet, in pixels
+COLUMNS = 10
+MARGIN = 4
+CAPTION = 20  # height of a line of text
+EXAMPLES = 60  # evenly chosen pictures on the sheet
+CASES = 20  # pictures of each thing that may be wrong
+NAMES_SHOWN = 5
+LABELS_SHOWN = 12
+
+
+def sentences(source: Source, result: Survey) -> list[str]:
+    """Everything found, and at the end what to do about it."""
+    sizes = tuple(result.sizes.most_common())
+    channels = 1 if result.grey == result.usable else 3
+    skipped = tuple(result.skipped)
+    report = Report(result.name, result.found, result.usable, skipped, sizes, channels)
+    lines = report.sentences()
+    if 0 < result.grey < result.usable:
+        lines.append(f"Without colour: {result.grey:,} of {result.usable:,}.")
+    lines.append(f"Exact duplicates: {_pairs(source, result.same)}.")
+    if result.near is None:
+        lines.append('Near duplicates: not looked for; pip install "imagehash>=4.3,<5" first.')
+    else:
+        limit = f" (perceptual hashes that differ in at most {NEAR} of 64 bits)"
+        lines.append(f"Near duplicates{limit}: {_pairs(source, result.near)}.")
+    lines.append(f"Nearly blank: {_some(source, result.blank)}.")
+    shape = f"longer than {EXTREME_ASPECT:g} times the other side"
+    lines.append(f"Extreme shape ({shape}): {_some(source, result.extreme)}.")
+    lines += [f"Labels, {key}: {_shares(counts)}." for key, counts in result.labels.items()]
+    return lines + _advice(result)
+
+
+def _advice(result: Survey) -> list[str]:
+    """What to do about what was found."""
+    lines = []
+    if result.same or result.near or result.skipped:
+        lines.append(
+            "To leave out duplicates and broken files: python main.py pack --similarity "
+            f"{NEAR} (0 for exact duplicates only)."
+        )
+    if result.distinct < FEW:
+        lines.append(
+            f"WARNING: {result.distinct:,} different pictures are few: with fewer than about "
+            f"{FEW:,} the networks learn them by heart and repeat a few. Get more (crawl with more "
+            "--tags or a larger --limit, crop with a smaller --min_size), leave --flip on, and "
+            "stop training when the samples begin to look alike."
+        )
+    return lines
+
+
+def _some(source: Source, indices: Sequence[int]) -> str:
+    if not indices:
+        return "none"
+    names = [reading.name_of(source, index) for index in indices[:NAMES_SHOWN]]
+    more = ", ..." if len(indices) > NAMES_SHOWN else ""
+    return f"{len(indices):,} ({', '.join(names)}{more})"
+
+
+def _pairs(source: Source, pairs: Sequence[tuple[int, int]]) -> str:
+    if not pairs:
+        return "none"
+    shown = [
+        f"{reading.name_of(source, index)} of {reading.name_of(source, first)}"
+        for index, first in pairs[:NAMES_SHOWN]
+    ]
+    more = ", ..." if len(pairs) > NAMES_SHOWN else ""
+    return f"{len(pairs):,} ({', '.join(shown)}{more})"
+
+
+def _shares(counts: Counter) -> str:
+    shown = [f"{name} {count:,}" for name, count in counts.most_common(LABELS_SHOWN)]
+    more = len(counts) - LABELS_SHOWN
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def contact_sheet(source: Source, result: Survey) -> Image.Image:
+    """Pictures evenly chosen from all, then those that may be wrong, under captions."""
+    count = min(EXAMPLES, result.found)
+    examples = np.linspace(0, result.found - 1, count).round().astype(int).tolist()
+    sections = [(f"{result.name}: {count} of {result.found:,}, evenly chosen", examples)]
+    for caption, pairs in (("Exact duplicates", result.same), ("Near duplicates", result.near)):
+        if pairs:
+            indices = [index for pair in pairs[: CASES // 2] for index in pair[::-1]]
+            sections.append((f"{caption}: {len(pairs):,}; the first pairs", indices))
+    for caption, indices in (("Nearly blank", result.blank), ("Extreme shape", result.extreme)):
+        if indices:
+            sections.append((f"{caption}: {len(indices):,}; the first ones", indices[:CASES]))
+    wanted = reading.own_size(source.summary(), 3)
+    blocks = []
+    for caption, indices in sections:
+        tiles = [_tile(image) for _, image, _ in reading.read(source, indices, wanted)]
+        blocks.append((caption, images.grid(np.stack(tiles), columns=COLUMNS, margin=MARGIN)))
+    return _stacked(blocks)
+
+
+def _tile(image: np.ndarray | None) -> np.ndarray:
+    """A picture inside a square, on light grey; an unusable one is crossed out."""
+    tile = Image.new("RGB", (SIDE, SIDE), (232, 232, 232))
+    if image is None:
+        pen = ImageDraw.Draw(tile)
+        pen.line((0, 0, SIDE, SIDE), "red", 3)
+        pen.line((0, SIDE, SIDE, 0), "red", 3)
+        return np.asarray(tile)
+    picture = Image.fromarray(image)
+    scale = SIDE / max(picture.size)
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    # Small pictures are enlarged without blur: what one sees is their pixels.
+    method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.HAMMING
+    picture = picture.resize(size, method)
+    tile.paste(picture, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+    return np.asarray(tile)
+
+
+def _stacked(blocks: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
+    width = COLUMNS * (SIDE + MARGIN) + MARGIN
+    height = sum(CAPTION + block.shape[0] + 2 * MARGIN for _, block in blocks)
+    sheet = Image.new("RGB", (width, height), "white")
+    pen, top = ImageDraw.Draw(sheet), 0
+    for caption, block in blocks:
+        pen.text((MARGIN, top + MARGIN), _latin(caption), "black", font_size=13)
+        sheet.paste(Image.fromarray(block), (MARGIN, top + CAPTION + MARGIN))
+        top += CAPTION + block.shape[0] + 2 * MARGIN
+    return sheet
+
+
+def _latin(text: str) -> str:
+    """Pillow's own font has no other letters."""
+    return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,0 +1,294 @@
+"""Puts the pictures of any source into one zip file or into TFRecord shards.
+
+Every picture is decoded, resized once, compared with those before it and written as PNG, on all
+cores and in the source's order. What a manifest of JSON lines says of each: its file, SHA-256, size
+and labels, or why it was left out. Memory does not grow with the pictures, only by about a kilobyte
+for each one's name and hash. Which pictures are kept apart as test follows from their pixels
+alone: it stays the same when pictures are added or renamed. Refused are a place inside the
+source and one that holds anything that `pack` did not write.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from dcgan import UserError
+from dcgan.datasets.packed import FORMAT, SPLITS, is_address
+from dcgan.datasets.report import Report, nothing_usable
+from dcgan.datasets.source import Labels, Skipped, Source, Summary
+from dcgan.datasets.workers import ordered
+from dcgan.preparation import duplicates, reading
+from dcgan.preparation.packages import Package, Picture, package
+
+SAME, ALIKE = "the same pixels as another", "looks like another"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What becomes of the pictures.
+
+    Attributes:
+        size: side of the square that they are resized to; None leaves them as they are.
+        crop: whether the centre is cut out before resizing; else the picture is squeezed.
+        split: share of the pictures that is kept apart as test, 0 to 1.
+        similarity: bits in which perceptual hashes may differ for one of the pictures to be
+            dropped; 0 drops exact duplicates only.
+    """
+
+    size: int | None = None
+    crop: bool = True
+    split: float = 0.0
+    similarity: int = 0
+
+
+@dataclass
+class Packed:
+    """What was packed.
+
+    Attributes:
+        report: found, used and left out.
+        counts: pictures by split.
+        size: bytes of all PNG files.
+    """
+
+    report: Report
+    counts: Counter
+    size: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a worker makes of a picture: a PNG file, or the reason why there is none."""
+
+    index: int
+    reason: str = ""
+    png: bytes = b""
+    shape: tuple[int, int, int] = (0, 0, 0)
+    pixels: bytes = b""  # SHA-256 of shape and pixels
+    fingerprint: int | None = None
+
+
+def pack(
+    source: Source,
+    to: str,
+    recipe: Recipe,
+    *,
+    shard_bytes: int = 128 << 20,
+    workers: int | None = None,
+) -> Packed:
+    """Packs a source.
+
+    Args:
+        source: of the pictures.
+        to: a path that ends in .zip, or a folder or address for TFRecord shards.
+        recipe: what becomes of the pictures.
+        shard_bytes: a TFRecord shard is full at about this size.
+        workers: processes; all cores when None.
+
+    Raises:
+        UserError: no picture is usable, or `to` cannot be used.
+    """
+    _refuse_inside(source, to)
+    if recipe.similarity:
+        duplicates.require()
+    with package(to, shard_bytes) as target, tempfile.TemporaryFile() as lines:
+        summary = source.summary()
+        with contextlib.closing(_made(source, recipe, summary=summary, workers=workers)) as made:
+            packed = _fill(target, source, made=made, recipe=recipe, lines=lines)
+        report = packed.report
+        if not report.used:
+            raise nothing_usable(source.name, report.found, report.skipped)
+        with tempfile.TemporaryFile() as manifest:
+            manifest.write(_line(_header(source, recipe, packed) | target.about()))
+            lines.seek(0)
+            shutil.copyfileobj(lines, manifest)
+            manifest.seek(0)
+            target.finish(manifest)
+    return packed
+
+
+def _refuse_inside(source: Source, to: str) -> None:
+    """A package inside its source would be read by the next packing."""
+    path = getattr(source, "path", None)
+    if path is None or is_address(path) or is_address(to):
+        return
+    source_path, target = Path(path).resolve(), Path(to).resolve()
+    if source_path in (target, *target.parents):
+        raise UserError(
+            f"--to {to} lies inside --from {path}: choose a place outside, or the next pack would "
+            "read what this one writes."
+        )
+
+
+def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None) -> Iterator[Made]:
+    """What the workers make of all pictures, in the source's order, with progress."""
+    if recipe.size:
+        wanted = reading.one_size(recipe.size, summary.channels, crop=recipe.crop)
+    else:
+        wanted = reading.own_size(summary, summary.channels)
+    task = partial(make, wanted=wanted, hashing=bool(recipe.similarity))
+    workers = workers or reading.workers_for(source)
+    results = ordered(task, source, reading.chunks(source), workers=workers)
+    with tqdm(total=len(source), unit="images", desc=f"packing {source.name}") as bar:
+        with contextlib.closing(results):
+            for chunk in results:
+                yield from chunk
+                bar.update(len(chunk))
+
+
+def make(
+    source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
+) -> list[Made]:
+    """A task of a worker: some pictures as PNG files."""
+    return [
+        Made(index, reason=reason) if image is None else _encoded(index, image, hashing)
+        for index, image, reason in reading.read(source, indices, wanted)
+    ]
+
+
+def _encoded(index: int, image: np.ndarray, hashing: bool) -> Made:
+    return Made(
+        index,
+        png=_png(image),
+        shape=image.shape,
+        pixels=hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest(),
+        fingerprint=duplicates.fingerprint(_picture_of(image)) if hashing else None,
+    )
+
+
+def _png(image: np.ndarray) -> bytes:
+    """A PNG file, compressed by run lengths alone.
+
+    That takes half the time of Pillow's default, which is most of the time of a packing. Faces of
+    96x96 pixels become 0.6 % larger, flat drawings 13 %.
+    """
+    buffer = io.BytesIO()
+    _picture_of(image).save(buffer, "PNG", compress_type=zlib.Z_RLE)
+    return buffer.getvalue()
+
+
+def _picture_of(image: np.ndarray) -> Image.Image:
+    """uint8 [height, width, 1 or 3] for Pillow."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+class _Sieve:
+    """Tells duplicates of what has passed."""
+
+    def __init__(self, similarity: int):
+        self._names: dict[bytes, str] = {}
+        self._seen = duplicates.Seen(similarity) if similarity else None
+
+    def reason(self, made: Made, name: str) -> tuple[str, str]:
+        """Why a picture is left out and which one it repeats; ("", "") when it passes."""
+        if first := self._names.get(made.pixels):
+            return SAME, first
+        if self._seen and (first := self._seen.add(made.fingerprint, name)):
+            return ALIKE, first
+        self._names[made.pixels] = name
+        return "", ""
+
+
+def _fill(
+    target: Package, source: Source, *, made: Iterator[Made], recipe: Recipe, lines: BinaryIO
+) -> Packed:
+    """Puts the pictures into the package, and a line about each into `lines`."""
+    sieve, labelling = _Sieve(recipe.similarity), source.labels
+    taken: set[str] = set()
+    skipped: list[Skipped] = []
+    counts: Counter = Counter()
+    size = 0
+    for one in made:
+        name = reading.name_of(source, one.index)
+        reason, first = (one.reason, "") if one.reason else sieve.reason(one, name)
+        if reason:
+            skipped.append(Skipped(name, reason))
+            line = {"dropped": name, "reason": reason} | ({"of": first} if first else {})
+        else:
+            labels = _labels(labelling, one.index)
+            free = _free_name(name, labels, taken)
+            picture = _picture(one, free, labels=labels, recipe=recipe)
+            line = target.add(picture) | {"from": name} | _facts(picture, labels)
+            counts[picture.split or SPLITS[0]] += 1
+            size += len(one.png)
+        lines.write(_line(line))
+    report = Report(source.name, len(source), counts.total(), tuple(skipped), (), 3)
+    return Packed(report, counts, size)
+
+
+def _picture(made: Made, name: str, *, labels: dict, recipe: Recipe) -> Picture:
+    split = ""
+    if recipe.split:
+        share = int.from_bytes(made.pixels[:8], "big") / 2**64
+        split = SPLITS[share < recipe.split]
+    digest = hashlib.sha256(made.png).hexdigest()
+    return Picture(name, split, made.png, made.shape, digest, labels.get("label"))
+
+
+def _facts(picture: Picture, labels: dict) -> dict:
+    """What the manifest says of a picture besides where it is."""
+    height, width, channels = picture.shape
+    return {
+        "sha256": picture.sha256,
+        "bytes": len(picture.png),
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "labels": {key: text for key, (_, text) in labels.items()},
+    }
+
+
+def _line(value: dict) -> bytes:
+    return (json.dumps(value) + "\n").encode()
+
+
+def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, str]]:
+    """The number and meaning of a picture's labels, by labelling."""
+    numbers = {key: int(labels.values[index]) for key, labels in labelling.items()}
+    return {key: (number, labelling[key].names[number]) for key, number in numbers.items()}
+
+
+def _free_name(name: str, labels: dict, taken: set[str]) -> str:
+    """The name of a picture in the package: its own, below a folder for its label, with .png.
+
+    Pictures of files are below it already. Two files that differ in their suffix or in the letters'
+    case only, which some systems take for one, get different names.
+    """
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    path = PurePosixPath(name.replace("\\", "_").replace(":", "_"))
+    if "label" in labels and labels["label"][1] not in path.parts[:-1]:
+        path = labels["label"][1].replace("/", "_") / path
+    free, number = path.with_suffix(".png"), 1
+    while str(free).casefold() in taken:
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}.png")
+    taken.add(str(free).casefold())
+    return str(free)
+
+
+def _header(source: Source, recipe: Recipe, packed: Packed) -> dict:
+    """The first line of the manifest, about the whole."""
+    return {
+        "format": FORMAT,
+        "from": source.name,
+        "split": recipe.split,
+        "options": asdict(recipe),
+        "found": packed.report.found,
+        "packed": dict(sorted(packed.counts.items())),
+        "dropped": dict(sorted(Counter(s.reason for s in packed.report.skipped).items())),
+        "labels": {key: labels.names for key, labels in source.labels.items()},
+    }

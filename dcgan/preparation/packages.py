@@ -1,0 +1,291 @@
+"""What `pack` writes into: one zip file, or a folder of TFRecord shards.
+
+Both refuse a place that holds anything that `pack` did not write. A zip is written under a
+temporary name and renamed when it is whole. Shards may lie where nothing can be renamed: they are
+written in place, and while a file named `packed.UNFINISHED` lies beside them nobody reads them. The
+same pictures give the same bytes.
+"""
+
+import contextlib
+import re
+import shutil
+import sys
+import types
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from dcgan import UserError
+from dcgan.datasets.packed import MANIFEST, SPLITS, UNFINISHED, header, is_address, parse_header
+from dcgan.quiet import quiet_start
+from dcgan.run_dir import replacing
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can name
+OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on its way into a package.
+
+    Attributes:
+        name: a path with "/", unique without regard to the letters' case.
+        split: one of `SPLITS`; "" in a zip that is not split.
+        png: the bytes of a PNG file.
+        shape: height, width, channels.
+        sha256: of `png`, hexadecimal.
+        label: its number and meaning, if it has one.
+    """
+
+    name: str
+    split: str
+    png: bytes
+    shape: tuple[int, int, int]
+    sha256: str
+    label: tuple[int, str] | None
+
+
+class Package(Protocol):
+    """Takes pictures, then the manifest."""
+
+    def add(self, picture: Picture) -> dict:
+        """Writes a picture; returns where it is, for the manifest."""
+        ...
+
+    def finish(self, manifest: BinaryIO) -> None:
+        """Writes the manifest, which begins at the file's place."""
+        ...
+
+    def about(self) -> dict:
+        """What the manifest's first line says of the package."""
+        ...
+
+
+class ZipPackage:
+    """Uncompressed PNG files in a zip: a PNG is compressed itself."""
+
+    def __init__(self, archive: zipfile.ZipFile):
+        self._archive = archive
+
+    def add(self, picture: Picture) -> dict:
+        """See `Package`."""
+        name = f"{picture.split}/{picture.name}" if picture.split else picture.name
+        self._archive.writestr(_entry(name), picture.png)
+        return {"file": name}
+
+    def finish(self, manifest: BinaryIO) -> None:
+        """See `Package`."""
+        with self._archive.open(_entry(MANIFEST), "w", force_zip64=True) as file:
+            shutil.copyfileobj(manifest, file)
+
+    def about(self) -> dict:
+        """See `Package`."""
+        return {}
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, EPOCH)
+    info.create_system = 3  # Unix, wherever it is written
+    info.external_attr = 0o644 << 16
+    return info
+
+
+@contextlib.contextmanager
+def zip_package(path: Path) -> Iterator[ZipPackage]:
+    """A zip file that replaces the one at `path` when the block ends well.
+
+    Raises:
+        UserError: `path` holds something that `pack` did not write, or cannot be written.
+    """
+    if path.exists() and (path.is_dir() or header(path) is None):
+        raise not_ours(str(path))
+    try:
+        remove_temporaries(path)
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            yield ZipPackage(archive)
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}): expected a place with room, "
+            "and no second pack into it; mend that, or choose another --to."
+        ) from error
+
+
+def remove_temporaries(path: Path) -> None:
+    """Removes what killed writers of the same file have left (see `run_dir.replacing`)."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp")
+    for file in path.parent.iterdir() if path.parent.is_dir() else ():
+        if left.fullmatch(file.name):
+            file.unlink(missing_ok=True)
+
+
+def _tensorflow() -> types.ModuleType:
+    """Loaded only where shards are written: it takes seconds."""
+    with quiet_start() if "tensorflow" not in sys.modules else contextlib.nullcontext():
+        import tensorflow
+    return tensorflow
+
+
+class ShardPackage:
+    """TFRecord files with the usual features, a new one when the last is full."""
+
+    def __init__(self, place: str, shard_bytes: int):
+        self._place = place
+        self._limit = shard_bytes
+        self._shards: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self._open: dict[str, tuple] = {}  # by split: writer, bytes, records
+
+    def add(self, picture: Picture) -> dict:
+        """See `Package`."""
+        tf = _tensorflow()
+        split = picture.split or SPLITS[0]
+        record = _example(picture)
+        writer, size, count = self._open.get(split, (None, 0, 0))
+        if writer is None or size + len(record) > self._limit:
+            if writer:
+                writer.close()
+            name = f"{split}-{len(self._shards[split]):05d}.tfrecord"
+            self._shards[split].append(name)
+            writer, size, count = tf.io.TFRecordWriter(f"{self._place}/{name}"), 0, 0
+        writer.write(record)
+        self._open[split] = writer, size + len(record), count + 1
+        return {"file": self._shards[split][-1], "record": count, "name": picture.name}
+
+    def finish(self, manifest: BinaryIO) -> None:
+        """See `Package`."""
+        tf = _tensorflow()
+        self.close()
+        with tf.io.gfile.GFile(f"{self._place}/{MANIFEST}", "wb") as file:
+            while block := manifest.read(1 << 20):
+                file.write(block)
+
+    def about(self) -> dict:
+        """See `Package`."""
+        return {"shards": {split: names for split, names in self._shards.items() if names}}
+
+    def close(self) -> None:
+        """Puts what was written into the files."""
+        for writer, _, _ in self._open.values():
+            writer.close()
+        self._open = {}
+
+
+def _example(picture: Picture) -> bytes:
+    """A tf.train.Example with the feature names of TensorFlow's own image data sets."""
+    tf = _tensorflow()
+
+    def text(value: str):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    def number(value: int):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    height, width, channels = picture.shape
+    feature = {
+        "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture.png])),
+        "image/format": text("png"),
+        "image/filename": text(picture.name),
+        "image/key/sha256": text(picture.sha256),
+        "image/height": number(height),
+        "image/width": number(width),
+        "image/channels": number(channels),
+        "image/colorspace": text("Grayscale" if channels == 1 else "RGB"),
+    }
+    if picture.label:
+        feature["image/class/label"] = number(picture.label[0])
+        feature["image/class/text"] = text(picture.label[1])
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
+    """A folder of shards that counts as whole when the block ends well; else nothing stays.
+
+    Args:
+        place: a path, or an address of tf.io.gfile.
+        shard_bytes: a shard is full at about this size.
+
+    Raises:
+        UserError: `place` holds something that `pack` did not write, or cannot be written.
+    """
+    tf = _tensorflow()
+    gfile, place = tf.io.gfile, place.rstrip("/")
+    try:
+        _refuse_foreign_folder(place)
+        gfile.makedirs(place)
+        with gfile.GFile(f"{place}/{UNFINISHED}", "w") as file:
+            file.write("Not whole: run the same pack command again.\n")
+        _remove_shards(place)
+        package = ShardPackage(place, shard_bytes)
+        try:
+            yield package
+        except BaseException:
+            with contextlib.suppress(tf.errors.OpError):  # the disk is full, and about to be freed
+                package.close()
+            _remove_shards(place)
+            _call_finished(place)
+            raise
+        _call_finished(place)
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{place} could not be written ({error.message}): expected a folder or an address of "
+            "tf.io.gfile with room in it; mend that, or choose another --to."
+        ) from error
+
+
+def _call_finished(place: str) -> None:
+    """Only now may the folder be read; an empty one does not stay."""
+    gfile = _tensorflow().io.gfile
+    gfile.remove(f"{place}/{UNFINISHED}")
+    if not gfile.listdir(place):
+        gfile.rmtree(place)
+
+
+def _refuse_foreign_folder(place: str) -> None:
+    gfile = _tensorflow().io.gfile
+    if not gfile.exists(place):
+        return
+    files = gfile.listdir(place) if gfile.isdir(place) else None
+    if files is None or (files and not _is_ours(place, files)):
+        raise not_ours(place)
+
+
+def _is_ours(place: str, files: list[str]) -> bool:
+    gfile = _tensorflow().io.gfile
+    if UNFINISHED in files:
+        return True
+    if MANIFEST not in files:
+        return False
+    with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
+        return parse_header(file.readline()) is not None
+
+
+def _remove_shards(place: str) -> None:
+    """Removes the manifest first: without it and with `UNFINISHED` the folder is still ours."""
+    gfile = _tensorflow().io.gfile
+    files = gfile.listdir(place)
+    ours = [name for name in files if OUR_SHARD.fullmatch(name)]
+    for name in [MANIFEST] * (MANIFEST in files) + ours:
+        gfile.remove(f"{place}/{name}")
+
+
+def not_ours(place: str) -> UserError:
+    """The refusal to write over somebody's files."""
+    return UserError(
+        f"{place} exists and was not written by pack: nothing is overwritten; choose another --to, "
+        "or move it away."
+    )
+
+
+def package(to: str, shard_bytes: int) -> contextlib.AbstractContextManager:
+    """The package for a place: a zip for a name that ends in .zip, else a folder of shards."""
+    if not to.lower().endswith(".zip"):
+        return shard_package(to, shard_bytes)
+    if is_address(to):
+        raise UserError(
+            f"A zip file can only be written to a path, received {to}: name a folder there, for "
+            "TFRecord shards, or a path."
+        )
+    return zip_package(Path(to))

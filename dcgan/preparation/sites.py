@@ -1,0 +1,146 @@
+"""What to crawl: a site's name or address, tags and a rating as the address that gallery-dl reads.
+
+Two families of sites are known by the form of their addresses, moebooru and danbooru. Any other
+address is handed on as it is; its tags are part of it, and so is the rating where it has one.
+Refused are sites without an address and ratings among the tags.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from dcgan import UserError
+
+
+@dataclass(frozen=True)
+class Family:
+    """Sites that run the same software.
+
+    Attributes:
+        prefix: before the address of a site that gallery-dl does not know by itself.
+        search: path of a search, terms: of the rules.
+        ratings: --rating to the word of the site's rating tag.
+        wants_contact: whether its rules ask robots for a way to reach their owner.
+    """
+
+    prefix: str
+    search: str
+    terms: str
+    ratings: dict[str, str]
+    wants_contact: bool
+
+
+FAMILIES = {
+    "moebooru": Family(
+        prefix="moebooru:",
+        search="/post?tags=",
+        terms="/static/terms_of_service",
+        ratings={"safe": "safe", "questionable": "questionable", "explicit": "explicit"},
+        wants_contact=False,
+    ),
+    "danbooru": Family(
+        prefix="Danbooru:",
+        search="/posts?tags=",
+        terms="/terms_of_service",
+        # danbooru's own "s" means sensitive, which moebooru's "safe" does not promise to leave out.
+        ratings={"safe": "general", "questionable": "questionable", "explicit": "explicit"},
+        wants_contact=True,
+    ),
+}
+KNOWN = {
+    "konachan": ("moebooru", "https://konachan.com"),
+    "yandere": ("moebooru", "https://yande.re"),
+    "yande.re": ("moebooru", "https://yande.re"),
+    "danbooru": ("danbooru", "https://danbooru.donmai.us"),
+    "safebooru": ("danbooru", "https://safebooru.donmai.us"),
+}
+ROOTS = {root: family for family, root in KNOWN.values()}
+# First letters of the ratings of sites of no known family.
+RATINGS = {"safe": "gs", "questionable": "q", "explicit": "e"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search on a site.
+
+    Attributes:
+        host: what messages call the site.
+        address: for gallery-dl.
+        terms: address of the site's rules.
+        initials: first letters of the ratings that a picture may have; None for any or none.
+        family: a key of `FAMILIES`, or None.
+        wants_contact: see `Family`.
+    """
+
+    host: str
+    address: str
+    terms: str
+    initials: str | None
+    family: str | None = None
+    wants_contact: bool = False
+
+    @property
+    def rules(self) -> str:
+        """The site's rules in one line."""
+        return (
+            f"{self.host}: the pictures belong to their artists, and what you and a robot may do "
+            f"with them stands at {self.terms}"
+        )
+
+
+def search(site: str, tags: str = "", rating: str = "safe") -> Search:
+    """The search for pictures.
+
+    Args:
+        site: a name in `KNOWN`; the address of a site, "moebooru:" or "danbooru:" before it when
+            gallery-dl does not know it; or any page that gallery-dl can read.
+        tags: what every picture must have, separated by blanks.
+        rating: "safe", "questionable", "explicit" or "any".
+
+    Raises:
+        UserError: there is no such site, or the tags do not go with it.
+    """
+    if any(tag.lstrip("-~").startswith("rating:") for tag in tags.lower().split()):
+        raise UserError(
+            f'The tags "{tags}" hold a rating: leave it out there and use --rating '
+            "safe, questionable, explicit or any."
+        )
+    name, address = _family(site)
+    parts = urlsplit(address)
+    root = f"{parts.scheme}://{parts.netloc}"
+    family = FAMILIES.get(name)
+    prefix = family.prefix if family and root not in ROOTS else ""
+    word = (family.ratings if family else RATINGS).get(rating)
+    if family and not parts.path.strip("/") and not parts.query:
+        query = " ".join([*tags.split(), *([f"rating:{word}"] if word else [])])
+        address = f"{root}{family.search}{quote(query, safe='')}"
+    elif tags:
+        raise UserError(
+            f'--tags "{tags}" cannot be added to {address}: write them into the address, as the '
+            "site itself does when you search there, and leave out --tags."
+        )
+    return Search(
+        host=parts.netloc,
+        address=prefix + address,
+        terms=root + (family.terms if family else ""),
+        initials=word if word is None or not family else word[0],
+        family=name,
+        wants_contact=bool(family and family.wants_contact),
+    )
+
+
+def _family(site: str) -> tuple[str | None, str]:
+    """(family or None, address) of what --site says."""
+    if site.lower() in KNOWN:
+        return KNOWN[site.lower()]
+    family, _, address = site.partition(":")
+    family = family.lower()
+    if family not in FAMILIES:
+        family, address = None, site
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        names = ", ".join(sorted(KNOWN))
+        raise UserError(
+            f'--site "{site}" is not known: expected one of {names}, or an address such as '
+            "https://konachan.com; gallery-dl --list-extractors prints all that it can read."
+        )
+    return family or ROOTS.get(f"{parts.scheme}://{parts.netloc}"), address

@@ -1,0 +1,169 @@
+"""Looks at every picture of a data set once, on all cores, for `inspect`.
+
+What is counted: sizes, grey and colour, exact duplicates (the same pixels), near duplicates (a
+perceptual hash, where imagehash is installed), nearly blank pictures, extreme shapes, labels. A
+picture is judged at its own size; what is drawn at any size, at `reading.DRAWN_SIDE`.
+"""
+
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from dcgan import UserError
+from dcgan.datasets.report import nothing_usable
+from dcgan.datasets.source import Skipped, Source
+from dcgan.datasets.workers import ordered
+from dcgan.preparation import duplicates, reading
+
+NEAR = 4  # bits of the perceptual hash: what differs in no more is a copy, seldom another picture
+BLANK_DEVIATION = 6.0  # of the grey levels, 0 to 255: below, nothing can be made out
+EXTREME_ASPECT = 2.0  # longer side / shorter side: cropping to a square loses half the picture
+FEW = 2_000  # pictures
+
+
+@dataclass
+class Survey:
+    """What was found. Pictures are named by their numbers in the source.
+
+    Attributes:
+        name: of the source.
+        found: pictures, the unusable ones included.
+        skipped: the unusable ones, with reasons.
+        sizes: (height, width) -> count.
+        grey: pictures without colour.
+        same: (a picture, the earlier one with the same pixels).
+        near: (a picture, the earlier one that it looks like); None where it was not looked for.
+        blank, extreme: nearly blank pictures, and those of an extreme shape.
+        labels: by labelling, the number of pictures of each label.
+    """
+
+    name: str
+    found: int
+    skipped: list[Skipped] = field(default_factory=list)
+    sizes: Counter = field(default_factory=Counter)
+    grey: int = 0
+    same: list[tuple[int, int]] = field(default_factory=list)
+    near: list[tuple[int, int]] | None = None
+    blank: list[int] = field(default_factory=list)
+    extreme: list[int] = field(default_factory=list)
+    labels: dict[str, Counter] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> int:
+        """Pictures that can be decoded."""
+        return self.found - len(self.skipped)
+
+    @property
+    def distinct(self) -> int:
+        """Usable pictures without the exact duplicates."""
+        return self.usable - len(self.same)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a worker says of one picture."""
+
+    index: int
+    reason: str = ""
+    size: tuple[int, int] = (0, 0)
+    grey: bool = True
+    blank: bool = False
+    pixels: bytes = b""
+    fingerprint: int | None = None
+
+
+def survey(source: Source, *, workers: int | None = None) -> Survey:
+    """Looks at all pictures.
+
+    Args:
+        source: of the pictures.
+        workers: processes; all cores when None.
+
+    Raises:
+        UserError: no picture is usable.
+    """
+    hashing = _can_hash()
+    result = Survey(source.name, len(source), near=[] if hashing else None)
+    first_of: dict[bytes, int] = {}
+    seen = duplicates.Seen(NEAR)
+    task = partial(look, wanted=reading.own_size(source.summary(), 3), hashing=hashing)
+    workers = workers or reading.workers_for(source)
+    looks = ordered(task, source, reading.chunks(source), workers=workers)
+    used = np.zeros(len(source), bool)
+    with tqdm(total=len(source), unit="images", desc=f"looking at {source.name}") as bar:
+        with contextlib.closing(looks):
+            for chunk in looks:
+                for one in chunk:
+                    used[one.index] = not one.reason
+                    _count(result, source, one)
+                    if not one.reason:
+                        _compare(result, one, first_of=first_of, seen=seen)
+                bar.update(len(chunk))
+    if not result.usable:
+        raise nothing_usable(source.name, result.found, result.skipped)
+    for key, labels in source.labels.items():
+        counts = np.bincount(labels.values[used], minlength=len(labels.names))
+        result.labels[key] = Counter(dict(zip(labels.names, counts.tolist(), strict=True)))
+    return result
+
+
+def _can_hash() -> bool:
+    try:
+        duplicates.require()
+    except UserError:
+        return False  # the report says that near duplicates were not looked for
+    return True
+
+
+def look(
+    source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
+) -> list[Look]:
+    """A task of a worker: looks at some pictures."""
+    return [
+        Look(index, reason) if image is None else _look_at(index, image, hashing)
+        for index, image, reason in reading.read(source, indices, wanted)
+    ]
+
+
+def _look_at(index: int, image: np.ndarray, hashing: bool) -> Look:
+    picture = Image.fromarray(image)
+    return Look(
+        index,
+        size=image.shape[:2],
+        grey=bool((image[..., :1] == image[..., 1:]).all()),
+        blank=float(np.asarray(picture.convert("L")).std()) < BLANK_DEVIATION,
+        pixels=hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest(),
+        fingerprint=duplicates.fingerprint(picture) if hashing else None,
+    )
+
+
+def _count(result: Survey, source: Source, one: Look) -> None:
+    if one.reason:
+        result.skipped.append(Skipped(reading.name_of(source, one.index), one.reason))
+        return
+    result.sizes[one.size] += 1
+    result.grey += one.grey
+    if one.blank:
+        result.blank.append(one.index)
+    if max(one.size) > EXTREME_ASPECT * min(one.size):
+        result.extreme.append(one.index)
+
+
+def _compare(
+    result: Survey, one: Look, *, first_of: dict[bytes, int], seen: duplicates.Seen
+) -> None:
+    """Looks for an earlier picture that is the same, or else looks the same."""
+    first = first_of.setdefault(one.pixels, one.index)
+    if first != one.index:
+        result.same.append((one.index, first))
+    elif one.fingerprint is not None and not one.blank:  # all blank pictures look the same
+        near = seen.add(one.fingerprint, str(one.index))
+        if near is not None:
+            result.near.append((one.index, int(near)))

@@ -1,0 +1,105 @@
+"""The check of values, and the options of the commands beside train."""
+
+from dataclasses import FrozenInstanceError, dataclass
+
+import pytest
+
+from dcgan import UserError
+from dcgan.options import (
+    COMMANDS,
+    Crop,
+    check_value,
+    complete,
+    did_you_mean,
+    fields,
+    option,
+    usage,
+)
+
+ENOUGH = {"crawl": {"to": "raw"}, "crop": {"from_": "raw", "to": "faces"}}
+ENOUGH |= {"pack": {"from_": "faces", "to": "faces.zip"}, "inspect": {}}
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Every kind of check."""
+
+    above: float = option(1.5, "Above 1, at most 2.", above=1.0, maximum=2.0)
+    count: int | None = option(None, "At least 3.", minimum=3)
+    colour: str = option("red", "One of two.", choices=("red", "green"))
+    from_: int = option(1, "At most 5.", maximum=5)
+
+
+def refusal(function, *args) -> str:
+    with pytest.raises(UserError) as caught:
+        function(*args)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith(".")
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("above", 2.0), ("above", 1.001), ("count", 3), ("count", None), ("colour", "green")],
+)
+def test_values_in_range_pass(name, value):
+    check_value(fields(Toy)[name], value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("above", 1.0, "--above must be above 1.0 and at most 2.0; received 1.0."),
+        ("above", 2.1, "--above must be above 1.0 and at most 2.0; received 2.1."),
+        ("above", float("nan"), "--above must be above 1.0 and at most 2.0; received nan."),
+        ("count", 2, "--count must be at least 3; received 2."),
+        ("colour", "blue", "--colour must be one of red, green; received 'blue'."),
+        (
+            *("colour", "gren"),
+            "--colour must be one of red, green; received 'gren' (did you mean green?).",
+        ),
+        ("from_", 6, "--from must be at most 5; received 6."),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value, message):
+    assert refusal(check_value, fields(Toy)[name], value) == message
+
+
+def test_did_you_mean_says_nothing_when_nothing_is_near():
+    assert did_you_mean("epch", ["epoch", "seed"], prefix="--") == " (did you mean --epoch?)"
+    assert did_you_mean("quux", ["epoch", "seed"]) == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_required_is_enough_and_the_rest_takes_its_default(command):
+    made = complete(command, ENOUGH[command])
+    assert type(made) is COMMANDS[command]
+    for name, field in fields(COMMANDS[command]).items():
+        assert getattr(made, name) == ENOUGH[command].get(name, field.default)
+        check_value(field, field.default)
+    with pytest.raises(FrozenInstanceError):
+        made.to = "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "words"),
+    [
+        ("crawl", {}, "crawl needs --to, as in: python main.py crawl --to data/raw."),
+        ("crop", {}, "crop needs --from and --to, as in: python main.py crop --from "),
+        ("crop", {"to": "x"}, "crop needs --from, as in: python main.py crop --from "),
+        ("pack", {"from_": "x", "to": ""}, "pack needs --to, as in: python main.py pack --from "),
+        ("crop", {"size": 7}, "--size must be at least 8"),  # before anything else
+    ],
+)
+def test_what_is_missing_or_out_of_range_is_refused(command, given, words):
+    assert words in refusal(complete, command, given)
+
+
+def test_usage_shows_what_a_command_needs():
+    assert usage("train") == "python main.py train"
+    assert usage("inspect") == "python main.py inspect"
+    assert usage("crop") == "python main.py crop --from data/raw --to data/anime"
+
+
+def test_from_is_the_flag_of_from_():
+    assert fields(Crop)["from_"].metadata["required"]

@@ -1,0 +1,412 @@
+"""`pack`: what is in the zip file, what is left out, splits, refusals, kills, memory."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import bomb, decoded, encoded, fill, red
+from PIL import Image
+from running import ROOT, content, kill_when, run, temporaries, write_pictures
+
+import main
+from dcgan import UserError, images
+from dcgan.datasets import catalog
+from dcgan.datasets.arrays import ArraySource
+from dcgan.datasets.avatars import Avatars
+from dcgan.datasets.folder import FolderSource, find
+from dcgan.datasets.source import ImageSpec
+from dcgan.preparation.pack import Recipe, pack
+
+DATA = ROOT.parent / "shared" / "data"
+
+
+def noise(seed: int, width: int = 12, height: int = 10) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def png(seed: int, **size) -> bytes:
+    return encoded(Image.fromarray(noise(seed, **size)))
+
+
+def noises(folder: Path, count: int) -> Path:
+    return fill(folder, {f"{i:03d}.png": png(i) for i in range(count)})
+
+
+def packed(folder: Path, to: Path, workers: int = 1, **recipe):
+    return pack(find(folder), str(to), Recipe(**recipe), workers=workers)
+
+
+def entries(path: Path) -> dict[str, bytes]:
+    """The pictures in a zip, in its order."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name != "manifest.jsonl"]
+        return {name: archive.read(name) for name in names}
+
+
+def manifest(path: Path) -> tuple[dict, list[dict]]:
+    """The line about the whole, and the others."""
+    with zipfile.ZipFile(path) as archive:
+        first, *rest = archive.read("manifest.jsonl").splitlines()
+    return json.loads(first), [json.loads(line) for line in rest]
+
+
+def image(data: bytes) -> np.ndarray:
+    return images.read_png(io.BytesIO(data))
+
+
+def read(path: Path, splits=("train",), **spec):
+    """What `--dataset` makes of a package."""
+    source = catalog.find(str(path), "data", splits=splits)
+    return source, decoded(source, ImageSpec(**({"height": 10, "width": 12, "channels": 3} | spec)))
+
+
+def test_pictures_keep_their_pixels_and_lie_uncompressed(tmp_path):
+    folder = fill(tmp_path / "in", {"a.png": png(0), "b.png": png(1, width=30, height=7)})
+    packed(folder, tmp_path / "out.zip")
+    found = entries(tmp_path / "out.zip")
+    assert list(found) == ["a.png", "b.png"]
+    assert np.array_equal(image(found["a.png"]), noise(0))
+    assert np.array_equal(image(found["b.png"]), noise(1, width=30, height=7))
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.testzip() is None
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_with_a_size_they_are_what_training_would_make_of_them(tmp_path, crop):
+    folder = fill(tmp_path / "in", {"a.png": png(0, width=40, height=30)})
+    packed(folder, tmp_path / "out.zip", size=16, crop=crop)
+    expected = decoded(find(folder), ImageSpec(16, 16, 3, crop=crop)).images[0]
+    assert np.array_equal(image(entries(tmp_path / "out.zip")["a.png"]), expected)
+
+
+def test_rotated_transparent_and_grey_pictures(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    side = Image.fromarray(noise(0))
+    files = {
+        "clear.png": encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0))),
+        "grey.png": encoded(side.convert("L")),
+        "turned.png": encoded(side, exif=exif),
+    }
+    packed(fill(tmp_path / "in", files), tmp_path / "out.zip")
+    found = entries(tmp_path / "out.zip")
+    assert (image(found["clear.png"]) == 255).all()
+    assert image(found["grey.png"]).shape == (10, 12, 3)  # one shape for all
+    assert np.array_equal(image(found["turned.png"]), np.rot90(noise(0), -1))
+    packed(fill(tmp_path / "greys", {"a.png": files["grey.png"]}), tmp_path / "grey.zip")
+    assert image(entries(tmp_path / "grey.zip")["a.png"]).shape == (10, 12, 1)
+
+
+def test_the_bytes_depend_on_nothing_but_the_pictures(tmp_path):
+    first, second = noises(tmp_path / "a" / "in", 40), tmp_path / "b" / "in"
+    second.mkdir(parents=True)
+    for path in sorted(first.iterdir(), reverse=True):
+        shutil.copy(path, second)
+        os.utime(second / path.name, (1, 1))
+    packed(first, tmp_path / "a.zip", split=0.3)
+    packed(second, tmp_path / "b.zip", split=0.3, workers=2)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_duplicates_and_broken_files_are_left_out_and_named(tmp_path):
+    pixels = Image.fromarray(noise(0))
+    files = {
+        "a.png": png(0),
+        "b.bmp": encoded(pixels, "BMP"),  # the same pixels in another file
+        "bomb.png": bomb(),
+        "c.png": png(1),
+        "cut.png": png(2)[:-80],
+        "empty.png": b"",
+        "text.txt": b"no picture",
+    }
+    result = packed(fill(tmp_path / "in", files), tmp_path / "out.zip")
+    assert list(entries(tmp_path / "out.zip")) == ["a.png", "c.png"]
+    reasons = {item.name: item.reason for item in result.report.skipped}
+    assert (result.report.found, result.report.used) == (7, 2)
+    assert reasons["b.bmp"] == "the same pixels as another"
+    assert reasons["cut.png"] == "truncated" and reasons["text.txt"] == "not an image"
+    head, lines = manifest(tmp_path / "out.zip")
+    dropped = {line["dropped"]: line for line in lines if "dropped" in line}
+    assert {name: line["reason"] for name, line in dropped.items()} == reasons
+    assert dropped["b.bmp"]["of"] == "a.png"
+    assert sum(head["dropped"].values()) == 5
+
+
+def test_near_duplicates_are_left_out_when_asked(tmp_path):
+    pytest.importorskip("imagehash")
+    faces = Avatars().decode(range(2), ImageSpec(64, 64, 3)).images
+    first, second = map(Image.fromarray, faces)
+    files = {
+        "a.png": encoded(first),
+        "again.jpg": encoded(first, "JPEG", quality=95),
+        "b.png": encoded(second),
+    }
+    folder = fill(tmp_path / "in", files)
+    packed(folder, tmp_path / "all.zip")
+    packed(folder, tmp_path / "few.zip", similarity=4)
+    assert list(entries(tmp_path / "all.zip")) == ["a.png", "again.png", "b.png"]
+    assert list(entries(tmp_path / "few.zip")) == ["a.png", "b.png"]
+    assert {"dropped": "again.jpg", "reason": "looks like another", "of": "a.png"} in manifest(
+        tmp_path / "few.zip"
+    )[1]
+
+
+def test_the_manifest_says_what_is_there(tmp_path):
+    folder = fill(tmp_path / "in", {f"{hair}/{i}.png": png(i) for i, hair in enumerate("ab")})
+    packed(folder, tmp_path / "out.zip", split=0.5, size=8)
+    head, lines = manifest(tmp_path / "out.zip")
+    assert head["format"] == "dcgan pack 1" and head["from"] == "in"
+    assert head["options"] == {"size": 8, "crop": True, "split": 0.5, "similarity": 0}
+    assert head["labels"] == {"label": ["a", "b"]}
+    found = entries(tmp_path / "out.zip")
+    assert [line["file"] for line in lines] == list(found)
+    for line in lines:
+        data = found[line["file"]]
+        assert line["sha256"] == hashlib.sha256(data).hexdigest()
+        assert line["bytes"] == len(data)
+        assert (line["height"], line["width"], line["channels"]) == (8, 8, 3)
+        assert line["labels"]["label"] == line["from"][0]
+
+
+def test_folders_that_are_labels_stay_labels(tmp_path):
+    files = {f"{'ab'[i % 2]}/{i:02d}.png": png(i) for i in range(20)}
+    folder = fill(tmp_path / "in" / "all", files).parent
+    for split in (0.0, 0.4):
+        packed(folder, tmp_path / "out.zip", split=split)
+        source, _ = read(tmp_path / "out.zip", ("train", "test") if split else ("train",))
+        assert len(source) == 20
+        assert source.labels["label"].names == ("a", "b")
+        number = {name: int(Path(name).stem) % 2 for name in source.names}
+        assert source.labels["label"].values.tolist() == [number[n] for n in source.names]
+
+
+def test_labels_of_a_data_set_without_files_become_folders(tmp_path):
+    pixels = np.stack([noise(i) for i in range(6)])
+    file = tmp_path / "arrays"
+    file.touch()
+    source = ArraySource(
+        "digits",
+        [file],
+        read=lambda: (pixels, np.arange(6) % 3),
+        label_names=("zero", "one", "two"),
+        splits=("train",),
+    )
+    pack(source, str(tmp_path / "out.zip"), Recipe())
+    again, back = read(tmp_path / "out.zip")
+    names = [again.labels["label"].names[v] for v in again.labels["label"].values]
+    assert names == ["one", "one", "two", "two", "zero", "zero"]
+    assert np.array_equal(back.images, pixels[[1, 4, 2, 5, 0, 3]])
+
+
+def test_several_labellings_stand_in_the_manifest(tmp_path):
+    faces = Avatars(3)
+    pack(faces, str(tmp_path / "out.zip"), Recipe(size=16))
+    _, lines = manifest(tmp_path / "out.zip")
+    hair = faces.labels["hair"]
+    assert [line["file"] for line in lines] == ["000000.png", "000001.png", "000002.png"]
+    assert [line["labels"]["hair"] for line in lines] == [hair.names[v] for v in hair.values]
+
+
+def test_a_split_follows_the_pixels_and_nothing_else(tmp_path):
+    folder = noises(tmp_path / "in", 200)
+    packed(folder, tmp_path / "out.zip", split=0.25)
+    before = {data: name.split("/")[0] for name, data in entries(tmp_path / "out.zip").items()}
+    kinds = list(before.values())
+    # 200 draws with p = 1/4: mean 50, deviation sqrt(200 * 3/16) = 6.1; five of them are 31.
+    assert kinds.count("test") + kinds.count("train") == 200
+    assert 19 <= kinds.count("test") <= 81
+    for path in folder.iterdir():
+        path.rename(folder / f"renamed-{path.name}")
+    fill(folder, {"new.png": png(1000)})
+    packed(folder, tmp_path / "out.zip", split=0.25)
+    after = {data: name.split("/")[0] for name, data in entries(tmp_path / "out.zip").items()}
+    assert len(after) == 201 and before.items() <= after.items()
+
+
+def test_training_reads_the_training_part_unless_told_otherwise(tmp_path):
+    packed(noises(tmp_path / "in", 40), tmp_path / "out.zip", split=0.4)
+    parts = {split: read(tmp_path / "out.zip", (split,)) for split in ("train", "test")}
+    both, all_images = read(tmp_path / "out.zip", ("train", "test"))
+    assert len(parts["train"][0]) + len(parts["test"][0]) == len(both) == 40
+    assert not set(parts["train"][0].names) & set(parts["test"][0].names)
+    assert not any("/" in name for name in both.names)
+    assert all(not source.labels for source, _ in parts.values())
+    assert len({s.fingerprint for s in (both, *(part[0] for part in parts.values()))}) == 3
+    assert np.array_equal(all_images.images, np.stack([noise(i) for i in range(40)]))
+    assert all_images.skipped == []  # the manifest is no broken picture
+    default = catalog.find(str(tmp_path / "out.zip"), "data")
+    assert default.names == parts["train"][0].names
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    unpacked, its_images = read(tmp_path / "unpacked", ("test",))
+    assert np.array_equal(its_images.images, parts["test"][1].images)
+    assert unpacked.names == parts["test"][0].names
+
+
+def test_splits_are_refused_where_there_are_none(tmp_path):
+    packed(noises(tmp_path / "in", 3), tmp_path / "out.zip")
+    with pytest.raises(UserError, match="has no splits"):
+        read(tmp_path / "out.zip", ("test",))
+    packed(tmp_path / "in", tmp_path / "out.zip", split=0.001)
+    with pytest.raises(UserError, match="expected train or test, or both"):
+        read(tmp_path / "out.zip", ("extra",))
+    with pytest.raises(UserError, match="holds no picture for --splits test"):
+        read(tmp_path / "out.zip", ("test",))
+
+
+def test_folders_named_train_and_test_are_labels_where_pack_split_nothing(tmp_path):
+    files = {"train/a.png": png(0), "test/b.png": png(1)}
+    packed(fill(tmp_path / "in", files), tmp_path / "out.zip")
+    for place in (tmp_path / "in", tmp_path / "out.zip"):
+        source, _ = read(place)
+        assert len(source) == 2 and source.labels["label"].names == ("test", "train")
+
+
+def test_names_stay_apart_and_can_be_read_again(tmp_path):
+    names = ["a.bmp", "a.png", "A.gif", "b.c.png", "no suffix", "ü 日.png", "x:y.png", "-2.png"]
+    folder = fill(tmp_path / "in", {name: png(i) for i, name in enumerate(names)})
+    with open(os.path.join(os.fsencode(folder), b"latin-\xe9.png"), "wb") as file:
+        file.write(png(len(names)))
+    packed(folder, tmp_path / "out.zip")
+    found = set(entries(tmp_path / "out.zip"))
+    assert found == {
+        *("-2.png", "A.png", "a-2.png", "a-3.png", "b.c.png", "latin-\ufffd.png"),
+        *("no suffix.png", "x_y.png", "ü 日.png"),
+    }
+    source, back = read(tmp_path / "out.zip")
+    assert len(back.images) == len(source) == 9
+
+
+def test_a_package_of_ours_is_replaced_and_what_a_kill_left_removed(tmp_path):
+    packed(noises(tmp_path / "in", 2), tmp_path / "out.zip")
+    left = tmp_path / ".out.zip.12345.tmp"
+    left.touch()
+    other = tmp_path / ".other.zip.12345.tmp"
+    other.touch()
+    packed(noises(tmp_path / "in", 3), tmp_path / "out.zip")
+    assert len(entries(tmp_path / "out.zip")) == 3
+    assert not left.exists() and other.exists()
+
+
+# ---- refusals: (files, --from, --to, words of the sentence) ----
+
+PICTURE = {"in/a.png": red()}
+REFUSED = {
+    "missing": ({}, "in", "out.zip", "There is no data set"),
+    "no file": ({"in/x/.hidden": b""}, "in", "out.zip", "There are no files in"),
+    "no picture": ({"in/a.txt": b"text"}, "in", "out.zip", "holds no usable picture"),
+    "broken": ({"in/a.png": png(0)[:-80]}, "in", "out.zip", "holds no usable picture"),
+    "foreign file": ({**PICTURE, "out.zip": b"x"}, "in", "out.zip", "not written by pack"),
+    "foreign folder": ({**PICTURE, "out.zip/x": b"x"}, "in", "out.zip", "not written by pack"),
+    "inside": (PICTURE, "in", "in/out.zip", "lies inside --from"),
+    "itself": ({"in.zip": b""}, "in.zip", "in.zip", "not a whole zip file"),
+    "below a file": ({**PICTURE, "file": b"x"}, "in", "file/out.zip", "could not be written"),
+    "address": (PICTURE, "in", "gs://bucket/out.zip", "can only be written to a path"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_a_sentence_and_nothing_changed(tmp_path, monkeypatch, capsys, case):
+    files, source, to, words = REFUSED[case]
+    fill(tmp_path, files)
+    monkeypatch.chdir(tmp_path)
+    before = content(tmp_path)
+    assert main.main(["pack", "--from", source, "--to", to]) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert content(tmp_path) == before
+
+
+def test_another_zip_and_the_source_itself_are_not_overwritten(tmp_path):
+    packed(noises(tmp_path / "in", 3), tmp_path / "out.zip")
+    with pytest.raises(UserError, match="lies inside --from"):
+        pack(catalog.find(str(tmp_path / "out.zip"), "data"), str(tmp_path / "out.zip"), Recipe())
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        archive.writestr("a.png", png(0))
+    with pytest.raises(UserError, match="not written by pack"):
+        packed(tmp_path / "in", tmp_path / "mine.zip")
+
+
+def test_without_the_library_for_hashes_similarity_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    with pytest.raises(UserError, match="imagehash"):
+        packed(noises(tmp_path / "in", 2), tmp_path / "out.zip", similarity=4)
+    assert not (tmp_path / "out.zip").exists()
+    packed(tmp_path / "in", tmp_path / "out.zip")
+
+
+# ---- as a user runs it ----
+
+
+def test_killed_at_any_moment_and_run_again_the_file_is_the_same(tmp_path):
+    folder = write_pictures(tmp_path / "in", 240, (48, 48))
+    line = ("pack", "--from", folder, "--split", "0.1", "--to")
+    whole = run(*line, tmp_path / "whole.zip")
+    assert whole.returncode == 0 and "240 found, 240 used" in whole.stdout
+    to = tmp_path / "cut" / "out.zip"
+
+    def written() -> int:
+        return sum(path.stat().st_size for path in temporaries(tmp_path / "cut"))
+
+    size = (tmp_path / "whole.zip").stat().st_size
+    for moment in (lambda: to.parent.exists(), lambda: written() > 0, lambda: written() > size / 2):
+        kill_when((*line, to), moment, lambda: not to.exists())
+    assert temporaries(tmp_path / "cut")
+    assert run(*line, to).returncode == 0
+    assert content(tmp_path / "cut") == {"out.zip": (tmp_path / "whole.zip").read_bytes()}
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_pictures(tmp_path):
+    """A picture is 12 kB; what stays of each in memory is its name, its hash and a zip's entry."""
+    peaks = []
+    counts = (1_000, 7_000)
+    for count in counts:
+        source = tmp_path / f"{count}.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for i in range(count):
+                archive.writestr(f"{i:06d}.png", png(i, width=64, height=64))
+        code = (
+            "import resource, sys, main; code = main.main(sys.argv[1:]);"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+        )
+        flags = ("pack", "--from", source, "--to", tmp_path / f"out-{count}.zip")
+        done = subprocess.run(
+            [sys.executable, "-c", f"if __name__ == '__main__':\n    {code}", *map(str, flags)],
+            **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
+        )
+        kilobytes = int(done.stdout.split()[-1]) / (1024 if sys.platform == "darwin" else 1)
+        peaks.append(kilobytes)
+    growth = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
+    print(f"peaks {peaks} kB: {growth:.2f} kB a picture")
+    assert growth < 3.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (DATA / "anime").is_dir(), reason="needs ../shared/data/anime")
+def test_anime_faces(tmp_path):
+    done = run("pack", "--from", DATA / "anime", "--to", tmp_path / "anime.zip", "--similarity", 4)
+    assert done.returncode == 0
+    assert "11,419 found" in done.stdout and "not an image (labels.csv)" in done.stdout
+    source, _ = read(tmp_path / "anime.zip", height=8, width=8)
+    assert len(source) > 11_000
+
+
+def test_packing_a_zip_needs_no_tensorflow(tmp_path):
+    noises(tmp_path / "in", 2)
+    code = (
+        "import sys, main; main.main(sys.argv[1:]); "
+        "sys.exit(any(n.split('.')[0] in ('tensorflow', 'keras') for n in sys.modules))"
+    )
+    line = [sys.executable, "-c", code, "pack", "--from", tmp_path / "in", "--to"]
+    subprocess.run([*map(str, line), str(tmp_path / "out.zip")], cwd=ROOT, check=True)
+    assert len(FolderSource(tmp_path / "in")) == len(entries(tmp_path / "out.zip")) == 2

@@ -1,0 +1,289 @@
+"""TFRecord shards: what pack writes, what `--dataset` reads, what is refused."""
+
+import gzip
+import pickle
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pictures import decoded, encoded, fill, red
+from PIL import Image
+from running import ROOT, content, kill_when, run, write_pictures
+
+import main
+from dcgan import UserError
+from dcgan.datasets import catalog
+from dcgan.datasets.folder import find
+from dcgan.datasets.source import ImageSpec
+from dcgan.datasets.tfrecord import TFRecordSource
+from dcgan.preparation.pack import Recipe, pack
+
+SPEC = ImageSpec(10, 12, 3)
+# The names that tensorflow/models and the image data sets of TensorFlow use.
+FEATURES = {
+    "image/encoded": tf.io.FixedLenFeature([], tf.string),
+    "image/format": tf.io.FixedLenFeature([], tf.string),
+    "image/height": tf.io.FixedLenFeature([], tf.int64),
+    "image/width": tf.io.FixedLenFeature([], tf.int64),
+    "image/class/label": tf.io.FixedLenFeature([], tf.int64, -1),
+    "image/class/text": tf.io.FixedLenFeature([], tf.string, ""),
+    "image/filename": tf.io.FixedLenFeature([], tf.string),
+}
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (10, 12, 3), np.uint8)
+
+
+def noises(folder: Path, count: int, labels: str = "") -> Path:
+    """Pictures, each in a folder for a letter of `labels`; all of 12x10 pixels, so 450 bytes."""
+    names = [f"{labels[i % len(labels)]}/{i:03d}.png" if labels else f"{i:03d}.png"
+             for i in range(count)]  # fmt: skip
+    return fill(folder, {name: encoded(Image.fromarray(noise(i))) for i, name in enumerate(names)})
+
+
+def packed(folder: Path, to, *, shard_bytes: int = 1 << 20, **recipe) -> TFRecordSource:
+    pack(find(folder), str(to), Recipe(**recipe), shard_bytes=shard_bytes, workers=1)
+    return catalog.find(str(to), "data")
+
+
+def example(**features) -> bytes:
+    def feature(value):
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    named = {name.replace("_", "/"): feature(value) for name, value in features.items()}
+    return tf.train.Example(features=tf.train.Features(feature=named)).SerializeToString()
+
+
+def write(path: Path, records: list[bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    return path
+
+
+def test_tensorflow_reads_the_shards_by_their_usual_names(tmp_path):
+    folder = noises(tmp_path / "in", 12, labels="ab")
+    packed(folder, tmp_path / "out", shard_bytes=3000)
+    shards = sorted(str(path) for path in (tmp_path / "out").glob("*.tfrecord"))
+    assert [Path(shard).name for shard in shards] == [f"train-{i:05d}.tfrecord" for i in range(4)]
+    records = tf.data.TFRecordDataset(shards).map(lambda r: tf.io.parse_single_example(r, FEATURES))
+    found = list(records.as_numpy_iterator())
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
+    assert [record["image/filename"].decode() for record in found] == names
+    for name, record in zip(names, found, strict=True):
+        pixels = tf.io.decode_image(record["image/encoded"]).numpy()
+        assert np.array_equal(pixels, noise(int(Path(name).stem)))
+        assert (record["image/height"], record["image/width"]) == (10, 12)
+        assert record["image/format"] == b"png"
+        assert record["image/class/text"].decode() == name[0]
+        assert record["image/class/label"] == "ab".index(name[0])
+
+
+def test_a_shard_is_full_at_its_size(tmp_path):
+    packed(noises(tmp_path / "in", 30), tmp_path / "out", shard_bytes=4000)
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "out").glob("*.tfrecord"))]
+    # A record has about 700 bytes and 16 more in the file: a shard ends when a further one would
+    # not fit.
+    assert len(sizes) > 4 and max(sizes) < 4200 and min(sizes[:-1]) > 3000
+
+
+def test_the_shards_are_read_as_the_folder_is(tmp_path):
+    folder = noises(tmp_path / "in", 12, labels="abc")
+    source = packed(folder, tmp_path / "out", shard_bytes=3000)
+    plain = find(folder)
+    assert len(source) == len(plain) == 12
+    assert np.array_equal(decoded(source, SPEC).images, decoded(plain, SPEC).images)
+    backwards = source.decode([11, 0, 5], SPEC)
+    assert np.array_equal(backwards.images, plain.decode([11, 0, 5], SPEC).images)
+    assert source.labels["label"].names == plain.labels["label"].names
+    assert np.array_equal(source.labels["label"].values, plain.labels["label"].values)
+    assert source.summary().sizes == plain.summary().sizes
+    sent = pickle.loads(pickle.dumps(source))
+    assert np.array_equal(sent.decode([3], SPEC).images, plain.decode([3], SPEC).images)
+
+
+def test_shards_are_packed_again_with_their_labels(tmp_path):
+    source = packed(noises(tmp_path / "in", 8, labels="ab"), tmp_path / "out")
+    pack(source, str(tmp_path / "again.zip"), Recipe(), workers=1)
+    again = catalog.find(str(tmp_path / "again.zip"), "data")
+    assert np.array_equal(decoded(again, SPEC).images, decoded(source, SPEC).images)
+    assert again.labels["label"].names == ("a", "b")
+    assert np.array_equal(again.labels["label"].values, source.labels["label"].values)
+
+
+def test_splits_are_shards_of_their_own(tmp_path):
+    train = packed(noises(tmp_path / "in", 60), tmp_path / "out", split=0.3, size=8)
+    test, both = (catalog.find(str(tmp_path / "out"), "data", splits=s)
+                  for s in (("test",), ("train", "test")))  # fmt: skip
+    assert len(train) + len(test) == len(both) == 60 and len(test) > 0
+    assert len({train.fingerprint, test.fingerprint, both.fingerprint}) == 3
+    pack(find(tmp_path / "in"), str(tmp_path / "o.zip"), Recipe(split=0.3, size=8), workers=1)
+    zipped = catalog.find(str(tmp_path / "o.zip"), "data", splits=("test",))
+    small = ImageSpec(8, 8, 3)
+    assert np.array_equal(decoded(test, small).images, decoded(zipped, small).images)
+    with pytest.raises(UserError, match="expected train or test"):
+        catalog.find(str(tmp_path / "out"), "data", splits=("extra",))
+
+
+def test_an_address_is_read_and_written(tmp_path):
+    """ram:// is a file system of TensorFlow's own in memory: it stands for gs://."""
+    place = "ram://bucket/anime"
+    folder = noises(tmp_path / "in", 5)
+    for _ in range(2):  # its own folder is replaced
+        source = packed(folder, place, shard_bytes=2000)
+    assert np.array_equal(decoded(source, SPEC).images, decoded(find(folder), SPEC).images)
+    one = catalog.find(f"{place}/train-00001.tfrecord", "data")
+    assert 0 < len(one) < len(source) == 5
+    with pytest.raises(UserError, match="ram://bucket/none does not exist"):
+        catalog.find("ram://bucket/none", "data")
+    with tf.io.gfile.GFile("ram://bucket/mine/x.txt", "w") as file:
+        file.write("x")
+    with pytest.raises(UserError, match="not written by pack"):
+        packed(folder, "ram://bucket/mine")
+
+
+def test_an_address_of_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(UserError, match="nowhere://bucket/x cannot be read"):
+        catalog.find("nowhere://bucket/x", "data")
+    with pytest.raises(UserError, match="nowhere://bucket/x could not be written"):
+        packed(noises(tmp_path / "in", 1), "nowhere://bucket/x")
+
+
+def test_shards_of_others(tmp_path):
+    jpeg = red("JPEG", quality=95)
+    write(
+        tmp_path / "set" / "cats.tfrecord-00000-of-00002",
+        [
+            example(image_encoded=jpeg, image_class_label=7, image_class_text=b"cat"),
+            example(image_encoded=jpeg[:200], image_class_label=7, image_class_text=b"cat"),
+        ],
+    )
+    write(
+        tmp_path / "set" / "cats.tfrecord-00001-of-00002",
+        [
+            example(image_encoded=red(), image_class_label=3),
+            b"\xff\xff no example",
+            example(image_class_label=3),
+        ],
+    )
+    source = catalog.find("set", str(tmp_path))
+    result = decoded(source)
+    assert (len(source), result.indices) == (5, [0, 2])
+    assert [(item.name, item.reason) for item in result.skipped] == [
+        ("cats-00000-of-00002-000001", "truncated"),
+        ("cats-00001-of-00002-000001", "a damaged record"),
+        ("cats-00001-of-00002-000002", "a record without image/encoded"),
+    ]
+    assert source.labels["label"].names == ("3", "cat")
+    assert source.labels["label"].values[[0, 2]].tolist() == [1, 0]
+    second = catalog.find("set", str(tmp_path), pattern="*-00001-*")
+    assert len(second) == 3
+
+
+def test_without_a_label_in_every_record_there_are_none(tmp_path):
+    records = [example(image_encoded=red(), image_class_label=1), example(image_encoded=red())]
+    assert TFRecordSource(write(tmp_path / "a.tfrecord", records)).labels == {}
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path):
+    source = packed(noises(tmp_path / "in", 3), tmp_path / "out")
+    assert source.fingerprint
+    assert not {"_records", "names", "labels"} & source.__dict__.keys()
+
+
+GOOD = example(image_encoded=red())
+UNREADABLE = {
+    "compressed": (lambda data: gzip.compress(data), "holds no whole record at byte 0"),
+    "text": (lambda data: b"hello\n" * 9, "holds no whole record at byte 0"),
+    "empty": (lambda data: b"", "are empty"),
+    "another kind": (lambda data: record(example(text=b"x")), "received the features text"),
+    "no example": (lambda data: record(b"\xff\xff\xff"), "received something else"),
+}
+
+
+def record(data: bytes) -> bytes:
+    return struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4)
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_holds_no_pictures_is_refused(tmp_path, case):
+    change, words = UNREADABLE[case]
+    path = write(tmp_path / "a.tfrecord", [GOOD])
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match=words):
+        catalog.find(str(path), "data")
+
+
+def test_a_shard_cut_short_is_refused(tmp_path):
+    path = write(tmp_path / "a.tfrecord", [GOOD, GOOD])
+    path.write_bytes(path.read_bytes()[:-3])
+    size = len(GOOD) + 16
+    with pytest.raises(UserError, match=f"a.tfrecord holds no whole record at byte {size}"):
+        len(catalog.find(str(path), "data"))
+
+
+def test_what_pack_did_not_write_is_not_touched(tmp_path):
+    folder = noises(tmp_path / "in", 2)
+    write(tmp_path / "theirs" / "train-00000.tfrecord", [GOOD])
+    (tmp_path / "file").write_bytes(b"x")
+    before = content(tmp_path)
+    for to in (tmp_path / "theirs", tmp_path / "file"):
+        with pytest.raises(UserError, match="not written by pack"):
+            packed(folder, to)
+    with pytest.raises(UserError, match="could not be written"):
+        packed(folder, tmp_path / "file" / "out")
+    assert content(tmp_path) == before
+
+
+def test_nothing_stays_when_no_picture_is_usable(tmp_path):
+    folder = noises(tmp_path / "in", 1)
+    source = find(folder)
+    (folder / "000.png").write_bytes(b"no picture any more")
+    with pytest.raises(UserError, match="no usable picture"):
+        pack(source, str(tmp_path / "out"), Recipe())
+    assert not (tmp_path / "out").exists()
+
+
+def test_packing_again_replaces_shards_and_nothing_else(tmp_path):
+    packed(noises(tmp_path / "in", 20), tmp_path / "out", shard_bytes=2000)
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    for path in list((tmp_path / "in").iterdir())[1:]:
+        path.unlink()
+    assert len(packed(tmp_path / "in", tmp_path / "out")) == 1
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {"train-00000.tfrecord", "manifest.jsonl", "notes.txt"}
+
+
+def test_killed_and_run_again_the_shards_are_the_same(tmp_path, capsys):
+    """A shard has at least a megabyte: 250 pictures of 64x64 are three of them."""
+    folder = write_pictures(tmp_path / "in", 250, (64, 64))
+    line = ("pack", "--from", folder, "--shard_size", "1", "--to")
+    to = tmp_path / "cut"
+    assert main.main([*map(str, line), str(tmp_path / "whole")]) == 0
+    kill_when((*line, to), lambda: (to / "train-00001.tfrecord").exists(), lambda: _cut(to))
+    assert main.main(["--dataset", str(to), "--dry_run"]) == 2
+    assert "run the same pack command again" in capsys.readouterr().err
+    assert run(*line, to).returncode == 0
+    assert content(to) == content(tmp_path / "whole")
+    assert len(content(to)) > 2
+
+
+def _cut(folder: Path) -> bool:
+    return (folder / "pack-unfinished").exists()
+
+
+def test_workers_of_other_sources_need_no_tensorflow(tmp_path):
+    fill(tmp_path, {"a.png": red()})
+    code = (
+        "import sys; from dcgan.datasets import catalog; catalog.find(sys.argv[1], 'data');"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
