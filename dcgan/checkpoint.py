@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from dcgan.run_dir import RunDir, read_json, remove_temporaries, replacing, writ
 
 logger = logging.getLogger("dcgan")
 _META = "meta.json"
+BEST = "best.npz"  # beside the newest ones: the best by evaluation
 
 
 class State(Protocol):
@@ -135,31 +137,137 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     return arrays, meta
 
 
-def load_generator(run_root: Path, checkpoint: Path | None = None) -> Generator:
-    """The generator that a run's samples come from.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint that was read, from which networks are rebuilt.
+
+    Attributes:
+        path: of the file.
+        arrays: its content by name.
+        configs: both networks' `get_config`, by network.
+    """
+
+    path: Path
+    arrays: dict[str, np.ndarray]
+    configs: dict[str, dict]
+
+    @property
+    def step(self) -> int:
+        return int(self.arrays["step"])
+
+    def generator_arrays(self) -> dict[str, np.ndarray]:
+        """The weights that samples come from: the averaged ones where there are any."""
+        averaged = self._owned("averaged_generator")
+        return averaged or self._owned("generator")
+
+    def generator(self, dtype: str | None = None) -> Generator:
+        """The generator that the run's samples come from.
+
+        Args:
+            dtype: to compute in, such as float32; the run's own when None.
+
+        Raises:
+            UserError: the checkpoint is of another architecture than model.json.
+        """
+        return self._rebuilt(Generator, self.generator_arrays(), dtype)
+
+    def discriminator(self, dtype: str | None = None) -> Discriminator:
+        """The discriminator; see `generator`."""
+        return self._rebuilt(Discriminator, self._owned("discriminator"), dtype)
+
+    def _owned(self, owner: str) -> dict[str, np.ndarray]:
+        prefix = f"{owner}/"
+        return {n.removeprefix(prefix): a for n, a in self.arrays.items() if n.startswith(prefix)}
+
+    def _rebuilt(self, network: type, arrays: dict[str, np.ndarray], dtype: str | None):
+        config = self.configs[network.__name__.lower()]
+        made = network.from_config({**config, "dtype": dtype} if dtype else config)
+        made.build()
+        for variable in made.variables:
+            name = variable.path.partition("/")[2]
+            if name not in arrays or arrays[name].shape != tuple(variable.shape):
+                raise UserError(
+                    f"The checkpoint {self.path} is of another architecture than the run's "
+                    f"model.json (the first difference: {name}); name one of the same run."
+                )
+            variable.assign(arrays[name])
+        return made
+
+
+def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoint:
+    """Reads a checkpoint of a run, which may be training at the same time.
 
     Args:
         run_root: a run folder.
         checkpoint: one of its checkpoints; the newest whole one when None.
 
     Raises:
-        UserError: the folder holds no whole checkpoint.
+        UserError: the folder holds no whole checkpoint, or the given one is not whole.
     """
     folder = RunDir(run_root).checkpoints
-    candidates = [checkpoint] if checkpoint else reversed(Checkpointer(folder).paths())
-    for path in candidates:
+    tried: list[Path] = []
+    # Listed anew each time: training may meanwhile have written newer ones and removed the oldest.
+    while left := [p for p in _candidates(folder, checkpoint) if p not in tried]:
+        tried.append(left[-1])
         try:
-            arrays, _ = read(path)
+            arrays, _ = read(left[-1])
         except DamagedCheckpoint as damage:
-            logger.warning("The checkpoint %s is damaged (%s); not used.", path.name, damage)
+            if left[-1].exists():
+                logger.warning("The checkpoint %s is damaged (%s); not used.", left[-1], damage)
             continue
-        generator = Generator.from_config(read_json(folder / "model.json")["generator"])
-        generator.build()
-        averaged = "averaged_generator/project/kernel" in arrays
-        owner = "averaged_generator" if averaged else "generator"
-        for variable in generator.variables:
-            variable.assign(arrays[f"{owner}/{variable.path.partition('/')[2]}"])
-        return generator
+        return Checkpoint(left[-1], arrays, _models(folder))
     raise UserError(
-        f"{run_root} holds no whole checkpoint; train first, or name another run with --run_dir."
+        f"{checkpoint or run_root} holds no whole checkpoint; train first, or name another run "
+        "with --run_dir."
     )
+
+
+def _candidates(folder: Path, checkpoint: Path | None) -> list[Path]:
+    return [checkpoint] if checkpoint else Checkpointer(folder).paths()
+
+
+def _models(folder: Path) -> dict:
+    """The networks that checkpoints of a folder are of."""
+    path = folder / "model.json"
+    if not path.exists():
+        raise UserError(
+            f"{path} is missing, which says what networks the checkpoints are of; restore it, or "
+            "name the checkpoint's run with --run_dir."
+        )
+    return read_json(path)
+
+
+def find_checkpoint(run_root: Path, which: str) -> Path | None:
+    """The file that a user names.
+
+    Args:
+        run_root: a run folder.
+        which: newest, best, a step, or the path of a file.
+
+    Returns:
+        None for newest: `open_checkpoint` looks for it when it reads.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if which == "newest":
+        return None
+    folder = RunDir(run_root).checkpoints
+    path = Path(which)
+    if which == "best":
+        path = folder / BEST
+    elif which.isdecimal():
+        path = folder / f"{int(which):08d}.npz"
+    if path.is_file():
+        return path
+    there = [str(int(p.stem)) for p in Checkpointer(folder).paths()]
+    there += ["best"] * (folder / BEST).exists()
+    raise UserError(
+        f"There is no checkpoint {path}; expected newest, a file, or of {run_root} one of "
+        f"{', '.join(there) or 'those that training will write'}; received {which!r}."
+    )
+
+
+def load_generator(run_root: Path, checkpoint: Path | None = None) -> Generator:
+    """The generator that a run's samples come from; arguments and errors of `open_checkpoint`."""
+    return open_checkpoint(run_root, checkpoint).generator()

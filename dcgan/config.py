@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dcgan import UserError
-from dcgan.options import check_value, fields, option
+from dcgan.option import check_value, fields, option
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256

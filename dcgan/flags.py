@@ -13,6 +13,7 @@ from absl import flags
 
 from dcgan import UserError, options
 from dcgan.config import Config
+from dcgan.option import did_you_mean
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 # Every command with the dataclass of its options; the first is taken when none is named.
@@ -29,7 +30,8 @@ def kind(field: dataclasses.Field) -> type:
 
 def spellings(field: dataclasses.Field) -> tuple[str, ...]:
     """The flags of a field without their dashes, the present one first."""
-    return (options.flag_name(field.name), *field.metadata.get("aliases", ()))
+    more = (*field.metadata.get("aliases", ()), *field.metadata.get("pieces", ()))
+    return (options.flag_name(field.name), *more)
 
 
 def _by_spelling(command: str) -> dict[str, dataclasses.Field]:
@@ -64,7 +66,7 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
     command = named[0] if named else DEFAULT
     if command not in COMMANDS:
         raise UserError(
-            f"There is no command {command!r}{options.did_you_mean(command, COMMANDS)}; "
+            f"There is no command {command!r}{did_you_mean(command, COMMANDS)}; "
             f"expected one of {', '.join(COMMANDS)}, then flags that begin with --."
         )
     if wants_help:
@@ -129,7 +131,7 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
             hint = f"name the command, as in: {options.usage(owners[0])}"
         raise UserError(f"--{name} is a flag of {_listed(owners)}, not of {command}; {hint}.")
     else:
-        hint = options.did_you_mean(name, FIELDS[command], prefix="--")
+        hint = did_you_mean(name, FIELDS[command], prefix="--")
         raise UserError(
             f"There is no flag --{name}{hint}; python main.py {command} --help lists all flags."
         )
@@ -138,6 +140,7 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
 def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
     """Converts the values with absl; by field name, only what was given."""
     values = _define(command)
+    given = _gathered(command, given)
     joined = [f"--{n}" if v is None else f"--{n}={_switch(n, v)}" for n, v in given]
     try:
         values(["main.py", *joined])
@@ -152,6 +155,21 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
         for name in options.fields(COMMANDS[command])
         if values[options.flag_name(name)].present
     }
+
+
+def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Joins flags that may be given several times into the value of their field, in their order.
+
+    `--plus 3,8 --minus 4 --plus 5` becomes `--terms "+3,8 -4 +5"`.
+    """
+    for field in FIELDS[command].values():
+        if pieces := field.metadata.get("pieces"):
+            name = options.flag_name(field.name)
+            mine = {name: "", **pieces}
+            parts = [mine[n] + v.strip() for n, v in given if n in mine and v is not None]
+            given = [(n, v) for n, v in given if n not in mine or v is None]
+            given += [(name, " ".join(parts))] if parts else []
+    return given
 
 
 def _switch(name: str, value: str) -> str:

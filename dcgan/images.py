@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import imageio.v3 as iio
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 HALF_RANGE = 127.5  # (255 - 0) / (1 - -1)
 # A picture of more pixels than this is refused before it is decoded: no photograph is as large, and
@@ -163,11 +163,14 @@ def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> 
     return canvas[: rows * (height + margin) - margin, : columns * (width + margin) - margin]
 
 
-def png_bytes(image: np.ndarray) -> bytes:
-    """uint8 [height, width, 1 or 3] as the bytes of a PNG file."""
+def png_bytes(image: np.ndarray, *, comment: str = "") -> bytes:
+    """uint8 [height, width, 1 or 3] as the bytes of a PNG file; the comment is ASCII."""
     buffer = io.BytesIO()
     picture = image[..., 0] if image.shape[-1] == 1 else image
-    Image.fromarray(picture).save(buffer, "PNG", optimize=False)
+    notes = PngImagePlugin.PngInfo()
+    if comment:
+        notes.add_text("Comment", comment)
+    Image.fromarray(picture).save(buffer, "PNG", optimize=False, pnginfo=notes)
     return buffer.getvalue()
 
 
@@ -177,7 +180,9 @@ def read_png(path: str | os.PathLike) -> np.ndarray:
     return array[..., np.newaxis] if array.ndim == 2 else array
 
 
-def gif_bytes(frames: Sequence[np.ndarray], *, seconds: float = 0.1, hold: float = 2.0) -> bytes:
+def gif_bytes(
+    frames: Sequence[np.ndarray], *, seconds: float = 0.1, hold: float = 2.0, comment: str = ""
+) -> bytes:
     """An endless GIF.
 
     One palette serves all frames: it does not flicker, and it takes a thirtieth of the time of one
@@ -187,6 +192,7 @@ def gif_bytes(frames: Sequence[np.ndarray], *, seconds: float = 0.1, hold: float
         frames: uint8 [height, width, channels], all of one shape, at least one.
         seconds: each frame is shown for, at least 0.02 (browsers slow down shorter ones).
         hold: seconds the last frame stays.
+        comment: ASCII, written into the file.
     """
     if frames[0].shape[-1] == 1:
         pictures = [Image.fromarray(frame[..., 0]) for frame in frames]  # 256 greys need no palette
@@ -205,6 +211,7 @@ def gif_bytes(frames: Sequence[np.ndarray], *, seconds: float = 0.1, hold: float
         append_images=pictures[1:],
         duration=durations if len(pictures) > 1 else durations[0],  # Pillow wants a number for one
         loop=0,
+        **({"comment": comment.encode("ascii")} if comment else {}),
     )
     return buffer.getvalue()
 

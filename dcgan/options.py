@@ -1,37 +1,15 @@
-"""What a flag says of itself, the check of its value, and the options of every command but train.
+"""The options of every command but train.
 
-A command's options are a frozen dataclass of `option` fields: flags, `--help` and flags.md are made
-from it. To add a command: a dataclass here, a row in `COMMANDS`, and dcgan/commands/<name>.py.
-Train's dataclass is `config.Config`. The module refuses values out of range; it never looks at
-files.
+They are a frozen dataclass of `option` fields: flags, `--help` and flags.md are made from it. To
+add a command: a dataclass here, a row in `COMMANDS`, and dcgan/commands/<name>.py. Train's
+dataclass is `config.Config`.
 """
 
-import dataclasses
-import difflib
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dcgan import UserError
-
-
-def option(default, help: str, group: str | None = None, **metadata) -> Any:
-    """A field of an options dataclass with what its flag needs.
-
-    Args:
-        default: the value when the flag is not given.
-        help: a sentence for `--help` and flags.md.
-        group: the heading it stands under; the command's name when None.
-
-    Metadata:
-        choices: the allowed values; minimum, maximum: the allowed range; above: the excluded lower
-            end.
-        aliases: older names of the flag.
-        harmless: True when a run may go on with another value.
-        required: True when the command refuses to start without it; example: a value to show then.
-    """
-    return dataclasses.field(default=default, metadata={"help": help, "group": group, **metadata})
+from dcgan.option import check_value, fields, flag_name, option
 
 
 @dataclass(frozen=True)
@@ -192,18 +170,178 @@ class Inspect:
     )
 
 
+@dataclass(frozen=True)
+class Export:
+    """The choices of an export."""
+
+    does: ClassVar[str] = "turn a trained run into files that need nothing of this project"
+
+    format: str = option(
+        "saved_model",
+        "What to write; commas join several, as in saved_model,onnx. Only keras needs this "
+        "project's classes to be loaded again.",
+        choices=("saved_model", "keras", "litert", "onnx", "web"),
+        several=True,
+    )
+    run_dir: str | None = option(
+        None, "Folder of the run; the one under runs/ that was written to last when not given."
+    )
+    dataset: str | None = option(None, "Take the last run on this data set.")
+    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.")
+    weights: str = option(
+        "float32",
+        "float16 halves litert, onnx and web: images may then differ by one of 256 levels.",
+        choices=("float32", "float16"),
+    )
+    to: str | None = option(None, "Folder to write into; export/ in the run when not given.")
+    onnxruntime: str | None = option(
+        None,
+        "For web, where onnxruntime-web comes from: a version for npm to fetch, a folder or .tgz "
+        "of the package, or cdn to let the page fetch it; the tested version when not given.",
+    )
+
+
+@dataclass(frozen=True)
+class Serve:
+    """The choices of a server."""
+
+    does: ClassVar[str] = "answer HTTP requests with an exported model, and show its faces"
+
+    run_dir: str | None = option(
+        None, "Folder of the run; the one under runs/ that was written to last when not given."
+    )
+    dataset: str | None = option(None, "Take the last run on this data set.")
+    model_dir: str | None = option(
+        None, "Folder of the exported versions; export/saved_model/ in the run when not given."
+    )
+    name: str = option("dcgan", "Name of the model in addresses such as /v1/models/dcgan.")
+    host: str = option("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
+    port: int = option(
+        8501, "Port to listen on; 0 takes a free one and says which.", minimum=0, maximum=65535
+    )
+    batch_limit: int = option(
+        64, "Most images of one request, and of one batch of several.", minimum=1, maximum=1024
+    )
+    max_delay: float = option(
+        20.0,
+        "Milliseconds that a request may wait at most for others to share its batch, and never "
+        "longer than a quarter of a batch takes; one that finds the model idle does not wait.",
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    body_limit: int = option(8, "Largest body of a request, in megabytes.", minimum=1, maximum=1024)
+    keep_versions: int = option(
+        2, "How many of the newest versions to hold in memory.", minimum=1, maximum=100
+    )
+    cors: str = option(
+        "", "Origins of other sites whose pages may use the server; commas join several."
+    )
+
+
+@dataclass(frozen=True)
+class OfRun:
+    """Which run a command reads, and which of its checkpoints."""
+
+    run_dir: str | None = option(
+        None, "Folder of the run; the one under runs/ that was written to last when not given."
+    )
+    dataset: str | None = option(None, "Take the last run on this data set.")
+    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.")
+
+
+@dataclass(frozen=True)
+class Sample(OfRun):
+    """The choices of a sampling."""
+
+    does: ClassVar[str] = "make images with a trained run, one PNG file each"
+
+    num_images: int | None = option(
+        None, "How many images; 64 when not given.", minimum=1, maximum=1_000_000
+    )
+    seed: int | None = option(None, "Of the first image; 0 when not given.", minimum=0)
+    seeds: str | None = option(None, "Which seeds instead, such as 1,5,9-20.")
+    to: str | None = option(
+        None, "Folder for the images; generated/<step>/ in the run when not given."
+    )
+
+
+@dataclass(frozen=True)
+class Interpolate(OfRun):
+    """The choices of a walk."""
+
+    does: ClassVar[str] = "walk from seed to seed in latent space, as a GIF, MP4 or strip"
+
+    seeds: str = option("0-4", "The seeds on the way, such as 7,9,12.")
+    frames: int = option(30, "Images from one seed to the next.", minimum=1, maximum=1000)
+    method: str | None = option(
+        None,
+        "slerp goes along the sphere, linear goes straight; when not given, slerp where z is "
+        "normal.",
+        choices=("slerp", "linear"),
+    )
+    loop: bool = option(False, "Go back to the first seed at the end.")
+    fps: int = option(20, "Images a second.", minimum=1, maximum=50)
+    scale: int | None = option(
+        None, "Enlarge each pixel so many times; to about 96 when not given.", minimum=1, maximum=16
+    )
+    to: str | None = option(
+        None,
+        "A .gif, .mp4 or .png (strip) file; generated/interpolation.gif in the run when not given.",
+    )
+
+
+@dataclass(frozen=True)
+class Arithmetic(OfRun):
+    """The choices of a sum."""
+
+    does: ClassVar[str] = "add and subtract averages of seeds, drawn as in the DCGAN paper"
+
+    terms: str | None = option(
+        None,
+        "Signs and seeds; or --plus 3,8,12 --minus 4,9,11 --plus 5,6,7, in any order.",
+        required=True,
+        example="'+3,8,12 -4,9,11 +5,6,7'",
+        pieces={"plus": "+", "minus": "-"},
+    )
+    noise: float = option(
+        0.25, "Scale of the uniform noise around the result.", minimum=0.0, maximum=10.0
+    )
+    to: str | None = option(
+        None, "A .png file; generated/arithmetic.png in the run when not given."
+    )
+
+
+@dataclass(frozen=True)
+class Neighbours(OfRun):
+    """The choices of a search for nearest training images."""
+
+    does: ClassVar[str] = "show the training images nearest to generated ones: is it memorising?"
+
+    seeds: str = option("0-7", "Seeds of the generated images, such as 1,5,9-20.")
+    k: int = option(5, "Nearest training images of each.", minimum=1, maximum=20)
+    data_dir: str | None = option(
+        None, "Folder that holds the data sets; the run's own when not given."
+    )
+    to: str | None = option(
+        None,
+        "A .png file, with a .json of its name beside it; generated/neighbours.png in the run "
+        "when not given.",
+    )
+
+
 # What each command takes; `flags.COMMANDS` adds train.
-COMMANDS: dict[str, type] = {"crawl": Crawl, "crop": Crop, "pack": Pack, "inspect": Inspect}
-
-
-def fields(options: type) -> dict[str, dataclasses.Field]:
-    """The fields of an options dataclass by name."""
-    return {field.name: field for field in dataclasses.fields(options)}
-
-
-def flag_name(name: str) -> str:
-    """The flag of a field: `from_`, which Python does not allow to be named so, is --from."""
-    return name.removesuffix("_")
+COMMANDS: dict[str, type] = {
+    "crawl": Crawl,
+    "crop": Crop,
+    "pack": Pack,
+    "inspect": Inspect,
+    "sample": Sample,
+    "interpolate": Interpolate,
+    "arithmetic": Arithmetic,
+    "neighbours": Neighbours,
+    "export": Export,
+    "serve": Serve,
+}
 
 
 def complete(command: str, given: dict[str, Any]) -> Any:
@@ -234,30 +372,3 @@ def usage(command: str) -> str:
         if field.metadata.get("required"):
             words += [f"--{flag_name(name)}", field.metadata["example"]]
     return " ".join(words)
-
-
-def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Refuses a value that the field's metadata does not allow; None is always allowed.
-
-    Raises:
-        UserError: names the flag, what was expected and what was received.
-    """
-    if value is None:
-        return
-    meta, flag = field.metadata, f"--{flag_name(field.name)}"
-    if "choices" in meta and value not in meta["choices"]:
-        expected = ", ".join(map(str, meta["choices"]))
-        hint = did_you_mean(str(value), map(str, meta["choices"]))
-        raise UserError(f"{flag} must be one of {expected}; received {value!r}{hint}.")
-    low, above = meta.get("minimum", -math.inf), meta.get("above", -math.inf)
-    high = meta.get("maximum", math.inf)
-    if not isinstance(value, (bool, str)) and not (low <= value <= high and value > above):
-        least = f"above {above}" if above > low else f"at least {low}"
-        bounds = [least] * (max(low, above) > -math.inf) + [f"at most {high}"] * (high < math.inf)
-        raise UserError(f"{flag} must be {' and '.join(bounds)}; received {value}.")
-
-
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """The known word that is meant, in brackets behind a blank; nothing when none is close."""
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f" (did you mean {prefix}{close[0]}?)" if close else ""

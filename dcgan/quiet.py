@@ -11,10 +11,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# Notes ("I0000 ...") and what TensorFlow says on every machine without an NVIDIA driver.
+# Notes ("I0000 ..."), what TensorFlow says on every machine without an NVIDIA driver, and what its
+# converter for LiteRT says of options that it sets itself.
 CHATTER = re.compile(
     rb"(I\d{4} .*|WARNING: All log messages before absl::InitializeLog\(\) .*"
-    rb"|To enable the following instructions: .*|E\d{4} .* failed call to cuInit: .*)\n"
+    rb"|To enable the following instructions: .*|E\d{4} .* failed call to cuInit: .*"
+    rb"|W\d{4} .* Ignored (output_format|drop_control_dependency)\.)\n"
 )
 
 

@@ -5,9 +5,11 @@ written under a temporary name, flushed to the disk and renamed.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +136,43 @@ class RunDir:
             yield
 
 
+def newest_run(root: Path, dataset: str | None = None) -> Path:
+    """The run folder that was written to last.
+
+    Args:
+        root: the folder of the runs.
+        dataset: its name, or its path; None takes runs on any.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    runs = {path.parent: _short(_dataset(path)) for path in root.glob("*/config.json")}
+    fitting = [run for run, name in runs.items() if dataset is None or name == _short(dataset)]
+    if fitting:
+        return max(fitting, key=lambda run: _last_written(RunDir(run)))
+    on = "" if dataset is None else f" on {dataset}"
+    found = f" (there are runs on {', '.join(sorted(set(runs.values())))})" if runs else ""
+    raise UserError(
+        f"There is no run{on} in the folder {root}{found}: train one first, or name its folder "
+        "with --run_dir."
+    )
+
+
+def _dataset(config: Path) -> str:
+    return str(read_json(config).get("dataset", ""))
+
+
+def _short(dataset: str) -> str:
+    """One name for a data set, the folder of it and the zip of it."""
+    return Path(dataset).name.lower().removesuffix(".zip")
+
+
+def _last_written(run: RunDir) -> float:
+    """When, in seconds."""
+    paths = (run.config, run.metrics, run.checkpoints)
+    return max(path.stat().st_mtime for path in paths if path.exists())
+
+
 def _lock(file) -> None:
     if fcntl:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -169,6 +208,48 @@ def replacing(path: Path) -> Iterator[Path]:
             _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Gives a whole folder its name; a folder that has the name already is removed.
+
+    Where Linux can exchange two names in one step, nobody ever finds `path` absent or half.
+
+    Args:
+        new: the folder, on the same disk and written to it (see `flush_tree`).
+        path: its name from now on.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _named(path):
+        if not path.exists():
+            os.rename(new, path)
+        else:
+            if not _exchange(new, path):
+                old = new.with_name(f"{new.name}.old")
+                os.rename(path, old)
+                os.rename(new, path)
+                os.rename(old, new)
+            shutil.rmtree(new)
+    _flush_folder(path.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """renameat2(2) with RENAME_EXCHANGE; whether the system and the disk can."""
+    libc = ctypes.CDLL(None) if fcntl else None
+    if not hasattr(libc, "renameat2"):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+
+
+def flush_tree(folder: Path) -> None:
+    """Puts the files of a folder, and of those in it, on the disk."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            _flush_folder(path)
+        else:
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:

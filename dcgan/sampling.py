@@ -6,7 +6,6 @@ grids, later samples and exported models agree.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -58,7 +57,7 @@ def training_noise(
 
 
 def make_sampler(
-    generator: keras.Model, *, z_dim: int, z_dist: str
+    generator: Callable, *, z_dim: int, z_dist: str
 ) -> Callable[[Sequence[int]], np.ndarray]:
     """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic."""
 

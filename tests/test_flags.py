@@ -164,7 +164,7 @@ def test_help_is_help_wherever_it_stands(word):
         ("quux", ("'quux'", "expected one of train")),
         ("cropp --help", ("'cropp'", "did you mean crop?")),
         ("--site konachan", ("--site", "of crawl, not of train", "python main.py crawl --to")),
-        ("--to x", ("of crawl, crop, pack and inspect, not of train", "name the command")),
+        ("--to x", ("of crawl, crop, pack, inspect", "not of train", "name the command")),
         ("train --to x", ("not of train", "python main.py train --help")),
         ("crop --epoch 3", ("--epoch", "of train, not of crop", "main.py crop --help")),
         ("crop --noyes", ("--noyes", "of crawl, not of crop")),

@@ -5,19 +5,12 @@ from dataclasses import FrozenInstanceError, dataclass
 import pytest
 
 from dcgan import UserError
-from dcgan.options import (
-    COMMANDS,
-    Crop,
-    check_value,
-    complete,
-    did_you_mean,
-    fields,
-    option,
-    usage,
-)
+from dcgan.option import check_value, did_you_mean, fields, option
+from dcgan.options import COMMANDS, Crop, complete, usage
 
 ENOUGH = {"crawl": {"to": "raw"}, "crop": {"from_": "raw", "to": "faces"}}
 ENOUGH |= {"pack": {"from_": "faces", "to": "faces.zip"}, "inspect": {}}
+ENOUGH |= {"arithmetic": {"terms": "+1 -2"}}
 
 
 @dataclass(frozen=True)
@@ -72,10 +65,10 @@ def test_did_you_mean_says_nothing_when_nothing_is_near():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_required_is_enough_and_the_rest_takes_its_default(command):
-    made = complete(command, ENOUGH[command])
+    made = complete(command, ENOUGH.get(command, {}))
     assert type(made) is COMMANDS[command]
     for name, field in fields(COMMANDS[command]).items():
-        assert getattr(made, name) == ENOUGH[command].get(name, field.default)
+        assert getattr(made, name) == ENOUGH.get(command, {}).get(name, field.default)
         check_value(field, field.default)
     with pytest.raises(FrozenInstanceError):
         made.to = "elsewhere"

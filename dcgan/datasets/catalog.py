@@ -7,7 +7,7 @@ from dcgan import UserError
 from dcgan.datasets import cifar10, folder, mnist, packed, svhn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.source import Source
-from dcgan.options import did_you_mean
+from dcgan.option import did_you_mean
 
 # Data sets that come as arrays in files of known names, found in or downloaded to
 # <data_dir>/<name>.

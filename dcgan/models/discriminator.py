@@ -77,10 +77,15 @@ class Discriminator(keras.Model):
 
     def call(self, images, training=False):
         """images float [N, height, width, channels] -> logits float32 [N, 1]."""
-        x = keras.ops.leaky_relu(self.convs[0](images), LEAK)
+        last = self.activations(images, training=training)[-1]
+        return self.logit(keras.ops.reshape(last, (-1, self.logit.kernel.shape[0])))
+
+    def activations(self, images, training=False) -> list:
+        """What the convolutions see, after their LeakyReLU: [N, h, w, channels] of each in turn."""
+        maps = [keras.ops.leaky_relu(self.convs[0](images), LEAK)]
         for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            x = keras.ops.leaky_relu(norm(conv(x), training=training), LEAK)
-        return self.logit(keras.ops.reshape(x, (-1, self.logit.kernel.shape[0])))
+            maps.append(keras.ops.leaky_relu(norm(conv(maps[-1]), training=training), LEAK))
+        return maps
 
     def get_config(self):
         return {

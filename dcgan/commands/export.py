@@ -1,0 +1,103 @@
+"""`python main.py export`: turns a trained run into files that need nothing of this project."""
+
+import importlib
+import logging
+from pathlib import Path
+
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.checkpoint import find_checkpoint, open_checkpoint
+from dcgan.export import parity
+from dcgan.export.description import describe
+from dcgan.export.format import Format, Subject
+from dcgan.export.writing import Exported, export
+from dcgan.options import Export
+from dcgan.run_dir import RunDir, newest_run
+
+logger = logging.getLogger("dcgan")
+
+MODULES = {"keras": "keras_file"}  # the others are called as their format is
+
+
+def run(options: Export) -> int:
+    """Exports, checks, and says what was written.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    forms = _forms(options)
+    run_dir = _run_dir(options)
+    checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
+    # A graphics card may be busy with the training, and multiplies less exactly.
+    tf.config.set_visible_devices([], "GPU")
+    subject = Subject(
+        checkpoint.generator("float32"),
+        checkpoint.discriminator("float32"),
+        describe(run_dir, checkpoint),
+    )
+    logger.info("Exporting %s, step %d.", run_dir.root, subject.step)
+    to = Path(options.to) if options.to else run_dir.root / "export"
+    for exported in export(subject, forms, to, weights=options.weights):
+        _report(exported)
+    logger.info(
+        "The numbers are the largest differences from the Keras model, seen from a process of its "
+        "own, at batch sizes %s.",
+        ", ".join(map(str, parity.BATCH_SIZES)),
+    )
+    return 0
+
+
+def _forms(options: Export) -> list[Format]:
+    """The formats, loaded only when asked for: each may need packages of its own."""
+    names = dict.fromkeys(options.format.split(","))
+    if options.onnxruntime and "web" not in names:
+        raise UserError(
+            f"--onnxruntime is for --format web, received --format {options.format}: leave the "
+            "flag out, or add web."
+        )
+    forms = [_form(name, options.onnxruntime) for name in names]
+    for form in forms:
+        form.require()
+    if options.weights == "float16" and not any(form.halves for form in forms):
+        raise UserError(
+            f"--weights float16 is for litert, onnx and web; --format {options.format} has float32 "
+            "weights always: leave the flag out, or add one of those formats."
+        )
+    return forms
+
+
+def _form(name: str, onnxruntime: str | None) -> Format:
+    module = importlib.import_module(f"dcgan.export.{MODULES.get(name, name)}")
+    if name == "web":
+        return module.with_runtime(onnxruntime or module.VERSION)
+    return module.FORMAT
+
+
+def _run_dir(options: Export) -> RunDir:
+    """The run that was named, else that of the named checkpoint file, else the newest."""
+    file = Path(options.checkpoint)
+    if options.run_dir:
+        root = Path(options.run_dir)
+    elif file.suffix == ".npz" and not options.dataset:
+        root = file.absolute().parent.parent
+    else:
+        root = newest_run(Path("runs"), options.dataset)
+    if not RunDir(root).config.exists():
+        raise UserError(
+            f"{root} is no run folder (there is no config.json in it); name one with --run_dir."
+        )
+    return RunDir(root)
+
+
+def _report(exported: Exported) -> None:
+    """Says what was written, and how near it is to the Keras model."""
+    form, weights = exported.form, exported.weights
+    logger.info("Wrote %-11s %s (%s weights).", form.name, exported.path, weights)
+    for signature in form.signatures:
+        unit = " of 255 levels" if signature in parity.IN_LEVELS else ""
+        largest, allowed = exported.differences[signature], parity.tolerance(signature, weights)
+        logger.info("  %-15s %.1e%s (at most %.1e)", signature, largest, unit, allowed)

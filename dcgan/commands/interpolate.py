@@ -1,0 +1,71 @@
+"""`python main.py interpolate`: walks from seed to seed in latent space."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError, latent
+from dcgan.options import Interpolate
+from dcgan.outputs import marked, walks
+from dcgan.outputs.sheet import natural_scale
+from dcgan.seeds import parse_seeds
+from dcgan.trained import Trained, choose_run
+
+MOST_SEEDS, MOST_FRAMES = 100, 2000
+STRIP_WIDTH = 2000  # pixels that a strip is enlarged to at most
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Interpolate) -> int:
+    """Makes the walk and writes it.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
+    if len(seeds) * options.frames > MOST_FRAMES:
+        raise UserError(
+            f"{len(seeds)} --seeds with {options.frames} --frames each are more than "
+            f"{MOST_FRAMES:,} images: give fewer of either."
+        )
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    to = Path(options.to) if options.to else run_dir.root / "generated" / "interpolation.gif"
+    marked.refuse_foreign(to, ".gif", ".mp4", ".png")
+    if to.suffix.lower() == ".mp4":
+        walks.require_mp4()
+    trained = Trained(run_dir, options.checkpoint)
+    method = options.method or latent.natural_method(trained.z_dist)
+    z = latent.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
+    comment = marked.mark(
+        f"interpolate --seeds {options.seeds} --method {method}, {trained.name}, "
+        f"step {trained.step}"
+    )
+    marked.write(to, _bytes(options, to.suffix.lower(), trained.render(z), comment))
+    logger.info(
+        "Wrote %s: %d images along %d seeds (%s) of %s, step %d.",
+        to,
+        len(z),
+        len(seeds),
+        method,
+        run_dir.root,
+        trained.step,
+    )
+    return 0
+
+
+def _bytes(options: Interpolate, suffix: str, frames: np.ndarray, comment: str) -> bytes:
+    """The file that the suffix names."""
+    height, width = frames.shape[1:3]
+    scale = options.scale or natural_scale(height, width)
+    if suffix == ".png":
+        if not options.scale:
+            scale = max(1, min(scale, STRIP_WIDTH // ((options.frames + 1) * (width + 1))))
+        return walks.strip(frames, options.frames, loop=options.loop, scale=scale, comment=comment)
+    if suffix == ".mp4":
+        return walks.mp4(frames, fps=options.fps, scale=scale, comment=comment)
+    return walks.gif(frames, fps=options.fps, loop=options.loop, scale=scale, comment=comment)

@@ -1,0 +1,128 @@
+"""`python main.py neighbours`: the training images nearest to generated ones."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from dcgan import UserError, nearest
+from dcgan.options import Neighbours
+from dcgan.outputs import marked
+from dcgan.outputs.neighbour_rows import Column, draw_rows
+from dcgan.seeds import parse_seeds
+from dcgan.trained import Trained, choose_run
+
+MOST = 100  # rows of the picture
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Neighbours) -> int:
+    """Searches, draws, writes the distances, and says what they mean.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST)
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    to = Path(options.to) if options.to else run_dir.root / "generated" / "neighbours.png"
+    notes = to.with_suffix(".json")
+    marked.refuse_foreign(to, ".png")
+    marked.refuse_foreign(notes, ".json")
+    trained = Trained(run_dir, options.checkpoint)
+    prepared = trained.reals(options.data_dir)
+    reals = prepared.images
+    if len(reals) < max(options.k, 2):
+        raise UserError(
+            f"The run has {len(reals)} training images, fewer than the {max(options.k, 2)} that "
+            f"--k {options.k} needs: give a smaller --k, or a run on more images."
+        )
+    generated = trained.sample(seeds)
+    spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
+    with tqdm(total=len(reals), unit="images", desc="searching") as bar:
+        found = nearest.find(
+            generated, reals, spaces, k=options.k, flip=trained.flips, progress=bar.update
+        )
+    comment = marked.mark(
+        f"neighbours --seeds {options.seeds}, {trained.name}, step {trained.step}"
+    )
+    columns = [_column(s, n, reals) for s, n in zip(spaces, found, strict=True)]
+    marked.write(notes, _json(trained, seeds, prepared.used, spaces, found))
+    marked.write(to, draw_rows(generated, seeds, columns, comment=comment))
+    for line in sentences(seeds, spaces, found):
+        logger.info("%s", line)
+    logger.info("Wrote %s, and the distances as %s.", to, notes)
+    return 0
+
+
+def _column(space: nearest.Space, found: nearest.Neighbours, reals: np.ndarray) -> Column:
+    """The images themselves, mirrored where that is nearer."""
+    pictures = np.stack([reals[rows] for rows in found.rows])
+    pictures[found.mirrored] = pictures[found.mirrored][:, :, ::-1]
+    captions = [[f"{d:.3g}" if d >= 1e-3 else "0" for d in row] for row in found.distances]
+    return Column(f"training images nearest in {space.name}", pictures, captions)
+
+
+def _json(trained: Trained, seeds, used: np.ndarray, spaces, found) -> bytes:
+    """The distances, for programs and for later."""
+    value = {
+        "made": f"{marked.MARK}: neighbours",
+        "run": trained.name,
+        "step": trained.step,
+        "training_images": len(used),
+        "mirrored_too": trained.flips,
+        "spaces": {
+            space.name: {
+                "distance": space.unit,
+                "usual": near.usual,
+                "suspects": [seeds[i] for i in near.suspects()],
+            }
+            for space, near in zip(spaces, found, strict=True)
+        },
+        "images": [
+            {"seed": seed}
+            | {s.name: _nearest(n, i, used) for s, n in zip(spaces, found, strict=True)}
+            for i, seed in enumerate(seeds)
+        ],
+    }
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _nearest(found: nearest.Neighbours, i: int, used: np.ndarray) -> dict:
+    """The neighbours of one image; "image" is a training image's number in the data set."""
+    return {
+        "relative": float(found.relative[i]),
+        "nearest": [
+            {"image": int(used[row]), "mirrored": bool(mirrored), "distance": float(distance)}
+            for row, mirrored, distance in zip(
+                found.rows[i], found.mirrored[i], found.distances[i], strict=True
+            )
+        ],
+    }
+
+
+def sentences(
+    seeds: list[int], spaces: list[nearest.Space], found: list[nearest.Neighbours]
+) -> list[str]:
+    """What the distances say about memorising, a line a space and one on how to read them."""
+    lines = []
+    for space, near in zip(spaces, found, strict=True):
+        unit = " levels" if space.name == "pixels" else ""
+        suspects = [str(seeds[i]) for i in near.suspects()]
+        which = f": seeds {', '.join(suspects)}" if suspects else ""
+        lines.append(
+            f"In {space.name}: the nearest training image is {np.median(near.distances[:, 0]):.3g}"
+            f"{unit} away (median; {near.usual:.3g}{unit} between training images); "
+            f"{len(suspects)} of {len(seeds)} may be copies{which}."
+        )
+    return [
+        *lines,
+        "Memorising would be an image whose nearest training image is the same picture, far nearer "
+        f"than the others near it (under {nearest.COPY:g} of the mean distance of the "
+        f"{nearest.CROWD} nearest).",
+    ]

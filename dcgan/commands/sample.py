@@ -1,0 +1,87 @@
+"""`python main.py sample`: makes images with a trained run, one PNG file each."""
+
+import collections
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dcgan import UserError, images
+from dcgan.options import Sample
+from dcgan.outputs import marked
+from dcgan.outputs.generated import Generated
+from dcgan.sampling import BATCH_SIZE
+from dcgan.seeds import LARGEST, parse_seeds
+from dcgan.trained import Trained, choose_run
+
+MOST = 1_000_000  # images in one folder
+NUM_IMAGES = 64
+GRID_IMAGES = 64
+WAITING = 2  # batches that may wait to be written, while the next one is computed
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Sample) -> int:
+    """Makes the images that are not there yet, and says where they are.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    seeds = _seeds(options)
+    trained = Trained(
+        choose_run(options.run_dir, options.dataset, options.checkpoint), options.checkpoint
+    )
+    root = trained.run.root
+    to = Path(options.to) if options.to else root / "generated" / f"{trained.step:08d}"
+    grid = to.with_name(to.name + ".png")
+    marked.refuse_foreign(grid, ".png")
+    note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
+    folder = Generated(to, fingerprint=trained.fingerprint, note=note)
+    folder.claim()
+    missing = folder.missing(seeds)
+    logger.info("Sampling from %s, step %d.", root, trained.step)
+    _fill(folder, trained, missing)
+    shown = seeds[:GRID_IMAGES]
+    comment = marked.mark(f"sample, {trained.name}, step {trained.step}")
+    marked.write(grid, images.png_bytes(images.grid(folder.read(shown)), comment=comment))
+    there = f" ({len(seeds) - len(missing):,} were there)" if len(missing) < len(seeds) else ""
+    logger.info("Wrote %s images%s into %s.", f"{len(seeds):,}", there, to)
+    logger.info("Wrote a grid of the first %d as %s.", len(shown), grid)
+    return 0
+
+
+def _seeds(options: Sample) -> list[int]:
+    """Of the images, each once."""
+    if options.seeds is None:
+        first, count = options.seed or 0, options.num_images or NUM_IMAGES
+        if first + count - 1 > LARGEST:
+            raise UserError(f"--seed {first} is too large; expected at most 2^63 - {count}.")
+        return list(range(first, first + count))
+    if options.seed is not None or options.num_images is not None:
+        raise UserError(
+            f"--seeds {options.seeds} says which images already: leave out --seed and "
+            "--num_images, or --seeds."
+        )
+    return list(dict.fromkeys(parse_seeds(options.seeds, flag="--seeds", at_most=MOST)))
+
+
+def _fill(folder: Generated, trained: Trained, seeds: list[int]) -> None:
+    """Makes images batch by batch; while one is computed, the one before is written."""
+    written: collections.deque[Future] = collections.deque()
+    with (
+        ThreadPoolExecutor(1) as writer,
+        tqdm(total=len(seeds), unit="images", desc="sampling") as bar,
+    ):
+        for start in range(0, len(seeds), BATCH_SIZE):
+            batch = seeds[start : start + BATCH_SIZE]
+            written.append(writer.submit(folder.add, batch, trained.sample(batch)))
+            if len(written) > WAITING:
+                written.popleft().result()
+            bar.update(len(batch))
+        for future in written:
+            future.result()

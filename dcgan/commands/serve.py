@@ -1,0 +1,103 @@
+"""`python main.py serve`: answers HTTP requests with an exported model.
+
+TensorFlow is imported here without Keras, and no training code at all.
+"""
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+from dcgan import UserError, quiet
+from dcgan.options import Serve
+from dcgan.run_dir import newest_run
+
+# Module -> its requirement.
+REQUIREMENTS = {
+    "fastapi": "fastapi>=0.160,<1",
+    "uvicorn": "uvicorn>=0.50,<1",
+    "httptools": "httptools>=0.7,<1",
+    "orjson": "orjson>=3.10,<4",
+    "prometheus_client": "prometheus-client>=0.21,<1",
+}
+
+
+def run(options: Serve) -> int:
+    """Serves until a signal ends it.
+
+    Returns:
+        the exit code; after SIGTERM `main` ends with 143 instead, after Ctrl-C with 130.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    _require()
+    if not re.fullmatch("[^/:]+", options.name):
+        raise UserError(
+            f"--name must be a word without / and :, as it stands in addresses; received "
+            f"{options.name!r}."
+        )
+    folder = _model_folder(options)
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave room for a training
+    with quiet.quiet_start():
+        from dcgan.serving import app, saved_model, server
+        from dcgan.serving.metrics import Metrics
+        from dcgan.serving.service import Served, Service
+        from dcgan.serving.versions import Versions
+
+        saved_model.load_tensorflow()
+    metrics = Metrics()
+
+    def load(version: Path) -> Served:
+        return Served(
+            saved_model.SavedModel(version),
+            row_limit=options.batch_limit,
+            max_delay=options.max_delay / 1000,
+            metrics=metrics,
+        )
+
+    versions = Versions(folder, load, keep=options.keep_versions)
+    with server.bind(options.host, options.port) as listener:
+        with quiet.quiet_start():  # what TensorFlow says when it first runs
+            version = versions.start()
+        if version is None:
+            raise _nothing_to_serve(folder)
+        body_limit = options.body_limit << 20
+        service = Service(options.name, versions, options.batch_limit, body_limit, metrics)
+        origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
+        server.run(app.make_app(service, cors=origins), listener)
+    return 0
+
+
+def _require() -> None:
+    missing = [name for name in REQUIREMENTS if importlib.util.find_spec(name) is None]
+    if missing:
+        wanted = " ".join(f'"{REQUIREMENTS[name]}"' for name in missing)
+        raise UserError(
+            f"The server needs {', '.join(missing)}, not installed here: run pip install {wanted}."
+        )
+
+
+def _model_folder(options: Serve) -> Path:
+    """The folder of versions, which must hold one."""
+    if options.model_dir:
+        folder = Path(options.model_dir)
+        if (folder / "saved_model.pb").exists():
+            raise UserError(
+                f"{folder} is one version of a model, expected the folder of its versions: "
+                f"--model_dir {folder.parent}"
+            )
+    else:
+        run_dir = options.run_dir and Path(options.run_dir)
+        folder = (run_dir or newest_run(Path("runs"), options.dataset)) / "export" / "saved_model"
+    if not folder.is_dir() or not any(path.name.isdecimal() for path in folder.iterdir()):
+        raise _nothing_to_serve(folder)
+    return folder
+
+
+def _nothing_to_serve(folder: Path) -> UserError:
+    run_dir = folder.parent.parent if folder.parent.name == "export" else "runs/<name>"
+    return UserError(
+        f"{folder} holds no exported model that is whole; make one with: "
+        f"python main.py export --run_dir {run_dir}"
+    )

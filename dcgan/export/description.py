@@ -1,0 +1,75 @@
+"""What travels with an exported model: where it comes from and how to use it, as JSON."""
+
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.checkpoint import Checkpoint
+from dcgan.run_dir import RunDir, read_json, read_json_lines
+
+MAX_DIRECTIONS = 16
+
+
+def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndarray, np.ndarray]:
+    """The directions in z that change the generator's first layer most (SeFa).
+
+    Shen and Zhou 2021, "Closed-form factorization of latent semantics in GANs" (arXiv 2007.06600),
+    equation 3: eigenvectors of W W^T, W the projection that takes z W to features.
+
+    Args:
+        kernel: W [z_dim, units].
+        count: how many; at most z_dim are given.
+
+    Returns:
+        directions float64 [count, z_dim], of length 1, the strongest first, each with its largest
+        component positive; and scales [count], by how much the features' length grows along them.
+    """
+    kernel = np.asarray(kernel, np.float64)
+    values, vectors = np.linalg.eigh(kernel @ kernel.T)  # ascending, in columns
+    vectors = vectors.T[::-1][:count]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(1, keepdims=True), 1)
+    return vectors * np.sign(largest), np.sqrt(np.maximum(values[::-1][:count], 0.0))
+
+
+def describe(run: RunDir, checkpoint: Checkpoint) -> dict:
+    """The description of a checkpoint's networks.
+
+    Raises:
+        UserError: the run's config.json does not say what z is drawn from.
+    """
+    config = read_json(run.config)
+    if "z_dist" not in config:
+        raise UserError(
+            f"{run.config} names no z_dist, so it is no run's configuration; restore it, or name "
+            "another run with --run_dir."
+        )
+    network = checkpoint.configs["generator"]
+    height, width, channels = network["image_shape"]
+    found, scales = directions(checkpoint.generator_arrays()["project/kernel"])
+    metrics = _metrics(run.metrics, checkpoint.step)
+    return {
+        "dataset": Path(config.get("dataset", "")).name,  # of a path only what is no one's secret
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "z_dim": network["z_dim"],
+        "z_dist": config["z_dist"],
+        "step": checkpoint.step,
+        "epoch": metrics.get("epoch"),
+        "metrics": metrics,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+        },
+        "directions": [[round(float(x), 7) for x in direction] for direction in found],
+        "direction_scales": [round(float(scale), 6) for scale in scales],
+    }
+
+
+def _metrics(path: Path, step: int) -> dict:
+    """The last line of metrics.jsonl that is not of a later step than the checkpoint's."""
+    lines = [line for line in read_json_lines(path) if line.get("step", step + 1) <= step]
+    return lines[-1] if lines else {}

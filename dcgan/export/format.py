@@ -1,0 +1,91 @@
+"""What is exported, and what a format is: where it goes, what it needs, how it is written.
+
+Each format's module has a `Format` named FORMAT. Imports neither TensorFlow nor Keras.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+from dcgan import UserError
+
+DESCRIPTION = "dcgan.json"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is exported.
+
+    Attributes:
+        generator, discriminator: of `dcgan.models`, computing in float32.
+        description: what `description.describe` says of them.
+    """
+
+    generator: Any
+    discriminator: Any
+    description: dict
+
+    @property
+    def step(self) -> int:
+        return self.description["step"]
+
+    @property
+    def z_dist(self) -> str:
+        """What seeds are drawn from, see `sampling.latents`."""
+        return self.description["z_dist"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One form of a model.
+
+    Attributes:
+        name: as `--format` has it.
+        target: the file or folder under `--to`; {step} stands for the checkpoint's.
+        write: (subject, path, weights) writes the model to a path that does not exist and whose
+            name is the target's; weights are float32 or float16.
+        runtime: what runs it, one of `fresh.RUNTIMES`.
+        signatures: what to check of it, of `parity.cases`.
+        model: where the target is a folder, the model in it; "" is the target itself.
+        inside: where the target is a folder, the place of its description; a file's lies beside it.
+        packages: module -> requirement of what must be installed besides requirements.txt.
+        halves: whether it can hold float16 weights.
+    """
+
+    name: str
+    target: str
+    write: Callable[[Subject, Path, str], None]
+    runtime: str
+    signatures: tuple[str, ...] = ("serving_default",)
+    model: str = ""
+    inside: str = ""
+    packages: tuple[tuple[str, str], ...] = ()
+    halves: bool = False
+
+    def path(self, to: Path, step: int) -> Path:
+        """The file or folder of one step."""
+        return to / self.target.format(step=step)
+
+    def description(self, path: Path) -> Path:
+        """The JSON file that says what the model at `path` is; what has none is not ours."""
+        return path / self.inside if self.inside else path.with_name(f"{path.name}.json")
+
+    def require(self) -> None:
+        """Refuses to begin without what the format needs.
+
+        Raises:
+            UserError: says what to install.
+        """
+        missing = [need for module, need in self.packages if util.find_spec(module) is None]
+        if missing:
+            quoted = " ".join(f'"{need}"' for need in missing)
+            raise UserError(
+                f"--format {self.name} needs packages that are not installed: pip install {quoted}."
+            )
+
+    def versions(self) -> dict[str, str]:
+        """Of the packages that it needs."""
+        names = [module.replace("_", "-") for module, _ in self.packages]
+        return {name: metadata.version(name) for name in names}

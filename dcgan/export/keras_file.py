@@ -1,0 +1,16 @@
+"""The generator as a .keras file, to go on with in Keras; it needs this project's classes.
+
+Unlike the other formats it holds layers and not a graph: `import dcgan.models` comes before
+`keras.saving.load_model`.
+"""
+
+from pathlib import Path
+
+from dcgan.export.format import Format, Subject
+
+
+def _write(subject: Subject, path: Path, weights: str) -> None:
+    subject.generator.save(str(path))
+
+
+FORMAT = Format(name="keras", target="generator.keras", write=_write, runtime="keras")

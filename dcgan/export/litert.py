@@ -1,0 +1,36 @@
+"""The generator for LiteRT, which was TensorFlow Lite: z -> images, as in ONNX, any batch size.
+
+Only LiteRT's built-in operations are used, so that its plain runtime is enough.
+"""
+
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from dcgan.export.format import Format, Subject
+from dcgan.export.saved_model import archive_of
+from dcgan.quiet import quiet_start
+
+
+def _write(subject: Subject, path: Path, weights: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        archive_of(subject.generator).write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=["serving_default"]
+        )
+        if weights == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        with quiet_start():
+            path.write_bytes(converter.convert())
+
+
+FORMAT = Format(
+    name="litert",
+    target="generator.tflite",
+    write=_write,
+    runtime="litert",
+    packages=(("ai_edge_litert", "ai-edge-litert>=2,<3"),),  # only to check it
+    halves=True,
+)

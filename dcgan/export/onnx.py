@@ -1,0 +1,78 @@
+"""The generator as an ONNX file: z [N, z_dim] -> images float32 [N, H, W, C], any batch size."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from dcgan.export.format import Format, Subject
+from dcgan.models import Generator
+
+# Each release of ONNX Runtime, onnxruntime-web's too, reads this one since 2022.
+OPSET = 17
+PACKAGES = (
+    ("tf2onnx", "tf2onnx>=1.17,<2"),
+    ("onnx", "onnx>=1.17,<2"),
+    ("onnxruntime", "onnxruntime>=1.20,<2"),
+)
+SMALLEST_HALVED = 256  # elements; below, the Cast would take more bytes than it saves
+
+
+def write_onnx(generator: Generator, path: Path, *, weights: str = "float32") -> None:
+    """Writes a generator as ONNX.
+
+    Args:
+        generator: built, computing in float32.
+        path: of the file.
+        weights: float32, or float16 to store them in half of the bytes; what is computed with them
+            stays float32.
+    """
+    import onnx
+    import tf2onnx
+
+    signature = [tf.TensorSpec([None, generator.z_dim], tf.float32, name="z")]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def serving_default(z):
+        return {"images": generator(z, training=False)}
+
+    model, _ = tf2onnx.convert.from_function(serving_default, signature, opset=OPSET)
+    if weights == "float16":
+        _halve(model)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, str(path))
+
+
+def _halve(model) -> None:
+    """Stores weights as float16, each with a Cast to float32, which ONNX Runtime does at load."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts, kept = [], []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type == TensorProto.FLOAT and values.size >= SMALLEST_HALVED:
+            half = f"{tensor.name}_float16"
+            casts.append(
+                helper.make_node("Cast", [half], [tensor.name], name=half, to=TensorProto.FLOAT)
+            )
+            tensor = numpy_helper.from_array(values.astype("float16"), half)
+        kept.append(tensor)
+    nodes = [*casts, *model.graph.node]
+    for field, content in (("initializer", kept), ("node", nodes)):
+        model.graph.ClearField(field)
+        getattr(model.graph, field).extend(content)
+
+
+def _write(subject: Subject, path: Path, weights: str) -> None:
+    write_onnx(subject.generator, path, weights=weights)
+
+
+FORMAT = Format(
+    name="onnx",
+    target="generator.onnx",
+    write=_write,
+    runtime="onnx",
+    packages=PACKAGES,
+    halves=True,
+)

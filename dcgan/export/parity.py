@@ -1,0 +1,122 @@
+"""Whether an exported model computes what the Keras model computes, seen from a fresh process."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError, images
+from dcgan.export import fresh
+from dcgan.export.format import Format, Subject
+from dcgan.sampling import latents, make_sampler
+
+BATCH_SIZES = (1, 3, 64)
+TOLERANCE = 1e-5
+# Of images from float16 weights: one of the 256 levels of [-1, 1].
+FLOAT16_TOLERANCE = 2 / 255
+# Of uint8 images: in batches of another size sums are added in another order, and a value on the
+# edge between two levels may fall to the other side.
+LEVELS_TOLERANCE = 1.0
+IN_LEVELS = ("generate", "png")
+
+# Signature -> input, output, and the values given and expected for each batch size.
+Cases = dict[str, tuple[str, str, list[tuple[np.ndarray, np.ndarray]]]]
+
+
+def make_cases(subject: Subject) -> Cases:
+    """What the Keras models give for fixed seeds, at each batch size."""
+    generator, discriminator = subject.generator, subject.discriminator
+    z_dim, z_dist = generator.z_dim, subject.z_dist
+    sample = make_sampler(generator, z_dim=z_dim, z_dist=z_dist)
+    cases: Cases = {
+        "serving_default": ("z", "images", []),
+        "generate": ("seed", "images", []),
+        "png": ("seed", "png_bytes", []),
+        "discriminate": ("images", "score", []),
+    }
+    for size in BATCH_SIZES:
+        seeds = np.arange(size, dtype=np.int64)
+        z = latents(tf.constant(seeds), z_dim=z_dim, z_dist=z_dist)
+        pictures = sample(seeds)
+        reals = tf.constant(images.to_float(pictures.astype(np.float32)))
+        logits = discriminator(reals, training=False)
+        cases["serving_default"][2].append((z.numpy(), generator(z, training=False).numpy()))
+        cases["generate"][2].append((seeds, pictures))
+        cases["png"][2].append((seeds, pictures))
+        cases["discriminate"][2].append((pictures, tf.sigmoid(logits[:, 0]).numpy()))
+    return cases
+
+
+def tolerance(signature: str, weights: str) -> float:
+    """The largest difference that is allowed."""
+    if signature in IN_LEVELS:
+        return LEVELS_TOLERANCE
+    return FLOAT16_TOLERANCE if weights == "float16" else TOLERANCE
+
+
+def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -> dict[str, float]:
+    """Compares an exported model with the Keras model.
+
+    Args:
+        form: its format.
+        path: the format's target.
+        cases: of `make_cases`.
+        weights: float32 or float16.
+
+    Returns:
+        the largest difference by signature.
+
+    Raises:
+        UserError: one is above the tolerance, or the model does not run.
+    """
+    differences = _differences(form, path / form.model, cases)
+    for signature in form.signatures:
+        allowed, found = tolerance(signature, weights), differences[signature]
+        if not found <= allowed:  # so that what is not a number is refused as well
+            raise UserError(
+                f"The {form.name} export differs from the Keras model by {found:.3g} in "
+                f"{signature} (allowed: {allowed:.3g}); nothing was written: try another "
+                "--checkpoint or other versions of the packages, and report it."
+            )
+    return differences
+
+
+def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
+    arrays = {}
+    for signature in form.signatures:
+        given, wanted, pairs = cases[signature]
+        for number, (values, expected) in enumerate(pairs):
+            name = f"{signature}/{given}/{wanted}/{number}"
+            arrays |= {f"{name}/values": values, f"{name}/expected": expected}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "cases.npz")
+        np.savez(path, **arrays)
+        words = [form.runtime, str(model.resolve()), str(path)]
+        process = subprocess.run(
+            [sys.executable, fresh.__file__, *words],
+            cwd=folder,
+            env={**os.environ, **_ON_THE_CPU},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if process.returncode:
+        last = (process.stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        raise UserError(
+            f"The {form.name} export does not run in a process of its own ({last}); nothing was "
+            "written: try other versions of the packages, and report it."
+        )
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+# The graphics card may be busy with the training, and multiplies less exactly.
+_ON_THE_CPU = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+}

@@ -1,0 +1,130 @@
+"""Writes exports: into a folder beside their place, checked there, then renamed, all or none."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tqdm
+
+from dcgan import UserError
+from dcgan.export import parity
+from dcgan.export.format import Format, Subject
+from dcgan.run_dir import RunDir, flush_tree, replace_folder, write_json
+
+STATE = ".export"  # in the folder that is written to: the lock, and what is not checked yet
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One exported model.
+
+    Attributes:
+        form: its format.
+        path: the file or folder.
+        weights: float32 or float16.
+        differences: from the Keras model, the largest by signature.
+    """
+
+    form: Format
+    path: Path
+    weights: str
+    differences: dict[str, float]
+
+
+def export(
+    subject: Subject, forms: Sequence[Format], to: Path, *, weights: str = "float32"
+) -> list[Exported]:
+    """Exports a model in several formats. What is there of other steps stays.
+
+    Args:
+        subject: the networks.
+        forms: the formats.
+        to: the folder to write into.
+        weights: float32, or float16 for those formats that can hold them.
+
+    Raises:
+        UserError: a format differs from the Keras model; or `to` holds something that no export
+            wrote where one would write, is no folder, or another process exports into it.
+            Nothing was written.
+    """
+    if any(path.is_file() for path in (to, *to.parents)):
+        raise UserError(f"--to {to} is a file, or lies in one: expected a folder, or a new name.")
+    for form in forms:
+        _refuse_foreign(form, form.path(to, subject.step))
+    cases = parity.make_cases(subject)
+    done = []
+    with _staging(to) as staging:
+        for form in tqdm.tqdm(forms, unit="format", desc="Exporting"):
+            chosen = weights if form.halves else "float32"
+            staged = form.path(staging, subject.step)
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            form.write(subject, staged, chosen)
+            differences = parity.check(form, staged, cases, weights=chosen)
+            _describe(form, staged, subject, chosen, differences)
+            done.append(Exported(form, form.path(to, subject.step), chosen, differences))
+        flush_tree(staging)
+        for one in done:
+            _publish(one.form, one.form.path(staging, subject.step), one.path)
+    return done
+
+
+def _refuse_foreign(form: Format, path: Path) -> None:
+    description = form.description(path)
+    mark = f'"format": "{form.name}"'.encode()  # see `_describe`
+    ours = description.is_file() and mark in description.read_bytes()
+    there = [p for p in (path, description) if p.exists() and not ours]
+    there += [path.parent] if path.parent.is_file() else []
+    if there:
+        raise UserError(
+            f"{there[0]} exists and was not written by export: nothing is overwritten; choose "
+            "another --to, or move it away."
+        )
+
+
+@contextlib.contextmanager
+def _staging(to: Path) -> Iterator[Path]:
+    """An empty folder inside of `to`, which is held for this process."""
+    state, new = to / STATE, not to.exists()
+    staging = state / "unfinished"
+    with contextlib.ExitStack() as stack:
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(RunDir(state).lock())
+        except UserError as error:
+            raise UserError(
+                f"Another process is exporting into {to}: wait for it, stop it, or choose another "
+                "--to."
+            ) from error
+        try:
+            shutil.rmtree(staging, ignore_errors=True)  # of a killed process
+            staging.mkdir()
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            if new and os.listdir(to) == [STATE]:  # it came to nothing
+                shutil.rmtree(to, ignore_errors=True)
+
+
+def _describe(form: Format, path: Path, subject: Subject, weights: str, differences: dict) -> None:
+    """Writes the model's description to its place."""
+    description = {
+        **subject.description,
+        "versions": {**subject.description["versions"], **form.versions()},
+        "format": form.name,
+        "weights": weights,
+        "differences": differences,
+    }
+    write_json(form.description(path), description)
+
+
+def _publish(form: Format, staged: Path, path: Path) -> None:
+    """Gives a checked model its name; a model is never seen beside another's description."""
+    if staged.is_dir():
+        replace_folder(staged, path)
+        return
+    path.unlink(missing_ok=True)
+    os.replace(form.description(staged), form.description(path))
+    os.replace(staged, path)

@@ -1,0 +1,194 @@
+"""Nearest neighbours by exhaustive search: exact, and in memory that does not grow with the images.
+
+The images pass by in blocks, once; only the nearest ones so far are kept.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 256  # images at a time
+CROWD = 50  # of the nearest ones; Carlini et al. 2023
+COPY = 0.5  # of the crowd's mean distance, below which an image may be a copy; the same
+REFERENCES = 64  # training images whose own neighbours say what is usual, evenly chosen
+NONE = -1  # in place of a row: no image is excluded
+
+
+class Nearest:
+    """The rows nearest to some points, among all that were added."""
+
+    def __init__(self, points: np.ndarray, k: int, *, excluded: np.ndarray | None = None):
+        """
+        Args:
+            points: [Q, D].
+            k: neighbours of each.
+            excluded: int [Q], a row that is no neighbour of the point, or `NONE`.
+        """
+        self._points = np.asarray(points, np.float64)
+        self._squares = np.square(self._points).sum(1)
+        self._k = k
+        count = len(self._points)
+        self._excluded = np.full(count, NONE) if excluded is None else np.asarray(excluded)
+        self.squared = np.empty((count, 0))  # [Q, up to k] squared distances, ascending
+        self.rows = np.empty((count, 0), np.int64)
+        self.mirrored = np.empty((count, 0), bool)
+
+    def add(self, rows: np.ndarray, points: np.ndarray, mirrored: np.ndarray | None = None) -> None:
+        """Looks at more rows; each may be added once.
+
+        Args:
+            rows: int [B], their numbers.
+            points: [B, D].
+            mirrored: [B, D], the same images mirrored: the nearer form of an image counts.
+        """
+        squared = self._to(points)
+        is_mirrored = np.zeros(squared.shape, bool)
+        if mirrored is not None:
+            other = self._to(mirrored)
+            is_mirrored = other < squared
+            squared = np.minimum(squared, other)
+        squared[self._excluded[:, np.newaxis] == rows] = np.inf
+        squared = np.concatenate([self.squared, squared], 1)
+        # Of equally near ones the earlier stays, so that the size of the blocks does not show.
+        order = np.argsort(squared, axis=1, kind="stable")[:, : self._k]
+        self.squared = np.take_along_axis(squared, order, 1)
+        all_rows = np.broadcast_to(rows, is_mirrored.shape)
+        for name, new in (("rows", all_rows), ("mirrored", is_mirrored)):
+            both = np.concatenate([getattr(self, name), new], 1)
+            setattr(self, name, np.take_along_axis(both, order, 1))
+
+    def _to(self, points: np.ndarray) -> np.ndarray:
+        """Squared distances [Q, B]: |p|^2 + |q|^2 - 2 p q, exact for whole numbers such as pixels.
+
+        float64, because the difference of large numbers is small where images are nearly the same.
+        """
+        points = np.asarray(points, np.float64)
+        products = self._points @ points.T
+        squares = np.square(points).sum(1)
+        return np.maximum(self._squares[:, np.newaxis] + squares - 2.0 * products, 0.0)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A way to compare images.
+
+    Attributes:
+        name: for people and files.
+        unit: what a distance says.
+        embed: uint8 images [N, height, width, channels] -> [N, D].
+        scale: squared distances are divided by it before the root is taken.
+    """
+
+    name: str
+    unit: str
+    embed: Callable[[np.ndarray], np.ndarray]
+    scale: float = 1.0
+
+
+def pixel_space(shape: tuple[int, int, int]) -> Space:
+    """Pixels: the distance is the root of the mean squared difference, in levels of 255."""
+    return Space(
+        "pixels",
+        "root mean square difference in levels, from 0 to 255",
+        lambda images: images.reshape(len(images), -1).astype(np.float64),
+        float(np.prod(shape)),
+    )
+
+
+def feature_space(features: Callable[[np.ndarray], np.ndarray]) -> Space:
+    """Features, each image's scaled to length 1: distances are from 0 to 2 whatever the network.
+
+    Args:
+        features: uint8 images [N, height, width, channels] -> [N, D].
+    """
+
+    def embed(images: np.ndarray) -> np.ndarray:
+        found = np.asarray(features(images), np.float64)
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+    return Space("features", "distance of the discriminator's features of length 1, 0 to 2", embed)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What is nearest in one space.
+
+    Attributes:
+        rows: int [Q, k], the nearest first.
+        mirrored: bool [Q, k], whether the mirrored image is meant.
+        distances: float [Q, k].
+        relative: float [Q], the nearest one's distance as a share of the mean distance of the
+            `CROWD` nearest: about 1 for a new image, near 0 for a copy.
+        usual: the median distance from a training image to the nearest other one.
+    """
+
+    rows: np.ndarray
+    mirrored: np.ndarray
+    distances: np.ndarray
+    relative: np.ndarray
+    usual: float
+
+    def suspects(self) -> np.ndarray:
+        """Which of the queries may be copies of training images: int [n].
+
+        Carlini et al. 2023, "Extracting training data from diffusion models" (arXiv 2301.13188),
+        section 5, who compare with the neighbours too, since flat images are near to many.
+        """
+        return np.flatnonzero(self.relative < COPY)
+
+
+def find(
+    generated: np.ndarray,
+    reals: np.ndarray,
+    spaces: Sequence[Space],
+    *,
+    k: int,
+    flip: bool = False,
+    progress: Callable[[int], object] = lambda _: None,
+) -> list[Neighbours]:
+    """Searches all training images for those nearest to generated ones.
+
+    How far some of the training images are from the nearest other ones says what is usual.
+
+    Args:
+        generated: uint8 [Q, height, width, channels].
+        reals: uint8 [N, height, width, channels], N >= 2; may be memory-mapped.
+        spaces: in which to search; the images pass by once for all of them.
+        k: neighbours of each to return, from 1 to N.
+        flip: whether mirrored images were trained on as well.
+        progress: told how many more of the reals have passed by.
+
+    Returns:
+        the neighbours in each space.
+    """
+    chosen = np.linspace(0, len(reals) - 1, min(REFERENCES, len(reals))).round().astype(int)
+    excluded = np.concatenate([np.full(len(generated), NONE), chosen])
+    queries = np.concatenate([generated, reals[chosen]])
+    crowd = max(k, min(CROWD, len(reals)))
+    searches = [Nearest(space.embed(queries), crowd, excluded=excluded) for space in spaces]
+    for start in range(0, len(reals), BLOCK):
+        block = np.asarray(reals[start : start + BLOCK])
+        rows = np.arange(start, start + len(block))
+        for space, search in zip(spaces, searches, strict=True):
+            mirrored = space.embed(block[:, :, ::-1]) if flip else None
+            search.add(rows, space.embed(block), mirrored)
+        progress(len(block))
+    return [
+        _neighbours(search, space, len(generated), k)
+        for space, search in zip(spaces, searches, strict=True)
+    ]
+
+
+def _neighbours(search: Nearest, space: Space, count: int, k: int) -> Neighbours:
+    """Of the first `count` points; the others say what is usual."""
+    distances = np.sqrt(search.squared / space.scale)
+    crowd = distances[:count].mean(1)
+    return Neighbours(
+        search.rows[:count, :k],
+        search.mirrored[:count, :k],
+        distances[:count, :k],
+        # Where the whole crowd is at distance 0, the image is a copy many times over.
+        np.divide(distances[:count, 0], crowd, out=np.zeros(count), where=crowd > 0),
+        float(np.median(distances[count:, 0])),
+    )

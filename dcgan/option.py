@@ -1,0 +1,70 @@
+"""What an option says of itself, and the check of its value.
+
+Refuses values out of range; never looks at files.
+"""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from dcgan import UserError
+
+
+def option(default, help: str, group: str | None = None, **metadata) -> Any:
+    """A field of an options dataclass with what its flag needs.
+
+    Args:
+        default: the value when the flag is not given.
+        help: a sentence for `--help` and flags.md.
+        group: the heading it stands under; the command's name when None.
+
+    Metadata:
+        choices: the allowed values; several: True where commas may join many of them.
+        minimum, maximum: the allowed range; above: the excluded lower end.
+        aliases: older names of the flag.
+        pieces: more flags that may be given several times, each with the sign that is put before
+            its value; together they make the value of the field.
+        harmless: True when a run may go on with another value.
+        required: True when the command refuses to start without it; example: a value to show then.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "group": group, **metadata})
+
+
+def fields(options: type) -> dict[str, dataclasses.Field]:
+    """The fields of an options dataclass by name."""
+    return {field.name: field for field in dataclasses.fields(options)}
+
+
+def flag_name(name: str) -> str:
+    """The flag of a field: `from_`, which Python does not allow to be named so, is --from."""
+    return name.removesuffix("_")
+
+
+def check_value(field: dataclasses.Field, value: Any) -> None:
+    """Refuses a value that the field's metadata does not allow; None is always allowed.
+
+    Raises:
+        UserError: names the flag, what was expected and what was received.
+    """
+    if value is None:
+        return
+    meta, flag = field.metadata, f"--{flag_name(field.name)}"
+    for choice in value.split(",") if meta.get("several") else [value]:
+        if choice not in meta.get("choices", [choice]):
+            expected = ", ".join(map(str, meta["choices"]))
+            hint = did_you_mean(str(choice), map(str, meta["choices"]))
+            raise UserError(f"{flag} must be one of {expected}; received {choice!r}{hint}.")
+    low, above = meta.get("minimum", -math.inf), meta.get("above", -math.inf)
+    high = meta.get("maximum", math.inf)
+    if not isinstance(value, (bool, str)) and not (low <= value <= high and value > above):
+        least = f"above {above}" if above > low else f"at least {low}"
+        bounds = [least] * (max(low, above) > -math.inf) + [f"at most {high}"] * (high < math.inf)
+        raise UserError(f"{flag} must be {' and '.join(bounds)}; received {value}.")
+
+
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The known word that is meant, in brackets behind a blank; nothing when none is close."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f" (did you mean {prefix}{close[0]}?)" if close else ""

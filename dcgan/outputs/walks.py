@@ -1,0 +1,90 @@
+"""A walk in latent space as an animation or a strip: the bytes of GIF, MP4 and PNG files."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError, images
+from dcgan.outputs.sheet import enlarge
+
+HOLD_SECONDS = 1.0  # a walk that ends shows its last image for so long
+FFMPEG_QUALITY = 8  # of 10
+
+
+def gif(frames: np.ndarray, *, fps: int, loop: bool, scale: int, comment: str) -> bytes:
+    """An endless GIF.
+
+    Args:
+        frames: uint8 [N, height, width, channels].
+        fps: frames a second, at most 50.
+        loop: whether the first frame follows the last one at once.
+        scale: how many times to enlarge the pixels.
+        comment: for the file.
+    """
+    seconds = 1 / fps
+    hold = seconds if loop else HOLD_SECONDS
+    large = list(enlarge(frames, scale))
+    return images.gif_bytes(large, seconds=seconds, hold=hold, comment=comment)
+
+
+def require_mp4() -> None:
+    """Raises UserError: the package that MP4 files need is not installed."""
+    try:
+        import imageio_ffmpeg  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            'An .mp4 file needs imageio-ffmpeg: pip install "imageio-ffmpeg>=0.6,<1", or give a '
+            ".gif."
+        ) from error
+
+
+def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:
+    """A film in H.264, which every browser and telephone plays; arguments of `gif`.
+
+    Raises:
+        UserError: the package that it needs is not installed.
+    """
+    require_mp4()
+    import imageio_ffmpeg
+
+    height, width = (side * scale + side * scale % 2 for side in frames.shape[1:3])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "walk.mp4"
+        writer = imageio_ffmpeg.write_frames(
+            str(path),
+            (width, height),
+            fps=fps,
+            quality=FFMPEG_QUALITY,
+            macro_block_size=2,  # H.264 with half the colours wants even sides
+            ffmpeg_log_level="error",
+            output_params=["-metadata", f"comment={comment}"],
+        )
+        writer.send(None)
+        for frame in frames:
+            writer.send(_even(enlarge(frame[np.newaxis], scale)[0]).tobytes())
+        writer.close()
+        return path.read_bytes()
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    """RGB with even sides: where one is odd, its last line of pixels comes twice."""
+    height, width, channels = frame.shape
+    frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(frame.repeat(3 // channels, 2))
+
+
+def strip(frames: np.ndarray, per_leg: int, *, loop: bool, scale: int, comment: str) -> bytes:
+    """A row from each seed to the next, both ends shown: Radford et al. 2015, figure 4.
+
+    Args:
+        frames: uint8 [N, height, width, channels] of `latent.walk`.
+        per_leg: its `frames`.
+        loop, scale, comment: of `gif`.
+    """
+    if loop:
+        frames = np.concatenate([frames, frames[:1]])
+    starts = range(0, len(frames) - 1, per_leg)
+    rows = np.concatenate([frames[start : start + per_leg + 1] for start in starts])
+    grid = images.grid(rows, columns=per_leg + 1)
+    return images.png_bytes(enlarge(grid[np.newaxis], scale)[0], comment=comment)

@@ -1,0 +1,151 @@
+"""The application: all endpoints, the explorer's files, and what becomes of errors.
+
+Every refusal is {"error": sentence}. Nothing outside of the model folder and the explorer's files
+can be read through it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from dcgan.serving import faces, predict, tensorflow_rest
+from dcgan.serving.batching import Busy, ModelFailure
+from dcgan.serving.limits import RequestError
+from dcgan.serving.metrics import CountRequests
+from dcgan.serving.service import Service
+
+EXPLORER = Path(__file__).parent / "explorer"
+
+_ERROR = {
+    "description": "What happened, what was expected and what was received.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string"}},
+            }
+        }
+    },
+}
+
+
+def make_app(service: Service, *, cors: tuple[str, ...] = (), explorer: Path = EXPLORER) -> FastAPI:
+    """The ASGI application.
+
+    Args:
+        service: with a version loaded; it is closed when the application shuts down.
+        cors: origins of other sites whose pages may use the server.
+        explorer: folder of the front page; `/docs` stands in when it is not there.
+    """
+    app = FastAPI(
+        title=f"The model {service.name}",
+        description="Pictures from a generator, beside TensorFlow Serving's REST API.",
+        lifespan=_lifespan,
+        responses={"4XX": _ERROR},
+    )
+    app.state.service = service
+    app.include_router(faces.router)  # first: looking through routes takes time
+    app.include_router(predict.router)
+    app.add_api_route("/healthz", health, tags=["State"])
+    app.add_api_route("/metrics", metrics, tags=["State"], response_class=Response)
+    has_explorer = explorer.is_dir()
+    if has_explorer:
+        app.mount("/explorer", StaticFiles(directory=explorer, html=True))
+    app.state.front_page = "explorer/" if has_explorer else "docs"
+    app.add_api_route("/", front_page, include_in_schema=False)
+    _add_error_handlers(app)
+    if cors:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=cors, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(CountRequests, metrics=service.metrics)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await asyncio.to_thread(app.state.service.versions.close)
+
+
+async def health(request: Request) -> JSONResponse:
+    """Whether a version answers."""
+    service: Service = request.app.state.service
+    with service.lease() as served:
+        if not served.is_alive:
+            raise HTTPException(503, "The model has stopped")
+        return JSONResponse({"status": "ok", "version": served.version})
+
+
+async def metrics(request: Request) -> Response:
+    """The counters in Prometheus' text format."""
+    service: Service = request.app.state.service
+    content = service.metrics.text(service.versions.newest)
+    return Response(content, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def front_page(request: Request) -> RedirectResponse:
+    """Leads to the explorer; a seed in the address goes along."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(request.app.state.front_page + query)
+
+
+def _refuse(status: int, message: str, **headers: str) -> Response:
+    content = tensorflow_rest.error(message)
+    return Response(content, status, headers=headers, media_type="application/json")
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    handlers = {
+        RequestError: _on_request_error,
+        RequestValidationError: _on_invalid_parameter,
+        HTTPException: _on_http_exception,
+        Busy: _on_busy,
+        ClientDisconnect: _on_disconnect,
+        ModelFailure: _on_failure,
+        Exception: _on_failure,  # the traceback is logged by the server
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _on_request_error(request: Request, error: RequestError) -> Response:
+    return _refuse(error.status, error.message)
+
+
+async def _on_invalid_parameter(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    return _refuse(
+        400, f"{first['loc'][-1]}: {first['msg']}; received {str(first.get('input'))[:100]!r}."
+    )
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    if request.url.path.startswith("/v1/"):  # as TensorFlow Serving says it
+        return await _on_request_error(request, predict.malformed(request))
+    path = request.url.path[:200]
+    return _refuse(
+        error.status_code, f"{error.detail}: {request.method} {path}", **(error.headers or {})
+    )
+
+
+async def _on_busy(request: Request, error: Busy) -> Response:
+    return _refuse(503, "Too many requests are waiting; try again later.", **{"Retry-After": "1"})
+
+
+async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
+    return Response(status_code=400)  # nobody hears it
+
+
+async def _on_failure(request: Request, error: Exception) -> Response:
+    return _refuse(500, "The server could not answer this; its log says why.")

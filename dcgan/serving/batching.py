@@ -1,0 +1,226 @@
+"""Puts the rows of many clients into one call of the model.
+
+A thread runs the model; what arrives meanwhile makes up the next batch. Batches have a few fixed
+sizes, powers of two: TensorFlow prepares itself for each size once, and an image is the same to the
+last bit in all of them. The module knows neither HTTP nor TensorFlow.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+CALL_ROWS = 2  # a call costs as much as about two more rows in another (DCGANs of 32 and 48 pixels)
+
+
+class ModelFailure(Exception):
+    """The model could not compute a batch; the fault is not in a request."""
+
+
+class Busy(Exception):
+    """More rows are waiting than can be answered in good time."""
+
+
+@dataclass(eq=False)
+class _Job:
+    """The rows of one request, and who waits for their results."""
+
+    signature: str
+    inputs: Arrays
+    rows: int
+    arrived: float
+    answer: asyncio.Future
+
+
+def batch_sizes(row_limit: int) -> list[int]:
+    """The powers of two from 1 to the first that is at least `row_limit`."""
+    return [1 << i for i in range((row_limit - 1).bit_length() + 1)]
+
+
+class Batcher:
+    """Runs jobs of one event loop on one thread, together where they fit together.
+
+    A job that finds the model idle runs at once. Right after a batch, the thread waits for the
+    clients it has just answered, since they are likely to come back; but the model is kept free for
+    them no longer than `max_delay`, nor than a quarter of what the batch took.
+
+    Args:
+        compute: (signature, inputs) -> outputs, arrays with the rows in front; raises ModelFailure.
+        row_limit: rows of the largest job, at least 1.
+        max_delay: in seconds.
+        max_waiting: rows that may wait.
+        observe: is told the rows and the size of every batch.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[str, Arrays], Arrays],
+        *,
+        row_limit: int = 64,
+        max_delay: float = 0.02,
+        max_waiting: int = 4096,
+        observe: Callable[[int, int], None] = lambda rows, size: None,
+    ):
+        self._compute = compute
+        self._sizes = batch_sizes(row_limit)
+        self._max_delay = max_delay
+        self._max_waiting = max_waiting
+        self._observe = observe
+        self._changed = threading.Condition()
+        self._waiting: list[_Job] = []
+        self._closing = False
+        self._expected = 1
+        self._ended = 0.0
+        self._patience = 0.0
+        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._thread.start()
+
+    async def run(self, signature: str, inputs: Arrays) -> Arrays:
+        """The outputs of a signature for a request's rows.
+
+        Args:
+            signature: its name.
+            inputs: arrays of the signature's dtypes and shapes, all with as many rows, at least 1.
+
+        Raises:
+            Busy: too much is waiting.
+            ModelFailure: the model failed, or the batcher is closed.
+        """
+        rows = len(next(iter(inputs.values())))
+        answer = asyncio.get_running_loop().create_future()
+        job = _Job(signature, inputs, rows, time.monotonic(), answer)
+        with self._changed:
+            if self._closing:
+                raise ModelFailure("The model is closed.")
+            if self._waiting and self._waiting_rows() + rows > self._max_waiting:
+                raise Busy
+            self._waiting.append(job)
+            self._changed.notify()
+        return await answer
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether jobs are answered."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Answers what is waiting, then ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _waiting_rows(self) -> int:
+        return sum(job.rows for job in self._waiting)
+
+    def _work(self) -> None:
+        jobs: list[_Job] = []
+        try:
+            while jobs := self._next():
+                self._run(jobs)
+        finally:  # after an error that is ours, nobody waits for ever
+            with self._changed:
+                self._closing = True
+                left, self._waiting = jobs + self._waiting, []
+            _deliver(left, [ModelFailure("The model has stopped.")] * len(left))
+
+    def _next(self) -> list[_Job]:
+        """The jobs of the next batch; none when closed and done."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting:
+                return []
+            now = time.monotonic()
+            if now - self._ended < self._patience:
+                left = max(self._waiting[0].arrived, self._ended) + self._patience - now
+                self._changed.wait_for(self._enough, timeout=max(left, 0.0))
+            return self._take()
+
+    def _enough(self) -> bool:
+        """Whether waiting for more jobs is of no use."""
+        full = self._waiting_rows() >= self._sizes[-1]
+        return self._closing or full or len(self._waiting) >= self._expected
+
+    def _take(self) -> list[_Job]:
+        """Takes the jobs of the oldest one's signature that fill a fixed size well."""
+        signature = self._waiting[0].signature
+        fitting = [job for job in self._waiting if job.signature == signature]
+        room = self._room(sum(job.rows for job in fitting))
+        taken: list[_Job] = []
+        for job in fitting:
+            if taken and job.rows > room:
+                break
+            taken.append(job)
+            room -= job.rows
+        chosen = set(taken)
+        self._waiting = [job for job in self._waiting if job not in chosen]
+        return taken
+
+    def _room(self, rows: int) -> int:
+        """The fixed size for a batch: the next one above, or that below where that is cheaper.
+
+        Below, the rest costs further calls, as many as the number has binary ones.
+        """
+        rows = min(rows, self._sizes[-1])
+        above = next(size for size in self._sizes if size >= rows)
+        saved_calls = rows.bit_count() - 1
+        return above if above - rows <= CALL_ROWS * saved_calls else above // 2
+
+    def _run(self, jobs: list[_Job]) -> None:
+        rows = sum(job.rows for job in jobs)
+        size = next(size for size in self._sizes if size >= rows)
+        inputs = {
+            name: _joined([job.inputs[name] for job in jobs], size) for name in jobs[0].inputs
+        }
+        started = time.monotonic()
+        try:
+            outputs = self._compute(jobs[0].signature, inputs)
+        except ModelFailure as failure:
+            _deliver(jobs, [failure] * len(jobs))
+        else:
+            _deliver(jobs, _parted(outputs, [job.rows for job in jobs]))
+        self._observe(rows, size)
+        self._expected, self._ended = len(jobs) + len(self._waiting), time.monotonic()
+        self._patience = min(self._max_delay, (self._ended - started) / 4)
+
+
+def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
+    """The rows of all, filled up with the last one."""
+    missing = size - sum(map(len, parts))
+    return (
+        np.concatenate([*parts, *[parts[-1][-1:]] * missing]) if size > len(parts[0]) else parts[0]
+    )
+
+
+def _parted(outputs: Arrays, counts: list[int]) -> list[Arrays]:
+    """The outputs of each job; what filled up is left out."""
+    ends = np.cumsum(counts)
+    return [
+        {name: rows[end - count : end] for name, rows in outputs.items()}
+        for end, count in zip(ends, counts, strict=True)
+    ]
+
+
+def _deliver(jobs: list[_Job], results: list[Arrays | ModelFailure]) -> None:
+    """Hands the results over to the event loop, all at once: waking it costs."""
+    if not jobs:
+        return
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any longer
+        loop = jobs[0].answer.get_loop()
+        loop.call_soon_threadsafe(_set_all, [job.answer for job in jobs], results)
+
+
+def _set_all(answers: list[asyncio.Future], results: list[Arrays | ModelFailure]) -> None:
+    for answer, result in zip(answers, results, strict=True):
+        if answer.done():  # the request was cancelled
+            continue
+        if isinstance(result, ModelFailure):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)

@@ -1,0 +1,72 @@
+/* ONNX Runtime's half of onnx.js: loads the generator once, then turns vectors into pixels. */
+
+const SCRIPT = "ort.wasm.bundle.min.mjs";
+const BINARY = "ort-wasm-simd-threaded.wasm";
+
+let ort;
+let session;
+let loaded = 0; // bytes
+
+/** A file's bytes; says how far the loading of all files is. */
+async function load(url, label, integrity = "") {
+  const answer = await fetch(url, { integrity }).catch(() => null);
+  if (!answer?.ok) throw new Error(`${label} could not be loaded (${url}).`);
+  const chunks = [];
+  for (const reader = answer.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    chunks.push(value);
+    loaded += value.length;
+    postMessage({ progress: `Loading: ${(loaded / 1e6).toFixed(1)} MB` });
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+async function loadScript(url, integrity) {
+  if (integrity) {
+    // `import` cannot check a hash: fetch does, and what it fetched is imported.
+    const bytes = await load(url, "The runtime", integrity);
+    url = URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
+  }
+  return import(url).catch(() => {
+    throw new Error(`The runtime could not be loaded (${url}).`);
+  });
+}
+
+async function open({ model, runtime, integrity = {} }) {
+  const [module, binary, generator] = await Promise.all([
+    loadScript(runtime + SCRIPT, integrity[SCRIPT]),
+    load(runtime + BINARY, "The runtime", integrity[BINARY]),
+    load(model, "The generator"),
+  ]);
+  ort = module;
+  ort.env.wasm.numThreads = 1; // more need headers that static hosts do not send
+  ort.env.wasm.wasmBinary = binary;
+  session = await ort.InferenceSession.create(generator);
+}
+
+async function render({ z, shape, height, width }) {
+  const input = new ort.Tensor("float32", z, shape);
+  const images = (await session.run({ [session.inputNames[0]]: input }))[session.outputNames[0]];
+  const channels = images.dims[3];
+  if (images.dims[1] !== height || images.dims[2] !== width || ![1, 3].includes(channels)) {
+    throw new Error("generator.onnx and dcgan.json do not belong together.");
+  }
+  // The array clips, and rounds halves to even: [-1, 1] becomes bytes as in dcgan/images.py.
+  const pixels = new Uint8ClampedArray(shape[0] * height * width * 4).fill(255);
+  for (let i = 0, from = 0; i < pixels.length; i += 4, from += channels) {
+    for (let c = 0; c < 3; c++) {
+      pixels[i + c] = (images.data[from + Math.min(c, channels - 1)] + 1) * 127.5;
+    }
+  }
+  return pixels;
+}
+
+onmessage = async ({ data }) => {
+  try {
+    const result = data.open ? await open(data.open) : await render(data.render);
+    postMessage({ id: data.id, result });
+  } catch (error) {
+    postMessage({ id: data.id, fault: error.message });
+  }
+};

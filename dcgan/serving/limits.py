@@ -1,0 +1,104 @@
+"""What a client may ask of the server: refusals, the size of a body, the time for a request.
+
+A refusal is one sentence for the client; the server lives on.
+"""
+
+import asyncio
+
+from fastapi import Request
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 32 * 1024  # of the request line and the headers together
+REQUEST_SECONDS = 20.0  # until a request that has begun, or a new connection's first, is whole
+ANSWER_SECONDS = 120.0  # from a whole request until its answer has been read
+
+
+class RequestError(Exception):
+    """A request that is refused.
+
+    Args:
+        status: of the answer.
+        message: what happened, what was expected and what was received.
+    """
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body of a request.
+
+    Args:
+        request: whose body nobody has read yet.
+        limit: in bytes; no more is ever held.
+
+    Raises:
+        RequestError: 413, the body is larger.
+    """
+    refusal = RequestError(413, f"The body is larger than the limit of {limit:,} bytes.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise refusal
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > limit:
+            raise refusal
+    return bytes(body)
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol with an end to its patience: uvicorn itself waits for ever.
+
+    Connections are cut that send no whole request in `REQUEST_SECONDS`, that do not take their
+    answer in `ANSWER_SECONDS`, or whose headers exceed `HEAD_BYTES`.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Starts the clock of the first request."""
+        super().connection_made(transport)
+        self._clock: asyncio.TimerHandle | None = None
+        self._begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops the clock."""
+        if self._clock:
+            self._clock.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads; counts what only continues headers, however long a single one becomes."""
+        continues = self._in_head
+        super().data_received(data)
+        if continues and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Starts the clock of a request on a connection that has served others."""
+        super().on_message_begin()
+        self._begin()
+
+    def on_headers_complete(self) -> None:
+        """Starts the work on the request."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Starts the clock of the answer."""
+        super().on_message_complete()
+        self._allow(ANSWER_SECONDS)
+
+    def _begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._allow(REQUEST_SECONDS)
+
+    def _allow(self, seconds: float) -> None:
+        """Cuts the connection when it is still there after so long, unless asked again."""
+        if self._clock:
+            self._clock.cancel()
+        self._clock = self.loop.call_later(seconds, self.transport.abort)

@@ -1,0 +1,120 @@
+"""The endpoints of TensorFlow Serving's REST API: status, metadata, predict.
+
+Classify, regress, labels of versions and several models are not there.
+"""
+
+import re
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from dcgan.serving import tensorflow_rest
+from dcgan.serving.limits import RequestError, read_body
+from dcgan.serving.service import Service
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "signature_name": {"type": "string", "default": "serving_default"},
+                        "instances": {"type": "array", "description": "Rows."},
+                        "inputs": {"description": "Columns: one input, or an object of them."},
+                    },
+                },
+                "examples": {
+                    "seeds": {
+                        "value": {"signature_name": "generate", "instances": [7, 8]},
+                    },
+                },
+            }
+        },
+    }
+}
+
+router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving's API"])
+
+
+@router.get("/{model}")
+async def status(request: Request, model: str) -> JSONResponse:
+    """The versions that are there, the newest first."""
+    return JSONResponse(tensorflow_rest.status(_states(request, model)))
+
+
+@router.get("/{model}/versions/{version}")
+async def version_status(request: Request, model: str, version: str) -> JSONResponse:
+    """The state of one version."""
+    states = _states(request, model)
+    number = _number(request, version)
+    if number not in states:
+        raise RequestError(404, f"Could not find version {number} of model {model}")
+    return JSONResponse(tensorflow_rest.status({number: states[number]}))
+
+
+@router.get("/{model}/metadata")
+async def metadata(request: Request, model: str) -> JSONResponse:
+    """The signatures of the newest version."""
+    return _metadata(request, model, None)
+
+
+@router.get("/{model}/versions/{version}/metadata")
+async def version_metadata(request: Request, model: str, version: str) -> JSONResponse:
+    """The signatures of one version."""
+    return _metadata(request, model, _number(request, version))
+
+
+@router.post("/{model}:predict", openapi_extra=_BODY)
+async def predict(request: Request, model: str) -> Response:
+    """The outputs of a signature of the newest version."""
+    return await _predict(request, model, None)
+
+
+@router.post("/{model}/versions/{version}:predict", openapi_extra=_BODY)
+async def version_predict(request: Request, model: str, version: str) -> Response:
+    """The outputs of a signature of one version."""
+    return await _predict(request, model, _number(request, version))
+
+
+def malformed(request: Request) -> RequestError:
+    """The refusal of an address that the API does not have."""
+    return RequestError(400, f"Malformed request: {request.method} {request.url.path[:200]}")
+
+
+def _number(request: Request, version: str) -> int:
+    if not re.fullmatch("[0-9]+", version):
+        raise malformed(request)
+    if len(version) > 19 or int(version) >= 1 << 63:
+        raise RequestError(400, f"Failed to convert version: {version[:40]} to numeric.")
+    return int(version)
+
+
+def _states(request: Request, model: str) -> dict[int, str]:
+    service: Service = request.app.state.service
+    if ":" in model:
+        raise malformed(request)
+    if model != service.name:
+        raise RequestError(404, f"Could not find any versions of model {model[:100]}")
+    return service.versions.states()
+
+
+def _metadata(request: Request, model: str, version: int | None) -> JSONResponse:
+    service: Service = request.app.state.service
+    with service.lease(version, model) as served:
+        return JSONResponse(
+            tensorflow_rest.metadata(model, served.version, served.model.signature_def)
+        )
+
+
+async def _predict(request: Request, model: str, version: int | None) -> Response:
+    service: Service = request.app.state.service
+    body = await read_body(request, service.body_limit)
+    with service.lease(version, model) as served:
+        wanted = tensorflow_rest.parse_predict(body)
+        signature = served.signature(wanted.signature)
+        inputs = tensorflow_rest.read_inputs(wanted, signature, service.row_limit)
+        outputs = await served.run(wanted.signature, inputs)
+    content = tensorflow_rest.answer(outputs, is_row=wanted.is_row)
+    return Response(content, media_type="application/json")

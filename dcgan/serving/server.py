@@ -1,0 +1,75 @@
+"""Listens, and runs the application until a signal ends it: then what was asked is answered."""
+
+import logging
+import os
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from dcgan import UserError
+from dcgan.serving.limits import PatientProtocol
+
+logger = logging.getLogger("dcgan")
+
+DRAIN_SECONDS = 30  # for the requests that are under way when a signal comes
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Reserves an address; nobody can connect before `run`.
+
+    Args:
+        host: a name or an address of this machine.
+        port: 0 for any free one.
+
+    Raises:
+        UserError: it is taken, forbidden, or not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":  # elsewhere it would let two servers share a port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"The server cannot listen on port {port} of {host} ({reason}); choose another --port "
+            "or --host."
+        ) from error
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def run(app: FastAPI, listener: socket.socket) -> None:
+    """Serves until SIGTERM or Ctrl-C, answers what is under way, and lets the signal have its way.
+
+    Args:
+        app: the application.
+        listener: made by `bind`; closed at the end.
+    """
+    listener.listen()  # who connects from now on is answered as soon as the server runs
+    logger.info("%s is at %s (Ctrl-C ends it).", app.title, address(listener))
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])

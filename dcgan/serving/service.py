@@ -1,0 +1,122 @@
+"""What the endpoints share: the versions, the limits, the counters; and errors as refusals."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dcgan.serving.batching import Arrays, Batcher, batch_sizes
+from dcgan.serving.limits import RequestError
+from dcgan.serving.metrics import Metrics
+from dcgan.serving.tensorflow_rest import Signature
+from dcgan.serving.versions import NotThere, Versions
+
+
+class Model(Protocol):
+    """A loaded version: `saved_model.SavedModel`, or what a test puts in its place."""
+
+    version: int
+    info: dict
+    signatures: dict[str, Signature]
+    signature_def: dict
+    fingerprint: str
+
+    def compute(self, signature: str, inputs: Arrays) -> Arrays: ...
+
+    def warm(self, sizes: list[int]) -> None: ...
+
+    def latents(self, seeds: list[int]): ...
+
+
+class Served:
+    """A version with the batcher that runs it; warm when it is made.
+
+    Args:
+        model: the version.
+        row_limit: the most rows of a request.
+        max_delay: see `Batcher`; in seconds.
+        metrics: is told of every batch.
+    """
+
+    def __init__(self, model: Model, *, row_limit: int, max_delay: float, metrics: Metrics):
+        model.warm(batch_sizes(row_limit))
+        self.model = model
+        self.version = model.version
+        self._batcher = Batcher(
+            model.compute,
+            row_limit=row_limit,
+            max_delay=max_delay,
+            observe=metrics.observe_batch,
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it answers."""
+        return self._batcher.is_alive
+
+    def signature(self, name: str) -> Signature:
+        """A signature by name.
+
+        Raises:
+            RequestError: 404, there is none.
+        """
+        if name not in self.model.signatures:
+            raise RequestError(
+                404, f'Serving signature name: "{name[:100]}" not found in signature def'
+            )
+        return self.model.signatures[name]
+
+    async def run(self, signature: str, inputs: Arrays) -> Arrays:
+        """See `Batcher.run`."""
+        return await self._batcher.run(signature, inputs)
+
+    async def run_for(self, signature: str, inputs: Arrays):
+        """The only output of a signature that has one, or the first: an array."""
+        return next(iter((await self.run(signature, inputs)).values()))
+
+    def close(self) -> None:
+        """See `Batcher.close`."""
+        self._batcher.close()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A model that is served.
+
+    Attributes:
+        name: in the addresses of TensorFlow Serving's API.
+        versions: those loaded.
+        row_limit: the most rows of a request.
+        body_limit: the most bytes of a body.
+        metrics: its counters.
+    """
+
+    name: str
+    versions: Versions
+    row_limit: int = 64
+    body_limit: int = 8 << 20
+    metrics: Metrics = dataclasses.field(default_factory=Metrics)
+
+    @contextlib.contextmanager
+    def lease(self, version: int | None = None, name: str | None = None) -> Iterator[Served]:
+        """A version that stays loaded while the block runs.
+
+        Args:
+            version: its number; the newest when None.
+            name: of the model that the client asked for; this one when None.
+
+        Raises:
+            RequestError: 404, there is no such model or version.
+        """
+        name = self.name if name is None else name
+        wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+        unknown = RequestError(404, f"Servable not found for request: {wanted[:200]}")
+        if name != self.name:
+            raise unknown
+        with contextlib.ExitStack() as stack:
+            try:
+                served = stack.enter_context(self.versions.lease(version))
+            except NotThere:
+                raise unknown from None
+            yield served

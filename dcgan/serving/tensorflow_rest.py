@@ -1,0 +1,329 @@
+"""JSON to arrays and back, as TensorFlow Serving's REST API has it.
+
+https://www.tensorflow.org/tfx/serving/api_rest: requests in rows ("instances") or in columns
+("inputs"), {"b64": ...} for bytes, errors as {"error": ...}, so that one client works with both
+servers. Where that server passes a request on and lets the model fail, this one refuses it with a
+sentence: wrong shapes, levels beyond uint8, NaN and infinity.
+"""
+
+import base64
+import binascii
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from dcgan.serving.limits import RequestError
+
+DEFAULT_SIGNATURE = "serving_default"
+_JSON_NAMES = {
+    type(None): "Null",
+    bool: "Boolean",
+    dict: "Object",
+    list: "Array",
+    str: "String",
+    int: "Number",
+    float: "Number",
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature.
+
+    Attributes:
+        name: in the signature.
+        dtype: NumPy's name of it; "string" for bytes.
+        shape: None for a free length.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model can be asked for: its inputs and outputs by name, all with the rows in front."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Predict:
+    """A predict request, of which the signature's inputs are not read yet."""
+
+    signature: str
+    is_row: bool
+    values: Any
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if not body:
+        raise RequestError(400, "JSON Parse error: The document is empty")
+    try:
+        value = json.loads(body)  # not orjson: it rounds large seeds, and NaN deserves a sentence
+    except RecursionError as error:
+        raise RequestError(400, "JSON Parse error: Nested too deeply") from error
+    except ValueError as error:  # of syntax, of UTF-8, or a number of thousands of digits
+        raise RequestError(400, f"JSON Parse error: {error}") from error
+    if not isinstance(value, dict):
+        raise RequestError(400, f"JSON Value: {_shown(value)} Is not object")
+    return value
+
+
+def parse_predict(body: bytes) -> Predict:
+    """The body of a predict request.
+
+    Raises:
+        RequestError: it is not of the API's form.
+    """
+    request = parse(body)
+    signature = request.get("signature_name", DEFAULT_SIGNATURE)
+    if not isinstance(signature, str):
+        raise RequestError(
+            400,
+            f"JSON Value: {_shown(request)} not formatted correctly. 'signature_name' key must be "
+            "a string value.",
+        )
+    keys = request.keys() & {"instances", "inputs"}
+    if len(keys) == 2:
+        raise RequestError(
+            400, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
+        )
+    if not keys:
+        raise RequestError(400, "Missing 'inputs' or 'instances' key")
+    key = keys.pop()
+    return Predict(signature or DEFAULT_SIGNATURE, key == "instances", request[key])
+
+
+def read_inputs(request: Predict, signature: Signature, row_limit: int) -> dict[str, np.ndarray]:
+    """The arrays that a predict request brings.
+
+    Args:
+        request: whose values are checked here.
+        signature: the one that it names.
+        row_limit: the most rows of a request.
+
+    Raises:
+        RequestError: 413, there are more rows; 400, the values are not what the signature takes.
+    """
+    columns = _columns(request.values, signature) if request.is_row else request.values
+    if not isinstance(columns, dict) or _is_bytes(columns):
+        columns = _only_input(columns, signature, "inputs")
+    if missing := [name for name in signature.inputs if name not in columns]:
+        raise RequestError(400, f"Missing named input: {missing[0]} in 'inputs' object.")
+    arrays = {
+        name: array(columns[name], tensor, row_limit) for name, tensor in signature.inputs.items()
+    }
+    if len({len(rows) for rows in arrays.values()}) != 1:
+        raise RequestError(400, "Expected as many rows of every input.")
+    return arrays
+
+
+def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
+    """Rows turned into columns."""
+    if not isinstance(instances, list):
+        raise RequestError(400, f"Expected 'instances' to be a list; received {_shown(instances)}.")
+    if not instances:
+        raise RequestError(400, "No values in 'instances' array")
+    named = [isinstance(row, dict) and not _is_bytes(row) for row in instances]
+    if not any(named):
+        return _only_input(instances, signature, "instances")
+    expected = sorted(signature.inputs)
+    for i, row in enumerate(instances):
+        if not named[i] or sorted(row) != expected:
+            raise RequestError(
+                400,
+                f"Failed to process element: {i} of 'instances' list. JSON object: {_shown(row)} "
+                f"keys must be equal to: {','.join(expected)}",
+            )
+    return {name: [row[name] for row in instances] for name in expected}
+
+
+def _only_input(values: Any, signature: Signature, key: str) -> dict[str, Any]:
+    """Values without a name belong to the only input there is."""
+    if len(signature.inputs) != 1:
+        raise RequestError(
+            400,
+            f"{key} is a plain value/list, but expecting an object as multiple input tensors "
+            "required as per tensorinfo_map",
+        )
+    return dict.fromkeys(signature.inputs, values)
+
+
+def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
+    """A JSON value as the array of an input.
+
+    Args:
+        value: lists in lists, as deep as the tensor has dimensions.
+        tensor: the input.
+        row_limit: the most rows.
+
+    Raises:
+        RequestError: 413, there are more rows; 400, another shape or type, or not finite.
+    """
+    if isinstance(value, list) and len(value) > row_limit:
+        raise RequestError(
+            413, f"The request has {len(value):,} rows; the limit is {row_limit:,} a request."
+        )
+    shape, leaves = _flattened(value, tensor)
+    if tensor.dtype == "string":
+        return np.array([_bytes(leaf) for leaf in leaves], object).reshape(shape)
+    is_float = tensor.dtype.startswith("float")
+    for leaf in leaves:
+        if type(leaf) is not int and not (is_float and type(leaf) is float):
+            raise _wrong_type(leaf, tensor)
+    try:
+        with np.errstate(over="ignore"):
+            values = np.array(leaves, tensor.dtype).reshape(shape)
+    except OverflowError as error:
+        worst = max(leaves, key=abs)
+        raise _wrong_type(worst, tensor) from error
+    if is_float and not np.isfinite(values).all():
+        worst = leaves[int(np.argmin(np.isfinite(values.ravel())))]
+        raise RequestError(
+            400, f"Expected finite numbers of {tensor.dtype} in {tensor.name}; received {worst}."
+        )
+    return values
+
+
+def _flattened(value: Any, tensor: Tensor) -> tuple[tuple[int, ...], list]:
+    """The shape and the values of lists in lists, without recursion: a client chooses the depth."""
+    shape: list[int] = []
+    level = [value]
+    while level and isinstance(level[0], list) and len(shape) <= len(tensor.shape):
+        size = len(level[0])
+        if not all(isinstance(item, list) and len(item) == size for item in level):
+            raise RequestError(400, f"Expected lists of one length in {tensor.name} at each depth.")
+        shape.append(size)
+        level = list(itertools.chain.from_iterable(level))
+    fits = len(shape) == len(tensor.shape) and all(
+        expected in (None, received) for expected, received in zip(tensor.shape, shape, strict=True)
+    )
+    if not fits or 0 in shape:
+        expected = ",".join("N" if size is None else str(size) for size in tensor.shape)
+        received = ",".join(map(str, shape))
+        raise RequestError(
+            400, f"Expected {tensor.name} of shape [{expected}]; received [{received}]."
+        )
+    return tuple(shape), level
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
+
+
+def _bytes(leaf: Any) -> bytes:
+    """A string, or {"b64": ...}."""
+    if isinstance(leaf, str):
+        return leaf.encode("utf-8", "surrogatepass")
+    if not _is_bytes(leaf):
+        raise RequestError(
+            400, f"JSON Value: {_shown(leaf)} not formatted correctly for base64 data"
+        )
+    try:
+        return base64.b64decode(leaf["b64"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(400, "Unable to base64 decode") from error
+
+
+def _wrong_type(leaf: Any, tensor: Tensor) -> RequestError:
+    return RequestError(
+        400,
+        f"JSON Value: {_shown(leaf)} Type: {_JSON_NAMES[type(leaf)]} is not of expected type: "
+        f"{tensor.dtype}",
+    )
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value, for a message."""
+    try:
+        text = json.dumps(value)
+    except (RecursionError, ValueError):  # too deep, or a number of thousands of digits
+        text = f"({_JSON_NAMES[type(value)]})"
+    return text if len(text) <= 100 else text[:100] + "..."
+
+
+def answer(outputs: dict[str, np.ndarray], *, is_row: bool) -> bytes:
+    """The body of the answer to a predict request.
+
+    Args:
+        outputs: by name, with the rows in front.
+        is_row: whether the request was in rows. A single output goes without its name.
+    """
+    values = {name: _json_ready(name, rows) for name, rows in outputs.items()}
+    if len(values) == 1:
+        result = next(iter(values.values()))
+    elif is_row:
+        count = len(next(iter(outputs.values())))
+        result = [{name: rows[i] for name, rows in values.items()} for i in range(count)]
+    else:
+        result = values
+    key = "predictions" if is_row else "outputs"
+    return orjson.dumps({key: result}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _json_ready(name: str, rows: np.ndarray) -> np.ndarray | list:
+    """What orjson writes: it knows arrays of numbers, and no bytes."""
+    if rows.dtype != object:
+        return np.ascontiguousarray(rows)
+    return _texts(name, rows.tolist())
+
+
+def _texts(name: str, value: Any) -> Any:
+    """Bytes as text; in base64 where the output's name ends in _bytes, or where they are no text.
+
+    TensorFlow Serving goes by the name alone, and writes broken JSON for the others.
+    """
+    if isinstance(value, list):
+        return [_texts(name, item) for item in value]
+    if not name.endswith("_bytes"):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return {"b64": base64.b64encode(value).decode("ascii")}
+
+
+def error(message: str) -> bytes:
+    """The body of a refusal; ASCII, since a client may have sent half a character."""
+    return json.dumps({"error": message}).encode("ascii")
+
+
+def status(states: dict[int, str]) -> dict:
+    """The answer to a question for the model's status.
+
+    Args:
+        states: AVAILABLE or LOADING, by version.
+    """
+    fine = {"error_code": "OK", "error_message": ""}
+    return {
+        "model_version_status": [
+            {"version": str(version), "state": states[version], "status": fine}
+            for version in sorted(states, reverse=True)
+        ]
+    }
+
+
+def metadata(model: str, version: int, signature_def: dict) -> dict:
+    """The answer to a question for the model's metadata.
+
+    Args:
+        model: its name.
+        version: its number.
+        signature_def: the SavedModel's, as protobuf's JSON mapping has it.
+    """
+    return {
+        "model_spec": {"name": model, "signature_name": "", "version": str(version)},
+        "metadata": {"signature_def": {"signature_def": signature_def}},
+    }

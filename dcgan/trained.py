@@ -1,0 +1,203 @@
+"""A trained run, opened to be looked at: its generator as a sampler, and the images it learnt from.
+
+Nothing in the run folder is changed and no lock is taken, so training may go on meanwhile.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from dcgan import UserError, images
+from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
+from dcgan.datasets import catalog
+from dcgan.datasets.prepare import Prepared, prepare
+from dcgan.datasets.source import ImageSpec
+from dcgan.run_dir import RunDir, newest_run, read_json
+from dcgan.sampling import BATCH_SIZE, latents, make_sampler
+from dcgan.training.strategy import avoid_remapper
+
+# Of config.json: what says which images a run learnt from.
+DATA_OPTIONS = (
+    *("dataset", "data_dir", "input_fname_pattern", "splits", "train_size", "cache_dir"),
+    *("crop", "input_height", "input_width", "flip"),
+)
+
+
+def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
+    """The run that was named, else that of the named checkpoint file, else the newest in runs/.
+
+    Args:
+        run_dir: its folder, or None.
+        dataset: take the newest run on this data set.
+        checkpoint: newest, best, a step, or a file.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    file = Path(checkpoint)
+    if run_dir:
+        root = Path(run_dir)
+    elif file.suffix == ".npz" and not dataset:
+        root = file.absolute().parent.parent
+    else:
+        root = newest_run(Path("runs"), dataset)
+    if not RunDir(root).config.exists():
+        raise UserError(
+            f"{root} is no run folder (there is no config.json in it); name one with --run_dir."
+        )
+    return RunDir(root)
+
+
+class Trained:
+    """One checkpoint of a run, as the training itself samples from it.
+
+    Attributes:
+        run: its folder.
+        checkpoint: what was read.
+        shape: (height, width, channels) of its images.
+        z_dist: what its latent vectors are drawn from.
+        sample: seeds -> uint8 [N, height, width, channels]; the cells of the run's sample grids.
+    """
+
+    def __init__(self, run: RunDir, which: str = "newest"):
+        """
+        Args:
+            run: its folder.
+            which: newest, best, a step, or a checkpoint file.
+
+        Raises:
+            UserError: there is no such checkpoint, or the folder is no run's.
+        """
+        self.run = run
+        self._config = read_json(run.config)
+        self.z_dist = self._option("z_dist")
+        self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
+        self._generator = self.checkpoint.generator()
+        if self._generator.compute_dtype == "bfloat16":
+            avoid_remapper()  # as training does: the same arithmetic gives the same bytes
+        self.shape: tuple[int, int, int] = self._generator.image_shape
+        self.sample = make_sampler(self._generator, z_dim=self._generator.z_dim, z_dist=self.z_dist)
+
+    @property
+    def name(self) -> str:
+        """Of the run's folder."""
+        return self.run.root.resolve().name
+
+    @property
+    def step(self) -> int:
+        return self.checkpoint.step
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Tells generators apart: those of one fingerprint give the same images for a seed."""
+        network = json.dumps([self.checkpoint.configs["generator"], self.z_dist], sort_keys=True)
+        digest = hashlib.sha256(network.encode())
+        for name, array in sorted(self.checkpoint.generator_arrays().items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:32]
+
+    def latents(self, seeds: list[int]) -> np.ndarray:
+        """float32 [N, z_dim] of seeds."""
+        of_seeds = tf.constant(seeds, tf.int64)
+        return latents(of_seeds, z_dim=self._generator.z_dim, z_dist=self.z_dist).numpy()
+
+    def render(self, z: np.ndarray) -> np.ndarray:
+        """The images of latent vectors, those of seeds' vectors equal to the seeds' images.
+
+        Args:
+            z: float32 [N, z_dim], N >= 1.
+
+        Returns:
+            uint8 [N, height, width, channels].
+        """
+        with tqdm(
+            total=len(z), unit="images", desc="rendering", disable=len(z) <= BATCH_SIZE
+        ) as bar:
+            return _in_batches(lambda part: images.to_uint8(self._forward(part)), z, bar.update)
+
+    @functools.cached_property
+    def _forward(self) -> Callable:
+        spec = tf.TensorSpec([BATCH_SIZE, self._generator.z_dim], tf.float32)
+        return tf.function(lambda z: self._generator(z, training=False), input_signature=[spec])
+
+    def features(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What the run's discriminator sees in images before it judges.
+
+        Returns:
+            a function from uint8 [N, height, width, channels] to float32 [N, D], the outputs of
+            the last convolution.
+        """
+        discriminator = self.checkpoint.discriminator()
+        shape = (BATCH_SIZE, *self.shape)
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])
+        def features_of_batch(pictures):
+            last = discriminator.activations(images.to_float(tf.cast(pictures, tf.float32)))[-1]
+            return tf.cast(tf.reshape(last, (BATCH_SIZE, -1)), tf.float32)
+
+        return lambda pictures: _in_batches(
+            lambda part: features_of_batch(part).numpy(), pictures, lambda _: None
+        )
+
+    def reals(self, data_dir: str | None = None) -> Prepared:
+        """The images that the run learns from, as training prepares them.
+
+        Args:
+            data_dir: the folder of data sets, where it is no longer the run's own.
+
+        Raises:
+            UserError: the data set is not there, or the run folder does not say which it is.
+        """
+        known = {name: self._option(name) for name in DATA_OPTIONS}
+        source = catalog.find(
+            known["dataset"],
+            data_dir or known["data_dir"],
+            pattern=known["input_fname_pattern"],
+            splits=known["splits"].split(","),
+        )
+        spec = ImageSpec(
+            *self.shape,
+            crop=known["crop"],
+            crop_height=known["input_height"],
+            crop_width=known["input_width"],
+        )
+        cache_dir = Path(known["cache_dir"] or Path.home() / ".cache" / "dcgan")
+        return prepare(source, spec, cache_dir=cache_dir, limit=known["train_size"])
+
+    @property
+    def flips(self) -> bool:
+        """Whether training mirrors images at random."""
+        return bool(self._option("flip"))
+
+    def _option(self, name: str):
+        """A value of config.json."""
+        if name not in self._config:
+            raise UserError(
+                f"{self.run.config} names no {name}, so it is no run's configuration; restore it, "
+                "or name another run with --run_dir."
+            )
+        return self._config[name]
+
+
+def _in_batches(
+    function: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    progress: Callable[[int], object],
+) -> np.ndarray:
+    """Applies a function to batches of one size, the last one filled up and cut.
+
+    So no result depends on how many are asked for.
+    """
+    results = []
+    for start in range(0, len(rows), BATCH_SIZE):
+        part = rows[start : start + BATCH_SIZE]
+        padded = part[np.arange(BATCH_SIZE) % len(part)]
+        results.append(np.asarray(function(padded))[: len(part)])
+        progress(len(part))
+    return np.concatenate(results)

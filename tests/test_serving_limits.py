@@ -1,0 +1,148 @@
+"""Clients that are slow, endless or rude, against the real protocol over real sockets."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+
+import uvicorn
+from serving_models import faces, service_of
+
+from dcgan import UserError
+from dcgan.serving import limits, server
+from dcgan.serving.app import make_app
+
+PATIENCE = 0.5  # seconds in these tests
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """The address of a server in a thread, with little patience."""
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", PATIENCE)
+    monkeypatch.setattr(limits, "ANSWER_SECONDS", 4 * PATIENCE)
+    app = make_app(service_of(faces(), tmp_path, body_limit=100_000))
+    listener = server.bind("127.0.0.1", 0)
+    config = uvicorn.Config(app, http=limits.PatientProtocol, ws="none", log_config=None)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield listener.getsockname()
+    running.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def talk(address, *parts: bytes, pause: float = 0.0) -> bytes:
+    """What the server says to bytes that come in parts, until it closes or says no more."""
+    with socket.create_connection(address, timeout=5) as connection:
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+        connection.settimeout(2)
+        received = b""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while block := connection.recv(65536):
+                received += block
+                if b"\r\n\r\n" in received:
+                    break
+        return received
+
+
+def is_cut(address, *parts: bytes, pause: float = 0.0) -> bool:
+    """Whether the server closes the connection without an answer, and not before its time."""
+    start = time.monotonic()
+    answer = talk(address, *parts, pause=pause)
+    return answer == b"" and PATIENCE / 2 < time.monotonic() - start < 5
+
+
+def lives(address) -> bool:
+    return talk(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    lines = [b"POST /render HTTP/1.1", b"Host: x", *headers, b"", body]
+    return b"\r\n".join(lines)
+
+
+def test_slow_clients_are_cut(address):
+    assert is_cut(address)  # says nothing
+    assert is_cut(address, b"GET /healthz HT")
+    assert is_cut(address, *[b"G", b"E", b"T", b" ", b"/", b"h"] * 2, pause=PATIENCE / 6)
+    assert is_cut(address, post(b'{"z": ', b"Content-Length: 20"))
+    assert lives(address)
+
+
+def test_a_second_request_has_its_own_time(address):
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(address, timeout=5) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            time.sleep(0.7 * PATIENCE)
+        connection.sendall(request[:10])
+        assert connection.recv(65536) == b""
+
+
+def test_endless_headers_are_cut(address):
+    start = time.monotonic()
+    assert talk(address, b"GET / HTTP/1.1\r\nA: ", *[b"x" * 60_000] * 9) == b""
+    assert talk(address, b"GET /", *[b"x" * 60_000] * 9) == b""
+    assert time.monotonic() - start < 5
+    assert lives(address)
+
+
+def test_bodies_beyond_the_limit_are_refused_before_they_are_read(address):
+    refused = talk(address, post(b"", b"Content-Length: 100001"))
+    assert refused.startswith(b"HTTP/1.1 413")
+    chunk = b"%x\r\n%s\r\n" % (50_001, b" " * 50_001)
+    assert talk(address, post(chunk * 2, b"Transfer-Encoding: chunked")).startswith(b"HTTP/1.1 413")
+    body = json.dumps({"z": [[0.0] * 4]}).encode()
+    fitting = body + b" " * (100_000 - len(body))
+    assert talk(address, post(fitting, b"Content-Length: 100000")).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",  # TLS where none is spoken
+        b"\x00" * 100,
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /render HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /render HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"GET /image/%00.png HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /explorer/%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /image/7.png?" + b"a=b&" * 4000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_no_bytes_end_the_server(address, garbage):
+    assert b"HTTP/1.1 5" not in talk(address, garbage)
+    assert lives(address)
+
+
+def test_two_hundred_at_once(address):
+    requests = b"GET /image/7.png HTTP/1.1\r\nHost: x\r\n\r\n"
+    connections = [socket.create_connection(address, timeout=10) for _ in range(200)]
+    for connection in connections:
+        connection.sendall(requests)
+    for connection in connections:
+        with connection:
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\x89PNG7")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "256.256.256.256", "no.such.host.invalid"])
+def test_an_address_that_cannot_be_had_is_a_sentence(host):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"cannot listen on port {port} of {host} \(.*\)"):
+            server.bind(host, port)
