@@ -171,7 +171,24 @@ class Inspect:
 
 
 @dataclass(frozen=True)
-class Export:
+class OfRun:
+    """Which run a command reads."""
+
+    run_dir: str | None = option(
+        None, "Folder of the run; the one under runs/ that was written to last when not given."
+    )
+    dataset: str | None = option(None, "Take the last run on this data set.")
+
+
+@dataclass(frozen=True)
+class OfCheckpoint(OfRun):
+    """Which of its checkpoints."""
+
+    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.")
+
+
+@dataclass(frozen=True)
+class Export(OfCheckpoint):
     """The choices of an export."""
 
     does: ClassVar[str] = "turn a trained run into files that need nothing of this project"
@@ -183,11 +200,6 @@ class Export:
         choices=("saved_model", "keras", "litert", "onnx", "web"),
         several=True,
     )
-    run_dir: str | None = option(
-        None, "Folder of the run; the one under runs/ that was written to last when not given."
-    )
-    dataset: str | None = option(None, "Take the last run on this data set.")
-    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.")
     weights: str = option(
         "float32",
         "float16 halves litert, onnx and web: images may then differ by one of 256 levels.",
@@ -202,15 +214,11 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Serve:
+class Serve(OfRun):
     """The choices of a server."""
 
     does: ClassVar[str] = "answer HTTP requests with an exported model, and show its faces"
 
-    run_dir: str | None = option(
-        None, "Folder of the run; the one under runs/ that was written to last when not given."
-    )
-    dataset: str | None = option(None, "Take the last run on this data set.")
     model_dir: str | None = option(
         None, "Folder of the exported versions; export/saved_model/ in the run when not given."
     )
@@ -239,18 +247,7 @@ class Serve:
 
 
 @dataclass(frozen=True)
-class OfRun:
-    """Which run a command reads, and which of its checkpoints."""
-
-    run_dir: str | None = option(
-        None, "Folder of the run; the one under runs/ that was written to last when not given."
-    )
-    dataset: str | None = option(None, "Take the last run on this data set.")
-    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.")
-
-
-@dataclass(frozen=True)
-class Sample(OfRun):
+class Sample(OfCheckpoint):
     """The choices of a sampling."""
 
     does: ClassVar[str] = "make images with a trained run, one PNG file each"
@@ -266,7 +263,7 @@ class Sample(OfRun):
 
 
 @dataclass(frozen=True)
-class Interpolate(OfRun):
+class Interpolate(OfCheckpoint):
     """The choices of a walk."""
 
     does: ClassVar[str] = "walk from seed to seed in latent space, as a GIF, MP4 or strip"
@@ -291,7 +288,7 @@ class Interpolate(OfRun):
 
 
 @dataclass(frozen=True)
-class Arithmetic(OfRun):
+class Arithmetic(OfCheckpoint):
     """The choices of a sum."""
 
     does: ClassVar[str] = "add and subtract averages of seeds, drawn as in the DCGAN paper"
@@ -312,7 +309,7 @@ class Arithmetic(OfRun):
 
 
 @dataclass(frozen=True)
-class Neighbours(OfRun):
+class Neighbours(OfCheckpoint):
     """The choices of a search for nearest training images."""
 
     does: ClassVar[str] = "show the training images nearest to generated ones: is it memorising?"

@@ -262,10 +262,17 @@ def _flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Removes what killed writers left in a folder that this process has locked."""
+def remove_temporaries(folder: Path, name: str | None = None) -> None:
+    """Removes what killed writers left (see `replacing`).
+
+    Args:
+        folder: where; other processes must not write what is meant.
+        name: of the file that they wrote; None in a folder that this process has locked: of all.
+    """
+    left = re.compile(rf"\.{re.escape(name) if name else '.+'}\.\d+\.tmp")
     for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        if left.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

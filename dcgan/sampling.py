@@ -1,7 +1,8 @@
 """Whole numbers to latent vectors to images: seed 7 is the same picture everywhere.
 
 Every random number here is a pure function of its seed, by the Philox algorithm, so that training
-grids, later samples and exported models agree.
+grids, later samples and exported models agree; but for rounding where training was in bfloat16, as
+exported models always compute in float32.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

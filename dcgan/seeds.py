@@ -4,36 +4,45 @@ import re
 
 from dcgan import UserError
 
-LARGEST = (1 << 63) - 1  # what fits the int64 that latents are drawn from
+# What fits the int64 that latents are drawn from.
+SMALLEST, LARGEST = -(1 << 63), (1 << 63) - 1
 
 
-def parse_seeds(text: str, *, flag: str, at_most: int, at_least: int = 1) -> list[int]:
+class TooManySeeds(UserError):
+    """The list is well written, but longer than is allowed."""
+
+
+def parse_seeds(
+    text: str, *, flag: str, at_most: int, at_least: int = 1, negative: bool = False
+) -> list[int]:
     """The seeds of a list such as 1,5,9-20, both ends of a range included.
 
     Args:
         text: what the user wrote; order and repetitions are kept.
         flag: where, for the refusal.
         at_most, at_least: how many seeds are allowed.
+        negative: whether seeds below 0 are.
 
     Raises:
-        UserError: it is no such list, or one of too many or too few seeds.
+        TooManySeeds: which is a UserError.
+        UserError: it is no such list, or one of too few seeds.
     """
-    ranges = []
+    ranges, lowest = [], SMALLEST if negative else 0
     for part in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,19})(?:-([0-9]{1,19}))?\s*", part)
+        match = re.fullmatch(r"\s*(-?[0-9]{1,19})(?:-(-?[0-9]{1,19}))?\s*", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if last < first or last > LARGEST:
+        if last < first or first < lowest or last > LARGEST:
             raise UserError(
-                f"{flag} must be seeds such as 1,5,9-20, whole numbers from 0 to 2^63 - 1 and "
-                f"ranges that go up; received {part[:40]!r} in {text[:60]!r}."
+                f"{flag} must be seeds such as 1,5,9-20, whole numbers from "
+                f"{'-2^63' if negative else '0'} to 2^63 - 1 and ranges that go up; received "
+                f"{part[:40]!r} in {text[:60]!r}."
             )
         ranges.append(range(first, last + 1))
     count = sum(one.stop - one.start for one in ranges)  # len() ends at 63 bits
     if not at_least <= count <= at_most:
-        allowed = f"{at_least} to {at_most:,}"
-        raise UserError(
-            f"{flag} must be {allowed} seeds; received {count:,}: give "
-            f"{'more' if count < at_least else 'fewer'}."
+        error, give = (UserError, "more") if count < at_least else (TooManySeeds, "fewer")
+        raise error(
+            f"{flag} must be {at_least} to {at_most:,} seeds; received {count:,}: give {give}."
         )
     return [seed for one in ranges for seed in one]
 

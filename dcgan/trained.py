@@ -16,7 +16,7 @@ from tqdm import tqdm
 from dcgan import UserError, images
 from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import Prepared, prepare
+from dcgan.datasets.prepare import Prepared, cache_folder, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.run_dir import RunDir, newest_run, read_json
 from dcgan.sampling import BATCH_SIZE, latents, make_sampler
@@ -167,7 +167,7 @@ class Trained:
             crop_height=known["input_height"],
             crop_width=known["input_width"],
         )
-        cache_dir = Path(known["cache_dir"] or Path.home() / ".cache" / "dcgan")
+        cache_dir = cache_folder(known["cache_dir"])
         return prepare(source, spec, cache_dir=cache_dir, limit=known["train_size"])
 
     @property

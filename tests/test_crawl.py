@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import requests
 from booru_server import Post, Site, picture, serving
 from running import ROOT, run, send_when, started, wait_until
 
+import main
 from dcgan import UserError
 from dcgan.preparation import crawl, crawled, sites
 from dcgan.run_dir import append_json_line, read_json_lines
@@ -79,11 +81,11 @@ def test_a_site_full_of_faults(tmp_path):
         assert asked == ["7", "6", "5"]
 
 
-def test_danbooru_general_samples_with_a_contact_at_a_distance(tmp_path):
+def test_danbooru_general_samples_with_a_contact_at_a_distance(tmp_path, capsys):
     posts = [Post(1, rating="g"), Post(2, rating="s"), Post(3, rating="g")]
     with serving(posts) as site:
-        refused = run(*words(site, tmp_path / "none", family="danbooru"))
-        assert refused.returncode == 2 and "--contact" in refused.stderr
+        refused = words(site, tmp_path / "none", family="danbooru")
+        assert main.main([*map(str, refused)]) == 2 and "--contact" in capsys.readouterr().err
         assert not site.requests and not (tmp_path / "none").exists()
         crawl_well(site, tmp_path / "a", "--contact", "me@example.org", family="danbooru")
         assert pictures(tmp_path / "a") == samples([posts[0], posts[2]])
@@ -134,6 +136,31 @@ def test_retry_after_is_obeyed_within_reason(code, value, seconds):
     assert gallery_process._retry_after(response) == seconds
 
 
+def test_no_request_comes_before_the_delay_or_what_retry_after_says(monkeypatch):
+    from dcgan.preparation import gallery_process
+
+    clock, sent, answers = [0.0], [], [(200, None), (429, "7"), (200, None), (200, None)]
+
+    def send(session, request):
+        sent.append(clock[0])
+        response = requests.Response()
+        response.status_code, wait = answers[len(sent) - 1]
+        response.headers.update({"Retry-After": wait} if wait else {})
+        return response
+
+    def sleep(seconds):
+        clock[0] += seconds
+
+    fake = types.SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep)
+    monkeypatch.setattr(gallery_process, "time", fake)
+    monkeypatch.setattr(requests.Session, "send", send)
+    clock[0] = 100.0
+    gallery_process._pace(1.0)
+    for _ in answers:
+        requests.Session().send(None)
+    assert sent == [100.0, 101.0, 108.0, 109.0]
+
+
 def test_the_limit_counts_what_the_folder_holds(tmp_path):
     posts = [Post(number) for number in range(1, 10)]
     newest = posts[::-1]
@@ -153,11 +180,14 @@ def recorded(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_kill_in_mid_crawl_then_the_same_command(tmp_path):
+@pytest.mark.parametrize(
+    "kills", [(4,), pytest.param((1, 6), marks=pytest.mark.slow)], ids=["once", "twice"]
+)
+def test_kill_in_mid_crawl_then_the_same_command(tmp_path, kills):
     tmp_path = tmp_path / "killed"
     posts = [Post(number) for number in range(1, 13)]
     with serving(posts, wait=0.05) as site:
-        for least in (1, 6):
+        for least in kills:
             with started(*words(site, tmp_path)) as process:
                 wait_until(lambda least=least: recorded(tmp_path) >= least, process)
                 process.kill()
@@ -169,7 +199,7 @@ def test_kill_in_mid_crawl_then_the_same_command(tmp_path):
             assert recorded(tmp_path) < len(posts)
         crawl_well(site, tmp_path)
         # A kill costs no more than the pictures that were on their way.
-        assert len(site.asked("/samples")) <= len(posts) + 2 * 2
+        assert len(site.asked("/samples")) <= len(posts) + 2 * len(kills)
         site.wait = 0
         crawl_well(site, tmp_path.with_name("undisturbed"))
         assert pictures(tmp_path) == pictures(tmp_path.with_name("undisturbed")) == samples(posts)
@@ -265,12 +295,12 @@ def on_a_terminal(command: tuple, answer: str) -> tuple[int, str]:
         os.close(ours)
 
 
-def test_consent_is_asked_once(tmp_path):
+def test_consent_is_asked_once(tmp_path, capsys):
     with serving([Post(1), Post(2)]) as site:
         to = tmp_path / "raw"
-        command = [word for word in words(site, to, "--limit", "1") if word != "--yes"]
-        nobody = run(*command, stdin=subprocess.DEVNULL)
-        assert nobody.returncode == 2 and "--yes" in nobody.stderr
+        command = [str(word) for word in words(site, to, "--limit", "1") if word != "--yes"]
+        # Tests have no terminal.
+        assert main.main(command) == 2 and "--yes" in capsys.readouterr().err
         code, said = on_a_terminal(command, "n\n")
         assert code == 2 and "did not agree" in said
         assert not to.exists() and not site.requests
@@ -278,8 +308,8 @@ def test_consent_is_asked_once(tmp_path):
         assert code == 0 and said.count("Do you agree") == 1
         assert f"{site.root}/static/terms_of_service" in said
         site.requests.clear()
-        again = run(*command, stdin=subprocess.DEVNULL)  # the answer is remembered in the folder
-        assert again.returncode == 0 and len(pictures(to)) == 1
+        # The answer is remembered in the folder.
+        assert main.main(command) == 0 and len(pictures(to)) == 1
         assert not site.requests  # the limit had been reached
 
 
@@ -369,6 +399,16 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         with opened(tmp_path / "raw"):
             pass
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    def full(path):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with opened(tmp_path) as folder:
+        monkeypatch.setattr(crawled.sqlite3, "connect", full)
+        with pytest.raises(UserError, match="disk is full.*free space"):
+            folder.prepare()
 
 
 def test_lines_of_others_do_no_harm(tmp_path):

@@ -1,5 +1,6 @@
 """`inspect`: what it finds in every kind of source, what it advises, its contact sheet."""
 
+import socket
 import sys
 from collections import Counter
 
@@ -164,7 +165,8 @@ def test_a_sheet_of_few_or_large_pictures(tmp_path):
 
 def test_the_command_writes_the_sheet_and_replaces_only_its_own(tmp_path):
     write_pictures(tmp_path / "data" / "Faces", 12, (16, 16))
-    (tmp_path / ".inspect-Faces.png.12345.tmp").touch()  # what a killed one leaves
+    host = socket.gethostname()  # no process has so high a number: what a killed one leaves
+    (tmp_path / f"inspect-Faces.png.1234abcd.999999999.{host}.tmp").touch()
     for _ in range(2):
         done = run("inspect", "--dataset", "faces", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -181,8 +183,8 @@ REFUSED = {
     "empty": ({"in/.x": b""}, ["--dataset", "in"], "There are no files in"),
     "broken": ({"in/a.png": encoded(face(0))[:-90]}, ["--dataset", "in"], "no usable picture"),
     "no png": (GOOD, ["--to", "x.jpg"], "must end in .png"),
-    "foreign": ({**GOOD, "m.png": encoded(face(0))}, ["--to", "m.png"], "is no contact sheet"),
-    "folder": ({**GOOD, "m.png/x": b""}, ["--to", "m.png"], "is no contact sheet"),
+    "foreign": ({**GOOD, "m.png": encoded(face(0))}, ["--to", "m.png"], "not made by this command"),
+    "folder": ({**GOOD, "m.png/x": b""}, ["--to", "m.png"], "not made by this command"),
     "unwritable": ({**GOOD, "f": b""}, ["--to", "f/x.png"], "not be written"),
 }
 

@@ -336,6 +336,19 @@ def test_another_zip_and_the_source_itself_are_not_overwritten(tmp_path):
         packed(tmp_path / "in", tmp_path / "mine.zip")
 
 
+def test_a_damaged_zip_with_a_manifest_is_not_ours(tmp_path):
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.jsonl", '{"format": "dcgan pack 1"}\n' * 50)
+    data = bytearray(path.read_bytes())
+    start = 30 + len("manifest.jsonl")  # after the entry's own header
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="not written by pack"):
+        packed(noises(tmp_path / "in", 2), path)
+    assert path.read_bytes() == data
+
+
 def test_without_the_library_for_hashes_similarity_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
     with pytest.raises(UserError, match="imagehash"):
@@ -347,21 +360,27 @@ def test_without_the_library_for_hashes_similarity_is_refused(tmp_path, monkeypa
 # ---- as a user runs it ----
 
 
-def test_killed_at_any_moment_and_run_again_the_file_is_the_same(tmp_path):
+@pytest.mark.parametrize(
+    "share", [0.5, *(pytest.param(share, marks=pytest.mark.slow) for share in (-1.0, 0.0))]
+)
+def test_killed_at_any_moment_and_run_again_the_file_is_the_same(tmp_path, share):
+    """At a share of the file, or with -1 as soon as there is a folder for it."""
     folder = write_pictures(tmp_path / "in", 240, (48, 48))
+    packed(folder, tmp_path / "whole.zip", split=0.1)
     line = ("pack", "--from", folder, "--split", "0.1", "--to")
-    whole = run(*line, tmp_path / "whole.zip")
-    assert whole.returncode == 0 and "240 found, 240 used" in whole.stdout
     to = tmp_path / "cut" / "out.zip"
 
     def written() -> int:
         return sum(path.stat().st_size for path in temporaries(tmp_path / "cut"))
 
     size = (tmp_path / "whole.zip").stat().st_size
-    for moment in (lambda: to.parent.exists(), lambda: written() > 0, lambda: written() > size / 2):
-        kill_when((*line, to), moment, lambda: not to.exists())
-    assert temporaries(tmp_path / "cut")
-    assert run(*line, to).returncode == 0
+    kill_when(
+        (*line, to),
+        lambda: to.parent.exists() and written() > size * share,
+        lambda: not to.exists() and (share < 0 or temporaries(tmp_path / "cut")),
+    )
+    again = run(*line, to)
+    assert again.returncode == 0 and "240 found, 240 used" in again.stdout
     assert content(tmp_path / "cut") == {"out.zip": (tmp_path / "whole.zip").read_bytes()}
 
 

@@ -5,6 +5,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,14 @@ def test_shards_of_others(tmp_path):
     assert source.labels["label"].values[[0, 2]].tolist() == [1, 0]
     second = catalog.find("set", str(tmp_path), pattern="*-00001-*")
     assert len(second) == 3
+
+
+def test_the_manifest_of_an_unpacked_zip_says_nothing_of_shards(tmp_path):
+    pack(find(noises(tmp_path / "in", 2)), str(tmp_path / "a.zip"), Recipe(), workers=1)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "set")
+    write(tmp_path / "set" / "a.tfrecord", [example(image_encoded=red())])
+    assert len(catalog.find(str(tmp_path / "set"), "data")) == 1
 
 
 def test_without_a_label_in_every_record_there_are_none(tmp_path):

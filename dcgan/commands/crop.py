@@ -6,6 +6,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.datasets import folder as folders
 from dcgan.datasets.picture_files import PictureFiles
+from dcgan.datasets.prepare import cache_folder
 from dcgan.datasets.report import Report
 from dcgan.options import Crop
 from dcgan.preparation import cascades, duplicates
@@ -32,7 +33,7 @@ def run(options: Crop) -> int:
     source = folders.find(options.from_, options.input_fname_pattern)
     folder = CroppedFolder(Path(options.to))
     folder.refuse_foreign()
-    cascade = cascades.find(options.cascade, Path.home() / ".cache" / "dcgan")
+    cascade = cascades.find(options.cascade, cache_folder())
     with folder.opened(_remembered(options, cascade)):
         outcome = crop(source, folder, _recipe(options, cascade))
         _look_at(source, folder)

@@ -13,7 +13,7 @@ from dcgan.export.description import describe
 from dcgan.export.format import Format, Subject
 from dcgan.export.writing import Exported, export
 from dcgan.options import Export
-from dcgan.run_dir import RunDir, newest_run
+from dcgan.trained import choose_run
 
 logger = logging.getLogger("dcgan")
 
@@ -30,7 +30,7 @@ def run(options: Export) -> int:
         UserError: for everything that the user can mend.
     """
     forms = _forms(options)
-    run_dir = _run_dir(options)
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
     # A graphics card may be busy with the training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
@@ -75,22 +75,6 @@ def _form(name: str, onnxruntime: str | None) -> Format:
     if name == "web":
         return module.with_runtime(onnxruntime or module.VERSION)
     return module.FORMAT
-
-
-def _run_dir(options: Export) -> RunDir:
-    """The run that was named, else that of the named checkpoint file, else the newest."""
-    file = Path(options.checkpoint)
-    if options.run_dir:
-        root = Path(options.run_dir)
-    elif file.suffix == ".npz" and not options.dataset:
-        root = file.absolute().parent.parent
-    else:
-        root = newest_run(Path("runs"), options.dataset)
-    if not RunDir(root).config.exists():
-        raise UserError(
-            f"{root} is no run folder (there is no config.json in it); name one with --run_dir."
-        )
-    return RunDir(root)
 
 
 def _report(exported: Exported) -> None:

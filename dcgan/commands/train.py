@@ -11,7 +11,7 @@ import tensorflow as tf
 from dcgan import UserError
 from dcgan.config import Config, differences, run_name, to_dict
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import prepare, summarize
+from dcgan.datasets.prepare import cache_folder, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.run_dir import RunDir, read_json, remove_temporaries
 from dcgan.session import Session, make_networks
@@ -51,7 +51,7 @@ def _train(config: Config) -> int:
         splits=config.splits.split(","),
         download=not config.dry_run,
     )
-    cache_dir = Path(config.cache_dir or Path.home() / ".cache" / "dcgan")
+    cache_dir = cache_folder(config.cache_dir)
     summary = summarize(source, cache_dir=None if config.dry_run else cache_dir)
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))

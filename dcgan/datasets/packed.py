@@ -10,6 +10,7 @@ manifest of ours is read as it stands.
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of 
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
 _MAX_HEADER = 1 << 20  # bytes; the first line of a manifest has a few hundred
+_NO_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)  # damaged, or somebody else's
 
 
 class Part(PictureFiles):
@@ -123,7 +125,7 @@ def header(path: Path) -> dict | None:
                 return parse_header(file.readline(_MAX_HEADER))
         with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
             return parse_header(file.readline(_MAX_HEADER))
-    except (KeyError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
+    except (*_NO_ZIP, KeyError, OSError, RuntimeError, ValueError):
         return None
 
 

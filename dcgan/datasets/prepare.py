@@ -54,6 +54,11 @@ class Prepared:
         return {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
 
 
+def cache_folder(given: str | None = None) -> Path:
+    """Where what took long to make or to fetch is kept: the given folder, else the user's own."""
+    return Path(given or Path.home() / ".cache" / "dcgan")
+
+
 def prepare(
     source: Source,
     spec: ImageSpec,

@@ -200,7 +200,7 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if MANIFEST in files:
         with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
             about = parse_header(file.readline())
-    if about is None:
+    if about is None or "shards" not in about:  # of an unpacked zip
         refuse_splits(place, splits)
         return place, [name for name in files if is_shard(name)]
     check_splits(place, splits)

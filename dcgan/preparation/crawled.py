@@ -119,18 +119,30 @@ class CrawledFolder:
                 self._clear()
 
     def prepare(self) -> None:
-        """Makes all ready for gallery-dl to start."""
+        """Makes all ready for gallery-dl to start.
+
+        Raises:
+            UserError: its archive cannot be written.
+        """
         self._clear()
         self.incoming.mkdir()
         for path in self.state.glob(f"{self.archive.name}*"):  # the journal of a killed process
             path.unlink()
-        with contextlib.closing(sqlite3.connect(self.archive)) as database:
-            with database:
-                # The table that gallery-dl makes itself.
-                database.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
-                database.executemany(
-                    "INSERT INTO archive VALUES (?)", ((key,) for key in sorted(self._keys))
-                )
+        try:
+            self._write_archive()
+        except sqlite3.Error as error:  # which is no OSError, not even where the disk is full
+            raise UserError(
+                f"{self.archive} could not be written ({error}): free space or mend the folder, "
+                "then run the same command: it goes on from what is saved."
+            ) from error
+
+    def _write_archive(self) -> None:
+        with contextlib.closing(sqlite3.connect(self.archive)) as database, database:
+            # The table that gallery-dl makes itself.
+            database.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
+            database.executemany(
+                "INSERT INTO archive VALUES (?)", ((key,) for key in sorted(self._keys))
+            )
 
     def take(self, post: dict) -> str:
         """Moves a downloaded picture into the folder, when it is whole and new.

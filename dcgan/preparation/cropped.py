@@ -140,10 +140,9 @@ class CroppedFolder:
     def _tidy(self) -> None:
         """Removes what killed writers left."""
         remove_temporaries(self.state)
-        leftovers = list(self.root.rglob(".*.png.*.tmp"))
         for path in (self.sheet, self.drawing):
-            leftovers += path.parent.glob(f".{path.name}.*.tmp")
-        for path in leftovers:
+            remove_temporaries(path.parent, path.name)
+        for path in self.root.rglob(".*.png.*.tmp"):
             path.unlink(missing_ok=True)
 
     def prefix(self, source: str) -> str:

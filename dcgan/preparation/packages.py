@@ -20,7 +20,7 @@ from typing import BinaryIO, Protocol
 from dcgan import UserError
 from dcgan.datasets.packed import MANIFEST, SPLITS, UNFINISHED, header, is_address, parse_header
 from dcgan.quiet import quiet_start
-from dcgan.run_dir import replacing
+from dcgan.run_dir import remove_temporaries, replacing
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can name
 OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")
@@ -102,7 +102,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
     if path.exists() and (path.is_dir() or header(path) is None):
         raise not_ours(str(path))
     try:
-        remove_temporaries(path)
+        remove_temporaries(path.parent, path.name)
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             yield ZipPackage(archive)
     except OSError as error:
@@ -110,14 +110,6 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
             f"{path} could not be written ({error.strerror or error}): expected a place with room, "
             "and no second pack into it; mend that, or choose another --to."
         ) from error
-
-
-def remove_temporaries(path: Path) -> None:
-    """Removes what killed writers of the same file have left (see `run_dir.replacing`)."""
-    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp")
-    for file in path.parent.iterdir() if path.parent.is_dir() else ():
-        if left.fullmatch(file.name):
-            file.unlink(missing_ok=True)
 
 
 def _tensorflow() -> types.ModuleType:

@@ -9,14 +9,15 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from dcgan import images, latent
+from dcgan.seeds import LARGEST, SMALLEST
 from dcgan.serving import pictures, tensorflow_rest
 from dcgan.serving.limits import RequestError, read_body
 from dcgan.serving.service import Served, Service
 from dcgan.serving.tensorflow_rest import DEFAULT_SIGNATURE
 
-Seed = Annotated[int, Path(ge=pictures.INT64[0], le=pictures.INT64[1])]
-FromSeed = Annotated[int, Query(alias="from", ge=pictures.INT64[0], le=pictures.INT64[1])]
-ToSeed = Annotated[int, Query(alias="to", ge=pictures.INT64[0], le=pictures.INT64[1])]
+Seed = Annotated[int, Path(ge=SMALLEST, le=LARGEST)]
+FromSeed = Annotated[int, Query(alias="from", ge=SMALLEST, le=LARGEST)]
+ToSeed = Annotated[int, Query(alias="to", ge=SMALLEST, le=LARGEST)]
 Columns = Annotated[int | None, Query(ge=1, le=1024)]
 Frames = Annotated[int, Query(ge=2, le=1024)]
 
@@ -92,8 +93,8 @@ async def interpolate(
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
         ends = served.model.latents([first, last])
-        way = latent.METHODS[latent.natural_method(served.model.info["z_dist"])]
-        z = way(*ends, np.linspace(0.0, 1.0, frames))
+        method = latent.natural_method(served.model.info["z_dist"])
+        z = latent.walk(ends, frames - 1, method=method)
         faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
     gif = await asyncio.to_thread(lambda: pictures.gif(images.to_uint8(faces)))
     return Response(gif, media_type="image/gif", headers=headers)

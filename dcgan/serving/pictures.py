@@ -1,17 +1,14 @@
 """Pictures of several seeds: which seeds, how many, and a way there and back as a GIF."""
 
-import re
-
 import numpy as np
 
-from dcgan import images
+from dcgan import UserError, images
+from dcgan.seeds import TooManySeeds, parse_seeds
 from dcgan.serving.limits import RequestError
-
-INT64 = (-(1 << 63), (1 << 63) - 1)
 
 
 def read_seeds(text: str, limit: int) -> list[int]:
-    """Seeds from "1,5,9-20": numbers and ranges, both ends included.
+    """Seeds of a list such as 1,5,9-20, negative ones too.
 
     Args:
         text: what the client wrote.
@@ -20,24 +17,12 @@ def read_seeds(text: str, limit: int) -> list[int]:
     Raises:
         RequestError: 400, it is no such list; 413, there are too many.
     """
-    ranges = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(-?[0-9]{1,19})(?:-(-?[0-9]{1,19}))?\s*", part)
-        if not match:
-            raise RequestError(
-                400, f"Expected seeds such as 1,5,9-20; received {part[:40]!r} among them."
-            )
-        first = int(match[1])
-        last = int(match[2]) if match[2] else first
-        if last < first:
-            raise RequestError(400, f"Expected a range that goes up; received {part}.")
-        if first < INT64[0] or last > INT64[1]:
-            raise RequestError(400, f"Expected seeds of 64 bits; received {part}.")
-        ranges.append(range(first, last + 1))
-    count = sum(one.stop - one.start for one in ranges)  # len() ends at 64 bits
-    if count > limit:
-        raise RequestError(413, f"{count:,} seeds; the limit is {limit:,} a request.")
-    return [seed for one in ranges for seed in one]
+    try:
+        return parse_seeds(text, flag="seeds", at_most=limit, negative=True)
+    except TooManySeeds as error:
+        raise RequestError(413, str(error)) from error
+    except UserError as error:
+        raise RequestError(400, str(error)) from error
 
 
 def gif(frames: np.ndarray) -> bytes:

@@ -180,34 +180,39 @@ class HealthMonitor:
     def _judge_discriminator(self, step: int) -> Message | None:
         real, fake = self._averages["d_real"], self._averages["d_fake"]
         seen = real > WON_REAL and fake < WON_FAKE and self._averages["g_loss"] > WON_LOSS
-        change = self._won.update(step, seen, gone=fake > ENDED_FAKE)
         numbers = f"D(x) is {real:.2f} and D(G(z)) {fake:.3f}"
-        if change == "ended":
-            return Message("recovered", f"Step {step}: the generator has caught up: {numbers}.")
-        if change:
-            return Message(
+        return _told(
+            self._won.update(step, seen, gone=fake > ENDED_FAKE),
+            f"Step {step}: the generator has caught up: {numbers}.",
+            Message(
                 "discriminator",
                 f"Step {step}: the discriminator has won, the generator hardly learns: {numbers}.",
                 "If the sample grids no longer improve, train into another --run_dir with "
                 "--g_steps 2, or with more images.",
-            )
-        return None
+            ),
+        )
 
     def _judge_diversity(self, step: int, ratio: float) -> Message | None:
-        change = self._collapsed.update(
-            step, ratio < COLLAPSED_DIVERSITY, gone=ratio > RECOVERED_DIVERSITY
-        )
         numbers = f"they differ {100 * ratio:.0f} % as much as real images do"
-        if change == "ended":
-            return Message("recovered", f"Step {step}: the generated images vary again: {numbers}.")
-        if change:
-            return Message(
+        return _told(
+            self._collapsed.update(
+                step, ratio < COLLAPSED_DIVERSITY, gone=ratio > RECOVERED_DIVERSITY
+            ),
+            f"Step {step}: the generated images vary again: {numbers}.",
+            Message(
                 "collapse",
                 f"Step {step}: the generator has collapsed to a few images: {numbers}.",
                 "If the sample grids stay alike, train into another --run_dir with half the "
                 "--learning_rate or another --seed.",
-            )
-        return None
+            ),
+        )
+
+
+def _told(change: str, again: str, trouble: Message) -> Message | None:
+    """What to say of a condition's change (see `_Condition.update`): mostly nothing."""
+    if change == "ended":
+        return Message("recovered", again)
+    return trouble if change else None
 
 
 def fatal(step: int, name: str, value: float | str = "not finite") -> Message:
