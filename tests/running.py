@@ -133,6 +133,8 @@ def _command(words) -> list[str]:
 def _common(kwargs: dict) -> dict:
     quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return {
+        # Where the tests run in the background, a shell has them and their children ignore Ctrl-C.
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **kwargs,
         "cwd": kwargs.get("cwd", ROOT),
         "env": {**os.environ, **quiet, **(kwargs.get("env") or {})},

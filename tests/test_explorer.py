@@ -8,6 +8,7 @@ import pytest
 from explorer_pages import EXPLORER, blobs, chromium, description, pixels, serving
 from PIL import Image
 
+pytestmark = pytest.mark.slow  # a browser, a minute
 SIDE = 24
 PHONE = {
     "viewport": {"width": 360, "height": 740},

@@ -15,6 +15,7 @@ from dcgan.checkpoint import open_checkpoint
 from dcgan.export import web
 from dcgan.sampling import make_sampler
 
+pytestmark = pytest.mark.slow  # a browser and an npm package
 SHAPE = (16, 16, 3)
 SEEDS = range(8)
 OFFLINE = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]

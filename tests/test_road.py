@@ -30,6 +30,7 @@ def go(*words) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_from_a_site_to_a_trained_model(tmp_path):
     raw, faces, packed = tmp_path / "raw", tmp_path / "faces", tmp_path / "faces.zip"
     with serving(posts_with_faces()) as site:

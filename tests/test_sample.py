@@ -92,6 +92,7 @@ def test_whole_files_stay_and_broken_ones_are_made_again(toy, tmp_path, capsys):
     assert {name: after[name] for name in whole} == whole and len(after) == 6
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_with_the_same_files(toy, tmp_path):
     line = ("sample", "--run_dir", toy, "--num_images", "3000", "--to")
     killed = tmp_path / "killed"

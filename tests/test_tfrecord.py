@@ -271,6 +271,7 @@ def test_packing_again_replaces_shards_and_nothing_else(tmp_path):
     assert left == {"train-00000.tfrecord", "manifest.jsonl", "notes.txt"}
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_the_shards_are_the_same(tmp_path, capsys):
     """A shard has at least a megabyte: 250 pictures of 64x64 are three of them."""
     folder = write_pictures(tmp_path / "in", 250, (64, 64))
