@@ -136,6 +136,31 @@ class RunDir:
             yield
 
 
+@contextlib.contextmanager
+def held(state: Path, to: Path, doing: str) -> Iterator[None]:
+    """Holds the folder that a command writes to for this process, as `RunDir.lock` does a run.
+
+    Args:
+        state: the command's own folder in it, made when absent, where the lock lies.
+        to: the folder, as the user named it.
+        doing: what the command does into it, such as "cropping".
+
+    Raises:
+        UserError: another process holds it.
+        OSError: it cannot be written.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(RunDir(state).lock())
+        except UserError as error:
+            raise UserError(
+                f"Another process is {doing} into {to}: wait for it, stop it, or choose another "
+                "--to."
+            ) from error
+        yield
+
+
 def newest_run(root: Path, dataset: str | None = None) -> Path:
     """The run folder that was written to last.
 

@@ -76,8 +76,12 @@ def sample_batches(
     sample_batch: Callable[[tf.Tensor], tf.Tensor], seeds: Iterable[int]
 ) -> Iterator[np.ndarray]:
     """uint8 images of seeds in batches of one size; the last batch is filled up and cut."""
-    seeds = np.asarray(list(seeds), np.int64)
-    for start in range(0, len(seeds), BATCH_SIZE):
-        batch = seeds[start : start + BATCH_SIZE]
-        padded = np.resize(batch, BATCH_SIZE)
-        yield images.to_uint8(sample_batch(tf.constant(padded)).numpy())[: len(batch)]
+    for batch, count in full_batches(np.asarray(list(seeds), np.int64)):
+        yield images.to_uint8(sample_batch(tf.constant(batch)).numpy())[:count]
+
+
+def full_batches(rows: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """(BATCH_SIZE rows, how many of them count): the last ones are repeated to fill a batch."""
+    for start in range(0, len(rows), BATCH_SIZE):
+        batch = rows[start : start + BATCH_SIZE]
+        yield batch[np.arange(BATCH_SIZE) % len(batch)], len(batch)

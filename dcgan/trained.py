@@ -19,7 +19,7 @@ from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.run_dir import RunDir, newest_run, read_json
-from dcgan.sampling import BATCH_SIZE, latents, make_sampler
+from dcgan.sampling import BATCH_SIZE, full_batches, latents, make_sampler
 from dcgan.training.strategy import avoid_remapper
 
 # Of config.json: what says which images a run learnt from.
@@ -195,9 +195,7 @@ def _in_batches(
     So no result depends on how many are asked for.
     """
     results = []
-    for start in range(0, len(rows), BATCH_SIZE):
-        part = rows[start : start + BATCH_SIZE]
-        padded = part[np.arange(BATCH_SIZE) % len(part)]
-        results.append(np.asarray(function(padded))[: len(part)])
-        progress(len(part))
+    for batch, count in full_batches(rows):
+        results.append(np.asarray(function(batch))[:count])
+        progress(count)
     return np.concatenate(results)

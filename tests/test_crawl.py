@@ -101,10 +101,11 @@ def test_danbooru_general_samples_with_a_contact_at_a_distance(tmp_path, capsys)
             del os.environ["DCGAN_CONTACT"]
         assert pictures(tmp_path / "b") == {p.number: p.original for p in (posts[0], posts[2])}
         assert site.requests[-1].user_agent == "dcgan-crawl/1.0 (https://example.org/me)"
-        # A page and two pictures keep their distance; 20 ms for the clocks of two processes.
+        # A page and two pictures keep their distance, counted where they are sent; a busy machine
+        # may hold one back on its way and bring the next one nearer. Without it: some 10 ms.
         seconds = [request.seconds for request in site.requests]
         assert len(seconds) == 3
-        assert min(b - a for a, b in zip(seconds, seconds[1:], strict=False)) > 0.28
+        assert min(b - a for a, b in zip(seconds, seconds[1:], strict=False)) > 0.15
 
 
 def test_a_page_without_a_rating_tag_gives_safe_pictures_only_and_their_lines(tmp_path):

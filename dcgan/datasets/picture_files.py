@@ -13,6 +13,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
@@ -186,7 +187,7 @@ def reading_failed(error: BaseException) -> str:
     return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
-class PictureFiles:
+class PictureFiles(ABC):
     """A `Source` of numbered files; what opens them is left to `FolderSource` and `ZipSource`.
 
     Attributes:
@@ -214,13 +215,13 @@ class PictureFiles:
     def __len__(self) -> int:
         return len(self.names)
 
+    @abstractmethod
     def open(self, index: int) -> BinaryIO:
         """The file of that number, seekable.
 
         Raises:
             Unusable: it cannot be read.
         """
-        raise NotImplementedError
 
     def summary(self) -> Summary:
         """Looks at every picture's header (not its pixels)."""

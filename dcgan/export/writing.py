@@ -12,7 +12,7 @@ import tqdm
 from dcgan import UserError
 from dcgan.export import parity
 from dcgan.export.format import Format, Subject
-from dcgan.run_dir import RunDir, flush_tree, replace_folder, write_json
+from dcgan.run_dir import flush_tree, held, replace_folder, write_json
 
 STATE = ".export"  # in the folder that is written to: the lock, and what is not checked yet
 
@@ -89,15 +89,7 @@ def _staging(to: Path) -> Iterator[Path]:
     """An empty folder inside of `to`, which is held for this process."""
     state, new = to / STATE, not to.exists()
     staging = state / "unfinished"
-    with contextlib.ExitStack() as stack:
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(RunDir(state).lock())
-        except UserError as error:
-            raise UserError(
-                f"Another process is exporting into {to}: wait for it, stop it, or choose another "
-                "--to."
-            ) from error
+    with held(state, to, "exporting"):
         try:
             shutil.rmtree(staging, ignore_errors=True)  # of a killed process
             staging.mkdir()

@@ -20,7 +20,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.datasets.picture_files import Unusable, pixels
 from dcgan.datasets.source import ImageSpec
-from dcgan.run_dir import RunDir, append_json_line, read_json_lines, remove_temporaries
+from dcgan.run_dir import append_json_line, held, read_json_lines, remove_temporaries
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
 # Small, since the pixels are only looked at to see whether all are there.
@@ -98,15 +98,9 @@ class CrawledFolder:
         """
         with contextlib.ExitStack() as stack:
             try:
-                self.state.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(RunDir(self.state).lock())
+                stack.enter_context(held(self.state, self.root, "crawling"))
                 remove_temporaries(self.state)
                 self._read()
-            except UserError as error:
-                raise UserError(
-                    f"Another process is crawling into {self.root}: wait for it, stop it, or "
-                    "choose another --to."
-                ) from error
             except OSError as error:
                 raise UserError(
                     f"The folder {self.root} cannot be written ({error.strerror or error}): "

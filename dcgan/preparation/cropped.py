@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from dcgan import UserError
-from dcgan.run_dir import RunDir, read_json, remove_temporaries, write_bytes, write_json
+from dcgan.run_dir import held, read_json, remove_temporaries, write_bytes, write_json
 
 LONGEST_NAME_BYTES = 200  # of a picture without suffix; file systems end at 255
 NAMES_SHOWN = 3
@@ -78,13 +78,7 @@ class CroppedFolder:
         self.refuse_foreign()
         with contextlib.ExitStack() as stack:
             try:
-                self.state.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(RunDir(self.state).lock())
-            except UserError as error:
-                raise UserError(
-                    f"Another process is cropping into {self.root}: wait for it, stop it, or "
-                    "choose another --to."
-                ) from error
+                stack.enter_context(held(self.state, self.root, "cropping"))
             except OSError as error:
                 raise UserError(
                     f"The folder {self.root} cannot be written ({error.strerror or error}): "

@@ -1,7 +1,6 @@
 /* The panel that adds kept pictures to the one in the studio, and takes them away. */
 
-import { canvasOf, faceOf, tile } from "./tile.js";
-import { paint } from "./pixels.js";
+import { drawTiles, faceOf, tile } from "./tile.js";
 
 export class Arithmetic {
   /** @param {object} parts root, an element; info; space; pictures; change(z, settled); failed. */
@@ -26,9 +25,7 @@ export class Arithmetic {
     const rows = faces.map((face) => this.#row(face));
     this.root.replaceChildren(...rows);
     const tiles = rows.map((row) => row.querySelector(".tile"));
-    this.pictures
-      .get(faces, { urgent: true, each: (bitmap, i) => paint(canvasOf(tiles[i]), bitmap) })
-      .catch(this.failed);
+    drawTiles(this.pictures, tiles, this.failed);
   }
 
   #row(face) {

@@ -1,8 +1,7 @@
 /* The panel that morphs: from the picture in the studio into another one. */
 
-import { arrowKeys, canvasOf, faceOf, oneStop, tile, tileAt } from "./tile.js";
+import { arrowKeys, drawTiles, faceOf, oneStop, tile, tileAt } from "./tile.js";
 import { edited } from "./face.js";
-import { paint } from "./pixels.js";
 
 const FRAMES = 32; // steps of the slider, all drawn at once so that it moves freely
 const SWEEP_MS = 1100; // after a drag, from the first picture to halfway
@@ -43,7 +42,7 @@ export class Morph {
     const tiles = faces.filter((face) => face.key !== this.from.key).map((face) => tile(face, this.info));
     this.elements.choices.replaceChildren(...tiles);
     oneStop(tiles);
-    this.#draw(tiles);
+    drawTiles(this.pictures, tiles, this.failed);
     this.#markChosen();
   }
 
@@ -87,7 +86,7 @@ export class Morph {
       const button = face && tile(face, this.info);
       if (button) {
         button.disabled = true; // shows an end; there is nothing to press
-        this.#draw([button]);
+        drawTiles(this.pictures, [button], this.failed);
       }
       this.elements[end].replaceChildren(...(button ? [button] : []));
     }
@@ -96,17 +95,6 @@ export class Morph {
   #markChosen() {
     for (const button of this.elements.choices.children) {
       button.setAttribute("aria-pressed", faceOf(button).key === this.other?.key);
-    }
-  }
-
-  async #draw(tiles) {
-    try {
-      await this.pictures.get(tiles.map(faceOf), {
-        urgent: true,
-        each: (bitmap, i) => paint(canvasOf(tiles[i]), bitmap),
-      });
-    } catch (error) {
-      this.failed(error);
     }
   }
 }

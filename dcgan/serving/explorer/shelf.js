@@ -1,8 +1,7 @@
 /* The shelf: kept pictures, as keys in the browser's storage, apart for each model. */
 
-import { arrowKeys, canvasOf, faceOf, oneStop, tile, tileAt } from "./tile.js";
+import { arrowKeys, drawTiles, faceOf, oneStop, tile, tileAt } from "./tile.js";
 import { fromKey } from "./face.js";
-import { paint } from "./pixels.js";
 
 const MOST = 100;
 
@@ -57,16 +56,8 @@ export class Shelf {
   }
 
   /** Draws what an error left empty. */
-  async redraw() {
-    const tiles = [...this.root.querySelectorAll(".tile")];
-    try {
-      await this.pictures.get(tiles.map(faceOf), {
-        urgent: true,
-        each: (bitmap, i) => paint(canvasOf(tiles[i]), bitmap),
-      });
-    } catch (error) {
-      this.failed(error);
-    }
+  redraw() {
+    return drawTiles(this.pictures, [...this.root.querySelectorAll(".tile")], this.failed);
   }
 
   #click(target) {

@@ -1,6 +1,6 @@
 /* A picture as a button, on the wall, on the shelf and in the panels; and arrow keys among them. */
 
-import { emptyCanvas } from "./pixels.js";
+import { emptyCanvas, paint } from "./pixels.js";
 
 const faces = new WeakMap();
 
@@ -22,6 +22,18 @@ export const tileAt = (element) => element?.closest?.(".tile") ?? null;
 export const faceOf = (button) => faces.get(button);
 
 export const canvasOf = (button) => button.querySelector("canvas");
+
+/** Paints the pictures of tiles before those that others wait for; an error goes to `failed`. */
+export async function drawTiles(pictures, tiles, failed) {
+  try {
+    await pictures.get(tiles.map(faceOf), {
+      urgent: true,
+      each: (bitmap, i) => paint(canvasOf(tiles[i]), bitmap),
+    });
+  } catch (error) {
+    failed(error);
+  }
+}
 
 /**
  * Arrow keys, Home and End among the tiles of a container, which is one stop of the Tab key.
