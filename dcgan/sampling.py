@@ -62,7 +62,7 @@ def make_sampler(
 ) -> Callable[[Sequence[int]], np.ndarray]:
     """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic."""
 
-    @tf.function(input_signature=[tf.TensorSpec([BATCH_SIZE], tf.int64)])
+    @tf.function(input_signature=[tf.TensorSpec([BATCH_SIZE], tf.int64)], autograph=False)
     def sample_batch(seeds):
         return generator(latents(seeds, z_dim=z_dim, z_dist=z_dist), training=False)
 

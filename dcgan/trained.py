@@ -124,7 +124,9 @@ class Trained:
     @functools.cached_property
     def _forward(self) -> Callable:
         spec = tf.TensorSpec([BATCH_SIZE, self._generator.z_dim], tf.float32)
-        return tf.function(lambda z: self._generator(z, training=False), input_signature=[spec])
+        return tf.function(
+            lambda z: self._generator(z, training=False), input_signature=[spec], autograph=False
+        )
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
         """What the run's discriminator sees in images before it judges.
@@ -136,7 +138,7 @@ class Trained:
         discriminator = self.checkpoint.discriminator()
         shape = (BATCH_SIZE, *self.shape)
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
         def features_of_batch(pictures):
             last = discriminator.activations(images.to_float(tf.cast(pictures, tf.float32)))[-1]
             return tf.cast(tf.reshape(last, (BATCH_SIZE, -1)), tf.float32)

@@ -137,7 +137,6 @@ def test_another_spec_limit_or_file_is_another_cache(folder, tmp_path):
 
 def test_parallel_equals_serial(folder, tmp_path, monkeypatch):
     serial = run(find(folder), workers=1)
-    monkeypatch.setattr(prepare, "FEWEST_FOR_WORKERS", 1)
     monkeypatch.setattr(prepare, "CHUNK", 2)
     parallel = run(find(folder), tmp_path / "cache", workers=2)
     np.testing.assert_array_equal(parallel.images, serial.images)
@@ -180,7 +179,6 @@ class Ends(Numbers):
 
 
 def test_goes_on_in_one_process_when_the_workers_die(monkeypatch, caplog):
-    monkeypatch.setattr(prepare, "FEWEST_FOR_WORKERS", 1)
     monkeypatch.setattr(prepare, "CHUNK", 2)
     assert levels(run(Ends(12), workers=2).images) == list(range(12))
     assert "going on in one process" in caplog.text

@@ -185,7 +185,7 @@ def test_levels_are_rounded_to_the_nearest():
 
     def generator(z, training):
         calls.append(training)
-        return tf.ones((len(z), 1, 1, 1)) * tf.constant([-1.0, 1.0, 0.2, 0.206, 0.2035])
+        return tf.ones((z.shape[0], 1, 1, 1)) * tf.constant([-1.0, 1.0, 0.2, 0.206, 0.2035])
 
     images = make_sampler(generator, z_dim=2, z_dist="normal01")([1, 2])
     assert images[0].ravel().tolist() == images[1].ravel().tolist() == [0, 255, 153, 154, 153]

@@ -60,6 +60,39 @@ def test_order_is_that_of_the_chunks():
     ]
 
 
+class Parallel:
+    parallel = True
+
+
+class Alone:
+    parallel = False
+
+
+def test_workers_start_when_the_rest_would_take_long(monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(workers, "PROBATION", 0.05)
+    monkeypatch.setattr(workers, "WORTH_WORKERS", 0.2)
+    here = os.getpid()
+
+    def homes(source, count: int) -> list[bool]:
+        """Whether each chunk was done in this process."""
+        found = list(workers.ordered(process_of, source, list(range(count))))
+        assert [chunk for _, chunk in found] == list(range(count))
+        return [process == here for process, _ in found]
+
+    at_home = homes(Parallel(), 60)  # of 10 ms each
+    assert at_home[0] and not at_home[-1]
+    assert at_home == sorted(at_home, reverse=True)  # none comes back
+    assert 5 <= sum(at_home) < 60
+    assert all(homes(Parallel(), 8))  # over before it is worth it
+    assert all(homes(Alone(), 60))
+
+
+def process_of(_, chunk) -> tuple[int, int]:
+    time.sleep(0.01)
+    return os.getpid(), chunk
+
+
 def str_of(_, chunk) -> str:
     time.sleep(0.002 * (chunk % 3))
     return str(chunk)

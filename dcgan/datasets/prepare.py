@@ -24,8 +24,6 @@ from dcgan.datasets.workers import decode, ordered
 
 FORMAT = 1  # of the cache; raised when the same source and spec give other pixels or other JSON
 CHUNK = 64  # pictures a task of a worker
-# Below this many pictures the start of the workers takes longer than they save.
-FEWEST_FOR_WORKERS = 500
 MEMORY_SHARE = 4  # images larger than the free memory divided by this stay on disk
 
 logger = logging.getLogger("dcgan")
@@ -76,7 +74,7 @@ def prepare(
         cache_dir: is made when absent; with None, or where nothing can be written, the images are
             kept in memory.
         limit: use the first `limit` usable pictures only.
-        workers: processes; all cores when None.
+        workers: processes; see `workers.ordered`.
         memory_limit: bytes; larger images are memory-mapped. None: a quarter of the free memory.
 
     Raises:
@@ -128,8 +126,6 @@ def _decode_all(
     capacity = min(limit or len(source), len(source))
     store = first_store = _new_store(path, (spec.height, spec.width, spec.channels), capacity)
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
-    if not source.parallel or len(source) < FEWEST_FOR_WORKERS:
-        workers = 1
     results = ordered(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
     skipped: list[Skipped] = []

@@ -1,4 +1,4 @@
-"""A task over chunks of a source on all cores, in order.
+"""A task over chunks of a source, in order, on all cores where there is enough to do.
 
 Processes are spawned, not forked: a fork of a process in which TensorFlow has started its threads
 may hang. Where processes cannot run (a script without `if __name__ == "__main__"`, no memory), the
@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +21,9 @@ from typing import Any
 from dcgan.datasets.source import Decoded, ImageSpec, Source
 
 CHUNKS_IN_FLIGHT = 4  # a worker; bounds the memory for results that wait for their turn
+# Seconds. Workers take about one to start, and results take time to come back: what is done sooner
+# in this process is done here. How long it takes is known after the first half second.
+WORTH_WORKERS, PROBATION = 4.0, 0.5
 
 logger = logging.getLogger("dcgan")
 _source: Source | None = None  # in a worker: the source it was started for
@@ -43,13 +47,20 @@ def ordered(
 
     Args:
         task: picklable, as are `source` (sent once to each worker), the chunks and the results.
-        workers: processes; all cores when None; with 1 everything happens in this process.
+        workers: processes; with 1 everything happens in this one; when None it is all cores as soon
+            as the rest would take this process long, if the source gains from it.
     """
-    workers = min(workers or cores(), len(chunks))
     done = 0
+    if workers is None:
+        workers = cores() if source.parallel else 1
+        for result in _as_long_as_quick(task, source, chunks) if workers > 1 else ():
+            yield result
+            done += 1
+    left = chunks[done:]
+    workers = min(workers, len(left))
     if workers > 1:
         try:
-            for result in _in_processes(task, source, chunks, workers):
+            for result in _in_processes(task, source, left, workers):
                 yield result
                 done += 1
         except BrokenProcessPool:
@@ -59,6 +70,16 @@ def ordered(
             )
     for chunk in islice(chunks, done, None):
         yield task(source, chunk)
+
+
+def _as_long_as_quick(task: Callable, source: Source, chunks: Sequence) -> Iterator:
+    """The results up to where workers are worth their start."""
+    start = time.monotonic()
+    for done, chunk in enumerate(chunks, 1):
+        yield task(source, chunk)
+        elapsed = time.monotonic() - start
+        if elapsed > PROBATION and elapsed / done * (len(chunks) - done) > WORTH_WORKERS:
+            break
 
 
 def decode(source: Source, indices: range, *, spec: ImageSpec) -> Decoded:

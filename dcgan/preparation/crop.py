@@ -25,7 +25,6 @@ from dcgan.preparation import duplicates, faces
 from dcgan.preparation.cropped import CroppedFolder
 from dcgan.preparation.faces import Box, Search
 
-FEWEST_FOR_WORKERS = 20  # pictures; below, the start of the workers takes longer than they save
 SHEET_FACES, SHEET_COLUMNS = 100, 10
 SHEET_SIDE = 128  # of a face on the sheet, at most
 DRAWING_SIDE = 1600  # of the picture with boxes, at most
@@ -101,7 +100,7 @@ def crop(
         source: of the pictures.
         folder: opened.
         recipe: what to do.
-        workers: processes; all cores when None and there is enough to do.
+        workers: processes; see `workers.ordered`.
 
     Raises:
         UserError: a file that is not a crop's is in the way.
@@ -111,7 +110,6 @@ def crop(
     for fingerprint, file in folder.kept:
         seen.add(fingerprint, file)
     new = [i for i, name in enumerate(source.names) if name not in folder.sources]
-    workers = workers or (None if len(new) >= FEWEST_FOR_WORKERS else 1)
     looks = ordered(functools.partial(look, recipe=recipe), source, new, workers=workers)
     with contextlib.closing(looks), tqdm(total=len(new), unit="pictures", desc="cropping") as bar:
         for one in looks:

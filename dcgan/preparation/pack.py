@@ -97,7 +97,7 @@ def pack(
         to: a path that ends in .zip, or a folder or address for TFRecord shards.
         recipe: what becomes of the pictures.
         shard_bytes: a TFRecord shard is full at about this size.
-        workers: processes; all cores when None.
+        workers: processes; see `workers.ordered`.
 
     Raises:
         UserError: no picture is usable, or `to` cannot be used.
@@ -141,7 +141,6 @@ def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None)
     else:
         wanted = reading.own_size(summary, summary.channels)
     task = partial(make, wanted=wanted, hashing=bool(recipe.similarity))
-    workers = workers or reading.workers_for(source)
     results = ordered(task, source, reading.chunks(source), workers=workers)
     with tqdm(total=len(source), unit="images", desc=f"packing {source.name}") as bar:
         with contextlib.closing(results):

@@ -10,7 +10,6 @@ from dcgan.datasets.picture_files import PictureFiles, Unusable
 from dcgan.datasets.source import ImageSpec, Source, Summary
 
 CHUNK = 16  # pictures a task of a worker: few, as pictures of their own size may be large
-FEWEST_FOR_WORKERS = 200  # below, the start of the workers takes longer than they save
 DRAWN_SIDE = 64  # of pictures that are drawn at whatever size is wanted
 
 
@@ -72,8 +71,3 @@ def chunks(source: Source) -> list[range]:
     """All numbers of a source, for the workers."""
     count = len(source)
     return [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
-
-
-def workers_for(source: Source) -> int | None:
-    """How many processes are worth it: None for all cores, else 1."""
-    return None if source.parallel and len(source) >= FEWEST_FOR_WORKERS else 1

@@ -84,7 +84,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
 
     Args:
         source: of the pictures.
-        workers: processes; all cores when None.
+        workers: processes; see `workers.ordered`.
 
     Raises:
         UserError: no picture is usable.
@@ -94,7 +94,6 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     first_of: dict[bytes, int] = {}
     seen = duplicates.Seen(NEAR)
     task = partial(look, wanted=reading.own_size(source.summary(), 3), hashing=hashing)
-    workers = workers or reading.workers_for(source)
     looks = ordered(task, source, reading.chunks(source), workers=workers)
     used = np.zeros(len(source), bool)
     with tqdm(total=len(source), unit="images", desc=f"looking at {source.name}") as bar:

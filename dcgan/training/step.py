@@ -56,7 +56,7 @@ def make_step(
         recipe.update
     ]
 
-    @tf.function
+    @tf.function(autograph=False)  # only Python decides here; converting it takes seconds
     def step(images):
         scalars = strategy.run(replica_step, args=(images, state.step.read_value()))
         if state.averaged_generator is not None:
