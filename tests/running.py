@@ -4,6 +4,7 @@ And looks at the run folder that it leaves.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -13,12 +14,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from nursery import Nursling
 from PIL import Image
 
 from dcgan.run_dir import read_json_lines
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 300  # seconds; minutes where other work keeps the cores busy
+
+# Commands that need no TensorFlow start in a moment, as a user starts them.
+LIGHT = ("crawl", "crop", "pack", "inspect", "help", "--help")
 
 CLOCK = {"seconds", "images_per_second"}  # of a line of metrics.jsonl: differ from run to run
 
@@ -53,42 +58,47 @@ def small_flags(pictures: Path, base: Path) -> tuple[str, ...]:
 
 
 def run(*words, timeout: float = TIMEOUT, **kwargs) -> subprocess.CompletedProcess:
-    """Runs `main.py` to its end.
-
-    Args:
-        words: the command and its flags; anything that has a text.
-        kwargs: for `subprocess.run`.
+    """Runs `main.py` to its end; arguments of `start`.
 
     Returns:
         with returncode and the texts stdout and stderr.
     """
-    kwargs = {"capture_output": True, "text": True, "check": False, **_common(kwargs)}
-    return subprocess.run(_command(words), timeout=timeout, **kwargs)
+    with started(*words, **kwargs) as process:
+        output, errors = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
-def start(*words, **kwargs) -> subprocess.Popen:
-    """Starts `main.py` with its output in pipes; the caller ends it and reads them.
+def start(*words, warm: bool | None = None, **kwargs) -> subprocess.Popen | Nursling:
+    """Starts `main.py`; the caller ends it and reads its output by `communicate`.
 
     Args:
         words: the command and its flags; anything that has a text.
-        kwargs: for `subprocess.Popen`.
+        warm: whether TensorFlow is imported already; None: unless the command needs none.
+        kwargs: cwd, env (added to this process's) and preexec_fn, see `subprocess.Popen`.
     """
-    kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **_common(kwargs)}
-    return subprocess.Popen(_command(words), **kwargs)
+    kwargs = _common(kwargs)
+    words = [str(ROOT / "main.py"), *map(str, words)]
+    if warm is None:
+        warm = words[1] not in LIGHT
+    if warm:
+        return Nursling(words, **kwargs)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *words], **pipes, **kwargs)
 
 
 @contextlib.contextmanager
-def started(*words, **kwargs) -> Iterator[subprocess.Popen]:
+def started(*words, **kwargs) -> Iterator[subprocess.Popen | Nursling]:
     """`start`, whose process does not outlive the block."""
     process = start(*words, **kwargs)
     try:
         yield process
     finally:
-        process.kill()
-        process.communicate()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen | Nursling) -> None:
     """Asks thousands of times a second; fails when the process ends before or it takes too long."""
     end = time.monotonic() + TIMEOUT
     while not condition():
@@ -126,15 +136,11 @@ def send_when(flags, condition, number: int) -> tuple[int, str]:
         return process.returncode, output + errors
 
 
-def _command(words) -> list[str]:
-    return [sys.executable, str(ROOT / "main.py"), *map(str, words)]
-
-
 def _common(kwargs: dict) -> dict:
     quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return {
         # Where the tests run in the background, a shell has them and their children ignore Ctrl-C.
-        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        "preexec_fn": functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler),
         **kwargs,
         "cwd": kwargs.get("cwd", ROOT),
         "env": {**os.environ, **quiet, **(kwargs.get("env") or {})},

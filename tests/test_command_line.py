@@ -122,7 +122,7 @@ def test_carpedm20s_line_runs_dry_and_leaves_no_trace(tmp_path, tmp_path_factory
     before = snapshot(tmp_path)
     home = tmp_path_factory.mktemp("home")  # libraries may keep a cache of their own there
     env = {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-    result = run(*words_of(CARPEDM20), "--dry_run", cwd=tmp_path, env=env)
+    result = run(*words_of(CARPEDM20), "--dry_run", warm=False, cwd=tmp_path, env=env)
     assert result.returncode == 0, result.stderr
     assert snapshot(tmp_path) == before
     assert list(home.rglob("*dcgan*")) == []

@@ -1,9 +1,10 @@
 """However a run ends and starts again, it ends with the same weights: real processes, real signals.
 
-Every process costs seconds of TensorFlow's import, so the tests share one uninterrupted run, and
-take copies of it as of an earlier step for runs that were interrupted there.
+The tests share one uninterrupted run, and take copies of it as of an earlier step for runs that
+were interrupted there.
 """
 
+import functools
 import json
 import os
 import random
@@ -355,10 +356,8 @@ def test_a_file_that_cannot_grow(whole, tmp_path):
     """As on a full disk, where the tests may not mount one."""
     run_dir = whole.copy(tmp_path / "run", 40)
     size = (run_dir / "checkpoints" / "00000040.npz").stat().st_size
-
-    def forbid_large_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
-
+    limit = (size // 2, resource.RLIM_INFINITY)
+    forbid_large_files = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, limit)
     result = run(*whole.flags(tmp_path), preexec_fn=forbid_large_files)
     assert_full(result, "File too large")
     assert_still_whole(run_dir, whole)
