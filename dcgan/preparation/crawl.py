@@ -171,6 +171,7 @@ class _Run:
         verdict = self.folder.take(post)
         if verdict == "new":
             self.outcome.new += 1
+            self.bar.set_postfix_str("", refresh=False)  # the site answers again
             self.bar.update()
         elif verdict == "duplicate":
             self.outcome.duplicates += 1
