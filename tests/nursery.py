@@ -4,6 +4,7 @@ Python's fork server imports what training needs once and forks from there, befo
 started any thread. What the process is told, prints, is sent and ends with are as a user's.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -36,6 +37,7 @@ class Nursling:
             target=_be, args=(command, self._outputs, cwd, env, preexec_fn)
         )
         self._process.start()
+        atexit.register(self.kill)  # Python would wait for it
         self.pid = self._process.pid
 
     @property

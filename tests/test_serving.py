@@ -47,7 +47,8 @@ class Server:
     """A server process, and where it answers."""
 
     def __init__(self, folder: Path, *flags):
-        self.process = start("serve", "--model_dir", folder, "--port", "0", *flags)
+        # Its port is read while it runs.
+        self.process = start("serve", "--model_dir", folder, "--port", "0", *flags, warm=False)
         self.said = []
         for line in self.process.stdout:
             self.said.append(line)
