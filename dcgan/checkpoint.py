@@ -5,6 +5,7 @@ A checkpoint is an uncompressed .npz of every variable under its name. The forma
 it.
 """
 
+import hashlib
 import json
 import logging
 import re
@@ -64,17 +65,29 @@ class Checkpointer:
             FloatingPointError: the named variable is not finite; nothing is written.
             OSError: the disk is full; nothing is changed.
         """
-        arrays = state.arrays()
-        for name, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise FloatingPointError(name)
+        arrays = finite_arrays(state)
         path = self.folder / f"{int(arrays['step']):08d}.npz"
-        arrays[_META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+        _write(path, arrays, meta)
         for old in self.paths()[: -self.max_to_keep]:
             old.unlink(missing_ok=True)
         return path
+
+    def save_best(self, state: State, meta: dict) -> Path:
+        """Writes `BEST` in place of the one before; arguments and errors of `save`."""
+        path = self.folder / BEST
+        _write(path, finite_arrays(state), meta)
+        return path
+
+    def best_meta(self) -> dict | None:
+        """The meta of `BEST`; None where there is none that is whole."""
+        path = self.folder / BEST
+        if not path.exists():
+            return None
+        try:
+            return read(path)[1]
+        except DamagedCheckpoint as damage:
+            logger.warning("The checkpoint %s is damaged (%s); not used.", path, damage)
+            return None
 
     def restore_newest(self, state: State) -> dict | None:
         """Restores the newest whole checkpoint; damaged ones are set aside as *.damaged.
@@ -111,6 +124,25 @@ class Checkpointer:
             "discriminator": discriminator.get_config(),
         }
         write_json(self.folder / "model.json", configs)
+
+
+def finite_arrays(state: State) -> dict[str, np.ndarray]:
+    """The arrays of a state.
+
+    Raises:
+        FloatingPointError: the named variable is not finite.
+    """
+    arrays = state.arrays()
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise FloatingPointError(name)
+    return arrays
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray], meta: dict) -> None:
+    note = {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays, **note)
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -159,6 +191,18 @@ class Checkpoint:
         """The weights that samples come from: the averaged ones where there are any."""
         averaged = self._owned("averaged_generator")
         return averaged or self._owned("generator")
+
+    def fingerprint(self, z_dist: str) -> str:
+        """Tells generators apart: those of one fingerprint give the same images for a seed.
+
+        Args:
+            z_dist: what their latent vectors are drawn from.
+        """
+        network = json.dumps([self.configs["generator"], z_dist], sort_keys=True)
+        digest = hashlib.sha256(network.encode())
+        for name, array in sorted(self.generator_arrays().items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:32]
 
     def generator(self, dtype: str | None = None) -> Generator:
         """The generator that the run's samples come from.

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from dcgan import UserError
 from dcgan.option import check_value, fields, option
+from dcgan.options.runs import EXTRACTORS, METRICS
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256
@@ -91,6 +92,14 @@ class Config:
     # ---- networks
     preset: str = option(
         "silva", "Bundle of the options of a known DCGAN.", "networks", choices=tuple(PRESETS)
+    )
+    layout: str = option(
+        "radford",
+        "How the networks are put together: radford = as in the paper; tf_tutorial = as in "
+        "TensorFlow's tutorial, with larger first maps, LeakyReLU in the generator too and dropout "
+        "in place of the discriminator's batch normalization.",
+        "networks",
+        choices=("radford", "tf_tutorial"),
     )
     z_dim: int = option(100, "Length of the latent vector z.", "networks", minimum=1, maximum=4096)
     z_dist: str = option(
@@ -233,6 +242,24 @@ class Config:
     )
     max_to_keep: int = option(
         3, "Checkpoints to keep, the newest ones.", "run folder", minimum=1, harmless=True
+    )
+    evaluate_freq: int = option(
+        0,
+        "Steps between two evaluations of the samples, which keep the best checkpoint; 0 = never.",
+        "run folder",
+        minimum=0,
+        harmless=True,
+    )
+    evaluate_metric: str = option(
+        "kid", "What to evaluate by.", "run folder", choices=METRICS, harmless=True
+    )
+    evaluate_extractor: str | None = option(
+        None,
+        "What looks at the images; when not given, classifier where the data set has labels, else "
+        "pixels.",
+        "run folder",
+        choices=EXTRACTORS,
+        harmless=True,
     )
     dry_run: bool = option(
         False,

@@ -14,6 +14,17 @@ PRESETS = {
     "paper": {"g_width": 1024, "d_width": 128, "z_dist": "uniform_signed", "batch_size": 128},
     # The PyTorch tutorial: 4x4 kernels, gamma drawn from N(1, 0.02), batches of 128.
     "torch": {"kernel_size": 4, "gamma_stddev": 0.02, "batch_size": 128},
+    # tensorflow.org/tutorials/generative/dcgan: made for MNIST's 28x28.
+    "tf_tutorial": {
+        "layout": "tf_tutorial",
+        "g_width": 256,
+        "learning_rate": 0.0001,
+        "beta1": 0.9,
+        "real_label": 1.0,
+        "update": "simultaneous",
+        "batch_size": 256,
+        "ema_decay": 0.0,
+    },
     # A quarter of the arithmetic, for a CPU.
     "fast": {"g_width": 256, "d_width": 32},
 }

@@ -66,6 +66,15 @@ class RunDir:
         return self.root / "training.gif"
 
     @property
+    def evaluation(self) -> Path:
+        """The folder of the measurements, a file a protocol."""
+        return self.root / "evaluation"
+
+    @property
+    def evaluation_curve(self) -> Path:
+        return self.root / "evaluation.png"
+
+    @property
     def tensorboard(self) -> Path:
         return self.root / "tensorboard"
 

@@ -54,7 +54,12 @@ def training_noise(
         draw: which of the step's draws, from 0.
         z_dist: normal01, uniform_signed or uniform_unsigned.
     """
-    return _draw(shape, tf.stack([tf.constant(seed + (draw << 32), tf.int64), step]), z_dist)
+    return _draw(shape, draw_seed(seed, step, draw), z_dist)
+
+
+def draw_seed(seed: int, step: tf.Tensor, draw: int) -> tf.Tensor:
+    """int64 [2], of one draw of one training step; see `training_noise`."""
+    return tf.stack([tf.constant(seed + (draw << 32), tf.int64), step])
 
 
 def make_sampler(

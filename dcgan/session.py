@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -14,13 +15,17 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError, images
-from dcgan.checkpoint import Checkpointer
+from dcgan.checkpoint import BEST, Checkpoint, Checkpointer, finite_arrays
 from dcgan.config import Config, parse_seconds, to_dict
 from dcgan.datasets.pipeline import make_dataset
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import Prepared, cache_folder
 from dcgan.datasets.report import Report
+from dcgan.evaluation import watch
+from dcgan.evaluation.evaluator import Generated
+from dcgan.evaluation.watch import Watch
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
+from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.outputs.plots import draw_losses
 from dcgan.outputs.tensorboard import open_writer
 from dcgan.run_dir import RunDir, append_json_line, write_bytes, write_json
@@ -34,7 +39,7 @@ from dcgan.training.health import (
     stop_sentence,
 )
 from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
-from dcgan.training.loop import every
+from dcgan.training.loop import Hook, every
 from dcgan.training.loop import train as train_loop
 from dcgan.training.step import Recipe, make_step
 from dcgan.training.strategy import avoid_remapper, device_names, make_strategy
@@ -48,6 +53,7 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
     common = {
         "kernel_size": config.kernel_size,
         "gamma_stddev": config.gamma_stddev,
+        "layout": config.layout,
         "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
     }
     generator = Generator(
@@ -80,11 +86,14 @@ class Session:
     def __init__(self, config: Config, run_dir: RunDir, prepared: Prepared):
         self.config = config
         self.run_dir = run_dir
+        self.prepared = prepared
         self.reals = prepared.images
         self.report = prepared.report
         self.fingerprint = prepared.source.fingerprint
         self.images_per_step = config.batch_size * config.d_steps
         _require_a_step(self.report, config)
+        if config.evaluate_freq:
+            watch.require(prepared, config.evaluate_metric, extractor=config.evaluate_extractor)
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
         self.strategy = make_strategy(config.strategy)
@@ -108,11 +117,16 @@ class Session:
         )
         self.health = HealthMonitor()
 
-    def run(self) -> int:
-        """Trains to the end or until stopped; returns the exit code."""
+    def run(self, *more_hooks: Hook) -> int:
+        """Trains to the end or until stopped; returns the exit code.
+
+        Args:
+            more_hooks: called after each step behind the session's own, see `training.loop`.
+        """
         meta = self.checkpointer.restore_newest(self.state) or {}
         start = int(self.state.step.numpy())
         self._begin(start, meta)
+        self.watch = self._make_watch()
         self.writer = open_writer(self.run_dir.tensorboard)
         progress = Progress(start=start, until=self.until, epochs=self.until / self.steps_per_epoch)
         self.metrics = Metrics(
@@ -123,10 +137,13 @@ class Session:
         )
         try:
             with StopSignals() as signals:
-                done, reason = self._loop(start, progress, signals)
+                done, reason = self._loop(start, progress, signals, more_hooks)
                 if done > start:
+                    frequency = self.config.evaluate_freq
                     if done == self.until and done % self.config.sample_freq:
-                        self._sample(done)
+                        self.sample(done)
+                    if done == self.until and frequency and done % frequency:
+                        self._evaluate(done)
                     self.metrics.flush(done)
                     if done % self.config.ckpt_freq:
                         self._save(done)
@@ -138,7 +155,7 @@ class Session:
                 self.writer.close()
         return self._end(start, done, reason, signals)
 
-    def _loop(self, start: int, progress: Progress, signals: StopSignals):
+    def _loop(self, start: int, progress: Progress, signals: StopSignals, more_hooks):
         config = self.config
         batches = make_dataset(
             self.reals,
@@ -151,9 +168,11 @@ class Session:
         hooks = [
             self.metrics.collect,
             progress.step,
-            every(config.sample_freq, self._sample),
+            every(config.sample_freq, self.sample),
+            *([every(config.evaluate_freq, self._evaluate)] if config.evaluate_freq else []),
             every(config.log_freq, self.metrics.flush),
-            every(config.ckpt_freq, self._checkpoint),
+            every(config.ckpt_freq, self.checkpoint),
+            *more_hooks,
         ]
         budget = parse_seconds(config.time_budget) if config.time_budget else None
         self.metrics.start()
@@ -197,7 +216,7 @@ class Session:
             grid = images.grid(self._some_reals(config.num_samples))
             write_bytes(run_dir.reals, images.png_bytes(grid))
         if start == 0:
-            self._sample(0)
+            self.sample(0)
 
     def _record(self, line: dict) -> None:
         for message in self.health.update(line["step"], line):
@@ -209,7 +228,8 @@ class Session:
             numbers = {k: v for k, v in line.items() if k not in ("step", "images", "seconds")}
             self.writer.scalars(line["step"], numbers)
 
-    def _sample(self, done: int, scalars: dict | None = None) -> None:
+    def sample(self, done: int, scalars: dict | None = None) -> None:
+        """Writes a grid; a hook."""
         samples = self.sample_images(range(self.config.num_samples))
         grid = images.grid(samples)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
@@ -219,24 +239,62 @@ class Session:
             if self.writer:
                 self.writer.image(done, "samples", grid)
 
+    def _make_watch(self) -> Watch | None:
+        """What evaluates while the run trains."""
+        config = self.config
+        if not config.evaluate_freq:
+            return None
+        return Watch(
+            self.prepared,
+            config.evaluate_metric,
+            extractor=config.evaluate_extractor,
+            split=config.splits,
+            cache_dir=cache_folder(config.cache_dir),
+            folder=self.run_dir.evaluation,
+            kept=(self.checkpointer.best_meta() or {}).get("evaluation"),
+        )
+
+    def _evaluate(self, done: int, scalars: dict | None = None) -> None:
+        """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
+        start, metric = time.monotonic(), self.config.evaluate_metric
+        try:
+            arrays = finite_arrays(self.state)
+        except FloatingPointError as error:
+            raise self._fatal(fatal(done, str(error))) from error
+        networks = {"generator": self.state.generator.get_config()}
+        now = Checkpoint(self.run_dir.checkpoints / BEST, arrays, networks)
+        fingerprint, epoch = now.fingerprint(self.config.z_dist), done / self.steps_per_epoch
+        generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
+        record = self.watch.measure(generated)
+        seconds = round(time.monotonic() - start, 3)
+        self.metrics.extra |= {metric: record["value"], "evaluation_seconds": seconds}
+        self.metrics.flush(done)  # a loss that is not finite must not be saved
+        is_best = self.watch.is_best(record)
+        if is_best:
+            self.checkpointer.save_best(self.state, {**self._meta(done), "evaluation": record})
+        logger.info(
+            "Step %d: %s %.4g%s.", done, metric, record["value"], ", the best so far" * is_best
+        )
+
     def _some_reals(self, count: int) -> np.ndarray:
         """Real images from all over the data: neighbours in it may be of one class."""
         rows = np.linspace(0, len(self.reals) - 1, min(count, len(self.reals))).round().astype(int)
         return self.reals[rows]
 
-    def _checkpoint(self, done: int, scalars: dict) -> None:
+    def checkpoint(self, done: int, scalars: dict) -> None:
+        """Saves the state and draws the curves; a hook."""
         self.metrics.flush(done)  # a loss that is not finite must not be saved
         self._save(done)
         self._draw()
 
+    def _meta(self, done: int) -> dict:
+        """What a checkpoint says of its moment."""
+        seconds = round(self.metrics.seconds, 3)
+        return {"step": done, "seconds": seconds, "data": self.fingerprint}
+
     def _save(self, done: int) -> None:
-        meta = {
-            "step": done,
-            "seconds": round(self.metrics.seconds, 3),
-            "data": self.fingerprint,
-        }
         try:
-            self.checkpointer.save(self.state, meta)
+            self.checkpointer.save(self.state, self._meta(done))
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
 
@@ -248,6 +306,8 @@ class Session:
         title = f"{self.config.dataset} {self.config.output_height}x{self.config.output_width}"
         draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
         make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
+        if self.watch:
+            draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
 
     def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:
         """Says what was done and where it is."""
@@ -270,6 +330,8 @@ class Session:
             ("real images", [self.run_dir.reals]),
             ("animation", [self.run_dir.animation]),
             ("curves", [self.run_dir.losses]),
+            ("evaluation", [self.run_dir.evaluation_curve]),
+            ("best", [self.run_dir.checkpoints / BEST]),
             ("checkpoint", self.checkpointer.paths()),
         ):
             if paths and paths[-1].exists():  # a user may have tidied up

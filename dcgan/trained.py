@@ -4,8 +4,6 @@ Nothing in the run folder is changed and no lock is taken, so training may go on
 """
 
 import functools
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare
 from dcgan.datasets.source import ImageSpec
-from dcgan.run_dir import RunDir, newest_run, read_json
+from dcgan.run_dir import RunDir, newest_run, read_json, read_json_lines
 from dcgan.sampling import BATCH_SIZE, full_batches, latents, make_sampler
 from dcgan.training.strategy import avoid_remapper
 
@@ -94,13 +92,16 @@ class Trained:
         return self.checkpoint.step
 
     @functools.cached_property
+    def epoch(self) -> float | None:
+        """How often the images were learnt from, as metrics.jsonl has it; None without a line."""
+        lines = read_json_lines(self.run.metrics)
+        known = [one for one in lines if one.get("epoch") and 0 < one["step"] <= self.step]
+        return round(known[-1]["epoch"] * self.step / known[-1]["step"], 4) if known else None
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Tells generators apart: those of one fingerprint give the same images for a seed."""
-        network = json.dumps([self.checkpoint.configs["generator"], self.z_dist], sort_keys=True)
-        digest = hashlib.sha256(network.encode())
-        for name, array in sorted(self.checkpoint.generator_arrays().items()):
-            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:32]
+        return self.checkpoint.fingerprint(self.z_dist)
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """float32 [N, z_dim] of seeds."""
@@ -147,16 +148,20 @@ class Trained:
             lambda part: features_of_batch(part).numpy(), pictures, lambda _: None
         )
 
-    def reals(self, data_dir: str | None = None) -> Prepared:
-        """The images that the run learns from, as training prepares them.
+    def reals(self, data_dir: str | None = None, splits: str | None = None) -> Prepared:
+        """The images that the run learns from, or others of its data set, prepared as in training.
 
         Args:
             data_dir: the folder of data sets, where it is no longer the run's own.
+            splits: other parts of the data set, such as test, whole; the run's own when None.
 
         Raises:
-            UserError: the data set is not there, or the run folder does not say which it is.
+            UserError: the data set is not there or has no such parts, or the run folder does not
+                say which it is.
         """
         known = {name: self._option(name) for name in DATA_OPTIONS}
+        if splits and splits != known["splits"]:
+            known |= {"splits": splits, "train_size": None}
         source = catalog.find(
             known["dataset"],
             data_dir or known["data_dir"],
@@ -169,8 +174,17 @@ class Trained:
             crop_height=known["input_height"],
             crop_width=known["input_width"],
         )
-        cache_dir = cache_folder(known["cache_dir"])
-        return prepare(source, spec, cache_dir=cache_dir, limit=known["train_size"])
+        return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where training keeps decoded images, and evaluation what it made of them."""
+        return cache_folder(self._option("cache_dir"))
+
+    @property
+    def splits(self) -> str:
+        """The parts of the data set that the run learns from, such as train."""
+        return self._option("splits")
 
     @property
     def flips(self) -> bool:

@@ -21,7 +21,8 @@ LEVELS = (
     ("flags", "datasets", "models", "losses"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),
-    ("serving", "benchmarks", "session", "trained"),
+    ("serving", "session", "trained"),
+    ("benchmarks",),
     ("commands",),
     ("main",),
 )
@@ -39,7 +40,7 @@ THIRD_PARTY = {
     "flags": {"absl"},
 }
 # Who may know the options objects; everything else takes plain, named values.
-KNOW_CONFIG = {"config", "flags", "session", "commands", "main"}
+KNOW_CONFIG = {"options", "config", "flags", "session", "commands", "main"}
 
 
 def names(paths) -> list[str]:

@@ -10,12 +10,12 @@ import pytest
 from dcgan.config import MAX_SIDE, MIN_SIDE
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layers import (
-    WEIGHT_STDDEV,
     BatchNormalization,
     StridedConv2D,
     StridedConv2DTranspose,
     sizes,
 )
+from dcgan.models.layouts import WEIGHT_STDDEV
 
 
 def networks(height, width, *, channels=3, g_width=8, d_width=8, seed=0, **kwargs):

@@ -2,11 +2,19 @@
 
 import keras
 
-from dcgan.models.layers import BatchNormalization, StridedConv2D, sizes, weight_initializer
+from dcgan.models.layers import (
+    BatchNormalization,
+    StridedConv2D,
+    activation,
+    dropout,
+    sizes,
+    weight_initializer,
+)
+from dcgan.models.layouts import DEFAULT, LAYOUTS
 
-LEAK = 0.2  # LeakyReLU's slope, Radford et al. 2015, section 4
 # Layers double the channels up to so many times the first layer's: the 64x64 network's widest.
 MAX_WIDENING = 8
+_LAYER_BITS = 48  # of dropout's seed, above those that the training step uses
 
 
 @keras.saving.register_keras_serializable("dcgan")
@@ -15,12 +23,14 @@ class Discriminator(keras.Model):
 
     5x5 stride-2 convolutions with LeakyReLU 0.2, batch normalization on all but the first, each
     halving the sides and doubling the channels; then one dense logit. No pooling, no hidden layer.
+    That is the layout "radford"; see `layouts` for what others change.
 
     Args:
         image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
         width: channels of the first convolution.
         kernel_size: side of the kernels.
         gamma_stddev: of batch normalization's initial gamma around 1.
+        layout: one of `LAYOUTS`.
         seed: of the initial weights.
     """
 
@@ -31,6 +41,7 @@ class Discriminator(keras.Model):
         width: int = 64,
         kernel_size: int = 5,
         gamma_stddev: float = 0.0,
+        layout: str = DEFAULT,
         seed: int = 0,
         **kwargs,
     ):
@@ -39,27 +50,41 @@ class Discriminator(keras.Model):
         self.width = width
         self.kernel_size = kernel_size
         self.gamma_stddev = gamma_stddev
+        self.layout = layout
         self.seed = seed
 
-        self.maps = sizes(*image_shape[:2])
+        self.plan = LAYOUTS[layout]
+        self.maps = sizes(*image_shape[:2], self.plan.smallest)
         policy = self.dtype_policy
         self.convs = [
             StridedConv2D(
                 width * min(1 << i, MAX_WIDENING),
                 kernel_size,
-                use_bias=i == 0,  # batch normalization subtracts the others' again
-                kernel_initializer=weight_initializer(seed + i),
+                # Batch normalization subtracts it again.
+                use_bias=i == 0 or not self.plan.d_norm,
+                kernel_initializer=weight_initializer(seed + i, self.plan),
                 dtype=policy,
                 name=f"conv_{i}",
             )
             for i in range(len(self.maps) - 1)
         ]
         self.norms = [
-            BatchNormalization(gamma_stddev, seed + 100 + i, dtype=policy, name=f"norm_{i}")
+            BatchNormalization(
+                gamma_stddev,
+                seed + 100 + i,
+                momentum=self.plan.momentum,
+                epsilon=self.plan.epsilon,
+                dtype=policy,
+                name=f"norm_{i}",
+            )
             for i in range(1, len(self.convs))
+            if self.plan.d_norm
         ]
         self.logit = keras.layers.Dense(
-            1, kernel_initializer=weight_initializer(seed + 50), dtype="float32", name="logit"
+            1,
+            kernel_initializer=weight_initializer(seed + 50, self.plan),
+            dtype="float32",
+            name="logit",
         )
 
     def build(self, input_shape=None):
@@ -69,23 +94,39 @@ class Discriminator(keras.Model):
             conv.build((None, height, width, channels))
             channels = conv.filters
         for norm, conv, (height, width) in zip(
-            self.norms, self.convs[1:], self.maps[2:], strict=True
+            self.norms, self.convs[1:], self.maps[2:], strict=self.plan.d_norm
         ):
             norm.build((None, height, width, conv.filters))
         self.logit.build((None, self.maps[-1][0] * self.maps[-1][1] * channels))
         self.built = True
 
-    def call(self, images, training=False):
-        """images float [N, height, width, channels] -> logits float32 [N, 1]."""
-        last = self.activations(images, training=training)[-1]
+    def call(self, images, training=False, seed=None):
+        """images float [N, height, width, channels] -> logits float32 [N, 1].
+
+        Args:
+            seed: int64 [2], of what dropout leaves out in training; a layout without it needs none.
+        """
+        last = self.activations(images, training=training, seed=seed)[-1]
         return self.logit(keras.ops.reshape(last, (-1, self.logit.kernel.shape[0])))
 
-    def activations(self, images, training=False) -> list:
-        """What the convolutions see, after their LeakyReLU: [N, h, w, channels] of each in turn."""
-        maps = [keras.ops.leaky_relu(self.convs[0](images), LEAK)]
-        for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            maps.append(keras.ops.leaky_relu(norm(conv(maps[-1]), training=training), LEAK))
+    def activations(self, images, training=False, seed=None) -> list:
+        """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU."""
+        maps = []
+        for i, conv in enumerate(self.convs):
+            x = conv(maps[-1] if maps else images)
+            if i and self.norms:
+                x = self.norms[i - 1](x, training=training)
+            x = activation(x, self.plan.d_leak)
+            maps.append(self._with_dropout(x, i, seed) if training else x)
         return maps
+
+    def _with_dropout(self, x, i: int, seed):
+        """The activations of layer `i` in training."""
+        if not self.plan.dropout:
+            return x
+        if seed is None:
+            raise ValueError(f"The layout {self.layout} has dropout: training needs a seed.")
+        return dropout(x, self.plan.dropout, seed + [i << _LAYER_BITS, 0])
 
     def get_config(self):
         return {
@@ -94,5 +135,6 @@ class Discriminator(keras.Model):
             "width": self.width,
             "kernel_size": self.kernel_size,
             "gamma_stddev": self.gamma_stddev,
+            "layout": self.layout,
             "seed": self.seed,
         }

@@ -3,11 +3,14 @@
 import keras
 
 from dcgan.models.layers import (
+    STRIDE,
     BatchNormalization,
     StridedConv2DTranspose,
+    activation,
     sizes,
     weight_initializer,
 )
+from dcgan.models.layouts import DEFAULT, LAYOUTS
 
 
 @keras.saving.register_keras_serializable("dcgan")
@@ -16,6 +19,7 @@ class Generator(keras.Model):
 
     Dense -> h x w x width -> BN -> ReLU, then 5x5 stride-2 transposed convolutions with BN and
     ReLU, each doubling the sides and halving the channels, the last one to the image with tanh.
+    That is the layout "radford"; see `layouts` for what others change.
 
     Args:
         image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
@@ -23,6 +27,7 @@ class Generator(keras.Model):
         width: channels of the first tensor.
         kernel_size: side of the kernels.
         gamma_stddev: of batch normalization's initial gamma around 1.
+        layout: one of `LAYOUTS`.
         seed: of the initial weights.
     """
 
@@ -34,6 +39,7 @@ class Generator(keras.Model):
         width: int = 512,
         kernel_size: int = 5,
         gamma_stddev: float = 0.0,
+        layout: str = DEFAULT,
         seed: int = 0,
         **kwargs,
     ):
@@ -43,21 +49,32 @@ class Generator(keras.Model):
         self.width = width
         self.kernel_size = kernel_size
         self.gamma_stddev = gamma_stddev
+        self.layout = layout
         self.seed = seed
 
+        self.plan = LAYOUTS[layout]
         # From the smallest map up to the image.
-        self.maps = sizes(*image_shape[:2])[::-1]
+        self.maps = sizes(*image_shape[:2], self.plan.smallest)[::-1]
+        if self.plan.by_unit:
+            self.maps.insert(0, self.maps[0])
         widths = [max(1, width >> i) for i in range(len(self.maps) - 1)]
         policy = self.dtype_policy
         self.project = keras.layers.Dense(
             self.maps[0][0] * self.maps[0][1] * width,
             use_bias=False,  # batch normalization subtracts it again
-            kernel_initializer=weight_initializer(seed),
+            kernel_initializer=weight_initializer(seed, self.plan),
             dtype=policy,
             name="project",
         )
         self.norms = [
-            BatchNormalization(gamma_stddev, seed + 100 + i, dtype=policy, name=f"norm_{i}")
+            BatchNormalization(
+                gamma_stddev,
+                seed + 100 + i,
+                momentum=self.plan.momentum,
+                epsilon=self.plan.epsilon,
+                dtype=policy,
+                name=f"norm_{i}",
+            )
             for i in range(len(widths))
         ]
         self.deconvs = [
@@ -65,8 +82,9 @@ class Generator(keras.Model):
                 filters,
                 kernel_size,
                 side=self.maps[i + 1],
-                use_bias=last,
-                kernel_initializer=weight_initializer(seed + 1 + i),
+                strides=1 if self.plan.by_unit and i == 0 else STRIDE,
+                use_bias=last and self.plan.image_bias,
+                kernel_initializer=weight_initializer(seed + 1 + i, self.plan),
                 dtype="float32" if last else policy,  # the picture itself keeps full precision
                 name=f"deconv_{i}",
             )
@@ -78,18 +96,26 @@ class Generator(keras.Model):
         """Makes every variable, so that a restore finds them all."""
         self.project.build((None, self.z_dim))
         channels = self.width
-        for norm, deconv, (height, width) in zip(self.norms, self.deconvs, self.maps, strict=False):
-            norm.build((None, height, width, channels))
-            deconv.build((None, height, width, channels))
+        for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):
+            maps = (None, *self.maps[i], channels)
+            norm.build((None, self.project.units) if self.plan.by_unit and i == 0 else maps)
+            deconv.build(maps)
             channels = deconv.filters
         self.built = True
 
     def call(self, z, training=False):
         """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1]."""
-        x = keras.ops.reshape(self.project(z), (-1, *self.maps[0], self.width))
-        for norm, deconv in zip(self.norms, self.deconvs, strict=True):
-            x = deconv(keras.ops.relu(norm(x, training=training)))
+        x = self.project(z)
+        if not self.plan.by_unit:
+            x = self._as_maps(x)
+        for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):
+            x = activation(norm(x, training=training), self.plan.g_leak)
+            x = deconv(self._as_maps(x) if i == 0 else x)
         return keras.ops.tanh(x)
+
+    def _as_maps(self, x):
+        """The first tensor [N, units] as maps [N, height, width, channels]."""
+        return keras.ops.reshape(x, (-1, *self.maps[0], self.width))
 
     def get_config(self):
         return {
@@ -99,5 +125,6 @@ class Generator(keras.Model):
             "width": self.width,
             "kernel_size": self.kernel_size,
             "gamma_stddev": self.gamma_stddev,
+            "layout": self.layout,
             "seed": self.seed,
         }

@@ -5,14 +5,15 @@ import math
 import keras
 import tensorflow as tf
 
-WEIGHT_STDDEV = 0.02  # Radford et al. 2015, section 4
+from dcgan.models.layouts import Layout
+
 STRIDE = 2
 # In bfloat16, oneDNN's kernel gradient is slow where maps are small and deep: 169 against 33 ms at
 # 8x8x256 -> 4x4x512, equal at 16x16, faster from 24x24 on (batch 64, one core with AMX).
 PATCHES_UP_TO = 8
 
 
-def sizes(height: int, width: int) -> list[tuple[int, int]]:
+def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
     """The sides of the feature maps from the image down, halved with rounding up until about 4.
 
     A side of 28 gives 28, 14, 7, 4; 48 gives 48, 24, 12, 6, 3. For an image that is not square the
@@ -20,11 +21,12 @@ def sizes(height: int, width: int) -> list[tuple[int, int]]:
 
     Args:
         height, width: of the image, in pixels, at least 8.
+        smallest: what takes the place of 4.
 
     Returns:
         [(height, width), ..., (about 4, about 4)]: one more than there are layers of stride 2.
     """
-    stages = max(1, math.floor(math.log2(math.sqrt(height * width) / 4) + 0.5))
+    stages = max(1, math.floor(math.log2(math.sqrt(height * width) / smallest) + 0.5))
     maps = [(height, width)]
     for _ in range(stages):
         height, width = -(-height // 2), -(-width // 2)
@@ -32,18 +34,46 @@ def sizes(height: int, width: int) -> list[tuple[int, int]]:
     return maps
 
 
-def weight_initializer(seed: int) -> keras.initializers.Initializer:
-    """N(0, 0.02), as in the paper; the same seed gives the same weights everywhere."""
-    return keras.initializers.RandomNormal(0.0, WEIGHT_STDDEV, seed=seed)
+def weight_initializer(seed: int, layout: Layout) -> keras.initializers.Initializer:
+    """As the layout says; the same seed gives the same weights everywhere."""
+    if layout.weight_stddev is None:
+        return keras.initializers.GlorotUniform(seed=seed)
+    return keras.initializers.RandomNormal(0.0, layout.weight_stddev, seed=seed)
 
 
-def kernel_gradient(large: tf.Tensor, small: tf.Tensor, kernel_size: int) -> tf.Tensor:
-    """The gradient of the kernel of a convolution of stride 2 that takes `large` to `small`.
+def activation(inputs: tf.Tensor, leak: float) -> tf.Tensor:
+    """ReLU, or LeakyReLU with that slope below 0."""
+    return keras.ops.leaky_relu(inputs, leak) if leak else keras.ops.relu(inputs)
+
+
+def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    """Leaves out numbers at random and enlarges the others (Srivastava et al. 2014).
+
+    Args:
+        inputs: [N, H, W, C]; on several replicas each one's share of the batch.
+        rate: share of the numbers to leave out.
+        seed: int64 [2]. What is left out of an image depends on it and on the image's place in the
+            batch, not on the number of replicas.
+    """
+    context = tf.distribute.get_replica_context()
+    count = tf.shape(inputs)[0]
+    shape = (count * context.num_replicas_in_sync, *inputs.shape[1:])
+    numbers = tf.random.stateless_uniform(shape, seed, alg="philox")
+    start = context.replica_id_in_sync_group * count
+    kept = numbers[start : start + count] >= rate
+    return tf.where(kept, inputs / (1.0 - rate), tf.zeros([], inputs.dtype))
+
+
+def kernel_gradient(
+    large: tf.Tensor, small: tf.Tensor, kernel_size: int, stride: int = STRIDE
+) -> tf.Tensor:
+    """The gradient of the kernel of a convolution that takes `large` to `small`.
 
     Args:
         large: its input [N, H, W, C].
-        small: the gradient of its output [N, ceil(H / 2), ceil(W / 2), F].
+        small: the gradient of its output [N, ceil(H / stride), ceil(W / stride), F].
         kernel_size: side of the kernel.
+        stride: of the convolution.
 
     Returns:
         [kernel_size, kernel_size, C, F].
@@ -52,10 +82,10 @@ def kernel_gradient(large: tf.Tensor, small: tf.Tensor, kernel_size: int) -> tf.
     shape = (kernel_size, kernel_size, channels, filters)
     if large.dtype != tf.bfloat16 or max(large.shape[1:3]) > PATCHES_UP_TO:
         return tf.compat.v1.nn.conv2d_backprop_filter(
-            large, shape, small, [1, STRIDE, STRIDE, 1], "SAME"
+            large, shape, small, [1, stride, stride, 1], "SAME"
         )
     patches = tf.image.extract_patches(
-        large, [1, kernel_size, kernel_size, 1], [1, STRIDE, STRIDE, 1], [1, 1, 1, 1], "SAME"
+        large, [1, kernel_size, kernel_size, 1], [1, stride, stride, 1], [1, 1, 1, 1], "SAME"
     )
     rows = tf.reshape(patches, (-1, kernel_size * kernel_size * channels))
     product = tf.matmul(rows, tf.reshape(small, (-1, filters)), transpose_a=True)
@@ -73,8 +103,8 @@ def _down(large, kernel):
     return tf.nn.conv2d(large, kernel, STRIDE, "SAME"), gradient
 
 
-def _up(small, kernel, side):
-    """A transposed convolution of stride 2 to maps of `side` = (height, width)."""
+def _up(small, kernel, side, stride):
+    """A transposed convolution to maps of `side` = (height, width)."""
 
     @tf.custom_gradient
     def up(small, kernel):
@@ -82,10 +112,10 @@ def _up(small, kernel, side):
 
         def gradient(large):
             large.set_shape((None, *side, kernel.shape[2]))
-            downwards = tf.nn.conv2d(large, kernel, STRIDE, "SAME")
-            return downwards, kernel_gradient(large, small, kernel.shape[0])
+            downwards = tf.nn.conv2d(large, kernel, stride, "SAME")
+            return downwards, kernel_gradient(large, small, kernel.shape[0], stride)
 
-        return tf.nn.conv2d_transpose(small, kernel, shape, STRIDE, "SAME"), gradient
+        return tf.nn.conv2d_transpose(small, kernel, shape, stride, "SAME"), gradient
 
     return up(small, kernel)
 
@@ -109,7 +139,7 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
     Args:
         filters, kernel_size: as in Keras.
         side: (height, width) of the output, each twice the input's or one less: "same" padding
-            brings both back to the input's.
+            brings both back to the input's. With strides=1 it is the input's.
         **kwargs: of `keras.layers.Conv2DTranspose`.
     """
 
@@ -119,7 +149,8 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
 
     def call(self, inputs):
         """inputs [N, H, W, C] -> [N, *side, filters]."""
-        outputs = _up(tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel), self.side)
+        tensors = tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)
+        outputs = _up(*tensors, self.side, self.strides[0])
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     def compute_output_shape(self, input_shape):
@@ -152,14 +183,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**kwargs)
 
     def call(self, inputs, training=None):
-        """inputs [N, H, W, C], float32 or bfloat16 -> the same shape and type."""
+        """inputs [N, H, W, C] or [N, C], float32 or bfloat16 -> the same shape and type."""
         context = tf.distribute.get_replica_context()
         fused = training and self.trainable and context and context.num_replicas_in_sync == 1
         if not fused:
             return super().call(inputs, training=training)
         # `exponential_avg_factor` would average for us, but with Bessel's correction N / (N - 1).
+        maps = tf.convert_to_tensor(inputs)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            tf.convert_to_tensor(inputs),
+            maps if len(maps.shape) == 4 else maps[:, None, None],
             tf.convert_to_tensor(self.gamma),
             tf.convert_to_tensor(self.beta),
             epsilon=self.epsilon,
@@ -169,4 +201,4 @@ class BatchNormalization(keras.layers.BatchNormalization):
         variance = variance * (count - 1.0) / count
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
-        return outputs
+        return outputs if len(maps.shape) == 4 else outputs[:, 0, 0]

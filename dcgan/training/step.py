@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from dcgan import images as pixels
 from dcgan.losses import discriminator_loss, generator_loss
-from dcgan.sampling import training_noise
+from dcgan.sampling import draw_seed, training_noise
 from dcgan.state import GANState
+
+_DROPOUT = 1 << 10  # where the draws of dropout begin, behind those of the noise
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,14 @@ class _Moves:
             with tf.GradientTape() as g_tape:
                 fakes = state.generator(self._noise(step, k), training=True)
                 with g_tape.stop_recording():
-                    scalars = self._update_discriminator(reals, fakes)
+                    scalars = self._update_discriminator(reals, fakes, step, k)
                 if k == recipe.d_steps - 1:
-                    g_loss = self._generator_loss(fakes)
+                    g_loss = self._generator_loss(fakes, step, 0)
         self._apply_generator(g_tape, g_loss)
         for k in range(1, recipe.g_steps):
             with tf.GradientTape() as g_tape:
                 fakes = state.generator(self._noise(step, recipe.d_steps + k), training=True)
-                g_loss = self._generator_loss(fakes)
+                g_loss = self._generator_loss(fakes, step, k)
             self._apply_generator(g_tape, g_loss)
         return {**scalars, "g_loss": g_loss}
 
@@ -101,8 +103,8 @@ class _Moves:
         reals = self._reals(images)
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
             fakes = state.generator(self._noise(step, 0), training=True)
-            real_logits = state.discriminator(reals, training=True)
-            fake_logits = state.discriminator(fakes, training=True)
+            real_logits = self._judge(reals, step, 0)
+            fake_logits = self._judge(fakes, step, 1)
             d_loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
             g_loss = self._mean(generator_loss(fake_logits))
         d_variables = state.discriminator.trainable_variables
@@ -111,13 +113,18 @@ class _Moves:
         state.discriminator_optimizer.apply(d_gradients, d_variables)
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
-    def _update_discriminator(self, reals, fakes):
+    def _judge(self, images, step, number):
+        """The discriminator's logits; `number` tells its passes of a step apart."""
+        seed = draw_seed(self.recipe.seed, step, _DROPOUT + number)
+        return self.state.discriminator(images, training=True, seed=seed)
+
+    def _update_discriminator(self, reals, fakes, step, k):
         state = self.state
         variables = state.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             # Two passes: reals and fakes are normalized by their own statistics.
-            real_logits = state.discriminator(reals, training=True)
-            fake_logits = state.discriminator(fakes, training=True)
+            real_logits = self._judge(reals, step, 2 * k)
+            fake_logits = self._judge(fakes, step, 2 * k + 1)
             loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
         state.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
         return self._scores(loss, real_logits, fake_logits)
@@ -129,8 +136,9 @@ class _Moves:
     def _discriminator_losses(self, real_logits, fake_logits):
         return discriminator_loss(real_logits, fake_logits, real_label=self.recipe.real_label)
 
-    def _generator_loss(self, fakes):
-        return self._mean(generator_loss(self.state.discriminator(fakes, training=True)))
+    def _generator_loss(self, fakes, step, k):
+        number = 2 * self.recipe.d_steps + k
+        return self._mean(generator_loss(self._judge(fakes, step, number)))
 
     def _scores(self, d_loss, real_logits, fake_logits):
         return {

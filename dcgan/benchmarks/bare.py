@@ -1,0 +1,80 @@
+"""The bare training step: compiled, on one constant batch, with no data set, hooks or files.
+
+`python -m dcgan.benchmarks.bare --steps 30` reads what networks and step from standard input, as
+JSON (see `BareStep`), times the steps one by one and prints a JSON line.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan.models import Discriminator, Generator
+from dcgan.state import GANState
+from dcgan.training.step import Recipe, make_step
+from dcgan.training.strategy import avoid_remapper
+
+WARM_UP = 3  # steps: the first one compiles
+
+
+class BareStep:
+    """The step that training takes, made of the same functions.
+
+    Args:
+        spec: {"generator": its get_config, "discriminator": its get_config, "recipe": fields of
+            `Recipe`, "optimizer": learning_rate and beta1 of `GANState`}.
+    """
+
+    def __init__(self, spec: dict):
+        recipe = Recipe(**spec["recipe"])
+        generator = Generator.from_config(spec["generator"])
+        if generator.compute_dtype == "bfloat16":
+            avoid_remapper()  # as training does
+        self.state = GANState(
+            generator,
+            Discriminator.from_config(spec["discriminator"]),
+            averaged=recipe.ema_decay > 0,
+            **spec["optimizer"],
+        )
+        self.images = recipe.batch_size * recipe.d_steps
+        self._step = make_step(self.state, recipe, tf.distribute.get_strategy())
+        shape = (self.images, *generator.image_shape)
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        self._batch = tf.constant(pixels)
+
+    def seconds(self, steps: int) -> float:
+        """Of so many steps, until the last one's numbers are here."""
+        start = time.perf_counter()
+        for _ in range(steps):
+            scalars = self._step(self._batch)
+        float(scalars["d_loss"])
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    """Times single steps and prints what the programs in other projects' benchmarks print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=30)
+    steps = parser.parse_args().steps
+    bare = BareStep(json.load(sys.stdin))
+    bare.seconds(WARM_UP)
+    times = [bare.seconds(1) for _ in range(steps)]
+    median = statistics.median(times)
+    found = {
+        "framework": f"dcgan on tensorflow {tf.__version__}",
+        "precision": bare.state.generator.compute_dtype,
+        "batch": bare.images,
+        "steps": steps,
+        "seconds_median": round(median, 5),
+        "seconds_min": round(min(times), 5),
+        "images_per_second": round(bare.images / median, 2),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The training loop against the bare step: what data set, hooks, grids and checkpoints cost."""
+
+import time
+from collections.abc import Callable
+
+from dcgan.benchmarks.bare import BareStep
+from dcgan.benchmarks.turns import Comparison
+from dcgan.session import Session
+
+
+def training(
+    session: Session, bare: BareStep, *, steps: int, pairs: int, cadence: tuple[int, int]
+) -> Comparison:
+    """A whole run of training in which, after each turn of the loop, the bare step has one.
+
+    Grids and checkpoints are rare: each turn makes one of either, times them by themselves, and
+    charges each step its share.
+
+    Args:
+        session: a fresh one that is to do (pairs + 1) * steps steps and makes neither grids nor
+            checkpoints within them; its first turn is not counted, as both sides compile in it.
+        bare: the same networks' and recipe's.
+        steps: of a turn.
+        pairs: turns of each.
+        cadence: steps between two grids and between two checkpoints, in training.
+
+    Raises:
+        SystemExit: the training was stopped by a signal.
+    """
+    turns = _Turns(session, bare, steps=steps, cadence=cadence)
+    code = session.run(turns)
+    if code:
+        raise SystemExit(code)
+    figures = (tuple(turns.ours[1:]), tuple(turns.bare[1:]))
+    return Comparison("step", "images/s", *figures, "bare compiled step, constant batch")
+
+
+class _Turns:
+    """A hook of the loop that ends its turns.
+
+    Attributes:
+        ours, bare: images a second, of each turn.
+    """
+
+    def __init__(self, session: Session, bare: BareStep, *, steps: int, cadence: tuple[int, int]):
+        self.ours: list[float] = []
+        self.bare: list[float] = []
+        self._session = session
+        self._bare = bare
+        self._steps = steps
+        self._cadence = cadence
+        self._since = time.perf_counter()
+
+    def __call__(self, done: int, scalars: dict) -> None:
+        if done % self._steps:
+            return
+        float(scalars["d_loss"])  # the device has done what the loop asked for
+        seconds = (time.perf_counter() - self._since) / self._steps
+        for act, period in zip(
+            (self._session.sample, self._session.checkpoint), self._cadence, strict=True
+        ):
+            seconds += _timed(lambda act=act: act(done, scalars)) / period
+        self.ours.append(self._session.images_per_step / seconds)
+        self.bare.append(self._bare.images * self._steps / self._bare.seconds(self._steps))
+        self._since = time.perf_counter()
+
+
+def _timed(act: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start

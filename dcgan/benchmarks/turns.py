@@ -1,0 +1,98 @@
+"""Figures of ours and of a baseline, taken in turn: what disturbs the machine disturbs both."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours against a baseline.
+
+    Attributes:
+        name: what was measured.
+        unit: of the figures.
+        ours, bare: one figure of each a pair, in the order in which they were taken.
+        baseline: what `bare` are figures of.
+        more_is_better: true of rates, false of seconds and memory.
+    """
+
+    name: str
+    unit: str
+    ours: tuple[float, ...]
+    bare: tuple[float, ...]
+    baseline: str
+    more_is_better: bool = True
+
+    @property
+    def ratio(self) -> float:
+        """The median of ours by that of the baseline."""
+        return statistics.median(self.ours) / statistics.median(self.bare)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles of the ratios of single pairs."""
+        ratios = [ours / bare for ours, bare in zip(self.ours, self.bare, strict=True)]
+        if len(ratios) == 1:
+            return ratios[0], ratios[0]
+        low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        return low, high
+
+    def record(self) -> dict:
+        """What JSON can hold."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "better": "more" if self.more_is_better else "less",
+            "baseline": self.baseline,
+            "pairs": len(self.ours),
+            "ours_median": _short(statistics.median(self.ours)),
+            "baseline_median": _short(statistics.median(self.bare)),
+            "ratio": _short(self.ratio),
+            "ratio_quartiles": [_short(ratio) for ratio in self.spread],
+            "ours": [_short(figure) for figure in self.ours],
+            "baseline_figures": [_short(figure) for figure in self.bare],
+        }
+
+    def row(self) -> str:
+        """A line of the table under `HEADER`."""
+        ours, bare = (f"{statistics.median(f):,.4g}" for f in (self.ours, self.bare))
+        low, high = self.spread
+        better = "more" if self.more_is_better else "less"
+        return (
+            f"{self.name:12} {ours:>10} {bare:>10} {self.unit:12} {self.ratio:7.3f} "
+            f"{low:7.3f}-{high:<7.3f} {better:6} {self.baseline}"
+        )
+
+
+HEADER = (
+    f"{'':12} {'ours':>10} {'baseline':>10} {'':12} {'ratio':>7} {'quartiles':>15} better baseline"
+)
+
+
+def in_turn(
+    ours: Callable[[], float], bare: Callable[[], float], *, pairs: int, name: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Calls both by turns: ours, bare, ours, bare ...
+
+    Args:
+        ours, bare: each takes one figure.
+        pairs: how many of each.
+        name: for the progress bar.
+
+    Returns:
+        (figures of ours, figures of the baseline).
+    """
+    taken: tuple[list[float], list[float]] = ([], [])
+    with tqdm(total=2 * pairs, unit="turns", desc=name) as bar:
+        for _ in range(pairs):
+            for figures, take in zip(taken, (ours, bare), strict=True):
+                figures.append(take())
+                bar.update()
+    return tuple(taken[0]), tuple(taken[1])
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.6g}")

@@ -1,0 +1,225 @@
+"""`python main.py benchmark`: speed and memory, each in turn with a bare baseline."""
+
+import contextlib
+import json
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import tensorflow as tf
+
+from dcgan.benchmarks import pictures, processes, samples, steps
+from dcgan.benchmarks.bare import BareStep
+from dcgan.benchmarks.turns import HEADER, Comparison
+from dcgan.commands import sample
+from dcgan.config import Config, resolve, to_dict
+from dcgan.datasets import catalog
+from dcgan.datasets.prepare import Prepared, cache_folder, prepare, summarize
+from dcgan.datasets.source import ImageSpec
+from dcgan.datasets.workers import cores
+from dcgan.options import Benchmark, Sample
+from dcgan.outputs import marked
+from dcgan.run_dir import RunDir
+from dcgan.session import Session, make_networks
+from dcgan.state import GANState
+from dcgan.training.step import Recipe
+from dcgan.training.strategy import device_names, native_precision
+
+# In this order: other processes have the device's memory to themselves before this one takes it.
+PARTS = ("startup", "memory", "compare", "input", "sampling", "step")
+OF_TRAINING = ("data_dir", "cache_dir", "output_size", "preset", "batch_size", "update")
+DEFAULT = {"dataset": "avatars", "output_size": 64, "preset": "silva"}
+SAMPLED_SIZE = 32  # side of the images that are sampled
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Benchmark) -> int:
+    """Measures, prints a line a figure, and writes all figures as JSON.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    to = Path(options.to or "benchmark.json")
+    marked.refuse_foreign(to, ".json")
+    bench = Bench(options)
+    logger.info("%s\n%s", bench.description(), HEADER)
+    found: list[Comparison] = []
+    for part in parts(options):
+        more = getattr(bench, part)()
+        for comparison in more:
+            logger.info("%s", comparison.row())
+        found += more
+        marked.write(to, bench.json(found))  # after each part: a later one may be stopped
+    logger.info("Wrote the figures as %s.", to)
+    return 0
+
+
+def parts(options: Benchmark) -> list[str]:
+    """What to measure."""
+    everything = () if options.compare else PARTS
+    wanted = options.only.split(",") if options.only else everything
+    return [p for p in PARTS if (options.compare if p == "compare" else p in wanted)]
+
+
+@contextlib.contextmanager
+def quietly(level: int = logging.WARNING) -> Iterator[None]:
+    """While it is entered, what is below a level of logging is not shown."""
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+class Bench:
+    """What is measured, and one method a part."""
+
+    def __init__(self, options: Benchmark):
+        self.pairs = options.pairs
+        self.steps = options.steps
+        self.command = options.compare
+        given = {name: getattr(options, name) for name in OF_TRAINING}
+        given = {name: value for name, value in given.items() if value is not None}
+        given = {**(DEFAULT if options.dataset is None else {"dataset": options.dataset}), **given}
+        precision = native_precision() if options.precision == "auto" else options.precision
+        self.given = {**given, "precision": precision, "strategy": "none"}
+        config = resolve(self.given)
+        self._source = catalog.find(config.dataset, config.data_dir)
+        self._cache_dir = cache_folder(config.cache_dir)
+        channels = summarize(self._source, cache_dir=self._cache_dir).channels
+        self.config = replace(config, channels=channels)
+
+    def step(self) -> list[Comparison]:
+        """The training loop against the bare step."""
+        never = (self.pairs + 2) * self.steps
+        config = replace(
+            self.config,
+            steps=(self.pairs + 1) * self.steps,
+            sample_freq=never,
+            ckpt_freq=never,
+            evaluate_freq=0,
+        )
+        cadence = (self.config.sample_freq, self.config.ckpt_freq)
+        with tempfile.TemporaryDirectory() as folder:
+            run_dir = RunDir(Path(folder))
+            run_dir.create()
+            session = Session(config, run_dir, self._prepare())
+            bare = BareStep(bare_spec(config))
+            # What is said of the health of so short a training is of no use.
+            with quietly(logging.ERROR):
+                compared = steps.training(
+                    session, bare, steps=self.steps, pairs=self.pairs, cadence=cadence
+                )
+        return [compared]
+
+    def input(self) -> list[Comparison]:
+        """Decoding and batches against Pillow and NumPy."""
+        return pictures.reading(
+            image_spec(self.config),
+            batch_size=self.config.batch_size * self.config.d_steps,
+            flip=self.config.flip,
+            pairs=self.pairs,
+        )
+
+    def sampling(self) -> list[Comparison]:
+        """The command sample against the bare forward pass."""
+        config = resolve({**self.given, "output_size": SAMPLED_SIZE})
+        config = replace(config, channels=self.config.channels)
+        state = GANState(*make_networks(config), averaged=config.ema_decay > 0)
+
+        def take(run: Path, to: Path, count: int) -> None:
+            with quietly():
+                sample.run(Sample(run_dir=str(run), to=str(to), num_images=count))
+
+        return [samples.sampling(state, to_dict(config), take, pairs=self.pairs)]
+
+    def startup(self) -> list[Comparison]:
+        """The command train against `import tensorflow`."""
+        return [processes.startup(self._flags(), pairs=self.pairs)]
+
+    def memory(self) -> list[Comparison]:
+        """A training process against a process of bare steps."""
+        return [processes.memory(self._flags(), bare_spec(self.config), pairs=self.pairs)]
+
+    def compare(self) -> list[Comparison]:
+        """An outside program against our bare step."""
+        spec = bare_spec(self.config)
+        return [processes.outside(self.command, spec, steps=self.steps, pairs=self.pairs)]
+
+    def _prepare(self) -> Prepared:
+        """The images, which are in the cache from here on."""
+        return prepare(self._source, image_spec(self.config), cache_dir=self._cache_dir)
+
+    def _flags(self) -> list[str]:
+        """What train is given; it finds its images in the cache."""
+        self._prepare()
+        return [f"--{name}={value}" for name, value in self.given.items()]
+
+    def description(self) -> str:
+        """What is measured, on what, in a sentence."""
+        config, machine = self.config, _machine()
+        return (
+            f"{config.preset} at {config.output_height}x{config.output_width}x{config.channels}, "
+            f"{config.update} updates, batches of {config.batch_size}, {config.precision}, "
+            f"{self.pairs} pairs; {machine['cores']} cores of {machine['cpu']}, "
+            f"{', '.join(machine['devices'])}."
+        )
+
+    def json(self, found: Sequence[Comparison]) -> bytes:
+        """The figures, for programs and for later."""
+        value = {
+            "made": marked.mark("benchmark"),
+            "machine": _machine(),
+            "training": to_dict(self.config),
+            "steps_a_turn": self.steps,
+            "figures": [comparison.record() for comparison in found],
+        }
+        return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def image_spec(config: Config) -> ImageSpec:
+    """The images that the networks take."""
+    return ImageSpec(config.output_height, config.output_width, config.channels)
+
+
+def bare_spec(config: Config) -> dict:
+    """What `BareStep` needs of the options."""
+    generator, discriminator = make_networks(config)
+    return {
+        "generator": generator.get_config(),
+        "discriminator": discriminator.get_config(),
+        "recipe": {name: getattr(config, name) for name in Recipe.__dataclass_fields__},
+        "optimizer": {"learning_rate": config.learning_rate, "beta1": config.beta1},
+    }
+
+
+def _machine() -> dict:
+    """Where the figures are from."""
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "devices": device_names(tf.distribute.get_strategy()),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _cpu() -> str:
+    """Its name, where the system tells."""
+    known = Path("/proc/cpuinfo")
+    if known.exists():
+        for line in known.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,125 @@
+"""`python main.py evaluate`: how good a run's generated images are, in numbers."""
+
+import logging
+import textwrap
+
+from dcgan import UserError
+from dcgan.datasets.prepare import Prepared
+from dcgan.evaluation import evaluator, extractors
+from dcgan.evaluation.evaluator import CLASSES, Evaluator, Generated
+from dcgan.options import Evaluate
+from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.trained import Trained, choose_run
+
+WIDTH = 100  # of what is printed
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Evaluate) -> int:
+    """Measures what was not measured before, prints all that was asked for, and draws the curve.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    trained = Trained(run_dir, options.checkpoint)
+    learnt = trained.reals(options.data_dir)
+    split = options.split or trained.splits
+    compared = _part(trained, learnt, split, options.data_dir)
+    reals = evaluator.choose_reals(compared, options.num_images, split=split, seed=options.seed)
+    name = options.extractor or evaluator.default_extractor(learnt.labels)
+    metrics = _metrics(options.metrics, name, learnt)
+    counts = {"real": len(reals.rows), "generated": options.num_images}
+    evaluator.require(metrics, name, learnt.labels, **counts)
+    if len(reals.rows) < options.num_images:
+        logger.info(
+            "There are %s real images of %s, fewer than --num_images %s: all are taken.",
+            f"{len(reals.rows):,}",
+            split,
+            f"{options.num_images:,}",
+        )
+    judge = Evaluator(
+        extractors.make(name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED),
+        reals,
+        count=options.num_images,
+        seed=options.seed,
+        cache_dir=trained.cache_dir,
+    )
+    generated = Generated(trained.sample, trained.fingerprint, trained.step, trained.epoch)
+    records = judge.evaluate(
+        (*metrics, CLASSES), generated, run_dir.evaluation, again=options.again
+    )
+    draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
+    _say(trained, judge, records)
+    return 0
+
+
+def _part(trained: Trained, learnt: Prepared, split: str, data_dir: str | None) -> Prepared:
+    """The images of a part of the data set."""
+    if split == trained.splits:
+        return learnt
+    try:
+        return trained.reals(data_dir, split)
+    except UserError as error:
+        raise UserError(f"There are no images for --split {split}: {error}") from error
+
+
+def _metrics(asked: str | None, extractor: str, learnt: Prepared) -> tuple[str, ...]:
+    """What was asked for, each once; else all that there can be."""
+    if asked is None:
+        return evaluator.possible_metrics(extractor, learnt.labels)
+    return tuple(dict.fromkeys(asked.split(",")))
+
+
+def _say(trained: Trained, judge: Evaluator, records: list[dict]) -> None:
+    """The numbers for people, how they were made, and where they stand."""
+    epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
+    logger.info("\n%s, step %d%s:\n", trained.run.root, trained.step, epoch)
+    for line in table([record for record in records if record["metric"] != CLASSES]):
+        logger.info("%s", line)
+    for record in records:
+        if record["metric"] == CLASSES:
+            logger.info("\n%s", histogram(record))
+    folder, seen = trained.run.evaluation, {}
+    for metric in dict.fromkeys(record["metric"] for record in records):
+        protocol = judge.protocol(metric)
+        seen.setdefault(protocol, []).append(protocol.file_name(metric))
+    for protocol, files in seen.items():
+        logger.info("\nProtocol: %s", protocol.sentence())
+        logger.info("Wrote %s in %s.", ", ".join(files), folder)
+    logger.info("Wrote %s.", trained.run.evaluation_curve)
+
+
+def table(records: list[dict]) -> list[str]:
+    """A line a metric: its value, its interval, and which way is better."""
+    lines = [f"{'metric':10} {'value':>10}   {'95 % interval':22} better"] if records else []
+    for record in records:
+        low, high = record["low"], record["high"]
+        interval = "" if low is None else f"{low:.4g} to {high:.4g}"
+        parts = ", ".join(f"{name} {value:.4g}" for name, value in record.get("parts", {}).items())
+        lines.append(
+            f"{record['metric']:10} {record['value']:10.4g}   {interval:22} {record['better']}"
+            f"{f' ({parts})' if parts else ''}"
+        )
+    return lines
+
+
+def histogram(record: dict) -> str:
+    """How often each class occurs among real and generated images, with what to make of it."""
+    shares = zip(record["names"], record["real"], record["generated"], strict=True)
+    classes = ", ".join(f"{name} {100 * r:.1f}>{100 * g:.1f}" for name, r, g in shares)
+    accuracy = record["accuracy"]
+    right = f", which is right on {accuracy:.1%} of held-out real ones" if accuracy else ""
+    return textwrap.fill(
+        f"{record['labelling']}, in % of real > generated images: {classes}. "
+        f"{record['total_variation']:.1%} are of other classes than they should be "
+        f"({record['by_chance']:.1%} by chance alone); entropy {record['entropy']:.2f} of "
+        f"{record['true_entropy']:.2f} bits; the classifier{right} is sure of "
+        f"{record['sure']:.1%} (of real ones: {record['real_sure']:.1%}).",
+        WIDTH,
+        subsequent_indent="  ",
+    )

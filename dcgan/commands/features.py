@@ -1,0 +1,168 @@
+"""`python main.py features`: what the discriminator has learnt, as a few labels bring it out."""
+
+import logging
+import time
+
+from tqdm import tqdm
+
+from dcgan import UserError
+from dcgan.datasets.prepare import Prepared
+from dcgan.evaluation import cache, representation
+from dcgan.evaluation.protocol import newest, write
+from dcgan.evaluation.representation import Images, Result, Trials
+from dcgan.options import Features
+from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.trained import Trained, choose_run
+
+# What the machine is fitted on: in words, and as the record has it.
+KINDS = {
+    "discriminator": "the discriminator",
+    "untrained": "the same, untrained",
+    "pixels": "raw pixels",
+}
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Features) -> int:
+    """Fits, scores, writes it down, and says how much better the network is than the pixels.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    trained = Trained(run_dir, options.checkpoint)
+    learnt = trained.reals(options.data_dir)
+    own = options.split is None
+    asked = learnt if own else _part(trained, options)
+    labelling, names = _labelling(options.labels, learnt)
+    known = Images(learnt.images, learnt.labels[labelling].values)
+    tested = known if own else Images(asked.images, asked.labels[labelling].values)
+    trials = representation.draw_trials(
+        known.labels,
+        names,
+        labels_per_class=options.labels_per_class,
+        repeats=options.repeats,
+        among=None if own else len(tested.labels),
+        at_most=options.num_images,
+        seed=options.seed,
+    )
+    what = _what(options, trained, labelling, len(names)) | {
+        "test_count": trials.count,
+        "data": [cache.data_fingerprint(part.images) for part in (learnt, asked)],
+    }
+    path = run_dir.evaluation / f"features-{options.labels_per_class}.jsonl"
+    record = None if options.again else newest(path, what)
+    if record is None:
+        start = time.monotonic()
+        results = _results(trained, known, tested, trials, seed=options.seed)
+        found = {"step": trained.step, "epoch": trained.epoch} | _flat(results)
+        record = write(path, what, found, time.monotonic() - start)
+    draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
+    for line in table(record):
+        logger.info("%s", line)
+    logger.info("\nWrote %s and %s.", path, run_dir.evaluation_curve)
+    return 0
+
+
+def _part(trained: Trained, options: Features) -> Prepared:
+    """Another part of the data set than the run learns from."""
+    if options.split in trained.splits.split(","):
+        raise UserError(
+            f"The run learns from {trained.splits}, so --split {options.split} would classify what "
+            "may have been learnt from: leave it out, which takes care of that, or name another."
+        )
+    try:
+        return trained.reals(options.data_dir, options.split)
+    except UserError as error:
+        raise UserError(f"There are no images for --split {options.split}: {error}") from error
+
+
+def _labelling(asked: str | None, prepared: Prepared) -> tuple[str, tuple[str, ...]]:
+    """Which labels are meant, and the names of their classes."""
+    there = [name for name, one in prepared.labels.items() if len(one.names) > 1]
+    if not there:
+        raise UserError(
+            f"{prepared.source.name} has no labels, without which nothing can be classified: "
+            "expected mnist, svhn or another data set with labels, or a folder with one folder of "
+            "pictures a class."
+        )
+    if asked is not None and asked not in there:
+        raise UserError(
+            f"--labels must be one of {', '.join(there)} for this data set; received {asked!r}."
+        )
+    name = asked or there[0]
+    if asked is None and len(there) > 1:
+        logger.info("Of the labels %s the first is taken.", ", ".join(there))
+    return name, prepared.labels[name].names
+
+
+def _what(options: Features, trained: Trained, labelling: str, classes: int) -> dict:
+    """What is measured and how, as the record says it."""
+    return {
+        "metric": "features",
+        "generator": trained.fingerprint,
+        "extractor": "discriminator",
+        "labelling": labelling,
+        "classes": classes,
+        "labels_per_class": options.labels_per_class,
+        "repeats": options.repeats,
+        "split": options.split or f"the rest of {trained.splits}",
+        "seed": options.seed,
+    }
+
+
+def _results(
+    trained: Trained, known: Images, tested: Images, trials: Trials, *, seed: int
+) -> dict[str, Result]:
+    # In float32: what is measured then does not depend on the machine that trained.
+    network = trained.checkpoint.discriminator("float32")
+    fresh = representation.untrained(network, known.pixels, seed=seed)
+    kinds = {
+        "discriminator": representation.pooled_features(network),
+        "untrained": representation.pooled_features(fresh),
+        "pixels": representation.pixels,
+    }
+    amount = representation.amount(kinds, trials)
+    with tqdm(total=amount, unit="images", desc="classifying") as bar:
+        return representation.compare(kinds, known, tested, trials, seed=seed, progress=bar.update)
+
+
+def _flat(results: dict[str, Result]) -> dict:
+    """As the record has it: the discriminator's numbers on top, the others' below their names."""
+    flat = {
+        kind: {
+            "value": found.accuracy.value,
+            "low": found.accuracy.low,
+            "high": found.accuracy.high,
+            "interval": found.accuracy.interval,
+            "dimensions": found.dimensions,
+            "penalties": list(found.penalties),
+        }
+        for kind, found in results.items()
+    }
+    return flat.pop("discriminator") | {"better": "higher"} | flat
+
+
+def table(record: dict) -> list[str]:
+    """For people."""
+    count = record["labels_per_class"] * record["classes"]
+    lines = [
+        f"{record['labelling']}: {count:,} labelled images ({record['labels_per_class']} of each "
+        f"of {record['classes']} classes), {record['repeats']} times, then "
+        f"{record['test_count']:,} images of {record['split']} classified.",
+        "",
+        f"{'linear SVM on':20} {'features':>9} {'accuracy':>9}   95 % interval",
+    ]
+    for kind, words in KINDS.items():
+        found = record if kind == "discriminator" else record[kind]
+        lines.append(
+            f"{words:20} {found['dimensions']:9,} {found['value']:9.2%}   "
+            f"{found['low']:.2%} to {found['high']:.2%}"
+        )
+    best = max((record["untrained"], record["pixels"]), key=lambda found: found["value"])
+    more = 100 * (record["value"] - best["value"])
+    return [*lines, "", f"Training has brought {more:+.1f} points over the better of the others."]

@@ -1,0 +1,188 @@
+"""`python main.py report`: one HTML file that shows what a run has learnt.
+
+It only reads the run folder, but for the report itself, and works while training goes on.
+"""
+
+import datetime
+import logging
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from dcgan import UserError, latent, nearest
+from dcgan.commands.neighbours import sentences
+from dcgan.config import FIELDS
+from dcgan.options import Report
+from dcgan.outputs import marked
+from dcgan.outputs.plots import read_metrics
+from dcgan.outputs.report.contents import (
+    Contents,
+    Health,
+    Lookalike,
+    Match,
+    Memory,
+    Model,
+    Option,
+    Walk,
+)
+from dcgan.outputs.report.page import render
+from dcgan.run_dir import RunDir, read_json
+from dcgan.seeds import parse_seeds
+from dcgan.trained import Trained, choose_run
+from dcgan.training.health import (
+    COLLAPSED_DIVERSITY,
+    START_STEPS,
+    SUSTAINED_STEPS,
+    HealthMonitor,
+)
+
+MOST_SEEDS = 1000
+SHOWN = 64  # generated images in the grid
+WALKS, FRAMES = 5, 9  # rows, and images in each
+CLOSEST, NEIGHBOURS = 6, 4  # generated images shown with their neighbours, and how many of these
+MOST_SEARCHED = 60_000  # training images: a minute or two for small ones on two cores
+JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")  # what the health of a row is judged by
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Report) -> int:
+    """Gathers, draws and writes.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    to = Path(options.to) if options.to else run_dir.root / "report.html"
+    marked.refuse_foreign(to, ".html", ".htm")
+    trained = Trained(run_dir, options.checkpoint)
+    config = read_json(run_dir.config)
+    reals, memory = _memory(trained, seeds, options.data_dir)
+    contents = Contents(
+        dataset=str(config.get("dataset", trained.name)),
+        folder=str(run_dir.root),
+        made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        training_images=reals,
+        model=_model(trained, seeds[:SHOWN]),
+        options=_options(config),
+        health=_health(run_dir),
+        walks=_walks(trained, seeds[: WALKS + 1]),
+        method=latent.natural_method(trained.z_dist),
+        memory=memory,
+    )
+    page = render(run_dir, contents)
+    marked.write(to, page)
+    logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(page) / 1e6)
+    return 0
+
+
+def _model(trained: Trained, seeds: list[int]) -> Model:
+    arrays = trained.checkpoint.arrays
+    return Model(
+        step=trained.step,
+        shape=trained.shape,
+        generator_weights=sum(a.size for a in trained.checkpoint.generator_arrays().values()),
+        discriminator_weights=sum(
+            array.size for name, array in arrays.items() if name.startswith("discriminator/")
+        ),
+        seeds=seeds,
+        samples=trained.sample(seeds),
+    )
+
+
+def _options(config: dict) -> list[Option]:
+    """The recorded choices, those that this version does not know at the end."""
+    known = [
+        Option(name, config[name], field.default, field.metadata["help"], field.metadata["group"])
+        for name, field in FIELDS.items()
+        if name in config
+    ]
+    return known + [Option(n, value, None) for n, value in config.items() if n not in FIELDS]
+
+
+def _health(run_dir: RunDir) -> Health:
+    """Judges all numbers again, as training does: its log may have been tidied away."""
+    monitor, messages = HealthMonitor(), []
+    for row in read_metrics(run_dir.metrics):
+        if all(isinstance(row.get(name), (int, float)) for name in JUDGED):
+            messages += monitor.update(row["step"], row)
+    told = [(message.kind, message.text, message.advice) for message in messages]
+    return Health(told, START_STEPS + SUSTAINED_STEPS, COLLAPSED_DIVERSITY)
+
+
+def _walks(trained: Trained, seeds: list[int]) -> list[Walk]:
+    """From each seed to the next."""
+    z = trained.latents(seeds)
+    method = latent.natural_method(trained.z_dist)
+    ways = [
+        latent.walk(np.stack(ends), FRAMES - 1, method=method)
+        for ends in zip(z[:-1], z[1:], strict=True)
+    ]
+    frames = trained.render(np.concatenate(ways)).reshape(len(ways), FRAMES, *trained.shape)
+    return [Walk(*ends) for ends in zip(seeds[:-1], seeds[1:], frames, strict=True)]
+
+
+def _memory(
+    trained: Trained, seeds: list[int], data_dir: str | None
+) -> tuple[int | None, Memory | str]:
+    """How many images the run learns from, and the search for copies of them.
+
+    Where the data are not at hand, the second is the reason, and the report goes without.
+    """
+    try:
+        prepared = trained.reals(data_dir)
+    except UserError as error:
+        return None, str(error)
+    every = -(-len(prepared.images) // MOST_SEARCHED)
+    reals, numbers = prepared.images[::every], prepared.used[::every]
+    if len(reals) < NEIGHBOURS:
+        return len(reals), f"The run learns from {len(reals)} images only."
+    generated = trained.sample(seeds)
+    spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
+    with tqdm(total=len(reals), unit="images", desc="searching") as bar:
+        found = nearest.find(
+            generated, reals, spaces, k=NEIGHBOURS, flip=trained.flips, progress=bar.update
+        )
+    suspects = sorted({int(row) for near in found for row in near.suspects()})
+    # The most suspicious first: by how much nearer than the others near it the nearest one is.
+    order = np.min([near.relative for near in found], axis=0).argsort(kind="stable")[:CLOSEST]
+    near = [
+        [
+            (space.name, _matches(one, row, reals, numbers))
+            for space, one in zip(spaces, found, strict=True)
+        ]
+        for row in order
+    ]
+    return len(prepared.images), Memory(
+        searched=len(reals),
+        training_images=len(prepared.images),
+        seeds=len(seeds),
+        suspects=[seeds[row] for row in suspects],
+        sentences=sentences(seeds, spaces, found),
+        closest=[
+            Lookalike(seeds[row], generated[row], of_row)
+            for row, of_row in zip(order, near, strict=True)
+        ],
+    )
+
+
+def _matches(
+    found: nearest.Neighbours, query: int, reals: np.ndarray, numbers: np.ndarray
+) -> list[Match]:
+    """The training images nearest to one generated image."""
+    return [
+        Match(
+            int(numbers[row]),
+            reals[row][:, ::-1] if mirrored else reals[row],
+            bool(mirrored),
+            f"{distance:.3g}" if distance >= 1e-3 else "0",
+        )
+        for row, mirrored, distance in zip(
+            found.rows[query], found.mirrored[query], found.distances[query], strict=True
+        )
+    ]

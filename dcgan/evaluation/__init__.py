@@ -1,0 +1,1 @@
+"""How good generated images are: features -> statistics -> a number with its interval."""

@@ -1,0 +1,202 @@
+"""What evaluation keeps in the cache folder: features of real images, and small results of work.
+
+Nothing half-written is ever used: features are `<key>.<i>.npy` files, which count once `<key>.json`
+is there, and that is written last; small results are one `<key>.npz`. All are written under a
+temporary name and renamed, so several processes may use one folder. The key is of everything that
+the content depends on. Where nothing can be written, work is done again the next time.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from dcgan.checkpoint import DamagedCheckpoint, read
+from dcgan.datasets.image_store import remove_stale, temporary_name, write_whole
+from dcgan.evaluation.extractor import Extracted, Extractor, extract, gather, pieces
+from dcgan.run_dir import replacing
+
+FORMAT = 1  # of the files; raised when the same key would mean other content
+CHUNK = 1024  # images
+
+logger = logging.getLogger("dcgan")
+
+Arrays = dict[str, np.ndarray]
+
+
+def folder_in(cache_dir: Path) -> Path:
+    """The part of the user's cache folder that is evaluation's."""
+    return Path(cache_dir) / "evaluation"
+
+
+def digest(*parts: object) -> str:
+    """A hexadecimal name of plain values and arrays, equal when all of them are."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            found.update(f"{part.dtype.str} {part.shape}".encode())
+            for start in range(0, len(part), CHUNK):  # a memory map is never read whole
+                found.update(np.ascontiguousarray(part[start : start + CHUNK]))
+        else:
+            found.update(repr(part).encode())
+        found.update(b"\0")
+    return found.hexdigest()[:32]
+
+
+def data_fingerprint(images: np.ndarray) -> str:
+    """Of the images themselves (uint8 [N, height, width, channels]), wherever they came from."""
+    return digest("images", images)
+
+
+def real_features(
+    extractor: Extractor,
+    images: np.ndarray,
+    rows: np.ndarray,
+    *,
+    data: str,
+    folder: Path,
+) -> Extracted:
+    """The features of real images, from the cache where it has them.
+
+    Args:
+        extractor: to use.
+        images: uint8 [N, height, width, channels]; may be memory-mapped.
+        rows: int [M], which of them, in this order.
+        data: fingerprint of the images.
+        folder: of the cache; made when absent.
+
+    Returns:
+        features and probabilities [M, ...] in the order of `rows`, as read-only memory maps: they
+        take no memory of their own.
+
+    Raises:
+        UserError: the features are not finite.
+    """
+    rows = np.asarray(rows, np.int64)
+    key = digest(FORMAT, data, extractor.name, extractor.fingerprint, rows)
+    cached = _read_features(folder, key, len(rows))
+    if cached is not None:
+        return cached
+
+    def blocks():
+        images_of_rows = pieces(images, rows)
+        return extract(extractor, images_of_rows, total=len(rows), doing="features of reals")
+
+    try:
+        _write_features(folder, key, blocks(), count=len(rows))
+    except OSError as error:
+        logger.warning(
+            "The features of the real images cannot be kept in %s (%s): they are made again next "
+            "time.",
+            folder,
+            error.strerror or error,
+        )
+    return _read_features(folder, key, len(rows)) or gather(blocks())
+
+
+def remember(
+    folder: Path, key: str, make: Callable[[], tuple[Arrays, dict]]
+) -> tuple[Arrays, dict]:
+    """A small result, such as a network's weights, from the cache where it has it.
+
+    Args:
+        folder: of the cache; made when absent.
+        key: of all that the result depends on, as `digest` gives it.
+        make: makes it: arrays by name, and facts that JSON can hold.
+
+    Returns:
+        arrays and facts.
+    """
+    path = folder / f"{key}.npz"
+    if path.exists():
+        try:
+            return read(path)
+        except (DamagedCheckpoint, OSError) as error:
+            logger.warning("The cache file %s is damaged (%s): it is made again.", path, error)
+    arrays, facts = make()
+    note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    try:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays, **{"meta.json": note})
+    except OSError as error:
+        logger.warning(
+            "%s cannot be written (%s): it is made again next time.", path, error.strerror or error
+        )
+    return arrays, facts
+
+
+class _Table:
+    """An array that grows row by row into a .npy file, which has its name only when whole."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]):
+        """
+        Args:
+            path: of the finished file.
+            shape: of the finished array, float32.
+        """
+        self._path, self._temporary = path, temporary_name(path)
+        self._file = open(self._temporary, "xb")
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, rows: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(rows, "<f4").data)
+
+    def finish(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        os.replace(self._temporary, self._path)
+
+    def discard(self) -> None:
+        """Removes what `finish` has not given its name."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_stale(folder)
+    tables: dict[str, _Table] = {}
+    with contextlib.ExitStack() as stack:
+        for part in found:
+            for name, rows in _by_name(part).items():
+                if name not in tables:
+                    path = folder / f"{key}.{len(tables)}.npy"
+                    tables[name] = _Table(path, (count, *rows.shape[1:]))
+                    stack.callback(tables[name].discard)
+                tables[name].append(rows)
+        for table in tables.values():
+            table.finish()
+    write_whole(folder / f"{key}.json", json.dumps({"names": list(tables)}).encode())
+
+
+def _by_name(part: Extracted) -> Arrays:
+    """Features first, under a name that no labelling has."""
+    return {"": part.features, **part.probabilities}
+
+
+def _read_features(folder: Path, key: str, count: int) -> Extracted | None:
+    """None where the cache does not hold them whole."""
+    path = folder / f"{key}.json"
+    try:
+        names = json.loads(path.read_text("utf-8"))["names"]
+        arrays = [_map(folder / f"{key}.{i}.npy", count) for i in range(len(names))]
+        by_name = dict(zip(names, arrays, strict=True))
+        return Extracted(by_name.pop(""), by_name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        logger.warning("The cached features %s are damaged (%s).", path, error)
+        return None
+
+
+def _map(path: Path, count: int) -> np.ndarray:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
+        raise ValueError(f"{path.name} holds {array.dtype} {list(array.shape)}")
+    return array

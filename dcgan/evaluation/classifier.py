@@ -1,0 +1,173 @@
+"""A classifier of the data set's own labels as an extractor: trained once, kept in the cache.
+
+On small pictures such as digits its features say more than a network that knows photographs, and
+its classes say which kinds of images a generator gives. Numbers compare only with numbers of the
+same classifier, whose fingerprint is in every record. Refused are data sets without labels.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.datasets.source import Labels
+from dcgan.evaluation import classifier_network, resizing
+from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
+from dcgan.evaluation.extractor import Extracted, in_batches, pieces
+from dcgan.images import to_float
+
+VERSION = 1  # raised when the same recipe and images give another network
+LONGEST = 64  # pixels; larger images are made smaller
+BATCH = 128
+TEST_SHARE = 0.1  # of the images are held out
+MOST = 60_000  # images that are learnt from, so that memory and time have a bound
+FEWEST = 100  # images, below which the held-out ones say nothing
+
+logger = logging.getLogger("dcgan")
+
+
+class Classifier:
+    """The trained network; see `Extractor`.
+
+    Attributes:
+        accuracy: by labelling, the share of held-out images whose class it says.
+        test_count: the number of held-out images.
+    """
+
+    name = "classifier"
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: dict[str, tuple[str, ...]],
+        weights: Arrays,
+        *,
+        facts: Mapping,
+    ):
+        """
+        Args:
+            shape: (height, width, channels) of the images.
+            classes: names of the classes by labelling, in the order of the heads.
+            weights: of the network, in its order.
+            facts: what was measured after training: "accuracy" and "test_count".
+        """
+        self.classes = classes
+        self.accuracy, self.test_count = dict(facts["accuracy"]), facts["test_count"]
+        self.size = resizing.shrunk(*shape[:2], LONGEST)
+        self.resize = resizing.in_words(tuple(shape[:2]), self.size)
+        self.fingerprint = digest(self.name, VERSION, shape, classes, *weights.values())
+        counts = {name: len(names) for name, names in classes.items()}
+        model = classifier_network.build((*self.size, shape[2]), counts, seed=0)
+        model.set_weights(list(weights.values()))
+        self._run = _compiled(model)
+
+    def __call__(self, images: np.ndarray) -> Extracted:
+        """uint8 images [N, height, width, channels] -> features [N, D] and probabilities."""
+        features, *probabilities = in_batches(self._of_batch, images, BATCH)
+        return Extracted(features, dict(zip(self.classes, probabilities, strict=True)))
+
+    def _of_batch(self, images: np.ndarray) -> list[tf.Tensor]:
+        return self._run(tf.constant(resizing.resized(images, *self.size)))
+
+
+def _compiled(model):
+    """float32 levels [BATCH, H, W, C] -> features and probabilities, in float32."""
+
+    @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
+    def run(levels):
+        features, *logits = model(to_float(levels), training=False)
+        return [features, *map(tf.nn.softmax, logits)]
+
+    return run
+
+
+def load(
+    images: np.ndarray, labels: Mapping[str, Labels], *, folder: Path, seed: int
+) -> Classifier:
+    """The classifier of a data set, from the cache or trained now; says how good it is.
+
+    Args:
+        images: uint8 [N, height, width, channels].
+        labels: by labelling, one value for each image; one head learns each.
+        folder: of the cache.
+        seed: of the held-out images, the first weights and the order of training.
+
+    Raises:
+        UserError: there are no labels with two classes, or too few images.
+    """
+    labels = {name: one for name, one in labels.items() if len(np.unique(one.values)) > 1}
+    _check(len(images), labels)
+    classes = {name: tuple(one.names) for name, one in labels.items()}
+    values = [np.asarray(one.values, np.int32) for one in labels.values()]
+    data = (data_fingerprint(images), classes, *values)
+    key = digest(VERSION, LONGEST, TEST_SHARE, classifier_network.RECIPE, seed, *data)
+
+    def make() -> tuple[Arrays, dict]:
+        return _trained(images, values, classes, seed=seed)
+
+    weights, facts = remember(folder, f"classifier-{key}", make)
+    found = Classifier(images.shape[1:], classes, weights, facts=facts)
+    logger.info(
+        "The classifier of this data set is right on %s of %s held-out images (trained in %.0f s, "
+        "kept in %s).",
+        ", ".join(f"{share:.1%} ({name})" for name, share in found.accuracy.items()),
+        f"{found.test_count:,}",
+        facts["seconds"],
+        folder,
+    )
+    return found
+
+
+def _check(count: int, labels: Mapping[str, Labels]) -> None:
+    instead = "choose --extractor inception or pixels, or another data set"
+    if not labels:
+        raise UserError(
+            "The classifier needs labels with two or more classes, and the data set has none: put "
+            f"the pictures into one folder a class, {instead}."
+        )
+    if count < FEWEST:
+        raise UserError(
+            f"The classifier needs at least {FEWEST} labelled images, received {count}: {instead}."
+        )
+
+
+def _trained(
+    images: np.ndarray,
+    values: list[np.ndarray],
+    classes: dict[str, tuple[str, ...]],
+    *,
+    seed: int,
+) -> tuple[Arrays, dict]:
+    """Trains on a part of the images and measures on the rest: weights and facts."""
+    start = time.perf_counter()
+    shape = images.shape[1:]
+    counts = {name: len(names) for name, names in classes.items()}
+    held_out, learnt = _split(len(images), seed)
+    logger.info("Training a classifier on the data set's labels: this is done once.")
+    size = resizing.shrunk(*shape[:2], LONGEST)
+    model = classifier_network.build((*size, shape[2]), counts, seed=seed)
+    pictures = _small(images, learnt, size)
+    classifier_network.train(model, pictures, [one[learnt] for one in values], seed=seed)
+    weights = {f"{i:03d}": array for i, array in enumerate(model.get_weights())}
+    facts = {"test_count": len(held_out), "accuracy": {}}
+    found = Classifier(shape, classes, weights, facts=facts)(images[held_out])
+    for (name, said), true in zip(found.probabilities.items(), values, strict=True):
+        facts["accuracy"][name] = float((said.argmax(1) == true[held_out]).mean())
+    return weights, facts | {"seconds": time.perf_counter() - start}
+
+
+def _split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that are held out and rows that are learnt from, each ascending."""
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(count)
+    tested = min(round(TEST_SHARE * count), round(TEST_SHARE * MOST))
+    return np.sort(order[:tested]), np.sort(order[tested:][:MOST])
+
+
+def _small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The images of some rows at a size, uint8 [M, *size, channels]."""
+    parts = (np.rint(resizing.resized(part, *size)) for part in pieces(images, rows))
+    return np.concatenate([part.astype(np.uint8) for part in parts])

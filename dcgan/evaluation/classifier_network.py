@@ -1,0 +1,169 @@
+"""The network of the classifier, and how it learns; `classifier.py` says from what and keeps it.
+
+A small residual network (He et al. 2016, arXiv 1603.05027) with one trunk and one linear layer for
+each labelling. It learns from images that are turned, scaled, shifted and lit a little differently
+every time, so that a few thousand are enough. No image is mirrored, as a mirrored digit is none,
+and hues stay, as some labels are colours.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from dcgan.images import to_float
+from dcgan.models.layers import BatchNormalization
+
+STEM = 24
+WIDTHS = (48, 96, 192)  # of the stages, each of which halves the sides; the last is of features
+LARGE = 40  # pixels: the longer side above which the stem halves the sides too
+DROPOUT = 0.3  # of features, before the heads
+BATCH = 128
+PASSES = 120_000  # images seen in training, with repetitions
+MOST_EPOCHS = 60
+PEAK_RATE = 4e-3
+WARM_UP = 0.15  # of the steps
+DECAY = 0.05  # of weights, as a multiple of the learning rate
+SMOOTHING = 0.05  # of labels
+# The most that an image is changed.
+TURN = math.radians(10)
+SCALE = 0.12
+SHIFT = 0.08  # of a side
+CONTRAST = 0.3
+BRIGHTNESS = 0.2  # of the range from -1 to 1
+
+# All of the above decides what is learnt.
+RECIPE = (
+    *(STEM, WIDTHS, LARGE, DROPOUT, BATCH, PASSES, MOST_EPOCHS, PEAK_RATE, WARM_UP, DECAY),
+    *(SMOOTHING, TURN, SCALE, SHIFT, CONTRAST, BRIGHTNESS),
+)
+
+
+def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int) -> keras.Model:
+    """The network with its initial weights.
+
+    Args:
+        shape: (height, width, channels) of the images, which are float in [-1, 1].
+        classes: the number of classes of each labelling.
+        seed: of the weights.
+
+    Returns:
+        a model from images [N, *shape] to a list: features [N, WIDTHS[-1]], then the logits of
+        each labelling.
+    """
+    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+
+    def convolved(x, width: int, stride: int = 1):
+        start = keras.initializers.HeNormal(seed=next(seeds))
+        layer = keras.layers.Conv2D(
+            width, 3, stride, padding="same", use_bias=False, kernel_initializer=start
+        )
+        return keras.layers.ReLU()(BatchNormalization()(layer(x)))
+
+    def head(x, count: int):
+        start = keras.initializers.GlorotUniform(seed=next(seeds))
+        return keras.layers.Dense(count, kernel_initializer=start)(x)
+
+    images = keras.Input(shape)
+    x = convolved(images, STEM, 2 if max(shape[:2]) > LARGE else 1)
+    for width in WIDTHS:
+        x = convolved(x, width, 2)
+        x = keras.layers.Add()([x, convolved(x, width)])
+    features = keras.layers.GlobalAveragePooling2D()(x)
+    kept = keras.layers.Dropout(DROPOUT, seed=next(seeds))(features)
+    return keras.Model(images, [features, *(head(kept, count) for count in classes.values())])
+
+
+def varied(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Images as they might have been: turned, scaled, shifted and lit a little differently.
+
+    Args:
+        images: float [N, H, W, C] in [-1, 1].
+        seed: int64 [2]; the same seed changes them in the same way.
+
+    Returns:
+        the same shape; what comes in from outside repeats the border.
+    """
+    count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    draws = tf.random.stateless_uniform([7, count], seed, -1.0, 1.0, alg="philox")
+    turn, x_scale, y_scale, x_shift, y_shift, contrast, brightness = tf.unstack(draws)
+    cos, sin = tf.cos(TURN * turn), tf.sin(TURN * turn)
+    x_scale, y_scale = 1.0 + SCALE * x_scale, 1.0 + SCALE * y_scale
+    # Output (x, y) comes from input (a x + b y + c, d x + e y + f), both seen from the centre.
+    a, b, d, e = cos * x_scale, -sin * y_scale, sin * x_scale, cos * y_scale
+    x_middle, y_middle = (width - 1) / 2, (height - 1) / 2
+    c = x_middle - a * x_middle - b * y_middle + SHIFT * width * x_shift
+    f = y_middle - d * x_middle - e * y_middle + SHIFT * height * y_shift
+    none = tf.zeros_like(a)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, b, c, d, e, f, none, none], axis=1),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+    contrast, brightness = (tf.reshape(v, [-1, 1, 1, 1]) for v in (contrast, brightness))
+    return moved * (1.0 + CONTRAST * contrast) + BRIGHTNESS * brightness
+
+
+def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, seed: int) -> None:
+    """Trains a network; the same seed gives the same weights on the same machine.
+
+    Args:
+        model: of `build`.
+        images: uint8 [N, H, W, C].
+        labels: int [N] of each labelling, in the order of the model's heads.
+        seed: of order and variations.
+    """
+    batch = min(BATCH, len(images))
+    steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
+    step = _step(model, steps, seed)
+    order = _order(len(images), steps * batch, seed)
+    for number in tqdm(range(steps), desc="training the classifier", unit="steps"):
+        rows = order[number * batch : (number + 1) * batch]
+        truths = [tf.constant(one[rows], tf.int32) for one in labels]
+        step(tf.constant(images[rows]), truths, tf.constant(number, tf.int64))
+
+
+def _order(count: int, passes: int, seed: int) -> np.ndarray:
+    """Which image comes when: one shuffle after the other, int [passes]."""
+    random = np.random.Generator(np.random.Philox(key=seed))
+    return np.concatenate([random.permutation(count) for _ in range(-(-passes // count))])[:passes]
+
+
+def _step(model: keras.Model, steps: int, seed: int) -> Callable:
+    """The compiled step: (pictures, labels of each head, number of the step) -> nothing."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        round(steps * (1 - WARM_UP)),
+        warmup_target=PEAK_RATE,
+        warmup_steps=round(steps * WARM_UP),
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=DECAY)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(pictures, truths, number):
+        images = varied(
+            to_float(tf.cast(pictures, tf.float32)), tf.stack([tf.constant(seed, tf.int64), number])
+        )
+        with tf.GradientTape() as tape:
+            _, *logits = model(images, training=True)
+            losses = [_loss(*pair) for pair in zip(logits, truths, strict=True)]
+            loss = tf.add_n(losses) / len(losses)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    return step
+
+
+def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy with smoothed labels (Szegedy et al. 2015, section 7)."""
+    classes = logits.shape[-1]
+    wanted = tf.one_hot(truth, classes) * (1.0 - SMOOTHING) + SMOOTHING / classes
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits))

@@ -1,0 +1,298 @@
+"""Measures a generator: samples it, looks at real and generated images, writes the numbers down.
+
+One path for the command and for training: images -> features -> numbers -> records. Images pass by
+in batches and features lie on the disk, so memory does not grow with the number of images. Too few
+images are refused before anything is computed. The generator is only asked for images.
+"""
+
+import collections
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Labels
+from dcgan.evaluation import cache
+from dcgan.evaluation.estimate import Estimate
+from dcgan.evaluation.extractor import BLOCK, Extracted, Extractor, extract, pieces
+from dcgan.evaluation.histograms import class_histogram
+from dcgan.evaluation.kept import Table, held, noted
+from dcgan.evaluation.measures import METRICS, NEEDS, Sample, measure_all
+from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
+
+CLASSES = "classes"  # what the records of class histograms have as their metric
+# In place of an extractor's name where the metric looks at the images itself.
+OF_IMAGES = "laplacian"
+SEED = 0  # of classifiers, whichever images are compared; and of evaluations during training
+FEWEST_LABELLED = 100  # images, from which on a classifier can be trained
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Real images to compare with.
+
+    Attributes:
+        images: uint8 [N, height, width, channels]; may be memory-mapped.
+        rows: int [M], which of them are compared with, ascending.
+        labels: of all of them, by labelling.
+        data: fingerprint of the images.
+        split: the parts of the data set that they are.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+    labels: Mapping[str, Labels]
+    data: str
+    split: str
+
+
+def choose_reals(prepared: Prepared, count: int, *, split: str, seed: int) -> Reals:
+    """Some of a data set's images, chosen by a seed; all, where there are no more than `count`."""
+    total = len(prepared.images)
+    rows = np.arange(total)
+    if count < total:
+        rows = np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
+    data = cache.data_fingerprint(prepared.images)
+    return Reals(prepared.images, rows, prepared.labels, data, split)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A generator, as evaluation knows it.
+
+    Attributes:
+        sample: seeds -> uint8 [N, height, width, channels].
+        fingerprint: tells generators apart.
+        step, epoch: of its training; the epoch is None where it is not known.
+    """
+
+    sample: Callable[[Sequence[int]], np.ndarray]
+    fingerprint: str
+    step: int
+    epoch: float | None
+
+
+def default_extractor(labels: Mapping[str, Labels]) -> str:
+    """classifier where there is something that it can learn, else pixels."""
+    values = [one.values for one in labels.values()]
+    learnable = any(len(one) >= FEWEST_LABELLED and len(np.unique(one)) > 1 for one in values)
+    return "classifier" if learnable else "pixels"
+
+
+def possible_metrics(extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:
+    """What can be measured with an extractor; an inception score is of one kind of classes."""
+    has_classes = extractor == "inception" or (extractor == "classifier" and len(labels) == 1)
+    return tuple(m for m in METRICS if has_classes or NEEDS[m].kind != "probabilities")
+
+
+def require(
+    metrics: Sequence[str],
+    extractor: str,
+    labels: Mapping[str, Labels],
+    *,
+    real: int,
+    generated: int,
+) -> None:
+    """Refuses what cannot be measured, before anything expensive begins.
+
+    Args:
+        metrics: that are wanted.
+        extractor: its name.
+        labels: of the real images.
+        real, generated: how many images there would be.
+
+    Raises:
+        UserError: says of a metric what it lacks.
+    """
+    for metric in metrics:
+        if metric not in possible_metrics(extractor, labels):
+            several = f" of one kind, not {', '.join(labels)}" if extractor == "classifier" else ""
+            raise UserError(
+                f"The metric {metric} needs probabilities of classes{several}, which the extractor "
+                f"{extractor} does not give here: choose another metric, or the extractor "
+                f"inception."
+            )
+        need = NEEDS[metric]
+        counts = {"generated": generated} | ({"real": real} if need.reals else {})
+        for whose, count in counts.items():
+            if count < need.fewest:
+                raise UserError(
+                    f"The metric {metric} needs at least {need.fewest} {whose} images, there are "
+                    f"{count}: take more images, or another metric."
+                )
+
+
+class Evaluator:
+    """Compares generators with the same real images in the same way.
+
+    Args:
+        extractor: looks at the images.
+        reals: to compare with.
+        count: generated images.
+        seed: chooses them, and the subsets and directions of metrics.
+        cache_dir: the user's cache folder, where features of the reals are kept.
+    """
+
+    def __init__(
+        self, extractor: Extractor, reals: Reals, *, count: int, seed: int, cache_dir: Path
+    ):
+        self.extractor = extractor
+        self.reals = reals
+        self.count = count
+        self.seed = seed
+        self._folder = cache.folder_in(cache_dir)
+        self._labellings = [name for name in extractor.classes if name in reals.labels]
+
+    def protocol(self, metric: str) -> Protocol:
+        """How a metric, or `CLASSES`, is measured."""
+        extractor, of_images = self.extractor, self._kind(metric) == "images"
+        return Protocol(
+            extractor=OF_IMAGES if of_images else extractor.name,
+            extractor_fingerprint="" if of_images else extractor.fingerprint,
+            resize="none" if of_images else extractor.resize,
+            real_count=len(self.reals.rows),
+            generated_count=self.count,
+            split=self.reals.split,
+            data=self.reals.data,
+            seed=self.seed,
+        )
+
+    def evaluate(
+        self, metrics: Sequence[str], generated: Generated, folder: Path, *, again: bool = False
+    ) -> list[dict]:
+        """Measures what the folder has no record of yet, and adds the records to it.
+
+        Args:
+            metrics: of `METRICS`; class histograms are made too where `CLASSES` is among them and
+                the extractor tells classes of the real images' labels.
+            generated: what to measure.
+            folder: of records, made when absent.
+            again: whether to measure also what is there.
+
+        Returns:
+            one record a metric in their order, then one a labelling.
+
+        Raises:
+            UserError: see `measures` and `extractor`.
+        """
+        wanted = self._wanted(metrics, generated)
+        found = {} if again else self._found(wanted, folder)
+        missing = [key for key in wanted if found.get(key) is None]
+        if missing:
+            start = time.monotonic()
+            results = self._measure({metric for metric, _ in missing}, generated.sample)
+            seconds = time.monotonic() - start
+            when = {"step": generated.step, "epoch": generated.epoch}
+            for key in missing:
+                path = folder / self.protocol(key[0]).file_name(key[0])
+                found[key] = write(path, wanted[key], when | results[key], seconds)
+        return [found[key] for key in wanted]
+
+    def _wanted(self, metrics: Sequence[str], generated: Generated) -> dict[tuple, dict]:
+        """What is to be measured, by (metric, labelling or None), as the records say it."""
+        wanted = {}
+        for metric in metrics:
+            what = {"metric": metric, "generator": generated.fingerprint}
+            what |= asdict(self.protocol(metric))
+            if metric == CLASSES:
+                wanted |= {(metric, n): {**what, "labelling": n} for n in self._labellings}
+            else:
+                wanted[metric, None] = what
+        return wanted
+
+    def _found(self, wanted: dict[tuple, dict], folder: Path) -> dict[tuple, dict | None]:
+        return {
+            key: newest(folder / self.protocol(key[0]).file_name(key[0]), what)
+            for key, what in wanted.items()
+        }
+
+    def _measure(self, metrics: set[str], sample: Callable) -> dict[tuple, dict]:
+        kinds = {self._kind(metric) for metric in metrics}
+        fake_images, fakes = self._look_at_generated(sample, kinds)
+        reals = self._look_at_reals() if kinds & {"features", "probabilities"} else None
+        numbers = [metric for metric in METRICS if metric in metrics]
+        real_images = self._real_images() if "images" in kinds else None
+        estimates = measure_all(
+            numbers, _sample(real_images, reals), _sample(fake_images, fakes), seed=self.seed
+        )
+        results = {(metric, None): _result(metric, found) for metric, found in estimates.items()}
+        for name in self._labellings if CLASSES in metrics else ():
+            results[CLASSES, name] = self._histogram(name, reals, fakes)
+        return results
+
+    def _kind(self, metric: str) -> str:
+        """What is looked at."""
+        return "probabilities" if metric == CLASSES else NEEDS[metric].kind
+
+    def _look_at_generated(
+        self, sample: Callable, kinds: set[str]
+    ) -> tuple[np.ndarray | None, Extracted | None]:
+        images, batches = Table(), self._batches(sample)
+        if "images" in kinds:
+            batches = noted(batches, images)
+        found = None
+        if kinds == {"images"}:
+            collections.deque(batches, maxlen=0)
+        else:
+            doing = "features of generated"
+            found = held(extract(self.extractor, batches, total=self.count, doing=doing))
+        return images.array() if "images" in kinds else None, found
+
+    def _batches(self, sample: Callable) -> Iterator[np.ndarray]:
+        first = first_seed(self.seed)
+        for start in range(first, first + self.count, BLOCK):
+            yield sample(range(start, min(start + BLOCK, first + self.count)))
+
+    def _look_at_reals(self) -> Extracted:
+        reals = self.reals
+        return cache.real_features(
+            self.extractor, reals.images, reals.rows, data=reals.data, folder=self._folder
+        )
+
+    def _real_images(self) -> np.ndarray:
+        if len(self.reals.rows) == len(self.reals.images):
+            return self.reals.images
+        table = Table()
+        for block in pieces(self.reals.images, self.reals.rows):
+            table.append(block)
+        return table.array()
+
+    def _histogram(self, name: str, reals: Extracted, fakes: Extracted) -> dict:
+        """How often the classes of a labelling occur, beside the labels of all real images."""
+        labels = self.reals.labels[name]
+        truth = np.bincount(labels.values, minlength=len(labels.names))
+        found = class_histogram(fakes.probabilities[name], truth)
+        seen = class_histogram(reals.probabilities[name], truth)
+        accuracy = getattr(self.extractor, "accuracy", {}).get(name)
+        numbers = ("entropy", "true_entropy", "sure", "total_variation", "by_chance", "p_value")
+        return {
+            "names": list(labels.names),
+            "real": found.truth.tolist(),
+            "generated": found.shares.tolist(),
+            **{number: getattr(found, number) for number in numbers},
+            "chi_square": found.chi_square if math.isfinite(found.chi_square) else None,
+            # What the classifier says of real images: how much of a difference is its own error.
+            "real_classified": seen.shares.tolist(),
+            "real_sure": seen.sure,
+            "accuracy": accuracy,
+        }
+
+
+def _sample(images: np.ndarray | None, found: Extracted | None) -> Sample:
+    """Probabilities only where they are of one labelling."""
+    if found is None:
+        return Sample(images)
+    only = found.probabilities.values() if len(found.probabilities) == 1 else ()
+    return Sample(images, found.features, next(iter(only), None))
+
+
+def _result(metric: str, found: Estimate) -> dict:
+    better = "higher" if NEEDS[metric].higher_is_better else "lower"
+    numbers = {"value": found.value, "low": found.low, "high": found.high}
+    parts = {"parts": dict(found.parts)} if found.parts else {}
+    return {**numbers, "interval": found.interval, "better": better, **parts}

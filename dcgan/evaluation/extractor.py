@@ -1,0 +1,149 @@
+"""What every metric looks through: an `Extractor` turns images into features and probabilities.
+
+A metric sees features, never the network that made them; so which network it was, and how it
+resized the images, are part of the extractor's name. `extract` passes any number of images through
+one, in blocks of one size and in memory that does not grow: an image's features do not depend on
+how many others there are. Features that are not finite are refused.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from dcgan import UserError
+
+BLOCK = 256  # images; every extractor's own batch divides it
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What an extractor says of some images.
+
+    Attributes:
+        features: float32 [N, D].
+        probabilities: float32 [N, K] by name of the labelling, rows summing to 1; empty for an
+            extractor without classes.
+    """
+
+    features: np.ndarray
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Extractor(Protocol):
+    """Turns images into features.
+
+    Attributes:
+        name: as in `--extractor` and in the names of records.
+        fingerprint: hexadecimal; changes whenever the features could.
+        resize: in words, how images reach the size at which they are looked at.
+        classes: what the columns of the probabilities mean, by name of the labelling; empty where
+            there are no probabilities.
+    """
+
+    name: str
+    fingerprint: str
+    resize: str
+    classes: dict[str, tuple[str, ...]]
+
+    def __call__(self, images: np.ndarray) -> Extracted:
+        """Looks at uint8 images [N, height, width, channels], each independently of the others."""
+        ...
+
+
+def in_batches(
+    function: Callable[[np.ndarray], Sequence[np.ndarray]], images: np.ndarray, size: int
+) -> list[np.ndarray]:
+    """Calls a function on batches that all have one size, as the last one is filled up.
+
+    Networks compiled for one size only are fast, and add up in one order: what becomes of an image
+    does not depend on the number of images.
+
+    Args:
+        function: [size, ...] -> one or more arrays [size, ...], row by row.
+        images: [N, ...], N >= 1.
+        size: of a batch.
+
+    Returns:
+        the arrays, each [N, ...].
+    """
+    parts = []
+    for start in range(0, len(images), size):
+        batch = np.asarray(images[start : start + size])
+        missing = size - len(batch)
+        filled = np.concatenate([batch, np.repeat(batch[-1:], missing, 0)]) if missing else batch
+        parts.append([np.asarray(part)[: len(batch)] for part in function(filled)])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def extract(
+    extractor: Extractor, images: Iterable[np.ndarray], *, total: int, doing: str
+) -> Iterator[Extracted]:
+    """Passes images through an extractor, block by block, with a progress bar.
+
+    Args:
+        extractor: to use.
+        images: pieces uint8 [n, height, width, channels] of any lengths, such as `pieces` gives or
+            a generator's batches; they are cut anew into blocks of `BLOCK`.
+        total: how many images will come, for the progress bar.
+        doing: what the bar says, e.g. "features of reals".
+
+    Yields:
+        what is found in each block; only one block is held at a time.
+
+    Raises:
+        UserError: features or probabilities are not finite.
+    """
+    with tqdm(total=total, unit="images", desc=doing) as bar:
+        for block in _blocks(images):
+            found = extractor(block)
+            for values in (found.features, *found.probabilities.values()):
+                if not np.isfinite(values).all():
+                    raise UserError(
+                        f"The features of the extractor {extractor.name} are not finite: expected "
+                        "numbers, received NaN or infinity; delete its file in the cache folder, "
+                        "or choose another --extractor."
+                    )
+            yield found
+            bar.update(len(block))
+
+
+def pieces(images: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Reads images block by block, so that a memory map is never read whole.
+
+    Args:
+        images: uint8 [N, height, width, channels].
+        rows: int [M], which of them, in this order; None for all.
+    """
+    count = len(images) if rows is None else len(rows)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        yield np.asarray(images[start:stop] if rows is None else images[rows[start:stop]])
+
+
+def gather(extracted: Iterable[Extracted]) -> Extracted:
+    """Joins what `extract` yields into one; for metrics that need all features at a time."""
+    parts = list(extracted)
+    names = parts[0].probabilities
+    return Extracted(
+        np.concatenate([part.features for part in parts]),
+        {name: np.concatenate([part.probabilities[name] for part in parts]) for name in names},
+    )
+
+
+def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pieces of any lengths cut anew into blocks of `BLOCK`; the last one may be shorter."""
+    held: list[np.ndarray] = []
+    count = 0
+    for piece in images:
+        while len(piece):
+            part, piece = piece[: BLOCK - count], piece[BLOCK - count :]
+            held.append(part)
+            count += len(part)
+            if count == BLOCK:
+                yield held[0] if len(held) == 1 else np.concatenate(held)
+                held, count = [], 0
+    if count:
+        yield np.concatenate(held)

@@ -1,0 +1,45 @@
+"""Extractors by name: the one place that knows which there are."""
+
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.datasets.prepare import Prepared
+from dcgan.evaluation import cache
+from dcgan.evaluation.extractor import Extractor
+from dcgan.option import did_you_mean
+
+NAMES = ("inception", "classifier", "pixels")
+
+
+def make(name: str, prepared: Prepared, *, cache_dir: Path, seed: int) -> Extractor:
+    """An extractor for the images of a data set.
+
+    Args:
+        name: one of `NAMES`.
+        prepared: the data set's images; a classifier is trained on their labels unless the cache
+            has it.
+        cache_dir: the user's cache folder, where networks are kept.
+        seed: of the classifier's training.
+
+    Raises:
+        UserError: there is no such extractor, the network cannot be downloaded, or there are no
+            labels to train on.
+    """
+    folder = cache.folder_in(cache_dir)
+    # TensorFlow takes seconds to load: only for those that need it.
+    if name == "inception":
+        from dcgan.evaluation import inception
+
+        return inception.load(folder / "inception")
+    if name == "classifier":
+        from dcgan.evaluation import classifier
+
+        return classifier.load(prepared.images, prepared.labels, folder=folder, seed=seed)
+    if name == "pixels":
+        from dcgan.evaluation import pixels
+
+        return pixels.Pixels(prepared.images.shape[1:])
+    raise UserError(
+        f"There is no extractor {name!r}{did_you_mean(name, NAMES)}: expected --extractor "
+        f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
+    )

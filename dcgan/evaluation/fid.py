@@ -1,0 +1,165 @@
+"""The Frechet distance of two sets of features: FID, with whatever network made the features.
+
+Heusel et al. 2017, "GANs trained by a two time-scale update rule" (arXiv 1706.08500): the squared
+2-Wasserstein distance of the two normal distributions with the same means and covariances. It falls
+with the number of images (Chong and Forsyth 2020, arXiv 1911.07023): compare only figures of equal
+numbers. It refuses features that are not finite.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.evaluation.estimate import Estimate, of_error
+
+BLOCK = 1024  # rows at a time
+INTERVAL = "95 % by the delta method, for FIDs of as many images"
+
+
+class Moments:
+    """Number, mean and covariance of features that pass by, in float64 and in fixed memory.
+
+    Attributes:
+        count: rows seen.
+    """
+
+    def __init__(self, dimensions: int):
+        self.count = 0
+        # Sums of the differences from a point near the mean: of the plain squares, whose
+        # difference from the squared mean is wanted, few digits would be left.
+        self._origin = np.zeros(dimensions)
+        self._sum = np.zeros(dimensions)
+        self._products = np.zeros((dimensions, dimensions))
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "Moments":
+        """Of all rows [N, D]."""
+        moments = cls(features.shape[1])
+        for start in range(0, len(features), BLOCK):
+            moments.update(features[start : start + BLOCK])
+        return moments
+
+    @classmethod
+    def restored(cls, count: int, mean: np.ndarray, covariance: np.ndarray) -> "Moments":
+        """From what was written down; more rows may follow."""
+        moments = cls(len(mean))
+        moments.count = count
+        moments._origin = np.array(mean, np.float64)
+        moments._products = np.array(covariance, np.float64) * (count - 1)
+        return moments
+
+    def update(self, features: np.ndarray) -> None:
+        """Looks at more rows [B, D]."""
+        rows = np.asarray(features, np.float64)
+        if self.count == 0 and len(rows):
+            self._origin = rows.mean(0)
+        rows = rows - self._origin
+        self.count += len(rows)
+        self._sum += rows.sum(0)
+        self._products += rows.T @ rows
+
+    @property
+    def mean(self) -> np.ndarray:
+        """[D]."""
+        return self._origin + self._sum / self.count
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """[D, D], unbiased (divided by N - 1): symmetric, singular for N <= D."""
+        outer = np.outer(self._sum, self._sum / self.count)
+        return (self._products - outer) / (self.count - 1)
+
+
+@dataclass(frozen=True)
+class _Pairing:
+    """Two covariances in the axes in which both are diagonal.
+
+    With F = `factor` and G = `inverse`, both [D, r]: F F' = A, G' A G = 1, and
+    F' B F = diag(`scales`^2). So Tr (A B)^(1/2) is the sum of the scales.
+    """
+
+    factor: np.ndarray
+    inverse: np.ndarray
+    scales: np.ndarray
+
+
+def frechet_distance(one: Moments, other: Moments) -> float:
+    """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
+
+    The root's trace is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1: symmetric
+    matrices, whose eigenvalues are real and not negative also where covariances are singular.
+
+    Args:
+        one, other: of at least 2 rows each.
+
+    Returns:
+        at least 0.
+
+    Raises:
+        UserError: rows were not finite.
+    """
+    return _distance(one, other, _pair(one, other))
+
+
+def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
+    """The Frechet distance of features, with an interval.
+
+    The delta method: what an infinitely small weight on one image does to the distance is
+    |x - m1|^2 + 2 (x - m1)'(m1 - m2) - (x - m1)' T (x - m1) and a constant, T the optimal
+    transport's matrix from C1 to C2; the variance of it over the images, divided by their number,
+    is what each sample adds to the distance's variance.
+
+    Args:
+        real, fake: [N, D] and [M, D], at least 2 rows each; read in blocks.
+
+    Raises:
+        UserError: features are not finite.
+    """
+    one, other = Moments.of(real), Moments.of(fake)
+    pair = _pair(one, other)
+    # Scales that are rounding errors only would be divided by.
+    kept = pair.scales > pair.scales.max(initial=0.0) * np.sqrt(_epsilon(pair.factor))
+    roots = np.sqrt(pair.scales[kept])
+    gap = one.mean - other.mean
+    variance = _variance(real, one.mean, gap, pair.inverse[:, kept] * roots)
+    variance += _variance(fake, other.mean, -gap, pair.factor[:, kept] / roots)
+    return of_error(_distance(one, other, pair), np.sqrt(variance), INTERVAL, least=0.0)
+
+
+def _epsilon(matrix: np.ndarray) -> float:
+    """The size of rounding errors in a decomposition, relative to the largest value."""
+    return len(matrix) * np.finfo(np.float64).eps
+
+
+def _pair(one: Moments, other: Moments) -> _Pairing:
+    first, second = one.covariance, other.covariance
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise UserError(
+            "The Frechet distance needs finite features, received some that are not: try an "
+            "earlier checkpoint or another extractor."
+        )
+    values, vectors = np.linalg.eigh(first)
+    kept = values > values.max() * _epsilon(first)
+    vectors, roots = vectors[:, kept], np.sqrt(values[kept])
+    factor = vectors * roots
+    squares, turn = np.linalg.eigh(factor.T @ second @ factor)
+    scales = np.sqrt(np.maximum(squares, 0.0))
+    return _Pairing(factor @ turn, (vectors / roots) @ turn, scales)
+
+
+def _distance(one: Moments, other: Moments, pair: _Pairing) -> float:
+    traces = np.trace(one.covariance) + np.trace(other.covariance)
+    squared = np.square(one.mean - other.mean).sum() + traces - 2 * pair.scales.sum()
+    return float(max(squared, 0.0))  # below 0 by rounding only
+
+
+def _variance(rows: np.ndarray, mean: np.ndarray, gap: np.ndarray, axes: np.ndarray) -> float:
+    """Of the distance, by the choice of these rows; T is axes axes'."""
+    influence = np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        x = np.asarray(rows[start : start + BLOCK], np.float64) - mean
+        influence[start : start + len(x)] = (
+            np.square(x).sum(1) + 2 * x @ gap - np.square(x @ axes).sum(1)
+        )
+    return float(influence.var(ddof=1) / len(rows))

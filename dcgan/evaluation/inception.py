@@ -1,0 +1,165 @@
+"""The Inception network of 2015, whose features the published Frechet distances are computed from.
+
+Szegedy et al. 2015, "Rethinking the Inception architecture" (arXiv 1512.00567), as TensorFlow
+published it on 2015-12-05; Heusel et al. 2017 (arXiv 1706.08500) compare its `pool_3`. Other
+weights or another port of the same network give other distances. The file is a protocol buffer of
+plain operations and constants: nothing in it is unpickled. Refused is every file whose content is
+not the published one.
+"""
+
+import hashlib
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.datasets.download import RemoteFile, fetch
+from dcgan.evaluation import resizing
+from dcgan.evaluation.cache import digest
+from dcgan.evaluation.extractor import Extracted, in_batches
+
+VERSION = 1  # raised when the same network and images give other features
+SIDE = 299  # pixels
+FEATURES = 2048
+CLASSES = 1008  # outputs of the softmax: ImageNet's thousand and eight that mean nothing
+BATCH = 32  # images; their activations stay below a gigabyte
+
+# The published archive, and the one file in it that is needed. Nobody states a checksum of the
+# archive, so what is downloaded is the file: from where OpenAI's evaluator (guided-diffusion) has
+# it, and from two public copies whose stated checksum and size are the same. TensorFlow's archive
+# holds the file with the same name and size.
+ARCHIVE = "inception-2015-12-05.tgz"
+ARCHIVE_URL = f"http://download.tensorflow.org/models/image/imagenet/{ARCHIVE}"
+FILE = RemoteFile(
+    "classify_image_graph_def.pb",
+    (
+        "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/"
+        "classify_image_graph_def.pb",
+        "https://huggingface.co/molinamarc/syntheva/resolve/main/classify_image_graph_def.pb",
+        "https://huggingface.co/Martinser/eval_model/resolve/main/classify_image_graph_def.pb",
+    ),
+    "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6",
+    95_673_916,
+)
+
+
+class Inception:
+    """The network; see `Extractor`. Grey images are shown to it in three equal channels.
+
+    Its probabilities are named "imagenet". They are computed without the last layer's bias, as by
+    improved-gan, with which inception scores began (Salimans et al. 2016, arXiv 1606.03498), and
+    by TTUR, StyleGAN and guided-diffusion after it.
+    """
+
+    name = "inception"
+    resize = f"to {SIDE}x{SIDE}, {resizing.METHOD}, as clean-fid"
+
+    def __init__(self, graph: bytes):
+        """
+        Args:
+            graph: the content of the published file.
+        """
+        self.fingerprint = digest(self.name, VERSION, hashlib.sha256(graph).hexdigest())
+        self.classes = {"imagenet": tuple(f"output {i}" for i in range(CLASSES))}
+        self._session, self._images, self._outputs = _session(graph)
+
+    def __call__(self, images: np.ndarray) -> Extracted:
+        """uint8 images [N, height, width, 1 or 3] -> features [N, 2048], probabilities."""
+        features, probabilities = in_batches(self._run, images, BATCH)
+        return Extracted(features, {"imagenet": probabilities})
+
+    def _run(self, images: np.ndarray) -> list[np.ndarray]:
+        levels = resizing.resized(images, SIDE, SIDE)
+        if levels.shape[-1] == 1:
+            levels = np.repeat(levels, 3, axis=-1)
+        return self._session.run(self._outputs, {self._images: levels})
+
+
+def _session(content: bytes) -> tuple[tf.compat.v1.Session, tf.Tensor, list[tf.Tensor]]:
+    """A session, the tensor to feed with levels [N, 299, 299, 3], features and probabilities.
+
+    The graph was made for one JPEG file at a time, and mended as TTUR and guided-diffusion do it:
+    what stands before "ExpandDims" decodes the file and fixes the batch to one image, so images
+    come in there; shapes that were written down with a batch of one are left out; and behind
+    "pool_3" stands a reshape to [1, 2048], so the last product is taken from "pool_3" itself.
+    What the graph does in between stays: a resize, which leaves 299x299 as it is, and
+    (x - 128) / 128. A session, not a tf.function, as only it still runs the graph's old operations.
+    """
+    definition = tf.compat.v1.GraphDef.FromString(content)
+    for node in definition.node:
+        node.attr.pop("_output_shapes", None)
+    graph = tf.Graph()
+    with graph.as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [None, SIDE, SIDE, 3])
+        pool, product = tf.import_graph_def(
+            definition,
+            input_map={"ExpandDims:0": images},
+            return_elements=["pool_3:0", "softmax/logits/MatMul"],
+            name="",
+        )
+        features = tf.reshape(pool, [-1, FEATURES])
+        probabilities = tf.nn.softmax(tf.matmul(features, product.inputs[1])[:, :CLASSES])
+    config = tf.compat.v1.ConfigProto()
+    config.gpu_options.allow_growth = True
+    return tf.compat.v1.Session(graph=graph, config=config), images, [features, probabilities]
+
+
+def load(folder: Path, *, file: RemoteFile = FILE) -> Inception:
+    """The network from a folder; what is not there is downloaded.
+
+    Args:
+        folder: where the graph is kept. The published archive put there by hand is accepted too,
+            packed or unpacked.
+        file: the graph, and where to download it from.
+
+    Raises:
+        UserError: it cannot be downloaded, or what lies there is not the published file.
+    """
+    unpacked = folder / Path(ARCHIVE).stem / file.name
+    if not (folder / file.name).exists():
+        if unpacked.exists():
+            return Inception(_checked(unpacked.read_bytes(), unpacked, file))
+        if (folder / ARCHIVE).exists():
+            return Inception(_from_archive(folder / ARCHIVE, file))
+    path = _downloaded(folder, file)
+    return Inception(_checked(path.read_bytes(), path, file))
+
+
+def _downloaded(folder: Path, file: RemoteFile) -> Path:
+    try:
+        return fetch(file, folder)
+    except UserError as error:
+        raise UserError(
+            f"{str(error).removesuffix('.')}; {ARCHIVE} from {ARCHIVE_URL} may lie there instead, "
+            "and --extractor classifier and pixels need no download."
+        ) from error
+
+
+def _from_archive(path: Path, file: RemoteFile) -> bytes:
+    """The graph inside the archive: nothing is unpacked, so no name in it can do harm."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                if PurePosixPath(member.name).name == file.name and member.size == file.size:
+                    return _checked(archive.extractfile(member).read(), path, file)
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise _refusal(path, f"a damaged one ({error})", file) from error
+    raise _refusal(path, f"none with {file.name} of {file.size:,} bytes in it", file)
+
+
+def _checked(content: bytes, path: Path, file: RemoteFile) -> bytes:
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        raise _refusal(path, f"a file of {len(content):,} bytes with SHA-256 {found}", file)
+    return content
+
+
+def _refusal(path: Path, received: str, file: RemoteFile) -> UserError:
+    return UserError(
+        f"{path} is not the published Inception network: expected {file.name} with SHA-256 "
+        f"{file.sha256}, received {received}; put a whole copy in its place, or delete it to have "
+        "it downloaded."
+    )

@@ -1,0 +1,30 @@
+"""The inception score: are images clearly of one class each, and of all classes together?
+
+Salimans et al. 2016, "Improved techniques for training GANs" (arXiv 1606.03498), section 4. It does
+not look at real images, and says nothing of data whose classes are not the classifier's.
+"""
+
+import numpy as np
+from scipy.special import rel_entr
+
+from dcgan.evaluation.estimate import GROUPS, Estimate, of_groups
+
+
+def score(probabilities: np.ndarray) -> float:
+    """exp of the mean of KL(p(y|x) || p(y)): from 1 to the number of classes.
+
+    Args:
+        probabilities: [N, K], rows summing to 1.
+    """
+    given = np.asarray(probabilities, np.float64)
+    return float(np.exp(rel_entr(given, given.mean(0)).sum(1).mean()))
+
+
+def inception_score(probabilities: np.ndarray) -> Estimate:
+    """The mean of the scores of ten parts of the images, in their order, as in the paper.
+
+    Args:
+        probabilities: [N, K], N >= 10; rows summing to 1.
+    """
+    scores = [score(part) for part in np.array_split(probabilities, GROUPS)]
+    return of_groups(float(np.mean(scores)), scores, least=1.0)

@@ -1,0 +1,53 @@
+"""Arrays that grow on the disk and not in memory, in temporary files that vanish by themselves."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from dcgan.evaluation.extractor import Extracted
+
+
+class Table:
+    """Rows that are added block by block and read as one array.
+
+    They are written, not mapped, so that a full disk is an error and not a crash.
+    """
+
+    def __init__(self):
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as its array
+        self._count = 0
+        self._row: tuple[tuple[int, ...], np.dtype] | None = None
+
+    def append(self, rows: np.ndarray) -> None:
+        """Adds rows [n, ...], all of one shape and type.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        self._row = rows.shape[1:], rows.dtype
+        self._file.write(np.ascontiguousarray(rows).data)
+        self._count += len(rows)
+
+    def array(self) -> np.ndarray:
+        """All rows, as a read-only memory map; there must be one."""
+        self._file.flush()
+        shape, dtype = self._row
+        return np.memmap(self._file, dtype, "r", shape=(self._count, *shape))
+
+
+def noted(images: Iterable[np.ndarray], table: Table) -> Iterator[np.ndarray]:
+    """Passes images on, and adds them to a table."""
+    for batch in images:
+        table.append(batch)
+        yield batch
+
+
+def held(parts: Iterable[Extracted]) -> Extracted:
+    """All that an extractor yields, at least one part, in one."""
+    features, probabilities = Table(), {}
+    for part in parts:
+        features.append(part.features)
+        for name, rows in part.probabilities.items():
+            probabilities.setdefault(name, Table()).append(rows)
+    return Extracted(features.array(), {n: table.array() for n, table in probabilities.items()})

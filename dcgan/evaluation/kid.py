@@ -1,0 +1,90 @@
+"""The kernel distance of two sets of features: KID.
+
+Binkowski et al. 2018, "Demystifying MMD GANs" (arXiv 1801.01401): the unbiased estimate of the
+squared maximum mean discrepancy with the kernel k(x, y) = (x.y / D + 1)^3. Unlike FID it is not
+larger for fewer images, and it may be negative where both distributions are nearly the same.
+"""
+
+import numpy as np
+
+from dcgan.evaluation.estimate import Estimate, of_error
+
+SUBSETS = 100  # random subsets, of which the mean is taken
+SIZE = 1000  # images of each kind in a subset
+INTERVAL = "95 % by the variance of U-statistics, drawing of subsets included"
+
+
+def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(x.y / D + 1)^3 of all rows [N, D] with all [M, D]: float64 [N, M]."""
+    product = x @ y.T
+    product *= 1 / x.shape[1]
+    product += 1.0
+    cube = product * product  # many times faster than a power
+    cube *= product
+    return cube
+
+
+def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """The unbiased squared discrepancy; Gretton et al. 2012 (JMLR 13), equation 3.
+
+    Args:
+        x, y: float64 [N, D] and [M, D], at least 2 rows each.
+
+    Returns:
+        the estimate; for each x, and for each y, what it adds to it (its projection): twice its
+        mean similarity to its own kind, less that to the other.
+    """
+    xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
+    within_x = (xx.sum(1) - xx.diagonal()) / (len(x) - 1)
+    within_y = (yy.sum(1) - yy.diagonal()) / (len(y) - 1)
+    value = within_x.mean() + within_y.mean() - 2 * xy.mean()
+    return float(value), 2 * (within_x - xy.mean(1)), 2 * (within_y - xy.mean(0))
+
+
+class _Projections:
+    """The mean projection of each image of one kind, over the subsets that held it."""
+
+    def __init__(self, features: np.ndarray):
+        self._features = features
+        self._sums = np.zeros(len(features))
+        self._times = np.zeros(len(features), np.int64)
+
+    def draw(self, size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Random rows, and their features as float64."""
+        rows = np.sort(random.choice(len(self._features), size, replace=False))
+        return rows, np.asarray(self._features[rows], np.float64)
+
+    def add(self, rows: np.ndarray, projections: np.ndarray) -> None:
+        self._sums[rows] += projections
+        self._times[rows] += 1
+
+    def variance(self) -> float:
+        """Of the estimate on all images, by the choice of these; Hoeffding 1948, first order."""
+        seen = self._times > 0
+        return float((self._sums[seen] / self._times[seen]).var(ddof=1) / len(seen))
+
+
+def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
+    """The mean of the estimates on random subsets, with an interval.
+
+    Subsets overlap, so their spread alone is not the error: it says what drawing them adds to the
+    error that all images together leave.
+
+    Args:
+        real, fake: [N, D] and [M, D], at least 2 rows each. With fewer than `SIZE` of a kind the
+            subsets are as large as the smaller kind.
+        seed: of the subsets.
+    """
+    size = min(SIZE, len(real), len(fake))
+    whole = size == len(real) == len(fake)  # one subset holds everything
+    values = np.empty(1 if whole else SUBSETS)
+    random = np.random.default_rng(seed)
+    reals, fakes = _Projections(real), _Projections(fake)
+    for i in range(len(values)):
+        (x_rows, x), (y_rows, y) = reals.draw(size, random), fakes.draw(size, random)
+        values[i], of_x, of_y = mmd(x, y)
+        reals.add(x_rows, of_x)
+        fakes.add(y_rows, of_y)
+    drawing = 0.0 if whole else values.var(ddof=1) / len(values)
+    error = np.sqrt(reals.variance() + fakes.variance() + drawing)
+    return of_error(float(values.mean()), error, INTERVAL)

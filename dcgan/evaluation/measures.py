@@ -1,0 +1,147 @@
+"""Every metric by its name: what it needs, and one function that measures it.
+
+It refuses samples that are too small, lack what the metric looks at, or hold numbers that are not
+finite, each in a sentence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.evaluation.estimate import Estimate
+from dcgan.evaluation.fid import fid
+from dcgan.evaluation.inception_score import inception_score
+from dcgan.evaluation.kid import kid
+from dcgan.evaluation.manifold import MANIFOLD, manifold
+from dcgan.evaluation.swd import SMALLEST_SIDE, swd
+
+BLOCK = 1024  # rows looked at a time
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is known of some images; arrays may be memory-mapped.
+
+    Attributes:
+        images: uint8 [N, H, W, C].
+        features: float32 [N, D].
+        probabilities: float32 [N, K], of each image over the classes.
+    """
+
+    images: np.ndarray | None = None
+    features: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a metric looks at, and how it is read.
+
+    Attributes:
+        kind: the attribute of `Sample`.
+        higher_is_better: else lower is.
+        reals: whether it compares with real images at all.
+        fewest: images of each kind; with fewer, its interval means nothing.
+    """
+
+    kind: str
+    higher_is_better: bool
+    reals: bool = True
+    fewest: int = 100
+
+
+NEEDS = {
+    "fid": Need("features", higher_is_better=False),
+    "kid": Need("features", higher_is_better=False),
+    "precision": Need("features", higher_is_better=True),
+    "recall": Need("features", higher_is_better=True),
+    "density": Need("features", higher_is_better=True),
+    "coverage": Need("features", higher_is_better=True),
+    "swd": Need("images", higher_is_better=False),
+    "is": Need("probabilities", higher_is_better=True, reals=False),
+}
+METRICS = tuple(NEEDS)
+
+
+def measure(metric: str, real: Sample, fake: Sample, *, seed: int = 0) -> Estimate:
+    """Measures one metric; see `measure_all`."""
+    return measure_all([metric], real, fake, seed=seed)[metric]
+
+
+def measure_all(
+    metrics: Sequence[str], real: Sample, fake: Sample, *, seed: int = 0
+) -> dict[str, Estimate]:
+    """Measures several metrics; precision, recall, density and coverage cost no more than one.
+
+    Args:
+        metrics: of `METRICS`.
+        real, fake: with at least what the metrics look at (`NEEDS`).
+        seed: of subsets, groups and directions.
+
+    Returns:
+        the estimates, in the order of `metrics`.
+
+    Raises:
+        UserError: see the module.
+    """
+    for metric in metrics:
+        _check(metric, real, fake)
+    four = {}
+    if any(metric in MANIFOLD for metric in metrics):
+        four = manifold(real.features, fake.features, seed=seed)
+    return {m: four[m] if m in four else _one(m, real, fake, seed) for m in metrics}
+
+
+def _one(metric: str, real: Sample, fake: Sample, seed: int) -> Estimate:
+    if metric == "fid":
+        return fid(real.features, fake.features)
+    if metric == "kid":
+        return kid(real.features, fake.features, seed=seed)
+    if metric == "swd":
+        return swd(real.images, fake.images, seed=seed)
+    return inception_score(fake.probabilities)
+
+
+def _check(metric: str, real: Sample, fake: Sample) -> None:
+    if metric not in NEEDS:
+        raise UserError(f"There is no metric {metric!r}: expected one of {', '.join(METRICS)}.")
+    need = NEEDS[metric]
+    sides = {"generated": fake} | ({"real": real} if need.reals else {})
+    for whose, sample in sides.items():
+        values = getattr(sample, need.kind)
+        if values is None:
+            raise UserError(
+                f"The metric {metric} needs {need.kind} of the {whose} images, which this extractor"
+                " does not give: choose another extractor, or another metric."
+            )
+        if len(values) < need.fewest:
+            raise UserError(
+                f"The metric {metric} needs at least {need.fewest} {whose} images, received "
+                f"{len(values)}: give more."
+            )
+        _check_finite(metric, whose, need.kind, values)
+    shapes = {getattr(sample, need.kind).shape[1:] for sample in sides.values()}
+    if len(shapes) > 1:
+        raise UserError(
+            f"The metric {metric} compares {need.kind} of one shape, received "
+            f"{' and '.join(map(str, sorted(shapes)))}: extract both in the same way."
+        )
+    if metric == "swd" and min(fake.images.shape[1:3]) < SMALLEST_SIDE:
+        raise UserError(
+            f"The metric swd compares patches of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels, received"
+            f" images of {fake.images.shape[1]} x {fake.images.shape[2]}: choose another metric."
+        )
+
+
+def _check_finite(metric: str, whose: str, kind: str, values: np.ndarray) -> None:
+    bad = 0
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        bad += int((~np.isfinite(block.reshape(len(block), -1)).all(1)).sum())
+    if bad:
+        raise UserError(
+            f"The metric {metric} needs finite {kind}, but those of {bad:,} of {len(values):,} "
+            f"{whose} images are not: try an earlier checkpoint or another extractor."
+        )

@@ -1,0 +1,36 @@
+"""Small pictures as features: no network, no download, no labels.
+
+Distances between them see layout and colour, not what is shown; numbers compare with other numbers
+of this extractor on the same data only.
+"""
+
+import numpy as np
+
+from dcgan.evaluation import resizing
+from dcgan.evaluation.cache import digest
+from dcgan.evaluation.extractor import Extracted
+from dcgan.images import to_float
+
+VERSION = 1  # raised when the same images give other features
+LONGEST = 16  # pixels: as features fewer than most sets have images (768 in colour)
+
+
+class Pixels:
+    """The pixels of images made small, in [-1, 1]; see `Extractor`."""
+
+    name = "pixels"
+
+    def __init__(self, shape: tuple[int, int, int]):
+        """
+        Args:
+            shape: (height, width, channels) of the images.
+        """
+        self.size = resizing.shrunk(*shape[:2], LONGEST)
+        self.resize = resizing.in_words(tuple(shape[:2]), self.size)
+        self.fingerprint = digest(self.name, VERSION, tuple(shape), self.size)
+        self.classes: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, images: np.ndarray) -> Extracted:
+        """uint8 images [N, height, width, channels] -> features [N, D], no probabilities."""
+        small = resizing.resized(images, *self.size)
+        return Extracted(to_float(small).reshape(len(images), -1))

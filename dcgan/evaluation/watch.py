@@ -1,0 +1,92 @@
+"""Evaluation while a run trains: the same path as the command's, on few images, every so often.
+
+It only looks. What makes it useful is that it knows which moment was the best one so far, also
+after a restart, by what the best checkpoint says of itself.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from dcgan.datasets.prepare import Prepared
+from dcgan.evaluation import evaluator, extractors
+from dcgan.evaluation.evaluator import Evaluator, Generated
+
+IMAGES = 2048  # generated, and as many real ones or all: enough to tell checkpoints apart
+
+logger = logging.getLogger("dcgan")
+
+
+def require(prepared: Prepared, metric: str, *, extractor: str | None) -> None:
+    """Refuses what cannot be measured; arguments and errors of `Watch`."""
+    name = extractor or evaluator.default_extractor(prepared.labels)
+    real = min(len(prepared.images), IMAGES)
+    evaluator.require([metric], name, prepared.labels, real=real, generated=IMAGES)
+
+
+class Watch:
+    """Measures one metric again and again.
+
+    Args:
+        prepared: the images that the run learns from.
+        metric: of `measures.METRICS`.
+        extractor: its name; None takes the one that suits the data.
+        split: the parts of the data set that they are.
+        cache_dir: the user's cache folder.
+        folder: of the run's records.
+        kept: the record that the best checkpoint was kept by, None where there is none.
+
+    Raises:
+        UserError: see `evaluator.require` and `extractors.make`.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        metric: str,
+        *,
+        extractor: str | None,
+        split: str,
+        cache_dir: Path,
+        folder: Path,
+        kept: Mapping | None,
+    ):
+        self.metric = metric
+        self._folder = folder
+        name = extractor or evaluator.default_extractor(prepared.labels)
+        self._evaluator = Evaluator(
+            extractors.make(name, prepared, cache_dir=cache_dir, seed=evaluator.SEED),
+            evaluator.choose_reals(prepared, IMAGES, split=split, seed=evaluator.SEED),
+            count=IMAGES,
+            seed=evaluator.SEED,
+            cache_dir=cache_dir,
+        )
+        self._best = self._comparable(kept) if kept else None
+
+    def measure(self, generated: Generated) -> dict:
+        """The record of a generator, which is in the folder then."""
+        return self._evaluator.evaluate([self.metric], generated, self._folder)[0]
+
+    def is_best(self, record: Mapping) -> bool:
+        """Whether a record's value is better than every one before; then it is the best so far."""
+        value, best = record["value"], self._best
+        higher = record["better"] == "higher"
+        # What is no number is better than nothing.
+        if value != value or (best is not None and not (value > best if higher else value < best)):
+            return False
+        self._best = value
+        return True
+
+    def _comparable(self, kept: Mapping) -> float | None:
+        """The value of the best checkpoint, if it was measured as it is now."""
+        now = {"metric": self.metric, **asdict(self._evaluator.protocol(self.metric))}
+        if now.items() <= kept.items():
+            return kept["value"]
+        logger.warning(
+            "The best checkpoint is the best by another measure (%s, %s): the next evaluation's "
+            "takes its place.",
+            kept["metric"],
+            kept["extractor"],
+        )
+        return None

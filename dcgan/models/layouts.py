@@ -1,0 +1,53 @@
+"""How both networks are put together, beyond sizes and widths: what tells known DCGANs apart."""
+
+from dataclasses import dataclass
+
+WEIGHT_STDDEV = 0.02  # Radford et al. 2015, section 4
+
+
+@dataclass(frozen=True)
+class Layout:
+    """
+    Attributes:
+        smallest: side of the smallest maps, about.
+        by_unit: whether the generator's first tensor is normalized number by number, before it
+            becomes maps, and a convolution of stride 1 works on these before they are enlarged.
+        g_leak, d_leak: slope of each network's activations below 0; 0 is ReLU.
+        d_norm: whether the discriminator normalizes its maps, all but the first.
+        dropout: share of the discriminator's activations that are left out in training.
+        momentum, epsilon: of batch normalization.
+        image_bias: whether the generator's last layer has a bias.
+        weight_stddev: initial weights are N(0, weight_stddev); None for Glorot's uniform ones
+            (Glorot and Bengio 2010), which are Keras' default.
+    """
+
+    smallest: int = 4
+    by_unit: bool = False
+    g_leak: float = 0.0
+    d_leak: float = 0.2  # Radford et al. 2015, section 4
+    d_norm: bool = True
+    dropout: float = 0.0
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    image_bias: bool = True
+    weight_stddev: float | None = WEIGHT_STDDEV
+
+
+LAYOUTS = {
+    # Radford et al. 2015, arXiv 1511.06434.
+    "radford": Layout(),
+    # tensorflow.org/tutorials/generative/dcgan: 7x7x256 up to MNIST's 28x28, Keras' defaults.
+    "tf_tutorial": Layout(
+        smallest=7,
+        by_unit=True,
+        g_leak=0.3,
+        d_leak=0.3,
+        d_norm=False,
+        dropout=0.3,
+        momentum=0.99,
+        epsilon=1e-3,
+        image_bias=False,
+        weight_stddev=None,
+    ),
+}
+DEFAULT = "radford"

@@ -1,0 +1,98 @@
+"""evaluation.png: how the metrics of a run changed as it learnt, drawn from evaluation/*.jsonl."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from dcgan import run_dir
+from dcgan.outputs.plots import GREY
+from dcgan.outputs.report.measurements import Series, read_series
+
+# Apart for every kind of eyes (Okabe and Ito 2008).
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+
+
+def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
+    """Writes a PNG with one panel a metric: its values against the step, and their intervals.
+
+    Args:
+        folder: of the records.
+        target: the file to write; replaced whole.
+        title: what the picture is headed with, e.g. the run's name.
+
+    Returns:
+        whether there was anything to draw; else nothing is written.
+    """
+    metrics: dict[str, list[Series]] = {}
+    for series in read_series(folder):
+        metrics.setdefault(series.metric, []).append(series)
+    if not metrics:
+        return False
+    columns = min(len(metrics), 2)
+    rows = -(-len(metrics) // columns)
+    height = 0.5 + 2.9 * rows  # inches, as the margins
+    figure = Figure(figsize=(9, height), dpi=120, facecolor="white")
+    figure.subplots_adjust(
+        left=0.08, right=0.98, top=1 - 0.75 / height, bottom=0.5 / height, hspace=0.4, wspace=0.2
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (metric, curves) in zip(panels, metrics.items(), strict=False):
+        _panel(axes, metric, curves)
+    for axes in panels[len(metrics) :]:
+        axes.set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    run_dir.write_bytes(target, buffer.getvalue())
+    return True
+
+
+def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
+    better = curves[0].newest.get("better")
+    for number, series in enumerate(curves):
+        colour, values = COLOURS[number % len(COLOURS)], series.column("value")
+        ends = [values - series.column("low"), series.column("high") - values]
+        axes.errorbar(
+            series.steps,
+            values,
+            yerr=np.maximum(np.nan_to_num(ends), 0),  # none is drawn where none is known
+            color=colour,
+            marker="o",
+            markersize=3.5,
+            linewidth=1.6,
+            elinewidth=0.8,
+            capsize=2,
+            label=_name(series.newest),
+        )
+        if len(values) > 1 and better in ("lower", "higher"):
+            best = int(values.argmin() if better == "lower" else values.argmax())
+            axes.plot(series.steps[best], values[best], "*", color=colour, markersize=11, zorder=3)
+    axes.set_xlim(0, 1.05 * max(1, *(series.steps[-1] for series in curves)))
+    axes.set_title(f"{metric} ({better} is better)" if better else metric, loc="left", fontsize=10)
+    _style(axes)
+
+
+def _name(record: dict) -> str:
+    """What tells a curve from another of its metric, in a few words."""
+    known = [f"{record['generated_count']:,} images"] if "generated_count" in record else []
+    known += [record[name] for name in ("extractor", "labelling") if record.get(name)]
+    known += [record["split"]] if record.get("split", "train") != "train" else []
+    known += [f"seed {record['seed']}"] if record.get("seed") else []
+    return ", ".join(map(str, known))
+
+
+def _style(axes: Axes) -> None:
+    axes.set_xlabel("step", fontsize=9)
+    axes.grid(color="#e4e7eb", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#b8bec6")
+    axes.tick_params(colors=GREY, length=3, labelsize=8)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.legend(fontsize=7, framealpha=0.85, edgecolor="white")

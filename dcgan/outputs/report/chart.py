@@ -1,0 +1,248 @@
+"""Curves as inline SVG that is stretched to any width, with its words beside it as HTML.
+
+So letters keep their size on a telephone and lines their thickness, without a script. What is given
+to the template is plain: paths in a square of `SIDE` units, and places in percent.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from dcgan.outputs.plots import SMOOTHED_PART, moving_average
+from dcgan.outputs.report.words import number
+
+SIDE = 1000  # units
+MOST_POINTS = 300  # on a curve: as many as a telephone has pixels
+MOST_ROWS = 12  # of the table below a chart
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line.
+
+    Attributes:
+        label: what it is.
+        look: its class in style.css.
+        values: float [N], NaN where there is none.
+        low, high: float [N], the ends of the intervals, or None.
+        smooth: whether the line is a moving average, with the values lightly behind it.
+    """
+
+    label: str
+    look: str
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    smooth: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Values to places.
+
+    Attributes:
+        low, high: the ends.
+        bent: whether it is logarithmic beyond 1 and -1 and linear between them.
+    """
+
+    low: float
+    high: float
+    bent: bool = False
+
+    def at(self, values) -> np.ndarray:
+        """Percent of the way from the low end to the high one."""
+        low, high = self._bend(self.low), self._bend(self.high)
+        return 100 * (self._bend(values) - low) / (high - low)
+
+    def _bend(self, values) -> np.ndarray:
+        values = np.asarray(values, np.float64)
+        if not self.bent:
+            return values
+        beyond = np.sign(values) * (1 + np.log10(np.maximum(np.abs(values), 1)))
+        return np.where(np.abs(values) <= 1, values, beyond)
+
+    def ticks(self, most: int) -> list[float]:
+        """Round values on it."""
+        if self.bent:
+            powers = [10.0**k for k in range(math.ceil(math.log10(max(abs(self.high), 10))) + 1)]
+            found = [-p for p in reversed(powers)] + [0.0, *powers]
+        else:
+            locator = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])
+            found = locator.tick_values(self.low, self.high).tolist()
+        return [0.0 if abs(t) < 1e-12 else t for t in found if self.low <= t <= self.high]
+
+
+def value_scale(values: np.ndarray, *, top: float | None = None) -> Scale:
+    """From zero where nothing is below it; bent where spikes would flatten all the rest.
+
+    Args:
+        values: all that is drawn, finite.
+        top: the upper end, where it is known.
+    """
+    low, high = float(values.min()), float(values.max())
+    if np.ptp(values) > 10 * max(np.percentile(np.abs(values), 90), 1):
+        return Scale(min(low, 0.0), high * 1.3, bent=True)
+    if top is not None:
+        return Scale(min(low, 0.0), max(high, top))
+    margin = 0.08 * ((high - low if low < 0 else high) or 1.0)
+    return Scale(low - margin if low < 0 else 0.0, high + margin)
+
+
+def draw(
+    title: str,
+    steps: np.ndarray,
+    curves: Sequence[Curve],
+    *,
+    unit: str = "",
+    x_name: str = "step",
+    top: float | None = None,
+    line: tuple[float, str] | None = None,
+) -> dict | None:
+    """A chart for the template.
+
+    Args:
+        title: its heading.
+        steps: float [N], increasing; what the values are drawn against.
+        curves: of N values each; those without a finite one are left out.
+        unit: what the values are, where the title does not say it.
+        x_name: what the steps are.
+        top: upper end of the values, where it is known.
+        line: a value to mark, and its name.
+
+    Returns:
+        what page.html draws; None where there is nothing to draw.
+    """
+    curves = [curve for curve in curves if np.isfinite(curve.values).any()]
+    if not curves:
+        return None
+    drawn = [part for c in curves for part in (c.values, c.low, c.high) if part is not None]
+    drawn = np.concatenate(drawn)
+    vertical = value_scale(drawn[np.isfinite(drawn)], top=top)
+    horizontal = Scale(0.0, max(float(steps[-1]), 1.0))
+    shown = [_Thinned(steps, curve) for curve in curves]
+    return {
+        "title": title,
+        "unit": unit,
+        "x_name": x_name,
+        "words": _in_words(title, steps, shown, x_name),
+        "curves": [one.paths(horizontal, vertical) for one in shown],
+        "x_ticks": [(float(horizontal.at(t)), _tick(t)) for t in horizontal.ticks(6)],
+        "y_ticks": [(float(vertical.at(t)), _tick(t)) for t in vertical.ticks(5)],
+        "line": line and (float(vertical.at(line[0])), line[1]),
+        "points": _points(shown, horizontal, vertical, x_name),
+        "rows": _rows(shown),
+        "window": _window(steps) if any(curve.smooth for curve in curves) else None,
+    }
+
+
+class _Thinned:
+    """A curve of no more than `MOST_POINTS` places: of each bin the mean and both ends."""
+
+    def __init__(self, steps: np.ndarray, curve: Curve):
+        edges = np.linspace(0, steps.size, min(steps.size, MOST_POINTS) + 1).astype(int)[:-1]
+        known = np.isfinite(curve.values)
+        counts = np.add.reduceat(known.astype(float), edges)
+        sums = np.add.reduceat(np.where(known, curve.values, 0.0), edges)
+        self.curve = curve
+        self.steps = np.add.reduceat(steps, edges) / np.diff(np.append(edges, steps.size))
+        self.means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+        self.ends = np.stack(
+            [np.fmin.reduceat(curve.values, edges), np.fmax.reduceat(curve.values, edges)], 1
+        )
+        self.known = counts > 0
+        self.line = self.means.copy()
+        if curve.smooth:
+            self.line[self.known] = moving_average(
+                self.steps[self.known], self.means[self.known], _window(steps)
+            )
+
+    def paths(self, horizontal: Scale, vertical: Scale) -> dict:
+        """SVG paths: the line, the values behind it, dots, and whiskers of the intervals."""
+        x, known = self.steps[self.known], self.known
+        few = len(x) <= 40 and not self.curve.smooth
+        dots = zip(horizontal.at(x), vertical.at(self.line[known]), strict=True)
+        return {
+            "label": self.curve.label,
+            "look": self.curve.look,
+            "line": _path(horizontal.at(x), vertical.at(self.line[known])),
+            "values": self.curve.smooth
+            and _path(horizontal.at(x.repeat(2)), vertical.at(self.ends[known].ravel())),
+            "dots": "".join(f"M{_xy(*dot)}h0" for dot in dots) if few or len(x) == 1 else "",
+            "whiskers": self._whiskers(horizontal, vertical),
+        }
+
+    def _whiskers(self, horizontal: Scale, vertical: Scale) -> str:
+        curve = self.curve
+        if curve.low is None or len(self.steps) != len(curve.values):
+            return ""  # a bin of several intervals has none of its own
+        parts = []
+        for step, low, high in zip(self.steps, curve.low, curve.high, strict=True):
+            if np.isfinite([low, high]).all():
+                x = horizontal.at(step)
+                parts.append(f"M{_xy(x, vertical.at(low))}L{_xy(x, vertical.at(high))}")
+        return "".join(parts)
+
+
+def _window(steps: np.ndarray) -> float:
+    """The time constant of the moving average, in steps."""
+    return max(float(steps[-1] - steps[0]) * SMOOTHED_PART, 1.0)
+
+
+def _xy(x: float, y: float) -> str:
+    """Percent, upwards, to units, downwards."""
+    return f"{x * SIDE / 100:.1f} {(100 - y) * SIDE / 100:.1f}"
+
+
+def _path(x: np.ndarray, y: np.ndarray) -> str:
+    return "M" + "L".join(_xy(*point) for point in zip(x, y, strict=True))
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.6g}" if abs(value) < 1e5 else f"{value / 1000:,.6g}k"
+
+
+def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
+    """What is read out at each place: percent of the way, heights, and words."""
+    steps = shown[0].steps
+    words = []
+    for i, step in enumerate(steps):
+        values = [f"{s.curve.label} {number(s.line[i])}" for s in shown if s.known[i]]
+        words.append(f"{x_name} {step:,.0f}: {', '.join(values) or 'not measured'}")
+    return {
+        "x": horizontal.at(steps).round(2).tolist(),
+        "y": [[_place(vertical, value) for value in one.line] for one in shown],
+        "looks": [one.curve.look for one in shown],
+        "words": words,
+    }
+
+
+def _place(vertical: Scale, value: float) -> float | None:
+    return round(float(vertical.at(value)), 2) if np.isfinite(value) else None
+
+
+def _rows(shown: list[_Thinned]) -> list[list[str]]:
+    """Some of the values, for those who read rather than look."""
+    steps = shown[0].steps
+    chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_ROWS).round().astype(int))
+    return [
+        [f"{steps[i]:,.0f}", *(number(s.line[i]) if s.known[i] else "" for s in shown)]
+        for i in chosen
+    ]
+
+
+def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str) -> str:
+    ways = []
+    for one in shown:
+        line = one.line[one.known]
+        name = one.curve.label
+        if len(line) == 1:
+            ways.append(f"{name} {number(line[0])}")
+        else:
+            ways.append(
+                f"{name} from {number(line[0])} to {number(line[-1])}, at least "
+                f"{number(line.min())} and at most {number(line.max())}"
+            )
+    return f"{title} up to {x_name} {steps[-1]:,.0f}: {'; '.join(ways)}."

@@ -1,0 +1,78 @@
+"""What happened in a run, from its metrics.jsonl and log.txt; both may be absent or cut short."""
+
+import functools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan.outputs.plots import read_metrics
+from dcgan.run_dir import RunDir
+
+LATELY = 100  # steps; what is said of the present is a mean over them
+LINES_SHOWN = 400  # of the log, the last ones
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
+
+
+@dataclass(frozen=True)
+class History:
+    """The numbers and the log of a run.
+
+    Attributes:
+        rows: of metrics.jsonl, in the order of their steps.
+        log: the lines of log.txt.
+    """
+
+    rows: list[dict]
+    log: list[str]
+
+    @property
+    def steps(self) -> np.ndarray:
+        """float64 [N]."""
+        return np.array([row["step"] for row in self.rows], np.float64)
+
+    def column(self, key: str) -> np.ndarray:
+        """A measurement of each row, float64 [N]; NaN where there is none."""
+        found = [row.get(key) for row in self.rows]
+        return np.array([v if isinstance(v, (int, float)) else np.nan for v in found], np.float64)
+
+    def last(self, key: str) -> float | None:
+        """The newest finite value; None where there is none."""
+        column = self.column(key)
+        known = column[np.isfinite(column)]
+        return float(known[-1]) if known.size else None
+
+    def lately(self, key: str) -> float | None:
+        """The mean over the last `LATELY` steps."""
+        column = self.column(key)
+        known = np.isfinite(column) & (self.steps > self.steps[-1:].max(initial=0) - LATELY)
+        return float(column[known].mean()) if known.any() else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        """The median over all lines: a pause of the machine does not count."""
+        column = self.column("images_per_second")
+        known = column[np.isfinite(column)]
+        return float(np.median(known)) if known.size else None
+
+    @functools.cached_property
+    def said(self) -> list[tuple[str, str]]:
+        """(time, sentence) of what the log says about the health of the training."""
+        found = []
+        for line in self.log:
+            stamp = _STAMP.match(line)
+            text = line[stamp.end() :] if stamp else line
+            if re.match(r"Step \d+: ", text):
+                found.append((line[:16] if stamp else "", text))
+        return found
+
+    @property
+    def starts(self) -> int:
+        """How often the training was started or went on, as far as the log says."""
+        return sum(" Training into " in line or " Resuming from " in line for line in self.log)
+
+
+def read_history(run: RunDir) -> History:
+    """Reads what is there; a line that is being written at this moment is left out."""
+    log = run.log.read_text("utf-8", errors="replace").splitlines() if run.log.exists() else []
+    return History(read_metrics(run.metrics), log)

@@ -1,0 +1,219 @@
+"""What evaluations have measured, from the run's evaluation/*.jsonl: one record a line.
+
+Records are only compared with those of the same protocol; one that lacks what is needed here is
+left out.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dcgan.outputs.report.words import number
+from dcgan.run_dir import read_json_lines
+
+# What a protocol is, of a record: numbers of different ones cannot be compared.
+PROTOCOL = (
+    *("metric", "extractor", "extractor_fingerprint", "resize", "real_count", "generated_count"),
+    *("split", "data", "seed", "mirrored", "labelling", "labels_per_class", "repeats"),
+)
+OF_THEIR_OWN = ("swd", "features")  # these look through nothing else
+MOST_CLASSES = 24  # bars of a histogram; the rest are added up
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is read.
+
+    Attributes:
+        name: for people.
+        more_is_better: else less is.
+        says: a sentence.
+    """
+
+    name: str
+    more_is_better: bool
+    says: str
+
+
+# In the order in which they are told; the first one at hand stands in the summary.
+METRICS = {
+    "fid": Metric("FID", False, "How far the generated images' features are from the real ones'."),
+    "kid": Metric("KID", False, "The same without FID's bias for few images; 0 is perfect."),
+    "swd": Metric("SWD", False, "How far patches differ, from coarse shapes to fine texture."),
+    "precision": Metric("Precision", True, "The share of generated images that look real."),
+    "recall": Metric("Recall", True, "The share of real images that the generator could make."),
+    "density": Metric("Density", True, "How well generated images lie among real ones; 1 is even."),
+    "coverage": Metric("Coverage", True, "The share of real images with a generated one near."),
+    "is": Metric("Inception score", True, "Whether each image is clear and all together varied."),
+    "features": Metric(
+        "Few labels",
+        True,
+        "The share of images that a linear SVM names rightly, by what the discriminator sees.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The measurements of one protocol, a step each.
+
+    Attributes:
+        metric: of `METRICS`, or another name.
+        records: in the order of their steps; of one step the newest.
+        newest: the record that was made last.
+    """
+
+    metric: str
+    records: Sequence[dict]
+    newest: dict
+
+    @property
+    def how(self) -> Metric:
+        other = Metric(self.metric, self.newest.get("better") == "higher", "")
+        return METRICS.get(self.metric, other)
+
+    @property
+    def name(self) -> str:
+        """For people; says through what it looks, where not through Inception as is usual."""
+        extractor = self.newest.get("extractor")
+        usual = (
+            self.metric not in METRICS or self.metric in OF_THEIR_OWN or extractor == "inception"
+        )
+        return self.how.name if usual or not extractor else f"{self.how.name} ({extractor})"
+
+    @property
+    def better(self) -> str:
+        return f"{'more' if self.how.more_is_better else 'less'} is better"
+
+    @property
+    def best(self) -> dict:
+        sign = -1 if self.how.more_is_better else 1
+        return min(self.records, key=lambda record: sign * record["value"])
+
+    @property
+    def steps(self) -> np.ndarray:
+        return np.array([record["step"] for record in self.records], np.float64)
+
+    def column(self, key: str) -> np.ndarray:
+        """float64 [N]; NaN where a record has none."""
+        found = [record.get(key) for record in self.records]
+        return np.array([np.nan if value is None else value for value in found], np.float64)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often each class comes, in real and in generated images.
+
+    Attributes:
+        labelling: what the classes are of, such as label or hair.
+        rows: (class, real share, generated share), the most common first where there are many.
+        record: what else was measured, and how.
+    """
+
+    labelling: str
+    rows: Sequence[tuple[str, float, float]]
+    record: dict
+
+    @property
+    def largest(self) -> float:
+        return max(max(real, generated) for _, real, generated in self.rows)
+
+    @property
+    def difference(self) -> float:
+        """Total variation: the share of images that would have to be of another class."""
+        return sum(abs(real - generated) for _, real, generated in self.rows) / 2
+
+
+def read_series(folder: Path) -> list[Series]:
+    """Every protocol's measurements; of each metric those made last come first."""
+    found: dict[tuple, list[dict]] = {}
+    for record in _records(folder):
+        if record.get("metric") and _is_number(record.get("value")) and _is_step(record):
+            key = tuple(str(record.get(part)) for part in PROTOCOL)
+            found.setdefault(key, []).append(record)
+    series = [_series(records) for records in found.values()]
+    order = list(METRICS)
+    series.sort(key=lambda one: one.newest.get("made") or "", reverse=True)
+    series.sort(key=lambda one: order.index(one.metric) if one.metric in order else len(order))
+    return series
+
+
+def read_histograms(folder: Path) -> list[Histogram]:
+    """The newest one of each labelling and extractor."""
+    newest: dict[tuple, dict] = {}
+    for record in _records(folder):
+        parts = [record.get(name) for name in ("names", "real", "generated")]
+        if all(isinstance(part, list) for part in parts) and len({len(p) for p in parts}) == 1:
+            key = (str(record.get("labelling")), str(record.get("extractor")))
+            if parts[0] and (record.get("made") or "") >= (newest.get(key, {}).get("made") or ""):
+                newest[key] = record
+    return [Histogram(key[0], _rows(record), record) for key, record in sorted(newest.items())]
+
+
+def protocol(record: dict) -> str:
+    """How it was measured, for people."""
+    sides = []
+    if _is_number(record.get("generated_count")):
+        sides.append(f"{record['generated_count']:,} generated images")
+    if _is_number(record.get("real_count")):
+        of = f" of {record['split']}" if record.get("split") else ""
+        sides.append(f"{record['real_count']:,} real ones{of}")
+    words = [" against ".join(sides)] if sides else []
+    for key, before, after in (
+        ("labelling", "labels: ", ""),
+        ("labels_per_class", "", " a class"),
+        ("repeats", "", " times"),
+        ("extractor", "extractor ", ""),
+        ("resize", "resize: ", ""),
+        ("seed", "seed ", ""),
+    ):
+        if record.get(key) not in (None, ""):
+            words.append(f"{before}{record[key]}{after}")
+    return ", ".join(words)
+
+
+def details(record: dict) -> str:
+    """What else was measured along with it: the parts of a mean, the same on something else."""
+    parts = record.get("parts") if isinstance(record.get("parts"), dict) else {}
+    found = {name: value for name, value in parts.items() if _is_number(value)}
+    for name, words in (("untrained", "on an untrained one"), ("pixels", "on raw pixels")):
+        if isinstance(record.get(name), dict) and _is_number(record[name].get("value")):
+            found[words] = record[name]["value"]
+    return ", ".join(f"{name} {number(value)}" for name, value in found.items())
+
+
+def interval(record: dict) -> str:
+    """The 95 % interval; empty where none was measured."""
+    low, high = record.get("low"), record.get("high")
+    return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
+
+
+def _records(folder: Path) -> Iterable[dict]:
+    for path in sorted(folder.glob("*.jsonl")):
+        yield from read_json_lines(path)
+
+
+def _series(records: list[dict]) -> Series:
+    of_step = {record["step"]: record for record in records}  # later lines are newer
+    in_order = [of_step[step] for step in sorted(of_step)]
+    return Series(records[0]["metric"], in_order, records[-1])
+
+
+def _rows(record: dict) -> list[tuple[str, float, float]]:
+    rows = list(zip(record["names"], record["real"], record["generated"], strict=True))
+    if len(rows) <= MOST_CLASSES:
+        return rows
+    rows.sort(key=lambda row: -row[1])
+    kept, rest = rows[: MOST_CLASSES - 1], rows[MOST_CLASSES - 1 :]
+    return [*kept, (f"{len(rest)} more", sum(r[1] for r in rest), sum(r[2] for r in rest))]
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _is_step(record: dict) -> bool:
+    return _is_number(record.get("step"))

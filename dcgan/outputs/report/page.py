@@ -1,0 +1,303 @@
+"""The page itself: everything gathered, drawn and put into page.html.
+
+The one file holds its style, its script and its pictures; a content policy in it forbids browsers
+to ask any address for anything.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import markupsafe
+import numpy as np
+
+from dcgan import images
+from dcgan.outputs import marked
+from dcgan.outputs.report import chart, measurements, pictures, quality, words
+from dcgan.outputs.report.contents import Contents, Memory, Option, Walk
+from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
+from dcgan.outputs.report.measurements import Series
+from dcgan.outputs.report.pictures import Picture
+from dcgan.outputs.report.summary import summary
+from dcgan.run_dir import RunDir, read_json
+
+FOLDER = Path(__file__).parent
+# Bytes that the pictures of each kind may take; a third more as text. Together below 5 MB.
+GRID, FRAMES, FILM, WALKS, NEAR, DRAWN = 400_000, 800_000, 600_000, 400_000, 350_000, 250_000
+RIBBON, RIBBON_IMAGES = 80_000, 10
+MOST_SEEDS = 12  # that are named
+
+
+def render(run: RunDir, contents: Contents) -> bytes:
+    """The report as an HTML file.
+
+    Args:
+        run: whose files are read: metrics.jsonl, log.txt, environment.json, samples/, training.gif,
+            evaluation/ and generated/. What is missing is told in words.
+        contents: all else.
+    """
+    history = read_history(run)
+    series = measurements.read_series(run.evaluation)
+    histograms = measurements.read_histograms(run.evaluation)
+    parts = {
+        "mark": marked.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
+        "contents": contents,
+        "ribbon": _ribbon(contents.model.samples),
+        "facts": _facts(contents, history, series),
+        "summary": summary(contents, history, series),
+        "pairs": _side_by_side(run, contents),
+        "time": _in_time(run, contents),
+        "training": _training_charts(history, contents.health.collapsed),
+        "judged": history.steps.max(initial=0) >= contents.health.judged_from,
+        "said": history.said,
+        "protocols": quality.by_protocol(series),
+        "metric_charts": quality.charts(series),
+        "histograms": [quality.bars(one) for one in histograms],
+        "walks": _walks(contents.walks),
+        "drawn": _drawn(run.root / "generated"),
+        "near": _near(contents.memory),
+        "speed": _speed(history),
+        "changed": [_shown(one) for one in contents.options if one.differs],
+        "groups": _groups(contents.options),
+        "environment": _environment(run),
+        "log": history.log[-LINES_SHOWN:],
+        "log_lines": len(history.log),
+    }
+    commands = {name: _command(name, contents) for name in ("evaluate", "neighbours", "report")}
+    return _template().render(parts, **commands).encode("utf-8")
+
+
+def _template() -> jinja2.Template:
+    """page.html; what it is given is text, whatever signs are in it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": words.percent, "flags": _flags}
+    return environment.get_template("page.html")
+
+
+def _flags(text: str) -> markupsafe.Markup:
+    """Text in which no line breaks within a flag's name."""
+    marked_up = re.sub(r"--\w+", r'<span class="flag">\g<0></span>', str(markupsafe.escape(text)))
+    return markupsafe.Markup(marked_up)
+
+
+def _ribbon(samples: np.ndarray) -> Picture:
+    """The first images in a row, to be shown above everything."""
+    first = samples[:RIBBON_IMAGES]
+    return pictures.picture(images.grid(first, columns=len(first)), most=RIBBON)
+
+
+def _command(name: str, contents: Contents) -> str:
+    """What to type for a command on this run."""
+    return shlex.join(["python", "main.py", name, "--run_dir", contents.folder])
+
+
+def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
+    """(number, what it is), to be seen at a glance."""
+    facts = [(f"{history.steps.max(initial=contents.model.step):,.0f}", "steps")]
+    if (epoch := history.last("epoch")) is not None:
+        facts.append((words.number(epoch), "passes over the data"))
+    if seconds := history.last("seconds"):
+        value, unit = words.duration(seconds).split(" ")
+        facts.append((value, f"{unit} of training"))
+    if speed := history.images_per_second:
+        facts.append((words.number(speed), "images a second"))
+    if series:
+        facts.append((words.number(series[0].newest["value"]), series[0].name))
+    return facts
+
+
+def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
+    """The real images and those of the checkpoint."""
+    reals = pictures.read(run.reals) if run.reals.exists() else None
+    model = contents.model
+    grid = images.grid(model.samples)
+    columns = round((grid.shape[1] + 1) / (model.shape[1] + 1))
+    return [
+        {
+            "title": "What it learns from",
+            "words": f"Training images, evenly chosen from {contents.title}.",
+            "picture": None if reals is None else pictures.picture(reals, most=GRID),
+            "alt": f"A grid of real images of {contents.title}.",
+        },
+        {
+            "title": "What it draws",
+            "words": f"{_seeds(model.seeds)} at step {model.step:,}.",
+            "picture": pictures.picture(grid, most=GRID),
+            "alt": f"A grid of {len(model.samples)} generated images, {columns} in a row.",
+        },
+    ]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """In words; that none was picked out only where it shows."""
+    if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
+    some = [str(seed) for seed in seeds[:MOST_SEEDS]]
+    more = len(seeds) - len(some)
+    return f"Seeds {words.listed(some + [f'{more} more'] * (more > 0))}"
+
+
+def _in_time(run: RunDir, contents: Contents) -> dict | None:
+    """The sample grids, one after the other; None where there is none."""
+    grids = pictures.read_grids(run.sample_grids())
+    if not grids:
+        return None
+    arrays = [array for _, array in grids]
+    film = pictures.film(arrays, contents.model.shape[:2], run.animation, most=FILM)
+    made = pictures.frames(grids, most=FRAMES)
+    return {
+        "film": film,
+        "whole": run.animation.exists(),
+        "last": made[-1],
+        "steps": [step for step, _ in made],
+        "addresses": [one.address for _, one in made],
+        "all": len(run.sample_grids()),
+    }
+
+
+def _training_charts(history: History, collapsed: float) -> list[dict]:
+    """Losses, what the discriminator believes, and diversity."""
+    steps = history.steps
+    measured = np.isfinite(history.column("diversity"))
+    charts = [
+        chart.draw(
+            "Losses",
+            steps,
+            [
+                chart.Curve("discriminator", "d", history.column("d_loss"), smooth=True),
+                chart.Curve("generator", "g", history.column("g_loss"), smooth=True),
+            ],
+            unit="loss",
+        ),
+        chart.draw(
+            "What the discriminator believes",
+            steps,
+            [
+                chart.Curve("D(x), real images", "d", history.column("d_real"), smooth=True),
+                chart.Curve("D(G(z)), generated", "g", history.column("d_fake"), smooth=True),
+            ],
+            unit="probability of being real",
+            top=1.0,
+            line=(0.5, "cannot tell"),
+        ),
+        chart.draw(
+            "Diversity",
+            steps[measured],
+            [chart.Curve("generated images", "g", history.column("diversity")[measured])],
+            unit="share of the real images’ diversity",
+            top=1.0,
+            line=(collapsed, "collapsed below"),
+        ),
+    ]
+    return [one for one in charts if one]
+
+
+def _speed(history: History) -> dict | None:
+    """The chart, and a sentence; None where no speed is recorded."""
+    curve = chart.Curve("images a second", "d", history.column("images_per_second"), smooth=True)
+    made = chart.draw("Images a second", history.steps, [curve])
+    if made is None:
+        return None
+    seen, seconds = history.last("images"), history.last("seconds")
+    median = f"{words.number(history.images_per_second)} images a second in the median"
+    if seen is None or not seconds:
+        return {"chart": made, "sentence": f"{median[0].upper()}{median[1:]}."}
+    took = words.duration(seconds)
+    return {
+        "chart": made,
+        "sentence": f"{seen:,.0f} images were learnt from in {took} of training: {median}.",
+    }
+
+
+def _walks(walks: Sequence[Walk]) -> list[dict]:
+    most = WALKS // max(len(walks), 1)
+    return [
+        {
+            "first": walk.first,
+            "last": walk.last,
+            "count": len(walk.frames),
+            "picture": pictures.picture(
+                images.grid(walk.frames, columns=len(walk.frames), margin=1), most=most
+            ),
+        }
+        for walk in walks
+    ]
+
+
+def _near(memory: Memory | str) -> list[dict] | None:
+    """The generated images most like training images, beside these."""
+    if isinstance(memory, str):
+        return None
+    count = sum(1 + sum(len(matches) for _, matches in one.near) for one in memory.closest)
+
+    def small(picture: np.ndarray) -> Picture:
+        return pictures.picture(picture, most=NEAR // max(count, 1))
+
+    return [
+        {
+            "seed": one.seed,
+            "suspect": one.seed in memory.suspects,
+            "picture": small(one.picture),
+            "near": [
+                (name, [(m, small(m.picture)) for m in matches]) for name, matches in one.near
+            ],
+        }
+        for one in memory.closest
+    ]
+
+
+def _drawn(folder: Path) -> list[dict]:
+    """Figures that other commands have put into generated/: equations, strips."""
+    found = []
+    for path in sorted(folder.glob("*.png")):
+        is_ours = marked.MARK.encode() in path.read_bytes()
+        if is_ours and path.name != "neighbours.png" and (array := pictures.read(path)) is not None:
+            found.append({"name": path.name, "array": array})
+    return [
+        {"name": one["name"], "picture": pictures.picture(one["array"], most=DRAWN // len(found))}
+        for one in found
+    ]
+
+
+def _shown(option: Option) -> dict:
+    """An option as it is written on the command line."""
+    return {
+        "name": option.name,
+        "value": _written(option.value),
+        "default": _written(option.default),
+        "help": option.help,
+        "differs": option.differs,
+    }
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return "not given"
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _groups(options: Sequence[Option]) -> list[tuple[str, list[dict]]]:
+    names = dict.fromkeys(option.group for option in options)
+    return [(name, [_shown(o) for o in options if o.group == name]) for name in names]
+
+
+def _environment(run: RunDir) -> list[tuple[str, str]]:
+    """environment.json, the command line first."""
+    if not run.environment.exists():
+        return []
+    found = read_json(run.environment)
+    argv = found.pop("argv", None)
+    rows = [("command", shlex.join(["python", "main.py", *argv[1:]]))] if argv else []
+    for name, value in found.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows.append((name.replace("_", " "), "unknown" if value is None else text))
+    return rows

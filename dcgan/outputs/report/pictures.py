@@ -1,0 +1,162 @@
+"""Pictures as data: addresses, each within a number of bytes, so that the page stays small.
+
+What fits is kept without any loss; what does not is compressed, then scaled down.
+"""
+
+import base64
+import io
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcgan import images
+
+QUALITIES = (92, 84, 75)  # of WebP, tried in this order
+MOST_FRAMES = 24
+FEWEST_FRAMES = 8  # rather smaller frames than fewer of them
+FRAME_SECONDS = 0.25
+LARGEST_SIDE = 1600  # pixels; browsers show no more of a grid, and WebP ends at 16,383
+
+logger = logging.getLogger("dcgan")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What an <img> needs.
+
+    Attributes:
+        address: data: and the file.
+        width, height: in pixels, of the picture before it was scaled down, if it was.
+    """
+
+    address: str
+    width: int
+    height: int
+
+
+def picture(array: np.ndarray, *, most: int) -> Picture:
+    """A picture of at most so many bytes.
+
+    Args:
+        array: uint8 [height, width, 1 or 3].
+        most: bytes; a picture of a few pixels may be larger.
+    """
+    height, width = array.shape[:2]
+    return Picture(_address(_webp(array, most), "webp"), width, height)
+
+
+def _webp(array: np.ndarray, most: int) -> bytes:
+    image = _image(array)
+    if max(image.size) <= LARGEST_SIDE:
+        data = _encoded(image, lossless=True)
+        if len(data) <= most:
+            return data
+    while True:
+        if max(image.size) <= LARGEST_SIDE:
+            for quality in QUALITIES:
+                data = _encoded(image, quality=quality)
+                if len(data) <= most:
+                    return data
+        if max(image.size) <= 32:
+            return data
+        image = image.resize([max(1, side * 3 // 4) for side in image.size], Image.Resampling.BOX)
+
+
+def _image(array: np.ndarray) -> Image.Image:
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB")
+
+
+def _encoded(image: Image.Image, **how) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", **how)
+    return buffer.getvalue()
+
+
+def _address(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
+    """(step, uint8 [height, width, channels]) of sample grids, evenly chosen where there are many.
+
+    One that cannot be read, or is of another shape than the last, is left out with a warning.
+
+    Args:
+        grids: in the order of their steps, which are their names.
+    """
+    if len(grids) > MOST_FRAMES:
+        chosen = np.linspace(0, len(grids) - 1, MOST_FRAMES).round().astype(int)
+        grids = [grids[i] for i in chosen]
+    found = [(int(path.stem), array) for path in grids if (array := read(path)) is not None]
+    return [one for one in found if one[1].shape == found[-1][1].shape]
+
+
+def read(path: Path) -> np.ndarray | None:
+    """A PNG of ours as uint8 [height, width, channels]; None, with a warning, where it is none."""
+    try:
+        return images.read_png(path)
+    # Pillow says SyntaxError of a PNG file whose chunks are broken, ValueError of an empty text
+    # chunk; a file cut short is an OSError.
+    except (OSError, SyntaxError, ValueError) as error:
+        logger.warning("Left %s out of the report: it cannot be read (%s).", path, error)
+        return None
+
+
+def frames(grids: Sequence[tuple[int, np.ndarray]], *, most: int) -> list[tuple[int, Picture]]:
+    """The grids in time, all together of at most so many bytes: fewer ones where they are large.
+
+    Args:
+        grids: (step, uint8 [height, width, channels]), at least one.
+        most: bytes.
+    """
+    usual = len(_encoded(_image(grids[-1][1]), quality=QUALITIES[1]))
+    count = min(len(grids), max(most // usual, FEWEST_FRAMES))
+    chosen = np.linspace(0, len(grids) - 1, count).round().astype(int)
+    return [(grids[i][0], picture(grids[i][1], most=most // count)) for i in chosen]
+
+
+@dataclass(frozen=True)
+class Film:
+    """The grids as an endless GIF.
+
+    Attributes:
+        gif: all frames.
+        still: the last one.
+        side: how many images it is cut to in each row and column; None where it is whole.
+    """
+
+    gif: Picture
+    still: Picture
+    side: int | None
+
+
+def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, most: int) -> Film:
+    """training.gif itself where it is small, else one of as many images as fit.
+
+    Args:
+        grids: uint8 [height, width, channels], in the order of time, at least one.
+        cell: (height, width) of an image in them, without the line between two.
+        existing: training.gif, which may be absent.
+        most: bytes, of the GIF and again of the still; a single image may be larger.
+    """
+    if existing.exists() and existing.stat().st_size <= most:
+        data = existing.read_bytes()
+        with Image.open(io.BytesIO(data)) as gif:
+            moving = Picture(_address(data, "gif"), *gif.size)
+        return Film(moving, picture(grids[-1], most=most), None)
+    height, width = cell
+    columns = side = max(1, math.ceil(grids[-1].shape[1] / (width + 1)))
+    while True:
+        cut = [grid[: side * (height + 1) - 1, : side * (width + 1) - 1] for grid in grids]
+        data = images.gif_bytes(cut, seconds=FRAME_SECONDS)
+        if len(data) <= most or side == 1:
+            break
+        side = max(1, min(side - 1, int(side * math.sqrt(most / len(data)))))
+    tall, wide = cut[-1].shape[:2]
+    moving = Picture(_address(data, "gif"), wide, tall)
+    return Film(moving, picture(cut[-1], most=most), None if side == columns else side)

@@ -1,0 +1,93 @@
+"""What was measured, as the page shows it: by protocol, in time, and class by class."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dcgan.outputs.report import chart
+from dcgan.outputs.report.measurements import Histogram, Series, details, interval, protocol
+from dcgan.outputs.report.words import number, percent
+
+
+def by_protocol(series: Sequence[Series]) -> list[dict]:
+    """The newest measurements; those that were made in the same way of the same step together."""
+    groups: dict[tuple, list[Series]] = {}
+    for one in series:
+        groups.setdefault((one.newest["step"], protocol(one.newest)), []).append(one)
+    return [
+        {
+            "extractor": together[0].newest.get("extractor"),
+            "step": f"{step:,}",
+            "protocol": how,
+            "metrics": [_newest(one) for one in together],
+        }
+        for (step, how), together in groups.items()
+    ]
+
+
+def _newest(series: Series) -> dict:
+    newest, best, notes = series.newest, series.best, []
+    if found := details(newest):
+        notes.append(f"{found[0].upper()}{found[1:]}.")
+    if best["value"] != newest["value"]:
+        notes.append(f"Best: {number(best['value'])} at step {best['step']:,}.")
+    if newest.get("interval"):
+        notes.append(f"Interval: {newest['interval']}.")
+    return {
+        "name": series.how.name,
+        "better": series.better,
+        "value": number(newest["value"]),
+        "interval": interval(newest),
+        "says": series.how.says,
+        "notes": " ".join(notes),
+    }
+
+
+def charts(series: Sequence[Series]) -> list[dict]:
+    """Each metric in time, where it was measured more than once."""
+    several = [one for one in series if len(one.records) > 1]
+    names = Counter(one.name for one in several)
+    found = []
+    for one in several:
+        low, high = one.column("low"), one.column("high")
+        curve = chart.Curve(one.name, "d", one.column("value"), low=low, high=high)
+        made = chart.draw(one.name, one.steps, [curve], unit=one.better)
+        if made:
+            told_apart = names[one.name] > 1
+            found.append(made | {"note": f"{protocol(one.newest)}." if told_apart else ""})
+    return found
+
+
+def bars(histogram: Histogram) -> dict:
+    """A histogram with its bars as shares of the longest, and what to make of it."""
+    largest, step = histogram.largest or 1.0, histogram.record.get("step")
+    return {
+        "labelling": histogram.labelling,
+        "rows": [(n, r, g, r / largest, g / largest) for n, r, g in histogram.rows],
+        "words": _in_words(histogram),
+        "step": f"{step:,}" if isinstance(step, int) else None,
+        "protocol": protocol(histogram.record),
+    }
+
+
+def _in_words(histogram: Histogram) -> str:
+    """How far the shares are from the truth, and how far the classifier can be trusted."""
+    record = histogram.record
+    known = {
+        key: percent(record[key])
+        for key in ("by_chance", "sure", "real_sure", "accuracy")
+        if isinstance(record.get(key), (int, float))
+    }
+    chance = f" ({known['by_chance']} by chance alone)" if "by_chance" in known else ""
+    lines = [
+        f"{percent(histogram.difference)} of the generated images would have to be of another "
+        f"class for all shares to be right{chance}."
+    ]
+    if "sure" in known:
+        reals = f", and of {known['real_sure']} of real ones" if "real_sure" in known else ""
+        lines.append(f"The classifier is sure of {known['sure']} of them{reals}.")
+    if "accuracy" in known:
+        lines.append(f"Of real images that are new to it, it is right about {known['accuracy']}.")
+    entropies = [record.get("entropy"), record.get("true_entropy")]
+    if all(isinstance(one, (int, float)) for one in entropies):
+        lines.append(f"The entropy is {number(entropies[0])} of {number(entropies[1])} bits.")
+    return " ".join(lines)

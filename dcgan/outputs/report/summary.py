@@ -1,0 +1,153 @@
+"""The run in a few sentences, each of which says only what was recorded or measured."""
+
+from collections.abc import Sequence
+
+from dcgan.outputs.report.contents import Contents, Health, Memory
+from dcgan.outputs.report.history import LATELY, History
+from dcgan.outputs.report.measurements import Series, interval, protocol
+from dcgan.outputs.report.words import count, duration, large, listed, number, percent
+
+
+def summary(
+    contents: Contents, history: History, series: Sequence[Series]
+) -> list[tuple[str, list[str]]]:
+    """(question, sentences that answer it), in the order in which people ask."""
+    return [
+        ("What", what(contents)),
+        ("How long", how_long(contents, history)),
+        ("Is it working", working(contents.health, history)),
+        ("How good", how_good(series, contents)),
+        ("Memorising", memorising(contents.memory)),
+    ]
+
+
+def what(contents: Contents) -> list[str]:
+    """The networks and the data."""
+    model = contents.model
+    height, width, channels = model.shape
+    of = f"{contents.training_images:,} images of " if contents.training_images else ""
+    return [
+        f"A generator of {large(model.generator_weights)} numbers learns to draw "
+        f"{'grey' if channels == 1 else 'colour'} images of {height} × {width} pixels like the "
+        f"{of}{contents.title}, against a discriminator of "
+        f"{large(model.discriminator_weights)}."
+    ]
+
+
+def how_long(contents: Contents, history: History) -> list[str]:
+    """Steps, passes, minutes, speed; and which checkpoint this is about."""
+    step, seconds = contents.model.step, history.last("seconds")
+    if not history.rows:
+        return [
+            f"The checkpoint is of step {step:,}; how long that took is not known, since there is "
+            "no metrics.jsonl in the run folder."
+        ]
+    trained = int(history.rows[-1]["step"])
+    took = f", in {duration(seconds)}" if seconds else ""
+    starts = f" and {count(history.starts, 'start')}" if history.starts > 1 else ""
+    lines = [
+        f"It has trained for {count(trained, 'step')}{_asked(contents, history)}{took}{starts}."
+    ]
+    speed = history.images_per_second
+    if speed:
+        lines.append(f"That is {number(speed)} images a second (the median).")
+    if step != trained:
+        lines.append(f"The pictures here are of the checkpoint of step {step:,}.")
+    return lines
+
+
+def _asked(contents: Contents, history: History) -> str:
+    """How much of what was asked for that is."""
+    steps, epochs, epoch = contents.option("steps"), contents.option("epoch"), history.last("epoch")
+    passes = f"{number(epoch)} passes over the data" if epoch is not None else ""
+    if steps:
+        return f" of {steps:,}" + (f", {passes}" if passes else "")
+    if passes and epochs:
+        of = "1 pass" if epochs == 1 else f"{epochs:,} passes"
+        return f", {number(epoch)} of {of} over the data"
+    return f", {passes}" if passes else ""
+
+
+def working(health: Health, history: History) -> list[str]:
+    """What went wrong or did not, and the numbers that say so."""
+    trained = history.steps[-1] if history.rows else 0
+    lines = []
+    if health.messages:
+        kind, text, advice = health.messages[-1]
+        earlier = len(health.messages) - 1
+        lines = [text, advice] if advice else [text]
+        if earlier:
+            lines.append(f"{count(earlier, 'earlier message')} below.")
+    elif trained < health.judged_from:
+        lines.append(
+            "Nothing looks wrong so far, but it is too early to judge: trouble is only called so "
+            f"when it lasts, from step {health.judged_from:,} on."
+        )
+    elif history.last("d_real") is not None:
+        varied = ", and the generated images have not collapsed to a few"
+        varied = varied if history.last("diversity") is not None else ""
+        lines.append(f"Yes, as far as numbers can tell: the discriminator has not won{varied}.")
+    return [*lines, *_lately(history)]
+
+
+def _lately(history: History) -> list[str]:
+    real, fake, diversity = (
+        history.lately("d_real"),
+        history.lately("d_fake"),
+        history.last("diversity"),
+    )
+    lines = []
+    if real is not None and fake is not None:
+        lines.append(
+            f"Over the last {LATELY} steps the discriminator took real images for real with "
+            f"{percent(real)} confidence and generated ones with {percent(fake)}; at 50 % and 50 % "
+            "it could not tell them apart."
+        )
+    if diversity is not None:
+        lines.append(
+            f"The generated images differ from one another {percent(diversity)} as much as real "
+            "ones do."
+        )
+    return lines or ["No losses are recorded, so nothing can be said of the training."]
+
+
+def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
+    """The first of the metrics at hand, against which images, and how the others stand."""
+    if not series:
+        return ["Not measured yet."]
+    first, newest = series[0], series[0].newest
+    within = f" (95 % interval {interval(newest)})" if interval(newest) else ""
+    lines = [
+        f"{first.name} is {number(newest['value'])}{within} at step {newest['step']:,}; "
+        f"{first.better}.",
+        f"It compares {protocol(newest)}.",
+    ]
+    if newest.get("extractor") != "inception" and first.metric == "fid":
+        lines.append("Published FIDs look through Inception and cannot be compared with it.")
+    best = first.best
+    if best["value"] != newest["value"]:
+        lines.append(f"The best was {number(best['value'])}, at step {best['step']:,}.")
+    if newest["step"] != contents.model.step:
+        lines.append(f"The pictures are of step {contents.model.step:,}.")
+    others = list(dict.fromkeys(o.how.name for o in series if o.metric != first.metric))
+    if others:
+        lines.append(f"Below: {listed(others)}.")
+    return lines
+
+
+def memorising(memory: Memory | str) -> list[str]:
+    """Whether copies of training images were found."""
+    if isinstance(memory, str):
+        return [f"Not looked into: {memory}"]
+    of = "all" if memory.searched == memory.training_images else f"{memory.searched:,} of the"
+    among = (
+        f"{memory.seeds:,} generated images, compared with {of} {memory.training_images:,} that it "
+        "learns from,"
+    )
+    if not memory.suspects:
+        return [f"No sign of it: of {among} none is suspiciously near to one."]
+    seeds = listed(str(seed) for seed in memory.suspects)
+    return [
+        f"Perhaps: of {among} {len(memory.suspects)} may be copies of training images "
+        f"(seed{'' if len(memory.suspects) == 1 else 's'} {seeds})."
+    ]

@@ -1,0 +1,54 @@
+"""Numbers and durations as people read them."""
+
+import math
+
+
+def number(value: float) -> str:
+    """Three digits, or all of those before the point: 0.0123, 45.6, 1,234; no powers of ten."""
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) < 1e-4:
+        text = f"{value:.6f}".rstrip("0").rstrip(".")
+        return "0" if text == "-0" else text
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def large(value: float) -> str:
+    """A count in two or three digits: 950, 38 thousand, 3.4 million."""
+    for size, name in ((1e9, "billion"), (1e6, "million"), (1e4, "thousand")):
+        if value >= size:
+            scale = 1e3 if name == "thousand" else size
+            return (
+                f"{value / scale:.2g} {name}"
+                if value < 10 * size
+                else f"{value / scale:,.0f} {name}"
+            )
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that fits: 42 seconds, 7.2 minutes, 3.5 hours, 2.1 days."""
+    if seconds < 90:
+        return count(round(seconds), "second")
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} minutes"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 86400:.1f} days"
+
+
+def count(how_many: int, thing: str) -> str:
+    """1 image, 2 images."""
+    return f"{how_many:,} {thing}{'' if how_many == 1 else 's'}"
+
+
+def listed(words) -> str:
+    """a, b and c."""
+    words = list(words)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def percent(share: float) -> str:
+    """Whole ones, and tenths below ten: 42 %, 3.5 %."""
+    tenths = 0 if share >= 0.0995 or share == 0 else 1
+    return f"{100 * share:.{tenths}f}\u00a0%"  # a line never ends before the sign

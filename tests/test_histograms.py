@@ -1,0 +1,66 @@
+"""Class histograms: by hand, against scipy, and how perfect images look."""
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from dcgan.evaluation.histograms import chi_square, class_histogram, entropy, total_variation
+
+
+def drawn(count: int, truth, seed: int = 0) -> np.ndarray:
+    """Probabilities of a classifier that is sure."""
+    classes = np.random.default_rng(seed).choice(len(truth), count, p=truth)
+    return np.eye(len(truth), dtype=np.float32)[classes]
+
+
+def test_by_hand():
+    """Two, one and one of four images: 1.5 bits; 0.5 - 0.25 too many of the first of four."""
+    given = np.array(
+        [[0.95, 0.05, 0, 0], [0.4, 0.3, 0.2, 0.1], [0, 0.91, 0.09, 0], [0.3, 0.1, 0.6, 0]],
+        np.float32,
+    )
+    found = class_histogram(given, [5, 5, 5, 5])
+    assert found.shares.tolist() == [0.5, 0.25, 0.25, 0]
+    assert found.truth.tolist() == [0.25] * 4
+    assert found.entropy == pytest.approx(1.5) and found.true_entropy == pytest.approx(2)
+    assert found.total_variation == pytest.approx(0.25)
+    # One expected of each: (2 - 1)^2 + 0 + 0 + (0 - 1)^2.
+    assert found.chi_square == pytest.approx(2)
+    # 0.95 and 0.91 are sure.
+    assert found.sure == 0.5
+
+
+def test_the_ends_of_entropy_and_variation():
+    assert entropy(np.eye(5)[2]) == 0 and entropy(np.full(8, 1 / 8)) == pytest.approx(3)
+    assert total_variation(np.eye(3)[0], np.eye(3)[1]) == 1
+    assert total_variation(np.full(3, 1 / 3), np.full(3, 1 / 3)) == 0
+
+
+def test_pearsons_test_is_scipys():
+    counts, truth = np.array([30, 14, 6]), np.array([0.5, 0.3, 0.2])
+    expected = chisquare(counts, 50 * truth)
+    assert chi_square(counts, truth) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_classes_that_cannot_occur():
+    truth = np.array([0.5, 0.5, 0])
+    assert chi_square(np.array([12, 8, 0]), truth) == chi_square(np.array([12, 8]), truth[:2])
+    assert chi_square(np.array([10, 9, 1]), truth) == (np.inf, 0.0)
+    assert chi_square(np.array([10]), np.array([1.0])) == (0.0, 1.0)
+
+
+def test_perfect_images_look_as_expected_by_chance():
+    truth = [0.5, 0.2, 0.2, 0.1]
+    found = [class_histogram(drawn(500, truth, i), truth) for i in range(400)]
+    variation = np.mean([one.total_variation for one in found])
+    assert variation == pytest.approx(found[0].by_chance, rel=0.08)
+    # One of 20 perfect models has a p-value below 0.05; three standard errors.
+    assert np.mean([one.p_value < 0.05 for one in found]) == pytest.approx(0.05, abs=0.033)
+
+
+def test_dropped_classes_are_found():
+    truth = np.full(10, 0.1)
+    dropped = class_histogram(drawn(500, np.repeat([0.2, 0], 5)), truth)
+    # Half of the images would have to be of another class, if the rest were even.
+    assert dropped.total_variation == pytest.approx(0.5) and dropped.p_value < 1e-50
+    assert dropped.entropy == pytest.approx(np.log2(5), abs=0.03)

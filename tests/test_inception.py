@@ -1,0 +1,287 @@
+"""The Inception graph, stood in for by a small one of the same names and the same awkward parts.
+
+The stand-in was "made for one JPEG file" as the published one: it decodes a file, its recorded
+shapes have a batch of one, it uses an operation that TensorFlow has since removed, and reshapes to
+one row before the softmax.
+"""
+
+import functools
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.datasets.download import RemoteFile
+from dcgan.evaluation import inception, resizing
+
+RANDOM = np.random.default_rng(0)
+KERNEL = RANDOM.normal(0, 1, (1, 1, 3, 2048)).astype(np.float32)
+NORM = {
+    "mean": RANDOM.normal(0, 0.3, 2048).astype(np.float32),
+    "variance": RANDOM.uniform(0.5, 2, 2048).astype(np.float32),
+    "beta": RANDOM.normal(0, 0.3, 2048).astype(np.float32),
+    "gamma": RANDOM.uniform(0.5, 2, 2048).astype(np.float32),
+}
+WEIGHTS = RANDOM.normal(0, 0.05, (2048, 1008)).astype(np.float32)
+BIASES = RANDOM.normal(0, 5, 1008).astype(np.float32)
+EPSILON = 1e-3
+POOL = 37  # 299 pixels become 8, as in the published network
+
+
+def stand_in() -> bytes:
+    """The graph as a file's content."""
+    graph, raw = tf.Graph(), tf.raw_ops
+    with graph.as_default():
+        file = tf.compat.v1.placeholder(tf.string, [], name="DecodeJpeg/contents")
+        picture = raw.DecodeJpeg(contents=file, channels=3, name="DecodeJpeg")
+        picture = tf.cast(picture, tf.float32, name="Cast")
+        batch = raw.ExpandDims(input=picture, axis=0, name="ExpandDims")
+        size = tf.constant([299, 299], name="ResizeBilinear/size")
+        large = raw.ResizeBilinear(images=batch, size=size, name="ResizeBilinear")
+        x = raw.Mul(x=raw.Sub(x=large, y=128.0, name="Sub"), y=1 / 128, name="Mul")
+        square = {"ksize": [1, POOL, POOL, 1], "strides": [1, POOL, POOL, 1], "padding": "VALID"}
+        x = raw.AvgPool(value=x, name="first_pool", **square)
+        x = raw.Conv2D(input=x, filter=KERNEL, strides=[1] * 4, padding="SAME", name="conv")
+        for name, value in NORM.items():
+            tf.constant(value, name=f"norm/{name}")
+        x = raw.Relu(features=tf.identity(x, name="norm"), name="relu")
+        x = raw.CheckNumerics(tensor=x, message="not finite", name="check")
+        x = raw.AvgPool(
+            value=x, ksize=[1, 8, 8, 1], strides=[1, 1, 1, 1], padding="VALID", name="pool_3"
+        )
+        row = raw.Reshape(
+            tensor=x, shape=tf.constant([1, 2048], name="pool_3/_reshape/shape"),
+            name="pool_3/_reshape",
+        )  # fmt: skip
+        weights = tf.constant(WEIGHTS, name="softmax/weights")
+        x = raw.MatMul(a=row, b=weights, name="softmax/logits/MatMul")
+        raw.Softmax(logits=x + tf.constant(BIASES, name="softmax/biases"), name="softmax")
+    definition = graph.as_graph_def(add_shapes=True)
+    definition.versions.producer = 8  # the operation below was removed in version 9
+    for node in definition.node:
+        if node.name == "norm":
+            shapes = node.attr["_output_shapes"].list
+            node.op = "BatchNormWithGlobalNormalization"
+            node.input.extend(f"norm/{name}" for name in NORM)
+            node.attr["variance_epsilon"].f = EPSILON
+            node.attr["scale_after_normalization"].b = True
+            assert shapes.shape[0].dim[0].size == 1
+    return definition.SerializeToString()
+
+
+GRAPH = stand_in()
+
+
+def remote(*urls: str) -> RemoteFile:
+    return RemoteFile(inception.FILE.name, urls, hashlib.sha256(GRAPH).hexdigest(), len(GRAPH))
+
+
+def pictures(count: int, shape=(20, 16, 3), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def network() -> inception.Inception:
+    return inception.Inception(GRAPH)
+
+
+def by_hand(images: np.ndarray) -> np.ndarray:
+    """The stand-in's features in float64, one layer after the other."""
+    x = (resizing.resized(images, 299, 299).astype(np.float64) - 128) / 128
+    side = 8 * POOL
+    x = x[:, :side, :side].reshape(-1, 8, POOL, 8, POOL, 3).mean((2, 4))
+    x = x @ KERNEL[0, 0].astype(np.float64)
+    scale = NORM["gamma"] / np.sqrt(NORM["variance"] + EPSILON)
+    return np.maximum((x - NORM["mean"]) * scale + NORM["beta"], 0).mean((1, 2))
+
+
+# --- the network
+
+
+def test_the_stand_in_takes_one_image_only():
+    """As it lies in the file; else the tests below would show nothing."""
+    definition = tf.compat.v1.GraphDef.FromString(GRAPH)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(definition, name="")
+    assert graph.get_tensor_by_name("pool_3:0").shape == (1, 1, 1, 2048)
+    with tf.compat.v1.Session(graph=graph) as session:
+        feed = {"ResizeBilinear:0": np.zeros((1, 299, 299, 3))}
+        assert session.run("softmax:0", feed).shape == (1, 1008)
+        with pytest.raises(ValueError, match="Cannot feed value of shape"):
+            session.run("softmax:0", {"ResizeBilinear:0": np.zeros((2, 299, 299, 3))})
+    for node in definition.node:
+        node.attr.pop("_output_shapes", None)
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="reshape"):
+        images = tf.compat.v1.placeholder(tf.float32, [2, 299, 299, 3])
+        tf.import_graph_def(definition, {"ExpandDims:0": images})
+
+
+def test_features_are_those_of_the_graph(network):
+    images = pictures(3)
+    features = network(images).features
+    assert features.dtype == np.float32 and features.shape == (3, 2048)
+    np.testing.assert_allclose(features, by_hand(images), atol=2e-5)
+    assert features.std(0).max() > 0.01  # the images differ
+
+
+def test_features_do_not_depend_on_the_number_of_images(network):
+    images = pictures(inception.BATCH + 3, (8, 8, 3))
+    all_at_once = network(images)
+    for rows in (slice(0, 1), slice(0, 5), slice(inception.BATCH, None)):
+        np.testing.assert_array_equal(network(images[rows]).features, all_at_once.features[rows])
+    # At another place of a batch, sums may be rounded otherwise.
+    np.testing.assert_allclose(
+        network(images[7:10]).features, all_at_once.features[7:10], atol=1e-6
+    )
+
+
+def test_probabilities_are_the_softmax_without_the_bias(network):
+    images = pictures(2)
+    found = network(images).probabilities["imagenet"]
+    logits = by_hand(images) @ WEIGHTS.astype(np.float64)
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(found, expected / expected.sum(1, keepdims=True), rtol=1e-3)
+    assert len(network.classes["imagenet"]) == found.shape[1] == 1008
+
+
+def test_grey_is_seen_as_three_equal_channels(network):
+    grey = pictures(2, (10, 10, 1))
+    np.testing.assert_array_equal(network(grey).features, network(grey.repeat(3, axis=-1)).features)
+
+
+def test_images_of_the_networks_size_are_not_resized(network):
+    images = pictures(1, (299, 299, 3))
+    np.testing.assert_allclose(network(images).features, by_hand(images), atol=2e-5)
+
+
+def test_the_fingerprint_is_of_the_weights(network):
+    assert network.fingerprint == inception.Inception(GRAPH).fingerprint
+    other = GRAPH.replace(WEIGHTS[:1].tobytes(), WEIGHTS[1:2].tobytes(), 1)
+    assert other != GRAPH and inception.Inception(other).fingerprint != network.fingerprint
+
+
+def test_the_published_file_is_named_with_its_checksum():
+    file = inception.FILE
+    assert file.name == "classify_image_graph_def.pb" and file.size == 95_673_916
+    assert len(bytes.fromhex(file.sha256)) == 32 and not file.gzipped
+    assert all(url.startswith("https://") and url.endswith(file.name) for url in file.urls)
+
+
+# --- where it comes from
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """(the address of a folder that is served, what was asked for)."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (tmp_path / "served").mkdir()
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=tmp_path / "served")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}", asked
+        running.shutdown()
+        thread.join()
+
+
+def archive(*members: tuple[str, bytes]) -> bytes:
+    """A real .tgz."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def refusal(folder, file: RemoteFile) -> str:
+    with pytest.raises(UserError) as caught:
+        inception.load(folder, file=file)
+    message = str(caught.value)
+    assert file.name in message and str(folder) in message
+    assert "\n" not in message and message.endswith(".")
+    return message
+
+
+def test_it_is_downloaded_once_from_the_first_mirror_that_has_it(server, tmp_path, network):
+    address, asked = server
+    (tmp_path / "served" / "graph").write_bytes(GRAPH)
+    file = remote(f"{address}/absent", f"{address}/graph")
+    folder = tmp_path / "cache" / "inception"
+    for _ in range(2):
+        assert inception.load(folder, file=file).fingerprint == network.fingerprint
+    assert asked.count("/graph") == 1
+    assert [path.name for path in folder.iterdir()] == [file.name]
+
+
+def test_a_file_with_another_checksum_is_not_taken(server, tmp_path):
+    address, _ = server
+    (tmp_path / "served" / "graph").write_bytes(GRAPH[:-1] + b"x")
+    message = refusal(tmp_path / "cache", remote(f"{address}/graph"))
+    assert "another checksum" in message
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_offline_it_says_what_to_put_where(tmp_path):
+    message = refusal(tmp_path / "cache", remote("http://127.0.0.1:1/graph"))
+    assert f"put the file into {tmp_path / 'cache'} by hand" in message
+    assert "inception-2015-12-05.tgz from http://download.tensorflow.org/" in message
+    assert "--extractor classifier" in message
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "member", ["classify_image_graph_def.pb", "./x/classify_image_graph_def.pb"]
+)
+def test_the_published_archive_put_there_by_hand_is_found(tmp_path, network, member):
+    others = ("cropped_panda.jpg", b"panda"), ("../../outside", b"not to be written")
+    (tmp_path / inception.ARCHIVE).write_bytes(archive(*others, (member, GRAPH)))
+    found = inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
+    assert found.fingerprint == network.fingerprint
+    assert [path.name for path in tmp_path.iterdir()] == [inception.ARCHIVE]  # nothing is unpacked
+
+
+@pytest.mark.parametrize("place", [".", "inception-2015-12-05"])
+def test_the_file_put_there_by_hand_is_found(tmp_path, network, place):
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "classify_image_graph_def.pb").write_bytes(GRAPH)
+    found = inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
+    assert found.fingerprint == network.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("classify_image_graph_def.pb", GRAPH[:100], "received a file of 100 bytes with SHA-256"),
+        (inception.ARCHIVE, b"not an archive", "received a damaged one"),
+        (inception.ARCHIVE, archive(("panda.jpg", b"x")), "received none with classify_image"),
+        (
+            inception.ARCHIVE,
+            archive(("classify_image_graph_def.pb", bytes(len(GRAPH)))),
+            "bytes with SHA-256",
+        ),
+        (
+            inception.ARCHIVE,
+            archive(("classify_image_graph_def.pb", GRAPH))[:-2000],
+            "received a damaged one",
+        ),
+    ],
+)
+def test_another_file_put_there_by_hand_is_refused_and_stays(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    message = refusal(tmp_path, remote("http://127.0.0.1:1/graph"))
+    assert words in message and "delete it to have it downloaded" in message
+    assert (tmp_path / name).read_bytes() == content
