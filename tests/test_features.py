@@ -93,25 +93,28 @@ def test_an_untrained_one_has_new_weights_and_knows_the_datas_statistics():
 # --- the machine
 
 
-def clouds(count: int, apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Three clouds of points in five dimensions."""
+def clouds(count: int, apart: float, seed: int = 0, dimensions: int = 5):
+    """Points [count, dimensions] of three clouds, and which."""
     labels = np.arange(count) % 3
-    centres = apart * np.eye(3, 5)
-    return centres[labels] + numbers(count, 5, seed=seed), labels
+    centres = apart * np.eye(3, dimensions)
+    return centres[labels] + numbers(count, dimensions, seed=seed), labels
 
 
-def test_the_machine_is_a_linear_svm_with_a_penalty_that_was_good_on_others():
-    features, labels = clouds(90, 2.0)
+@pytest.mark.parametrize("dimensions", [5, 400])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_machine_is_a_linear_svm_with_a_penalty_that_was_good_on_others(dimensions, classes):
+    """Fewer points than dimensions are turned before, which must not show."""
+    features, labels = clouds(90, 2.0, dimensions=dimensions)
+    features, labels = features[labels < classes], labels[labels < classes]
     fitted = Classifier(features, labels, seed=0)
     assert fitted.penalty in PENALTIES
-    centred = features - features.mean(0)
-    scaled = centred / np.sqrt(np.square(centred).sum(1).mean())
-    machine = LinearSVC(C=fitted.penalty, max_iter=5000, random_state=0).fit(scaled, labels)
-    others, _ = clouds(500, 2.0, seed=9)
-    expected = machine.predict(
-        (others - features.mean(0)) / np.sqrt(np.square(centred).sum(1).mean())
-    )
-    np.testing.assert_array_equal(fitted.predict(others), expected)
+    centre = features.mean(0)
+    length = np.sqrt(np.square(features - centre).sum(1).mean())
+    machine = LinearSVC(C=fitted.penalty, dual=False).fit((features - centre) / length, labels)
+    others, _ = clouds(500, 2.0, seed=9, dimensions=dimensions)
+    expected = machine.predict((others - centre) / length)
+    assert (fitted.predict(others) == expected).mean() > 0.99
+    assert set(expected) == set(range(classes))
 
 
 def test_the_unit_of_the_features_does_not_matter():
@@ -125,7 +128,9 @@ def test_the_unit_of_the_features_does_not_matter():
 
 def test_features_that_are_all_alike_are_no_error():
     labels = np.arange(8) % 2
-    assert len(Classifier(np.ones((8, 3)), labels, seed=0).predict(np.ones((4, 3)))) == 4
+    for dimensions in (3, 30):
+        alike = np.ones((8, dimensions))
+        assert len(Classifier(alike, labels, seed=0).predict(alike)) == 8
 
 
 # --- the trials
