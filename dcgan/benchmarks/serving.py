@@ -1,8 +1,9 @@
 """`python -m dcgan.benchmarks.serving`: the server under load, beside the bare SavedModel.
 
-Both do the same work, seeds to PNG bytes, on the same machine in the same minutes: the bare model
-in this process, the server in one of its own that is asked over HTTP from here. With --swap a new
-version appears in the middle. Not part of the command line; Linux only, for the memory.
+Both do the same work, seeds to PNG bytes, on the same machine by turns: the bare model in this
+process, the server in one of its own that is asked over HTTP from here. A long load follows, for
+errors and memory; with --swap a new version appears in its middle. Not part of the command line;
+Linux only, for the memory.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from dcgan.benchmarks.turns import Comparison, in_turn
 
 MAIN = Path(__file__).parents[2] / "main.py"
 BATCH = 64
@@ -178,6 +181,24 @@ def single(bare: Bare, server: Server, rounds: int = 10, calls: int = 30) -> dic
     }
 
 
+def throughput(bare: Bare, server: Server, options: argparse.Namespace) -> dict:
+    """Pictures a second, served to all clients and bare in batches, by turns."""
+
+    def served() -> float:
+        end = time.perf_counter() + options.turn_seconds
+        outcome = asyncio.run(load(server.port, options.clients, lambda: time.perf_counter() < end))
+        if outcome.errors:
+            raise SystemExit(outcome.errors[0])
+        return len(outcome.seconds) / outcome.took
+
+    def alone() -> float:
+        return bare.pictures_per_second(options.turn_seconds)
+
+    turns = in_turn(served, alone, pairs=options.turns, name="throughput")
+    found = Comparison("throughput", "pictures/s", *turns, f"the bare model, batches of {BATCH}")
+    return found.record()
+
+
 async def sustained(server: Server, clients: int, seconds: float, swap: Callable) -> dict:
     """Full load for a while, with the memory every so often and a swap in the middle."""
     start, memory = time.perf_counter(), []
@@ -221,18 +242,15 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
 
     server, bare = Server(folder, options.flags), Bare(source)
     one = single(bare, server)
-    before = bare.pictures_per_second(options.bare_seconds)
+    rates = throughput(bare, server, options)
     many = asyncio.run(sustained(server, options.clients, options.seconds, swap))
-    after = bare.pictures_per_second(options.bare_seconds)
     code, said = server.end()
-    rate = (before + after) / 2
     return {
         "machine": f"{platform.processor() or platform.machine()}, Python "
         f"{platform.python_version()}, TensorFlow {bare._tf.__version__}",
         "single": one,
+        "throughput": rates,
         "load": many,
-        "bare_pictures_per_second": [round(before, 1), round(after, 1)],
-        "ratio": round(many["pictures_per_second"] / rate, 3),
         "swapped": f"version {newest + 1} answers" in said,
         "exit_code": code,
     }
@@ -240,16 +258,17 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
 
 def table(found: dict) -> str:
     """The numbers for people."""
-    one, many = found["single"], found["load"]
+    one, rates, many = found["single"], found["throughput"], found["load"]
+    low, high = rates["ratio_quartiles"]
     memory = [mb for _, mb in many["memory_mb"]] or [0.0]
     half = memory[len(memory) // 2 :]
     rows = [
         ("one picture, bare", f"{one['bare_p50_ms']} ms"),
         ("one picture, served", f"{one['served_p50_ms']} ms, {one['ratio']} x"),
-        (f"bare, batches of {BATCH}", f"{found['bare_pictures_per_second']} a second"),
+        (f"bare, batches of {BATCH}", f"{rates['baseline_median']:.1f} a second"),
         (
             f"served, {many['clients']} clients",
-            f"{many['pictures_per_second']} a second, {found['ratio']} x",
+            f"{rates['ours_median']:.1f} a second, {rates['ratio']:.3f} x ({low:.3f}-{high:.3f})",
         ),
         ("latency under load", f"p50 {many['p50_ms']} ms, p99 {many['p99_ms']} ms"),
         ("requests", f"{many['requests']:,} in {many['seconds']} s, {many['errors']} errors"),
@@ -264,8 +283,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model_dir", required=True, help="folder of exported versions")
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of load")
-    parser.add_argument("--bare_seconds", type=float, default=10.0, help="before and after it")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the long load")
+    parser.add_argument("--turns", type=int, default=10, help="of throughput, served and bare")
+    parser.add_argument("--turn_seconds", type=float, default=5.0, help="of each")
     parser.add_argument("--swap", action="store_true", help="a new version in the middle")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("flags", nargs="*", help="for serve, behind --")

@@ -110,13 +110,12 @@ class Service:
             RequestError: 404, there is no such model or version.
         """
         name = self.name if name is None else name
-        wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-        unknown = RequestError(404, f"Servable not found for request: {wanted[:200]}")
-        if name != self.name:
-            raise unknown
-        with contextlib.ExitStack() as stack:
-            try:
-                served = stack.enter_context(self.versions.lease(version))
-            except NotThere:
-                raise unknown from None
-            yield served
+        try:
+            if name != self.name:
+                raise NotThere
+            with self.versions.lease(version) as served:
+                yield served
+        except NotThere:
+            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            sentence = f"Servable not found for request: {wanted[:200]}"
+            raise RequestError(404, sentence) from None
