@@ -1,0 +1,202 @@
+"""The notebooks: what they keep for readers who do not run them, and that they run."""
+
+import ast
+import importlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import KernelManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from dcgan import flags
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+MOST_BYTES = 1_200_000  # GitHub shows large notebooks slowly or not at all
+MOST_BYTES_IN_ALL = 3_000_000
+FEWEST_PICTURES = 8
+
+# Where people's files lie on Linux, macOS and Windows.
+ABSOLUTE = re.compile(
+    r"(?<![\w.:/-])/(?:home|tmp|root|Users|usr|opt|var|mnt|private|work|content)/\w|[A-Z]:\\\w"
+)
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def of_kind(book: NotebookNode, kind: str) -> list[NotebookNode]:
+    return [cell for cell in book.cells if cell.cell_type == kind]
+
+
+def outputs(book: NotebookNode) -> list[NotebookNode]:
+    return [output for cell in of_kind(book, "code") for output in cell.outputs]
+
+
+def pictures(book: NotebookNode) -> list[str]:
+    """The base64 texts of what was drawn."""
+    found = [output.get("data", {}) for output in outputs(book)]
+    return [data for one in found for kind, data in one.items() if kind.startswith("image/")]
+
+
+def words(book: NotebookNode) -> str:
+    """Everything that the outputs say in letters."""
+    texts = [output.get("text", "") for output in outputs(book)]
+    data = [output.get("data", {}) for output in outputs(book)]
+    texts += [text for one in data for kind, text in one.items() if not kind.startswith("image/")]
+    return "\n".join(texts)
+
+
+def refuse_troubles(book: NotebookNode) -> None:
+    """Executed in order, without errors, with nothing on standard error, no one's folders."""
+    cells = of_kind(book, "code")
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for output in outputs(book):
+        assert output.output_type != "error", output.traceback
+        assert output.get("name") != "stderr", output.text
+    assert not (found := ABSOLUTE.search(words(book))), found
+    assert len(pictures(book)) >= FEWEST_PICTURES
+
+
+# --- execution
+
+
+def listing() -> set[Path]:
+    """What a notebook could leave behind here."""
+    folders = ("notebooks", "runs", "data")
+    return {*ROOT.iterdir(), *(path for name in folders for path in (ROOT / name).rglob("*"))}
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory) -> Iterator[KernelManager]:
+    """One process for all notebooks, which imports TensorFlow once."""
+    base = tmp_path_factory.mktemp("kernel")
+    own = {
+        "DCGAN_NOTEBOOK_STEPS": "4",
+        "DCGAN_NOTEBOOK_RUN": "none",
+        "TQDM_DISABLE": "1",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "IPYTHONDIR": str(base / "ipython"),
+        "TMPDIR": str(base),
+    }
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env={**os.environ, **own}, cwd=str(FOLDER))
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+def execute(book: NotebookNode, kernel: KernelManager) -> None:
+    client = NotebookClient(book, km=kernel, timeout=300, record_timing=False)
+    try:
+        client.execute()
+    finally:
+        client.kc.stop_channels()
+
+
+@each_notebook
+def test_it_runs_from_top_to_bottom(path, kernel):
+    """On a few steps of tiny networks; what one notebook has defined, the next one does not see."""
+    book, before = read(path), listing()
+    for cell in of_kind(book, "code"):
+        cell.outputs, cell.execution_count = [], None
+    fresh = f"%cd -q {FOLDER}\n%reset_selective -f ."
+    execute(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(fresh)]), kernel)
+    execute(book, kernel)
+    refuse_troubles(book)
+    assert listing() - before == set()
+
+
+# --- what is stored
+
+
+def test_there_are_three_of_a_size_to_look_at():
+    assert [path.name[0] for path in NOTEBOOKS] == ["1", "2", "3"]
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < MOST_BYTES_IN_ALL
+
+
+@each_notebook
+def test_it_is_stored_as_executed_in_one_go(path):
+    book = read(path)
+    nbformat.validate(book)
+    refuse_troubles(book)
+    said = words(book)
+    assert not (found := re.search(r"warning|traceback|deprecat|\d%\|", said, re.IGNORECASE)), found
+    assert path.stat().st_size < MOST_BYTES
+    ids = [cell.id for cell in book.cells]
+    assert len(set(ids)) == len(ids)
+
+
+@each_notebook
+def test_its_settings_stand_first_and_nothing_names_ones_folders(path):
+    book = read(path)
+    first = of_kind(book, "code")[0].source
+    assert 'os.environ.get("DCGAN_NOTEBOOK_STEPS"' in first and "git clone" in first
+    assert not (found := ABSOLUTE.search("\n".join(cell.source for cell in book.cells))), found
+    assert not ABSOLUTE.search(str([book.metadata, *(cell.metadata for cell in book.cells)]))
+
+
+@each_notebook
+def test_every_exercise_has_a_folded_answer(path):
+    cells = [cell.source for cell in of_kind(read(path), "markdown")]
+    exercises = re.split(r"\*\*Exercise (\d+)\.\*\*", "\n".join(cells))[1:]
+    numbers, texts = exercises[::2], exercises[1::2]
+    assert numbers == [str(i + 1) for i in range(len(numbers))] and len(numbers) >= 5
+    # GitHub needs the empty lines to read Markdown inside.
+    folded = re.compile(r"<details><summary>Answer</summary>\n\n.+?\n\n</details>", re.DOTALL)
+    assert all(folded.search(one) for one in texts)
+    assert all(cell.count("<details>") == cell.count("</details>") for cell in cells)
+
+
+@each_notebook
+def test_its_links_lead_somewhere(path):
+    for cell in of_kind(read(path), "markdown"):
+        for target in re.findall(r"\]\(([^)]+)\)", cell.source):
+            assert target.startswith("https://") or (FOLDER / target).exists(), target
+
+
+@each_notebook
+def test_it_uses_what_dcgan_has_and_makes_public(path):
+    for cell in of_kind(read(path), "code"):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Attribute):
+                assert not re.match(r"_[^_]", node.attr), f"{node.attr} in {cell.id}"
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("dcgan"):
+                for name in (alias.name for alias in node.names):
+                    assert not name.startswith("_")
+                    if not hasattr(importlib.import_module(node.module), name):
+                        importlib.import_module(f"{node.module}.{name}")
+
+
+@each_notebook
+def test_the_commands_and_flags_it_names_exist(path):
+    text = "\n".join(cell.source for cell in read(path).cells)
+    for command in re.findall(r"main\.py\s+([a-z_]+)", text):
+        assert command in flags.COMMANDS, command
+    known = flags.SWITCHES | flags.VALUED
+    for flag in re.findall(r"(?<![\w-])--([a-z_]+)", text):
+        assert flag in known, flag
+
+
+@pytest.mark.parametrize(
+    ("text", "is_absolute"),
+    [
+        ("Wrote run/samples/00000004.png", False),
+        ("https://example.org/home/x", False),
+        ("variety of samples / of reals", False),
+        ("Wrote /tmp/dcgan-x1/run", True),
+        ("in /home/me/pictures", True),
+        (r"C:\Users\me", True),
+    ],
+)
+def test_the_check_of_paths_tells_right_from_wrong(text, is_absolute):
+    assert bool(ABSOLUTE.search(text)) == is_absolute
