@@ -56,6 +56,7 @@ def record(metric: str, step: int, value: float, **more) -> dict:
         "value": value,
         "low": 0.9 * value,
         "high": 1.1 * value,
+        "better": "lower",
         "interval": "95 % from the spread over 10 groups of the images",
         "generator": f"g{step}",
         "made": f"2026-01-01T00:00:{step // 100:02d}",
@@ -102,7 +103,8 @@ def fill(root: Path, *, steps: int = 1200, shape=SHAPE, grids: int = 5) -> RunDi
     folder = root / "evaluation"
     fids = [record("fid", step, 90 - step / 20) for step in (400, 800, 1200)]
     add_lines(folder / "fid-512-pixels.jsonl", fids)
-    add_lines(folder / "precision-512-pixels.jsonl", [record("precision", 1200, 0.61)])
+    precision = record("precision", 1200, 0.61, better="higher")
+    add_lines(folder / "precision-512-pixels.jsonl", [precision])
     shares = {"names": ["red", "blue"], "real": [0.5, 0.5], "generated": [0.8, 0.2]}
     add_lines(
         folder / "classes-512-classifier.jsonl",

@@ -178,10 +178,11 @@ def test_sampling_is_of_the_command_and_of_a_lively_generator():
         files = sorted(to.glob("seed*.png"))
         taken.append((len(files), np.std([keras.utils.img_to_array(_open(p)) for p in files])))
 
-    compared = samples.sampling(state, to_dict(config), sample, pairs=2, images=70)
+    found = samples.sampling(state, to_dict(config), sample, pairs=5, images=70)
     assert [count for count, _ in taken] == [70, 70]
     assert min(deviation for _, deviation in taken) > 5  # levels; grey would be 0
-    assert len(compared.ours) == 2 and min(compared.ours + compared.bare) > 0
+    assert [(one.name, len(one.ours)) for one in found] == [("sampling", 5), ("to files", 2)]
+    assert all(min(one.ours + one.bare) > 0 for one in found)
 
 
 def _open(path):
@@ -349,7 +350,7 @@ def test_all_of_it_as_a_user_runs_it(tmp_path):
     ended = run(*common, timeout=1200, warm=False)
     assert ended.returncode == 0, ended.stderr
     figures = {f["name"]: f for f in json.loads((tmp_path / "found.json").read_text())["figures"]}
-    names = ["startup", "memory", "compare", "decoding", "batches", "sampling", "step"]
+    names = ["startup", "memory", "compare", "decoding", "batches", "sampling", "to files", "step"]
     assert list(figures) == names
     assert all(f"\n{name} " in ended.stdout for name in names)
     assert 1 < figures["startup"]["baseline_median"] < figures["startup"]["ours_median"]

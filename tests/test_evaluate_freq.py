@@ -87,6 +87,16 @@ def test_what_it_measures_stands_in_both_files_and_the_curve(evaluated):
     assert (evaluated / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_speed_of_the_training_is_without_it(evaluated):
+    lines = list(read_json_lines(RunDir(evaluated).metrics))
+    pairs = [(one, other) for one, other in zip(lines, lines[1:], strict=False) if "kid" in other]
+    for before, line in pairs:
+        spent, looked = line["seconds"] - before["seconds"], line["evaluation_seconds"]
+        trained = (line["images"] - before["images"]) / line["images_per_second"]
+        assert trained == pytest.approx(spent - looked, abs=looked / 2)
+    assert len(pairs) == 2
+
+
 def test_the_best_checkpoint_is_that_of_the_best_value(evaluated):
     best = min(records(evaluated), key=lambda record: record["value"])
     trained = Trained(RunDir(evaluated), "best")

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 from dcgan import UserError
 from dcgan.evaluation import extractor, extractors, resizing
@@ -137,6 +138,14 @@ def test_only_one_block_is_held():
 def test_a_progress_bar_counts_images(capsys):
     list(extract(Means(), pieces(pictures(300)), total=300, doing="features of reals"))
     assert "features of reals" in (shown := capsys.readouterr().err) and "300/300" in shown
+
+
+def test_below_another_bar_it_vanishes(capsys):
+    with tqdm(total=1):
+        list(extract(Means(), pieces(pictures(300)), total=300, doing="features of reals"))
+        shown = capsys.readouterr().err
+    last = shown.rpartition("images/s]")[2]
+    assert last.count(" ") > 40 and not last.strip(" \r\n\x1b[A")  # nothing but spaces over it
 
 
 def test_pieces_are_the_chosen_rows_in_order(tmp_path):

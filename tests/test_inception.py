@@ -227,20 +227,27 @@ def test_it_is_downloaded_once_from_the_first_mirror_that_has_it(server, tmp_pat
     assert [path.name for path in folder.iterdir()] == [file.name]
 
 
-def test_a_file_with_another_checksum_is_not_taken(server, tmp_path):
+def test_a_file_with_another_checksum_is_not_taken(server, tmp_path, caplog):
     address, _ = server
     (tmp_path / "served" / "graph").write_bytes(GRAPH[:-1] + b"x")
-    message = refusal(tmp_path / "cache", remote(f"{address}/graph"))
-    assert "another checksum" in message
+    assert "no mirror gave it" in refusal(tmp_path / "cache", remote(f"{address}/graph"))
+    assert "it has a file with another checksum" in caplog.text
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_offline_it_says_what_to_put_where(tmp_path):
     message = refusal(tmp_path / "cache", remote("http://127.0.0.1:1/graph"))
-    assert f"put the file into {tmp_path / 'cache'} by hand" in message
+    assert "put classify_image_graph_def.pb from http://127.0.0.1:1/graph, or " in message
     assert "inception-2015-12-05.tgz from http://download.tensorflow.org/" in message
-    assert "--extractor classifier" in message
+    assert f", into the folder {tmp_path / 'cache'}, or choose --extractor classifier" in message
+    assert "no mirror gave it" in message and "--data_dir" not in message
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    message = refusal(tmp_path / "file" / "cache", remote("http://127.0.0.1:1/graph"))
+    assert "cache cannot be written" in message and "--data_dir" not in message
 
 
 @pytest.mark.parametrize(

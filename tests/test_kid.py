@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics.pairwise import polynomial_kernel
 
 from dcgan.evaluation import kid as module
 from dcgan.evaluation.kid import kid, mmd
@@ -46,6 +47,12 @@ def test_it_agrees_with_plain_loops():
     x, y = normal(9, 1, dimensions=4), normal(7, 2, 0.5, 4)
     assert mmd(x.astype(float), y.astype(float))[0] == pytest.approx(by_loops(x, y), rel=1e-6)
     assert kid(x[:7], y).value == pytest.approx(by_loops(x[:7], y), rel=1e-6)
+
+
+def test_the_kernel_is_scikit_learns():
+    x, y = normal(9, 1, dimensions=4), normal(7, 2, 0.5, 4)
+    expected = polynomial_kernel(x, y, degree=3, gamma=1 / 4, coef0=1)
+    np.testing.assert_allclose(module.kernel(x, y), expected, rtol=1e-5)
 
 
 def test_projections_average_to_twice_the_value():

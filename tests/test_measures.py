@@ -1,15 +1,18 @@
 """All metrics by name: each gets worse as images do, and says what it lacks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from dcgan import UserError
 from dcgan.datasets import avatars
-from dcgan.evaluation import swd
+from dcgan.evaluation import fid, inception_score, kid, manifold, swd
 from dcgan.evaluation.measures import METRICS, NEEDS, Sample, measure, measure_all
 
 COUNT = 200
+KINDS = ("images", "features", "probabilities")  # of a sample, in this order
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,46 @@ def test_each_metric_is_measured_alone_as_among_others(tmp_path):
         found = measure(metric, real, fake, seed=3)
         assert found == together[metric]
         assert found.low <= found.value <= found.high and "95 %" in found.interval
+
+
+def on_disk(path, shape, dtype) -> np.ndarray:
+    """Random rows, written block by block; the last axis of probabilities sums to 1 or so."""
+    table = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    random = np.random.default_rng(0)
+    for start in range(0, len(table), 1000):
+        table[start : start + 1000] = 100 * random.random(table[start : start + 1000].shape)
+    if dtype == np.float32:
+        table /= table.sum(1, keepdims=True)
+    del table
+    return np.load(path, mmap_mode="r")
+
+
+@pytest.mark.parametrize(
+    ("metric", "shape", "dtype"),
+    [
+        ("fid", (200,), np.float32),
+        ("kid", (200,), np.float32),
+        ("is", (200,), np.float32),
+        ("coverage", (200,), np.float32),
+        ("swd", (12, 12, 3), np.uint8),
+    ],
+)
+def test_memory_does_not_grow_with_the_images(tmp_path, monkeypatch, metric, shape, dtype):
+    """But for the few bytes that a nearest distance or a choice of rows takes for each."""
+    for module, name, small in ((kid, "SUBSETS", 5), (swd, "MOST_PATCHES", 2000)):
+        monkeypatch.setattr(module, name, small)
+    for module in (fid, kid, inception_score, manifold, swd):
+        monkeypatch.setattr(module, "SIZE" if module is kid else "BLOCK", 100)
+    peaks = []
+    for count in (1000, 3000):
+        values = on_disk(tmp_path / f"{count}.npy", (count, *shape), dtype)
+        sample = Sample(*(values if kind == NEEDS[metric].kind else None for kind in KINDS))
+        tracemalloc.start()
+        measure(metric, sample, sample)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    grown, row = peaks[1] - peaks[0], values[0].nbytes
+    assert grown < 2000 * max(200, row / 8), (peaks, row)
 
 
 def test_memory_mapped_samples_do_as_well(tmp_path):

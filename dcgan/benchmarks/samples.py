@@ -1,4 +1,4 @@
-"""Sampling: images to files by the command, against the generator's bare forward pass."""
+"""Sampling: images in memory, and to files by the command, against the bare forward pass."""
 
 import math
 import tempfile
@@ -13,11 +13,12 @@ from dcgan.benchmarks.turns import Comparison, in_turn
 from dcgan.checkpoint import Checkpointer
 from dcgan.models import Generator
 from dcgan.run_dir import RunDir, write_json
-from dcgan.sampling import BATCH_SIZE
+from dcgan.sampling import BATCH_SIZE, make_sampler
 from dcgan.state import GANState
 from dcgan.training.strategy import avoid_remapper
 
 IMAGES = 10_000
+FEWER = 4  # times fewer turns of the command, which takes longer
 
 
 def sampling(
@@ -27,38 +28,45 @@ def sampling(
     *,
     pairs: int,
     images: int = IMAGES,
-) -> Comparison:
-    """A run's images as PNG files, the opening of the run included.
+) -> list[Comparison]:
+    """Seeds to uint8 images, and a run to PNG files, the opening of the run included.
 
     Args:
         state: of the run; the statistics of its generator's normalization are changed.
         config: of the run, as config.json holds it.
-        sample: makes images: of a run folder, into a folder, so many.
+        sample: makes files: of a run folder, into a folder, so many.
         pairs: turns of each.
         images: a turn.
     """
-    _enliven(state.sampler)
-    forward = _forward(state.sampler)
+    generator = state.sampler
+    _enliven(generator)
+    bare = _bare(generator, images)
+    draw = make_sampler(generator, z_dim=generator.z_dim, z_dist=config["z_dist"])
+    draw([0])  # compiles
+
+    def in_memory() -> float:
+        return images / _seconds(lambda: draw(range(images)))
+
     with tempfile.TemporaryDirectory() as folder:
         run = write_run(RunDir(Path(folder) / "run"), state, config)
 
-        def ours() -> float:
+        def to_files() -> float:
             with tempfile.TemporaryDirectory(dir=folder) as to:
-                start = time.perf_counter()
-                sample(run.root, Path(to) / "images", images)
-                return images / (time.perf_counter() - start)
+                return images / _seconds(lambda: sample(run.root, Path(to) / "images", images))
 
-        def bare() -> float:
-            start = time.perf_counter()
-            calls = math.ceil(images / BATCH_SIZE)
-            for _ in range(calls):
-                forward()
-            return calls * BATCH_SIZE / (time.perf_counter() - start)
-
-        figures = in_turn(ours, bare, pairs=pairs, name="sampling")
-    height, width, _ = state.sampler.image_shape
+        figures = {
+            "sampling": in_turn(in_memory, bare, pairs=pairs, name="sampling"),
+            "to files": in_turn(to_files, bare, pairs=-(-pairs // FEWER), name="to files"),
+        }
+    height, width, _ = generator.image_shape
     baseline = f"bare forward pass, {height}x{width}"
-    return Comparison("sampling", "images/s", *figures, baseline)
+    return [Comparison(name, "images/s", *both, baseline) for name, both in figures.items()]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
@@ -69,6 +77,17 @@ def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
     checkpointer.write_models(state.generator, state.discriminator)
     checkpointer.save(state, {"step": 0})
     return run
+
+
+def _bare(generator: Generator, images: int) -> Callable[[], float]:
+    """Takes the forward pass's images a second; at least as many images as wanted."""
+    forward, calls = _forward(generator), math.ceil(images / BATCH_SIZE)
+
+    def forward_all() -> None:
+        for _ in range(calls):
+            forward()
+
+    return lambda: calls * BATCH_SIZE / _seconds(forward_all)
 
 
 def _forward(generator: Generator) -> Callable[[], np.ndarray]:

@@ -131,7 +131,7 @@ class Bench:
         )
 
     def sampling(self) -> list[Comparison]:
-        """The command sample against the bare forward pass."""
+        """Samples in memory, and the command sample, against the bare forward pass."""
         config = resolve({**self.given, "output_size": SAMPLED_SIZE})
         config = replace(config, channels=self.config.channels)
         state = GANState(*make_networks(config), averaged=config.ema_decay > 0)
@@ -140,7 +140,7 @@ class Bench:
             with quietly():
                 sample.run(Sample(run_dir=str(run), to=str(to), num_images=count))
 
-        return [samples.sampling(state, to_dict(config), take, pairs=self.pairs)]
+        return samples.sampling(state, to_dict(config), take, pairs=self.pairs)
 
     def startup(self) -> list[Comparison]:
         """The command train against `import tensorflow`."""

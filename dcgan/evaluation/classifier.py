@@ -17,7 +17,7 @@ from dcgan import UserError
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import classifier_network, resizing
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import Extracted, in_batches, pieces
+from dcgan.evaluation.extractor import FEWEST_LABELLED, Extracted, in_batches, pieces
 from dcgan.images import to_float
 
 VERSION = 1  # raised when the same recipe and images give another network
@@ -25,7 +25,6 @@ LONGEST = 64  # pixels; larger images are made smaller
 BATCH = 128
 TEST_SHARE = 0.1  # of the images are held out
 MOST = 60_000  # images that are learnt from, so that memory and time have a bound
-FEWEST = 100  # images, below which the held-out ones say nothing
 
 logger = logging.getLogger("dcgan")
 
@@ -129,9 +128,10 @@ def _check(count: int, labels: Mapping[str, Labels]) -> None:
             "The classifier needs labels with two or more classes, and the data set has none: put "
             f"the pictures into one folder a class, {instead}."
         )
-    if count < FEWEST:
+    if count < FEWEST_LABELLED:
         raise UserError(
-            f"The classifier needs at least {FEWEST} labelled images, received {count}: {instead}."
+            f"The classifier needs at least {FEWEST_LABELLED} labelled images, received {count}: "
+            f"{instead}."
         )
 
 

@@ -50,14 +50,32 @@ def of_error(
     return Estimate(float(value), float(low), float(value + quantile * error), interval)
 
 
-def groups(count: int, seed: int) -> list[np.ndarray]:
+class Group:
+    """Some rows of an array, which may lie on the disk: they are read where they are looked at."""
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray):
+        self._array, self._rows = array, rows
+        self.shape = (len(rows), *array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self._array[self._rows[part]]
+
+
+def groups(array: np.ndarray, seed: int) -> list[Group]:
     """The rows of a sample dealt into `GROUPS` groups at random: rows may have come in any order.
 
+    Args:
+        array: [N, ...].
+        seed: of the dealing.
+
     Returns:
-        ascending row numbers, `GROUPS` times.
+        `GROUPS` parts, in each of which the rows keep their order.
     """
-    order = np.random.default_rng(seed).permutation(count)
-    return [np.sort(order[start::GROUPS]) for start in range(GROUPS)]
+    order = np.random.default_rng(seed).permutation(len(array))
+    return [Group(array, np.sort(order[start::GROUPS])) for start in range(GROUPS)]
 
 
 def group_error(values: Sequence[float]) -> float:

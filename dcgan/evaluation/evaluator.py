@@ -19,7 +19,14 @@ from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import cache
 from dcgan.evaluation.estimate import Estimate
-from dcgan.evaluation.extractor import BLOCK, Extracted, Extractor, extract, pieces
+from dcgan.evaluation.extractor import (
+    BLOCK,
+    FEWEST_LABELLED,
+    Extracted,
+    Extractor,
+    extract,
+    pieces,
+)
 from dcgan.evaluation.histograms import class_histogram
 from dcgan.evaluation.kept import Table, held, noted
 from dcgan.evaluation.measures import METRICS, NEEDS, Sample, measure_all
@@ -29,7 +36,6 @@ CLASSES = "classes"  # what the records of class histograms have as their metric
 # In place of an extractor's name where the metric looks at the images itself.
 OF_IMAGES = "laplacian"
 SEED = 0  # of classifiers, whichever images are compared; and of evaluations during training
-FEWEST_LABELLED = 100  # images, from which on a classifier can be trained
 
 
 @dataclass(frozen=True)

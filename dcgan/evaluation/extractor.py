@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dcgan import UserError
 
 BLOCK = 256  # images; every extractor's own batch divides it
+FEWEST_LABELLED = 100  # images that a classifier can be trained on; with fewer, none can be tested
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def extract(
     Raises:
         UserError: features or probabilities are not finite.
     """
-    with tqdm(total=total, unit="images", desc=doing) as bar:
+    # Below another bar, such as the training's, it vanishes when it is full.
+    with tqdm(total=total, unit="images", desc=doing, leave=None) as bar:
         for block in _blocks(images):
             found = extractor(block)
             for values in (found.features, *found.probabilities.values()):

@@ -49,7 +49,6 @@ def class_histogram(probabilities: np.ndarray, truth: np.ndarray) -> ClassHistog
         truth: [K], how often each class should occur: probabilities, shares or counts; its sum is
             greater than 0.
     """
-    probabilities = np.asarray(probabilities, np.float64)
     count, classes = probabilities.shape
     counts = np.bincount(probabilities.argmax(1), minlength=classes)
     truth = np.asarray(truth, np.float64) / np.sum(truth, dtype=np.float64)

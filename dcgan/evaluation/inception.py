@@ -132,9 +132,12 @@ def _downloaded(folder: Path, file: RemoteFile) -> Path:
     try:
         return fetch(file, folder)
     except UserError as error:
+        refused = isinstance(error.__cause__, OSError)
+        reason = f"{folder} cannot be written" if refused else "no mirror gave it, as said above"
         raise UserError(
-            f"{str(error).removesuffix('.')}; {ARCHIVE} from {ARCHIVE_URL} may lie there instead, "
-            "and --extractor classifier and pixels need no download."
+            f"The Inception network could not be downloaded ({reason}): put {file.name} from "
+            f"{file.urls[0]}, or {ARCHIVE} from {ARCHIVE_URL}, into the folder {folder}, or choose "
+            "--extractor classifier or pixels, which need no download."
         ) from error
 
 

@@ -9,6 +9,8 @@ from scipy.special import rel_entr
 
 from dcgan.evaluation.estimate import GROUPS, Estimate, of_groups
 
+BLOCK = 1024  # rows at a time
+
 
 def score(probabilities: np.ndarray) -> float:
     """exp of the mean of KL(p(y|x) || p(y)): from 1 to the number of classes.
@@ -16,8 +18,10 @@ def score(probabilities: np.ndarray) -> float:
     Args:
         probabilities: [N, K], rows summing to 1.
     """
-    given = np.asarray(probabilities, np.float64)
-    return float(np.exp(rel_entr(given, given.mean(0)).sum(1).mean()))
+    count = len(probabilities)
+    blocks = [probabilities[start : start + BLOCK] for start in range(0, count, BLOCK)]
+    mean = sum(block.sum(0, dtype=np.float64) for block in blocks) / count
+    return float(np.exp(sum(rel_entr(block, mean).sum() for block in blocks) / count))
 
 
 def inception_score(probabilities: np.ndarray) -> Estimate:

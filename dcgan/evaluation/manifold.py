@@ -72,8 +72,8 @@ def manifold(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, 
         the estimates, by the names in `MANIFOLD`.
     """
     whole = shares(real, fake)
-    dealt = zip(groups(len(real), seed), groups(len(fake), seed), strict=True)
-    parts = [shares(real[reals], fake[fakes]) for reals, fakes in dealt]
+    dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
+    parts = [shares(reals, fakes) for reals, fakes in dealt]
     of_real, of_fake = len(real), len(fake)
     counts = {"precision": of_fake, "recall": of_real, "coverage": of_real}
     estimates = {}

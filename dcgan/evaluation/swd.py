@@ -46,9 +46,9 @@ def swd(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     """
     total = min(PATCHES * min(len(real), len(fake)), MOST_PATCHES)
     whole = distances(real, fake, total=total, seed=seed, directions=DIRECTIONS)
-    dealt = zip(groups(len(real), seed), groups(len(fake), seed), strict=True)
+    dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
     less = {"total": total // GROUPS, "seed": seed, "directions": FEWER_DIRECTIONS}
-    values = [distances(real[r], fake[f], **less).mean() for r, f in dealt]
+    values = [distances(reals, fakes, **less).mean() for reals, fakes in dealt]
     found = of_groups(float(whole.mean()), values, least=0.0)
     sizes = [f"{height}x{width}" for height, width in levels(*real.shape[1:3])]
     parts = dict(zip(sizes, whole.tolist(), strict=True))

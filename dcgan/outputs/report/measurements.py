@@ -1,7 +1,7 @@
 """What evaluations have measured, from the run's evaluation/*.jsonl: one record a line.
 
 Records are only compared with those of the same protocol; one that lacks what is needed here is
-left out.
+left out. Which way is better, a record says itself.
 """
 
 import math
@@ -29,28 +29,25 @@ class Metric:
 
     Attributes:
         name: for people.
-        more_is_better: else less is.
         says: a sentence.
     """
 
     name: str
-    more_is_better: bool
     says: str
 
 
 # In the order in which they are told; the first one at hand stands in the summary.
 METRICS = {
-    "fid": Metric("FID", False, "How far the generated images' features are from the real ones'."),
-    "kid": Metric("KID", False, "The same without FID's bias for few images; 0 is perfect."),
-    "swd": Metric("SWD", False, "How far patches differ, from coarse shapes to fine texture."),
-    "precision": Metric("Precision", True, "The share of generated images that look real."),
-    "recall": Metric("Recall", True, "The share of real images that the generator could make."),
-    "density": Metric("Density", True, "How well generated images lie among real ones; 1 is even."),
-    "coverage": Metric("Coverage", True, "The share of real images with a generated one near."),
-    "is": Metric("Inception score", True, "Whether each image is clear and all together varied."),
+    "fid": Metric("FID", "How far the generated images' features are from the real ones'."),
+    "kid": Metric("KID", "The same without FID's bias for few images; 0 is perfect."),
+    "swd": Metric("SWD", "How far patches differ, from coarse shapes to fine texture."),
+    "precision": Metric("Precision", "The share of generated images that look real."),
+    "recall": Metric("Recall", "The share of real images that the generator could make."),
+    "density": Metric("Density", "How well generated images lie among real ones; 1 is even."),
+    "coverage": Metric("Coverage", "The share of real images with a generated one near."),
+    "is": Metric("Inception score", "Whether each image is clear and all together varied."),
     "features": Metric(
         "Few labels",
-        True,
         "The share of images that a linear SVM names rightly, by what the discriminator sees.",
     ),
 }
@@ -72,8 +69,7 @@ class Series:
 
     @property
     def how(self) -> Metric:
-        other = Metric(self.metric, self.newest.get("better") == "higher", "")
-        return METRICS.get(self.metric, other)
+        return METRICS.get(self.metric, Metric(self.metric, ""))
 
     @property
     def name(self) -> str:
@@ -85,12 +81,16 @@ class Series:
         return self.how.name if usual or not extractor else f"{self.how.name} ({extractor})"
 
     @property
+    def more_is_better(self) -> bool:
+        return self.newest.get("better") == "higher"
+
+    @property
     def better(self) -> str:
-        return f"{'more' if self.how.more_is_better else 'less'} is better"
+        return f"{'more' if self.more_is_better else 'less'} is better"
 
     @property
     def best(self) -> dict:
-        sign = -1 if self.how.more_is_better else 1
+        sign = -1 if self.more_is_better else 1
         return min(self.records, key=lambda record: sign * record["value"])
 
     @property
