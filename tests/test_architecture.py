@@ -18,7 +18,7 @@ LEVELS = (
     ("option",),
     ("options", "presets"),
     ("config", "images", "run_dir", "quiet", "seeds"),
-    ("flags", "datasets", "models", "losses"),
+    ("flags", "datasets", "models", "losses", "adam"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),
     ("serving", "session", "trained"),

@@ -5,12 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
+from dcgan.models.convolutions import STRIDE, down, up
 from dcgan.models.layouts import Layout
-
-STRIDE = 2
-# In bfloat16, oneDNN's kernel gradient is slow where maps are small and deep: 169 against 33 ms at
-# 8x8x256 -> 4x4x512, equal at 16x16, faster from 24x24 on (batch 64, one core with AMX).
-PATCHES_UP_TO = 8
 
 
 def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
@@ -64,77 +60,23 @@ def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(kept, inputs / (1.0 - rate), tf.zeros([], inputs.dtype))
 
 
-def kernel_gradient(
-    large: tf.Tensor, small: tf.Tensor, kernel_size: int, stride: int = STRIDE
-) -> tf.Tensor:
-    """The gradient of the kernel of a convolution that takes `large` to `small`.
-
-    Args:
-        large: its input [N, H, W, C].
-        small: the gradient of its output [N, ceil(H / stride), ceil(W / stride), F].
-        kernel_size: side of the kernel.
-        stride: of the convolution.
-
-    Returns:
-        [kernel_size, kernel_size, C, F].
-    """
-    channels, filters = large.shape[-1], small.shape[-1]
-    shape = (kernel_size, kernel_size, channels, filters)
-    if large.dtype != tf.bfloat16 or max(large.shape[1:3]) > PATCHES_UP_TO:
-        return tf.compat.v1.nn.conv2d_backprop_filter(
-            large, shape, small, [1, stride, stride, 1], "SAME"
-        )
-    patches = tf.image.extract_patches(
-        large, [1, kernel_size, kernel_size, 1], [1, stride, stride, 1], [1, 1, 1, 1], "SAME"
-    )
-    rows = tf.reshape(patches, (-1, kernel_size * kernel_size * channels))
-    product = tf.matmul(rows, tf.reshape(small, (-1, filters)), transpose_a=True)
-    return tf.reshape(product, shape)
-
-
-@tf.custom_gradient
-def _down(large, kernel):
-    """A convolution of stride 2."""
-
-    def gradient(small):
-        upwards = tf.nn.conv2d_transpose(small, kernel, tf.shape(large), STRIDE, "SAME")
-        return upwards, kernel_gradient(large, small, kernel.shape[0])
-
-    return tf.nn.conv2d(large, kernel, STRIDE, "SAME"), gradient
-
-
-def _up(small, kernel, side, stride):
-    """A transposed convolution to maps of `side` = (height, width)."""
-
-    @tf.custom_gradient
-    def up(small, kernel):
-        shape = (tf.shape(small)[0], *side, kernel.shape[2])
-
-        def gradient(large):
-            large.set_shape((None, *side, kernel.shape[2]))
-            downwards = tf.nn.conv2d(large, kernel, stride, "SAME")
-            return downwards, kernel_gradient(large, small, kernel.shape[0], stride)
-
-        return tf.nn.conv2d_transpose(small, kernel, shape, stride, "SAME"), gradient
-
-    return up(small, kernel)
-
-
 @keras.saving.register_keras_serializable("dcgan")
 class StridedConv2D(keras.layers.Conv2D):
-    """Keras' `Conv2D` with stride 2 and "same" padding, and `kernel_gradient`."""
+    """Keras' `Conv2D` with stride 2 and "same" padding, computed by `convolutions.down`."""
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, **{"strides": STRIDE, "padding": "same", **kwargs})
 
-    def convolution_op(self, inputs, kernel):
+    def call(self, inputs, training=None):
         """inputs [N, H, W, C] -> [N, ceil(H / 2), ceil(W / 2), filters]."""
-        return _down(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
+        tensors = tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)
+        outputs = down(*tensors, training=bool(training))
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
 
 
 @keras.saving.register_keras_serializable("dcgan")
 class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
-    """Keras' `Conv2DTranspose` with stride 2 to maps of a given size, and `kernel_gradient`.
+    """Keras' `Conv2DTranspose` with stride 2 to maps of a given size, by `convolutions.up`.
 
     Args:
         filters, kernel_size: as in Keras.
@@ -147,10 +89,10 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
         super().__init__(filters, kernel_size, **{"strides": STRIDE, "padding": "same", **kwargs})
         self.side = tuple(side)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """inputs [N, H, W, C] -> [N, *side, filters]."""
         tensors = tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)
-        outputs = _up(*tensors, self.side, self.strides[0])
+        outputs = up(*tensors, self.side, stride=self.strides[0], training=bool(training))
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     def compute_output_shape(self, input_shape):
@@ -164,9 +106,10 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer with the paper's lineage's constants, computed by TensorFlow's fused kernel.
 
-    Momentum 0.9 and epsilon 1e-5. In training on one replica one kernel takes the place of Keras'
-    means, squares and sums, with the same result; on several replicas Keras' synchronized form is
-    used. Statistics and parameters are float32 whatever the inputs are.
+    Momentum 0.9 and epsilon 1e-5. In training one kernel takes the place of Keras' means, squares
+    and sums, with the same result. `synchronized` replicas, which have equal shares of the batch,
+    normalize by the statistics of all of it; each sends one message where Keras' layer sends three.
+    Statistics and parameters are float32 whatever the inputs are.
 
     Args:
         gamma_stddev: standard deviation of gamma's initial values around 1.
@@ -185,11 +128,20 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None):
         """inputs [N, H, W, C] or [N, C], float32 or bfloat16 -> the same shape and type."""
         context = tf.distribute.get_replica_context()
-        fused = training and self.trainable and context and context.num_replicas_in_sync == 1
-        if not fused:
+        if not (training and self.trainable and context):
             return super().call(inputs, training=training)
-        # `exponential_avg_factor` would average for us, but with Bessel's correction N / (N - 1).
         maps = tf.convert_to_tensor(inputs)
+        if self.synchronized and context.num_replicas_in_sync > 1:
+            outputs, mean, variance = self._of_all_replicas(maps, context)
+        else:
+            outputs, mean, variance = self._of_this_replica(maps)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        return outputs
+
+    def _of_this_replica(self, maps):
+        """The normalized inputs, and their mean and variance."""
+        # `exponential_avg_factor` would average for us, but with Bessel's correction N / (N - 1).
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             maps if len(maps.shape) == 4 else maps[:, None, None],
             tf.convert_to_tensor(self.gamma),
@@ -197,8 +149,26 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
-        variance = variance * (count - 1.0) / count
-        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
-        return outputs if len(maps.shape) == 4 else outputs[:, 0, 0]
+        count = tf.cast(tf.size(maps) // maps.shape[-1], variance.dtype)
+        outputs = outputs if len(maps.shape) == 4 else outputs[:, 0, 0]
+        return outputs, mean, variance * (count - 1.0) / count
+
+    def _of_all_replicas(self, maps, context):
+        """Likewise, over the inputs of all replicas."""
+        inputs = tf.cast(maps, tf.float32)
+        mean, variance = tf.nn.moments(inputs, list(range(len(maps.shape) - 1)))
+        # The variance of all: that within the replicas and that of their means, which is measured
+        # from the moving mean, where it loses no digits.
+        near = tf.stop_gradient(tf.convert_to_tensor(self.moving_mean))
+        within = tf.stack([mean - near, variance + tf.square(mean - near)])
+        away, spread = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, within))
+        mean, variance = near + away, tf.maximum(spread - tf.square(away), 0.0)
+        outputs = tf.nn.batch_normalization(
+            inputs,
+            mean,
+            variance,
+            tf.convert_to_tensor(self.beta),
+            tf.convert_to_tensor(self.gamma),
+            self.epsilon,
+        )
+        return tf.cast(outputs, maps.dtype), mean, variance
