@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dcgan import UserError
-from dcgan.option import check_value, fields, option
+from dcgan.option import check_value, fields, option, parse_seconds
 from dcgan.options.runs import EXTRACTORS, METRICS
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
@@ -202,18 +202,41 @@ class Config:
     )
     strategy: str = option(
         "auto",
-        "tf.distribute: none, mirrored (all GPUs of this machine), "
-        "auto = mirrored when there are several GPUs.",
+        "tf.distribute: none, mirrored (all GPUs of this machine), multi_worker (all machines that "
+        "TF_CONFIG or Slurm names, see docs/scaling.md); auto = multi_worker when TF_CONFIG names "
+        "several, else mirrored when there are several GPUs.",
         "training",
-        choices=("auto", "none", "mirrored"),
+        choices=("auto", "none", "mirrored", "multi_worker"),
         harmless=True,
+    )
+    worker_wait: float = option(
+        300.0,
+        "Seconds that the workers of multi_worker wait for one another at the start.",
+        "training",
+        above=0.0,
+        harmless=True,
+    )
+    sync_batch_norm: bool = option(
+        True,
+        "Normalize over the batch of all devices; false: each device over its own share, faster.",
+        "training",
     )
     precision: str = option(
         "auto",
-        "Arithmetic of the networks: float32 or bfloat16 (weights, losses and output layers stay "
-        "float32); auto = bfloat16 where the hardware multiplies it natively.",
+        "Arithmetic of the networks: float32, bfloat16 or float16 with a loss scale (weights, "
+        "losses and output layers stay float32); auto = bfloat16 where the hardware multiplies it "
+        "natively, else float32.",
         "training",
-        choices=("auto", "float32", "bfloat16"),
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    steps_per_call: int | None = option(
+        None,
+        "Steps that the device does without waiting for Python; when not given, 8 on GPUs and 1 on "
+        "CPUs.",
+        "training",
+        minimum=1,
+        maximum=1000,
+        harmless=True,
     )
     train: bool = option(
         True,
@@ -340,40 +363,25 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
         )
 
 
-def parse_seconds(text: str) -> float:
-    """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
-
-    Raises:
-        UserError: the text is no duration or not above zero.
-    """
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
-    seconds = sum(float(number) * units[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise UserError(
-            f"--time_budget must be a time such as 90s, 10m or 1h30m; received {text!r}."
-        )
-    return seconds
-
-
 def to_dict(config: Config) -> dict[str, Any]:
     """Every option by name, as config.json holds them."""
     return dataclasses.asdict(config)
 
 
-def differences(config: Config, recorded: dict[str, Any]) -> list[str]:
+def differences(config: Config, recorded: dict[str, Any], there: str = "in the run") -> list[str]:
     """What stands in the way of going on with a recorded run, a line an option.
 
     Args:
         config: of this start.
         recorded: the content of the run's config.json; options that it does not know yet count as
             their defaults.
+        there: where these are.
     """
     lines = []
     for name, field in FIELDS.items():
         before, now = recorded.get(name, field.default), getattr(config, name)
         if before != now and not field.metadata.get("harmless"):
-            lines.append(f"--{name}: {json.dumps(before)} in the run, {json.dumps(now)} now")
+            lines.append(f"--{name}: {json.dumps(before)} {there}, {json.dumps(now)} now")
     return lines
 
 

@@ -6,6 +6,7 @@ Refuses values out of range; never looks at files.
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,6 +63,22 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         least = f"above {above}" if above > low else f"at least {low}"
         bounds = [least] * (max(low, above) > -math.inf) + [f"at most {high}"] * (high < math.inf)
         raise UserError(f"{flag} must be {' and '.join(bounds)}; received {value}.")
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
+
+    Raises:
+        UserError: the text is no duration or not above zero.
+    """
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    seconds = sum(float(number) * units[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise UserError(
+            f"--time_budget must be a time such as 90s, 10m or 1h30m; received {text!r}."
+        )
+    return seconds
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:

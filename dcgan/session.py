@@ -4,20 +4,13 @@ The command `train` has checked the options, locked the run folder and prepared 
 """
 
 import logging
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan import UserError, images
 from dcgan.checkpoint import BEST, Checkpoint, Checkpointer, finite_arrays
 from dcgan.config import Config, parse_seconds, to_dict
-from dcgan.datasets.pipeline import make_dataset
 from dcgan.datasets.prepare import Prepared, cache_folder
 from dcgan.datasets.report import Report
 from dcgan.evaluation import watch
@@ -31,6 +24,8 @@ from dcgan.outputs.tensorboard import open_writer
 from dcgan.run_dir import RunDir, append_json_line, write_bytes, write_json
 from dcgan.sampling import make_sampler
 from dcgan.state import GANState
+from dcgan.training.environment import environment
+from dcgan.training.feed import feed
 from dcgan.training.health import (
     HealthMonitor,
     Message,
@@ -38,11 +33,17 @@ from dcgan.training.health import (
     relative_diversity,
     stop_sentence,
 )
-from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
-from dcgan.training.loop import Hook, every
+from dcgan.training.hooks import REASONS, SIGNALS, Metrics, Progress, StopSignals, stop_reason
+from dcgan.training.loop import Every, Hook
 from dcgan.training.loop import train as train_loop
-from dcgan.training.step import Recipe, make_step
-from dcgan.training.strategy import avoid_remapper, device_names, make_strategy
+from dcgan.training.step import Recipe, make_call, make_step
+from dcgan.training.strategy import (
+    avoid_remapper,
+    device_names,
+    make_strategy,
+    steps_per_call,
+)
+from dcgan.training.workers import Workers
 
 logger = logging.getLogger("dcgan")
 
@@ -61,6 +62,8 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
     )
     # Its own range of seeds, else layers of equal shape in both networks would begin alike.
     discriminator = Discriminator(shape, width=config.d_width, seed=config.seed + 1000, **common)
+    for norm in (*generator.norms, *discriminator.norms):
+        norm.synchronized = config.sync_batch_norm  # how to train them, not what they are
     return generator, discriminator
 
 
@@ -83,8 +86,15 @@ def _require_a_step(report: Report, config: Config) -> None:
 class Session:
     """One start of a run: the parts, introduced to each other."""
 
-    def __init__(self, config: Config, run_dir: RunDir, prepared: Prepared):
+    def __init__(
+        self,
+        config: Config,
+        run_dir: RunDir,
+        prepared: Prepared,
+        workers: Workers | None = None,
+    ):
         self.config = config
+        self.workers = workers or Workers()
         self.run_dir = run_dir
         self.prepared = prepared
         self.reals = prepared.images
@@ -96,8 +106,8 @@ class Session:
             watch.require(prepared, config.evaluate_metric, extractor=config.evaluate_extractor)
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
-        self.strategy = make_strategy(config.strategy)
-        if config.precision == "bfloat16":
+        self.strategy = self.workers.strategy or make_strategy(config.strategy)
+        if config.precision != "float32":
             avoid_remapper()
         if config.batch_size % self.strategy.num_replicas_in_sync:
             raise UserError(
@@ -110,6 +120,7 @@ class Session:
                 learning_rate=config.learning_rate,
                 beta1=config.beta1,
                 averaged=config.ema_decay > 0,
+                loss_scaling=config.precision == "float16",
             )
         self.checkpointer = Checkpointer(run_dir.checkpoints, max_to_keep=config.max_to_keep)
         self.sample_images = make_sampler(
@@ -123,8 +134,14 @@ class Session:
         Args:
             more_hooks: called after each step behind the session's own, see `training.loop`.
         """
-        meta = self.checkpointer.restore_newest(self.state) or {}
+        meta = {}
+        if self.workers.is_chief:
+            meta = self.checkpointer.restore_newest(self.state) or {}
+        if self.workers.count > 1:
+            self.state.assign(self.workers.tell_arrays(self.state.arrays()))
         start = int(self.state.step.numpy())
+        if not self.workers.is_chief:
+            return self._follow(start)
         self._begin(start, meta)
         self.watch = self._make_watch()
         self.writer = open_writer(self.run_dir.tensorboard)
@@ -149,40 +166,60 @@ class Session:
                         self._save(done)
                 progress.close()
                 self._draw()
+                self.workers.wait()
         finally:
             progress.close()
             if self.writer:
                 self.writer.close()
         return self._end(start, done, reason, signals)
 
-    def _loop(self, start: int, progress: Progress, signals: StopSignals, more_hooks):
+    def _follow(self, start: int) -> int:
+        """What a worker does that is not the chief: the same steps, and no file."""
+        logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
+        self.metrics = Metrics(
+            steps_per_epoch=self.steps_per_epoch, images_per_step=self.images_per_step
+        )
+        with StopSignals() as signals:
+            done, reason = self._loop(start, None, signals, ())
+            self.workers.wait()
+        logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.number, done)
+        return _exit_code(signals, reason)
+
+    def _loop(self, start: int, progress: Progress | None, signals: StopSignals, more_hooks):
+        """Trains; without `progress`, only in step with the chief."""
         config = self.config
-        batches = make_dataset(
+        recipe = Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
+        batches, step = feed(
             self.reals,
+            make_step(self.state, recipe, self.strategy),
+            self.strategy,
             batch_size=self.images_per_step,
             seed=config.seed,
             start_step=start,
             flip=config.flip,
+            share=self.workers.share,
         )
-        recipe = Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
-        hooks = [
-            self.metrics.collect,
-            progress.step,
-            every(config.sample_freq, self.sample),
-            *([every(config.evaluate_freq, self._evaluate)] if config.evaluate_freq else []),
-            every(config.log_freq, self.metrics.flush),
-            every(config.ckpt_freq, self.checkpoint),
-            *more_hooks,
+        acts = [
+            Every(config.sample_freq, self.sample),
+            *([Every(config.evaluate_freq, self._evaluate)] if config.evaluate_freq else []),
+            Every(config.log_freq, self.metrics.flush),
+            Every(config.ckpt_freq, self.checkpoint),
         ]
+        if progress:
+            hooks = [self.metrics.collect, progress.step, *acts, *more_hooks]
+        else:  # calls of several steps must end where the chief's do
+            hooks = [Every(act.period, lambda *_: None) for act in acts]
         budget = parse_seconds(config.time_budget) if config.time_budget else None
+        at_once = steps_per_call(config.steps_per_call)
         self.metrics.start()
         return train_loop(
-            self.strategy.experimental_distribute_dataset(batches),
-            make_step(self.state, recipe, self.strategy),
+            self.workers.distribute(batches, self.strategy),
+            make_call(step) if at_once > 1 else lambda batches, _: step(next(batches)),
             start=start,
             until=self.until,
             hooks=hooks,
-            stop=stop_reason(signals, self.metrics, budget),
+            stop=self.workers.agreed(stop_reason(signals, self.metrics, budget), REASONS),
+            steps_per_call=at_once,
         )
 
     def _begin(self, start: int, meta: dict) -> None:
@@ -191,7 +228,7 @@ class Session:
         for sentence in self.report.sentences():
             logger.info(sentence)
         write_json(run_dir.config, to_dict(config))
-        write_json(run_dir.environment, _environment(self.strategy, config.precision))
+        write_json(run_dir.environment, environment(self.strategy, config.precision))
         self.checkpointer.write_models(self.state.generator, self.state.discriminator)
         if start:
             epoch = start / self.steps_per_epoch
@@ -267,6 +304,7 @@ class Session:
         generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
         record = self.watch.measure(generated)
         seconds = round(time.monotonic() - start, 3)
+        self.metrics.leave_out(seconds)
         self.metrics.extra |= {metric: record["value"], "evaluation_seconds": seconds}
         self.metrics.flush(done)  # a loss that is not finite must not be saved
         is_best = self.watch.is_best(record)
@@ -338,35 +376,10 @@ class Session:
                 logger.info("Wrote %-12s %s", what, paths[-1])
         if reason and done < self.until:
             logger.info("The same command goes on from here.")
-        return 128 + signals.received if signals.received else 0
+        return _exit_code(signals, reason)
 
 
-def _environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
-    return {
-        "argv": sys.argv,
-        "python": sys.version.split()[0],
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-        "precision": precision,
-        "devices": device_names(strategy),
-        "replicas": strategy.num_replicas_in_sync,
-        "cpus": os.cpu_count(),
-        "git_commit": _git_commit(),
-    }
-
-
-def _git_commit() -> str | None:
-    """The commit of this code, None where it is no git checkout or git is absent."""
-    try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout.strip() or None
+def _exit_code(signals: StopSignals, reason: str | None) -> int:
+    """128 and the signal that ended the training, also where another worker received it."""
+    number = signals.received or SIGNALS.get(reason)
+    return 128 + number if number else 0

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
+from dcgan.adam import Adam
 
 
 class GANState:
@@ -17,6 +18,8 @@ class GANState:
         generator, discriminator: built or not.
         learning_rate, beta1: of both Adam optimizers (Radford et al. 2015, section 4: 2e-4, 0.5).
         averaged: whether samples come from a running average of the generator's weights.
+        loss_scaling: whether losses are scaled up for their gradients, as float16 needs it
+            (Micikevicius et al. 2018, arXiv 1710.03740).
     """
 
     def __init__(
@@ -27,15 +30,16 @@ class GANState:
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
         averaged: bool = True,
+        loss_scaling: bool = False,
     ):
         self.generator = generator
         self.discriminator = discriminator
         for network in (generator, discriminator):
             network.build()
-        self.generator_optimizer = keras.optimizers.Adam(learning_rate, beta1)
-        self.generator_optimizer.build(generator.trainable_variables)
-        self.discriminator_optimizer = keras.optimizers.Adam(learning_rate, beta1)
-        self.discriminator_optimizer.build(discriminator.trainable_variables)
+        self.generator_optimizer, self.discriminator_optimizer = (
+            _optimizer(network, learning_rate, beta1, loss_scaling)
+            for network in (generator, discriminator)
+        )
         self.averaged_generator = None
         if averaged:
             self.averaged_generator = type(generator).from_config(generator.get_config())
@@ -56,17 +60,17 @@ class GANState:
     def variables(self) -> dict:
         """Every variable under a name that says whose it is."""
         owners = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
+            "generator": self.generator.variables,
+            "discriminator": self.discriminator.variables,
+            **_owned("generator_optimizer", self.generator_optimizer),
+            **_owned("discriminator_optimizer", self.discriminator_optimizer),
         }
         if self.averaged_generator is not None:
-            owners["averaged_generator"] = self.averaged_generator
+            owners["averaged_generator"] = self.averaged_generator.variables
         named = {
             f"{owner}/{variable.path.partition('/')[2]}": variable
-            for owner, owned in owners.items()
-            for variable in owned.variables
+            for owner, variables in owners.items()
+            for variable in variables
         }
         return {**named, "step": self.step}
 
@@ -97,3 +101,21 @@ class GANState:
             )
         for name, variable in variables.items():
             variable.assign(arrays[name])
+
+
+def _optimizer(
+    network: keras.Model, learning_rate: float, beta1: float, loss_scaling: bool
+) -> keras.optimizers.Optimizer:
+    optimizer = Adam(learning_rate, beta1)
+    if loss_scaling:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def _owned(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
+    """Its variables; the two of a loss scale apart, whose optimizer has names of its own."""
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return {name: optimizer.variables}
+    scale = [optimizer.dynamic_scale, optimizer.step_counter]
+    return {name: optimizer.inner_optimizer.variables, f"{name}_scale": scale}

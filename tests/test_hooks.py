@@ -97,6 +97,20 @@ def test_seconds_go_on_from_earlier_starts(clock):
     assert lines[0]["seconds"] == 107 and lines[0]["images_per_second"] == 9.14
 
 
+def test_what_is_left_out_does_not_count_as_slow_training(clock):
+    lines = []
+    collected = metrics(lines)
+    collected.collect(1, scalars(1.0))
+    clock.now += 30
+    collected.leave_out(29.0)
+    collected.flush(1)
+    collected.collect(2, scalars(1.0))
+    clock.now += 2
+    collected.flush(2)
+    assert [line["images_per_second"] for line in lines] == [64.0, 32.0]
+    assert [line["seconds"] for line in lines] == [30, 32]
+
+
 def test_an_extra_number_stands_in_one_line(clock):
     lines = []
     collected = metrics(lines)

@@ -123,3 +123,20 @@ def test_the_dataset_equals_the_batches(flip):
     expected = take(9, images, seed=5, start_step=3, flip=flip)
     for _ in range(2):  # each iteration begins at start_step
         np.testing.assert_array_equal(np.stack([b.numpy() for b in dataset.take(9)]), expected)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_the_shares_of_all_workers_are_the_batches(workers):
+    images = numbered(21)
+    options = {"batch_size": 8, "seed": 5, "start_step": 1, "flip": True}
+    shares = [
+        np.stack([b.numpy() for b in make_dataset(images, **options, share=(i, workers)).take(5)])
+        for i in range(workers)
+    ]
+    assert shares[0].shape == (5, 8 // workers, *images.shape[1:])
+    np.testing.assert_array_equal(np.concatenate(shares, axis=1), take(5, images, **options))
+
+
+def test_the_dataset_is_known_to_be_endless():
+    dataset = make_dataset(numbered(9), batch_size=4, seed=0)
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY

@@ -370,6 +370,23 @@ def replicas_noise(strategy, recipe):
     return np.stack([np.asarray(d) for d in strategy.experimental_local_results(drawn)])
 
 
+def overflow_on_the_second(strategy):
+    """A weight of 1 and the loss scale after an update whose gradient is infinite on replica 1."""
+    with strategy.scope():
+        weight = keras.Variable([1.0], name="weight")
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.1))
+        optimizer.build([weight])
+    moves = step_module._Moves(None, Recipe(BATCH), strategy.num_replicas_in_sync)
+
+    def update():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        gradient = tf.where(replica == 1, np.inf, 1.0)[tf.newaxis]
+        moves._apply(optimizer, [gradient], [weight])
+
+    strategy.run(tf.function(update))
+    return np.array([float(weight.numpy()[0]), float(optimizer.dynamic_scale.numpy())])
+
+
 def main(path):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -387,6 +404,7 @@ def main(path):
             copies = [np.asarray(copy) for copy in variable.value.values]
             found[f"copies {variable.path}"] = np.stack(copies)
     found["noise"] = replicas_noise(strategies["2"], RECIPES["one"][1])
+    found["overflow"] = overflow_on_the_second(strategies["2"])
     np.savez(path, **found)
 
 
@@ -408,6 +426,12 @@ def two_replicas(tmp_path_factory):
     )
     assert process.returncode == 0, process.stderr[-3000:]
     return dict(np.load(path))
+
+
+def test_an_overflow_on_one_replica_is_heard_by_all(two_replicas):
+    """Keras asks the first replica alone, and would take the step."""
+    weight, scale = two_replicas["overflow"]
+    assert (weight, scale) == (1.0, 2.0**14)  # the step is left out, the scale of 2^15 halved
 
 
 @pytest.mark.parametrize("name", RECIPES)

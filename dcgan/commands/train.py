@@ -1,11 +1,14 @@
 """`python main.py train`: trains a DCGAN, or goes on with its run folder."""
 
 import contextlib
+import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
@@ -15,7 +18,9 @@ from dcgan.datasets.prepare import cache_folder, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.run_dir import RunDir, read_json, remove_temporaries
 from dcgan.session import Session, make_networks
+from dcgan.training.cluster import find_cluster
 from dcgan.training.strategy import native_precision
+from dcgan.training.workers import Workers
 
 logger = logging.getLogger("dcgan")
 
@@ -29,8 +34,16 @@ def run(config: Config) -> int:
     Raises:
         UserError: for everything that the user can mend.
     """
+    _require_training(config)
+    cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
-        return _train(config)
+        if cluster is None:
+            return _train(config, Workers())
+        logger.info("Worker %d of %d meets the others.", cluster.number, len(cluster.addresses))
+        # First of all: TensorFlow refuses to do this once it has begun.
+        workers = Workers.join(cluster, limit_seconds=config.worker_wait)
+        with workers.explained():
+            return _train(config, workers)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
             f"There is not enough memory for --batch_size {config.batch_size} at "
@@ -38,12 +51,15 @@ def run(config: Config) -> int:
         ) from error
 
 
-def _train(config: Config) -> int:
+def _require_training(config: Config) -> None:
     if not config.train:
         raise UserError(
             "--train false leaves nothing to do: training is this command's work; "
             "leave the flag out to train."
         )
+
+
+def _train(config: Config, workers: Workers) -> int:
     source = catalog.find(
         config.dataset,
         config.data_dir,
@@ -51,11 +67,15 @@ def _train(config: Config) -> int:
         splits=config.splits.split(","),
         download=not config.dry_run,
     )
-    cache_dir = cache_folder(config.cache_dir)
-    summary = summarize(source, cache_dir=None if config.dry_run else cache_dir)
+    summary = summarize(
+        source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
+    )
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     run_dir = RunDir(Path(config.run_dir))
+    if not workers.is_chief:
+        config = _as_the_chief(config, workers)
+        return _session(config, run_dir, source, workers).run()
     config = replace(config, precision=_precision(config, run_dir))
     if config.dry_run:
         return _dry_run(config, source, summary)
@@ -65,13 +85,48 @@ def _train(config: Config) -> int:
             _refuse_other_config(config, run_dir)
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer tidies its own
                 remove_temporaries(folder)
-            prepared = prepare(
-                source, _image_spec(config), cache_dir=cache_dir, limit=config.train_size
-            )
-            return Session(config, run_dir, prepared).run()
+            workers.tell_json(to_dict(config))
+            return _session(config, run_dir, source, workers).run()
         finally:
             if made:
                 run_dir.remove_if_unused()
+
+
+def _as_the_chief(config: Config, workers: Workers) -> Config:
+    """Worker 0's options, but for the folders; those that matter must be the same here.
+
+    Raises:
+        UserError: they are not.
+    """
+    told = workers.tell_json()
+    if config.precision == "auto":
+        config = replace(config, precision=told["precision"])
+    if lines := differences(config, told, there="on worker 0"):
+        raise UserError(
+            f"Worker {workers.number} was started with other options than worker 0 "
+            f"({'; '.join(lines)}); give all workers the same command."
+        )
+    return Config(**told | {name: getattr(config, name) for name in ("data_dir", "cache_dir")})
+
+
+def _session(config: Config, run_dir: RunDir, source: Source, workers: Workers) -> Session:
+    """The images, made ready, and what trains on them.
+
+    Raises:
+        UserError: the images are not worker 0's.
+    """
+    folder, spec = cache_folder(config.cache_dir), _image_spec(config)
+    prepared = prepare(source, spec, cache_dir=folder, limit=config.train_size)
+    if workers.count > 1:
+        images = prepared.images
+        some = images[np.linspace(0, len(images) - 1, 256).astype(int)]
+        mine = {"count": len(images), "some": hashlib.sha256(some.tobytes()).hexdigest()}
+        if workers.tell_json(mine) != mine:
+            raise UserError(
+                f"Worker {workers.number} has other images than worker 0 ({len(images):,} of them "
+                "here); give all machines the same files."
+            )
+    return Session(config, run_dir, prepared, workers)
 
 
 def _image_spec(config: Config) -> ImageSpec:

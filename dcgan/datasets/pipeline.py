@@ -39,29 +39,65 @@ def batches(
 
 
 def make_dataset(
-    images: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0, flip: bool = False
+    images: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    flip: bool = False,
+    share: tuple[int, int] = (0, 1),
+    by_number: bool = False,
 ) -> tf.data.Dataset:
-    """`batches` as a dataset that works ahead of the device; arguments and errors as there."""
+    """`batches` as a dataset that works ahead of the device; arguments and errors as there.
+
+    Args:
+        share: (i, n): of each batch only the i-th of n equal parts; n divides batch_size.
+        by_number: give, in place of images, what `gather` needs to pick them.
+    """
     _require_a_batch(len(images), batch_size)  # here, not in another thread
+    size = batch_size // share[1]
+    mine = slice(share[0] * size, (share[0] + 1) * size)
+
+    def epochs():
+        for rows, mirrored in _epochs(len(images), batch_size, seed, start_step, flip):
+            yield rows[:, mine], mirrored[:, mine]
 
     def pick(rows, mirrored):
         batch = tf.numpy_function(lambda *of: _pick(images, *of), (rows, mirrored), tf.uint8)
-        return tf.ensure_shape(batch, (batch_size, *images.shape[1:]))
+        return tf.ensure_shape(batch, (size, *images.shape[1:]))
 
     # Python is asked once an epoch for numbers and once a batch for pixels: images that went
     # through `from_generator` would be copied once more.
     dataset = tf.data.Dataset.from_generator(
-        lambda: _epochs(len(images), batch_size, seed, start_step, flip),
+        epochs,
         output_signature=(
-            tf.TensorSpec((None, batch_size), tf.int64),
-            tf.TensorSpec((None, batch_size), tf.bool),
+            tf.TensorSpec((None, size), tf.int64),
+            tf.TensorSpec((None, size), tf.bool),
         ),
     )
-    dataset = dataset.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch)).map(pick)
+    dataset = dataset.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch))
+    dataset = dataset if by_number else dataset.map(pick)
+    # Where the end is unknown, several workers would ask one another before each batch.
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     options = tf.data.Options()
     # A generator cannot be split over workers by file or by row.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
+
+
+def gather(images: tf.Tensor, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    """A batch, picked on the device that has all images.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        rows: int64 [batch].
+        mirrored: bool [batch], which ones to turn left to right.
+
+    Returns:
+        uint8 [batch, H, W, C].
+    """
+    batch = tf.gather(images, rows)
+    return tf.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
 
 
 def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: bool):

@@ -1,6 +1,7 @@
 """The endpoints that answer with pictures, for people, pages and the explorer."""
 
 import asyncio
+import functools
 import hashlib
 from typing import Annotated
 
@@ -74,6 +75,7 @@ class _PlainSeed(IntegerConvertor):
     regex = "[0-9]{1,18}"
 
 
+@functools.wraps(image)  # the counters know endpoints by their name
 async def _plain_image(request: Request) -> Response:
     return await image(request, request.path_params["seed"])
 
@@ -81,7 +83,7 @@ async def _plain_image(request: Request) -> Response:
 register_url_convertor("plain_seed", _PlainSeed())
 # What FastAPI does before it calls `image` takes three times as long as all else but the model:
 # most requests go past it, by a route that stands before the router's.
-plain_image = Route("/image/{seed:plain_seed}.png", _plain_image, name="image")
+plain_image = Route("/image/{seed:plain_seed}.png", _plain_image)
 
 
 @router.get("/grid.png", response_class=Response, responses=_PNG)

@@ -85,6 +85,6 @@ class CountRequests:
             await self._app(scope, receive, watch)
         finally:
             # Never the path: a client can make up as many of those as it likes.
-            endpoint = getattr(scope.get("route"), "name", None) or "none"
+            endpoint = getattr(scope.get("endpoint"), "__name__", "none")
             self._metrics.requests.labels(endpoint, status).inc()
             self._metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)

@@ -8,7 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import tqdm
+
+# By their names, and all that ends a training before its time, the weightiest last.
+SIGNALS = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
+REASONS = ("time budget", *SIGNALS)
 
 
 class Metrics:
@@ -33,6 +38,7 @@ class Metrics:
         self.listeners = listeners
         self.extra: dict[str, float] = {}
         self._pending: list[dict] = []
+        self._left_out = 0.0
         self._seconds_before = seconds
         self._started = self._line_started = time.monotonic()
 
@@ -50,19 +56,27 @@ class Metrics:
         """Starts the clock."""
         self._started = self._line_started = time.monotonic()
 
+    def leave_out(self, seconds: float) -> None:
+        """Seconds since the last line that say nothing of the training's speed."""
+        self._left_out += seconds
+
     def collect(self, done: int, scalars: dict) -> None:
-        """The hook of every step; leaves the numbers on the device."""
+        """The hook of every call, with the scalars of a step or, in arrays, of several; leaves the
+        numbers on the device."""
         self._pending.append(scalars)
 
     def flush(self, done: int, scalars: dict | None = None) -> None:
         """The hook of every line."""
         if not self._pending:
             return
-        steps, now = len(self._pending), time.monotonic()
-        means = {k: sum(float(s[k]) for s in self._pending) / steps for k in self._pending[0]}
+        values = {
+            k: np.concatenate([np.ravel(s[k]) for s in self._pending]) for k in self._pending[0]
+        }
         self._pending.clear()
-        elapsed = now - self._line_started
-        self._line_started = now
+        means = {k: float(np.mean(v, dtype=np.float64)) for k, v in values.items()}
+        steps, now = len(next(iter(values.values()))), time.monotonic()
+        elapsed = now - self._line_started - self._left_out
+        self._line_started, self._left_out = now, 0.0
         line = {
             "step": done,
             "epoch": round(done / self.steps_per_epoch, 4),

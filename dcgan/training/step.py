@@ -1,8 +1,9 @@
 """One training step: the only place with gradients. Mathematics only; no files, no cadence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import keras
 import tensorflow as tf
 
 from dcgan import images as pixels
@@ -10,6 +11,7 @@ from dcgan.losses import discriminator_loss, generator_loss
 from dcgan.sampling import draw_seed, training_noise
 from dcgan.state import GANState
 
+SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
 _DROPOUT = 1 << 10  # where the draws of dropout begin, behind those of the noise
 
 
@@ -69,12 +71,39 @@ def make_step(
     return step
 
 
+def make_call(step: Callable) -> Callable[[Iterator, int], dict[str, tf.Tensor]]:
+    """Many steps in one call: between them the device does not wait for Python.
+
+    Args:
+        step: of `make_step`.
+
+    Returns:
+        A function of (iterator over batches for `step`, number of steps) that does these steps and
+        gives their scalars, float32 [steps].
+    """
+
+    @tf.function(autograph=False)
+    def steps(batches, count):
+        def body(done, arrays):
+            scalars = step(next(batches))
+            return done + 1, {k: arrays[k].write(done, scalars[k]) for k in SCALARS}
+
+        arrays = {k: tf.TensorArray(tf.float32, size=count) for k in SCALARS}
+        _, arrays = tf.while_loop(
+            lambda done, arrays: done < count, body, (0, arrays), parallel_iterations=1
+        )
+        return {k: array.stack() for k, array in arrays.items()}
+
+    return lambda batches, count: steps(batches, tf.constant(count))
+
+
 class _Moves:
     """What each replica does in a step, on its share of the batch."""
 
     def __init__(self, state: GANState, recipe: Recipe, num_replicas: int):
         self.state = state
         self.recipe = recipe
+        self.num_replicas = num_replicas
         self.local_batch = recipe.batch_size // num_replicas
 
     def alternating(self, images, step):
@@ -89,12 +118,14 @@ class _Moves:
                     scalars = self._update_discriminator(reals, fakes, step, k)
                 if k == recipe.d_steps - 1:
                     g_loss = self._generator_loss(fakes, step, 0)
-        self._apply_generator(g_tape, g_loss)
+                    g_scaled = state.generator_optimizer.scale_loss(g_loss)
+        self._apply_generator(g_tape, g_scaled)
         for k in range(1, recipe.g_steps):
             with tf.GradientTape() as g_tape:
                 fakes = state.generator(self._noise(step, recipe.d_steps + k), training=True)
                 g_loss = self._generator_loss(fakes, step, k)
-            self._apply_generator(g_tape, g_loss)
+                g_scaled = state.generator_optimizer.scale_loss(g_loss)
+            self._apply_generator(g_tape, g_scaled)
         return {**scalars, "g_loss": g_loss}
 
     def simultaneous(self, images, step):
@@ -107,10 +138,12 @@ class _Moves:
             fake_logits = self._judge(fakes, step, 1)
             d_loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
             g_loss = self._mean(generator_loss(fake_logits))
+            d_scaled = state.discriminator_optimizer.scale_loss(d_loss)
+            g_scaled = state.generator_optimizer.scale_loss(g_loss)
         d_variables = state.discriminator.trainable_variables
-        d_gradients = d_tape.gradient(d_loss, d_variables)
-        self._apply_generator(g_tape, g_loss)
-        state.discriminator_optimizer.apply(d_gradients, d_variables)
+        d_gradients = d_tape.gradient(d_scaled, d_variables)
+        self._apply_generator(g_tape, g_scaled)
+        self._apply(state.discriminator_optimizer, d_gradients, d_variables)
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
     def _judge(self, images, step, number):
@@ -126,12 +159,24 @@ class _Moves:
             real_logits = self._judge(reals, step, 2 * k)
             fake_logits = self._judge(fakes, step, 2 * k + 1)
             loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
-        state.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
+            scaled = state.discriminator_optimizer.scale_loss(loss)
+        self._apply(state.discriminator_optimizer, tape.gradient(scaled, variables), variables)
         return self._scores(loss, real_logits, fake_logits)
 
-    def _apply_generator(self, tape, loss):
+    def _apply_generator(self, tape, scaled_loss):
         variables = self.state.generator.trainable_variables
-        self.state.generator_optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients = tape.gradient(scaled_loss, variables)
+        self._apply(self.state.generator_optimizer, gradients, variables)
+
+    def _apply(self, optimizer, gradients, variables):
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if scales and self.num_replicas > 1:
+            # Keras leaves a step out when the first replica's gradients are not finite: all must
+            # say so. Zero times infinity or NaN is NaN, times all else it changes nothing.
+            poison = tf.add_n([tf.reduce_sum(0.0 * gradient) for gradient in gradients])
+            poison = tf.distribute.get_replica_context().all_reduce("SUM", poison)
+            gradients = [gradients[0] + poison, *gradients[1:]]
+        optimizer.apply(gradients, variables)
 
     def _discriminator_losses(self, real_logits, fake_logits):
         return discriminator_loss(real_logits, fake_logits, real_label=self.recipe.real_label)

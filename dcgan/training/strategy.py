@@ -6,13 +6,15 @@ import tensorflow as tf
 
 from dcgan import UserError
 
+GPU_STEPS = 8  # a call, about a tenth of a second
+
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
     """The strategy to train under.
 
     Args:
         name: "none" (one device), "mirrored" (all GPUs of this machine, else all logical CPUs), or
-            "auto" (mirrored when there are several GPUs).
+            "auto" (mirrored when there are several GPUs). See `workers` for several machines.
 
     Raises:
         UserError: the name is none of these.
@@ -36,7 +38,7 @@ def grow_gpu_memory() -> None:
 
 
 def avoid_remapper() -> None:
-    """Leaves out, for this process, an optimization that fails in bfloat16.
+    """Leaves out, for this process, an optimization that fails below float32.
 
     TensorFlow's remapper stumbles over the first convolution's LeakyReLU, says so on the screen and
     gives up; there is nothing else in a training step for it to fuse.
@@ -59,6 +61,12 @@ def native_precision() -> str:
         words = set(cpus.read_text().split()) if cpus.exists() else set()
         native = bool(words & {"avx512_bf16", "amx_bf16"})
     return "bfloat16" if native else "float32"
+
+
+def steps_per_call(wanted: int | None) -> int:
+    """As wanted; when None, several on GPUs, which would wait for Python between steps, and one on
+    CPUs, which would not: a signal is then heard after every step."""
+    return wanted or (GPU_STEPS if tf.config.list_logical_devices("GPU") else 1)
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:

@@ -1,0 +1,49 @@
+"""What a run ran on, for environment.json."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dcgan.training.strategy import device_names
+
+
+def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
+    """Versions, devices and the command line, as JSON can hold them.
+
+    Args:
+        strategy: that trains.
+        precision: that was chosen.
+    """
+    return {
+        "argv": sys.argv,
+        "python": sys.version.split()[0],
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "precision": precision,
+        "devices": device_names(strategy),
+        "replicas": strategy.num_replicas_in_sync,
+        "cpus": os.cpu_count(),
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of this code, None where it is no git checkout or git is absent."""
+    try:
+        result = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
