@@ -24,6 +24,8 @@ from dcgan.session import make_networks
 from dcgan.state import GANState
 from dcgan.training.step import Recipe, make_step
 
+pytestmark = pytest.mark.slow  # two replicas are in test_step.py, in the default suite
+
 ROOT = Path(__file__).parents[1]
 COUNT = 4  # replicas
 BATCH, Z_DIM, SHAPE = 8, 4, (16, 16, 3)

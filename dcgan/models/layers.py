@@ -71,6 +71,7 @@ class StridedConv2D(keras.layers.Conv2D):
         """inputs [N, H, W, C] -> [N, ceil(H / 2), ceil(W / 2), filters]."""
         tensors = tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)
         outputs = down(*tensors, training=bool(training))
+        # Not by `bias_add`, whose gradient of many bfloat16 numbers is off by a seventh.
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
 
