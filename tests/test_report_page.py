@@ -112,7 +112,7 @@ def test_bars_are_as_long_as_their_shares(visit):
     """Of the generated images 80 % and 20 % are of the two classes, of the real ones 50 %."""
     page = visit(PHONE)
     tracks, bars, ticks = (
-        [box.bounding_box() for box in page.locator(f".bars {name}").all()]
+        [box.bounding_box() for box in page.locator(f".bars tbody {name}").all()]
         for name in (".track", ".bar", ".tick")
     )
     lengths = [bar["width"] / track["width"] for bar, track in zip(bars, tracks, strict=True)]
