@@ -77,8 +77,7 @@ class Trained:
         self.z_dist = self._option("z_dist")
         self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
         self._generator = self.checkpoint.generator()
-        if self._generator.compute_dtype == "bfloat16":
-            avoid_remapper()  # as training does: the same arithmetic gives the same bytes
+        avoid_remapper(self._generator.compute_dtype)
         self.shape: tuple[int, int, int] = self._generator.image_shape
         self.sample = make_sampler(self._generator, z_dim=self._generator.z_dim, z_dist=self.z_dist)
 

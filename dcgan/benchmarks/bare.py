@@ -32,8 +32,7 @@ class BareStep:
     def __init__(self, spec: dict):
         recipe = Recipe(**spec["recipe"])
         generator = Generator.from_config(spec["generator"])
-        if generator.compute_dtype == "bfloat16":
-            avoid_remapper()  # as training does
+        avoid_remapper(generator.compute_dtype)
         self.state = GANState(
             generator,
             Discriminator.from_config(spec["discriminator"]),
