@@ -107,7 +107,7 @@ class Session:
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
         self.strategy = self.workers.strategy or make_strategy(config.strategy)
-        avoid_remapper(config.precision)
+        avoid_remapper()
         if config.batch_size % self.strategy.num_replicas_in_sync:
             raise UserError(
                 f"--batch_size {config.batch_size} cannot be shared by "

@@ -77,7 +77,7 @@ class Trained:
         self.z_dist = self._option("z_dist")
         self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
         self._generator = self.checkpoint.generator()
-        avoid_remapper(self._generator.compute_dtype)
+        avoid_remapper()
         self.shape: tuple[int, int, int] = self._generator.image_shape
         self.sample = make_sampler(self._generator, z_dim=self._generator.z_dim, z_dist=self.z_dist)
 
@@ -174,6 +174,17 @@ class Trained:
             crop_width=known["input_width"],
         )
         return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
+
+    def part(self, split: str, data_dir: str | None = None) -> Prepared:
+        """`reals` of the part that --split names.
+
+        Raises:
+            UserError: as above, saying that it was asked for by --split.
+        """
+        try:
+            return self.reals(data_dir, split)
+        except UserError as error:
+            raise UserError(f"There are no images for --split {split}: {error}") from error
 
     @property
     def cache_dir(self) -> Path:

@@ -32,7 +32,7 @@ class BareStep:
     def __init__(self, spec: dict):
         recipe = Recipe(**spec["recipe"])
         generator = Generator.from_config(spec["generator"])
-        avoid_remapper(generator.compute_dtype)
+        avoid_remapper()
         self.state = GANState(
             generator,
             Discriminator.from_config(spec["discriminator"]),

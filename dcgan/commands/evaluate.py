@@ -3,7 +3,6 @@
 import logging
 import textwrap
 
-from dcgan import UserError
 from dcgan.datasets.prepare import Prepared
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import CLASSES, Evaluator, Generated
@@ -29,7 +28,7 @@ def run(options: Evaluate) -> int:
     trained = Trained(run_dir, options.checkpoint)
     learnt = trained.reals(options.data_dir)
     split = options.split or trained.splits
-    compared = _part(trained, learnt, split, options.data_dir)
+    compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
     reals = evaluator.choose_reals(compared, options.num_images, split=split, seed=options.seed)
     name = options.extractor or evaluator.default_extractor(learnt.labels)
     metrics = _metrics(options.metrics, name, learnt)
@@ -56,16 +55,6 @@ def run(options: Evaluate) -> int:
     draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
     _say(trained, judge, records)
     return 0
-
-
-def _part(trained: Trained, learnt: Prepared, split: str, data_dir: str | None) -> Prepared:
-    """The images of a part of the data set."""
-    if split == trained.splits:
-        return learnt
-    try:
-        return trained.reals(data_dir, split)
-    except UserError as error:
-        raise UserError(f"There are no images for --split {split}: {error}") from error
 
 
 def _metrics(asked: str | None, extractor: str, learnt: Prepared) -> tuple[str, ...]:

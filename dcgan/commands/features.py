@@ -75,10 +75,7 @@ def _part(trained: Trained, options: Features) -> Prepared:
             f"The run learns from {trained.splits}, so --split {options.split} would classify what "
             "may have been learnt from: leave it out, which takes care of that, or name another."
         )
-    try:
-        return trained.reals(options.data_dir, options.split)
-    except UserError as error:
-        raise UserError(f"There are no images for --split {options.split}: {error}") from error
+    return trained.part(options.split, options.data_dir)
 
 
 def _labelling(asked: str | None, prepared: Prepared) -> tuple[str, tuple[str, ...]]:

@@ -37,18 +37,14 @@ def grow_gpu_memory() -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
 
 
-def avoid_remapper(dtype: str) -> None:
-    """Leaves out, for this process, an optimization that fails below float32.
+def avoid_remapper() -> None:
+    """Leaves out, for this process, an optimization that fails.
 
     TensorFlow's remapper stumbles over the first convolution's LeakyReLU, says so on the screen and
-    gives up; there is nothing else in a training step for it to fuse. Sampling leaves it out where
-    training does: the same arithmetic gives the same bytes.
-
-    Args:
-        dtype: that the networks compute in.
+    gives up; there is nothing else in a training step for it to fuse, and sampling is as fast
+    without it. All who use the networks leave it out: the same arithmetic gives the same bytes.
     """
-    if dtype != "float32":
-        tf.config.optimizer.set_experimental_options({"remapping": False})
+    tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 def native_precision() -> str:
