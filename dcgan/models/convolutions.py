@@ -7,10 +7,13 @@ bfloat16, 156 and 107 in float32; the gradient of the input 199 and 52, 174 and 
 kernel 313 and 44, 179 and 111. At 16x16 both ways are equal or oneDNN is faster.
 """
 
+import numpy as np
 import tensorflow as tf
 
 STRIDE = 2
-PRODUCTS_UP_TO = 8  # side of the larger maps
+# Sides of the larger maps, for products forwards and backwards, and for a kernel's gradient alone.
+PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 8}
+KERNEL_PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 16}
 
 
 def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
@@ -24,7 +27,7 @@ def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
     Returns:
         [N, ceil(H / 2), ceil(W / 2), F].
     """
-    products = training and by_products(large.dtype, large.shape[1:3])
+    products = training and _faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
     return (_down_by_products if products else _down)(large, kernel)
 
 
@@ -50,7 +53,7 @@ def up(
             large.set_shape((None, *side, kernel.shape[2]))
             if not products:
                 downwards = tf.nn.conv2d(large, kernel, stride, "SAME")
-                return downwards, _kernel_gradient(large, small, kernel.shape, stride)
+                return downwards, _kernel_gradient(large, small, kernel, stride)
             rows = _patches(large, kernel.shape[0], stride)
             return _product(rows, kernel, small.shape[1:3]), _sum_of_products(rows, small, kernel)
 
@@ -59,21 +62,20 @@ def up(
         shape = (tf.shape(small)[0], *side, kernel.shape[2])
         return tf.nn.conv2d_transpose(small, kernel, shape, stride, "SAME"), gradient
 
-    products = training and by_products(small.dtype, side)
+    products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)
     return transposed(small, kernel)
 
 
-def by_products(dtype: tf.DType, side: tuple[int, int]) -> bool:
+def _faster(up_to: dict[tf.DType, int], dtype: tf.DType, side: tuple[int, int]) -> bool:
     """Whether products of matrices are faster for maps of this type and (larger) side."""
-    fitting = dtype in (tf.float32, tf.bfloat16) and max(side) <= PRODUCTS_UP_TO
-    return fitting and not tf.config.list_logical_devices("GPU")
+    return max(side) <= up_to.get(dtype, 0) and not tf.config.list_logical_devices("GPU")
 
 
 @tf.custom_gradient
 def _down(large, kernel):
     def gradient(small):
         upwards = tf.nn.conv2d_transpose(small, kernel, tf.shape(large), STRIDE, "SAME")
-        return upwards, _kernel_gradient(large, small, kernel.shape, STRIDE)
+        return upwards, _kernel_gradient(large, small, kernel, STRIDE)
 
     return tf.nn.conv2d(large, kernel, STRIDE, "SAME"), gradient
 
@@ -89,10 +91,12 @@ def _down_by_products(large, kernel):
     return _product(rows, kernel, [-(-length // STRIDE) for length in side]), gradient
 
 
-def _kernel_gradient(large, small, shape, stride):
+def _kernel_gradient(large, small, kernel, stride):
     """The gradient of the kernel of a convolution from `large`, by that of its output."""
+    if _faster(KERNEL_PRODUCTS_UP_TO, large.dtype, large.shape[1:3]):
+        return _sum_of_products(_patches(large, kernel.shape[0], stride), small, kernel)
     return tf.compat.v1.nn.conv2d_backprop_filter(
-        large, shape, small, [1, stride, stride, 1], "SAME"
+        large, kernel.shape, small, [1, stride, stride, 1], "SAME"
     )
 
 
@@ -115,26 +119,31 @@ def _before(length: int, kernel_size: int, stride: int) -> int:
 
 
 def _patches(large, kernel_size, stride):
-    """What each output of a convolution sees: [N * h * w, K * K * C].
+    """What each output of a convolution sees: [N * h * w, K * K * C]."""
+    sides = large.shape[1:3]
+    outputs = [-(-length // stride) for length in sides]
+    before = [_before(length, kernel_size, stride) for length in sides]
+    padded = [stride * (count - 1) + kernel_size for count in outputs]
+    zeros = [
+        [first, max(whole - length - first, 0)]
+        for first, whole, length in zip(before, padded, sides, strict=True)
+    ]
+    tops, lefts = (stride * np.arange(count) for count in outputs)
+    taps = np.arange(kernel_size)
+    seen = _windows(tf.pad(large, [[0, 0], *zeros, [0, 0]]), tops, lefts, taps, taps)
+    return tf.reshape(seen, (-1, kernel_size * kernel_size * large.shape[3]))
 
-    For stride 2 maps are first sorted by even and odd rows and columns: slices of those are in one
-    piece, and twice as fast to copy as `tf.image.extract_patches` does it.
+
+def _windows(maps, tops, lefts, rows, columns):
+    """The numbers at [top + row, left + column] for all of these: [N, their number, C].
+
+    One gather copies them in half the time of `tf.image.extract_patches` or of slices.
     """
-    height, width, channels = large.shape[1:]
-    h, w = -(-height // stride), -(-width // stride)
-    reach = (kernel_size - 1) // stride
-    rows, columns = (_before(length, kernel_size, stride) for length in (height, width))
-    below = stride * (h + reach) - height - rows
-    right = stride * (w + reach) - width - columns
-    padded = tf.pad(large, [[0, 0], [rows, below], [columns, right], [0, 0]])
-    parted = tf.reshape(padded, (-1, h + reach, stride, w + reach, stride, channels))
-    maps = tf.transpose(parted, (2, 4, 0, 1, 3, 5))
-    seen = []
-    for i in range(kernel_size):
-        for j in range(kernel_size):
-            y, x = i // stride, j // stride
-            seen.append(maps[i % stride, j % stride, :, y : y + h, x : x + w])
-    return tf.reshape(tf.concat(seen, 3), (-1, kernel_size * kernel_size * channels))
+    y = tops[:, None, None, None] + rows[:, None]
+    x = lefts[:, None, None] + columns
+    height, width, channels = maps.shape[1:]
+    flat = tf.reshape(maps, (-1, height * width, channels))
+    return tf.gather(flat, (y * width + x).reshape(-1).astype(np.int32), axis=1)
 
 
 def _spread(small, kernel, side):
@@ -147,18 +156,15 @@ def _spread(small, kernel, side):
     kernel_size, _, channels, filters = kernel.shape
     reach = kernel_size // 2
     padded = tf.pad(small, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
-    rows, columns = (_before(length, kernel_size, STRIDE) for length in side)
+    before = [_before(length, kernel_size, STRIDE) for length in side]
     parts = []
-    for odd_row in range(STRIDE):
-        for odd_column in range(STRIDE):
-            seen, weights = [], []
-            for i in range((odd_row + rows) % 2, kernel_size, 2):
-                for j in range((odd_column + columns) % 2, kernel_size, 2):
-                    y = reach + (odd_row + rows - i) // 2
-                    x = reach + (odd_column + columns - j) // 2
-                    seen.append(padded[:, y : y + h, x : x + w])
-                    weights.append(kernel[i, j])
-            flat = tf.reshape(tf.concat(seen, 3), (-1, len(seen) * filters))
-            part = tf.matmul(flat, tf.concat(weights, 1), transpose_b=True)
-            parts.append(tf.reshape(part, (-1, h, w, channels)))
+    for odd in np.ndindex(STRIDE, STRIDE):
+        first = [one + zeros for one, zeros in zip(odd, before, strict=True)]
+        taps = [np.arange(start % STRIDE, kernel_size, STRIDE) for start in first]
+        places = [reach + (start - tap) // STRIDE for start, tap in zip(first, taps, strict=True)]
+        seen = _windows(padded, np.arange(h), np.arange(w), *places)
+        flat = tf.reshape(seen, (-1, len(taps[0]) * len(taps[1]) * filters))
+        weights = tf.concat([kernel[i, j] for i in taps[0] for j in taps[1]], 1)
+        part = tf.matmul(flat, weights, transpose_b=True)
+        parts.append(tf.reshape(part, (-1, h, w, channels)))
     return tf.nn.depth_to_space(tf.concat(parts, 3), STRIDE)[:, : side[0], : side[1]]
