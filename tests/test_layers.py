@@ -34,23 +34,28 @@ def gradients(function, arguments, variables=()):
     return [outputs, *tape.gradient(loss, [*arguments, *variables])]
 
 
-# In training maps of up to 8 pixels take a way of their own.
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 5), (8, 9), (16, 13), (6, 3)])
+# In training maps of up to 8 pixels take a way of their own, as do those of few channels, and in
+# bfloat16 the kernel's gradient up to 16 pixels.
+@pytest.mark.parametrize(
+    ("height", "width", "channels"),
+    [(8, 8, 3), (7, 5, 3), (8, 9, 5), (16, 13, 5), (16, 13, 3), (9, 12, 1), (18, 17, 5), (6, 3, 3)],
+)
 @pytest.mark.parametrize("kernel_size", [3, 4, 5])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("kind", ["down", "down in training", "up", "up in training"])
-def test_convolutions_equal_tensorflows(kind, dtype, kernel_size, height, width):
+def test_convolutions_equal_tensorflows(kind, dtype, kernel_size, height, width, channels):
     random = np.random.default_rng(0)
     small = (-(-height // 2), -(-width // 2))
     if kind.startswith("down"):
-        inputs = random.normal(size=(4, height, width, 3))
+        inputs = random.normal(size=(4, height, width, channels))
         layer = StridedConv2D(2, kernel_size, dtype=dtype)
     else:
         inputs = random.normal(size=(4, *small, 3))
-        layer = StridedConv2DTranspose(2, kernel_size, side=(height, width), dtype=dtype)
+        side = (height, width)
+        layer = StridedConv2DTranspose(channels, kernel_size, side=side, dtype=dtype)
     inputs = tf.constant(inputs, tf.float32)
     layer.build(inputs.shape)
-    layer.bias.assign([0.5, -1])
+    layer.bias.assign(np.linspace(0.5, -1, layer.filters))
     call = functools.partial(layer, training="training" in kind)
     ours = gradients(call, [inputs], layer.trainable_variables)
     values = [inputs, *(tf.constant(value(v)) for v in layer.trainable_variables)]

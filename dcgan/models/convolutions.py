@@ -14,6 +14,7 @@ STRIDE = 2
 # Sides of the larger maps, for products forwards and backwards, and for a kernel's gradient alone.
 PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 8}
 KERNEL_PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 16}
+THIN = 4  # channels of images
 
 
 def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
@@ -47,6 +48,8 @@ def up(
         [N, H, W, C].
     """
 
+    products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)
+
     @tf.custom_gradient
     def transposed(small, kernel):
         def gradient(large):
@@ -57,24 +60,26 @@ def up(
             rows = _patches(large, kernel.shape[0], stride)
             return _product(rows, kernel, small.shape[1:3]), _sum_of_products(rows, small, kernel)
 
-        if products and stride == STRIDE:
-            return _spread(small, kernel, side), gradient
-        shape = (tf.shape(small)[0], *side, kernel.shape[2])
-        return tf.nn.conv2d_transpose(small, kernel, shape, stride, "SAME"), gradient
+        if training and stride == STRIDE:
+            return _upwards(small, kernel, side), gradient
+        return _transposed(small, kernel, side, stride), gradient
 
-    products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)
     return transposed(small, kernel)
 
 
 def _faster(up_to: dict[tf.DType, int], dtype: tf.DType, side: tuple[int, int]) -> bool:
     """Whether products of matrices are faster for maps of this type and (larger) side."""
-    return max(side) <= up_to.get(dtype, 0) and not tf.config.list_logical_devices("GPU")
+    return max(side) <= up_to.get(dtype, 0) and not _on_gpus()
+
+
+def _on_gpus() -> bool:
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 @tf.custom_gradient
 def _down(large, kernel):
     def gradient(small):
-        upwards = tf.nn.conv2d_transpose(small, kernel, tf.shape(large), STRIDE, "SAME")
+        upwards = _upwards(small, kernel, large.shape[1:3])
         return upwards, _kernel_gradient(large, small, kernel, STRIDE)
 
     return tf.nn.conv2d(large, kernel, STRIDE, "SAME"), gradient
@@ -86,7 +91,7 @@ def _down_by_products(large, kernel):
     rows = _patches(large, kernel.shape[0], STRIDE)
 
     def gradient(small):
-        return _spread(small, kernel, side), _sum_of_products(rows, small, kernel)
+        return _upwards(small, kernel, side), _sum_of_products(rows, small, kernel)
 
     return _product(rows, kernel, [-(-length // STRIDE) for length in side]), gradient
 
@@ -98,6 +103,20 @@ def _kernel_gradient(large, small, kernel, stride):
     return tf.compat.v1.nn.conv2d_backprop_filter(
         large, kernel.shape, small, [1, stride, stride, 1], "SAME"
     )
+
+
+def _transposed(small, kernel, side, stride):
+    shape = (tf.shape(small)[0], *side, kernel.shape[2])
+    return tf.nn.conv2d_transpose(small, kernel, shape, stride, "SAME")
+
+
+def _upwards(small, kernel, side):
+    """The transposed convolution of stride 2 to maps of `side`, in training."""
+    if _faster(PRODUCTS_UP_TO, small.dtype, side):
+        return _spread(small, kernel, side)
+    if kernel.shape[2] <= THIN and not _on_gpus():
+        return _spread_thin(small, kernel, side)
+    return _transposed(small, kernel, side, STRIDE)
 
 
 def _product(rows, kernel, side):
@@ -147,7 +166,7 @@ def _windows(maps, tops, lefts, rows, columns):
 
 
 def _spread(small, kernel, side):
-    """The transposed convolution of stride 2 to maps of `side`.
+    """The transposed convolution of stride 2 to maps of `side`, by products of matrices.
 
     Even and odd rows and columns of the result are convolutions of stride 1 with every second row
     and column of the kernel; they are computed apart and then put beside each other.
@@ -156,15 +175,49 @@ def _spread(small, kernel, side):
     kernel_size, _, channels, filters = kernel.shape
     reach = kernel_size // 2
     padded = tf.pad(small, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
-    before = [_before(length, kernel_size, STRIDE) for length in side]
     parts = []
     for odd in np.ndindex(STRIDE, STRIDE):
-        first = [one + zeros for one, zeros in zip(odd, before, strict=True)]
-        taps = [np.arange(start % STRIDE, kernel_size, STRIDE) for start in first]
-        places = [reach + (start - tap) // STRIDE for start, tap in zip(first, taps, strict=True)]
-        seen = _windows(padded, np.arange(h), np.arange(w), *places)
-        flat = tf.reshape(seen, (-1, len(taps[0]) * len(taps[1]) * filters))
-        weights = tf.concat([kernel[i, j] for i in taps[0] for j in taps[1]], 1)
+        (rows, up), (columns, left) = map(_seen, odd, side, [kernel_size] * 2)
+        seen = _windows(padded, np.arange(h), np.arange(w), reach + up, reach + left)
+        flat = tf.reshape(seen, (-1, len(rows) * len(columns) * filters))
+        weights = tf.concat([kernel[i, j] for i in rows for j in columns], 1)
         part = tf.matmul(flat, weights, transpose_b=True)
         parts.append(tf.reshape(part, (-1, h, w, channels)))
-    return tf.nn.depth_to_space(tf.concat(parts, 3), STRIDE)[:, : side[0], : side[1]]
+    return _beside(tf.concat(parts, 3), side)
+
+
+def _spread_thin(small, kernel, side):
+    """The same in one convolution of stride 1, which is faster for few channels."""
+    kernel_size, _, channels, filters = kernel.shape
+    (rows, above), (columns, beside) = (_taps_of_places(length, kernel_size) for length in side)
+    taps = tf.pad(kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
+    parted = tf.gather(tf.gather(taps, columns, axis=1), rows, axis=0)  # [2, P, 2, P', C, F]
+    together = tf.reshape(
+        tf.transpose(parted, (1, 3, 5, 0, 2, 4)),
+        (rows.shape[1], columns.shape[1], filters, STRIDE * STRIDE * channels),
+    )
+    return _beside(tf.nn.conv2d(small, together, 1, [[0, 0], above, beside, [0, 0]]), side)
+
+
+def _taps_of_places(length, kernel_size):
+    """Which tap even and odd rows have at each place that one of them sees: [2, places].
+
+    The tap after the last stands for none. Also, how many places there are on either side.
+    """
+    seen = [_seen(odd, length, kernel_size) for odd in range(STRIDE)]
+    places = np.concatenate([place for _, place in seen])
+    taps = np.full((STRIDE, np.ptp(places) + 1), kernel_size)
+    for odd, (known, place) in enumerate(seen):
+        taps[odd, place - places.min()] = known
+    return taps, [-places.min(), places.max()]
+
+
+def _seen(odd, length, kernel_size):
+    """The taps of a kernel that an even or odd row sees, and how far from its half they look."""
+    first = odd + _before(length, kernel_size, STRIDE)
+    taps = np.arange(first % STRIDE, kernel_size, STRIDE)
+    return taps, (first - taps) // STRIDE
+
+
+def _beside(parts, side):
+    return tf.nn.depth_to_space(parts, STRIDE)[:, : side[0], : side[1]]
