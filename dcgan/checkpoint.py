@@ -25,10 +25,16 @@ _META = "meta.json"
 BEST = "best.npz"  # beside the newest ones: the best by evaluation
 
 
+class Variable(Protocol):
+    """What has a value."""
+
+    def numpy(self) -> np.ndarray: ...
+
+
 class State(Protocol):
     """What is saved: `dcgan.state.GANState`, which stands on this file's level."""
 
-    def arrays(self) -> dict[str, np.ndarray]: ...
+    def variables(self) -> dict[str, "Variable"]: ...
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None: ...
 
@@ -65,17 +71,18 @@ class Checkpointer:
             FloatingPointError: the named variable is not finite; nothing is written.
             OSError: the disk is full; nothing is changed.
         """
-        arrays = finite_arrays(state)
-        path = self.folder / f"{int(arrays['step']):08d}.npz"
-        _write(path, arrays, meta)
+        refuse_what_is_not_finite(state)
+        path = self.folder / f"{int(state.variables()['step'].numpy()):08d}.npz"
+        _write(path, state, meta)
         for old in self.paths()[: -self.max_to_keep]:
             old.unlink(missing_ok=True)
         return path
 
     def save_best(self, state: State, meta: dict) -> Path:
         """Writes `BEST` in place of the one before; arguments and errors of `save`."""
+        refuse_what_is_not_finite(state)
         path = self.folder / BEST
-        _write(path, finite_arrays(state), meta)
+        _write(path, state, meta)
         return path
 
     def best_meta(self) -> dict | None:
@@ -126,23 +133,25 @@ class Checkpointer:
         write_json(self.folder / "model.json", configs)
 
 
-def finite_arrays(state: State) -> dict[str, np.ndarray]:
-    """The arrays of a state.
-
-    Raises:
-        FloatingPointError: the named variable is not finite.
-    """
-    arrays = state.arrays()
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
+def refuse_what_is_not_finite(state: State) -> None:
+    """Raises FloatingPointError with the name of a variable that is not finite."""
+    for name, variable in state.variables().items():
+        if not np.isfinite(variable.numpy()).all():
             raise FloatingPointError(name)
-    return arrays
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray], meta: dict) -> None:
-    note = {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays, **note)
+def _write(path: Path, state: State, meta: dict) -> None:
+    """As `numpy.savez` does, which would want all variables in memory at once."""
+    note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        for name, variable in state.variables().items():
+            _add(file, name, variable.numpy())
+        _add(file, _META, note)
+
+
+def _add(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:

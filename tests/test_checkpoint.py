@@ -4,6 +4,7 @@ import resource
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.checkpoint import Checkpointer, DamagedCheckpoint, load_generator, read
@@ -241,8 +242,10 @@ def test_when_all_are_damaged_it_refuses_now_and_the_next_time(folder):
 class _FewArrays:
     """In the place of a state, so that a file of a thousand bytes can be damaged everywhere."""
 
-    def arrays(self) -> dict:
-        return {"a/kernel": np.linspace(1, 2, 12, dtype=np.float32), "step": np.array(3)}
+    ARRAYS = {"a/kernel": np.linspace(1, 2, 12, dtype=np.float32), "step": np.array(3)}
+
+    def variables(self) -> dict:
+        return {name: tf.Variable(array) for name, array in self.ARRAYS.items()}
 
 
 def test_no_flipped_bit_goes_unnoticed_or_escapes_as_another_error(folder):
@@ -259,7 +262,7 @@ def test_no_flipped_bit_goes_unnoticed_or_escapes_as_another_error(folder):
                 pass
             else:  # the bit had no meaning, such as one of a date
                 assert meta == {"step": 3}, place
-                assert_same(arrays, _FewArrays().arrays())
+                assert_same(arrays, _FewArrays.ARRAYS)
             with open(path, "r+b") as file:
                 file.seek(place)
                 file.write(data[place : place + 1])

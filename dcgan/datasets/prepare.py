@@ -9,6 +9,8 @@ import functools
 import hashlib
 import json
 import logging
+import mmap
+import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,14 +19,13 @@ import numpy as np
 from tqdm import tqdm
 
 from dcgan import UserError
-from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
+from dcgan.datasets.image_store import FileStore, MemoryStore, Store, write_whole
 from dcgan.datasets.report import Report, nothing_usable
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
 
 FORMAT = 1  # of the cache; raised when the same source and spec give other pixels or other JSON
 CHUNK = 64  # pictures a task of a worker
-MEMORY_SHARE = 4  # images larger than the free memory divided by this stay on disk
 
 logger = logging.getLogger("dcgan")
 
@@ -34,7 +35,7 @@ class Prepared:
     """The images of a data set, ready for training.
 
     Attributes:
-        images: uint8 [N, height, width, channels]; on disk (a read-only memory map) when large.
+        images: uint8 [N, height, width, channels]; the cache's file, mapped, where there is one.
         report: what was found, used and skipped.
         source: where they are from.
         used: int [N], the source's number of each image.
@@ -64,7 +65,6 @@ def prepare(
     cache_dir: Path | None,
     limit: int | None = None,
     workers: int | None = None,
-    memory_limit: int | None = None,
 ) -> Prepared:
     """The images of a source, from the cache where it has them.
 
@@ -75,18 +75,15 @@ def prepare(
             kept in memory.
         limit: use the first `limit` usable pictures only.
         workers: processes; see `workers.ordered`.
-        memory_limit: bytes; larger images are memory-mapped. None: a quarter of the free memory.
 
     Raises:
         UserError: no picture is usable, or there is room neither on disk nor in memory.
     """
     if limit is not None and limit < 1:
         raise UserError(f"The number of images to use must be at least 1, received {limit}.")
-    if memory_limit is None:
-        memory_limit = free_memory() // MEMORY_SHARE
     folder = Path(cache_dir) if cache_dir is not None else None
     key = _key(source.fingerprint, asdict(spec), limit)
-    cached = _read_cache(folder, key, memory_limit)
+    cached = _read_cache(folder, key)
     if cached is None:
         summary = summarize(source, cache_dir=folder)
         if len(summary.skipped) == summary.found:
@@ -97,7 +94,7 @@ def prepare(
         entry["skipped"] = _merge(entry["skipped"], summary.skipped)
         if images is None:  # they are in the cache; without this file they do not count
             _write_json(folder, key, entry)
-            images = _open(path, memory_limit)
+            images = _open(path)
     else:
         images, entry = cached
     return _prepared(source, images, entry)
@@ -220,22 +217,28 @@ def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
     return Prepared(images, report, source, used)
 
 
-def _read_cache(folder: Path | None, key: str, memory_limit: int) -> tuple[np.ndarray, dict] | None:
+def _read_cache(folder: Path | None, key: str) -> tuple[np.ndarray, dict] | None:
     """Images and entry if the cache holds both whole."""
     entry = _read_json(folder, key)
     if entry is None:
         return None
     try:
-        images = _open(folder / f"{key}.npy", memory_limit)
+        images = _open(folder / f"{key}.npy")
     except (OSError, ValueError) as error:
         logger.warning("The cached images %s/%s.npy are damaged (%s).", folder, key, error)
         return None
     return images, entry
 
 
-def _open(path: Path, memory_limit: int) -> np.ndarray:
-    large = path.stat().st_size > memory_limit
-    return np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+def _open(path: Path) -> np.ndarray:
+    """Maps the file: its memory is shared by all processes, and the system's to take back."""
+    with open(path, "rb") as file:
+        if hasattr(os, "posix_fadvise"):  # read in order now, not at random when asked for
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    if hasattr(mmap, "MADV_RANDOM"):
+        images.base.madvise(mmap.MADV_RANDOM)  # a picture's neighbours are not wanted with it
+    return images
 
 
 def _read_json(folder: Path | None, key: str) -> dict | None:
