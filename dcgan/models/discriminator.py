@@ -3,10 +3,10 @@
 import keras
 
 from dcgan.models.layers import (
-    BatchNormalization,
     StridedConv2D,
     activation,
     dropout,
+    normalizations,
     sizes,
     weight_initializer,
 )
@@ -68,18 +68,8 @@ class Discriminator(keras.Model):
             )
             for i in range(len(self.maps) - 1)
         ]
-        self.norms = [
-            BatchNormalization(
-                gamma_stddev,
-                seed + 100 + i,
-                momentum=self.plan.momentum,
-                epsilon=self.plan.epsilon,
-                dtype=policy,
-                name=f"norm_{i}",
-            )
-            for i in range(1, len(self.convs))
-            if self.plan.d_norm
-        ]
+        normalized = range(1, len(self.convs)) if self.plan.d_norm else ()
+        self.norms = normalizations(normalized, self.plan, gamma_stddev, seed, policy)
         self.logit = keras.layers.Dense(
             1,
             kernel_initializer=weight_initializer(seed + 50, self.plan),

@@ -4,9 +4,9 @@ import keras
 
 from dcgan.models.layers import (
     STRIDE,
-    BatchNormalization,
     StridedConv2DTranspose,
     activation,
+    normalizations,
     sizes,
     weight_initializer,
 )
@@ -66,17 +66,7 @@ class Generator(keras.Model):
             dtype=policy,
             name="project",
         )
-        self.norms = [
-            BatchNormalization(
-                gamma_stddev,
-                seed + 100 + i,
-                momentum=self.plan.momentum,
-                epsilon=self.plan.epsilon,
-                dtype=policy,
-                name=f"norm_{i}",
-            )
-            for i in range(len(widths))
-        ]
+        self.norms = normalizations(range(len(widths)), self.plan, gamma_stddev, seed, policy)
         self.deconvs = [
             StridedConv2DTranspose(
                 filters,
