@@ -155,11 +155,6 @@ class Session:
             with StopSignals() as signals:
                 done, reason = self._loop(start, progress, signals, more_hooks)
                 if done > start:
-                    frequency = self.config.evaluate_freq
-                    if done == self.until and done % self.config.sample_freq:
-                        self.sample(done)
-                    if done == self.until and frequency and done % frequency:
-                        self._evaluate(done)
                     self.metrics.flush(done)
                     if done % self.config.ckpt_freq:
                         self._save(done)
@@ -199,11 +194,12 @@ class Session:
             share=self.workers.share,
         )
         acts = [
-            Every(config.sample_freq, self.sample),
-            *([Every(config.evaluate_freq, self._evaluate)] if config.evaluate_freq else []),
+            Every(config.sample_freq, self.sample, self.until),
             Every(config.log_freq, self.metrics.flush),
             Every(config.ckpt_freq, self.checkpoint),
         ]
+        if config.evaluate_freq:  # before the line of the log that tells of it
+            acts.insert(1, Every(config.evaluate_freq, self._evaluate, self.until))
         if progress:
             hooks = [self.metrics.collect, progress.step, *acts, *more_hooks]
         else:  # calls of several steps must end where the chief's do

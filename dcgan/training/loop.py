@@ -10,14 +10,18 @@ Call = Callable[[Iterator, int], dict]
 
 @dataclass(frozen=True)
 class Every:
-    """A hook that acts at multiples of `period` only; a call of several steps ends there."""
+    """A hook that acts at multiples of `period` only, and at the end where `also` is that.
+
+    A call of several steps ends where it acts.
+    """
 
     period: int
     action: Hook
+    also: int | None = None
 
     def __call__(self, done: int, scalars: dict) -> None:
         """Acts, or not."""
-        if done % self.period == 0:
+        if done % self.period == 0 or done == self.also:
             self.action(done, scalars)
 
 
