@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan.models.layers import BatchNormalization, StridedConv2D, StridedConv2DTranspose
+from dcgan.models.layers import (
+    BatchNormalization,
+    StridedConv2D,
+    StridedConv2DTranspose,
+    activation,
+)
 
 SHAPE = (6, 5, 4, 3)
 
@@ -98,6 +103,22 @@ def test_convolutions_configuration():
     for layer in (StridedConv2D(2, 4, use_bias=False), StridedConv2DTranspose(2, 4, side=(7, 8))):
         copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
         assert type(copy) is type(layer) and copy.get_config() == layer.get_config()
+
+
+# --- activation
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("leak", "plain"), [(0.2, keras.ops.leaky_relu), (0.0, keras.ops.relu)])
+def test_activation_equals_keras(leak, plain, dtype):
+    inputs = tf.cast([-3.0, -1e-3, -0.0, 0.0, 1e-38, 0.5, 7.0], dtype)
+    plain = functools.partial(plain, negative_slope=leak) if leak else plain
+    for one, two in zip(
+        gradients(functools.partial(activation, leak=leak), [inputs]),
+        gradients(plain, [inputs]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(tf.cast(one, tf.float32), tf.cast(two, tf.float32))
 
 
 # --- batch normalization

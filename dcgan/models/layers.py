@@ -40,7 +40,21 @@ def weight_initializer(seed: int, layout: Layout) -> keras.initializers.Initiali
 
 def activation(inputs: tf.Tensor, leak: float) -> tf.Tensor:
     """ReLU, or LeakyReLU with that slope below 0."""
-    return keras.ops.leaky_relu(inputs, leak) if leak else keras.ops.relu(inputs)
+    if not leak:
+        return keras.ops.relu(inputs)
+
+    # The gradient asks for signs only: taken from the outputs, as ReLU does it, the inputs need not
+    # be kept.
+    @tf.custom_gradient
+    def leaky_relu(inputs):
+        outputs = tf.nn.leaky_relu(inputs, leak)
+
+        def gradient(upstream):
+            return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=outputs, alpha=leak)
+
+        return outputs, gradient
+
+    return leaky_relu(inputs)
 
 
 def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
