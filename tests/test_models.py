@@ -6,8 +6,10 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dcgan.config import MAX_SIDE, MIN_SIDE
+from dcgan.losses import discriminator_loss, generator_loss
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layers import (
     BatchNormalization,
@@ -246,6 +248,36 @@ def test_mixed_precision_computes_about_the_same():
         images[dtype] = np.asarray(with_random_statistics(generator, np.random.default_rng(2))(z))
     # bfloat16 has 8 significant bits: 2^-8 = 0.4 % a rounding, a few of them.
     np.testing.assert_allclose(*images.values(), atol=0.05)
+
+
+def test_gradients_in_bfloat16_point_where_those_in_float32_do():
+    """Every variable's, in each way that convolutions are computed: none shrinks or turns it."""
+    random = np.random.default_rng(3)
+    z = random.normal(size=(32, 4)).astype(np.float32)
+    reals = random.uniform(-1, 1, (32, 64, 64, 3)).astype(np.float32)
+    found = {}
+    for dtype in ("float32", "mixed_bfloat16"):
+        generator, discriminator = networks(64, 64, g_width=64, d_width=8, dtype=dtype)
+        for kernel in (*generator.weights, *discriminator.weights):
+            if kernel.name == "kernel":  # with initial ones judgements hardly depend on the images
+                kernel.assign(kernel * 2)
+        with tf.GradientTape(persistent=True) as tape:
+            fakes = discriminator(generator(z, training=True), training=True)
+            g_loss = generator_loss(fakes)
+            judged = discriminator(reals, training=True)
+            d_loss = discriminator_loss(judged, fakes, real_label=0.9)
+        found[dtype] = [
+            *tape.gradient(g_loss, generator.trainable_variables),
+            *tape.gradient(d_loss, discriminator.trainable_variables),
+        ]
+    variables = (*generator.trainable_variables, *discriminator.trainable_variables)
+    for variable, *pair in zip(variables, *found.values(), strict=True):
+        one, other = (np.asarray(gradient, np.float64).ravel() for gradient in pair)
+        cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+        kernel = variable.name == "kernel"  # the others are few numbers, sums that nearly cancel
+        assert cosine > (0.98 if kernel else 0.96), variable.path
+        projection = other @ one / (one @ one)
+        assert projection == pytest.approx(1, abs=0.02 if kernel else 0.12), variable.path
 
 
 # --- initial weights
