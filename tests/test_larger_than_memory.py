@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[1]
 GROUP = Path("/sys/fs/cgroup/memory") / f"dcgan-test-{os.getpid()}"
 ALLOWANCE = 2 << 30  # TensorFlow with its libraries takes half of it
 SHAPE = (64, 64, 3)
-# Around each image Linux reads ahead, so far more than 400 * 64 images of 12 KiB come by.
 BATCH, BATCHES, STEPS = 64, 400, 10
 
 
@@ -48,7 +47,7 @@ def main(path: str, group: str) -> None:
     from dcgan.state import GANState
     from dcgan.training.step import Recipe, make_step
 
-    images = prepare._open(Path(path), ALLOWANCE // 4)
+    images = prepare._open(Path(path))
     networks = Generator(SHAPE, width=32), Discriminator(SHAPE, width=4)
     step = make_step(GANState(*networks), Recipe(BATCH), tf.distribute.get_strategy())
     batches = iter(make_dataset(images, batch_size=BATCH, seed=0, flip=True))

@@ -19,13 +19,16 @@ import numpy as np
 from tqdm import tqdm
 
 from dcgan import UserError
-from dcgan.datasets.image_store import FileStore, MemoryStore, Store, write_whole
+from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
 from dcgan.datasets.report import Report, nothing_usable
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
 
 FORMAT = 1  # of the cache; raised when the same source and spec give other pixels or other JSON
 CHUNK = 64  # pictures a task of a worker
+# Images smaller than the free memory divided by this are read in order at once; else they are read
+# where they are asked for, which is all over the file.
+MEMORY_SHARE = 4
 
 logger = logging.getLogger("dcgan")
 
@@ -232,8 +235,8 @@ def _read_cache(folder: Path | None, key: str) -> tuple[np.ndarray, dict] | None
 
 def _open(path: Path) -> np.ndarray:
     """Maps the file: its memory is shared by all processes, and the system's to take back."""
-    with open(path, "rb") as file:
-        if hasattr(os, "posix_fadvise"):  # read in order now, not at random when asked for
+    if path.stat().st_size < free_memory() // MEMORY_SHARE and hasattr(os, "posix_fadvise"):
+        with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
     images = np.load(path, mmap_mode="r", allow_pickle=False)
     if hasattr(mmap, "MADV_RANDOM"):
