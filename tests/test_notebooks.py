@@ -96,7 +96,7 @@ def kernel(tmp_path_factory) -> Iterator[KernelManager]:
 
 
 def execute(book: NotebookNode, kernel: KernelManager) -> None:
-    client = NotebookClient(book, km=kernel, timeout=300, record_timing=False)
+    client = NotebookClient(book, km=kernel, timeout=900, record_timing=False)
     try:
         client.execute()
     finally:
