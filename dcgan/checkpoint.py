@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -68,10 +69,9 @@ class Checkpointer:
             meta: what JSON can hold and belongs to this moment, such as seconds trained.
 
         Raises:
-            FloatingPointError: the named variable is not finite; nothing is written.
-            OSError: the disk is full; nothing is changed.
+            FloatingPointError: the named variable is not finite; nothing is changed.
+            OSError: the disk is full; likewise.
         """
-        refuse_what_is_not_finite(state)
         path = self.folder / f"{int(state.variables()['step'].numpy()):08d}.npz"
         _write(path, state, meta)
         for old in self.paths()[: -self.max_to_keep]:
@@ -80,7 +80,6 @@ class Checkpointer:
 
     def save_best(self, state: State, meta: dict) -> Path:
         """Writes `BEST` in place of the one before; arguments and errors of `save`."""
-        refuse_what_is_not_finite(state)
         path = self.folder / BEST
         _write(path, state, meta)
         return path
@@ -133,19 +132,25 @@ class Checkpointer:
         write_json(self.folder / "model.json", configs)
 
 
-def refuse_what_is_not_finite(state: State) -> None:
-    """Raises FloatingPointError with the name of a variable that is not finite."""
+def finite_arrays(state: State) -> Iterator[tuple[str, np.ndarray]]:
+    """A state's arrays by name, one at a time: all together would fill memory.
+
+    Raises:
+        FloatingPointError: the named variable is not finite.
+    """
     for name, variable in state.variables().items():
-        if not np.isfinite(variable.numpy()).all():
+        array = variable.numpy()
+        if not np.isfinite(array).all():
             raise FloatingPointError(name)
+        yield name, array
 
 
 def _write(path: Path, state: State, meta: dict) -> None:
     """As `numpy.savez` does, which would want all variables in memory at once."""
     note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
-        for name, variable in state.variables().items():
-            _add(file, name, variable.numpy())
+        for name, array in finite_arrays(state):
+            _add(file, name, array)
         _add(file, _META, note)
 
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from dcgan import UserError, images
-from dcgan.checkpoint import BEST, Checkpoint, Checkpointer, refuse_what_is_not_finite
+from dcgan.checkpoint import BEST, Checkpoint, Checkpointer, finite_arrays
 from dcgan.config import Config, parse_seconds, to_dict
 from dcgan.datasets.prepare import Prepared, cache_folder
 from dcgan.datasets.report import Report
@@ -290,11 +290,11 @@ class Session:
         """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
         try:
-            refuse_what_is_not_finite(self.state)
+            arrays = dict(finite_arrays(self.state))
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
         networks = {"generator": self.state.generator.get_config()}
-        now = Checkpoint(self.run_dir.checkpoints / BEST, self.state.arrays(), networks)
+        now = Checkpoint(self.run_dir.checkpoints / BEST, arrays, networks)
         fingerprint, epoch = now.fingerprint(self.config.z_dist), done / self.steps_per_epoch
         generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
         record = self.watch.measure(generated)
