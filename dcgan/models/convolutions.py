@@ -176,12 +176,13 @@ def _spread(small, kernel, side):
     kernel_size, _, channels, filters = kernel.shape
     reach = kernel_size // 2
     padded = tf.pad(small, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    taps = [tf.unstack(row) for row in tf.unstack(kernel)]
     parts = []
     for odd in np.ndindex(STRIDE, STRIDE):
         (rows, up), (columns, left) = map(_seen, odd, side, [kernel_size] * 2)
         seen = _windows(padded, np.arange(h), np.arange(w), reach + up, reach + left)
         flat = tf.reshape(seen, (-1, len(rows) * len(columns) * filters))
-        weights = tf.concat([kernel[i, j] for i in rows for j in columns], 1)
+        weights = tf.concat([taps[i][j] for i in rows for j in columns], 1)
         part = tf.matmul(flat, weights, transpose_b=True)
         parts.append(tf.reshape(part, (-1, h, w, channels)))
     return _beside(tf.concat(parts, 3), side)
