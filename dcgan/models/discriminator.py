@@ -2,15 +2,8 @@
 
 import keras
 
-from dcgan.models.layers import (
-    StridedConv2D,
-    activation,
-    dropout,
-    normalizations,
-    sizes,
-    weight_initializer,
-)
-from dcgan.models.layouts import DEFAULT, LAYOUTS
+from dcgan.models.layers import StridedConv2D, activation, dropout, weight_initializer
+from dcgan.models.network import Network
 
 # Layers double the channels up to so many times the first layer's: the 64x64 network's widest.
 MAX_WIDENING = 8
@@ -18,7 +11,7 @@ _LAYER_BITS = 48  # of dropout's seed, above those that the training step uses
 
 
 @keras.saving.register_keras_serializable("dcgan")
-class Discriminator(keras.Model):
+class Discriminator(Network):
     """images [N, height, width, channels] in [-1, 1] -> logits float32 [N, 1]; above 0 means real.
 
     5x5 stride-2 convolutions with LeakyReLU 0.2, batch normalization on all but the first, each
@@ -26,53 +19,28 @@ class Discriminator(keras.Model):
     That is the layout "radford"; see `layouts` for what others change.
 
     Args:
-        image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
+        image_shape, **kwargs: of `Network`.
         width: channels of the first convolution.
-        kernel_size: side of the kernels.
-        gamma_stddev: of batch normalization's initial gamma around 1.
-        layout: one of `LAYOUTS`.
-        seed: of the initial weights.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        *,
-        width: int = 64,
-        kernel_size: int = 5,
-        gamma_stddev: float = 0.0,
-        layout: str = DEFAULT,
-        seed: int = 0,
-        **kwargs,
-    ):
-        super().__init__(**{"name": "discriminator", **kwargs})
-        self.image_shape = tuple(image_shape)
-        self.width = width
-        self.kernel_size = kernel_size
-        self.gamma_stddev = gamma_stddev
-        self.layout = layout
-        self.seed = seed
-
-        self.plan = LAYOUTS[layout]
-        self.maps = sizes(*image_shape[:2], self.plan.smallest)
-        policy = self.dtype_policy
+    def __init__(self, image_shape: tuple[int, int, int], *, width: int = 64, **kwargs):
+        super().__init__(image_shape, width=width, **{"name": "discriminator", **kwargs})
         self.convs = [
             StridedConv2D(
                 width * min(1 << i, MAX_WIDENING),
-                kernel_size,
+                self.kernel_size,
                 # Batch normalization subtracts it again.
                 use_bias=i == 0 or not self.plan.d_norm,
-                kernel_initializer=weight_initializer(seed + i, self.plan),
-                dtype=policy,
+                kernel_initializer=weight_initializer(self.seed + i, self.plan),
+                dtype=self.dtype_policy,
                 name=f"conv_{i}",
             )
             for i in range(len(self.maps) - 1)
         ]
-        normalized = range(1, len(self.convs)) if self.plan.d_norm else ()
-        self.norms = normalizations(normalized, self.plan, gamma_stddev, seed, policy)
+        self.norms = self.normalizations(range(1, len(self.convs)) if self.plan.d_norm else ())
         self.logit = keras.layers.Dense(
             1,
-            kernel_initializer=weight_initializer(seed + 50, self.plan),
+            kernel_initializer=weight_initializer(self.seed + 50, self.plan),
             dtype="float32",
             name="logit",
         )
@@ -117,14 +85,3 @@ class Discriminator(keras.Model):
         if seed is None:
             raise ValueError(f"The layout {self.layout} has dropout: training needs a seed.")
         return dropout(x, self.plan.dropout, seed + [i << _LAYER_BITS, 0])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "image_shape": self.image_shape,
-            "width": self.width,
-            "kernel_size": self.kernel_size,
-            "gamma_stddev": self.gamma_stddev,
-            "layout": self.layout,
-            "seed": self.seed,
-        }

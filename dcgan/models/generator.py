@@ -2,19 +2,12 @@
 
 import keras
 
-from dcgan.models.layers import (
-    STRIDE,
-    StridedConv2DTranspose,
-    activation,
-    normalizations,
-    sizes,
-    weight_initializer,
-)
-from dcgan.models.layouts import DEFAULT, LAYOUTS
+from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation, weight_initializer
+from dcgan.models.network import Network
 
 
 @keras.saving.register_keras_serializable("dcgan")
-class Generator(keras.Model):
+class Generator(Network):
     """z [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].
 
     Dense -> h x w x width -> BN -> ReLU, then 5x5 stride-2 transposed convolutions with BN and
@@ -22,39 +15,17 @@ class Generator(keras.Model):
     That is the layout "radford"; see `layouts` for what others change.
 
     Args:
-        image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
+        image_shape, **kwargs: of `Network`.
         z_dim: length of the latent vectors.
         width: channels of the first tensor.
-        kernel_size: side of the kernels.
-        gamma_stddev: of batch normalization's initial gamma around 1.
-        layout: one of `LAYOUTS`.
-        seed: of the initial weights.
     """
 
     def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        *,
-        z_dim: int = 100,
-        width: int = 512,
-        kernel_size: int = 5,
-        gamma_stddev: float = 0.0,
-        layout: str = DEFAULT,
-        seed: int = 0,
-        **kwargs,
+        self, image_shape: tuple[int, int, int], *, z_dim: int = 100, width: int = 512, **kwargs
     ):
-        super().__init__(**{"name": "generator", **kwargs})
-        self.image_shape = tuple(image_shape)
+        super().__init__(image_shape, width=width, **{"name": "generator", **kwargs})
         self.z_dim = z_dim
-        self.width = width
-        self.kernel_size = kernel_size
-        self.gamma_stddev = gamma_stddev
-        self.layout = layout
-        self.seed = seed
-
-        self.plan = LAYOUTS[layout]
-        # From the smallest map up to the image.
-        self.maps = sizes(*image_shape[:2], self.plan.smallest)[::-1]
+        self.maps = self.maps[::-1]  # from the smallest up to the image
         if self.plan.by_unit:
             self.maps.insert(0, self.maps[0])
         widths = [max(1, width >> i) for i in range(len(self.maps) - 1)]
@@ -62,19 +33,19 @@ class Generator(keras.Model):
         self.project = keras.layers.Dense(
             self.maps[0][0] * self.maps[0][1] * width,
             use_bias=False,  # batch normalization subtracts it again
-            kernel_initializer=weight_initializer(seed, self.plan),
+            kernel_initializer=weight_initializer(self.seed, self.plan),
             dtype=policy,
             name="project",
         )
-        self.norms = normalizations(range(len(widths)), self.plan, gamma_stddev, seed, policy)
+        self.norms = self.normalizations(range(len(widths)))
         self.deconvs = [
             StridedConv2DTranspose(
                 filters,
-                kernel_size,
+                self.kernel_size,
                 side=self.maps[i + 1],
                 strides=1 if self.plan.by_unit and i == 0 else STRIDE,
                 use_bias=last and self.plan.image_bias,
-                kernel_initializer=weight_initializer(seed + 1 + i, self.plan),
+                kernel_initializer=weight_initializer(self.seed + 1 + i, self.plan),
                 dtype="float32" if last else policy,  # the picture itself keeps full precision
                 name=f"deconv_{i}",
             )
@@ -108,13 +79,4 @@ class Generator(keras.Model):
         return keras.ops.reshape(x, (-1, *self.maps[0], self.width))
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "image_shape": self.image_shape,
-            "z_dim": self.z_dim,
-            "width": self.width,
-            "kernel_size": self.kernel_size,
-            "gamma_stddev": self.gamma_stddev,
-            "layout": self.layout,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), "z_dim": self.z_dim}

@@ -1,7 +1,6 @@
 """What both networks share: sizes, initial weights, strided convolutions and normalization."""
 
 import math
-from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -188,20 +187,3 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self.epsilon,
         )
         return tf.cast(outputs, maps.dtype), mean, variance
-
-
-def normalizations(
-    numbers: Iterable[int], layout: Layout, gamma_stddev: float, seed: int, dtype
-) -> list[BatchNormalization]:
-    """A network's normalizations by number, which their names and initial values have."""
-    return [
-        BatchNormalization(
-            gamma_stddev,
-            seed + 100 + number,
-            momentum=layout.momentum,
-            epsilon=layout.epsilon,
-            dtype=dtype,
-            name=f"norm_{number}",
-        )
-        for number in numbers
-    ]

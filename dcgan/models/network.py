@@ -1,0 +1,73 @@
+"""What the two networks have in common."""
+
+from collections.abc import Iterable
+
+import keras
+
+from dcgan.models.layers import BatchNormalization, sizes
+from dcgan.models.layouts import DEFAULT, LAYOUTS
+
+
+class Network(keras.Model):
+    """Strided convolutions of doubling width between an image and maps of about 4x4.
+
+    Args:
+        image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
+        width: channels of the layer that each network names.
+        kernel_size: side of the kernels.
+        gamma_stddev: of batch normalization's initial gamma around 1.
+        layout: one of `LAYOUTS`.
+        seed: of the initial weights.
+        **kwargs: of `keras.Model`.
+
+    Attributes:
+        plan: what the layout says.
+        maps: the sides of the maps from the image down; see `sizes`.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        width: int,
+        kernel_size: int = 5,
+        gamma_stddev: float = 0.0,
+        layout: str = DEFAULT,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.width = width
+        self.kernel_size = kernel_size
+        self.gamma_stddev = gamma_stddev
+        self.layout = layout
+        self.seed = seed
+        self.plan = LAYOUTS[layout]
+        self.maps = sizes(*image_shape[:2], self.plan.smallest)
+
+    def normalizations(self, numbers: Iterable[int]) -> list[BatchNormalization]:
+        """Layers with these numbers, which their names and initial values have."""
+        return [
+            BatchNormalization(
+                self.gamma_stddev,
+                self.seed + 100 + number,
+                momentum=self.plan.momentum,
+                epsilon=self.plan.epsilon,
+                dtype=self.dtype_policy,
+                name=f"norm_{number}",
+            )
+            for number in numbers
+        ]
+
+    def get_config(self):
+        """All of the arguments."""
+        return {
+            **super().get_config(),
+            "image_shape": self.image_shape,
+            "width": self.width,
+            "kernel_size": self.kernel_size,
+            "gamma_stddev": self.gamma_stddev,
+            "layout": self.layout,
+            "seed": self.seed,
+        }
