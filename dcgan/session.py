@@ -160,7 +160,7 @@ class Session:
                         self._save(done)
                 progress.close()
                 self._draw()
-                self.workers.wait()
+                self.workers.leave()
         finally:
             progress.close()
             if self.writer:
@@ -175,7 +175,7 @@ class Session:
         )
         with StopSignals() as signals:
             done, reason = self._loop(start, None, signals, ())
-            self.workers.wait()
+            self.workers.leave()
         logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.number, done)
         return _exit_code(signals, reason)
 

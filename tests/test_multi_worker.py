@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from running import (
     TIMEOUT,
     arrays_of,
@@ -27,6 +28,7 @@ from running import (
 
 from dcgan import UserError
 from dcgan.training.cluster import Cluster, find_cluster, meet
+from dcgan.training.workers import Workers
 
 STEPS = 300
 COMMON = ("--precision", "float32", "--sample_freq", 1000)
@@ -172,6 +174,24 @@ def test_workers_that_do_not_fit_together_are_told():
     with socket.create_server(("", int(addresses[1].split(":")[1]))):
         (sentence,) = meet_all(members(addresses, [1]), limit=0.5)
         assert "Worker 1 cannot listen on port" in sentence
+
+
+@pytest.mark.parametrize("lost_at, raises", [(1, True), (2, False), (None, False)])
+def test_only_who_goes_too_early_is_missed_at_the_end(lost_at, raises):
+    """The first sum says that all are done, the second holds them until all know it."""
+    calls = []
+
+    def add(numbers):
+        calls.append(numbers)
+        if len(calls) == lost_at:
+            raise tf.errors.UnavailableError(None, None, "Socket closed")
+        return numbers
+
+    workers = Workers(Cluster({"worker": ["a:1", "b:1"]}, index=0))
+    workers._sum = add
+    with pytest.raises(tf.errors.UnavailableError) if raises else contextlib.nullcontext():
+        workers.leave()
+    assert len(calls) == (1 if raises else 2)
 
 
 # ------------------------------------------------------------------------------- real processes

@@ -146,10 +146,16 @@ class Workers:
 
         return answer
 
-    def wait(self) -> None:
-        """Until all workers have come as far."""
-        if self.count > 1:
-            self._sum(tf.constant([0.0])).numpy()
+    def leave(self) -> None:
+        """Returns when all workers have come as far; then any of them may end."""
+        if self.count == 1:
+            return
+        together = tf.constant([0.0])
+        self._sum(together).numpy()
+        # Who has the sum and ends may cut off another that is still receiving it. So all stay for a
+        # second one: from this on, that somebody has gone says only that all have the first.
+        with contextlib.suppress(*LOST):
+            self._sum(together).numpy()
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
