@@ -67,6 +67,15 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
     return generator, discriminator
 
 
+def optimizer_options(config: Config) -> dict:
+    """What `GANState` is told of the optimizers."""
+    return {
+        "learning_rate": config.learning_rate,
+        "beta1": config.beta1,
+        "loss_scaling": config.precision == "float16",
+    }
+
+
 def _require_a_step(report: Report, config: Config) -> None:
     """Refuses data that is not enough for one step, with a batch size that would do."""
     num_images = report.used
@@ -116,10 +125,8 @@ class Session:
         with self.strategy.scope():
             self.state = GANState(
                 *make_networks(config),
-                learning_rate=config.learning_rate,
-                beta1=config.beta1,
                 averaged=config.ema_decay > 0,
-                loss_scaling=config.precision == "float16",
+                **optimizer_options(config),
             )
         self.checkpointer = Checkpointer(run_dir.checkpoints, max_to_keep=config.max_to_keep)
         self.sample_images = make_sampler(
@@ -241,7 +248,8 @@ class Session:
             *self.reals.shape[1:],
             self.steps_per_epoch,
             self.until,
-            ", ".join(device_names(self.strategy)),
+            ", ".join(device_names(self.strategy))
+            + (f" on each of {self.workers.count} machines" if self.workers.count > 1 else ""),
             config.precision,
         )
         if not run_dir.reals.exists():

@@ -25,7 +25,7 @@ from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.options import Benchmark, Sample, complete
 from dcgan.run_dir import RunDir, read_json_lines
-from dcgan.session import Session, make_networks
+from dcgan.session import Session, make_networks, optimizer_options
 from dcgan.state import GANState
 from dcgan.training.step import Recipe, make_step
 
@@ -68,13 +68,14 @@ def test_turns_alternate():
 # --- the training loop and its bare step
 
 
-def test_the_bare_step_is_the_step_of_training():
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_bare_step_is_the_step_of_training(precision):
     """The same weights after two steps, bit for bit: nothing is left out or slowed down."""
-    config = small_config(update="simultaneous", ema_decay=0.5)
+    config = small_config(update="simultaneous", ema_decay=0.5, precision=precision)
     spec = json.loads(json.dumps(benchmark.bare_spec(config)))
     bare = BareStep(spec)
     assert bare.seconds(2) > 0
-    state = GANState(*make_networks(config), learning_rate=config.learning_rate)
+    state = GANState(*make_networks(config), **optimizer_options(config))
     recipe = Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
     step = make_step(state, recipe, tf.distribute.get_strategy())
     batch = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), np.uint8)
@@ -86,9 +87,12 @@ def test_the_bare_step_is_the_step_of_training():
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
-def test_a_run_of_training_in_turn_with_the_bare_step(tmp_path):
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_run_of_training_in_turn_with_the_bare_step(tmp_path, at_once):
     write_pictures(tmp_path / "toys", 40)
-    config = small_config(steps=9, sample_freq=1000, ckpt_freq=1000, log_freq=2)
+    config = small_config(
+        steps=9, sample_freq=1000, ckpt_freq=1000, log_freq=2, steps_per_call=at_once
+    )
     prepared = prepare(FolderSource(tmp_path / "toys"), ImageSpec(8, 8, 3), cache_dir=None)
     run_dir = RunDir(tmp_path / "run")
     run_dir.create()
@@ -122,8 +126,8 @@ def test_grids_and_checkpoints_are_charged_at_their_cadence(monkeypatch):
     session = SimpleNamespace(sample=takes(4.0), checkpoint=takes(10.0), images_per_step=64)
     bare = SimpleNamespace(images=64, seconds=lambda count: takes(0.5 * count)())
     turns = steps._Turns(session, bare, steps=2, cadence=(20, 100))
-    for done in range(1, 5):
-        clock.now += 0.7
+    for done in (2, 4):
+        clock.now += 2 * 0.7
         turns(done, {"d_loss": 1.0})
     # Each step 0.7 s, a grid's 4 s by 20 and a checkpoint's 10 s by 100: 0.7 + 0.2 + 0.1 = 1.
     assert turns.ours == pytest.approx([64.0, 64.0])

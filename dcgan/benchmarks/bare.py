@@ -26,7 +26,7 @@ class BareStep:
 
     Args:
         spec: {"generator": its get_config, "discriminator": its get_config, "recipe": fields of
-            `Recipe`, "optimizer": learning_rate and beta1 of `GANState`}.
+            `Recipe`, "optimizer": the optimizers' arguments of `GANState`}.
     """
 
     def __init__(self, spec: dict):

@@ -3,9 +3,12 @@
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import Comparison
 from dcgan.session import Session
+from dcgan.training.loop import Every
 
 
 def training(
@@ -28,7 +31,7 @@ def training(
         SystemExit: the training was stopped by a signal.
     """
     turns = _Turns(session, bare, steps=steps, cadence=cadence)
-    code = session.run(turns)
+    code = session.run(Every(steps, turns))  # calls of several steps end with a turn
     if code:
         raise SystemExit(code)
     figures = (tuple(turns.ours[1:]), tuple(turns.bare[1:]))
@@ -36,7 +39,7 @@ def training(
 
 
 class _Turns:
-    """A hook of the loop that ends its turns.
+    """What is done after each turn of the loop.
 
     Attributes:
         ours, bare: images a second, of each turn.
@@ -52,9 +55,7 @@ class _Turns:
         self._since = time.perf_counter()
 
     def __call__(self, done: int, scalars: dict) -> None:
-        if done % self._steps:
-            return
-        float(scalars["d_loss"])  # the device has done what the loop asked for
+        np.asarray(scalars["d_loss"])  # the device has done what the loop asked for
         seconds = (time.perf_counter() - self._since) / self._steps
         for act, period in zip(
             (self._session.sample, self._session.checkpoint), self._cadence, strict=True

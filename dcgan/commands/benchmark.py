@@ -24,7 +24,7 @@ from dcgan.datasets.workers import cores
 from dcgan.options import Benchmark, Sample
 from dcgan.outputs import marked
 from dcgan.run_dir import RunDir
-from dcgan.session import Session, make_networks
+from dcgan.session import Session, make_networks, optimizer_options
 from dcgan.state import GANState
 from dcgan.training.step import Recipe
 from dcgan.training.strategy import device_names, native_precision
@@ -198,7 +198,7 @@ def bare_spec(config: Config) -> dict:
         "generator": generator.get_config(),
         "discriminator": discriminator.get_config(),
         "recipe": {name: getattr(config, name) for name in Recipe.__dataclass_fields__},
-        "optimizer": {"learning_rate": config.learning_rate, "beta1": config.beta1},
+        "optimizer": optimizer_options(config),
     }
 
 

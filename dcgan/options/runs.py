@@ -292,5 +292,5 @@ class Benchmark:
     preset: str | None = option(None, "Bundle of the options of a known DCGAN.")
     batch_size: int | None = option(None, "Images a step.")
     update: str | None = option(None, "alternating or simultaneous, as train takes it.")
-    precision: str = option("auto", "auto, float32 or bfloat16, as train takes it.")
+    precision: str = option("auto", "auto, float32, bfloat16 or float16, as train takes it.")
     to: str | None = option(None, "JSON file for the figures; benchmark.json when not given.")
