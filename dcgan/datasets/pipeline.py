@@ -85,7 +85,7 @@ def make_dataset(
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def gather(images: tf.Tensor, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     """A batch, picked on the device that has all images.
 
     Args:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dcgan.datasets.pipeline import gather, make_dataset
 
-RESIDENT_BYTES = 1 << 30  # of images that may stay on a GPU; whatever trains a DCGAN has the room
+WORKSPACE_BYTES = 2 << 30  # of a GPU, beside images that stay there: for the training itself
 
 
 def feed(
@@ -15,8 +15,8 @@ def feed(
 ) -> tuple[tf.data.Dataset, Callable]:
     """Batches, and the step that takes them.
 
-    On a single GPU images that fit stay there as uint8 and only the numbers of a batch travel;
-    others are sent ahead. CPUs and several GPUs get what `make_dataset` makes.
+    On a single GPU with room for them images stay there as uint8 and only the numbers of a batch
+    travel; else batches are sent ahead. CPUs and several GPUs get what `make_dataset` makes.
 
     Args:
         images: uint8 [N, H, W, C].
@@ -30,11 +30,10 @@ def feed(
     device = single_gpu(strategy)
     if device is None:
         return make_dataset(images, **order), step
-    if images.nbytes > RESIDENT_BYTES:
+    resident = _on_device(images, device)
+    if resident is None:
         ahead = tf.data.experimental.prefetch_to_device(device)
         return make_dataset(images, **order).apply(ahead), step
-    with tf.device(device):
-        resident = tf.constant(images)
 
     @tf.function(autograph=False)
     def gathering(batch):
@@ -44,6 +43,20 @@ def feed(
 
 
 def single_gpu(strategy: tf.distribute.Strategy) -> str | None:
-    """The name of the one GPU that trains; None on CPUs and on several."""
+    """The name of the one GPU that trains; None on CPUs, on several, and where a strategy sends the
+    batches."""
     gpus = tf.config.list_logical_devices("GPU")
-    return gpus[0].name if gpus and strategy.num_replicas_in_sync == 1 else None
+    return gpus[0].name if gpus and strategy is tf.distribute.get_strategy() else None
+
+
+def _on_device(images: np.ndarray, device: str) -> tf.Variable | None:
+    """The images there; None where the device lacks the room."""
+    try:
+        with tf.device(device):
+            # TensorFlow does not tell how much is free: all is asked for, and given back at once.
+            megabytes = (images.nbytes + WORKSPACE_BYTES >> 20) + 1
+            tf.raw_ops.Empty(shape=[megabytes, 1 << 20], dtype=tf.uint8)
+            # A variable: of gathering bytes from a tensor there is no kernel for GPUs.
+            return tf.Variable(images, trainable=False)
+    except tf.errors.ResourceExhaustedError:
+        return None
