@@ -8,7 +8,9 @@ import json
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,7 +29,10 @@ from running import (
 )
 
 from dcgan import UserError
-from dcgan.training.cluster import Cluster, find_cluster, meet
+from dcgan.datasets.pipeline import make_dataset
+from dcgan.training import meeting
+from dcgan.training.cluster import Cluster, find_cluster, place
+from dcgan.training.meeting import meet
 from dcgan.training.workers import Workers
 
 STEPS = 300
@@ -77,6 +82,7 @@ def test_auto_stays_on_one_machine_where_nothing_names_several():
         (tf_config(["a:1", "b:1"], -1), "worker -1"),
         (tf_config(["a:1", "b:1"], "0"), "worker '0'"),
         (tf_config(["a:1"], 0, job="chief"), "chief 0"),
+        (tf_config(["a:1"], 0, job=["worker"]), r"\['worker'\] 0"),
         (tf_config(["a:1", "a:1"], 0), "an address twice"),
     ],
 )
@@ -100,8 +106,8 @@ def test_slurm_says_it_through_tensorflows_resolver(monkeypatch):
     for name, value in SLURM.items():
         monkeypatch.setenv(name, value)
     cluster = find_cluster("multi_worker", SLURM)
-    # 20000 + 1234567 % 10000
-    assert cluster.addresses == ["node07:24567", "node08:24567", "node09:24567"]
+    # 20000 + 16 * 1234567 % 10000
+    assert cluster.addresses == ["node07:23072", "node08:23072", "node09:23072"]
     assert cluster.number == 2
     with pytest.raises(UserError, match="set TF_CONFIG instead"):
         find_cluster("multi_worker", SLURM | {"SLURMD_NODENAME": "node08"})
@@ -119,13 +125,13 @@ def free_addresses(count: int) -> list[str]:
         return [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
 
 
-def meet_all(clusters, limit: float = 20.0) -> list[str | None]:
-    """What each of them is told, None where all is well."""
+def meet_all(clusters, limit: float = 20.0, gpus=(0,) * 3) -> list[str | None]:
+    """What each of them, with so many GPUs, is told; None where all is well."""
     found: list[str | None] = [None] * len(clusters)
 
     def one(i: int) -> None:
         try:
-            meet(clusters[i], limit_seconds=limit)
+            meet(clusters[i], gpus=gpus[i], limit_seconds=limit)
         except UserError as error:
             found[i] = str(error)
 
@@ -174,6 +180,95 @@ def test_workers_that_do_not_fit_together_are_told():
     with socket.create_server(("", int(addresses[1].split(":")[1]))):
         (sentence,) = meet_all(members(addresses, [1]), limit=0.5)
         assert "Worker 1 cannot listen on port" in sentence
+
+
+def test_workers_with_other_numbers_of_gpus_are_told():
+    for sentence in meet_all(members(free_addresses(2), [0, 1]), gpus=(4, 8)):
+        assert "Worker 1 has 8 GPUs and worker 0 has 4; let all have as many" in sentence
+
+
+@contextlib.contextmanager
+def chief_waits(addresses, found: list):
+    """A chief in a thread; what it is told goes to a list."""
+    thread = threading.Thread(target=lambda: found.extend(meet_all(members(addresses, [0]))))
+    thread.start()
+    yield
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()
+
+
+def come(addresses, number: int, *, listens: bool = True) -> contextlib.ExitStack:
+    """A worker that says hello to the chief and nothing more; closed, it has left."""
+    stack = contextlib.ExitStack()
+    if listens:
+        stack.enter_context(socket.create_server(("", place(addresses[number])[1])))
+    ended = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            connection = socket.create_connection(place(addresses[0]))
+            break
+        except ConnectionRefusedError:  # the chief is not there yet
+            assert time.monotonic() < ended
+            time.sleep(0.01)
+    stack.enter_context(connection)
+    meeting._send(connection, meeting._hello(members(addresses, [number])[0], gpus=0))
+    stack.connection = connection
+    return stack
+
+
+def test_a_worker_may_come_again_while_others_are_awaited():
+    addresses, found = free_addresses(3), []
+    with chief_waits(addresses, found):
+        come(addresses, 1).close()  # stopped by its user
+        assert meet_all(members(addresses, [1, 2])) == [None, None]
+    assert found == [None]
+
+
+def test_two_workers_of_one_number_are_told():
+    addresses, found = free_addresses(3), []
+    with chief_waits(addresses, found), come(addresses, 1) as one:
+        with come(addresses, 1, listens=False) as two:
+            for worker in (one, two):
+                answer = meeting._read_line(worker.connection)
+                assert "Two workers call themselves 1" in answer["error"]
+    assert "Two workers call themselves 1" in found[0]
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_who_has_left_or_cannot_be_reached_is_told_to_all(listens):
+    """Else TensorFlow would wait for it without a word."""
+    addresses, found = free_addresses(3), []
+    with chief_waits(addresses, found), come(addresses, 1, listens=listens) as one:
+        two = threading.Thread(target=lambda: found.extend(meet_all(members(addresses, [2]))))
+        two.start()
+        assert meeting._read_line(one.connection, TIMEOUT) == {"error": None}  # all are there
+        if listens:
+            one.connection.close()
+        else:
+            meeting._send(one.connection, {"closed": None})
+        two.join(TIMEOUT)
+    expected = "Worker 1 left" if listens else f"cannot reach worker 1 at {addresses[1]} (Connect"
+    assert len(found) == 2 and all(expected in sentence for sentence in found)
+
+
+def test_each_device_of_a_worker_gets_its_rows():
+    """Two workers of two devices: the batches of all four are those of one process, in order."""
+    images = np.arange(24, dtype=np.uint8)[:, None, None, None] * np.ones((8, 8, 3), np.uint8)
+    order = {"batch_size": 8, "seed": 3, "flip": True}
+    cluster = {"worker": ["a:1", "b:1"]}
+    strategy = SimpleNamespace(
+        num_replicas_in_sync=4, distribute_datasets_from_function=lambda make: make(None)
+    )
+    found = []
+    for index in (0, 1):
+        workers = Workers(Cluster(cluster, index=index))
+        batches = make_dataset(images, **order, share=workers.share)
+        found.append([np.asarray(b) for b in workers.distribute(batches, strategy).take(6)])
+    whole = [np.asarray(batch) for batch in make_dataset(images, **order).take(3)]
+    for i, batch in enumerate(whole):
+        of_all = [of_one[2 * i + device] for of_one in found for device in (0, 1)]
+        assert [len(rows) for rows in of_all] == [2] * 4
+        np.testing.assert_array_equal(np.concatenate(of_all), batch)
 
 
 @pytest.mark.parametrize("lost_at, raises", [(1, True), (2, False), (None, False)])

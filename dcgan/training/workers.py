@@ -7,6 +7,7 @@ from it. In a run of one process all of this does nothing.
 
 import contextlib
 import json
+import logging
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
-from dcgan.training.cluster import Cluster, meet
+from dcgan.training.cluster import Cluster
+from dcgan.training.meeting import meet
 
 # What TensorFlow raises when another process is gone, depending on what it was just doing.
 LOST = (
@@ -27,6 +29,8 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnknownError,
 )
+logger = logging.getLogger("dcgan")
+
 CHUNK = 1 << 23  # numbers of 8 bytes in one message
 CONNECT_SECONDS = 120  # for TensorFlow, when all are known to be there
 
@@ -49,19 +53,26 @@ class Workers:
         """Meets the others; before anything else of TensorFlow runs.
 
         Raises:
-            UserError: not all came in time.
+            UserError: not all came in time, or see `meet`.
         """
-        meet(cluster, limit_seconds=limit_seconds)
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        meet(cluster, gpus=gpus, limit_seconds=limit_seconds)
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec(cluster.jobs),
             task_type=cluster.job,
             task_id=cluster.index,
-            num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+            num_accelerators={"GPU": gpus},
             rpc_layer="grpc",
         )
         workers = cls(cluster)
-        # TensorFlow takes SIGTERM for itself, and while it connects no Python runs; a machine that
-        # is lost in these seconds would keep it waiting for ever, so the system ends it then.
+        # TensorFlow takes SIGTERM for itself, and while it connects no Python runs, not even in
+        # other threads; a machine that is lost in these seconds would keep it waiting for ever, so
+        # the system ends it then. All that can be said is said before.
+        logger.info(
+            "All %d workers are here and connect; should one be lost meanwhile, worker %d ends "
+            "within %d seconds (SIGALRM).",
+            *(workers.count, workers.number, CONNECT_SECONDS),
+        )
         handler = signal.getsignal(signal.SIGTERM)
         alarm = getattr(signal, "alarm", lambda seconds: 0)  # absent on Windows
         alarm(CONNECT_SECONDS)
@@ -168,15 +179,16 @@ class Workers:
             raise UserError(self._sentence(error)) from error
 
     def _sentence(self, error: tf.errors.OpError) -> str:
+        first_line = error.message.splitlines()[0]
         places = re.findall(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)", error.message)
         numbers = {Cluster(self.cluster.jobs, job, int(i)).number for job, i in places}
         others = sorted(numbers - {self.number})
-        lost = f"another ({error.message.splitlines()[0]})"
-        if others:
-            lost = f"worker {others[0]} ({self.cluster.addresses[others[0]]})"
+        again = "the same command on all workers goes on from the last checkpoint."
+        if not others:  # its own fault, too, comes as one of these errors
+            return f"Worker {self.number} cannot go on with the others ({first_line}); {again}"
         return (
-            f"Worker {self.number} has lost {lost}, whose own output may say why; the same "
-            "command on all workers goes on from the last checkpoint."
+            f"Worker {self.number} has lost worker {others[0]} "
+            f"({self.cluster.addresses[others[0]]}), whose own output may say why; {again}"
         )
 
     def _from_chief(self, array: np.ndarray) -> np.ndarray:
