@@ -13,6 +13,8 @@ class Adam(keras.optimizers.Adam):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **{"name": "adam", **kwargs})
+        if self.amsgrad:
+            raise ValueError("This Adam has no amsgrad; use keras.optimizers.Adam.")
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates a float32 variable and its two moments, on the device that has them."""

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from dcgan.adam import Adam
@@ -33,6 +34,11 @@ def test_the_first_update_moves_each_weight_by_the_learning_rate():
     optimizer.build([weight])
     optimizer.apply([tf.constant([1e-3, -5.0, 700.0])], [weight])
     np.testing.assert_allclose(weight.numpy(), [0.9, 1.1, 0.9], atol=1e-3)
+
+
+def test_amsgrad_is_refused():
+    with pytest.raises(ValueError, match="no amsgrad"):
+        Adam(amsgrad=True)
 
 
 def test_names_are_those_that_checkpoints_have():

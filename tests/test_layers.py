@@ -105,6 +105,19 @@ def test_convolutions_configuration():
         assert type(copy) is type(layer) and copy.get_config() == layer.get_config()
 
 
+@pytest.mark.parametrize(
+    ("layer", "wrong"),
+    [
+        (StridedConv2D, {"strides": 1}),
+        (StridedConv2D, {"padding": "valid"}),
+        (StridedConv2DTranspose, {"padding": "valid", "side": (7, 8)}),
+    ],
+)
+def test_convolutions_refuse_what_they_do_not_compute(layer, wrong):
+    with pytest.raises(ValueError, match="StridedConv2D.* computes .* only; got"):
+        layer(2, 4, **wrong)
+
+
 # --- activation
 
 
@@ -251,6 +264,14 @@ def test_a_frozen_layer_does_inference_as_in_keras():
         results.append((np.asarray(layer(batch(0), training=True)), value(layer.moving_mean)))
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"axis": 1}, {"center": False}, {"scale": False}, {"renorm": True}]
+)
+def test_it_refuses_what_it_does_not_compute(wrong):
+    with pytest.raises(ValueError, match=f"computes {next(iter(wrong))}=.* only; got"):
+        BatchNormalization(**wrong)
 
 
 def test_configuration():

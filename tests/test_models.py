@@ -280,6 +280,25 @@ def test_gradients_in_bfloat16_point_where_those_in_float32_do():
         assert projection == pytest.approx(1, abs=0.02 if kernel else 0.12), variable.path
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_small_maps_are_multiplied_in_training_only(dtype):
+    """Where `models.convolutions` says that products are faster, training really takes them."""
+    generator, discriminator = networks(8, 8, dtype=dtype)
+    z, images = tf.zeros((2, 4)), tf.zeros((2, 8, 8, 3))
+    for inputs, network in (
+        (z, generator),
+        (images, discriminator),
+        (images, discriminator.activations),  # called by itself: outside of Keras' own call
+    ):
+
+        def convolutions_of(training, inputs=inputs, network=network) -> set[str]:
+            call = tf.function(lambda: network(inputs, training=training))
+            operations = call.get_concrete_function().graph.get_operations()
+            return {one.type for one in operations if one.type.startswith("Conv")}
+
+        assert convolutions_of(False) and not convolutions_of(True)
+
+
 # --- initial weights
 
 

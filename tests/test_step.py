@@ -20,7 +20,7 @@ from dcgan.models import Discriminator, Generator
 from dcgan.sampling import make_sampler, training_noise
 from dcgan.state import GANState
 from dcgan.training import step as step_module
-from dcgan.training.step import Recipe, make_step
+from dcgan.training.step import Recipe, make_call, make_step
 from dcgan.training.strategy import device_names, make_strategy
 
 ROOT = Path(__file__).parents[1]
@@ -350,14 +350,18 @@ RECIPES = {
 }
 
 
-def train_distributed(strategy, steps, recipe):
+def train_distributed(strategy, steps, recipe, at_once=1):
     """From the pipeline to samples, as a run does it; returns arrays by name."""
     with strategy.scope():
         state = make_state(2e-4)
     dataset = make_dataset(pictures(40), batch_size=BATCH * recipe.d_steps, seed=1, flip=True)
     batches = iter(strategy.experimental_distribute_dataset(dataset))
     step = make_step(state, recipe, strategy)
-    scalars = [{k: float(v) for k, v in step(next(batches)).items()} for _ in range(steps)]
+    if at_once == 1:
+        scalars = [{k: float(v) for k, v in step(next(batches)).items()} for _ in range(steps)]
+    else:
+        calls = [make_call(step)(batches, at_once) for _ in range(steps // at_once)]
+        scalars = [{k: float(v[i]) for k, v in s.items()} for s in calls for i in range(at_once)]
     sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01")
     lines = {f"scalars/{k}": np.array([s[k] for s in scalars]) for k in scalars[0]}
     return {**state.arrays(), **lines, "samples": sample(range(5))}, state
@@ -397,7 +401,9 @@ def main(path):
     }
     for name, (steps, recipe) in RECIPES.items():
         for replicas, strategy in strategies.items():
-            arrays, state = train_distributed(strategy, steps, recipe)
+            # A single device step by step, two in calls of several, as on GPUs.
+            at_once = strategy.num_replicas_in_sync
+            arrays, state = train_distributed(strategy, steps, recipe, at_once)
             found |= {f"{name} {replicas} {k}": v for k, v in arrays.items()}
     for network in (state.generator, state.discriminator):
         for variable in network.variables:

@@ -71,7 +71,7 @@ class Discriminator(Network):
         """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU."""
         maps = []
         for i, conv in enumerate(self.convs):
-            x = conv(maps[-1] if maps else images)
+            x = conv(maps[-1] if maps else images, training=training)
             if i and self.norms:
                 x = self.norms[i - 1](x, training=training)
             x = activation(x, self.plan.d_leak)

@@ -71,7 +71,7 @@ class Generator(Network):
             x = self._as_maps(x)
         for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):
             x = activation(norm(x, training=training), self.plan.g_leak)
-            x = deconv(self._as_maps(x) if i == 0 else x)
+            x = deconv(self._as_maps(x) if i == 0 else x, training=training)
         return keras.ops.tanh(x)
 
     def _as_maps(self, x):

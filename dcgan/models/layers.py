@@ -74,12 +74,22 @@ def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(kept, inputs / (1.0 - rate), tf.zeros([], inputs.dtype))
 
 
+def _require(layer: keras.layers.Layer, name: str, value) -> None:
+    """Refuses an argument of Keras' layer that the computation here does not follow."""
+    if getattr(layer, name) != value:
+        raise ValueError(
+            f"{type(layer).__name__} computes {name}={value!r} only; got {getattr(layer, name)!r}."
+        )
+
+
 @keras.saving.register_keras_serializable("dcgan")
 class StridedConv2D(keras.layers.Conv2D):
     """Keras' `Conv2D` with stride 2 and "same" padding, computed by `convolutions.down`."""
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, **{"strides": STRIDE, "padding": "same", **kwargs})
+        _require(self, "strides", (STRIDE, STRIDE))
+        _require(self, "padding", "same")
 
     def call(self, inputs, training=None):
         """inputs [N, H, W, C] -> [N, ceil(H / 2), ceil(W / 2), filters]."""
@@ -102,6 +112,7 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
 
     def __init__(self, filters, kernel_size, *, side, **kwargs):
         super().__init__(filters, kernel_size, **{"strides": STRIDE, "padding": "same", **kwargs})
+        _require(self, "padding", "same")
         self.side = tuple(side)
 
     def call(self, inputs, training=None):
@@ -139,6 +150,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 1.0, gamma_stddev, seed=seed
             )
         super().__init__(**kwargs)
+        for name, value in (("axis", -1), ("center", True), ("scale", True), ("renorm", False)):
+            _require(self, name, value)
 
     def call(self, inputs, training=None):
         """inputs [N, H, W, C] or [N, C], float32 or bfloat16 -> the same shape and type."""
