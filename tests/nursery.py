@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# TensorFlow reads this when it is imported, once for all that are forked: what `main.py` asks for.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 PRELOADED = ["dcgan.commands.train", "dcgan.trained"]
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(PRELOADED)

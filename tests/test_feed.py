@@ -27,13 +27,18 @@ def test_gather_mirrors_the_images_asked_for(images):
 
 
 @pytest.mark.parametrize(
-    ("device", "workspace", "resident"),
-    [(None, 0, False), ("/CPU:0", 1 << 50, False), ("/CPU:0", 1 << 20, True)],
+    ("device", "room", "resident"),
+    [(None, 0, False), ("/CPU:0", 100 << 20, False), ("/CPU:0", 3 << 30, True)],
 )
-def test_batches_are_the_same_by_every_way(images, device, workspace, resident, monkeypatch):
+def test_batches_are_the_same_by_every_way(images, device, room, resident, monkeypatch):
     """Made by the CPU, sent ahead to a device that lacks the room, and gathered there."""
     monkeypatch.setattr(feed_module, "single_gpu", lambda strategy: device)
-    monkeypatch.setattr(feed_module, "WORKSPACE_BYTES", workspace)
+
+    def empty(shape, dtype):  # as a device of that room: to have none, TensorFlow waits 10 seconds
+        if np.prod(shape) * dtype.size > room:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(tf.raw_ops, "Empty", empty)
     expected = iter(make_dataset(images, **ORDER).take(9))  # epochs of 4: over two ends
     batches, step = feed(images, lambda batch: batch, tf.distribute.get_strategy(), **ORDER)
     assert isinstance(batches.element_spec, tuple) == resident

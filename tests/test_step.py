@@ -360,7 +360,8 @@ def train_distributed(strategy, steps, recipe, at_once=1):
     if at_once == 1:
         scalars = [{k: float(v) for k, v in step(next(batches)).items()} for _ in range(steps)]
     else:
-        calls = [make_call(step)(batches, at_once) for _ in range(steps // at_once)]
+        call = make_call(step)
+        calls = [call(batches, at_once) for _ in range(steps // at_once)]
         scalars = [{k: float(v[i]) for k, v in s.items()} for s in calls for i in range(at_once)]
     sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01")
     lines = {f"scalars/{k}": np.array([s[k] for s in scalars]) for k in scalars[0]}
