@@ -249,7 +249,7 @@ class Session:
             self.steps_per_epoch,
             self.until,
             ", ".join(device_names(self.strategy))
-            + (f" on each of {self.workers.count} machines" if self.workers.count > 1 else ""),
+            + (f" of each of {self.workers.count} workers" if self.workers.count > 1 else ""),
             config.precision,
         )
         if not run_dir.reals.exists():
