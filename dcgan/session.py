@@ -67,6 +67,11 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
     return generator, discriminator
 
 
+def make_recipe(config: Config) -> Recipe:
+    """What the options say of a step."""
+    return Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
+
+
 def optimizer_options(config: Config) -> dict:
     """What `GANState` is told of the optimizers."""
     return {
@@ -189,10 +194,9 @@ class Session:
     def _loop(self, start: int, progress: Progress | None, signals: StopSignals, more_hooks):
         """Trains; without `progress`, only in step with the chief."""
         config = self.config
-        recipe = Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
         batches, step = feed(
             self.reals,
-            make_step(self.state, recipe, self.strategy),
+            make_step(self.state, make_recipe(config), self.strategy),
             self.strategy,
             batch_size=self.images_per_step,
             seed=config.seed,

@@ -25,9 +25,10 @@ from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.options import Benchmark, Sample, complete
 from dcgan.run_dir import RunDir, read_json_lines
-from dcgan.session import Session, make_networks, optimizer_options
+from dcgan.session import Session, make_networks, make_recipe, optimizer_options
 from dcgan.state import GANState
-from dcgan.training.step import Recipe, make_step
+from dcgan.training.loop import Every
+from dcgan.training.step import make_step
 
 SMALL = {"output_size": 8, "g_width": 16, "d_width": 4, "z_dim": 8, "batch_size": 8, "channels": 3}
 
@@ -76,8 +77,7 @@ def test_the_bare_step_is_the_step_of_training(precision):
     bare = BareStep(spec)
     assert bare.seconds(2) > 0
     state = GANState(*make_networks(config), **optimizer_options(config))
-    recipe = Recipe(**{name: getattr(config, name) for name in Recipe.__dataclass_fields__})
-    step = make_step(state, recipe, tf.distribute.get_strategy())
+    step = make_step(state, make_recipe(config), tf.distribute.get_strategy())
     batch = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), np.uint8)
     for _ in range(2):
         step(tf.constant(batch))
@@ -126,9 +126,10 @@ def test_grids_and_checkpoints_are_charged_at_their_cadence(monkeypatch):
     session = SimpleNamespace(sample=takes(4.0), checkpoint=takes(10.0), images_per_step=64)
     bare = SimpleNamespace(images=64, seconds=lambda count: takes(0.5 * count)())
     turns = steps._Turns(session, bare, steps=2, cadence=(20, 100))
-    for done in (2, 4):
-        clock.now += 2 * 0.7
-        turns(done, {"d_loss": 1.0})
+    hook = Every(2, turns)
+    for done in range(1, 5):
+        clock.now += 0.7
+        hook(done, {"d_loss": 1.0})
     # Each step 0.7 s, a grid's 4 s by 20 and a checkpoint's 10 s by 100: 0.7 + 0.2 + 0.1 = 1.
     assert turns.ours == pytest.approx([64.0, 64.0])
     assert turns.bare == pytest.approx([128.0, 128.0])

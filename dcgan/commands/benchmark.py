@@ -7,7 +7,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -24,9 +24,8 @@ from dcgan.datasets.workers import cores
 from dcgan.options import Benchmark, Sample
 from dcgan.outputs import marked
 from dcgan.run_dir import RunDir
-from dcgan.session import Session, make_networks, optimizer_options
+from dcgan.session import Session, make_networks, make_recipe, optimizer_options
 from dcgan.state import GANState
-from dcgan.training.step import Recipe
 from dcgan.training.strategy import device_names, native_precision
 
 # In this order: other processes have the device's memory to themselves before this one takes it.
@@ -197,7 +196,7 @@ def bare_spec(config: Config) -> dict:
     return {
         "generator": generator.get_config(),
         "discriminator": discriminator.get_config(),
-        "recipe": {name: getattr(config, name) for name in Recipe.__dataclass_fields__},
+        "recipe": asdict(make_recipe(config)),
         "optimizer": optimizer_options(config),
     }
 
