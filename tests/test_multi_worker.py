@@ -197,29 +197,29 @@ def chief_waits(addresses, found: list):
     assert not thread.is_alive()
 
 
-def come(addresses, number: int, *, listens: bool = True) -> contextlib.ExitStack:
-    """A worker that says hello to the chief and nothing more; closed, it has left."""
-    stack = contextlib.ExitStack()
-    if listens:
-        stack.enter_context(socket.create_server(("", place(addresses[number])[1])))
-    ended = time.monotonic() + TIMEOUT
-    while True:
-        try:
-            connection = socket.create_connection(place(addresses[0]))
-            break
-        except ConnectionRefusedError:  # the chief is not there yet
-            assert time.monotonic() < ended
-            time.sleep(0.01)
-    stack.enter_context(connection)
-    meeting._send(connection, meeting._hello(members(addresses, [number])[0], gpus=0))
-    stack.connection = connection
-    return stack
+@contextlib.contextmanager
+def come(addresses, number: int, *, listens: bool = True):
+    """The connection of a worker that says hello to the chief and nothing more; then it leaves."""
+    with contextlib.ExitStack() as stack:
+        if listens:
+            stack.enter_context(socket.create_server(("", place(addresses[number])[1])))
+        ended = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                connection = stack.enter_context(socket.create_connection(place(addresses[0])))
+                break
+            except ConnectionRefusedError:  # the chief is not there yet
+                assert time.monotonic() < ended
+                time.sleep(0.01)
+        meeting._send(connection, meeting._hello(members(addresses, [number])[0], gpus=0))
+        yield connection
 
 
 def test_a_worker_may_come_again_while_others_are_awaited():
     addresses, found = free_addresses(3), []
     with chief_waits(addresses, found):
-        come(addresses, 1).close()  # stopped by its user
+        with come(addresses, 1):
+            pass  # stopped by its user
         assert meet_all(members(addresses, [1, 2])) == [None, None]
     assert found == [None]
 
@@ -228,8 +228,8 @@ def test_two_workers_of_one_number_are_told():
     addresses, found = free_addresses(3), []
     with chief_waits(addresses, found), come(addresses, 1) as one:
         with come(addresses, 1, listens=False) as two:
-            for worker in (one, two):
-                answer = meeting._read_line(worker.connection)
+            for connection in (one, two):
+                answer = meeting._read_line(connection, {"error"})
                 assert "Two workers call themselves 1" in answer["error"]
     assert "Two workers call themselves 1" in found[0]
 
@@ -241,11 +241,11 @@ def test_who_has_left_or_cannot_be_reached_is_told_to_all(listens):
     with chief_waits(addresses, found), come(addresses, 1, listens=listens) as one:
         two = threading.Thread(target=lambda: found.extend(meet_all(members(addresses, [2]))))
         two.start()
-        assert meeting._read_line(one.connection, TIMEOUT) == {"error": None}  # all are there
+        assert meeting._read_line(one, {"error"}, TIMEOUT) == {"error": None}  # all are there
         if listens:
-            one.connection.close()
+            one.close()
         else:
-            meeting._send(one.connection, {"closed": None})
+            meeting._send(one, {"closed": None})
         two.join(TIMEOUT)
     expected = "Worker 1 left" if listens else f"cannot reach worker 1 at {addresses[1]} (Connect"
     assert len(found) == 2 and all(expected in sentence for sentence in found)

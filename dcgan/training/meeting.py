@@ -9,6 +9,7 @@ import hashlib
 import json
 import socket
 import time
+from collections.abc import Set
 from typing import NoReturn
 
 from dcgan import UserError
@@ -89,9 +90,9 @@ class _Chief:
                 try:
                     # One that tries all ways in vain needs so long.
                     seconds = _HELLO_SECONDS * len(self.cluster.addresses)
-                    told = _read_line(self.present[n], seconds)["closed"]
+                    told = _read_line(self.present[n], {"closed"}, seconds)["closed"]
                     closed = closed or told
-                except (OSError, ValueError, KeyError):  # it may be why others cannot reach it
+                except OSError:  # it may be why others cannot reach it
                     closed = f"Worker {n} left when all had come; start the same command on all."
             if closed:
                 self._refuse(closed)
@@ -110,13 +111,12 @@ class _Chief:
     def _welcome(self, visitor: socket.socket) -> None:
         """Notes who has come; refuses workers that do not fit together."""
         try:
-            hello = _read_line(visitor)
-            number = int(hello["worker"])
-            same, gpus = hello["cluster"] == self.hello["cluster"], hello["gpus"]
-        except (OSError, ValueError, KeyError, TypeError):
+            hello = _read_line(visitor, self.hello.keys())
+        except OSError:
             return  # something else that tries all ports
+        number, gpus = hello["worker"], hello["gpus"]
         sentence = None
-        if not same:
+        if hello["cluster"] != self.hello["cluster"]:
             sentence = (
                 f"The TF_CONFIG of worker {number} lists other addresses than that of worker 0; "
                 "give all the same cluster, and each its own index."
@@ -150,15 +150,13 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
             with socket.create_connection(place(chief), timeout=left) as connection:
                 _send(connection, hello)
                 # The chief waits for others as long as its own limit is.
-                _raise_refusal(_read_line(connection, left + _HELLO_SECONDS))
+                _obey(connection, left + _HELLO_SECONDS)
                 _send(connection, {"closed": _closed_way(cluster)})
                 seconds = _HELLO_SECONDS * len(cluster.addresses) ** 2  # the chief asks one by one
-                _raise_refusal(_read_line(connection, seconds))
+                _obey(connection, seconds)
             return
-        except UserError:
-            raise
-        except (OSError, ValueError, KeyError) as error:  # gone, or another program
-            reason = str(getattr(error, "strerror", None) or error) or reason
+        except OSError as error:
+            reason = str(error.strerror or error) or reason
             time.sleep(_RETRY_SECONDS)
     raise UserError(
         f"Worker {cluster.number} could not reach worker 0 at {chief} within {limit:g} seconds "
@@ -167,9 +165,11 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
     )
 
 
-def _raise_refusal(answer: dict) -> None:
-    if answer["error"]:
-        raise UserError(answer["error"])
+def _obey(connection: socket.socket, seconds: float) -> None:
+    """Waits for the chief's word, and ends this worker where that is an error."""
+    sentence = _read_line(connection, {"error"}, seconds)["error"]
+    if sentence:
+        raise UserError(sentence)
 
 
 def _closed_way(cluster: Cluster) -> str | None:
@@ -203,13 +203,19 @@ def _send(connection: socket.socket, message: dict) -> None:
     connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _read_line(connection: socket.socket, seconds: float = _HELLO_SECONDS) -> dict:
+def _read_line(connection: socket.socket, keys: Set[str], seconds: float = _HELLO_SECONDS) -> dict:
+    """What the other end says, with these keys.
+
+    Raises:
+        OSError: it says nothing, has gone, or is another program.
+    """
     connection.settimeout(seconds)
     with connection.makefile("rb") as file:
         line = file.readline(_LONGEST_LINE)
     if not line.endswith(b"\n"):
         raise ConnectionError("the connection was cut")
-    message = json.loads(line)
-    if not isinstance(message, dict):
-        raise ConnectionError("another program answers")
-    return message
+    with contextlib.suppress(ValueError):
+        message = json.loads(line)
+        if isinstance(message, dict) and keys <= message.keys():
+            return message
+    raise ConnectionError("another program answers")
