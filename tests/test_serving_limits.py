@@ -132,14 +132,12 @@ def test_no_bytes_end_the_server(address, garbage):
     assert lives(address)
 
 
-def test_two_hundred_at_once(address, monkeypatch):
-    # On a busy machine it takes more than `PATIENCE` to open so many.
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", 60.0)
-    monkeypatch.setattr(limits, "ANSWER_SECONDS", 60.0)
+def test_two_hundred_at_once(address):
     requests = b"GET /image/7.png HTTP/1.1\r\nHost: x\r\n\r\n"
-    connections = [socket.create_connection(address, timeout=10) for _ in range(200)]
-    for connection in connections:
-        connection.sendall(requests)
+    connections = []
+    for _ in range(200):  # on a busy machine it takes more than `PATIENCE` to open so many
+        connections.append(socket.create_connection(address, timeout=10))
+        connections[-1].sendall(requests)
     for connection in connections:
         with connection:
             answer = b""
