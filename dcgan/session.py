@@ -55,13 +55,11 @@ def make_networks(config: Config) -> tuple[Generator, Discriminator]:
         "kernel_size": config.kernel_size,
         "gamma_stddev": config.gamma_stddev,
         "layout": config.layout,
+        "seed": config.seed,
         "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
     }
-    generator = Generator(
-        shape, z_dim=config.z_dim, width=config.g_width, seed=config.seed, **common
-    )
-    # Its own range of seeds, else layers of equal shape in both networks would begin alike.
-    discriminator = Discriminator(shape, width=config.d_width, seed=config.seed + 1000, **common)
+    generator = Generator(shape, z_dim=config.z_dim, width=config.g_width, **common)
+    discriminator = Discriminator(shape, width=config.d_width, **common)
     for norm in (*generator.norms, *discriminator.norms):
         norm.synchronized = config.sync_batch_norm  # how to train them, not what they are
     return generator, discriminator

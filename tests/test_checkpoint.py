@@ -19,9 +19,7 @@ KERNEL = "generator/project/kernel"
 def make_state(seed: int = 0, *, width: int = 8, averaged: bool = True) -> GANState:
     """16x16 networks: two layers each, so that the discriminator has a normalization too."""
     generator = Generator((16, 16, 3), z_dim=Z_DIM, width=width, seed=seed)
-    return GANState(
-        generator, Discriminator((16, 16, 3), width=2, seed=seed + 1000), averaged=averaged
-    )
+    return GANState(generator, Discriminator((16, 16, 3), width=2, seed=seed), averaged=averaged)
 
 
 def scrambled(seed: int = 1, step: int = 7, **kwargs) -> GANState:

@@ -6,7 +6,16 @@ import pytest
 import tensorflow as tf
 
 from dcgan.models import Generator
-from dcgan.sampling import BATCH_SIZE, latents, make_sampler, sample_batches, training_noise
+from dcgan.models.discriminator import _LAYER_BITS as bits
+from dcgan.sampling import (
+    BATCH_SIZE,
+    draw_seed,
+    latents,
+    make_sampler,
+    sample_batches,
+    training_noise,
+)
+from dcgan.training.step import _DROPOUT
 
 DISTRIBUTIONS = ("normal01", "uniform_signed", "uniform_unsigned")
 
@@ -108,6 +117,20 @@ def test_distributions(z_dist, mean, variance, low, high):
     # Neighbouring seeds and neighbouring numbers have nothing in common.
     for one, two in ((z[:-1], z[1:]), (z[:, :-1], z[:, 1:])):
         assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 5 / np.sqrt(n)
+
+
+def test_no_two_runs_draw_the_same():
+    """Philox takes different seeds to different streams, so it is enough that the seeds differ."""
+    # The last ones of --d_steps 100 --g_steps 100 are 199 and 299.
+    draws = [0, 1, 199, *(_DROPOUT + number for number in (0, 1, 299))]
+    seeds = [
+        tuple(draw_seed(seed, tf.constant(step, tf.int64), draw).numpy() + [layer << bits, 0])
+        for seed in (0, 1, 20, 2**31 - 1)
+        for step in (0, 1, 10**9)
+        for draw in draws
+        for layer in range(8 if draw >= _DROPOUT else 1)
+    ]
+    assert len(set(seeds)) == len(seeds) == 4 * 3 * (3 + 3 * 8)
 
 
 def test_latents_are_not_the_trainings_noise():

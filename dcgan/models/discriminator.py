@@ -2,7 +2,7 @@
 
 import keras
 
-from dcgan.models.layers import StridedConv2D, activation, dropout, weight_initializer
+from dcgan.models.layers import StridedConv2D, activation, dropout
 from dcgan.models.network import Network
 
 # Layers double the channels up to so many times the first layer's: the 64x64 network's widest.
@@ -31,7 +31,7 @@ class Discriminator(Network):
                 self.kernel_size,
                 # Batch normalization subtracts it again.
                 use_bias=i == 0 or not self.plan.d_norm,
-                kernel_initializer=weight_initializer(self.seed + i, self.plan),
+                kernel_initializer=self.initializer(f"conv_{i}"),
                 dtype=self.dtype_policy,
                 name=f"conv_{i}",
             )
@@ -40,7 +40,7 @@ class Discriminator(Network):
         self.norms = self.normalizations(range(1, len(self.convs)) if self.plan.d_norm else ())
         self.logit = keras.layers.Dense(
             1,
-            kernel_initializer=weight_initializer(self.seed + 50, self.plan),
+            kernel_initializer=self.initializer("logit"),
             dtype="float32",
             name="logit",
         )

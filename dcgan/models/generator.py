@@ -2,7 +2,7 @@
 
 import keras
 
-from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation, weight_initializer
+from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation
 from dcgan.models.network import Network
 
 
@@ -33,7 +33,7 @@ class Generator(Network):
         self.project = keras.layers.Dense(
             self.maps[0][0] * self.maps[0][1] * width,
             use_bias=False,  # batch normalization subtracts it again
-            kernel_initializer=weight_initializer(self.seed, self.plan),
+            kernel_initializer=self.initializer("project"),
             dtype=policy,
             name="project",
         )
@@ -45,7 +45,7 @@ class Generator(Network):
                 side=self.maps[i + 1],
                 strides=1 if self.plan.by_unit and i == 0 else STRIDE,
                 use_bias=last and self.plan.image_bias,
-                kernel_initializer=weight_initializer(self.seed + 1 + i, self.plan),
+                kernel_initializer=self.initializer(f"deconv_{i}"),
                 dtype="float32" if last else policy,  # the picture itself keeps full precision
                 name=f"deconv_{i}",
             )

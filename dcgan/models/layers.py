@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dcgan.models.convolutions import STRIDE, down, up
@@ -28,6 +29,19 @@ def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
         height, width = -(-height // 2), -(-width // 2)
         maps.append((height, width))
     return maps
+
+
+def layer_seed(seed: int, network: str, layer: str) -> int:
+    """The seed of a layer's initial weights: below 2**32, and a hash of all that it belongs to.
+
+    Sums such as seed + layer would give a layer of one run the weights of another run's next layer.
+
+    Args:
+        seed: of the run, at least 0.
+        network, layer: their names.
+    """
+    words = [seed, *f"{network}/{layer}".encode()]
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def weight_initializer(seed: int, layout: Layout) -> keras.initializers.Initializer:

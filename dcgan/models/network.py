@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
-from dcgan.models.layers import BatchNormalization, sizes
+from dcgan.models.layers import BatchNormalization, layer_seed, sizes, weight_initializer
 from dcgan.models.layouts import DEFAULT, LAYOUTS
 
 
@@ -17,7 +17,7 @@ class Network(keras.Model):
         kernel_size: side of the kernels.
         gamma_stddev: of batch normalization's initial gamma around 1.
         layout: one of `LAYOUTS`.
-        seed: of the initial weights.
+        seed: of the initial weights, see `layers.layer_seed`; at least 0.
         **kwargs: of `keras.Model`.
 
     Attributes:
@@ -46,12 +46,16 @@ class Network(keras.Model):
         self.plan = LAYOUTS[layout]
         self.maps = sizes(*image_shape[:2], self.plan.smallest)
 
+    def initializer(self, layer: str) -> keras.initializers.Initializer:
+        """Of the kernel of a layer with this name."""
+        return weight_initializer(layer_seed(self.seed, self.name, layer), self.plan)
+
     def normalizations(self, numbers: Iterable[int]) -> list[BatchNormalization]:
         """Layers with these numbers, which their names and initial values have."""
         return [
             BatchNormalization(
                 self.gamma_stddev,
-                self.seed + 100 + number,
+                layer_seed(self.seed, self.name, f"norm_{number}"),
                 momentum=self.plan.momentum,
                 epsilon=self.plan.epsilon,
                 dtype=self.dtype_policy,
