@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import keras
 import numpy as np
 
 from dcgan import UserError
@@ -212,34 +213,34 @@ class Checkpoint:
         Args:
             z_dist: what their latent vectors are drawn from.
         """
-        network = json.dumps([self.configs["generator"], z_dist], sort_keys=True)
+        float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuilt`
+        config = {**self.configs["generator"], "dtype": float32}
+        network = json.dumps([config, z_dist], sort_keys=True)
         digest = hashlib.sha256(network.encode())
         for name, array in sorted(self.generator_arrays().items()):
             digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:32]
 
-    def generator(self, dtype: str | None = None) -> Generator:
+    def generator(self) -> Generator:
         """The generator that the run's samples come from.
-
-        Args:
-            dtype: to compute in, such as float32; the run's own when None.
 
         Raises:
             UserError: the checkpoint is of another architecture than model.json.
         """
-        return self._rebuilt(Generator, self.generator_arrays(), dtype)
+        return self._rebuilt(Generator, self.generator_arrays())
 
-    def discriminator(self, dtype: str | None = None) -> Discriminator:
+    def discriminator(self) -> Discriminator:
         """The discriminator; see `generator`."""
-        return self._rebuilt(Discriminator, self._owned("discriminator"), dtype)
+        return self._rebuilt(Discriminator, self._owned("discriminator"))
 
     def _owned(self, owner: str) -> dict[str, np.ndarray]:
         prefix = f"{owner}/"
         return {n.removeprefix(prefix): a for n, a in self.arrays.items() if n.startswith(prefix)}
 
-    def _rebuilt(self, network: type, arrays: dict[str, np.ndarray], dtype: str | None):
+    def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
+        """In float32 always: what a run shows does not depend on what it was trained in."""
         config = self.configs[network.__name__.lower()]
-        made = network.from_config({**config, "dtype": dtype} if dtype else config)
+        made = network.from_config({**config, "dtype": "float32"})
         made.build()
         for variable in made.variables:
             name = variable.path.partition("/")[2]

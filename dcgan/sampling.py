@@ -1,8 +1,8 @@
 """Whole numbers to latent vectors to images: seed 7 is the same picture everywhere.
 
-Every random number here is a pure function of its seed, by the Philox algorithm, so that training
-grids, later samples and exported models agree; but for rounding where training was in bfloat16, as
-exported models always compute in float32.
+Every random number here is a pure function of its seed, by the Philox algorithm. Samples are
+computed in float32, whatever the training computes in, and in batches of one size, so that on one
+machine every command gives the same bytes. `export.parity` says what exported models may differ by.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,5 +1,7 @@
 """All that must survive a restart, in one object."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,8 @@ class GANState:
         generator, discriminator: built or not.
         learning_rate, beta1: of both Adam optimizers (Radford et al. 2015, section 4: 2e-4, 0.5).
         averaged: whether samples come from a running average of the generator's weights.
+            Sampling computes in float32 whatever the training does, so that a seed is the same
+            picture in every command and export.
         loss_scaling: whether losses are scaled up for their gradients, as float16 needs it
             (Micikevicius et al. 2018, arXiv 1710.03740).
     """
@@ -40,10 +44,10 @@ class GANState:
             _optimizer(network, learning_rate, beta1, loss_scaling)
             for network in (generator, discriminator)
         )
-        self.averaged_generator = None
-        if averaged:
-            self.averaged_generator = type(generator).from_config(generator.get_config())
-            self.averaged_generator.build()
+        in_float32 = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
+        in_float32.build()
+        self.averaged_generator = in_float32 if averaged else None
+        self._in_float32 = in_float32
         self.step = tf.Variable(
             0,
             dtype=tf.int64,
@@ -53,9 +57,14 @@ class GANState:
         )
 
     @property
-    def sampler(self) -> keras.Model:
-        """The generator to take samples from."""
-        return self.averaged_generator or self.generator
+    def sampler(self) -> Callable:
+        """The generator to take samples from, in float32: (z, training) -> images."""
+        return self.averaged_generator or self._sample
+
+    def _sample(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The generator's images by its present weights, computed in float32."""
+        weights = self.generator.trainable_variables, self.generator.non_trainable_variables
+        return self._in_float32.stateless_call(*weights, z, training=training)[0]
 
     def variables(self) -> dict:
         """Every variable under a name that says whose it is."""

@@ -53,7 +53,7 @@ def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> Run
 
 
 class Trained:
-    """One checkpoint of a run, as the training itself samples from it.
+    """One checkpoint of a run, as the training itself samples from it: in float32.
 
     Attributes:
         run: its folder.

@@ -22,6 +22,7 @@ from dcgan.export import fresh, keras_file, litert, onnx, parity, saved_model
 from dcgan.export.description import describe
 from dcgan.export.format import Format, Subject
 from dcgan.export.writing import export
+from dcgan.models import Generator
 from dcgan.run_dir import RunDir, read_json
 from dcgan.sampling import make_sampler
 
@@ -33,8 +34,8 @@ STEP = 1234
 def subject_of(root) -> Subject:
     checkpoint = open_checkpoint(root)
     return Subject(
-        checkpoint.generator("float32"),
-        checkpoint.discriminator("float32"),
+        checkpoint.generator(),
+        checkpoint.discriminator(),
         describe(RunDir(root), checkpoint),
     )
 
@@ -125,6 +126,25 @@ def test_a_seed_is_the_same_picture_as_in_sampling(exported, subject):
     for file, picture in zip(files, pictures, strict=False):
         found = np.asarray(Image.open(io.BytesIO(file))).astype(int)
         assert np.abs(found - picture).max() <= 1  # of another batch size
+
+
+@pytest.mark.parametrize("width", [256, 512])
+def test_other_batch_sizes_move_few_pixels_by_a_level(width):
+    """What `parity` says of the SavedModel; 64x64 and 28x28 are as 48x48."""
+    generator, random = Generator((48, 48, 3), z_dim=100, width=width), np.random.default_rng(0)
+    generator.build()
+    for variable in generator.variables:
+        if variable.name == "kernel":
+            variable.assign(random.normal(0, 0.05, variable.shape))
+    spec = [tf.TensorSpec([None, 100], tf.float32)]
+    images = tf.function(lambda z: saved_model.to_uint8(generator(z)), input_signature=spec)
+    z = random.normal(size=(64, 100)).astype(np.float32)
+    expected = images(z).numpy().astype(int)
+    assert expected.std() > 15
+    for size in (1, 3, 7, 21, 63):
+        found = np.concatenate([images(z[i : i + size]) for i in range(0, 64, size)])
+        off = np.abs(found - expected)
+        assert off.max() <= parity.LEVELS_TOLERANCE and (off > 0).mean() <= parity.UNEQUAL, size
 
 
 def test_the_score_is_the_discriminators_probability(exported, subject):

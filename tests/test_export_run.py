@@ -1,5 +1,8 @@
 """What an export is made from, and where it is put: no TensorFlow graph is written here."""
 
+import dataclasses
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -92,12 +95,25 @@ def test_a_checkpoint_that_training_removes_while_it_is_looked_for(root, monkeyp
 
 def test_networks_compute_in_float32_whatever_the_run_did(root):
     checkpoint = open_checkpoint(root)
-    assert checkpoint.generator().project.compute_dtype == "bfloat16"
-    for network in (checkpoint.generator("float32"), checkpoint.discriminator("float32")):
+    assert "bfloat16" in str(checkpoint.configs["generator"]["dtype"])
+    for network in (checkpoint.generator(), checkpoint.discriminator()):
         assert {layer.compute_dtype for layer in network.layers} == {"float32"}
     name = "averaged_generator/project/kernel"
-    kernel = checkpoint.generator("float32").project.kernel.numpy()
+    kernel = checkpoint.generator().project.kernel.numpy()
     np.testing.assert_array_equal(kernel, checkpoint.arrays[name])
+
+
+def test_a_fingerprint_does_not_depend_on_what_the_training_computed_in(root):
+    """Since the images do not; a run in float32 keeps the one that it had."""
+    checkpoint = open_checkpoint(root)
+    config = checkpoint.generator().get_config()  # as a run in float32 has it
+    alike = dataclasses.replace(checkpoint, configs={"generator": config})
+    assert alike.fingerprint("normal01") == checkpoint.fingerprint("normal01")
+    assert alike.fingerprint("normal01") != alike.fingerprint("uniform_signed")
+    digest = hashlib.sha256(json.dumps([config, "normal01"], sort_keys=True).encode())
+    for name, array in sorted(checkpoint.generator_arrays().items()):
+        digest.update(name.encode() + array.tobytes())
+    assert checkpoint.fingerprint("normal01") == digest.hexdigest()[:32]
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(root, tmp_path):

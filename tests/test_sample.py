@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from running import content, run, small_flags, started, wait_until, write_pictures
 from toy_run import toy_run
 
@@ -33,11 +34,17 @@ def pictures(folder: Path) -> dict[str, bytes]:
 # --- the same picture everywhere
 
 
-def test_a_sample_is_the_cell_of_the_trainings_grid(tmp_path):
+@pytest.mark.parametrize(("ema", "precision"), [("0.5", "bfloat16"), ("0", "float16")])
+def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(tmp_path, ema, precision):
     write_pictures(tmp_path / "data", 16)
-    flags = ("--steps", "2", "--sample_freq", "2", "--ema_decay", "0.5", "--precision", "bfloat16")
+    flags = ("--steps", "2", "--sample_freq", "2", "--ema_decay", ema, "--precision", precision)
     assert main.main([*small_flags(tmp_path / "data", tmp_path), *flags]) == 0
     root = tmp_path / "run"
+    assert main.main(["export", "--run_dir", str(root)]) == 0
+    generate = tf.saved_model.load(str(root / "export" / "saved_model" / "2")).signatures[
+        "generate"
+    ]
+    exported = generate(seed=tf.range(64, dtype=tf.int64))["images"].numpy()
     before = content(root)
     result = run("sample", "--run_dir", root, "--num_images", "4")
     assert result.returncode == 0, result.stderr
@@ -49,6 +56,7 @@ def test_a_sample_is_the_cell_of_the_trainings_grid(tmp_path):
         cell = trained_grid[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8]
         path = folder / f"seed{seed:08d}.png"
         assert path.read_bytes() == images.png_bytes(cell)
+        np.testing.assert_array_equal(exported[seed], cell)
     assert before == {k: v for k, v in content(root).items() if "generated/" not in k}
 
 

@@ -259,6 +259,25 @@ def test_bfloat16_keeps_weights_and_scalars_float32():
     assert {v.dtype for v in state.generator.variables} == {"float32"}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("averaged", [True, False])
+def test_samples_are_float32s_whatever_the_training_computes_in(averaged, dtype):
+    state = make_state(0.05, averaged, dtype=dtype)
+    sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01")
+    before = sample(range(9))
+    run(state, Recipe(BATCH, ema_decay=0.5 if averaged else 0.0), 2)
+    plain = Generator(SHAPE, z_dim=Z_DIM, width=8)
+    plain.build()
+    weights = (state.averaged_generator if averaged else state.generator).variables
+    for one, other in zip(plain.variables, weights, strict=True):
+        one.assign(other)
+    expected = make_sampler(plain, z_dim=Z_DIM, z_dist="normal01")(range(9))
+    np.testing.assert_array_equal(sample(range(9)), expected)
+    assert (before != expected).any()  # also where it was compiled before the training
+    averages = [name for name in state.arrays() if name.startswith("averaged_generator/")]
+    assert len(averages) == (len(weights) if averaged else 0)
+
+
 # --- the averaged generator
 
 
@@ -286,7 +305,6 @@ def test_the_average_follows_its_formula():
 def test_the_average_does_not_change_the_training():
     with_average, without = make_state(), make_state(averaged=False)
     assert with_average.sampler is with_average.averaged_generator
-    assert without.sampler is without.generator
     recipe = Recipe(BATCH, ema_decay=0.99)
     assert run(with_average, recipe, 2) == run(without, recipe, 2)
 

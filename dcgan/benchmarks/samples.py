@@ -38,10 +38,10 @@ def sampling(
         pairs: turns of each.
         images: a turn.
     """
-    generator = state.sampler
-    _enliven(generator)
-    bare = _bare(generator, images)
-    draw = make_sampler(generator, z_dim=generator.z_dim, z_dist=config["z_dist"])
+    generator, z_dim = state.sampler, state.generator.z_dim
+    _enliven(state.averaged_generator or state.generator)
+    bare = _bare(generator, z_dim, images)
+    draw = make_sampler(generator, z_dim=z_dim, z_dist=config["z_dist"])
     draw([0])  # compiles
 
     def in_memory() -> float:
@@ -79,9 +79,9 @@ def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
     return run
 
 
-def _bare(generator: Generator, images: int) -> Callable[[], float]:
+def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
     """Takes the forward pass's images a second; at least as many images as wanted."""
-    forward, calls = _forward(generator), math.ceil(images / BATCH_SIZE)
+    forward, calls = _forward(generator, z_dim), math.ceil(images / BATCH_SIZE)
 
     def forward_all() -> None:
         for _ in range(calls):
@@ -90,10 +90,10 @@ def _bare(generator: Generator, images: int) -> Callable[[], float]:
     return lambda: calls * BATCH_SIZE / _seconds(forward_all)
 
 
-def _forward(generator: Generator) -> Callable[[], np.ndarray]:
+def _forward(generator: Callable, z_dim: int) -> Callable[[], np.ndarray]:
     """One batch of images of constant latent vectors, compiled."""
     avoid_remapper()
-    z = tf.random.stateless_normal((BATCH_SIZE, generator.z_dim), [0, 0])
+    z = tf.random.stateless_normal((BATCH_SIZE, z_dim), [0, 0])
     compiled = tf.function(lambda: generator(z, training=False), autograph=False)
     compiled().numpy()
     return lambda: compiled().numpy()

@@ -35,8 +35,8 @@ def run(options: Export) -> int:
     # A graphics card may be busy with the training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
     subject = Subject(
-        checkpoint.generator("float32"),
-        checkpoint.discriminator("float32"),
+        checkpoint.generator(),
+        checkpoint.discriminator(),
         describe(run_dir, checkpoint),
     )
     logger.info("Exporting %s, step %d.", run_dir.root, subject.step)

@@ -115,8 +115,7 @@ def _what(options: Features, trained: Trained, labelling: str, classes: int) -> 
 def _results(
     trained: Trained, known: Images, tested: Images, trials: Trials, *, seed: int
 ) -> dict[str, Result]:
-    # In float32: what is measured then does not depend on the machine that trained.
-    network = trained.checkpoint.discriminator("float32")
+    network = trained.checkpoint.discriminator()
     fresh = representation.untrained(network, known.pixels, seed=seed)
     kinds = {
         "discriminator": representation.pooled_features(network),
