@@ -154,6 +154,9 @@ def test_the_score_is_the_discriminators_probability(exported, subject):
     logits = subject.discriminator(pictures.astype(np.float32) / 127.5 - 1)[:, 0]
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), atol=1e-5)
     assert found.shape == (5,) and len(set(found)) == 5
+    alone = signatures["discriminate"](images=tf.constant(pictures[2:3]))["score"].numpy()
+    np.testing.assert_allclose(alone, found[2:3], atol=1e-5)
+    assert "running statistics" in exported.of(saved_model.FORMAT)[1]["score"]
 
 
 @pytest.mark.parametrize("name", ["saved_model", "litert", "onnx"])

@@ -1,8 +1,8 @@
 """The SavedModel: four signatures, any batch size, for TensorFlow, TensorFlow Serving and `serve`.
 
 serving_default(z float32 [N, z_dim]) -> images float32 [N, H, W, C] in [-1, 1];
-generate(seed int64 [N]) -> images uint8; png(seed int64 [N]) -> png, the bytes of N files;
-discriminate(images uint8 [N, H, W, C]) -> score float32 [N], D(x): above 0.5 means real.
+generate(seed int64 [N]) -> images uint8; png(seed int64 [N]) -> png_bytes, those of N files;
+discriminate(images uint8 [N, H, W, C]) -> score float32 [N], see `description.SCORE`.
 """
 
 from pathlib import Path
