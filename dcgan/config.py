@@ -176,11 +176,18 @@ class Config:
     )
     g_steps: int = option(
         1,
-        "Generator updates a step: the first on the discriminator's fakes, further ones on new "
-        "noise.",
+        "Generator updates a step: the first on the discriminator's fakes, further ones by "
+        "--g_noise.",
         "training",
         minimum=1,
         maximum=100,
+    )
+    g_noise: str = option(
+        "new",
+        "Noise of the generator's further updates: new = drawn for each; same = that of the "
+        "discriminator's fakes once more.",
+        "training",
+        choices=("new", "same"),
     )
     update: str = option(
         "alternating",

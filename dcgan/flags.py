@@ -14,7 +14,7 @@ from absl import flags
 from dcgan import UserError, options
 from dcgan.config import Config
 from dcgan.option import did_you_mean
-from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
+from dcgan.presets import DATASETS, DIFFERENCES, OF_ALL, OTHER_DATASET, PRESETS
 
 # Every command with the dataclass of its options; the first is taken when none is named.
 COMMANDS: dict[str, type] = {"train": Config, **options.COMMANDS}
@@ -291,6 +291,9 @@ def _bundles() -> list[str]:
     """The presets and data sets as tables of flags.md."""
     lines = ["", "### Presets", "", "| preset | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
+    lines += ["", "A preset that is named after a source has its values, but for these:", ""]
+    lines += [f"* `{name}`: {difference}" for name, difference in DIFFERENCES.items()]
+    lines += ["", OF_ALL]
     lines += ["", "### Data sets", "", "| data set | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in DATASETS.items()]
     return [*lines, f"| any other folder or zip | {_bundle(OTHER_DATASET)} |"]

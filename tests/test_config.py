@@ -51,6 +51,38 @@ def test_every_bundle_of_a_data_set_resolves(name):
     assert resolve({"dataset": name}).dataset == name
 
 
+SHARED = {"real_label": 1.0, "ema_decay": 0.0, "flip": False, "z_dim": 100}
+ADAM = {"learning_rate": 0.0002, "beta1": 0.5}
+UNIFORM = {"z_dist": "uniform_signed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("paper", ADAM | UNIFORM | {"batch_size": 128, "g_width": 1024, "d_width": 128}),
+        (
+            "torch",
+            {**ADAM, "z_dist": "normal01", "batch_size": 128, "g_width": 512, "d_width": 64}
+            | {"kernel_size": 4, "gamma_stddev": 0.02, "g_steps": 1},
+        ),
+        (
+            "carpedm20",
+            {**ADAM, **UNIFORM, "batch_size": 64, "g_width": 512, "d_width": 64}
+            | {"kernel_size": 5, "gamma_stddev": 0.0, "g_steps": 2, "g_noise": "same"},
+        ),
+        (
+            "tf_tutorial",
+            {"learning_rate": 0.0001, "beta1": 0.9, "z_dist": "normal01", "batch_size": 256}
+            | {"g_width": 256, "d_width": 64, "kernel_size": 5, "update": "simultaneous"},
+        ),
+    ],
+)
+def test_a_preset_named_after_a_source_has_its_values(name, values):
+    """As they stand in the paper, in the two tutorials and in carpedm20's code."""
+    got = resolve({"preset": name, "dataset": "celeba"})
+    assert {k: getattr(got, k) for k in SHARED | values} == SHARED | values
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_resolves_and_sets_known_options(name):
     got = resolve({"dataset": "some/folder", "preset": name})
@@ -181,7 +213,13 @@ def test_durations(text, seconds):
     assert parse_seconds(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0s", "-5m", "10 m", "m", "1d", "1h30x", "1..5h", "1e3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "0", "0s", "-5m", "10 m", "m", "1d", "1h30x", "1..5h", "1e3", "٣m", "5m\n"),
+        *("1h30", "5m5m", "5m5", "30s1h", "1m1h", "5 5", "5s5s"),  # in which order, of what unit?
+    ],
+)
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(UserError, match=r"--time_budget .*90s"):
         parse_seconds(text)

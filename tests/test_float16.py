@@ -5,17 +5,19 @@ import pytest
 import tensorflow as tf
 
 from dcgan.models import Discriminator, Generator
+from dcgan.sampling import make_sampler
 from dcgan.state import GANState
 from dcgan.training.step import Recipe, make_step
 
 SHAPE, Z_DIM, BATCH = (8, 8, 3), 5, 16
 
 
-def make_state(precision: str) -> GANState:
+def make_state(precision: str, **kwargs) -> GANState:
     return GANState(
         Generator(SHAPE, z_dim=Z_DIM, width=8, seed=3, dtype=precision),
         Discriminator(SHAPE, width=8, seed=1003, dtype=precision),
         loss_scaling=precision == "mixed_float16",
+        **kwargs,
     )
 
 
@@ -83,3 +85,22 @@ def test_a_scale_is_saved_and_restored():
     assert int(other.discriminator_optimizer.step_counter.numpy()) == 5
     one, two = train(state, 2), train(other, 2)
     assert one == two
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("averaged", [True, False])
+def test_samples_are_float32s_whatever_the_training_computes_in(averaged, precision):
+    state = make_state(precision, learning_rate=0.05, averaged=averaged)
+    sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01")
+    before = sample(range(9))
+    train(state, 2, ema_decay=0.5 if averaged else 0.0)
+    plain = Generator(SHAPE, z_dim=Z_DIM, width=8)
+    plain.build()
+    weights = (state.averaged_generator if averaged else state.generator).variables
+    for one, other in zip(plain.variables, weights, strict=True):
+        one.assign(other)
+    expected = make_sampler(plain, z_dim=Z_DIM, z_dist="normal01")(range(9))
+    np.testing.assert_array_equal(sample(range(9)), expected)
+    assert (before != expected).any()  # also where it was compiled before the training
+    averages = [name for name in state.arrays() if name.startswith("averaged_generator/")]
+    assert len(averages) == (len(weights) if averaged else 0)

@@ -23,6 +23,7 @@ class Recipe:
         batch_size: images of one update, over all replicas.
         real_label: the discriminator's target for reals.
         d_steps, g_steps: updates of each network a step; simultaneous updates take one of each.
+        g_noise: of the generator's further updates: "new", or "same" as the discriminator's last.
         update: "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the
             updated discriminator) or "simultaneous" (both gradients at the same point).
         z_dist: distribution of z.
@@ -34,6 +35,7 @@ class Recipe:
     real_label: float = 0.9
     d_steps: int = 1
     g_steps: int = 1
+    g_noise: str = "new"
     update: str = "alternating"
     z_dist: str = "normal01"
     seed: int = 0
@@ -121,8 +123,9 @@ class _Moves:
                     g_scaled = state.generator_optimizer.scale_loss(g_loss)
         self._apply_generator(g_tape, g_scaled)
         for k in range(1, recipe.g_steps):
+            draw = recipe.d_steps + k if recipe.g_noise == "new" else recipe.d_steps - 1
             with tf.GradientTape() as g_tape:
-                fakes = state.generator(self._noise(step, recipe.d_steps + k), training=True)
+                fakes = state.generator(self._noise(step, draw), training=True)
                 g_loss = self._generator_loss(fakes, step, k)
                 g_scaled = state.generator_optimizer.scale_loss(g_loss)
             self._apply_generator(g_tape, g_scaled)
@@ -171,11 +174,13 @@ class _Moves:
     def _apply(self, optimizer, gradients, variables):
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if scales and self.num_replicas > 1:
-            # Keras leaves a step out when the first replica's gradients are not finite: all must
-            # say so. Zero times infinity or NaN is NaN, times all else it changes nothing.
-            poison = tf.add_n([tf.reduce_sum(0.0 * gradient) for gradient in gradients])
-            poison = tf.distribute.get_replica_context().all_reduce("SUM", poison)
-            gradients = [gradients[0] + poison, *gradients[1:]]
+            # Keras leaves a step out when the first replica's gradients are not finite: where one
+            # replica's are not, all must say so.
+            finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+            overflows = tf.cast(~finite, tf.float32)
+            overflows = tf.distribute.get_replica_context().all_reduce("SUM", overflows)
+            first = tf.where(overflows > 0, float("nan"), gradients[0])
+            gradients = [first, *gradients[1:]]
         optimizer.apply(gradients, variables)
 
     def _discriminator_losses(self, real_logits, fake_logits):
