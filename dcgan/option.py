@@ -68,13 +68,17 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
 def parse_seconds(text: str) -> float:
     """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
 
+    Hours come before minutes and these before seconds, each once; a number without a unit, which
+    is seconds, stands alone.
+
     Raises:
         UserError: the text is no duration or not above zero.
     """
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
-    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
-    seconds = sum(float(number) * units[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+    number = r"([0-9]+(?:\.[0-9]+)?)"
+    parts = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?|{number}", text)
+    found = zip(parts.groups(), (3600.0, 60.0, 1.0, 1.0), strict=True) if parts else ()
+    seconds = sum(float(count) * unit for count, unit in found if count)
+    if seconds <= 0:
         raise UserError(
             f"--time_budget must be a time such as 90s, 10m or 1h30m; received {text!r}."
         )

@@ -135,7 +135,7 @@ class Session:
         self.sample_images = make_sampler(
             self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist
         )
-        self.health = HealthMonitor()
+        self.health = HealthMonitor(config.real_label)
 
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.

@@ -29,22 +29,22 @@ def faces(count, seed=0):
 
 
 def test_a_healthy_run_is_never_interrupted():
-    assert run(HealthMonitor(), HEALTHY | {"diversity": 0.8}, (0, 30_000)) == []
+    assert run(HealthMonitor(0.9), HEALTHY | {"diversity": 0.8}, (0, 30_000)) == []
 
 
 def test_the_equilibrium_is_no_illness():
     equal = {"d_loss": math.log(4), "g_loss": math.log(2), "d_real": 0.5, "d_fake": 0.5}
-    assert run(HealthMonitor(), equal, (0, 30_000)) == []
+    assert run(HealthMonitor(0.9), equal, (0, 30_000)) == []
 
 
 def test_an_ordinary_beginning_is_no_illness():
-    monitor = HealthMonitor()
+    monitor = HealthMonitor(0.9)
     assert run(monitor, WON | {"diversity": 0.05}, (0, 500)) == []
     assert run(monitor, HEALTHY | {"diversity": 0.7}, (500, 5000)) == []
 
 
 def test_a_discriminator_that_has_won_is_told_once_and_its_end_too():
-    monitor = HealthMonitor()
+    monitor = HealthMonitor(0.9)
     run(monitor, HEALTHY, (0, 2000))
     told = run(monitor, WON, (2000, 5000))
     assert [kind for _, kind in told] == ["discriminator"]
@@ -55,14 +55,23 @@ def test_a_discriminator_that_has_won_is_told_once_and_its_end_too():
     assert [kind for _, kind in run(monitor, WON, (9000, 11_000))] == ["discriminator"]
 
 
+@pytest.mark.parametrize("label", [0.55, 0.7, 0.85, 0.9, 1.0])
+def test_a_discriminator_wins_with_every_label(label):
+    """Its D(x) nears the label; one that is still clearly below it has not won."""
+    assert run(HealthMonitor(label), WON | {"d_real": label - 0.03}, (0, 2000)) == [
+        (300 + 500, "discriminator")
+    ]
+    assert run(HealthMonitor(label), WON | {"d_real": label - 0.16}, (0, 2000)) == []
+
+
 def test_what_lasts_is_told_again_only_after_a_long_while():
-    told = run(HealthMonitor(), WON, (0, 12_000))
+    told = run(HealthMonitor(0.9), WON, (0, 12_000))
     assert [kind for _, kind in told] == ["discriminator"] * 3
     assert np.diff([step for step, _ in told]).tolist() == [health.REPEAT_STEPS] * 2
 
 
 def test_single_good_batches_do_not_hide_a_won_game():
-    monitor, told = HealthMonitor(), []
+    monitor, told = HealthMonitor(0.9), []
     for i, step in enumerate(range(0, 3000, 50)):
         values = WON | ({"d_fake": 0.03} if i % 10 == 9 else {})
         told += [message.kind for message in monitor.update(step, values)]
@@ -71,17 +80,17 @@ def test_single_good_batches_do_not_hide_a_won_game():
 
 @pytest.mark.parametrize("change", [{"d_fake": 0.08}, {"d_real": 0.75}, {"g_loss": 2.5}])
 def test_a_strong_discriminator_alone_is_no_illness(change):
-    assert run(HealthMonitor(), WON | change, (0, 10_000)) == []
+    assert run(HealthMonitor(0.9), WON | change, (0, 10_000)) == []
 
 
 def test_it_needs_no_memory_of_an_earlier_process():
-    told = run(HealthMonitor(), WON | {"diversity": 0.1}, (50_000, 51_000))
+    told = run(HealthMonitor(0.9), WON | {"diversity": 0.1}, (50_000, 51_000))
     assert sorted(kind for _, kind in told) == ["collapse", "discriminator"]
     assert {step for step, _ in told} == {50_500}
 
 
 def test_collapse_is_told_from_rare_measurements_and_its_end_too():
-    monitor, told = HealthMonitor(), []
+    monitor, told = HealthMonitor(0.9), []
     for step in range(0, 8000, EVERY):
         ratio = 0.1 if 2000 <= step < 6000 else 0.8
         measured = {"diversity": ratio} if step % 200 == 0 else {}
@@ -90,16 +99,16 @@ def test_collapse_is_told_from_rare_measurements_and_its_end_too():
 
 
 def test_a_diversity_between_the_thresholds_changes_nothing():
-    monitor = HealthMonitor()
+    monitor = HealthMonitor(0.9)
     run(monitor, HEALTHY | {"diversity": 0.1}, (0, 2000))
     assert run(monitor, HEALTHY | {"diversity": 0.35}, (2000, 4000)) == []
-    assert run(HealthMonitor(), HEALTHY | {"diversity": 0.35}, (0, 4000)) == []
+    assert run(HealthMonitor(0.9), HEALTHY | {"diversity": 0.35}, (0, 4000)) == []
 
 
 @pytest.mark.parametrize("name", ["d_loss", "g_loss"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_is_fatal_at_once(name, value):
-    [message] = HealthMonitor().update(7, HEALTHY | {name: value})
+    [message] = HealthMonitor(0.9).update(7, HEALTHY | {name: value})
     assert message.kind == "fatal"
     sentence = stop_sentence(message, "checkpoints/step-00000006")
     for part in ("Step 7", name, str(value), "checkpoints/step-00000006", "--learning_rate"):
@@ -108,7 +117,7 @@ def test_a_loss_that_is_not_finite_is_fatal_at_once(name, value):
 
 
 def test_every_warning_has_advice():
-    monitor = HealthMonitor()
+    monitor = HealthMonitor(0.9)
     for step in range(0, 2000, EVERY):
         for message in monitor.update(step, WON | {"diversity": 0.1}):
             assert message.text.endswith(".") and message.advice.endswith(".")

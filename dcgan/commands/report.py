@@ -70,7 +70,7 @@ def run(options: Report) -> int:
         training_images=reals,
         model=_model(trained, seeds[:SHOWN]),
         options=_options(config),
-        health=_health(run_dir),
+        health=_health(run_dir, config.get("real_label", FIELDS["real_label"].default)),
         walks=_walks(trained, seeds[: WALKS + 1]),
         method=latent.natural_method(trained.z_dist),
         memory=memory,
@@ -105,9 +105,9 @@ def _options(config: dict) -> list[Option]:
     return known + [Option(n, value, None) for n, value in config.items() if n not in FIELDS]
 
 
-def _health(run_dir: RunDir) -> Health:
+def _health(run_dir: RunDir, real_label: float) -> Health:
     """Judges all numbers again, as training does: its log may have been tidied away."""
-    monitor, messages = HealthMonitor(), []
+    monitor, messages = HealthMonitor(real_label), []
     for row in read_metrics(run_dir.metrics):
         if all(isinstance(row.get(name), (int, float)) for name in JUDGED):
             messages += monitor.update(row["step"], row)

@@ -20,9 +20,10 @@ SUSTAINED_STEPS = 500
 REPEAT_STEPS = 5000  # what goes on is said again after this many steps
 AVERAGE_STEPS = 100  # time constant of the averages: one odd batch neither starts nor ends anything
 
-# With the labels 0.9 and 0 the best D(x) is 0.9, without smoothing 1: above 0.85 either is near.
-# Healthy runs keep D(G(z)) between 0.05 and 0.4. A g_loss of 4 is -log(0.02).
-WON_REAL, WON_FAKE, WON_LOSS = 0.85, 0.02, 4.0
+# The best D(x) is the label of the reals: for 0.9 and for 1, 0.85 is near it; for lower ones, what
+# lies less than WON_NEAR below. Healthy runs keep D(G(z)) between 0.05 and 0.4. A g_loss of 4 is
+# -log(0.02).
+WON_REAL, WON_NEAR, WON_FAKE, WON_LOSS = 0.85, 0.05, 0.02, 4.0
 ENDED_FAKE = 0.05  # apart from WON_FAKE, so that a value near it does not switch to and fro
 
 # Tried: 64 anime faces reduced to 1, 2, 4 … 32 different ones plus noise have 0.07 to 0.08 of the
@@ -145,9 +146,14 @@ class _Condition:
 
 
 class HealthMonitor:
-    """Watches the numbers of a run."""
+    """Watches the numbers of a run.
 
-    def __init__(self) -> None:
+    Args:
+        real_label: the discriminator's target for real images, which D(x) nears when it wins.
+    """
+
+    def __init__(self, real_label: float) -> None:
+        self._won_real = min(WON_REAL, real_label - WON_NEAR)
         self._averages: dict[str, float] = {}
         self._step = 0
         self._won = _Condition()
@@ -179,7 +185,7 @@ class HealthMonitor:
 
     def _judge_discriminator(self, step: int) -> Message | None:
         real, fake = self._averages["d_real"], self._averages["d_fake"]
-        seen = real > WON_REAL and fake < WON_FAKE and self._averages["g_loss"] > WON_LOSS
+        seen = real > self._won_real and fake < WON_FAKE and self._averages["g_loss"] > WON_LOSS
         numbers = f"D(x) is {real:.2f} and D(G(z)) {fake:.3f}"
         return _told(
             self._won.update(step, seen, gone=fake > ENDED_FAKE),
