@@ -125,12 +125,12 @@ def test_no_two_runs_draw_the_same():
     draws = [0, 1, 199, *(_DROPOUT + number for number in (0, 1, 299))]
     seeds = [
         tuple(draw_seed(seed, tf.constant(step, tf.int64), draw).numpy() + [layer << bits, 0])
-        for seed in (0, 1, 20, 2**31 - 1)
+        for seed in (0, 1, 20, 2**30, 2**31 - 1)
         for step in (0, 1, 10**9)
         for draw in draws
         for layer in range(8 if draw >= _DROPOUT else 1)
     ]
-    assert len(set(seeds)) == len(seeds) == 4 * 3 * (3 + 3 * 8)
+    assert len(set(seeds)) == len(seeds) == 5 * 3 * (3 + 3 * 8)
 
 
 def test_latents_are_not_the_trainings_noise():
