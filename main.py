@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from dcgan import UserError, commands, config, flags, options
+from dcgan import UserError, commands, config, console, flags, options
 
 
 def main(argv: list[str]) -> int:
@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
             return commands.run(command, config.resolve(given))
         return commands.run(command, options.complete(command, given))
     except UserError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
+        print(f"\nerror: {console.printable_lines(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped by Ctrl-C; what was written before is whole.", file=sys.stderr)

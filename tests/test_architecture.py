@@ -17,7 +17,7 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 LEVELS = (
     ("option",),
     ("options", "presets"),
-    ("config", "images", "run_dir", "quiet", "seeds"),
+    ("config", "console", "images", "run_dir", "quiet", "seeds"),
     ("flags", "datasets", "models", "losses", "adam"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),
@@ -32,6 +32,7 @@ THIRD_PARTY = {
     "option": set(),
     "options": set(),
     "config": set(),
+    "console": set(),
     "presets": set(),
     "run_dir": set(),
     "quiet": set(),

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from dcgan import UserError, quiet
+from dcgan import UserError, console, quiet
 
 logger = logging.getLogger("dcgan")
 
@@ -67,15 +67,16 @@ def _load(command: str) -> types.ModuleType:
 @contextlib.contextmanager
 def _log_to_console() -> Iterator[None]:
     """While it is entered, what is logged is printed, above the progress bars."""
-    console = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(console.Formatter())
     before = logger.level, logger.propagate
-    logger.addHandler(console)
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         with logging_redirect_tqdm(loggers=[logger]):
             yield
     finally:
-        logger.removeHandler(console)
+        logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
