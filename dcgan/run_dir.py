@@ -358,7 +358,7 @@ def read_json_lines(path: Path) -> Iterator[dict]:
         for line in file:
             try:
                 value = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # also for numbers of thousands of digits
                 continue  # what a crash has cut is not data
             if isinstance(value, dict):
                 yield value

@@ -29,7 +29,7 @@ def picture(number: int, side: int = 24) -> bytes:
 
 @dataclass
 class Post:
-    """A post. `name` is of its files, `rating` a letter of the site's own."""
+    """A post. `name` is of its files, `rating` a letter of the site's own, `says` put last."""
 
     number: int
     tags: str = "1girl solo"
@@ -39,6 +39,7 @@ class Post:
     sample: bytes = b""
     md5: str = ""
     source: str = "https://example.org/art"
+    says: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.name = self.name or f"{self.number}.jpg"
@@ -55,6 +56,7 @@ class Request:
     query: dict[str, str]
     seconds: float
     user_agent: str
+    method: str = "GET"
 
 
 @dataclass
@@ -62,7 +64,8 @@ class Site:
     """The posts, the faults by path, and what was asked for.
 
     A fault is a status code, or "drop" (the connection, half way), "half" (the file, as if it were
-    whole), "html" (a web page under the type of a picture) or "page" (a web page).
+    whole), "html" (a web page under the type of a picture) or "page" (a web page); or bytes, which
+    are sent as they are, or an iterator of such, for as long as somebody listens.
     """
 
     posts: list[Post]
@@ -92,13 +95,17 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), {k: v[0] for k, v in parse_qs(parts.query).items()}
         agent = self.headers.get("User-Agent", "")
-        self.site.requests.append(Request(path, query, time.monotonic(), agent))
+        self.site.requests.append(Request(path, query, time.monotonic(), agent, self.command))
         fault = self.site.fault(path)
         if isinstance(fault, int):
             self.send_response(fault)
             if self.site.retry_after:
                 self.send_header("Retry-After", self.site.retry_after)
             self.end_headers()
+            return
+        if fault is not None and not isinstance(fault, str):
+            with contextlib.suppress(ConnectionError):
+                self.wfile.writelines([fault] if isinstance(fault, bytes) else fault)
             return
         kind, data = self.content(path, query)
         if kind is None:
@@ -122,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             self.wfile.write(data)
+
+    do_POST = do_DELETE = do_GET
 
     def content(self, path: str, query: dict) -> tuple[str | None, bytes]:
         """(content type, content) of a path; (None, ...) when there is none."""
@@ -162,6 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             "md5": post.md5,
             "file_url": f"{self.site.root}/originals/{quote(post.name)}",
             "sample_url": f"{self.site.root}/samples/{quote(post.name)}",
+            **post.says,
         }
 
     def danbooru(self, post: Post) -> dict:
@@ -176,6 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
             "md5": post.md5,
             "file_url": f"{self.site.root}/originals/{quote(post.name)}",
             "large_file_url": f"{self.site.root}/samples/{quote(post.name)}",
+            **post.says,
         }
 
 

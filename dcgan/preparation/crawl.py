@@ -1,26 +1,30 @@
 """Crawls a site for pictures by gallery-dl, which pages, downloads, retries and backs off.
 
 gallery-dl runs as a process of its own (`gallery_process`), configured by `.crawl/gallery-dl.json`
-and by nothing of the user's. It says on its standard output, as JSON lines, what it has downloaded;
-here each file is looked at, recorded and kept (`crawled`), or thrown away, to be fetched again by
-the next start. Refused is going on without gallery-dl, or without a contact where a site wants one.
+and by nothing of the user's. What it has downloaded it says in messages, on a pipe that carries
+nothing else; here each file is looked at, recorded and kept (`crawled`), or thrown away, to be
+fetched again by the next start. What comes from the site is shown with its control characters
+escaped. Refused is going on without gallery-dl, or without a contact where a site wants one.
 """
 
 import importlib.util
 import json
 import logging
 import os
-import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import tqdm
 
 from dcgan import UserError
+from dcgan.console import printable
+from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.preparation.crawled import CrawledFolder
 from dcgan.preparation.sites import Search
 from dcgan.run_dir import write_json
@@ -35,14 +39,11 @@ NO_PICTURES = (
     *("mp4", "m4v", "mov", "webm", "mkv", "ogv", "flv", "avi", "wmv", "swf", "mp3"),
     *("zip", "rar", "7z", "pdf", "psd", "svg", "avif", "heic", "html"),
 )
-# What is wanted of a post, by gallery-dl's names.
-FIELDS = ("category", "id", "tags", "rating", "source", "md5", "_path", "_url", "_archive_key")
-LOG_LINE = re.compile(r"\[(.*?)\]\[(\w+)\] (.*)")
-FAILED = "failed "
 UNKNOWN_ADDRESS = "gallery-dl does not know this address"
 FINAL = (UNKNOWN_ADDRESS, "HttpError: '4")  # asking again would not help
 UNSUPPORTED = 64  # gallery-dl's exit code for an address that it does not know
 SOME_FAILED = 4  # and for single pictures that it could not download
+LAST_WORDS = 2000  # bytes that are kept of its standard error
 
 
 class Fruitless(UserError):
@@ -108,8 +109,9 @@ def crawl(
     config = _config(search, folder, original=original, contact=contact, delay=delay)
     command = (
         *(sys.executable, "-m", "dcgan.preparation.gallery_process"),
-        *(str(delay), "original" if original else "sample"),
-        *("--config-ignore", "-c", str(folder.config), search.address),
+        *(str(folder.incoming), str(delay), str(MAX_FILE_BYTES)),
+        *("original" if original else "sample", "--config-ignore", "-c", folder.config.name),
+        *("--", search.address),
     )
     bar = tqdm.tqdm(
         total=limit, initial=folder.count, unit="picture", desc=f"crawling {search.host}"
@@ -121,7 +123,7 @@ def crawl(
             folder.prepare()
             write_json(folder.config, config)
             run = _Run(folder, limit, outcome, bar)
-            reason = run.broken_off(_follow(command, run.hear))
+            reason = run.broken_off(*_follow(command, run.hear))
             if not reason:
                 break
             if start == STARTS or reason.startswith(FINAL):
@@ -141,19 +143,23 @@ class _Run:
         self.error = ""  # that ended the list of posts
         self.last = ""  # what gallery-dl said last
 
-    def hear(self, line: str) -> bool:
-        """Does what a line of gallery-dl's output calls for; returns whether to listen on."""
+    def hear(self, line: bytes) -> bool:
+        """Does what a message of gallery_process calls for; returns whether to listen on."""
         if self.folder.count >= self.limit:
             return False
-        if line.startswith("{"):
-            self._picture(line)
-        elif line.startswith(FAILED):
-            self._throw_away(line.removeprefix(FAILED), self.last)
-        elif line:
-            self._log(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return True  # cut by the end of the process: the next start fetches the picture again
+        if message["kind"] == "picture":
+            self._picture(message["post"])
+        elif message["kind"] == "failed":
+            self._throw_away(message["name"], self.last)
+        else:
+            self._log(message["name"], message["level"], printable(message["text"]))
         return self.folder.count < self.limit
 
-    def broken_off(self, exit_code: int) -> str:
+    def broken_off(self, exit_code: int, last_words: str) -> str:
         """Why the list of posts ended before its end; empty when it did not."""
         if self.folder.count >= self.limit:
             return ""
@@ -161,13 +167,9 @@ class _Run:
             return UNKNOWN_ADDRESS
         if self.error or exit_code in (0, SOME_FAILED):
             return self.error
-        return self.last or f"gallery-dl ended with exit code {exit_code}"
+        return self.last or last_words or f"gallery-dl ended with exit code {exit_code}"
 
-    def _picture(self, line: str) -> None:
-        try:
-            post = json.loads(line)
-        except json.JSONDecodeError:
-            return  # cut by the end of the process: the next start fetches the picture again
+    def _picture(self, post: dict) -> None:
         verdict = self.folder.take(post)
         if verdict == "new":
             self.outcome.new += 1
@@ -176,50 +178,63 @@ class _Run:
         elif verdict == "duplicate":
             self.outcome.duplicates += 1
         elif verdict != "known":
-            self._throw_away(Path(post["_path"]).name, verdict)
+            self._throw_away(os.path.basename(post["_path"]), verdict)
 
-    def _log(self, line: str) -> None:
-        match = LOG_LINE.match(line)
-        name, level, message = match.groups() if match else ("", "", line)
+    def _log(self, name: str, level: str, text: str) -> None:
         if level != "error":
-            self.last = message
-            self.bar.set_postfix_str(message[:60])
+            self.last = text
+            self.bar.set_postfix_str(text[:60])
         elif name != "download":  # which is about one picture
-            self.error = message.partition(". Please run gallery-dl")[0]
+            self.error = text.partition(". Please run gallery-dl")[0]
 
     def _throw_away(self, name: str, reason: str) -> None:
+        name = printable(name)
         self.outcome.broken.append((name, reason))
         logger.warning("%s was not kept: %s", name, reason)
 
 
-def _follow(command: tuple[str, ...], hear: Callable[[str], bool]) -> int:
-    """Runs gallery-dl and hands on its lines until it ends or nobody listens; its exit code.
+def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[int, str]:
+    """Runs gallery-dl and hands on its messages until it ends or nobody listens.
 
     When this process ends in whatever way, so does gallery-dl.
+
+    Returns:
+        the exit code, and the last line of the standard error.
     """
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         cwd=Path(__file__).parents[2],  # where `dcgan` is found
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-        encoding="utf-8",
-        errors="replace",
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:replace"},
         start_new_session=True,  # Ctrl-C is for this process alone
     )
-    lines = iter(process.stdout.readline, "")  # which goes on after an interruption
+    last = bytearray()
+    reader = threading.Thread(target=_keep_last, args=(process.stderr, last), daemon=True)
+    reader.start()
+    lines = iter(process.stdout.readline, b"")  # which goes on after an interruption
     try:
         for line in lines:
-            if not hear(line.rstrip()):
+            if not hear(line):
                 break
     finally:
         process.stdin.close()  # which ends it
         for line in lines:  # what it had finished before is not lost
-            hear(line.rstrip())
+            hear(line)
         process.stdout.close()
         process.wait()
-    return process.returncode
+        reader.join()
+        process.stderr.close()
+    words = last.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    return process.returncode, printable(words)
+
+
+def _keep_last(pipe: BinaryIO, last: bytearray) -> None:
+    """Reads a pipe to its end, so that nobody waits to write to it, and keeps the last bytes."""
+    while piece := pipe.read1():
+        last += piece
+        del last[:-LAST_WORDS]
 
 
 def _config(
@@ -234,7 +249,6 @@ def _config(
     wanted = [f"str(extension).lower() not in {NO_PICTURES}"]
     if search.initials:
         wanted.append(f"str(rating)[:1].lower() in {[*search.initials]}")
-    reports = {"name": "metadata", "mode": "jsonl", "filename": "-", "ascii": True}
     booru = {
         "directory": [],
         "filename": "{category}_{id}.{extension}",
@@ -245,8 +259,8 @@ def _config(
     return {
         "extractor": {
             **({"modules": [search.family]} if search.family else {}),  # others need not load
-            "base-directory": str(folder.incoming),
-            "archive": str(folder.archive),
+            "base-directory": folder.incoming.name,
+            "archive": folder.archive.name,
             "path-restrict": "windows",
             "image-filter": wanted,
             # `headers`, since `user-agent` gives way to what some extractors say of themselves.
@@ -256,21 +270,20 @@ def _config(
             "retry-codes": [421, 429],  # 421 is moebooru's "throttled"; 5xx are always tried again
             "sleep-retries": f"exp:2:0:120={2 * unit}",
             "sleep-429": f"exp:2:0:600={15 * unit}",
-            "metadata-path": "_path",
             "metadata-url": "_url",
-            "postprocessors": [
-                {**reports, "event": "after,skip", "include": FIELDS},
-                {"name": "metadata", "mode": "print", "event": "error", "format": _FAILED_FORMAT},
-            ],
             "moebooru": {**booru, **({} if original else {"url": ["sample_url", "file_url"]})},
             "Danbooru": booru,
         },
-        "downloader": {"mtime": False},
-        "output": {"mode": "null", "log": "[{name}][{levelname}] {message}", "colors": {}},
+        "downloader": {
+            "mtime": False,
+            "part": False,  # else pieces of failed downloads stay
+            # A site may name such addresses, of which none leads to a picture.
+            "text": {"enabled": False},
+            "ytdl": {"enabled": False},
+        },
+        "cache": {"file": ":memory:"},  # the user's own may hold logins
+        "output": {"mode": "null", "colors": {}},
     }
-
-
-_FAILED_FORMAT = FAILED + "{category}_{id|filename}.{extension}"
 
 
 def _broken_off(search: Search, folder: CrawledFolder, reason: str) -> str:

@@ -5,24 +5,33 @@ gallery-dl writes to `.crawl/incoming`. From there a picture that is whole and n
 these, the next start completes or forgets the step, and nothing is fetched twice or recorded
 twice. gallery-dl's archive of what it need not fetch is made anew from the lines at every start.
 Pictures that a user has removed by hand stay removed. No file is overwritten.
+
+What is told of a download, and what the lines say, is data that a site has chosen. Refused are
+paths that are no plain file in `.crawl/incoming`, and a folder where links stand in for the files
+of a crawl, since writing to those would change files elsewhere.
 """
 
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import sqlite3
+import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dcgan import UserError
-from dcgan.datasets.picture_files import Unusable, pixels
+from dcgan.datasets.picture_files import MAX_FILE_BYTES, Unusable, open_picture, pixels
 from dcgan.datasets.source import ImageSpec
+from dcgan.preparation import links
 from dcgan.run_dir import append_json_line, held, read_json_lines, remove_temporaries
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
+# Of the files, by Pillow's names of what they hold: a site's own suffix may be that of a program.
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
+NO_NAME = '\\/:*?"<>|'  # not in the names of files, on one system or another
 # Small, since the pixels are only looked at to see whether all are there.
 _GLANCE = ImageSpec(8, 8, 3)
 
@@ -94,8 +103,9 @@ class CrawledFolder:
         """Holds the folder for this process, makes it when absent, and reads what is there.
 
         Raises:
-            UserError: it cannot be written, or another process crawls into it.
+            UserError: see the module; or it cannot be written, or another process crawls into it.
         """
+        links.refuse(self.state, [self.records], "crawl")
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(held(self.state, self.root, "crawling"))
@@ -146,29 +156,51 @@ class CrawledFolder:
 
         Returns:
             "new", "known" (recorded before), "duplicate" (the same picture is there already), or
-            the reason why the file was thrown away.
+            the reason why it was not taken. A file in `incoming` is then thrown away; one elsewhere
+            is left as it is.
         """
         path, key = Path(post["_path"]), post["_archive_key"]
+        if not self._is_incoming(path):
+            return "not a file that was downloaded"
         if key in self._keys or not path.exists():
             return "known"
         try:
-            with open(path, "rb") as file:
-                pixels(file, _GLANCE)
+            suffix, sha256 = _checked(path)
         except Unusable as reason:
             path.unlink()
             return str(reason)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 in self._hashes:
             append_json_line(self._duplicates, {"key": key, "sha256": sha256})
             self._keys.add(key)
             path.unlink()
             return "duplicate"
-        ready = self._ready / self._free_name(path, sha256)
+        ready = self._ready / self._free_name(path, suffix, sha256)
         ready.parent.mkdir(exist_ok=True)
         os.replace(path, ready)
         self._record(_line(post, ready.name, sha256))
         self._move_ready()
         return "new"
+
+    def _is_incoming(self, path: Path) -> bool:
+        """Whether a path leads to a plain file in `incoming`, over no link, or to none there."""
+        try:
+            parts = path.relative_to(self.incoming).parts
+        except ValueError:
+            return False
+        if not parts or ".." in parts:
+            return False
+        here = self.incoming
+        try:
+            for part in parts[:-1]:
+                here = here / part
+                if not stat.S_ISDIR(here.lstat().st_mode):
+                    return False
+            status = path.lstat()
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):  # a name that no file can have
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
 
     def discard_if_unused(self) -> None:
         """Takes back what a crawl made that came to nothing; the folder is no longer opened."""
@@ -181,11 +213,10 @@ class CrawledFolder:
         self._forget()
         _end_with_a_whole_line(self.records)
         present = set(os.listdir(self.root))
-        for line in read_json_lines(self.records):
-            if {"file", "sha256", "key"} <= line.keys():
-                self._know(line)
-                self.count += line["file"] in present
-        for line in read_json_lines(self._duplicates):
+        for line in _lines_with(self.records, "file", "sha256", "key"):
+            self._know(line)
+            self.count += line["file"] in present
+        for line in _lines_with(self._duplicates, "key"):
             self._keys.add(line["key"])
         self._move_ready()
 
@@ -213,31 +244,66 @@ class CrawledFolder:
             if folder.exists():
                 shutil.rmtree(folder)
 
-    def _free_name(self, path: Path, sha256: str) -> str:
+    def _free_name(self, path: Path, suffix: str, sha256: str) -> str:
         """A name for a downloaded picture that no file of the folder has."""
-        plain = unicodedata.normalize("NFC", "_".join(path.relative_to(self.incoming).parts))
-        stem, suffix = os.path.splitext(re.sub(r"^[.\s]+", "", plain))  # hidden files are not read
+        plain = "_".join(path.relative_to(self.incoming).with_suffix("").parts)
+        plain = unicodedata.normalize("NFC", plain)
+        plain = "".join(c if c.isprintable() and c not in NO_NAME else "_" for c in plain)
+        stem = plain.lstrip(". ")  # hidden files are not read
         while len(os.fsencode(stem)) > LONGEST_NAME_BYTES:
             stem = stem[:-1]
         name = stem + suffix
-        if name.casefold() in self._names or (self.root / name).exists():
+        if not stem or name.casefold() in self._names or os.path.lexists(self.root / name):
             name = f"{stem}_{sha256[:8]}{suffix}"
         return name
 
 
+def _checked(path: Path) -> tuple[str, str]:
+    """(suffix, SHA-256) of a downloaded file.
+
+    Raises:
+        Unusable: it is no whole picture.
+    """
+    if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        raise Unusable(f"{size:,} bytes, too large for a picture")
+    with open(path, "rb") as file:
+        form = open_picture(file).format
+        file.seek(0)
+        pixels(file, _GLANCE)
+        file.seek(0)
+        suffix = SUFFIXES.get(form, f".{form.lower()}")
+        return suffix, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lines_with(path: Path, *names: str) -> Iterator[dict[str, Any]]:
+    """The lines of a file in which all these are texts, as those that a crawl has written are."""
+    for line in read_json_lines(path):
+        if all(_is_text(line.get(name)) for name in names):
+            yield line
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a text without halves of characters, which nothing can store."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def _line(post: dict, name: str, sha256: str) -> dict:
-    """What is recorded of a picture."""
-    tags = post.get("tags", [])
+    """What is recorded of a picture: a site's fields of other kinds than expected are left out."""
+    tags = post.get("tags")
+    tags = tags.split() if isinstance(tags, str) else tags
+    number = post.get("id")
+    texts = {name: post.get(name) for name in ("rating", "source", "md5", "_url")}
+    texts = {name: value if isinstance(value, str) else None for name, value in texts.items()}
     return {
         "file": name,
         "site": post["category"],
-        "id": post.get("id"),
-        "tags": tags.split() if isinstance(tags, str) else tags,
-        "rating": post.get("rating"),
-        "source": post.get("source"),
-        "md5": post.get("md5"),  # of the original, as the site says
+        "id": number if isinstance(number, int | str) else None,
+        "tags": [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
+        "rating": texts["rating"],
+        "source": texts["source"],
+        "md5": texts["md5"],  # of the original, as the site says
         "sha256": sha256,  # of the file
-        "url": post.get("_url"),
+        "url": texts["_url"],
         "key": post["_archive_key"],
     }
 

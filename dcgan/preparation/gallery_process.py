@@ -1,11 +1,20 @@
 """gallery-dl in a process of its own: `python -m dcgan.preparation.gallery_process` and its words.
 
-It is gallery-dl's own command line with three things added that its options cannot do: it ends with
-the process that started it, no two requests of any kind are closer than the delay (and none comes
-before the time that a server asks for with Retry-After), and of danbooru's pictures it can take the
-sample size. The first two words are the delay in seconds and "sample" or "original".
+It is gallery-dl's own command line with additions that its options do not offer. It ends with the
+process that started it. No two requests of any kind are closer than the delay, and none comes
+before the time that a server asks for with Retry-After. It can take danbooru's samples. The words
+before those of gallery-dl are the folder for pictures, the delay in seconds, the most bytes of a
+picture, and "sample" or "original".
+
+What a site sends is data. The pipe that is standard output when the process starts carries messages
+of this file alone, one JSON object a line; gallery-dl's own standard output is its standard error
+from then on. No downloaded file leaves the folder, no answer is read without end, and what a site's
+JSON says to gallery-dl itself, such as which HTTP method to use, is dropped.
 """
 
+import collections
+import json
+import logging
 import os
 import sys
 import threading
@@ -15,24 +24,80 @@ from urllib.parse import urljoin
 
 import gallery_dl
 import requests
-from gallery_dl import text
+from gallery_dl import text, util
 from gallery_dl.extractor.danbooru import DanbooruExtractor
 from gallery_dl.extractor.message import Message
+from gallery_dl.job import DownloadJob
+from gallery_dl.path import PathFormat
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 LONGEST_WAIT_SECONDS = 600.0  # whatever Retry-After says
+MOST_PAGE_BYTES = 1 << 26  # of a list of posts; 1000 posts of danbooru have some 3 MB
+# What is wanted of a post, by gallery-dl's names.
+FIELDS = ("category", "id", "tags", "rating", "source", "md5", "_url", "_archive_key")
+# Keys by which extractors instruct gallery-dl's downloaders; a post's JSON may hold them too.
+INSTRUCTIONS = ("_http_", "_ytdl_", "_ugoira_", "_mtime_", "_file_", "_extractor", "_fallback")
 
 
 def main() -> int:
     """Runs gallery-dl; returns its exit code."""
-    delay, size = float(sys.argv[1]), sys.argv[2]
-    del sys.argv[1:3]
+    messages = Messages()
+    folder, delay, most_bytes, size = sys.argv[1:5]
+    del sys.argv[1:5]
+    # From here the configuration names paths without the user's folders: gallery-dl would replace
+    # "~", "$" and control characters in those.
+    os.chdir(os.path.dirname(folder))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _pace(delay)
+    _pace(float(delay))
+    _limit(int(most_bytes))
+    _stay_inside(os.path.realpath(folder))
+    util.json_loads = json.JSONDecoder(object_hook=_without_instructions).decode
     if size == "sample":
         _take_samples_of_danbooru()
+    _report(messages)
+    logging.getLogger().addHandler(messages)
     return gallery_dl.main()
+
+
+class Messages(logging.Handler):
+    """Writes to the process that started this one, on a pipe that nothing else here knows."""
+
+    def __init__(self):
+        super().__init__(logging.INFO)
+        self._pipe = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+
+    def send(self, kind: str, **content) -> None:
+        """Sends a message; whatever the content is, it stays one line of ASCII."""
+        line = json.dumps({"kind": kind, **content}, default=str) + "\n"
+        with self.lock:
+            self._pipe.write(line.encode("ascii"))
+            self._pipe.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends what gallery-dl logs."""
+        level = record.levelname.lower()
+        self.send("log", name=record.name, level=level, text=record.getMessage())
+
+
+def _report(messages: Messages) -> None:
+    """Sends what becomes of each picture."""
+    initialize = DownloadJob.initialize
+
+    def initialize_and_listen(job: DownloadJob, *arguments) -> None:
+        initialize(job, *arguments)
+        job.hooks = collections.defaultdict(list)
+        job.register_hooks({"after": downloaded, "error": failed})
+
+    def downloaded(path: PathFormat) -> None:
+        post = {name: path.kwdict[name] for name in FIELDS if name in path.kwdict}
+        messages.send("picture", post={**post, "_path": os.path.abspath(path.realpath)})
+
+    def failed(path: PathFormat) -> None:
+        messages.send("failed", name=str(path.filename or path.kwdict.get("_url")))
+
+    DownloadJob.initialize = initialize_and_listen
 
 
 def _end_with_parent() -> None:
@@ -68,8 +133,55 @@ def _retry_after(response: requests.Response) -> float:
         return 0.0
     try:
         return min(Retry().parse_retry_after(value), LONGEST_WAIT_SECONDS)
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):
         return 0.0  # gallery-dl backs off by itself
+
+
+def _limit(most_bytes: int) -> None:
+    """Ends an answer that goes on after so many bytes, whatever its headers say.
+
+    Bytes are counted unpacked. Pictures are read as a stream, everything else is held in memory.
+    """
+    iter_content = requests.Response.iter_content
+    send = requests.adapters.HTTPAdapter.send
+
+    def send_and_mark(adapter, request, stream=False, **options) -> requests.Response:
+        response = send(adapter, request, stream=stream, **options)
+        is_picture = stream and response.status_code in (200, 206)
+        response.most_bytes = most_bytes if is_picture else MOST_PAGE_BYTES
+        return response
+
+    def limited(response: requests.Response, *arguments, **options) -> Iterator[bytes]:
+        count = 0
+        for piece in iter_content(response, *arguments, **options):
+            count += len(piece)
+            if count > response.most_bytes:
+                # No error of `requests`, after which gallery-dl would try again.
+                raise OSError(f"the answer has more than {response.most_bytes:,} bytes")
+            yield piece
+
+    requests.adapters.HTTPAdapter.send = send_and_mark
+    requests.Response.iter_content = limited
+
+
+def _stay_inside(folder: str) -> None:
+    """Makes gallery-dl write nowhere but in a folder, whatever a site's titles are.
+
+    gallery-dl names folders after titles, of which ".." may be one.
+    """
+    set_directory = PathFormat.set_directory
+
+    def set_directory_inside(path: PathFormat, post: dict) -> None:
+        set_directory(path, post)
+        there = os.path.realpath(path.realdirectory)
+        if os.path.commonpath((folder, there)) != folder:
+            path.directory = path.realdirectory = path.basedirectory
+
+    PathFormat.set_directory = set_directory_inside
+
+
+def _without_instructions(value: dict) -> dict:
+    return {key: item for key, item in value.items() if not key.startswith(INSTRUCTIONS)}
 
 
 def _take_samples_of_danbooru() -> None:

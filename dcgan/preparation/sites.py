@@ -112,7 +112,7 @@ def search(site: str, tags: str = "", rating: str = "safe") -> Search:
     word = (family.ratings if family else RATINGS).get(rating)
     if family and not parts.path.strip("/") and not parts.query:
         query = " ".join([*tags.split(), *([f"rating:{word}"] if word else [])])
-        address = f"{root}{family.search}{quote(query, safe='')}"
+        address = f"{root}{family.search}{quote(query, safe='', errors='surrogateescape')}"
     elif tags:
         raise UserError(
             f'--tags "{tags}" cannot be added to {address}: write them into the address, as the '
@@ -136,11 +136,22 @@ def _family(site: str) -> tuple[str | None, str]:
     family = family.lower()
     if family not in FAMILIES:
         family, address = None, site
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    root = _root(address)
+    if root is None:
         names = ", ".join(sorted(KNOWN))
         raise UserError(
             f'--site "{site}" is not known: expected one of {names}, or an address such as '
             "https://konachan.com; gallery-dl --list-extractors prints all that it can read."
         )
-    return family or ROOTS.get(f"{parts.scheme}://{parts.netloc}"), address
+    return family or ROOTS.get(root), address
+
+
+def _root(address: str) -> str | None:
+    """Scheme and host of an address of the web; None where it is none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets without a host of numbers in them
+        return None
+    if not address.isprintable() or parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,26 @@
+"""Refuses links in the place of files that a command writes or removes.
+
+A folder may come from somebody else, with such links in it: writing to them would change whatever
+files they lead to.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dcgan import UserError
+
+
+def refuse(state: Path, files: Iterable[Path], command: str) -> None:
+    """Raises UserError where there is a link.
+
+    Args:
+        state: the command's own folder, which is looked through.
+        files: what it writes besides.
+        command: its name.
+    """
+    for path in (state, *state.glob("*"), *files):
+        if path.is_symlink():
+            raise UserError(
+                f"{path} is a link, which {command} never makes and does not write to: remove it, "
+                "or choose another --to."
+            )
