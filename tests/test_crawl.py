@@ -125,7 +125,10 @@ def test_a_page_without_a_rating_tag_gives_safe_pictures_only_and_their_lines(tm
 
 @pytest.mark.parametrize(
     ("code", "value", "seconds"),
-    [(429, "7", 7), (503, "100000", 600), (200, "7", 0), (503, None, 0), (429, "soon", 0)],
+    [
+        *((429, "7", 7), (503, "100000", 600), (200, "7", 0), (503, None, 0), (429, "soon", 0)),
+        *((429, "9" * 5000, 0), (503, "Fri, 31 Dec 999999999 23:59:59 GMT", 0), (429, "-7", 0)),
+    ],
 )
 def test_retry_after_is_obeyed_within_reason(code, value, seconds):
     from dcgan.preparation import gallery_process

@@ -1,6 +1,7 @@
 """The command crop: what it writes, leaves out and refuses, and that a kill changes nothing."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 import matplotlib.cbook
 import numpy as np
 import pytest
-from pictures import encoded, fill
+from pictures import encoded, fill, pack
 from PIL import Image, ImageFilter
 from running import content, run, started, wait_until
 
@@ -349,6 +350,83 @@ def test_changed_lines_and_a_second_process_are_refused(raw, recipe, tmp_path):
     (to / ".crop" / "options.json").write_text("[]")
     with pytest.raises(UserError, match="options.json is not as crop wrote it: restore"):
         crop_here(raw, to, recipe)
+
+
+def test_lines_that_crop_has_not_written_are_refused(raw, recipe, tmp_path):
+    to = tmp_path / "deep" / "to"
+    crop_here(raw, to, recipe)
+    (tmp_path / "mine-0.png").write_bytes(encoded(Image.new("RGB", (9, 9), "red")))
+    lines = lines_of(to)
+    good = next(line for line in lines if line["file"] and line["faces"] == 1)
+    known = json.dumps(next(line for line in lines if line["faces"] == 0))
+    far = ["../../mine-0.png", "a/../../../mine-0.png", "..", "", "a\0", "\ud800", 7, ["a"], True]
+    far += [str(tmp_path / "mine-0.png"), "/", {}]
+    odd = [{name: value} for name in ("source", "file") for value in far] + [{"source": None}]
+    odd += [{"fingerprint": value} for value in ("f" * 17, "-1", "", None, "0x1", 7, "9" * 5000)]
+    odd += [{"faces": value} for value in (0, 0.5, 1e999, "1", None, True, [])]
+    odd += [{"face": value} for value in (-1, True, 0.0, "0", None)]
+    boxes = (None, [], [1, 2, 3], [0, 0, 1e999, 1], [9, 0, 1, 9], [0, 0, 10**30, 1], "abcd", 7)
+    odd += [{name: value} for name in ("box", "crop") for value in boxes]
+    texts = [json.dumps(good | change) for change in odd]
+    texts += [known, "[" * 100_000, "9" * 5000, "null", '"x"', json.dumps(good)[:-1], "\0"]
+    for text in texts:
+        (to / "faces.jsonl").write_text(f"{known}\n{text}\n")
+        with pytest.raises(UserError, match="Line 2 of .* is not as crop wrote it: restore"):
+            with CroppedFolder(to).opened(OPTIONS):
+                pass
+    for text in ("[" * 100_000, "9" * 5000, "null", "\0"):
+        (to / ".crop" / "options.json").write_text(text)
+        with pytest.raises(UserError, match="options.json is not as crop wrote it: restore"):
+            with CroppedFolder(to).opened(OPTIONS):
+                pass
+
+
+@pytest.mark.parametrize("name", ["faces.jsonl", ".crop", ".crop/.lock", "b"])
+def test_links_lead_crop_nowhere(raw, recipe, tmp_path, name):
+    mine, to = tmp_path / "mine", tmp_path / "to"
+    fill(mine, {"options.json": json.dumps(OPTIONS).encode(), "thesis.txt": b"years of work"})
+    fill(to, {".crop/options.json": json.dumps(OPTIONS).encode()})
+    if name == ".crop":
+        shutil.rmtree(to / name)
+    (to / name).symlink_to(mine / "thesis.txt" if name in ("faces.jsonl", ".crop/.lock") else mine)
+    before = content(mine)
+    with pytest.raises(UserError, match="is a link, which crop never|outside .*where a link leads"):
+        crop_here(raw, to, recipe)
+    assert content(mine) == before
+
+
+def test_what_lies_in_the_place_of_a_face_is_passed_over(raw, recipe, tmp_path):
+    to = tmp_path / "to"
+    crop_here(raw, to, recipe)
+    (to / "a-0.png").unlink()
+    os.mkfifo(to / "a-0.png")
+    (to / "a.png-0.png").write_bytes(encoded(Image.new("RGB", (900, 900), "red")))
+    (to / "b" / "two-1.png").unlink()
+    (to / "b" / "two-1.png").mkdir()
+    folder = CroppedFolder(to)
+    with folder.opened(OPTIONS):
+        with Image.open(io.BytesIO(contact_sheet(folder))) as sheet:
+            assert sheet.height == 32  # of the smallest; the large one is no larger on it
+
+
+def test_names_in_a_zip_lead_nowhere_else(woman, recipe, tmp_path):
+    data = encoded(woman)
+    bad = [
+        "../../evil.png",
+        "/evil.png",
+        "..\\evil.png",
+        f"{'x' * 300}/a.png",
+        "dd/" * 600 + "a.png",
+    ]
+    good = ["a\r\x1b[2J.png", "y" * 300 + ".png"]
+    pack(tmp_path / "raw.zip", {name: data for name in bad + good})
+    to = tmp_path / "deep" / "er" / "to"
+    process = crop_command(tmp_path / "raw.zip", to, "--similarity", "0")
+    assert process.returncode == 0, process.stderr
+    assert "\x1b" not in process.stdout + process.stderr
+    assert "3: unsafe name" in process.stdout and "2: name too long" in process.stdout
+    inside = {path.name for path in to.rglob("*.png")}
+    assert {path.name for path in tmp_path.rglob("*-0.png")} == inside and len(inside) == 1
 
 
 def test_without_any_face_it_says_what_to_try(tmp_path):

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ from dcgan.preparation.faces import Box, Search
 SHEET_FACES, SHEET_COLUMNS = 100, 10
 SHEET_SIDE = 128  # of a face on the sheet, at most
 DRAWING_SIDE = 1600  # of the picture with boxes, at most
+# Of the folders that a name in a zip may have: those of faces have the same, and a disk has limits.
+LONGEST_PART, LONGEST_PATH = 255, 1000
 BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 
@@ -125,6 +128,9 @@ def crop(
 def look(source: PictureFiles, index: int, *, recipe: Recipe) -> Look:
     """A task of a worker: finds and cuts the faces of one picture."""
     name = source.names[index]
+    lengths = [len(os.fsencode(folder)) for folder in name.split("/")[:-1]]
+    if sum(lengths) > LONGEST_PATH or max(lengths, default=0) > LONGEST_PART:
+        return Look(name, reason="name too long")
     try:
         with source.open(index) as file:
             image = whole(file, 3)
@@ -196,11 +202,16 @@ def contact_sheet(folder: CroppedFolder) -> bytes | None:
     chosen = np.linspace(0, len(files) - 1, min(SHEET_FACES, len(files))).round().astype(int)
     tiles, side = [], SHEET_SIDE
     for file in (files[i] for i in chosen):
-        try:
-            with open(folder.root / file, "rb") as stream:
-                picture = Image.fromarray(whole(stream, 3))
-        except (FileNotFoundError, Unusable):
+        path = folder.root / file
+        if not path.is_file():
             continue  # the user has put it out
+        try:
+            with open(path, "rb") as stream:
+                picture = Image.fromarray(whole(stream, 3))
+        except (OSError, Unusable):
+            continue  # or something else in its place
+        # At once, since all are held: what lies there now may be far larger than a face.
+        picture.thumbnail((SHEET_SIDE, SHEET_SIDE), Image.Resampling.LANCZOS, reducing_gap=None)
         side = min(side, *picture.size)
         tiles.append(picture)
     if not tiles:

@@ -5,21 +5,25 @@ kill falls, the next start cuts off what is not a whole set of lines and looks a
 again, which gives the same files. Pictures that stand in `faces.jsonl` are done: faces that a user
 has removed by hand stay removed. Two pictures to look at lie beside the folder, not in it, where
 they would be trained on. Refused is a folder that holds something else, or faces that were cropped
-with other options; no file is overwritten but those two.
+with other options, lines that crop has not written, and links in the place of its files; no file is
+overwritten but those two, and nothing else is written outside.
 """
 
 import contextlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from dcgan import UserError
+from dcgan.preparation import links
 from dcgan.run_dir import held, read_json, remove_temporaries, write_bytes, write_json
 
 LONGEST_NAME_BYTES = 200  # of a picture without suffix; file systems end at 255
 NAMES_SHOWN = 3
+FARTHEST_EDGE = 1 << 30  # of a box, in pixels; pictures are far smaller
 
 
 class CroppedFolder:
@@ -76,6 +80,7 @@ class CroppedFolder:
             UserError: see the module; or it cannot be written, or another process crops into it.
         """
         self.refuse_foreign()
+        links.refuse(self.state, [self.records], "crop")
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(held(self.state, self.root, "cropping"))
@@ -116,7 +121,7 @@ class CroppedFolder:
             return
         try:
             there = read_json(self._options)
-        except UserError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{self._options} is not as crop wrote it: restore it, or choose another --to."
             ) from error
@@ -166,10 +171,16 @@ class CroppedFolder:
             files: content of the face pictures by name.
 
         Raises:
-            UserError: a file of another content is in the way.
+            UserError: a file of another content is in the way, or a link that leads elsewhere.
         """
+        root = self.root.resolve()
         for name, content in files.items():
             path = self.root / name
+            if not path.resolve().is_relative_to(root):
+                raise UserError(
+                    f"{path} lies outside {self.root}, where a link leads: remove the link, or "
+                    "choose another --to."
+                )
             if not path.exists():
                 write_bytes(path, content)
             elif not path.is_file() or path.read_bytes() != content:
@@ -201,23 +212,58 @@ class CroppedFolder:
                 position += len(text)
                 if not text.endswith(b"\n"):
                     break
-                lines.append(self._parsed(text, number, len(lines)))
+                lines.append(self._parsed(text, number, lines))
                 if len(lines) >= lines[0]["faces"]:
                     self._know(lines)
                     whole, lines = position, []
         if whole < self.records.stat().st_size:
             os.truncate(self.records, whole)
 
-    def _parsed(self, text: bytes, number: int, face: int) -> dict:
-        """A line of faces.jsonl, which must be of the picture's face of that number."""
+    def _parsed(self, text: bytes, number: int, before: list[dict]) -> dict:
+        """A line of faces.jsonl, which must be of the next face of the picture of those before."""
         try:
             line = json.loads(text)
-            int(line["fingerprint"] or "0", 16)
-            if {"source", "file"} <= line.keys() and line["face"] == face <= line["faces"]:
-                return line
-        except (ValueError, LookupError, TypeError, AttributeError):
+            if _is_ours(line) and line["face"] == len(before) <= line["faces"]:
+                if before:
+                    fits = all(line[name] == before[0][name] for name in ("source", "faces"))
+                else:
+                    fits = line["source"] not in self.sources
+                if fits:
+                    return line
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             pass  # said below
         raise UserError(
             f"Line {number} of {self.records} is not as crop wrote it: restore the file, or choose "
             "another --to."
         )
+
+
+def _is_ours(line: dict) -> bool:
+    """Whether a line has all that is used of it, of the kinds that `crop` writes.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: it has not.
+    """
+    file, faces = line["file"], line["faces"]
+    names = [line["source"]] if file is None else [line["source"], file]
+    fingerprint = r"[0-9a-f]{16}" if file else r"([0-9a-f]{16})?"
+    return (
+        all(_stays_inside(name) for name in names)
+        and re.fullmatch(fingerprint, line["fingerprint"]) is not None
+        and type(line["face"]) is type(faces) is int
+        and isinstance(line["dropped"], str | None)
+        and (_is_box(line["box"]) and _is_box(line["crop"]) if faces else file is None)
+    )
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a name below a folder cannot mean a file elsewhere."""
+    path = PurePath(name)
+    os.fsencode(name)  # ValueError where no file can have that name
+    return bool(path.name) and not path.anchor and ".." not in path.parts and "\0" not in name
+
+
+def _is_box(value: list) -> bool:
+    left, top, right, bottom = value
+    edges = all(type(edge) is int and abs(edge) < FARTHEST_EDGE for edge in value)
+    return edges and left <= right and top <= bottom
