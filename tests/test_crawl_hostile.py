@@ -114,6 +114,14 @@ def test_noise_on_standard_error_neither_blocks_nor_counts():
     assert [line.strip() for line in heard] == [b"one", b"two"]
 
 
+def test_a_message_that_a_kill_has_cut_is_no_message(tmp_path):
+    folder = CrawledFolder(tmp_path)
+    listener = crawl._Run(folder, 1, crawl.Outcome(), bar=None)
+    for line in (b'{"kind": "picture", "post": {"_path', b"", b"\xff\n", b"[" * 100_000):
+        assert listener.hear(line)
+    assert listener.outcome == crawl.Outcome()
+
+
 # ---- paths that are none of ours
 
 
@@ -122,7 +130,9 @@ def test_only_plain_files_in_incoming_are_taken(tmp_path, thesis, photo):
         folder.prepare()
         inside = folder.incoming
         (inside / "link.jpg").symlink_to(photo)
-        (inside / "hard.jpg").hardlink_to(photo)
+        other = tmp_path / "other.jpg"
+        other.write_bytes(picture(1001))
+        (inside / "hard.jpg").hardlink_to(other)
         (inside / "null.jpg").symlink_to("/dev/zero")
         (inside / "linked").symlink_to(tmp_path)
         (inside / "folder.jpg").mkdir()
@@ -141,7 +151,7 @@ def test_only_plain_files_in_incoming_are_taken(tmp_path, thesis, photo):
         assert there == sorted({name.partition("/")[0] for name in names})
         assert folder.take(download(folder, 1)) == "new"
     assert thesis.read_text() == "years of work" and photo.read_bytes() == picture(1000)
-    assert list(pictures(tmp_path / "raw")) == [1]
+    assert other.read_bytes() == picture(1001) and list(pictures(tmp_path / "raw")) == [1]
     assert not inside.exists()  # the links are gone, what they lead to is not
 
 
