@@ -7,6 +7,7 @@ written under a temporary name, flushed to the disk and renamed.
 import contextlib
 import ctypes
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,11 @@ try:
 except ImportError:  # Windows
     fcntl = None
     import msvcrt
+
+MOST_BYTES = 1 << 24  # of a JSON file of ours, which has a few thousand
+MOST_OF_A_LINE = 1 << 20  # bytes, likewise
+
+logger = logging.getLogger("dcgan")
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class RunDir:
 
     def sample_grids(self) -> list[Path]:
         """The grids of all steps, oldest first."""
-        found = [p for p in self.samples.glob("*.png") if re.fullmatch(r"\d{8,}", p.stem)]
+        found = [p for p in self.samples.glob("*.png") if re.fullmatch("[0-9]{8,}", p.stem)]
         return sorted(found, key=lambda path: int(path.stem))
 
     def create(self) -> bool:
@@ -171,7 +177,7 @@ def held(state: Path, to: Path, doing: str) -> Iterator[None]:
 
 
 def newest_run(root: Path, dataset: str | None = None) -> Path:
-    """The run folder that was written to last.
+    """The run folder that was written to last; one that cannot be read is passed over.
 
     Args:
         root: the folder of the runs.
@@ -180,7 +186,8 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
     Raises:
         UserError: there is no such run.
     """
-    runs = {path.parent: _short(_dataset(path)) for path in root.glob("*/config.json")}
+    datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
+    runs = {run: _short(name) for run, name in datasets.items() if name is not None}
     fitting = [run for run, name in runs.items() if dataset is None or name == _short(dataset)]
     if fitting:
         return max(fitting, key=lambda run: _last_written(RunDir(run)))
@@ -192,8 +199,17 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
     )
 
 
-def _dataset(config: Path) -> str:
-    return str(read_json(config).get("dataset", ""))
+def _dataset(config: Path) -> str | None:
+    """What a run is on; None, with a warning, where its config.json is no run's."""
+    try:
+        name = read_json(config).get("dataset")
+    except UserError as error:
+        logger.warning("The run %s is passed over: %s", config.parent, error)
+        return None
+    if not isinstance(name, str):
+        logger.warning("The run %s is passed over: %s names no data set.", config.parent, config)
+        return None
+    return name
 
 
 def _short(dataset: str) -> str:
@@ -216,7 +232,7 @@ def _lock(file) -> None:
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """Adds the file's name to errors of the system that lack one, such as a full disk."""
     try:
         yield
@@ -234,7 +250,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _named(path):
+        with named(path):
             yield temporary
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
@@ -254,7 +270,7 @@ def replace_folder(new: Path, path: Path) -> None:
         path: its name from now on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _named(path):
+    with named(path):
         if not path.exists():
             os.rename(new, path)
         else:
@@ -324,25 +340,40 @@ def read_json(path: Path) -> dict:
     """Reads a JSON file of ours: an object.
 
     Raises:
-        UserError: the file was changed into something else.
+        UserError: the file cannot be read, or was changed into something else.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no plain file")  # to open a pipe would be to wait for ever
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"expected at most {MOST_BYTES:,} bytes")
+        value = _parsed(data.decode("utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object, received {type(value).__name__}")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{path} is not readable as JSON ({error}); restore it, or choose another --run_dir."
+            f"{path} is not readable as JSON of this project ({reason}); restore it, or choose "
+            "another --run_dir."
         ) from error
-    if not isinstance(value, dict):
-        raise UserError(
-            f"{path} is not readable as JSON of this project (expected an object, received "
-            f"{type(value).__name__}); restore it, or choose another --run_dir."
-        )
     return value
+
+
+def _parsed(text: str):
+    """A JSON value; whole numbers beyond every float are infinite, as others are.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, parse_int=lambda text: int(text) if len(text) < 300 else float(text))
 
 
 def append_json_line(path: Path, value: dict) -> None:
     """Adds one line to a JSON-lines file; a line cut by a crash is ended first, never rewritten."""
-    with _named(path), open(path, "ab+") as file:
+    with named(path), open(path, "ab+") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
@@ -351,14 +382,16 @@ def append_json_line(path: Path, value: dict) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[dict]:
-    """The lines of a JSON-lines file, those left out that a crash has cut."""
-    if not path.exists():
+    """The objects in a JSON-lines file; what a crash has cut, or is far too long, is left out."""
+    if not path.is_file():
         return
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
+    with open(path, "rb") as file:
+        whole = True  # whether the part that comes is the beginning of a line
+        while part := file.readline(MOST_OF_A_LINE):
+            begins, whole = whole, part.endswith(b"\n")
             try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):  # also for numbers of thousands of digits
+                value = _parsed(part.decode("utf-8", "replace")) if begins else None
+            except (ValueError, RecursionError):
                 continue  # what a crash has cut is not data
             if isinstance(value, dict):
                 yield value

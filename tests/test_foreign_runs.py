@@ -1,0 +1,122 @@
+"""A run folder that a stranger has sent: whatever is in its files is data, and nothing else."""
+
+import errno
+import logging
+import os
+
+import pytest
+from toy_run import toy_run
+
+import main
+from dcgan import UserError, run_dir
+from dcgan.run_dir import (
+    MOST_BYTES,
+    MOST_OF_A_LINE,
+    newest_run,
+    read_json,
+    read_json_lines,
+    write_json,
+)
+
+# ------------------------------------------------------------------------------------ config.json
+
+
+def directory(path):
+    path.mkdir()
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+GARBAGE = {
+    "empty": b"",
+    "cut": b'{"dataset": "to',
+    "NUL bytes": b"\0" * 500,
+    "no UTF-8": b'{"dataset": "\xff\xfe"}',
+    "a list": b'["dataset"]',
+    "a number of many digits": b'{"dataset": ' + b"9" * 5000 + b"}",
+    "a list as data set": b'{"dataset": ["toy"]}',
+    "no data set": b'{"z_dist": "normal01"}',
+    "deep": b'{"dataset": ' + b"[" * 100_000,
+    "huge": b'{"dataset": "toy"}' + b" " * MOST_BYTES,
+    "a directory": directory,
+    "a pipe": pipe,
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder that holds one good run, the older one."""
+    base = tmp_path_factory.mktemp("garbage")
+    toy_run(base / "runs" / "good")
+    for path in (base / "runs" / "good").rglob("*"):
+        os.utime(path, (1000, 1000))
+    return base / "runs"
+
+
+@pytest.fixture(params=GARBAGE)
+def garbage(request, runs):
+    """The folder of a newer run whose config.json is garbage."""
+    folder, content = runs / "garbage", GARBAGE[request.param]
+    folder.mkdir()
+    path = folder / "config.json"
+    content(path) if callable(content) else path.write_bytes(content)
+    yield folder
+    path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+
+
+def test_garbage_in_one_run_is_passed_over_with_a_warning(runs, garbage, caplog):
+    for dataset in (None, "toy"):
+        caplog.clear()
+        assert newest_run(runs, dataset) == runs / "good"
+        (warning,) = caplog.records
+        assert warning.levelno == logging.WARNING
+        assert f"The run {garbage} is passed over: " in warning.getMessage()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_config_that_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch, caplog, number):
+    """As of a folder of somebody else's, or on a disk that fails."""
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "config.json", {"dataset": name})
+
+    def fail(path, *mode):
+        if path.parent.name == "bad":
+            raise OSError(number, os.strerror(number), str(path))
+        return open(path, *mode)
+
+    monkeypatch.setattr(run_dir, "open", fail, raising=False)
+    assert newest_run(tmp_path) == tmp_path / "good"
+    assert os.strerror(number) in caplog.text
+
+
+def test_a_command_works_beside_garbage(runs, garbage, monkeypatch, capsys):
+    monkeypatch.chdir(runs.parent)
+    assert main.main(["interpolate", "--seeds", "0-1", "--frames", "1", "--to", "a.gif"]) == 0
+    assert "is passed over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [GARBAGE[name] for name in GARBAGE if "data set" not in name])
+def test_read_json_refuses_it_in_a_sentence(tmp_path, content):
+    path = tmp_path / "config.json"
+    content(path) if callable(content) else path.write_bytes(content)
+    if content == GARBAGE["a number of many digits"]:
+        assert read_json(path) == {"dataset": float("inf")}
+        return
+    with pytest.raises(UserError, match=r"config\.json is not readable as JSON .*--run_dir"):
+        read_json(path)
+
+
+def test_lines_that_are_no_data_are_left_out_and_harm_no_other(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    long = b'{"step": 2, "text": "' + b"x" * 2 * MOST_OF_A_LINE + b'", "step": 3}'
+    bad = [b"[" * 100_000, b"\0" * 1000, b"3", b"null", long, b'{"step": 5']
+    lines = [b'{"step": 1}', *bad, b'{"step": %s}' % (b"7" * 400)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    assert list(read_json_lines(path)) == [{"step": 1}, {"step": float("inf")}]
+    assert list(read_json_lines(tmp_path)) == []  # a directory
+    os.mkfifo(tmp_path / "pipe")
+    assert list(read_json_lines(tmp_path / "pipe")) == []
