@@ -1,16 +1,14 @@
 """Saves and restores a `GANState` exactly; each checkpoint is one file, whole or absent.
 
-A checkpoint is an uncompressed .npz of every variable under its name. The format checks itself
-(CRC-32 of each array), needs no network to be read and does not depend on how many replicas wrote
-it.
+A checkpoint is an .npz (see `checkpoint_file`) of every variable under its name. It needs no
+network to be read and does not depend on how many replicas wrote it.
 """
 
 import hashlib
 import json
 import logging
 import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +17,11 @@ import keras
 import numpy as np
 
 from dcgan import UserError
+from dcgan.checkpoint_file import DamagedCheckpoint, read, read_meta, write
 from dcgan.models import Discriminator, Generator
-from dcgan.run_dir import RunDir, read_json, remove_temporaries, replacing, write_json
+from dcgan.run_dir import RunDir, read_json, remove_temporaries, write_json
 
 logger = logging.getLogger("dcgan")
-_META = "meta.json"
 BEST = "best.npz"  # beside the newest ones: the best by evaluation
 
 
@@ -41,10 +39,6 @@ class State(Protocol):
     def assign(self, arrays: dict[str, np.ndarray]) -> None: ...
 
 
-class DamagedCheckpoint(Exception):
-    """A checkpoint file that is not whole."""
-
-
 class Checkpointer:
     """The checkpoints of a run.
 
@@ -59,8 +53,8 @@ class Checkpointer:
 
     def paths(self) -> list[Path]:
         """The checkpoints, oldest first."""
-        found = [p for p in self.folder.glob("*.npz") if re.fullmatch(r"\d{8,}", p.stem)]
-        return sorted(found, key=lambda path: int(path.stem))
+        found = [p for p in self.folder.glob("*.npz") if re.fullmatch("[0-9]{8,}", p.stem)]
+        return sorted(filter(Path.is_file, found), key=lambda path: int(path.stem))
 
     def save(self, state: State, meta: dict) -> Path:
         """Writes a checkpoint named by its step, then removes the oldest beyond `max_to_keep`.
@@ -74,7 +68,7 @@ class Checkpointer:
             OSError: the disk is full; likewise.
         """
         path = self.folder / f"{int(state.variables()['step'].numpy()):08d}.npz"
-        _write(path, state, meta)
+        write(path, _finite(state.variables()), meta)
         for old in self.paths()[: -self.max_to_keep]:
             old.unlink(missing_ok=True)
         return path
@@ -82,16 +76,27 @@ class Checkpointer:
     def save_best(self, state: State, meta: dict) -> Path:
         """Writes `BEST` in place of the one before; arguments and errors of `save`."""
         path = self.folder / BEST
-        _write(path, state, meta)
+        write(path, _finite(state.variables()), meta)
         return path
 
     def best_meta(self) -> dict | None:
-        """The meta of `BEST`; None where there is none that is whole."""
-        path = self.folder / BEST
-        if not path.exists():
+        """The meta of `BEST`, the only part that is read; None where there is none that is whole.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self._meta(self.folder / BEST)
+
+    def newest_meta(self) -> dict | None:
+        """Likewise of the newest checkpoint."""
+        paths = self.paths()
+        return self._meta(paths[-1]) if paths else None
+
+    def _meta(self, path: Path) -> dict | None:
+        if not path.is_file():
             return None
         try:
-            return read(path)[1]
+            return read_meta(path)
         except DamagedCheckpoint as damage:
             logger.warning("The checkpoint %s is damaged (%s); not used.", path, damage)
             return None
@@ -104,12 +109,14 @@ class Checkpointer:
 
         Raises:
             UserError: there are checkpoints but none is whole, or one is of another architecture.
+            OSError: one cannot be read, which says nothing of what is in it: all stay as they are.
         """
         remove_temporaries(self.folder)
         paths = self.paths()
         for path in reversed(paths):
             try:
                 arrays, meta = read(path)
+                _require_step(arrays)
             except DamagedCheckpoint as damage:
                 aside = path.with_name(path.name + ".damaged")
                 path.replace(aside)
@@ -133,55 +140,37 @@ class Checkpointer:
         write_json(self.folder / "model.json", configs)
 
 
-def finite_arrays(state: State) -> Iterator[tuple[str, np.ndarray]]:
-    """A state's arrays by name, one at a time: all together would fill memory.
+def state_fingerprint(state: State, config: dict, z_dist: str) -> str:
+    """`Checkpoint.fingerprint` of the generator that a state's samples come from.
+
+    Only its variables are read, and one at a time.
+
+    Args:
+        state: is only read.
+        config: the generator's `get_config`.
+        z_dist: what its latent vectors are drawn from.
 
     Raises:
         FloatingPointError: the named variable is not finite.
     """
-    for name, variable in state.variables().items():
+    variables = state.variables()
+    prefix = f"{_sampler(variables)}/"
+    owned = {name: variables[name] for name in sorted(variables) if name.startswith(prefix)}
+    arrays = ((name.removeprefix(prefix), array) for name, array in _finite(owned))
+    return _fingerprint(config, z_dist, arrays)
+
+
+def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
+    """Arrays by name, one at a time: all together would fill memory.
+
+    Raises:
+        FloatingPointError: the named variable is not finite.
+    """
+    for name, variable in variables.items():
         array = variable.numpy()
         if not np.isfinite(array).all():
             raise FloatingPointError(name)
         yield name, array
-
-
-def _write(path: Path, state: State, meta: dict) -> None:
-    """As `numpy.savez` does, which would want all variables in memory at once."""
-    note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
-        for name, array in finite_arrays(state):
-            _add(file, name, array)
-        _add(file, _META, note)
-
-
-def _add(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
-    with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
-        np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
-
-
-def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """A checkpoint's arrays by name, and its meta.
-
-    Raises:
-        DamagedCheckpoint: the file is not whole.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        meta = json.loads(arrays.pop(_META).tobytes())
-    except PermissionError:
-        raise  # says nothing of what is in the file
-    except (
-        zipfile.BadZipFile,
-        RuntimeError,  # a header that claims a password or another compression
-        ValueError,
-        EOFError,
-        KeyError,
-        OSError,
-    ) as error:
-        raise DamagedCheckpoint(str(error) or type(error).__name__) from error
-    return arrays, meta
 
 
 @dataclass(frozen=True)
@@ -204,8 +193,7 @@ class Checkpoint:
 
     def generator_arrays(self) -> dict[str, np.ndarray]:
         """The weights that samples come from: the averaged ones where there are any."""
-        averaged = self._owned("averaged_generator")
-        return averaged or self._owned("generator")
+        return _owned(self.arrays, _sampler(self.arrays))
 
     def fingerprint(self, z_dist: str) -> str:
         """Tells generators apart: those of one fingerprint give the same images for a seed.
@@ -213,13 +201,8 @@ class Checkpoint:
         Args:
             z_dist: what their latent vectors are drawn from.
         """
-        float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuilt`
-        config = {**self.configs["generator"], "dtype": float32}
-        network = json.dumps([config, z_dist], sort_keys=True)
-        digest = hashlib.sha256(network.encode())
-        for name, array in sorted(self.generator_arrays().items()):
-            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:32]
+        arrays = sorted(self.generator_arrays().items())
+        return _fingerprint(self.configs["generator"], z_dist, arrays)
 
     def generator(self) -> Generator:
         """The generator that the run's samples come from.
@@ -231,11 +214,7 @@ class Checkpoint:
 
     def discriminator(self) -> Discriminator:
         """The discriminator; see `generator`."""
-        return self._rebuilt(Discriminator, self._owned("discriminator"))
-
-    def _owned(self, owner: str) -> dict[str, np.ndarray]:
-        prefix = f"{owner}/"
-        return {n.removeprefix(prefix): a for n, a in self.arrays.items() if n.startswith(prefix)}
+        return self._rebuilt(Discriminator, _owned(self.arrays, "discriminator"))
 
     def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
         """In float32 always: what a run shows does not depend on what it was trained in."""
@@ -253,6 +232,28 @@ class Checkpoint:
         return made
 
 
+def _owned(by_name: dict, owner: str) -> dict:
+    """What belongs to one of a state's networks, by its name there."""
+    prefix = f"{owner}/"
+    return {n.removeprefix(prefix): one for n, one in by_name.items() if n.startswith(prefix)}
+
+
+def _sampler(by_name: Iterable[str]) -> str:
+    """The owner of the weights that samples come from."""
+    averaged = any(name.startswith("averaged_generator/") for name in by_name)
+    return "averaged_generator" if averaged else "generator"
+
+
+def _fingerprint(config: dict, z_dist: str, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Of arrays in the order of their names."""
+    float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuilt`
+    network = json.dumps([{**config, "dtype": float32}, z_dist], sort_keys=True)
+    digest = hashlib.sha256(network.encode())
+    for name, array in arrays:
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]
+
+
 def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoint:
     """Reads a checkpoint of a run, which may be training at the same time.
 
@@ -262,6 +263,7 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
 
     Raises:
         UserError: the folder holds no whole checkpoint, or the given one is not whole.
+        OSError: one cannot be read.
     """
     folder = RunDir(run_root).checkpoints
     tried: list[Path] = []
@@ -270,15 +272,24 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
         tried.append(left[-1])
         try:
             arrays, _ = read(left[-1])
+            _require_step(arrays)
+        except FileNotFoundError:
+            continue
         except DamagedCheckpoint as damage:
-            if left[-1].exists():
-                logger.warning("The checkpoint %s is damaged (%s); not used.", left[-1], damage)
+            logger.warning("The checkpoint %s is damaged (%s); not used.", left[-1], damage)
             continue
         return Checkpoint(left[-1], arrays, _models(folder))
     raise UserError(
         f"{checkpoint or run_root} holds no whole checkpoint; train first, or name another run "
         "with --run_dir."
     )
+
+
+def _require_step(arrays: dict[str, np.ndarray]) -> None:
+    """Refuses arrays that no training has written."""
+    step = arrays.get("step")
+    if step is None or step.shape != () or step.dtype.kind not in "iu" or step < 0:
+        raise DamagedCheckpoint("it does not say of which step it is")
 
 
 def _candidates(folder: Path, checkpoint: Path | None) -> list[Path]:

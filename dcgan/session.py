@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from dcgan import UserError, images
-from dcgan.checkpoint import BEST, Checkpoint, Checkpointer, finite_arrays
+from dcgan.checkpoint import BEST, Checkpointer, state_fingerprint
 from dcgan.config import Config, parse_seconds, to_dict
 from dcgan.datasets.prepare import Prepared, cache_folder
 from dcgan.datasets.report import Report
@@ -299,13 +299,11 @@ class Session:
     def _evaluate(self, done: int, scalars: dict | None = None) -> None:
         """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
+        network, epoch = self.state.generator.get_config(), done / self.steps_per_epoch
         try:
-            arrays = dict(finite_arrays(self.state))
+            fingerprint = state_fingerprint(self.state, network, self.config.z_dist)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
-        networks = {"generator": self.state.generator.get_config()}
-        now = Checkpoint(self.run_dir.checkpoints / BEST, arrays, networks)
-        fingerprint, epoch = now.fingerprint(self.config.z_dist), done / self.steps_per_epoch
         generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
         record = self.watch.measure(generated)
         seconds = round(time.monotonic() - start, 3)
@@ -314,7 +312,7 @@ class Session:
         self.metrics.flush(done)  # a loss that is not finite must not be saved
         is_best = self.watch.is_best(record)
         if is_best:
-            self.checkpointer.save_best(self.state, {**self._meta(done), "evaluation": record})
+            self._save(done, evaluation=record)
         logger.info(
             "Step %d: %s %.4g%s.", done, metric, record["value"], ", the best so far" * is_best
         )
@@ -335,9 +333,11 @@ class Session:
         seconds = round(self.metrics.seconds, 3)
         return {"step": done, "seconds": seconds, "data": self.fingerprint}
 
-    def _save(self, done: int) -> None:
+    def _save(self, done: int, **evaluation: dict) -> None:
+        """As the best one where an evaluation has found it so."""
+        save = self.checkpointer.save_best if evaluation else self.checkpointer.save
         try:
-            self.checkpointer.save(self.state, self._meta(done))
+            save(self.state, self._meta(done) | evaluation)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
 

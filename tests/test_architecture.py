@@ -18,7 +18,7 @@ LEVELS = (
     ("option",),
     ("options", "presets"),
     ("config", "console", "images", "run_dir", "quiet", "seeds"),
-    ("flags", "datasets", "models", "losses", "adam"),
+    ("flags", "datasets", "models", "losses", "adam", "checkpoint_file"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),
     ("serving", "session", "trained"),

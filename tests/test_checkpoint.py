@@ -5,31 +5,15 @@ import resource
 import numpy as np
 import pytest
 import tensorflow as tf
+from states import Z_DIM, make_state, names, save_steps, scrambled
 
 from dcgan import UserError
-from dcgan.checkpoint import Checkpointer, DamagedCheckpoint, load_generator, read
-from dcgan.models import Discriminator, Generator
+from dcgan.checkpoint import Checkpointer, load_generator
+from dcgan.checkpoint_file import DamagedCheckpoint, read
 from dcgan.sampling import make_sampler
 from dcgan.state import GANState
 
-Z_DIM = 8
 KERNEL = "generator/project/kernel"
-
-
-def make_state(seed: int = 0, *, width: int = 8, averaged: bool = True) -> GANState:
-    """16x16 networks: two layers each, so that the discriminator has a normalization too."""
-    generator = Generator((16, 16, 3), z_dim=Z_DIM, width=width, seed=seed)
-    return GANState(generator, Discriminator((16, 16, 3), width=2, seed=seed), averaged=averaged)
-
-
-def scrambled(seed: int = 1, step: int = 7, **kwargs) -> GANState:
-    """A state with another value in every place, as after training."""
-    state = make_state(seed, **kwargs)
-    random = np.random.default_rng(seed)
-    for name, variable in state.variables().items():
-        value = random.uniform(0.5, 1.5, tuple(variable.shape))
-        variable.assign(step if name == "step" or name.endswith("iteration") else value)
-    return state
 
 
 def assert_same(left: dict, right: dict) -> None:
@@ -37,10 +21,6 @@ def assert_same(left: dict, right: dict) -> None:
     for name, array in left.items():
         assert array.dtype == right[name].dtype, name
         assert np.array_equal(array, right[name]), name
-
-
-def names(folder) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def images_of(generator, z_dist: str = "normal01") -> np.ndarray:
@@ -182,15 +162,6 @@ def test_a_write_that_fails_changes_nothing(folder):
 
 
 # --------------------------------------------------------------------------------------- damage
-
-
-def save_steps(folder, *steps: int) -> list:
-    state = scrambled()
-    paths = []
-    for step in steps:
-        state.step.assign(step)
-        paths.append(Checkpointer(folder).save(state, {"step": step}))
-    return paths
 
 
 def cut(data: bytes) -> bytes:
