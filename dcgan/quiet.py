@@ -1,39 +1,44 @@
-"""Keeps TensorFlow's start-up chatter, which no setting turns off, off the screen.
+"""What reaches the screen while TensorFlow starts: none of its chatter.
 
-Drops only lines that say nothing is wrong; everything else that is written to standard error while
-TensorFlow loads is shown.
+Of the chatter, which no setting turns off, only lines that say nothing is wrong are dropped.
+Everything else that is written to standard error while TensorFlow loads is shown at once, so that
+its last words are on the screen when it aborts.
 """
 
 import contextlib
 import os
-import re
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 
 # Notes ("I0000 ..."), what TensorFlow says on every machine without an NVIDIA driver, and what its
 # converter for LiteRT says of options that it sets itself.
-CHATTER = re.compile(
+CHATTER = (
     rb"(I\d{4} .*|WARNING: All log messages before absl::InitializeLog\(\) .*"
     rb"|To enable the following instructions: .*|E\d{4} .* failed call to cuInit: .*"
     rb"|W\d{4} .* Ignored (output_format|drop_control_dependency)\.)\n"
 )
+# A process of its own: a thread could not go on when TensorFlow aborts.
+_FILTER = f"""
+import os, re, sys
+for line in sys.stdin.buffer:
+    if not re.fullmatch({CHATTER!r}, line):
+        os.write(2, line)
+"""
 
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """While it is entered, lines of `CHATTER` on standard error are dropped; others come after."""
+    """While it is entered, lines of `CHATTER` on standard error are dropped."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        shown = os.dup(2)
-        os.dup2(held.fileno(), 2)
+    shown = os.dup(2)
+    # In a session of its own, Ctrl-C is for this process alone.
+    command = [sys.executable, "-I", "-S", "-c", _FILTER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+        os.dup2(process.stdin.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(shown, 2)
-            os.close(shown)
-            held.seek(0)
-            for line in held:
-                if not CHATTER.fullmatch(line):
-                    os.write(2, line)
+            os.close(shown)  # the filter ends with the last who can write to it

@@ -20,8 +20,12 @@ from dcgan import UserError, console, quiet
 
 logger = logging.getLogger("dcgan")
 
-# What the machine lacks or forbids, which the user can mend; other errors of the system are ours.
-MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# What the machine lacks, forbids or fails at, which the user can mend; other errors of the system
+# are ours.
+MENDABLE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.ESTALE, errno.ENOMEM),
+)
 
 
 def run(command: str, options: Any) -> int:
