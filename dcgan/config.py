@@ -8,6 +8,7 @@ that are out of range or contradict one another before anything expensive starts
 import dataclasses
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from dcgan.options.runs import EXTRACTORS, METRICS
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256
+SHORTHANDS = ("preset", "output_size", "image_size")  # say only what others shall be
 
 
 @dataclass(frozen=True)
@@ -375,7 +377,9 @@ def to_dict(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def differences(config: Config, recorded: dict[str, Any], there: str = "in the run") -> list[str]:
+def differences(
+    config: Config, recorded: dict[str, Any], there: str = "in the run", *, alike: Iterable = ()
+) -> list[str]:
     """What stands in the way of going on with a recorded run, a line an option.
 
     Args:
@@ -383,12 +387,13 @@ def differences(config: Config, recorded: dict[str, Any], there: str = "in the r
         recorded: the content of the run's config.json; options that it does not know yet count as
             their defaults.
         there: where these are.
+        alike: options that mean the same although they are written in another way.
     """
-    lines = []
+    lines, passed = [], {*SHORTHANDS, *alike}
     for name, field in FIELDS.items():
         before, now = recorded.get(name, field.default), getattr(config, name)
-        if before != now and not field.metadata.get("harmless"):
-            lines.append(f"--{name}: {json.dumps(before)} {there}, {json.dumps(now)} now")
+        if before != now and name not in passed and not field.metadata.get("harmless"):
+            lines.append(f"--{name}: {json.dumps(before)[:80]} {there}, {json.dumps(now)} now")
     return lines
 
 

@@ -5,6 +5,7 @@ The command `train` has checked the options, locked the run folder and prepared 
 
 import logging
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,8 +13,6 @@ from dcgan import UserError, images
 from dcgan.checkpoint import BEST, Checkpointer, state_fingerprint
 from dcgan.config import Config, parse_seconds, to_dict
 from dcgan.datasets.prepare import Prepared, cache_folder
-from dcgan.datasets.report import Report
-from dcgan.evaluation import watch
 from dcgan.evaluation.evaluator import Generated
 from dcgan.evaluation.watch import Watch
 from dcgan.models import Discriminator, Generator
@@ -79,22 +78,6 @@ def optimizer_options(config: Config) -> dict:
     }
 
 
-def _require_a_step(report: Report, config: Config) -> None:
-    """Refuses data that is not enough for one step, with a batch size that would do."""
-    num_images = report.used
-    needed = config.batch_size * config.d_steps
-    if num_images >= needed:
-        return
-    fitting = max(2, num_images // (2 * config.d_steps))
-    enough = num_images >= fitting * config.d_steps
-    advice = f"give --batch_size {fitting} or more images" if enough else "give more images"
-    left_out = f" ({len(report.skipped)} more were skipped)" if report.skipped else ""
-    raise UserError(
-        f"There are {num_images} images{left_out}, fewer than the {needed} of a step (a batch of "
-        f"{config.batch_size} for each discriminator update); {advice}."
-    )
-
-
 class Session:
     """One start of a run: the parts, introduced to each other."""
 
@@ -102,29 +85,24 @@ class Session:
         self,
         config: Config,
         run_dir: RunDir,
-        prepared: Prepared,
+        prepare: Callable[[], Prepared],
         workers: Workers | None = None,
     ):
+        """
+        Args:
+            config: complete.
+            run_dir: locked.
+            prepare: makes the images ready; called when all else that may be refused has been.
+            workers: this process alone when None.
+
+        Raises:
+            UserError: what was asked for cannot be, or there is no whole checkpoint of it.
+        """
         self.config = config
         self.workers = workers or Workers()
         self.run_dir = run_dir
-        self.prepared = prepared
-        self.reals = prepared.images
-        self.report = prepared.report
-        self.fingerprint = prepared.source.fingerprint
-        self.images_per_step = config.batch_size * config.d_steps
-        _require_a_step(self.report, config)
-        if config.evaluate_freq:
-            watch.require(prepared, config.evaluate_metric, extractor=config.evaluate_extractor)
-        self.steps_per_epoch = len(self.reals) // self.images_per_step
-        self.until = config.steps or config.epoch * self.steps_per_epoch
         self.strategy = self.workers.strategy or make_strategy(config.strategy)
         avoid_remapper()
-        if config.batch_size % self.strategy.num_replicas_in_sync:
-            raise UserError(
-                f"--batch_size {config.batch_size} cannot be shared by "
-                f"{self.strategy.num_replicas_in_sync} devices; give a multiple of that number."
-            )
         with self.strategy.scope():
             self.state = GANState(
                 *make_networks(config),
@@ -132,10 +110,19 @@ class Session:
                 **optimizer_options(config),
             )
         self.checkpointer = Checkpointer(run_dir.checkpoints, max_to_keep=config.max_to_keep)
+        restore = self.checkpointer.restore_newest if self.workers.is_chief else lambda _: None
+        self._restored = restore(self.state) or {}  # the checkpoint's meta
         self.sample_images = make_sampler(
             self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist
         )
         self.health = HealthMonitor(config.real_label)
+        self.prepared = prepared = prepare()
+        self.reals = prepared.images
+        self.report = prepared.report
+        self.fingerprint = prepared.source.fingerprint
+        self.images_per_step = config.batch_size * config.d_steps
+        self.steps_per_epoch = len(self.reals) // self.images_per_step
+        self.until = config.steps or config.epoch * self.steps_per_epoch
 
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.
@@ -143,9 +130,7 @@ class Session:
         Args:
             more_hooks: called after each step behind the session's own, see `training.loop`.
         """
-        meta = {}
-        if self.workers.is_chief:
-            meta = self.checkpointer.restore_newest(self.state) or {}
+        meta = self._restored
         if self.workers.count > 1:
             self.state.assign(self.workers.tell_arrays(self.state.arrays()))
         start = int(self.state.step.numpy())

@@ -96,7 +96,8 @@ def test_a_run_of_training_in_turn_with_the_bare_step(tmp_path, at_once):
     prepared = prepare(FolderSource(tmp_path / "toys"), ImageSpec(8, 8, 3), cache_dir=None)
     run_dir = RunDir(tmp_path / "run")
     run_dir.create()
-    session, bare = Session(config, run_dir, prepared), BareStep(benchmark.bare_spec(config))
+    session = Session(config, run_dir, lambda: prepared)
+    bare = BareStep(benchmark.bare_spec(config))
     compared = steps.training(session, bare, steps=3, pairs=2, cadence=(200, 500))
     assert len(compared.ours) == len(compared.bare) == 2  # the first turn compiles
     assert min(compared.ours + compared.bare) > 0

@@ -111,7 +111,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             run_dir = RunDir(Path(folder))
             run_dir.create()
-            session = Session(config, run_dir, self._prepare())
+            session = Session(config, run_dir, self._prepare)
             bare = BareStep(bare_spec(config))
             # What is said of the health of so short a training is of no use.
             with quietly(logging.ERROR):

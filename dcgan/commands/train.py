@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +12,23 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
-from dcgan.config import Config, differences, run_name, to_dict
+from dcgan.checkpoint import Checkpointer
+from dcgan.config import FIELDS, Config, differences, run_name, to_dict
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import cache_folder, prepare, summarize
+from dcgan.datasets.prepare import Prepared, cache_folder, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
+from dcgan.evaluation import watch
+from dcgan.option import check_value
 from dcgan.run_dir import RunDir, read_json, remove_temporaries
 from dcgan.session import Session, make_networks
 from dcgan.training.cluster import find_cluster
-from dcgan.training.strategy import native_precision
+from dcgan.training.strategy import make_strategy, native_precision
 from dcgan.training.workers import Workers
+
+# What `Source.fingerprint` is of; how many images there are says whether a limit is one.
+NAME_DATA = ("dataset", "input_fname_pattern", "splits")
+# What is known only when the data set has been opened.
+OF_SOURCE = (*NAME_DATA, "train_size", "channels", "precision")
 
 logger = logging.getLogger("dcgan")
 
@@ -37,8 +45,10 @@ def run(config: Config) -> int:
     _require_training(config)
     cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
-        if cluster is None:
+        if config.dry_run:
             return _train(config, Workers())
+        if cluster is None:
+            return _train(config, Workers(strategy=make_strategy(config.strategy)))
         logger.info("Worker %d of %d meets the others.", cluster.number, len(cluster.addresses))
         # First of all: TensorFlow refuses to do this once it has begun.
         workers = Workers.join(cluster, limit_seconds=config.worker_wait)
@@ -60,6 +70,11 @@ def _require_training(config: Config) -> None:
 
 
 def _train(config: Config, workers: Workers) -> int:
+    """What needs no pixel is refused first, and what needs no data set before that is opened."""
+    if workers.strategy:
+        _require_shares(config, workers.strategy)
+    if config.run_dir and workers.is_chief and not config.dry_run:
+        _refuse_other_config(config, RunDir(Path(config.run_dir)), alike=OF_SOURCE)
     source = catalog.find(
         config.dataset,
         config.data_dir,
@@ -67,6 +82,7 @@ def _train(config: Config, workers: Workers) -> int:
         splits=config.splits.split(","),
         download=not config.dry_run,
     )
+    _require_data(config, source)
     summary = summarize(
         source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
     )
@@ -82,7 +98,7 @@ def _train(config: Config, workers: Workers) -> int:
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
-            _refuse_other_config(config, run_dir)
+            _refuse_other_config(config, run_dir, alike=_alike(config, run_dir, source))
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer tidies its own
                 remove_temporaries(folder)
             workers.tell_json(to_dict(config))
@@ -90,6 +106,49 @@ def _train(config: Config, workers: Workers) -> int:
         finally:
             if made:
                 run_dir.remove_if_unused()
+
+
+def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
+    """Refuses a batch that the devices cannot share."""
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise UserError(
+            f"--batch_size {config.batch_size} cannot be shared by "
+            f"{strategy.num_replicas_in_sync} devices; give a multiple of that number."
+        )
+
+
+def _require_data(config: Config, source: Source) -> None:
+    """Refuses a data set on which nothing can be trained or evaluated, by what needs no pixel.
+
+    Raises:
+        UserError: there are too few pictures even if all of them can be used, or not what
+            --evaluate_metric needs.
+    """
+    count = min(len(source), config.train_size or len(source))
+    _require_a_step(config, count)
+    if config.evaluate_freq:
+        watch.require(
+            source.labels,
+            count,
+            config.evaluate_metric,
+            extractor=config.evaluate_extractor,
+            cache_dir=cache_folder(config.cache_dir),
+        )
+
+
+def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
+    """Refuses data that is not enough for one step, with a batch size that would do."""
+    needed = config.batch_size * config.d_steps
+    if num_images >= needed:
+        return
+    fitting = max(2, num_images // (2 * config.d_steps))
+    enough = num_images >= fitting * config.d_steps
+    advice = f"give --batch_size {fitting} or more images" if enough else "give more images"
+    left_out = f" ({skipped} more were skipped)" if skipped else ""
+    raise UserError(
+        f"There are {num_images} images{left_out}, fewer than the {needed} of a step (a batch of "
+        f"{config.batch_size} for each discriminator update); {advice}."
+    )
 
 
 def _as_the_chief(config: Config, workers: Workers) -> Config:
@@ -101,7 +160,8 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
     told = workers.tell_json()
     if config.precision == "auto":
         config = replace(config, precision=told["precision"])
-    if lines := differences(config, told, there="on worker 0"):
+    alike = ("dataset",) if _place(told) == _place(to_dict(config)) is not None else ()
+    if lines := differences(config, told, there="on worker 0", alike=alike):
         raise UserError(
             f"Worker {workers.number} was started with other options than worker 0 "
             f"({'; '.join(lines)}); give all workers the same command."
@@ -110,23 +170,29 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
 
 
 def _session(config: Config, run_dir: RunDir, source: Source, workers: Workers) -> Session:
-    """The images, made ready, and what trains on them.
+    """What trains; the images are made ready when all else has been."""
+    return Session(config, run_dir, _images(config, source, workers), workers)
 
-    Raises:
-        UserError: the images are not worker 0's.
-    """
-    folder, spec = cache_folder(config.cache_dir), _image_spec(config)
-    prepared = prepare(source, spec, cache_dir=folder, limit=config.train_size)
-    if workers.count > 1:
-        images = prepared.images
-        some = images[np.linspace(0, len(images) - 1, 256).astype(int)]
-        mine = {"count": len(images), "some": hashlib.sha256(some.tobytes()).hexdigest()}
-        if workers.tell_json(mine) != mine:
-            raise UserError(
-                f"Worker {workers.number} has other images than worker 0 ({len(images):,} of them "
-                "here); give all machines the same files."
-            )
-    return Session(config, run_dir, prepared, workers)
+
+def _images(config: Config, source: Source, workers: Workers) -> Callable[[], Prepared]:
+    """Makes the images ready; raises UserError where they are too few or not worker 0's."""
+
+    def make() -> Prepared:
+        folder, spec = cache_folder(config.cache_dir), _image_spec(config)
+        prepared = prepare(source, spec, cache_dir=folder, limit=config.train_size)
+        _require_a_step(config, prepared.report.used, len(prepared.report.skipped))
+        if workers.count > 1:
+            images = prepared.images
+            some = images[np.linspace(0, len(images) - 1, 256).astype(int)]
+            mine = {"count": len(images), "some": hashlib.sha256(some.tobytes()).hexdigest()}
+            if workers.tell_json(mine) != mine:
+                raise UserError(
+                    f"Worker {workers.number} has other images than worker 0 ({len(images):,} of "
+                    "them here); give all machines the same files."
+                )
+        return prepared
+
+    return make
 
 
 def _image_spec(config: Config) -> ImageSpec:
@@ -142,22 +208,49 @@ def _image_spec(config: Config) -> ImageSpec:
 
 def _precision(config: Config, run_dir: RunDir) -> str:
     """The precision to train in; a run keeps its own wherever it goes on."""
-    if config.precision != "auto":
-        return config.precision
-    if run_dir.config.exists():
-        return read_json(run_dir.config).get("precision", "float32")
-    return native_precision()
+    precision = config.precision
+    if precision == "auto" and run_dir.config.exists():
+        precision = read_json(run_dir.config).get("precision", "float32")
+        check_value(FIELDS["precision"], precision)
+    return native_precision() if precision == "auto" else precision
 
 
-def _refuse_other_config(config: Config, run_dir: RunDir) -> None:
+def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, ...]) -> None:
     if not run_dir.config.exists():
         return
-    lines = differences(config, read_json(run_dir.config))
+    lines = differences(config, read_json(run_dir.config), alike=alike)
     if lines:
         raise UserError(
             f"{run_dir.root} holds a run with other options ({'; '.join(lines)}); give the same "
             "options to go on with it, or another --run_dir to start anew."
         )
+
+
+def _alike(config: Config, run_dir: RunDir, source: Source) -> tuple[str, ...]:
+    """Options that name the run's own images, although they may be written in another way.
+
+    The images are the same where they lie in the same place, or where the newest checkpoint has
+    learnt from files of the same names, sizes and times.
+    """
+    if not run_dir.config.exists():
+        return ()
+    recorded, alike = read_json(run_dir.config), []
+    if _place(recorded) == _place(to_dict(config)) is not None:
+        alike += ["dataset"]
+    meta = Checkpointer(run_dir.checkpoints).newest_meta() or {}
+    if meta.get("data") == source.fingerprint:
+        alike += NAME_DATA
+    # Not a limit where there are no more images.
+    limits = [config.train_size, recorded.get("train_size")]
+    if all(limit is None or (type(limit) is int and limit >= len(source)) for limit in limits):
+        alike += ["train_size"]
+    return tuple(alike)
+
+
+def _place(options: dict) -> str | None:
+    """Where a run's data set lies, None where its options do not say."""
+    named = [options.get(name, FIELDS[name].default) for name in ("dataset", "data_dir")]
+    return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
 
 def _dry_run(config: Config, source: Source, summary: Summary) -> int:

@@ -66,6 +66,20 @@ def find(
     return packed.choose(folder.find(place, pattern), splits)
 
 
+def place(name: str, data_dir: str) -> str | None:
+    """The one name of a data set that may be written in several ways; None where there is none.
+
+    Args:
+        name, data_dir: see `find`.
+    """
+    if name.lower() in ("avatars", *ARRAYS):
+        return name.lower()
+    try:
+        return name if packed.is_address(name) else str(_path(name, Path(data_dir)).resolve())
+    except (UserError, OSError, ValueError):  # what no path can be
+        return None
+
+
 def _path(name: str, data_dir: Path) -> Path:
     """Where the pictures of a name are: below `data_dir`, in any letters' case, or the path."""
     below = {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}

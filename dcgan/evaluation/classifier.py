@@ -98,8 +98,7 @@ def load(
     Raises:
         UserError: there are no labels with two classes, or too few images.
     """
-    labels = {name: one for name, one in labels.items() if len(np.unique(one.values)) > 1}
-    _check(len(images), labels)
+    labels = require(labels, len(images))
     classes = {name: tuple(one.names) for name, one in labels.items()}
     values = [np.asarray(one.values, np.int32) for one in labels.values()]
     data = (data_fingerprint(images), classes, *values)
@@ -121,7 +120,9 @@ def load(
     return found
 
 
-def _check(count: int, labels: Mapping[str, Labels]) -> None:
+def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
+    """The labels that can be learnt; arguments and errors of `load`, of `count` images."""
+    labels = {name: one for name, one in labels.items() if len(np.unique(one.values)) > 1}
     instead = "choose --extractor inception or pixels, or another data set"
     if not labels:
         raise UserError(
@@ -133,6 +134,7 @@ def _check(count: int, labels: Mapping[str, Labels]) -> None:
             f"The classifier needs at least {FEWEST_LABELLED} labelled images, received {count}: "
             f"{instead}."
         )
+    return labels
 
 
 def _trained(

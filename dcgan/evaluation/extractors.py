@@ -1,14 +1,37 @@
 """Extractors by name: the one place that knows which there are."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from dcgan import UserError
 from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Labels
 from dcgan.evaluation import cache
 from dcgan.evaluation.extractor import Extractor
 from dcgan.option import did_you_mean
 
 NAMES = ("inception", "classifier", "pixels")
+
+
+def require(name: str, labels: Mapping[str, Labels], count: int, *, cache_dir: Path) -> None:
+    """Refuses what `make` would refuse, before an image is decoded; downloads what is missing.
+
+    Args:
+        name, cache_dir: of `make`.
+        labels: of the images.
+        count: how many of these there are, at most.
+
+    Raises:
+        UserError: see `make`.
+    """
+    if name == "inception":
+        from dcgan.evaluation import inception
+
+        inception.load(cache.folder_in(cache_dir) / "inception")
+    if name == "classifier":
+        from dcgan.evaluation import classifier
+
+        classifier.require(labels, count)
 
 
 def make(name: str, prepared: Prepared, *, cache_dir: Path, seed: int) -> Extractor:

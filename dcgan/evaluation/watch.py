@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
 
@@ -18,11 +19,23 @@ IMAGES = 2048  # generated, and as many real ones or all: enough to tell checkpo
 logger = logging.getLogger("dcgan")
 
 
-def require(prepared: Prepared, metric: str, *, extractor: str | None) -> None:
-    """Refuses what cannot be measured; arguments and errors of `Watch`."""
-    name = extractor or evaluator.default_extractor(prepared.labels)
-    real = min(len(prepared.images), IMAGES)
-    evaluator.require([metric], name, prepared.labels, real=real, generated=IMAGES)
+def require(
+    labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
+) -> None:
+    """Refuses what cannot be measured, before an image is decoded.
+
+    Args:
+        labels: of the images that the run learns from.
+        count: how many of these there are, at most.
+        metric, extractor, cache_dir: of `Watch`.
+
+    Raises:
+        UserError: see `evaluator.require` and `extractors.require`.
+    """
+    name = extractor or evaluator.default_extractor(labels)
+    real = min(count, IMAGES)
+    evaluator.require([metric], name, labels, real=real, generated=IMAGES)
+    extractors.require(name, labels, count, cache_dir=cache_dir)
 
 
 class Watch:
