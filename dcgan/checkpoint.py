@@ -4,6 +4,7 @@ A checkpoint is an .npz (see `checkpoint_file`) of every variable under its name
 network to be read and does not depend on how many replicas wrote it.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -19,9 +20,11 @@ import numpy as np
 from dcgan import UserError
 from dcgan.checkpoint_file import DamagedCheckpoint, read, read_meta, write
 from dcgan.models import Discriminator, Generator
+from dcgan.models.layouts import LAYOUTS
 from dcgan.run_dir import RunDir, read_json, remove_temporaries, write_json
 
 logger = logging.getLogger("dcgan")
+LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of a network's arguments; else 4096
 BEST = "best.npz"  # beside the newest ones: the best by evaluation
 
 
@@ -218,18 +221,55 @@ class Checkpoint:
 
     def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
         """In float32 always: what a run shows does not depend on what it was trained in."""
-        config = self.configs[network.__name__.lower()]
-        made = network.from_config({**config, "dtype": "float32"})
+        config = self.configs.get(network.__name__.lower())
+        made = _made(network, config, self.path.parent / "model.json")
+        for layer in made.layers:  # before it takes memory: a width is a few letters in a file
+            kernel = arrays.get(f"{layer.name}/kernel")
+            if hasattr(layer, "filters") and (
+                kernel is None or layer.filters not in kernel.shape[2:]
+            ):
+                raise self._unlike(f"{layer.name}/kernel")
         made.build()
         for variable in made.variables:
             name = variable.path.partition("/")[2]
             if name not in arrays or arrays[name].shape != tuple(variable.shape):
-                raise UserError(
-                    f"The checkpoint {self.path} is of another architecture than the run's "
-                    f"model.json (the first difference: {name}); name one of the same run."
-                )
+                raise self._unlike(name)
             variable.assign(arrays[name])
         return made
+
+    def _unlike(self, name: str) -> UserError:
+        return UserError(
+            f"The checkpoint {self.path} is of another architecture than the run's model.json (the "
+            f"first difference: {name}); name one of the same run."
+        )
+
+
+def _made(network: type, config, path: Path):
+    """A float32 network as model.json describes it, of which only numbers and known words are taken.
+
+    Nothing is looked up by a name in it, as Keras' own deserialization would.
+    """
+    given = dict(config) if isinstance(config, dict) else {}
+    given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}
+    if given and all(_is_plain(*one) for one in given.items()):
+        with contextlib.suppress(TypeError, ValueError):
+            return network(**given, dtype="float32")
+    raise UserError(
+        f"{path} does not describe a {network.__name__.lower()} of this project; restore it, or "
+        "name another run with --run_dir."
+    )
+
+
+def _is_plain(name: str, value) -> bool:
+    """Whether an argument of a network is one that the options allow."""
+    if name == "image_shape":
+        sides = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
+        return sides and all(8 <= n <= 256 for n in value[:2]) and value[2] in (1, 3)
+    if name == "layout":
+        return isinstance(value, str) and value in LAYOUTS
+    if type(value) is float:
+        return 0 <= value <= 1
+    return type(value) is int and 0 <= value <= LARGEST.get(name, 4096)
 
 
 def _owned(by_name: dict, owner: str) -> dict:

@@ -15,16 +15,19 @@ from dcgan import UserError, images
 from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare
-from dcgan.datasets.source import ImageSpec
+from dcgan.datasets.source import ImageSpec, Source
 from dcgan.run_dir import RunDir, newest_run, read_json, read_json_lines
 from dcgan.sampling import BATCH_SIZE, full_batches, latents, make_sampler
 from dcgan.training.strategy import avoid_remapper
 
-# Of config.json: what says which images a run learnt from.
-DATA_OPTIONS = (
-    *("dataset", "data_dir", "input_fname_pattern", "splits", "train_size", "cache_dir"),
-    *("crop", "input_height", "input_width", "flip"),
-)
+# Of config.json: what says which images a run learnt from, and what each may be.
+DATA_OPTIONS = {
+    **dict.fromkeys(("dataset", "data_dir", "input_fname_pattern", "splits"), str),
+    **dict.fromkeys(("train_size", "input_height", "input_width"), int | None),
+    **{"cache_dir": str | None, "crop": bool, "flip": bool},
+}
+OPTIONS = {**DATA_OPTIONS, "z_dist": str}
+DISTRIBUTIONS = {"z_dist": ("normal01", "uniform_signed", "uniform_unsigned")}
 
 
 def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
@@ -94,7 +97,8 @@ class Trained:
     def epoch(self) -> float | None:
         """How often the images were learnt from, as metrics.jsonl has it; None without a line."""
         lines = read_json_lines(self.run.metrics)
-        known = [one for one in lines if one.get("epoch") and 0 < one["step"] <= self.step]
+        known = [one for one in lines if _is_above_0(one, "epoch") and _is_above_0(one, "step")]
+        known = [one for one in known if one["step"] <= self.step]
         return round(known[-1]["epoch"] * self.step / known[-1]["step"], 4) if known else None
 
     @functools.cached_property
@@ -147,6 +151,27 @@ class Trained:
             lambda part: features_of_batch(part).numpy(), pictures, lambda _: None
         )
 
+    def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
+        """The data set of `reals`, of which no image is decoded; arguments and errors as there."""
+        known = self._data_options(splits)
+        return catalog.find(
+            known["dataset"],
+            data_dir or known["data_dir"],
+            pattern=known["input_fname_pattern"],
+            splits=known["splits"].split(","),
+        )
+
+    def count(self, source: Source) -> int:
+        """How many images of the run's own source there are to learn from, at most."""
+        return min(len(source), self._option("train_size") or len(source))
+
+    def _data_options(self, splits: str | None) -> dict:
+        """`DATA_OPTIONS` of the run, or of other parts of its data set."""
+        known = {name: self._option(name) for name in DATA_OPTIONS}
+        if splits and splits != known["splits"]:
+            known |= {"splits": splits, "train_size": None}
+        return known
+
     def reals(self, data_dir: str | None = None, splits: str | None = None) -> Prepared:
         """The images that the run learns from, or others of its data set, prepared as in training.
 
@@ -158,15 +183,8 @@ class Trained:
             UserError: the data set is not there or has no such parts, or the run folder does not
                 say which it is.
         """
-        known = {name: self._option(name) for name in DATA_OPTIONS}
-        if splits and splits != known["splits"]:
-            known |= {"splits": splits, "train_size": None}
-        source = catalog.find(
-            known["dataset"],
-            data_dir or known["data_dir"],
-            pattern=known["input_fname_pattern"],
-            splits=known["splits"].split(","),
-        )
+        known = self._data_options(splits)
+        source = self.source(data_dir, splits)
         spec = ImageSpec(
             *self.shape,
             crop=known["crop"],
@@ -175,14 +193,14 @@ class Trained:
         )
         return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
 
-    def part(self, split: str, data_dir: str | None = None) -> Prepared:
-        """`reals` of the part that --split names.
+    def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
+        """`reals`, or what another of these methods gives, of the part that --split names.
 
         Raises:
             UserError: as above, saying that it was asked for by --split.
         """
         try:
-            return self.reals(data_dir, split)
+            return (of or self.reals)(data_dir, split)
         except UserError as error:
             raise UserError(f"There are no images for --split {split}: {error}") from error
 
@@ -208,7 +226,18 @@ class Trained:
                 f"{self.run.config} names no {name}, so it is no run's configuration; restore it, "
                 "or name another run with --run_dir."
             )
-        return self._config[name]
+        value = self._config[name]
+        if not isinstance(value, OPTIONS[name]) or value not in DISTRIBUTIONS.get(name, [value]):
+            raise UserError(
+                f"{self.run.config} says of {name} what no run does, {str(value)[:80]!r}; restore "
+                "it, or name another run with --run_dir."
+            )
+        return value
+
+
+def _is_above_0(line: dict, name: str) -> bool:
+    value = line.get(name)
+    return isinstance(value, (int, float)) and 0 < value < float("inf")
 
 
 def _in_batches(

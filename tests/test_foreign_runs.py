@@ -3,20 +3,26 @@
 import errno
 import logging
 import os
+import shutil
+import tracemalloc
 
 import pytest
+from keras.src.saving import serialization_lib
 from toy_run import toy_run
 
 import main
 from dcgan import UserError, run_dir
+from dcgan.checkpoint import open_checkpoint
 from dcgan.run_dir import (
     MOST_BYTES,
     MOST_OF_A_LINE,
+    RunDir,
     newest_run,
     read_json,
     read_json_lines,
     write_json,
 )
+from dcgan.trained import Trained
 
 # ------------------------------------------------------------------------------------ config.json
 
@@ -120,3 +126,95 @@ def test_lines_that_are_no_data_are_left_out_and_harm_no_other(tmp_path):
     assert list(read_json_lines(tmp_path)) == []  # a directory
     os.mkfifo(tmp_path / "pipe")
     assert list(read_json_lines(tmp_path / "pipe")) == []
+
+
+# ------------------------------------------------------------------------------------- model.json
+
+
+def lambda_layer() -> dict:
+    return {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 1 << 40},
+        {"width": 4096},
+        {"kernel_size": 4096},
+        {"image_shape": [1 << 20, 16, 3]},
+        {"image_shape": [16, 16]},
+        {"image_shape": "16x16x3"},
+        {"width": lambda_layer()},
+        {"width": "8"},
+        {"width": -8},
+        {"width": True},
+        {"layout": "../../x"},
+        {"layers": [lambda_layer()], "input_layers": [], "output_layers": []},
+        {"activity_regularizer": lambda_layer()},
+        None,
+    ],
+)
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_model_is_numbers_and_known_words(runs, tmp_path, monkeypatch, network, change):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    path = root / "checkpoints" / "model.json"
+    models = read_json(path)
+    models[network] = [] if change is None else models[network] | change
+    write_json(path, models)
+
+    looked_up = names_looked_up(monkeypatch)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"model\.json"):
+            getattr(open_checkpoint(root), network)()
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+        assert "Lambda" not in looked_up  # Keras looks up its own "zeros"
+    finally:
+        tracemalloc.stop()
+
+
+def names_looked_up(monkeypatch) -> list[str]:
+    """A list in which each class that Keras looks up by its name will be."""
+    looked_up, look_up = [], serialization_lib.deserialize_keras_object
+    monkeypatch.setattr(
+        serialization_lib,
+        "deserialize_keras_object",
+        lambda config, *a, **k: looked_up.append(config["class_name"]) or look_up(config, *a, **k),
+    )
+    return looked_up
+
+
+@pytest.mark.parametrize(
+    "dtype", [lambda_layer(), {"module": "os", "class_name": "system", "config": "x"}, "float64"]
+)
+def test_what_a_model_says_of_its_arithmetic_is_not_asked(runs, tmp_path, monkeypatch, dtype):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    path = root / "checkpoints" / "model.json"
+    models = read_json(path)
+    models["generator"]["dtype"] = dtype
+    write_json(path, models)
+    looked_up = names_looked_up(monkeypatch)
+    assert open_checkpoint(root).generator().dtype_policy.name == "float32"
+    assert not {"Lambda", "system"} & set(looked_up)
+
+
+# ------------------------------------------------------------------ config.json of the run itself
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"z_dist": "cauchy"}, {"z_dist": 7}, {"z_dist": "\x1b[2J"}, {"z_dist": None}],
+)
+def test_a_command_believes_no_option_of_a_run(runs, tmp_path, capsys, change):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    write_json(root / "config.json", read_json(root / "config.json") | change)
+    assert main.main(["sample", "--run_dir", str(root), "--num_images", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "config.json says of z_dist what no run does" in said and "\x1b" not in said
+
+
+@pytest.mark.parametrize("line", ['{"epoch": 1}', '{"epoch": "x", "step": 3}', '{"epoch": 1e999}'])
+def test_an_epoch_that_is_no_number_is_not_known(runs, tmp_path, line):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    (root / "metrics.jsonl").write_text(line + "\n")
+    assert Trained(RunDir(root)).epoch is None

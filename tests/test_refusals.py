@@ -1,5 +1,5 @@
-"""Whatever can be refused without pixels is refused before one is decoded; and what is the same run,
-however it is typed, goes on."""
+"""Whatever can be refused without pixels is refused before one is decoded; and what is the same
+run, however it is typed, goes on."""
 
 import os
 import shutil
@@ -93,7 +93,7 @@ def test_a_precision_that_there_is_not(copy, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--batch_size", 64, "--run_dir", "new"), "There are 16 images, fewer than the 64 of a step"),
+        (("--batch_size", 64, "--run_dir", "new"), "There are 16 images, fewer than the 64"),
         (("--train_size", 5), "There are 5 images, fewer than the 8"),
         (("--evaluate_freq", 4), "needs at least 100 real images, there are 16"),
         (("--evaluate_freq", 4, "--evaluate_metric", "is"), "needs probabilities of classes"),
@@ -130,6 +130,32 @@ def test_checkpoints_that_cannot_be_gone_on_with(copy, monkeypatch, capsys, how)
         path = RunDir(copy / "run").config
         write_json(path, read_json(path) | {"g_width": 24})
         refused(copy, capsys, "--g_width", 24, words="another architecture")
+
+
+# ---- the commands that look at a run's images ----
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("evaluate", "--metrics", "is", "--extractor", "pixels"), "needs probabilities"),
+        (("evaluate", "--metrics", "kid", "--extractor", "pixels"), "at least 100 real images"),
+        (("evaluate", "--split", "test"), "There are no images for --split test"),
+        (("features",), "has no labels"),
+        (("features", "--split", "train"), "The run learns from train"),
+        (("neighbours", "--k", 20), "The run has 16 training images, fewer than the 20"),
+        (("neighbours", "--to", "foreign.png"), "foreign.png"),
+        (("report", "--to", "foreign.html"), "foreign.html"),
+    ],
+)
+def test_a_command_refuses_before_it_decodes(copy, monkeypatch, capsys, words, said):
+    forbid(monkeypatch, PictureFiles, "decode")
+    for name in ("foreign.png", "foreign.html"):
+        Path(name).write_text("of somebody")
+    path = RunDir(copy / "run").config
+    write_json(path, read_json(path) | {"cache_dir": str(copy / "cache")})
+    assert main.main(list(map(str, (*words, "--run_dir", copy / "run")))) == 2
+    assert said in capsys.readouterr().err
 
 
 # ---- the same run, typed in another way ----

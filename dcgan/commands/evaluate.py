@@ -4,6 +4,7 @@ import logging
 import textwrap
 
 from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import CLASSES, Evaluator, Generated
 from dcgan.options import Evaluate
@@ -26,8 +27,9 @@ def run(options: Evaluate) -> int:
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = Trained(run_dir, options.checkpoint)
-    learnt = trained.reals(options.data_dir)
     split = options.split or trained.splits
+    _require(options, trained, split)
+    learnt = trained.reals(options.data_dir)
     compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
     reals = evaluator.choose_reals(compared, options.num_images, split=split, seed=options.seed)
     name = options.extractor or evaluator.default_extractor(learnt.labels)
@@ -57,7 +59,20 @@ def run(options: Evaluate) -> int:
     return 0
 
 
-def _metrics(asked: str | None, extractor: str, learnt: Prepared) -> tuple[str, ...]:
+def _require(options: Evaluate, trained: Trained, split: str) -> None:
+    """Refuses what cannot be measured, before an image is decoded."""
+    source = trained.source(options.data_dir)
+    count = trained.count(source)
+    other = split != trained.splits
+    compared = len(trained.part(split, options.data_dir, trained.source)) if other else count
+    name = options.extractor or evaluator.default_extractor(source.labels)
+    metrics = _metrics(options.metrics, name, source)
+    real = min(compared, options.num_images)
+    evaluator.require(metrics, name, source.labels, real=real, generated=options.num_images)
+    extractors.require(name, source.labels, count, cache_dir=trained.cache_dir)
+
+
+def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tuple[str, ...]:
     """What was asked for, each once; else all that there can be."""
     if asked is None:
         return evaluator.possible_metrics(extractor, learnt.labels)

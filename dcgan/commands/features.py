@@ -6,7 +6,7 @@ import time
 from tqdm import tqdm
 
 from dcgan import UserError
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, representation
 from dcgan.evaluation.protocol import newest, write
 from dcgan.evaluation.representation import Images, Result, Trials
@@ -35,10 +35,12 @@ def run(options: Features) -> int:
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = Trained(run_dir, options.checkpoint)
-    learnt = trained.reals(options.data_dir)
     own = options.split is None
-    asked = learnt if own else _part(trained, options)
-    labelling, names = _labelling(options.labels, learnt)
+    if not own:
+        _require_other(trained, options)
+    labelling, names = _labelling(options.labels, trained.source(options.data_dir))
+    learnt = trained.reals(options.data_dir)
+    asked = learnt if own else trained.part(options.split, options.data_dir)
     known = Images(learnt.images, learnt.labels[labelling].values)
     tested = known if own else Images(asked.images, asked.labels[labelling].values)
     trials = representation.draw_trials(
@@ -68,22 +70,21 @@ def run(options: Features) -> int:
     return 0
 
 
-def _part(trained: Trained, options: Features) -> Prepared:
-    """Another part of the data set than the run learns from."""
+def _require_other(trained: Trained, options: Features) -> None:
+    """Refuses a part of the data set that the run learns from."""
     if options.split in trained.splits.split(","):
         raise UserError(
             f"The run learns from {trained.splits}, so --split {options.split} would classify what "
             "may have been learnt from: leave it out, which takes care of that, or name another."
         )
-    return trained.part(options.split, options.data_dir)
 
 
-def _labelling(asked: str | None, prepared: Prepared) -> tuple[str, tuple[str, ...]]:
+def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]:
     """Which labels are meant, and the names of their classes."""
-    there = [name for name, one in prepared.labels.items() if len(one.names) > 1]
+    there = [name for name, one in source.labels.items() if len(one.names) > 1]
     if not there:
         raise UserError(
-            f"{prepared.source.name} has no labels, without which nothing can be classified: "
+            f"{source.name} has no labels, without which nothing can be classified: "
             "expected mnist, svhn or another data set with labels, or a folder with one folder of "
             "pictures a class."
         )
@@ -94,7 +95,7 @@ def _labelling(asked: str | None, prepared: Prepared) -> tuple[str, tuple[str, .
     name = asked or there[0]
     if asked is None and len(there) > 1:
         logger.info("Of the labels %s the first is taken.", ", ".join(there))
-    return name, prepared.labels[name].names
+    return name, source.labels[name].names
 
 
 def _what(options: Features, trained: Trained, labelling: str, classes: int) -> dict:

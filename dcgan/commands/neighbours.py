@@ -35,13 +35,10 @@ def run(options: Neighbours) -> int:
     marked.refuse_foreign(to, ".png")
     marked.refuse_foreign(notes, ".json")
     trained = Trained(run_dir, options.checkpoint)
+    _require(trained.count(trained.source(options.data_dir)), options)
     prepared = trained.reals(options.data_dir)
     reals = prepared.images
-    if len(reals) < max(options.k, 2):
-        raise UserError(
-            f"The run has {len(reals)} training images, fewer than the {max(options.k, 2)} that "
-            f"--k {options.k} needs: give a smaller --k, or a run on more images."
-        )
+    _require(len(reals), options)
     generated = trained.sample(seeds)
     spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
     with tqdm(total=len(reals), unit="images", desc="searching") as bar:
@@ -58,6 +55,14 @@ def run(options: Neighbours) -> int:
         logger.info("%s", line)
     logger.info("Wrote %s, and the distances as %s.", to, notes)
     return 0
+
+
+def _require(count: int, options: Neighbours) -> None:
+    if count < max(options.k, 2):
+        raise UserError(
+            f"The run has {count} training images, fewer than the {max(options.k, 2)} that --k "
+            f"{options.k} needs: give a smaller --k, or a run on more images."
+        )
 
 
 def _column(space: nearest.Space, found: nearest.Neighbours, reals: np.ndarray) -> Column:
