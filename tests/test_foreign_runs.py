@@ -8,11 +8,13 @@ import tracemalloc
 
 import pytest
 from keras.src.saving import serialization_lib
+from report_pages import add_lines, contents, fill, record
 from toy_run import toy_run
 
 import main
 from dcgan import UserError, run_dir
 from dcgan.checkpoint import open_checkpoint
+from dcgan.outputs.report.page import render
 from dcgan.run_dir import (
     MOST_BYTES,
     MOST_OF_A_LINE,
@@ -218,3 +220,28 @@ def test_an_epoch_that_is_no_number_is_not_known(runs, tmp_path, line):
     root = shutil.copytree(runs / "good", tmp_path / "run")
     (root / "metrics.jsonl").write_text(line + "\n")
     assert Trained(RunDir(root)).epoch is None
+
+
+# ------------------------------------------------------------------------------------- the report
+
+
+HOSTILE = "<script>alert(1)</script>\x1b[2J\ud800"
+
+
+def test_the_report_shows_a_strangers_words_as_words(tmp_path):
+    run = fill(tmp_path / "run")
+    lines = [
+        *({"metric": metric, "value": 1.0, "step": 5} for metric in ([], {}, 3)),
+        *(record("kid", 5, 1.0) | {"value": v} for v in (float("nan"), float("inf"), 1e308, "x")),
+        *(record("kid", 5, 1.0, low=low) for low in ("x", [1], float("inf"))),
+        *(record("kid", 6, 1.0, made=made) for made in (5, [])),
+        {"names": [1, {}], "real": ["x", None], "generated": [1, 2], "labelling": {}},
+        record("kid", 7, 1.0, split=HOSTILE),
+    ]
+    add_lines(run.evaluation / "kid-512-pixels.jsonl", lines)
+    add_lines(run.metrics, [{"step": step} for step in (float("nan"), -5, 10**400, 1e300, "x")])
+    run.log.write_text(HOSTILE.replace("\ud800", "") + "\n")
+    for argv in (5, {"a": 1}, [1, HOSTILE]):
+        write_json(run.environment, {"argv": argv, HOSTILE: [HOSTILE, {}], "cpus": {"a": HOSTILE}})
+        page = render(run, contents(tmp_path, dataset=HOSTILE, folder=HOSTILE)).decode()
+        assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page

@@ -37,7 +37,8 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     """
     rows: list[dict] = []
     for row in run_dir.read_json_lines(Path(path)):
-        if not isinstance(row.get("step"), (int, float)):
+        step = row.get("step")
+        if not isinstance(step, (int, float)) or not 0 <= step < 1 << 62:
             continue  # of an event, not of a step
         while rows and rows[-1]["step"] >= row["step"]:
             rows.pop()

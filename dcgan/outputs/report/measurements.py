@@ -4,7 +4,6 @@ Records are only compared with those of the same protocol; one that lacks what i
 left out. Which way is better, a record says itself.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ PROTOCOL = (
     *("metric", "extractor", "extractor_fingerprint", "resize", "real_count", "generated_count"),
     *("split", "data", "seed", "mirrored", "labelling", "labels_per_class", "repeats"),
 )
+WORDS = ("metric", "extractor", "better", "made", "interval", "split", "resize", "labelling")
 OF_THEIR_OWN = ("swd", "features")  # these look through nothing else
 MOST_CLASSES = 24  # bars of a histogram; the rest are added up
 
@@ -192,8 +192,20 @@ def interval(record: dict) -> str:
 
 
 def _records(folder: Path) -> Iterable[dict]:
+    """Those whose parts are of the kinds that are written: a file may be a stranger's."""
     for path in sorted(folder.glob("*.jsonl")):
-        yield from read_json_lines(path)
+        for record in read_json_lines(path):
+            if all(_is_of_its_kind(name, value) for name, value in record.items()):
+                yield record
+
+
+def _is_of_its_kind(name: str, value) -> bool:
+    if name in ("low", "high"):
+        return value is None or _is_number(value)
+    if name in ("real", "generated", "names"):
+        kind = str if name == "names" else (int, float)
+        return not isinstance(value, list) or all(isinstance(one, kind) for one in value)
+    return name not in WORDS or value is None or isinstance(value, str)
 
 
 def _series(records: list[dict]) -> Series:
@@ -212,7 +224,8 @@ def _rows(record: dict) -> list[tuple[str, float, float]]:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    """Whether it is one that can be drawn: sums and squares of such are finite too."""
+    return isinstance(value, (int, float)) and abs(value) < 1e100
 
 
 def _is_step(record: dict) -> bool:

@@ -67,7 +67,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "log_lines": len(history.log),
     }
     commands = {name: _command(name, contents) for name in ("evaluate", "neighbours", "report")}
-    return _template().render(parts, **commands).encode("utf-8")
+    return _template().render(parts, **commands).encode("utf-8", "replace")
 
 
 def _template() -> jinja2.Template:
@@ -296,7 +296,8 @@ def _environment(run: RunDir) -> list[tuple[str, str]]:
         return []
     found = read_json(run.environment)
     argv = found.pop("argv", None)
-    rows = [("command", shlex.join(["python", "main.py", *argv[1:]]))] if argv else []
+    words = list(map(str, argv[1:])) if isinstance(argv, list) else []
+    rows = [("command", shlex.join(["python", "main.py", *words]))] if argv else []
     for name, value in found.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         rows.append((name.replace("_", " "), "unknown" if value is None else text))
