@@ -175,7 +175,7 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
         ("ToYs", ("--data_dir", "data/")),
         ("toys", ("--train_size", COUNT)),
         ("toys", ("--input_fname_pattern", "*.png")),  # which all are
-        ("toys", ("--preset", "paper", "--z_dist", "normal01")),
+        ("toys", ("--preset", "fast")),
         ("toys", ("--channels", 3, "--output_height", 8, "--output_width", 8)),
     ],
 )
