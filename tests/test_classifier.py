@@ -13,7 +13,7 @@ from dcgan import UserError
 from dcgan.datasets import mnist, svhn
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec, Labels
-from dcgan.evaluation import classifier, classifier_network, extractors
+from dcgan.evaluation import classifier, classifier_network, extractors, unseen
 from dcgan.evaluation.classifier import load
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -75,18 +75,20 @@ def test_one_trunk_learns_all_labellings(tmp_path, short, caplog):
         probabilities = extracted.probabilities[name]
         np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
         assert (probabilities.argmax(1) == true.values).mean() > 0.9
-    assert re.search(r"right on \d+\.\d% \(colour\), \d+\.\d% \(kind\) of 60 held-out", caplog.text)
+    assert re.search(
+        r"right on \d+\.\d% \(colour\), \d+\.\d% \(kind\) of 120 held-out", caplog.text
+    )
 
 
 def test_its_accuracy_is_that_on_images_it_has_not_seen(tmp_path, untrained):
     images, labels = stripes(500)
     found = load(images, labels, folder=tmp_path, seed=3)
     (_, learnt, truths), _ = untrained[0]
-    assert found.test_count == 50 and len(learnt) == 450
+    assert found.test_count == 100 and len(learnt) == 400
     # Every image is in one of the two parts: the noise makes each unlike all others.
     seen = {image.tobytes() for image in learnt}
     held_out = [i for i, image in enumerate(images) if image.tobytes() not in seen]
-    assert len(held_out) == 50
+    assert len(held_out) == 100
     said = found(images[held_out]).probabilities["colour"].argmax(1)
     right = said == labels["colour"].values[held_out]
     assert found.accuracy["colour"] == pytest.approx(right.mean())
@@ -99,7 +101,7 @@ def test_the_same_seed_gives_the_same_classifier_and_another_seed_another(
     tmp_path, short, monkeypatch
 ):
     monkeypatch.setattr(classifier_network, "PASSES", 320)  # ten steps
-    images, labels = stripes(120)
+    images, labels = stripes(500)
     same = [load(images, labels, folder=tmp_path / name, seed=5) for name in "ab"]
     other = load(images, labels, folder=tmp_path / "a", seed=6)
     assert same[0].fingerprint == same[1].fingerprint != other.fingerprint
@@ -107,10 +109,10 @@ def test_the_same_seed_gives_the_same_classifier_and_another_seed_another(
 
 
 def test_features_do_not_depend_on_the_number_of_images(tmp_path, untrained):
-    images, labels = stripes(300)
+    images, labels = stripes(500)
     found = load(images, labels, folder=tmp_path, seed=0)
     everything = found(images)
-    for rows in (slice(0, 1), slice(0, 100), slice(256, 300)):
+    for rows in (slice(0, 1), slice(0, 100), slice(256, 500)):
         some = found(images[rows])
         np.testing.assert_array_equal(some.features, everything.features[rows])
         np.testing.assert_array_equal(
@@ -119,26 +121,26 @@ def test_features_do_not_depend_on_the_number_of_images(tmp_path, untrained):
 
 
 def test_large_images_are_made_smaller(tmp_path, untrained):
-    images, labels = stripes(120, (96, 80))
+    images, labels = stripes(500, (96, 80))
     found = load(images, labels, folder=tmp_path, seed=0)
     (model, learnt, _), _ = untrained[0]
-    assert model.input_shape == (None, 64, 53, 3) and learnt.shape == (108, 64, 53, 3)
+    assert model.input_shape == (None, 64, 53, 3) and learnt.shape == (400, 64, 53, 3)
     assert found.resize.startswith("to 64x53, bicubic with antialiasing")
     assert found(images[:3]).features.shape == (3, 6)
 
 
 def test_it_learns_from_a_bounded_number_of_images(tmp_path, untrained, monkeypatch):
     monkeypatch.setattr(classifier, "MOST", 150)
-    found = load(*stripes(400), folder=tmp_path, seed=0)
+    found = load(*stripes(500), folder=tmp_path, seed=0)
     (_, learnt, _), _ = untrained[0]
-    assert len(learnt) == 150 and found.test_count == 15
+    assert len(learnt) == 150 and found.test_count == 350  # it may judge all others
 
 
 # --- what it keeps
 
 
 def test_it_is_trained_once_for_the_same_data_recipe_and_seed(tmp_path, untrained, monkeypatch):
-    images, labels = stripes(150)
+    images, labels = stripes(500)
     first = load(images, labels, folder=tmp_path, seed=0)
     again = load(images.copy(), dict(labels), folder=tmp_path, seed=0)
     assert len(untrained) == 1
@@ -161,9 +163,14 @@ def test_it_is_trained_once_for_the_same_data_recipe_and_seed(tmp_path, untraine
     ):
         load(pictures, named, folder=tmp_path, seed=seed)
         assert len(untrained) == count
-    monkeypatch.setattr(classifier_network, "RECIPE", ("another",))
-    load(images, labels, folder=tmp_path, seed=0)
-    assert len(untrained) == 7
+    # A classifier that an older version has kept, or that has learnt from more, is not used.
+    changes = [(classifier, "VERSION", 1), (unseen, "SHARE", 0.1), (classifier, "MOST", 399)]
+    changes += [(classifier_network, "RECIPE", ("another",))]
+    for count, change in enumerate(changes, start=7):
+        with monkeypatch.context() as patch:
+            patch.setattr(*change)
+            load(images, labels, folder=tmp_path, seed=0)
+        assert len(untrained) == count
 
 
 def test_an_interrupted_training_leaves_nothing(tmp_path, monkeypatch):
@@ -172,16 +179,44 @@ def test_an_interrupted_training_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(classifier_network, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        load(*stripes(150), folder=tmp_path / "cache", seed=0)
+        load(*stripes(500), folder=tmp_path / "cache", seed=0)
     assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.tmp"))
 
 
 def test_its_fingerprint_is_of_weights_and_classes(tmp_path, untrained):
-    images, labels = stripes(150)
+    images, labels = stripes(500)
     one = load(images, {"kind": labels["kind"]}, folder=tmp_path, seed=0)
     renamed = Labels(labels["kind"].values, ("flat", "steep"))
     two = load(images, {"kind": renamed}, folder=tmp_path, seed=0)
     assert one.fingerprint != two.fingerprint and len(one.fingerprint) == 32
+
+
+# --- which images it may judge
+
+
+def test_what_it_learns_from_is_known_before(tmp_path, untrained):
+    """By content: copies of a learnt image, in the data set or in another part of it, are seen."""
+    images, labels = stripes(500)
+    images[400:] = images[:100]  # a fifth are copies
+    prints = classifier.learnt(images, labels, seed=3)
+    found = load(images, labels, folder=tmp_path, seed=3)
+    (_, learnt, _), _ = untrained[0]
+    assert sorted(unseen.fingerprints(learnt)) == sorted(prints)
+    assert len({image.tobytes() for image in learnt}) == len(learnt) == 320  # of 400 different
+    seen = {image.tobytes() for image in learnt}
+    rows = unseen.rows(images, prints)
+    assert list(rows) == [i for i, image in enumerate(images) if image.tobytes() not in seen]
+    assert found.test_count == len(rows) > 80  # the copies among them are of one another
+    other, _ = stripes(50, seed=1)
+    other[::5] = learnt[:10]
+    assert list(unseen.rows(other, prints)) == [i for i in range(50) if i % 5]
+    assert list(unseen.rows(other, None)) == list(range(50))
+
+
+def test_images_that_are_all_alike_leave_none_to_judge(tmp_path, untrained):
+    images, labels = stripes(500)
+    with pytest.raises(UserError, match=r"different images, and of these 500 only 1 are: choose"):
+        load(np.repeat(images[:1], 500, 0), labels, folder=tmp_path, seed=0)
 
 
 # --- what it refuses
@@ -189,21 +224,21 @@ def test_its_fingerprint_is_of_weights_and_classes(tmp_path, untrained):
 
 @pytest.mark.parametrize("names", [[], ["one"]])
 def test_without_classes_it_says_what_to_do(tmp_path, names):
-    images, _ = stripes(150)
-    labels = {name: Labels(np.zeros(150, np.int32), ("all", "none")) for name in names}
+    images, _ = stripes(500)
+    labels = {name: Labels(np.zeros(500, np.int32), ("all", "none")) for name in names}
     with pytest.raises(UserError, match=r"one folder a class.*--extractor inception or pixels"):
         load(images, labels, folder=tmp_path, seed=0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_few_images_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"at least 100 labelled images, received 99: "):
-        load(*stripes(99), folder=tmp_path, seed=0)
+    with pytest.raises(UserError, match=r"at least 500 labelled images, received 499: "):
+        load(*stripes(499), folder=tmp_path, seed=0)
 
 
 def test_a_labelling_of_one_class_is_left_out(tmp_path, untrained):
-    images, labels = stripes(150)
-    labels["all"] = Labels(np.zeros(150, np.int32), ("same",))
+    images, labels = stripes(500)
+    labels["all"] = Labels(np.zeros(500, np.int32), ("same",))
     assert list(load(images, labels, folder=tmp_path, seed=0).classes) == ["colour", "kind"]
 
 

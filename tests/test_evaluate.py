@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ import main
 from dcgan import UserError
 from dcgan.commands.evaluate import table
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import evaluator, extractors, measures
-from dcgan.evaluation.evaluator import CLASSES, Evaluator, Generated, Reals
+from dcgan.evaluation import classifier_network, evaluator, extractors, measures, unseen
+from dcgan.evaluation.evaluator import Evaluator, Generated
 from dcgan.evaluation.extractor import Extracted
-from dcgan.evaluation.measures import Sample, measure
+from dcgan.evaluation.measures import CLASSES, Sample, measure, measure_all
 from dcgan.evaluation.protocol import first_seed, short
+from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import runs
 from dcgan.run_dir import RunDir, read_json_lines
 from dcgan.trained import Trained
@@ -68,10 +70,11 @@ class Painter:
 
 
 def reals(count: int = 300, chosen: int = 200, dark: int = 100) -> Reals:
-    images = pictures(range(1_000_000, 1_000_000 + count))
-    rows = np.arange(0, count)[:chosen]
+    """In their order: the first are compared with, and two halves are of as many as there are."""
+    images, half = pictures(range(1_000_000, 1_000_000 + count)), min(chosen, count // 2)
     labels = Labels((np.arange(count) >= dark).astype(np.int32), ("dark", "bright"))
-    return Reals(images, rows, {"brightness": labels}, "da7a", "train")
+    rows = np.arange(max(chosen, 2 * half))
+    return Reals(images, rows, chosen, half, {"brightness": labels}, "da7a", "train")
 
 
 def judge(base: Path, *, count=150, seed=0, extractor=None, **kwargs) -> Evaluator:
@@ -112,7 +115,7 @@ def test_the_numbers_are_those_of_the_images(tmp_path):
     one = judge(tmp_path, seed=3)
     records = one.evaluate(metrics, painter.generated(), tmp_path / "records")
     assert painter.asked == list(range(first_seed(3), first_seed(3) + 150))
-    found, real = pictures(painter.asked), one.reals.images[one.reals.rows]
+    found, real = pictures(painter.asked), one.reals.images[:200]
     samples = []
     for images in (real, found):
         seen = Toy()(images)
@@ -131,8 +134,8 @@ def test_a_record_says_what_was_measured_and_how(tmp_path):
     (line,) = read_json_lines(tmp_path / "records" / "fid-150-toy.jsonl")
     expected = {"metric": "fid", "step": 7, "epoch": 0.5, "generator": "a", "extractor": "toy"}
     expected |= {"extractor_fingerprint": "f00d", "resize": "means of four columns"}
-    expected |= {"real_count": 200, "generated_count": 150, "split": "train", "data": "da7a"}
-    expected |= {"seed": 3, "mirrored": False}
+    expected |= {"real_count": 200, "generated_count": 150, "split": "train", "unseen": False}
+    expected |= {"seed": 3, "mirrored": False, "version": measures.VERSIONS["fid"]}
     assert expected.items() <= line.items()
     assert line["made"].endswith("+00:00") and line["seconds"] >= 0
 
@@ -161,11 +164,132 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     # Another generator, seed or choice of reals is another measurement.
     judge(tmp_path).evaluate(["kid"], painter.generated("b"), folder)
     judge(tmp_path, seed=1).evaluate(["kid"], painter.generated(), folder)
-    judge(tmp_path, chosen=190).evaluate(["kid"], painter.generated(), folder)
+    judge(tmp_path, chosen=140).evaluate(["kid"], painter.generated(), folder)
     judge(tmp_path).evaluate(["kid"], painter.generated(), folder, again=True)
     lines = list(read_json_lines(folder / "kid-150-toy.jsonl"))
     assert len(lines) == 5 and len(painter.asked) == 900
     assert lines[0]["value"] == lines[4]["value"]  # the same again
+
+
+def test_records_of_another_version_are_measured_again(tmp_path, monkeypatch):
+    """A changed formula, or a record from before records had versions."""
+    painter, folder = Painter(), tmp_path / "records"
+
+    def evaluate(metric: str) -> dict:
+        return judge(tmp_path).evaluate([metric], painter.generated(), folder)[0]
+
+    for number, metric in enumerate(("kid", CLASSES)):
+        painter.asked.clear()
+        first = evaluate(metric)
+        assert first["version"] == measures.VERSIONS[metric] and len(painter.asked) == 150
+        path = folder / f"{metric}-150-toy.jsonl"
+        for count, version in enumerate((None, 0, first["version"] + 1), start=2):
+            other = first | {"version": version}
+            if version is None:
+                del other["version"]
+            path.write_text(json.dumps(other) + "\n")
+            assert evaluate(metric)["version"] == first["version"]
+            assert len(painter.asked) == 150 * count and len(list(read_json_lines(path))) == 2
+        with monkeypatch.context() as patch:
+            patch.setitem(measures.VERSIONS, metric, 9)
+            assert evaluate(metric)["version"] == 9 and len(painter.asked) == 150 * 5, number
+        assert evaluate(metric)["version"] == first["version"] and len(painter.asked) == 150 * 5
+
+
+# --- real images that the extractor has not learnt from, and the floor
+
+
+def some(images: np.ndarray) -> SimpleNamespace:
+    return SimpleNamespace(images=images, labels={})
+
+
+def test_reals_are_none_that_were_learnt_from():
+    images = pictures(range(400))
+    learnt = unseen.fingerprints(images[100:])
+    found = choose_reals(some(images), 60, learnt=learnt, split="train", seed=0)
+    assert (found.count, found.half, found.unseen) == (60, 50, True)
+    assert sorted(found.rows) == list(range(100))  # also those that only the floor needs
+    few = choose_reals(some(images), 40, learnt=learnt, split="train", seed=0)
+    assert (few.count, few.half, len(few.rows)) == (40, 40, 80)
+    assert len(set(few.rows)) == 80 and max(few.rows) < 100
+    assert few.rows[:40].tolist() != sorted(few.rows[:40])  # halves are of every part of the data
+    many = choose_reals(some(images), 500, learnt=None, split="train", seed=0)
+    assert (many.count, many.half, many.unseen) == (400, 200, False)
+    other = choose_reals(some(images), 40, learnt=learnt, split="train", seed=1)
+    assert len({found.fingerprint, few.fingerprint, many.fingerprint, other.fingerprint}) == 4
+
+
+def test_the_floor_is_of_two_halves_and_the_score_of_classes_of_the_reals(tmp_path):
+    one = judge(tmp_path, seed=3)
+    records = one.evaluate(("fid", "swd", "is"), Painter().generated(), tmp_path / "r")
+    images, halves = one.reals.images, []
+    for part in (slice(0, 150), slice(150, 300), slice(0, 200)):
+        seen = Toy()(images[part])
+        halves.append(Sample(images[part], seen.features, seen.probabilities["brightness"]))
+    for record in records[:2]:
+        expected, floor = measure(record["metric"], *halves[:2], seed=3), record["floor"]
+        assert (floor["of"], floor["count"]) == ("halves", 150)
+        assert floor["value"] == pytest.approx(expected.value, rel=1e-9)
+        assert (floor["low"], floor["high"]) == pytest.approx((expected.low, expected.high))
+    expected = measure("is", Sample(), halves[2]).value
+    assert records[2]["floor"]["value"] == pytest.approx(expected, rel=1e-9)
+    assert (records[2]["floor"]["of"], records[2]["floor"]["count"]) == ("reals", 200)
+
+
+def test_the_floor_is_measured_once_for_all_generators(tmp_path, monkeypatch):
+    (first,) = judge(tmp_path).evaluate(["fid"], Painter().generated(), tmp_path / "r")
+    calls = []
+    monkeypatch.setattr(
+        evaluator, "measure_all", lambda *args, **how: calls.append(args) or measure_all(*args)
+    )
+    (other,) = judge(tmp_path).evaluate(["fid"], Painter(90).generated("b"), tmp_path / "r")
+    assert len(calls) == 1 and other["floor"] == first["floor"]
+    monkeypatch.setitem(measures.VERSIONS, "fid", 9)
+    judge(tmp_path).evaluate(["fid"], Painter(90).generated("b"), tmp_path / "r")
+    assert len(calls) == 4  # the comparison, and the floor: halves, and nothing alone
+
+
+def test_without_enough_reals_there_is_no_floor(tmp_path):
+    one = judge(tmp_path, count=150, chosen=199)
+    small = replace(one.reals, rows=one.reals.rows[:199], half=99)
+    one = Evaluator(Toy(), small, count=150, seed=0, cache_dir=tmp_path / "cache")
+    (record,) = one.evaluate(["kid"], Painter().generated(), tmp_path / "r")
+    assert record["floor"] is None and record["real_count"] == 199
+
+
+def noise(count: int, seed: int) -> tuple[np.ndarray, dict[str, Labels]]:
+    """Images with labels that have nothing to do with them: to be learnt by heart only."""
+    random = np.random.default_rng(seed)
+    labels = Labels(random.integers(0, 2, count, np.int32), ("heads", "tails"))
+    return random.integers(0, 256, (count, *SHAPE), np.uint8), {"coin": labels}
+
+
+def test_new_reals_score_the_floor_by_the_classifier(tmp_path, monkeypatch):
+    """A perfect generator, judged by a network that knows what it has learnt by heart."""
+    for name in ("TURN", "SCALE", "SHIFT", "CONTRAST", "BRIGHTNESS", "DROPOUT", "SMOOTHING"):
+        monkeypatch.setattr(classifier_network, name, 0.0)
+    monkeypatch.setattr(classifier_network, "STEM", 16)
+    monkeypatch.setattr(classifier_network, "WIDTHS", (32, 32))
+    monkeypatch.setattr(classifier_network, "BATCH", 64)
+    monkeypatch.setattr(classifier_network, "PASSES", 24_000)
+    data = SimpleNamespace(images=noise(1000, 0)[0], labels=noise(1000, 0)[1])
+    made = extractors.make("classifier", data, cache_dir=tmp_path / "cache", seed=0)
+    learnt = extractors.learnt("classifier", data, seed=0)
+    others = Generated(lambda seeds: noise(100, 1)[0][list(seeds)], "a", 1, None)
+    found = {}
+    for name, left_out in (("unseen", learnt), ("any", None)):
+        chosen = choose_reals(data, 100, learnt=left_out, split="train", seed=0)
+        one = Evaluator(made, chosen, count=100, seed=0, cache_dir=tmp_path / "cache")
+        records = one.evaluate(["fid", "kid", CLASSES], others, tmp_path / name)
+        found[name] = {record["metric"]: record for record in records}
+    assert made.accuracy["coin"] == pytest.approx(0.5, abs=0.12)  # of 200 tosses: 3.4 deviations
+    for metric in ("fid", "kid"):
+        record, floor = found["unseen"][metric], found["unseen"][metric]["floor"]
+        assert floor["count"] == record["real_count"] == record["generated_count"] == 100
+        assert record["low"] <= floor["high"] and floor["low"] <= record["high"]
+    # The same generator beside any images, most of them learnt from: far above the floor.
+    assert found["any"]["fid"]["low"] > found["unseen"]["fid"]["floor"]["high"]
+    assert found["any"][CLASSES]["real_sure"] > found["unseen"][CLASSES]["real_sure"] + 0.1
 
 
 def test_classes_are_counted_beside_the_labels_of_all_reals(tmp_path):
@@ -220,10 +344,10 @@ def test_what_cannot_be_measured_is_refused_before(metric, extractor, labels, co
 
 
 def test_what_can_be_measured():
-    one = {"label": Labels(np.arange(200, dtype=np.int32) % 2, ("a", "b"))}
+    one = {"label": Labels(np.arange(500, dtype=np.int32) % 2, ("a", "b"))}
     assert evaluator.default_extractor(one) == "classifier"
     assert evaluator.default_extractor({}) == "pixels"
-    alike = replace(one["label"], values=np.zeros(200, np.int32))
+    alike = replace(one["label"], values=np.zeros(500, np.int32))
     assert evaluator.default_extractor({"label": alike}) == "pixels"
     assert evaluator.possible_metrics("classifier", one) == measures.METRICS
     without = tuple(m for m in measures.METRICS if m != "is")
@@ -247,6 +371,7 @@ def test_the_command_measures_prints_and_draws(tmp_path, capsys):
     output = capsys.readouterr().out
     assert "There are 130 real images of train, fewer than --num_images 200" in output
     assert "run, step 1234, epoch 1.5:" in output
+    assert "No floor: two halves of the real images would be fewer than a metric" in output
     lines = {name: list(read_json_lines(run_root / "evaluation" / name)) for name in NAMES}
     for name, (record,) in lines.items():
         assert name in output
@@ -281,7 +406,9 @@ def test_labelled_data_get_a_histogram(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(Toy, "__call__", renamed)
     monkeypatch.setattr(extractors, "make", lambda name, *args, **kwargs: {"classifier": toy}[name])
-    assert evaluate(run_root, "--num_images", 128, "--metrics", "is") == 0
+    flags = ("--num_images", 128, "--metrics", "is", "--extractor", "classifier")
+    monkeypatch.setattr(extractors, "learnt", lambda name, prepared, seed: None)
+    assert evaluate(run_root, *flags) == 0
     output = capsys.readouterr().out
     assert "in % of real > generated images: bright 57.1>" in output  # 80 of 140
     assert "right on 87.5% of held-out" in output and "by chance alone" in output
@@ -318,7 +445,7 @@ def test_another_part_of_the_data(tmp_path, capsys):
         (["--num_images", 99], "needs at least 100 generated images, there are 99"),
         (["--num_images", 150], "needs at least 100 real images, there are 90"),
         (["--split", "test"], "no images for --split test"),
-        (["--extractor", "classifier", "--metrics", "is"], "is needs probabilities of classes"),
+        (["--extractor", "classifier", "--metrics", "is"], "The classifier needs labels"),
         (["--extractor", "vgg"], "--extractor must be one of inception, classifier, pixels"),
         (["--checkpoint", "best"], "no checkpoint {run}/checkpoints/best.npz"),
     ],
@@ -348,7 +475,11 @@ def test_a_run_without_checkpoints_is_refused(tmp_path, capsys):
 
 def test_the_table_shows_levels_and_missing_intervals():
     record = {"metric": "swd", "value": 12.345678, "low": 1.5, "high": 20.25, "better": "lower"}
-    lines = table([record | {"parts": {"16x16": 3.25}}, record | {"low": None, "high": None}])
-    assert lines[1].split() == ["swd", "12.35", "1.5", "to", "20.25", "lower", "(16x16", "3.25)"]
-    assert lines[2].split() == ["swd", "12.35", "lower"]
+    floor = {"of": "halves", "count": 100, "value": 1.25}
+    some = record | {"parts": {"16x16": 3.25}, "floor": floor}
+    lines = table([some, record | {"low": None, "high": None, "floor": floor | {"of": "reals"}}])
+    assert lines[0].split() == ["metric", "value", "95", "%", "interval", "floor", "better"]
+    assert lines[1].split() == [*"swd 12.35 1.5 to 20.25 1.25 lower (16x16 3.25)".split()]
+    assert lines[2].split() == ["swd", "12.35", "1.25", "(reals)", "lower"]
+    assert table([record | {"floor": None}])[1].split()[-2:] == ["-", "lower"]
     assert table([]) == []

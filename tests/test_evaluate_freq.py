@@ -9,13 +9,14 @@ import pytest
 from running import arrays_of, logged, small_flags, temporaries, write_pictures
 
 import main
+from dcgan import UserError, images
 from dcgan.checkpoint import BEST, Checkpointer, read
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec
-from dcgan.evaluation import evaluator
+from dcgan.evaluation import classifier_network, evaluator
 from dcgan.evaluation.evaluator import Generated
-from dcgan.evaluation.watch import Watch
+from dcgan.evaluation.watch import Watch, require
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run_dir import RunDir, read_json_lines
 from dcgan.trained import Trained
@@ -157,6 +158,39 @@ def test_after_a_kill_nothing_is_measured_twice(pictures, evaluated, tmp_path, m
 # --- which is the best
 
 
+def labelled(base: Path, *, different: int) -> Prepared:
+    """A folder of 510 pictures in two classes, of which so many are different."""
+    random = np.random.default_rng(0)
+    drawn = [
+        images.png_bytes(one) for one in random.integers(0, 256, (different, 8, 8, 3), np.uint8)
+    ]
+    for number in range(510):
+        folder = base / ("odd" if number % 2 else "even")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.png").write_bytes(drawn[number % different])
+    return prepare(catalog.find(str(base), ""), ImageSpec(8, 8, 3), cache_dir=None)
+
+
+def test_the_classifier_judges_none_that_it_has_learnt_from(tmp_path, monkeypatch):
+    prepared, learnt = labelled(tmp_path / "pictures", different=510), []
+    monkeypatch.setattr(
+        classifier_network, "train", lambda model, pictures, *_, **__: learnt.extend(pictures)
+    )
+    watched = watch(prepared, tmp_path)
+    seen = {picture.tobytes() for picture in learnt}
+    reals = watched._evaluator.reals
+    assert watched._evaluator.extractor.name == "classifier" and len(seen) == 408
+    assert reals.count == 102 and reals.unseen
+    assert not seen.intersection(image.tobytes() for image in reals.images[reals.rows])
+
+
+def test_copies_of_images_learnt_from_do_not_count(tmp_path):
+    prepared = labelled(tmp_path, different=30)
+    with pytest.raises(UserError, match=r"needs at least 100 real images that the classifier has"):
+        require(prepared, "kid", extractor=None)
+    require(prepared, "kid", extractor="pixels")
+
+
 @pytest.fixture(scope="module")
 def prepared(pictures) -> Prepared:
     return prepare(catalog.find(str(pictures), ""), ImageSpec(8, 8, 3), cache_dir=None)
@@ -189,10 +223,12 @@ def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
     again = watch(prepared, tmp_path, kept=record)
     assert seen(again, [value, value - 1], "lower") == [False, True]
     assert not caplog.text
-    for other in (record | {"seed": 1}, record | {"data": "other"}):
+    unversioned = {name: one for name, one in record.items() if name != "version"}
+    others = (record | {"seed": 1}, record | {"data": "other"}, record | {"version": 0})
+    for other in (*others, unversioned):
         assert seen(watch(prepared, tmp_path, kept=other), [value + 1], "lower") == [True]
     assert seen(watch(prepared, tmp_path, "fid", kept=record), [value + 1], "lower") == [True]
-    assert caplog.text.count("is the best by another measure (kid, pixels)") == 3
+    assert caplog.text.count("is the best by another measure (kid, pixels)") == 5
 
 
 def test_the_best_checkpoint_is_whole_or_none(tmp_path, evaluated):

@@ -8,8 +8,16 @@ from scipy.ndimage import gaussian_filter
 
 from dcgan import UserError
 from dcgan.datasets import avatars
-from dcgan.evaluation import fid, inception_score, kid, manifold, swd
-from dcgan.evaluation.measures import METRICS, NEEDS, Sample, measure, measure_all
+from dcgan.evaluation import fid, histograms, inception_score, kid, manifold, swd
+from dcgan.evaluation.measures import (
+    CLASSES,
+    METRICS,
+    NEEDS,
+    VERSIONS,
+    Sample,
+    measure,
+    measure_all,
+)
 
 COUNT = 200
 KINDS = ("images", "features", "probabilities")  # of a sample, in this order
@@ -108,6 +116,56 @@ def test_each_metric_is_measured_alone_as_among_others(tmp_path):
         found = measure(metric, real, fake, seed=3)
         assert found == together[metric]
         assert found.low <= found.value <= found.high and "95 %" in found.interval
+
+
+def fixed_sample(count: int, seed: int) -> Sample:
+    """The same on every machine, with two levels of detail and three features."""
+    random = np.random.default_rng(seed)
+    return Sample(
+        random.integers(0, 256 - 60 * seed, (count, 24, 25, 1), np.uint8),
+        random.normal(0.2 * seed, 1, (count, 3)).astype(np.float32),
+        random.dirichlet(np.full(4, 0.3), count).astype(np.float32),
+    )
+
+
+# What each version of a metric gives for 100 and 103 fixed images: (value, low, high), and what it
+# is made of that so few images do not show. These are not right or wrong, but a record of the
+# version: whoever changes one raises VERSION in the metric's file, so that stored results of the
+# old version are measured again, and writes down the new numbers here.
+GOLDEN = {
+    ("fid", 1): (0.335018, 0.00546083, 0.664576),
+    ("kid", 1): (0.376605, -0.193061, 0.946272),
+    ("precision", 1): (0.932039, 0.853141, 0.970039),
+    ("recall", 1): (0.98, 0.778804, 0.998536),
+    ("density", 1): (1.04078, 0.924834, 1.15672),
+    ("coverage", 1): (0.95, 0.87525, 0.980935),
+    ("swd", 1): (27.0041, 20.6385, 33.3697),
+    ("is", 1): (1.77228, 1.65152, 1.89304),
+}
+GOLDEN_OF_MANY = {("kid", 1): (kid.SIZE, 1000), ("swd", 1): (swd.MOST_PATCHES, 2**18)}
+# entropy, sure, total variation, by chance, chi-square, p-value
+GOLDEN_CLASSES = {1: (1.90527, 0.126214, 0.0980583, 0.0647873, 6.41748, 0.0929745)}
+RAISE = "raise VERSION where the metric is defined, and write the new numbers here"
+
+
+def test_other_numbers_are_another_version():
+    assert GOLDEN.keys() == {(metric, need.version) for metric, need in NEEDS.items()}, RAISE
+    found = measure_all(METRICS, fixed_sample(100, 0), fixed_sample(103, 1), seed=3)
+    for (metric, version), expected in GOLDEN.items():
+        one = found[metric]
+        assert (one.value, one.low, one.high) == pytest.approx(expected, rel=1e-4), (
+            f"{metric} gives other numbers than its version {version}: {RAISE}."
+        )
+    for key, (now, then) in GOLDEN_OF_MANY.items():
+        assert key in GOLDEN and now == then, (key, RAISE)
+
+
+def test_other_histograms_are_another_version():
+    (version, expected), *_ = GOLDEN_CLASSES.items()
+    assert version == VERSIONS[CLASSES], RAISE
+    found = histograms.class_histogram(fixed_sample(103, 1).probabilities, [4, 3, 2, 1])
+    numbers = (found.entropy, found.sure, found.total_variation, found.by_chance)
+    assert (*numbers, found.chi_square, found.p_value) == pytest.approx(expected, rel=1e-4), RAISE
 
 
 def on_disk(path, shape, dtype) -> np.ndarray:

@@ -15,7 +15,8 @@ from toy_run import toy_run
 import main
 from dcgan import images
 from dcgan.evaluation.measures import NEEDS
-from dcgan.outputs.report import chart, measurements
+from dcgan.outputs import evaluation_curve
+from dcgan.outputs.report import chart, measurements, quality
 from dcgan.outputs.report import pictures as report_pictures
 from dcgan.outputs.report.page import render
 from dcgan.outputs.report.words import duration, large, number, percent
@@ -57,13 +58,18 @@ def test_it_has_every_section_and_asks_nobody_for_anything(page):
         ("summary", "the 5,000 images of my faces"),
         ("summary", "trained for 1,200 steps, 12 of 25 passes over the data, in 10.0 minutes"),
         ("summary", "Yes, as far as numbers can tell"),
-        ("summary", "FID (pixels) is 30 (95 % interval 27 to 33) at step 1,200; less is better."),
+        ("summary", "FID (pixels) is 30 (95 % interval 27 to 33, floor 12.5) at step 1,200; less"),
         ("summary", "512 generated images against 512 real ones of train, extractor pixels"),
         ("summary", "1 may be copies of training images (seed 3)"),
         ("time", "As a film"),
         ("training", "2026-01-01 10:00 Step 900: the generated images vary again."),
         ("summary", "Published FIDs look through Inception and cannot be compared with it."),
         ("quality", "Step 1,200, extractor pixels 512 generated images against 512 real ones"),
+        ("quality", "FID less is better 30 27 to 33; floor 12.5 How far"),
+        (
+            "quality",
+            "Floor: 256 real images against 256 others. FID and SWD are larger for so few.",
+        ),
         ("quality", "Precision more is better 0.61 0.549 to 0.671 The share of"),
         ("quality", "The classifier is sure of 75 % of them."),
         ("quality", "30 % of the generated images would have to be of another class for all"),
@@ -267,6 +273,40 @@ def test_measurements_of_different_protocols_are_never_one_curve(tmp_path):
     assert found[1].newest["value"] == 49 and found[1].best["value"] == 40
     add_lines(path, [record("recall", step, step / 4000, better="higher") for step in (400, 1200)])
     assert measurements.read_series(tmp_path)[-1].best["value"] == 0.3
+
+
+def test_versions_of_a_metric_are_never_one_curve_and_the_older_says_so(tmp_path):
+    """Without a version: from before records had one."""
+    path, by = tmp_path / "evaluation" / "fid.jsonl", measurements.OUTDATED
+    add_lines(path, [record("fid", 400, 50), record("fid", 800, 40, version=1)])
+    add_lines(path, [record("fid", 1200, 30, version=2), record("kid", 400, 1, version=1)])
+    add_lines(path, [record("fid", 800, 41, version=2), record("fid", 400, 51, made="2027")])
+    found = measurements.read_series(path.parent)
+    assert [(one.metric, [r["value"] for r in one.records], one.outdated) for one in found] == [
+        ("fid", [41, 30], False),
+        ("fid", [51], True),
+        ("fid", [40], True),
+        ("kid", [1], False),
+    ]
+    assert [by in one.protocol for one in found] == [False, True, True, False]
+    assert [by in evaluation_curve._name(one) for one in found] == [False, True, True, False]
+    page = page_of(RunDir(tmp_path))
+    assert "FID (pixels) is 41" in page.words["summary"]
+    assert page.words["quality"].count(by) == 2
+
+
+def test_the_floor_is_marked_where_it_can_be_read(tmp_path):
+    add_lines(
+        tmp_path / "is.jsonl",
+        [record("is", s, 2.0, floor={"of": "reals", "count": 9, "value": 8.0}) for s in (400, 800)],
+    )
+    (series,) = measurements.read_series(tmp_path)
+    assert str(series.floor) == "reals 8" and series.floor.count == 9
+    (made,) = quality.charts([series])
+    height, name = made["line"]
+    assert name == "reals" and 0 < height <= 100
+    for wrong in (None, 7, {}, {"value": 8.0}, {"value": "8", "count": 9}, {"count": 9}):
+        assert measurements.floor({"floor": wrong}) is None
 
 
 def test_every_metric_is_explained():

@@ -6,7 +6,9 @@ import textwrap
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Source
 from dcgan.evaluation import evaluator, extractors
-from dcgan.evaluation.evaluator import CLASSES, Evaluator, Generated
+from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.measures import CLASSES
+from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import Evaluate
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.trained import Trained, choose_run
@@ -31,18 +33,18 @@ def run(options: Evaluate) -> int:
     _require(options, trained, split)
     learnt = trained.reals(options.data_dir)
     compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
-    reals = evaluator.choose_reals(compared, options.num_images, split=split, seed=options.seed)
     name = options.extractor or evaluator.default_extractor(learnt.labels)
+    reals = choose_reals(
+        compared,
+        options.num_images,
+        learnt=extractors.learnt(name, learnt, seed=evaluator.SEED),
+        split=split,
+        seed=options.seed,
+    )
     metrics = _metrics(options.metrics, name, learnt)
-    counts = {"real": len(reals.rows), "generated": options.num_images}
+    counts = {"real": reals.count, "generated": options.num_images}
     evaluator.require(metrics, name, learnt.labels, **counts)
-    if len(reals.rows) < options.num_images:
-        logger.info(
-            "There are %s real images of %s, fewer than --num_images %s: all are taken.",
-            f"{len(reals.rows):,}",
-            split,
-            f"{options.num_images:,}",
-        )
+    _say_fewer(reals, options.num_images, name)
     judge = Evaluator(
         extractors.make(name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED),
         reals,
@@ -79,12 +81,26 @@ def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tu
     return tuple(dict.fromkeys(asked.split(",")))
 
 
+def _say_fewer(reals: Reals, wanted: int, extractor: str) -> None:
+    """Where there are fewer real images than generated ones."""
+    if reals.count < wanted:
+        logger.info(
+            "There are %s real images of %s%s, fewer than --num_images %s: all are taken.",
+            f"{reals.count:,}",
+            reals.split,
+            f" that the {extractor} has not learnt from" if reals.unseen else "",
+            f"{wanted:,}",
+        )
+
+
 def _say(trained: Trained, judge: Evaluator, records: list[dict]) -> None:
     """The numbers for people, how they were made, and where they stand."""
     epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
     logger.info("\n%s, step %d%s:\n", trained.run.root, trained.step, epoch)
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)
+    for sentence in about_floors(records):
+        logger.info("%s", textwrap.fill(sentence, WIDTH))
     for record in records:
         if record["metric"] == CLASSES:
             logger.info("\n%s", histogram(record))
@@ -99,16 +115,47 @@ def _say(trained: Trained, judge: Evaluator, records: list[dict]) -> None:
 
 
 def table(records: list[dict]) -> list[str]:
-    """A line a metric: its value, its interval, and which way is better."""
-    lines = [f"{'metric':10} {'value':>10}   {'95 % interval':22} better"] if records else []
+    """A line a metric: its value, its interval, its floor, and which way is better."""
+    head = f"{'metric':10} {'value':>10}   {'95 % interval':22} {'floor':>18}   better"
+    lines = [head] if records else []
     for record in records:
         low, high = record["low"], record["high"]
         interval = "" if low is None else f"{low:.4g} to {high:.4g}"
         parts = ", ".join(f"{name} {value:.4g}" for name, value in record.get("parts", {}).items())
         lines.append(
-            f"{record['metric']:10} {record['value']:10.4g}   {interval:22} {record['better']}"
-            f"{f' ({parts})' if parts else ''}"
+            f"{record['metric']:10} {record['value']:10.4g}   {interval:22} "
+            f"{_floor(record['floor']):>18}   {record['better']}{f' ({parts})' if parts else ''}"
         )
+    return lines
+
+
+def _floor(floor: dict | None) -> str:
+    if floor is None:
+        return "-"
+    return f"{floor['value']:.4g}{' (reals)' if floor['of'] == 'reals' else ''}"
+
+
+def about_floors(records: list[dict]) -> list[str]:
+    """What floors are of, and what a reader may expect of them."""
+    records = [record for record in records if "floor" in record]
+    found = {r["floor"]["of"]: (r, r["floor"]["count"]) for r in records if r["floor"]}
+    lines = []
+    if "halves" in found:
+        record, count = found["halves"]
+        lines.append(
+            f"Floor: {count:,} real images compared with {count:,} others in the same way; a "
+            "perfect generator scores about that."
+        )
+        if count < max(record["real_count"], record["generated_count"]):
+            lines.append(
+                f"These are fewer than the figures compare ({record['generated_count']:,} "
+                f"generated images with {record['real_count']:,} real ones), and FID and SWD are "
+                "larger for fewer images: a perfect generator would score below their floors."
+            )
+    if "reals" in found:
+        lines.append(f"Floor (reals): the score of {found['reals'][1]:,} real images themselves.")
+    if any(record["floor"] is None for record in records):
+        lines.append("No floor: two halves of the real images would be fewer than a metric needs.")
     return lines
 
 
@@ -121,7 +168,8 @@ def histogram(record: dict) -> str:
     return textwrap.fill(
         f"{record['labelling']}, in % of real > generated images: {classes}. "
         f"{record['total_variation']:.1%} are of other classes than they should be "
-        f"({record['by_chance']:.1%} by chance alone); entropy {record['entropy']:.2f} of "
+        f"({record['by_chance']:.1%} by chance alone; of real ones "
+        f"{record['real_total_variation']:.1%}); entropy {record['entropy']:.2f} of "
         f"{record['true_entropy']:.2f} bits; the classifier{right} is sure of "
         f"{record['sure']:.1%} (of real ones: {record['real_sure']:.1%}).",
         WIDTH,

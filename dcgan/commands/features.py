@@ -102,6 +102,7 @@ def _what(options: Features, trained: Trained, labelling: str, classes: int) -> 
     """What is measured and how, as the record says it."""
     return {
         "metric": "features",
+        "version": representation.VERSION,
         "generator": trained.fingerprint,
         "extractor": "discriminator",
         "labelling": labelling,

@@ -2,7 +2,8 @@
 
 On small pictures such as digits its features say more than a network that knows photographs, and
 its classes say which kinds of images a generator gives. Numbers compare only with numbers of the
-same classifier, whose fingerprint is in every record. Refused are data sets without labels.
+same classifier, whose fingerprint is in every record. It judges only images that it has not learnt
+from, see `unseen`. Refused are data sets without labels.
 """
 
 import logging
@@ -15,15 +16,14 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import classifier_network, resizing
+from dcgan.evaluation import classifier_network, resizing, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import FEWEST_LABELLED, Extracted, in_batches, pieces
+from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted, in_batches, pieces
 from dcgan.images import to_float
 
-VERSION = 1  # raised when the same recipe and images give another network
+VERSION = 2  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
 BATCH = 128
-TEST_SHARE = 0.1  # of the images are held out
 MOST = 60_000  # images that are learnt from, so that memory and time have a bound
 
 logger = logging.getLogger("dcgan")
@@ -102,7 +102,7 @@ def load(
     classes = {name: tuple(one.names) for name, one in labels.items()}
     values = [np.asarray(one.values, np.int32) for one in labels.values()]
     data = (data_fingerprint(images), classes, *values)
-    key = digest(VERSION, LONGEST, TEST_SHARE, classifier_network.RECIPE, seed, *data)
+    key = digest(VERSION, LONGEST, unseen.SHARE, MOST, classifier_network.RECIPE, seed, *data)
 
     def make() -> tuple[Arrays, dict]:
         return _trained(images, values, classes, seed=seed)
@@ -118,6 +118,12 @@ def load(
         folder,
     )
     return found
+
+
+def learnt(images: np.ndarray, labels: Mapping[str, Labels], *, seed: int) -> np.ndarray:
+    """`unseen.fingerprints` of what `load` learns from; for arguments and errors see there."""
+    require(labels, len(images))
+    return unseen.fingerprints(images[unseen.split(images, seed=seed, most=MOST)[1]])
 
 
 def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
@@ -148,25 +154,28 @@ def _trained(
     start = time.perf_counter()
     shape = images.shape[1:]
     counts = {name: len(names) for name, names in classes.items()}
-    held_out, learnt = _split(len(images), seed)
+    held_out, rows = unseen.split(images, seed=seed, most=MOST)
+    if not len(held_out):
+        raise UserError(
+            f"The classifier needs different images, and of these {len(images):,} only "
+            f"{len(rows)} are: choose --extractor inception or pixels, or another data set."
+        )
     logger.info("Training a classifier on the data set's labels: this is done once.")
     size = resizing.shrunk(*shape[:2], LONGEST)
     model = classifier_network.build((*size, shape[2]), counts, seed=seed)
-    pictures = _small(images, learnt, size)
-    classifier_network.train(model, pictures, [one[learnt] for one in values], seed=seed)
+    pictures = _small(images, rows, size)
+    classifier_network.train(model, pictures, [one[rows] for one in values], seed=seed)
     weights = {f"{i:03d}": array for i, array in enumerate(model.get_weights())}
     facts = {"test_count": len(held_out), "accuracy": {}}
-    found = Classifier(shape, classes, weights, facts=facts)(images[held_out])
-    for (name, said), true in zip(found.probabilities.items(), values, strict=True):
-        facts["accuracy"][name] = float((said.argmax(1) == true[held_out]).mean())
+    found = Classifier(shape, classes, weights, facts=facts)
+    right = {name: 0 for name in classes}
+    for start in range(0, len(held_out), BLOCK):
+        some = held_out[start : start + BLOCK]
+        said = found(images[some]).probabilities
+        for name, true in zip(classes, values, strict=True):
+            right[name] += int((said[name].argmax(1) == true[some]).sum())
+    facts["accuracy"] = {name: count / len(held_out) for name, count in right.items()}
     return weights, facts | {"seconds": time.perf_counter() - start}
-
-
-def _split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that are held out and rows that are learnt from, each ascending."""
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(count)
-    tested = min(round(TEST_SHARE * count), round(TEST_SHARE * MOST))
-    return np.sort(order[:tested]), np.sort(order[tested:][:MOST])
 
 
 def _small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -8,16 +8,15 @@ images are refused before anything is computed. The generator is only asked for 
 import collections
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dcgan import UserError
-from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import cache
+from dcgan.evaluation import cache, extractors
 from dcgan.evaluation.estimate import Estimate
 from dcgan.evaluation.extractor import (
     BLOCK,
@@ -29,42 +28,13 @@ from dcgan.evaluation.extractor import (
 )
 from dcgan.evaluation.histograms import class_histogram
 from dcgan.evaluation.kept import Table, held, noted
-from dcgan.evaluation.measures import METRICS, NEEDS, Sample, measure_all
+from dcgan.evaluation.measures import CLASSES, METRICS, NEEDS, VERSIONS, Sample, measure_all
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
+from dcgan.evaluation.reals import Reals
 
-CLASSES = "classes"  # what the records of class histograms have as their metric
 # In place of an extractor's name where the metric looks at the images itself.
 OF_IMAGES = "laplacian"
 SEED = 0  # of classifiers, whichever images are compared; and of evaluations during training
-
-
-@dataclass(frozen=True)
-class Reals:
-    """Real images to compare with.
-
-    Attributes:
-        images: uint8 [N, height, width, channels]; may be memory-mapped.
-        rows: int [M], which of them are compared with, ascending.
-        labels: of all of them, by labelling.
-        data: fingerprint of the images.
-        split: the parts of the data set that they are.
-    """
-
-    images: np.ndarray
-    rows: np.ndarray
-    labels: Mapping[str, Labels]
-    data: str
-    split: str
-
-
-def choose_reals(prepared: Prepared, count: int, *, split: str, seed: int) -> Reals:
-    """Some of a data set's images, chosen by a seed; all, where there are no more than `count`."""
-    total = len(prepared.images)
-    rows = np.arange(total)
-    if count < total:
-        rows = np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
-    data = cache.data_fingerprint(prepared.images)
-    return Reals(prepared.images, rows, prepared.labels, data, split)
 
 
 @dataclass(frozen=True)
@@ -115,6 +85,7 @@ def require(
     Raises:
         UserError: says of a metric what it lacks.
     """
+    new = f" that the {extractor} has not learnt from" if extractor in extractors.LEARN else ""
     for metric in metrics:
         if metric not in possible_metrics(extractor, labels):
             several = f" of one kind, not {', '.join(labels)}" if extractor == "classifier" else ""
@@ -127,9 +98,10 @@ def require(
         counts = {"generated": generated} | ({"real": real} if need.reals else {})
         for whose, count in counts.items():
             if count < need.fewest:
+                which = f"{whose} images{new if whose == 'real' else ''}"
                 raise UserError(
-                    f"The metric {metric} needs at least {need.fewest} {whose} images, there are "
-                    f"{count}: take more images, or another metric."
+                    f"The metric {metric} needs at least {need.fewest} {which}, there are {count}: "
+                    f"take more images, another metric or another extractor."
                 )
 
 
@@ -161,12 +133,18 @@ class Evaluator:
             extractor=OF_IMAGES if of_images else extractor.name,
             extractor_fingerprint="" if of_images else extractor.fingerprint,
             resize="none" if of_images else extractor.resize,
-            real_count=len(self.reals.rows),
+            real_count=self.reals.count,
             generated_count=self.count,
             split=self.reals.split,
-            data=self.reals.data,
+            data=self.reals.fingerprint,
             seed=self.seed,
+            unseen=self.reals.unseen,
         )
+
+    def what(self, metric: str) -> dict:
+        """What a record must say to be of a metric, or `CLASSES`, as it is measured now."""
+        protocol = asdict(self.protocol(metric))
+        return {"metric": metric, "version": VERSIONS[metric], **protocol}
 
     def evaluate(
         self, metrics: Sequence[str], generated: Generated, folder: Path, *, again: bool = False
@@ -203,8 +181,7 @@ class Evaluator:
         """What is to be measured, by (metric, labelling or None), as the records say it."""
         wanted = {}
         for metric in metrics:
-            what = {"metric": metric, "generator": generated.fingerprint}
-            what |= asdict(self.protocol(metric))
+            what = self.what(metric) | {"generator": generated.fingerprint}
             if metric == CLASSES:
                 wanted |= {(metric, n): {**what, "labelling": n} for n in self._labellings}
             else:
@@ -223,13 +200,40 @@ class Evaluator:
         reals = self._look_at_reals() if kinds & {"features", "probabilities"} else None
         numbers = [metric for metric in METRICS if metric in metrics]
         real_images = self._real_images() if "images" in kinds else None
-        estimates = measure_all(
-            numbers, _sample(real_images, reals), _sample(fake_images, fakes), seed=self.seed
-        )
-        results = {(metric, None): _result(metric, found) for metric, found in estimates.items()}
+        known = _sample(real_images, reals)
+        compared = known.part(0, self.reals.count)
+        estimates = measure_all(numbers, compared, _sample(fake_images, fakes), seed=self.seed)
+        floors = self._floors(numbers, known) if numbers else {}
+        results = {
+            (metric, None): _result(metric, found) | {"floor": floors[metric]}
+            for metric, found in estimates.items()
+        }
         for name in self._labellings if CLASSES in metrics else ():
             results[CLASSES, name] = self._histogram(name, reals, fakes)
         return results
+
+    def _floors(self, metrics: Collection[str], known: Sample) -> dict[str, dict | None]:
+        """What the real images score by themselves; None where they are too few.
+
+        Two halves are compared; where a metric looks at one kind of images only, it is the score
+        of the real images that generated ones are judged beside. Kept in the cache, as it is the
+        same for all generators.
+        """
+        reals, extractor = self.reals, self.extractor.fingerprint
+        versions = [(metric, VERSIONS[metric]) for metric in metrics]
+        key = cache.digest("floors", extractor, reals.fingerprint, self.seed, *versions)
+
+        def make() -> tuple[dict, dict]:
+            halves = known.part(0, reals.half), known.part(reals.half, 2 * reals.half)
+            compared = [m for m in metrics if NEEDS[m].reals and reals.half >= NEEDS[m].fewest]
+            alone = [m for m in metrics if not NEEDS[m].reals and reals.count >= NEEDS[m].fewest]
+            found = measure_all(compared, *halves, seed=self.seed)
+            found |= measure_all(alone, Sample(), known.part(0, reals.count), seed=self.seed)
+            counts = dict.fromkeys(compared, reals.half) | dict.fromkeys(alone, reals.count)
+            return {}, {m: _floor(m, counts[m], one) for m, one in found.items()}
+
+        _, floors = cache.remember(self._folder, f"floors-{key}", make)
+        return {metric: floors.get(metric) for metric in metrics}
 
     def _kind(self, metric: str) -> str:
         """What is looked at."""
@@ -255,14 +259,13 @@ class Evaluator:
             yield sample(range(start, min(start + BLOCK, first + self.count)))
 
     def _look_at_reals(self) -> Extracted:
+        """At all rows, also those that only the floor needs."""
         reals = self.reals
         return cache.real_features(
             self.extractor, reals.images, reals.rows, data=reals.data, folder=self._folder
         )
 
     def _real_images(self) -> np.ndarray:
-        if len(self.reals.rows) == len(self.reals.images):
-            return self.reals.images
         table = Table()
         for block in pieces(self.reals.images, self.reals.rows):
             table.append(block)
@@ -273,7 +276,7 @@ class Evaluator:
         labels = self.reals.labels[name]
         truth = np.bincount(labels.values, minlength=len(labels.names))
         found = class_histogram(fakes.probabilities[name], truth)
-        seen = class_histogram(reals.probabilities[name], truth)
+        seen = class_histogram(reals.probabilities[name][: self.reals.count], truth)
         accuracy = getattr(self.extractor, "accuracy", {}).get(name)
         numbers = ("entropy", "true_entropy", "sure", "total_variation", "by_chance", "p_value")
         return {
@@ -285,6 +288,7 @@ class Evaluator:
             # What the classifier says of real images: how much of a difference is its own error.
             "real_classified": seen.shares.tolist(),
             "real_sure": seen.sure,
+            "real_total_variation": seen.total_variation,
             "accuracy": accuracy,
         }
 
@@ -299,6 +303,14 @@ def _sample(images: np.ndarray | None, found: Extracted | None) -> Sample:
 
 def _result(metric: str, found: Estimate) -> dict:
     better = "higher" if NEEDS[metric].higher_is_better else "lower"
-    numbers = {"value": found.value, "low": found.low, "high": found.high}
     parts = {"parts": dict(found.parts)} if found.parts else {}
-    return {**numbers, "interval": found.interval, "better": better, **parts}
+    return {**_numbers(found), "interval": found.interval, "better": better, **parts}
+
+
+def _floor(metric: str, count: int, found: Estimate) -> dict:
+    """As a record has it; `count` images of each side, or of the only one."""
+    return {"of": "halves" if NEEDS[metric].reals else "reals", "count": count, **_numbers(found)}
+
+
+def _numbers(found: Estimate) -> dict:
+    return {"value": found.value, "low": found.low, "high": found.high}

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from dcgan import UserError
 
 BLOCK = 256  # images; every extractor's own batch divides it
-FEWEST_LABELLED = 100  # images that a classifier can be trained on; with fewer, none can be tested
+# Images that a classifier needs: of the fifth that it leaves for judging, metrics need 100.
+FEWEST_LABELLED = 500
 
 
 @dataclass(frozen=True)

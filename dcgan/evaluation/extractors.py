@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from dcgan import UserError
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
@@ -11,6 +13,28 @@ from dcgan.evaluation.extractor import Extractor
 from dcgan.option import did_you_mean
 
 NAMES = ("inception", "classifier", "pixels")
+LEARN = ("classifier",)  # from the data set's images, and judge the others only
+
+
+def learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
+    """Which images an extractor learns from, known before it does; the others it may judge.
+
+    Args:
+        name: one of `NAMES`.
+        prepared: the data set's images.
+        seed: of the choice; as of `make`.
+
+    Returns:
+        their `unseen.fingerprints`; None where it learns from none.
+
+    Raises:
+        UserError: it could not learn from this data set.
+    """
+    if name == "classifier":
+        from dcgan.evaluation import classifier
+
+        return classifier.learnt(prepared.images, prepared.labels, seed=seed)
+    return None
 
 
 def require(name: str, labels: Mapping[str, Labels], count: int, *, cache_dir: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from dcgan import UserError
 from dcgan.evaluation.estimate import Estimate, of_error
 
+VERSION = 1  # raised when the same features give another distance or interval
 BLOCK = 1024  # rows at a time
 INTERVAL = "95 % by the delta method, for FIDs of as many images"
 

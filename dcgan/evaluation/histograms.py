@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, entr
 
+VERSION = 1  # raised when the same probabilities give other numbers
 SURE = 0.9  # probability from which on the classifier is called sure
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dcgan.evaluation.estimate import Estimate, of_error
 
+VERSION = 1  # raised when the same features give another distance or interval
 SUBSETS = 100  # random subsets, of which the mean is taken
 SIZE = 1000  # images of each kind in a subset
 INTERVAL = "95 % by the variance of U-statistics, drawing of subsets included"

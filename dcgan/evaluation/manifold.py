@@ -16,6 +16,7 @@ import numpy as np
 
 from dcgan.evaluation.estimate import Estimate, groups, of_groups, of_share
 
+VERSION = 1  # raised when the same features give another number or interval
 MANIFOLD = ("precision", "recall", "density", "coverage")
 K_PRECISION = 3  # of precision and recall, as in Kynkaanniemi et al.
 K_DENSITY = 5  # of density and coverage, as in Naeem et al.

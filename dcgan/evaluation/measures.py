@@ -10,12 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan import UserError
+from dcgan.evaluation import fid, histograms, inception_score, kid, manifold, swd
 from dcgan.evaluation.estimate import Estimate
-from dcgan.evaluation.fid import fid
-from dcgan.evaluation.inception_score import inception_score
-from dcgan.evaluation.kid import kid
-from dcgan.evaluation.manifold import MANIFOLD, manifold
-from dcgan.evaluation.swd import SMALLEST_SIDE, swd
+from dcgan.evaluation.manifold import MANIFOLD
 
 BLOCK = 1024  # rows looked at a time
 
@@ -34,6 +31,11 @@ class Sample:
     features: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
+    def part(self, start: int, stop: int) -> "Sample":
+        """Some of the images, without a copy."""
+        parts = (self.images, self.features, self.probabilities)
+        return Sample(*(None if one is None else one[start:stop] for one in parts))
+
 
 @dataclass(frozen=True)
 class Need:
@@ -41,28 +43,29 @@ class Need:
 
     Attributes:
         kind: the attribute of `Sample`.
+        version: of its definition; numbers of two versions cannot be compared.
         higher_is_better: else lower is.
         reals: whether it compares with real images at all.
         fewest: images of each kind; with fewer, its interval means nothing.
     """
 
     kind: str
+    version: int
     higher_is_better: bool
     reals: bool = True
     fewest: int = 100
 
 
 NEEDS = {
-    "fid": Need("features", higher_is_better=False),
-    "kid": Need("features", higher_is_better=False),
-    "precision": Need("features", higher_is_better=True),
-    "recall": Need("features", higher_is_better=True),
-    "density": Need("features", higher_is_better=True),
-    "coverage": Need("features", higher_is_better=True),
-    "swd": Need("images", higher_is_better=False),
-    "is": Need("probabilities", higher_is_better=True, reals=False),
+    "fid": Need("features", fid.VERSION, higher_is_better=False),
+    "kid": Need("features", kid.VERSION, higher_is_better=False),
+    **{metric: Need("features", manifold.VERSION, higher_is_better=True) for metric in MANIFOLD},
+    "swd": Need("images", swd.VERSION, higher_is_better=False),
+    "is": Need("probabilities", inception_score.VERSION, higher_is_better=True, reals=False),
 }
 METRICS = tuple(NEEDS)
+CLASSES = "classes"  # what the records of class histograms have as their metric
+VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {CLASSES: histograms.VERSION}
 
 
 def measure(metric: str, real: Sample, fake: Sample, *, seed: int = 0) -> Estimate:
@@ -90,18 +93,18 @@ def measure_all(
         _check(metric, real, fake)
     four = {}
     if any(metric in MANIFOLD for metric in metrics):
-        four = manifold(real.features, fake.features, seed=seed)
+        four = manifold.manifold(real.features, fake.features, seed=seed)
     return {m: four[m] if m in four else _one(m, real, fake, seed) for m in metrics}
 
 
 def _one(metric: str, real: Sample, fake: Sample, seed: int) -> Estimate:
     if metric == "fid":
-        return fid(real.features, fake.features)
+        return fid.fid(real.features, fake.features)
     if metric == "kid":
-        return kid(real.features, fake.features, seed=seed)
+        return kid.kid(real.features, fake.features, seed=seed)
     if metric == "swd":
-        return swd(real.images, fake.images, seed=seed)
-    return inception_score(fake.probabilities)
+        return swd.swd(real.images, fake.images, seed=seed)
+    return inception_score.inception_score(fake.probabilities)
 
 
 def _check(metric: str, real: Sample, fake: Sample) -> None:
@@ -128,10 +131,11 @@ def _check(metric: str, real: Sample, fake: Sample) -> None:
             f"The metric {metric} compares {need.kind} of one shape, received "
             f"{' and '.join(map(str, sorted(shapes)))}: extract both in the same way."
         )
-    if metric == "swd" and min(fake.images.shape[1:3]) < SMALLEST_SIDE:
+    if metric == "swd" and min(fake.images.shape[1:3]) < swd.SMALLEST_SIDE:
+        side, (height, width) = swd.SMALLEST_SIDE, fake.images.shape[1:3]
         raise UserError(
-            f"The metric swd compares patches of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels, received"
-            f" images of {fake.images.shape[1]} x {fake.images.shape[2]}: choose another metric."
+            f"The metric swd compares patches of {side} x {side} pixels, received images of "
+            f"{height} x {width}: choose another metric."
         )
 
 

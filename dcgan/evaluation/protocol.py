@@ -22,11 +22,12 @@ class Protocol:
         resize: in words, how images reached the size at which they were looked at.
         real_count, generated_count: images on each side.
         split: the parts of the data set that the real images are from, such as train.
-        data: fingerprint of these parts.
+        data: fingerprint of the real images that were looked at, and of what each was for.
         seed: chose the images on both sides.
         mirrored: whether mirrored real images were among them. They never are, also where training
             mirrors: the data are what the samples are to be like, and published figures compare
             with the data as they are.
+        unseen: whether real images that the extractor has learnt from were left out.
     """
 
     extractor: str
@@ -38,6 +39,7 @@ class Protocol:
     data: str
     seed: int
     mirrored: bool = False
+    unseen: bool = False
 
     def file_name(self, metric: str) -> str:
         """Where measurements of a metric stand, such as kid-5k-classifier.jsonl."""
@@ -47,11 +49,12 @@ class Protocol:
         """For people, in one line."""
         fingerprint = f" {self.extractor_fingerprint[:8]}" if self.extractor_fingerprint else ""
         first = first_seed(self.seed)
+        unseen = " that the extractor has not learnt from" if self.unseen else ""
         return (
             f"extractor {self.extractor}{fingerprint} (resize: {self.resize}), "
             f"{self.generated_count:,} generated images (seeds {first} to "
-            f"{first + self.generated_count - 1}), {self.real_count:,} real ones of {self.split} "
-            f"({'some mirrored' if self.mirrored else 'none mirrored'}), seed {self.seed}."
+            f"{first + self.generated_count - 1}), {self.real_count:,} real ones of {self.split}"
+            f"{unseen} ({'some mirrored' if self.mirrored else 'none mirrored'}), seed {self.seed}."
         )
 
 

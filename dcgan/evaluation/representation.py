@@ -19,6 +19,7 @@ from dcgan.evaluation.estimate import Estimate
 from dcgan.evaluation.extractor import BLOCK, in_batches
 from dcgan.models import Discriminator
 
+VERSION = 1  # raised when the same networks and images give other numbers
 BATCH = 64  # images, always so many, so that features do not depend on how many are asked for
 SIDE = 4  # of the pooled maps
 SETTLING = 50  # batches that set an untrained network's statistics, to 1 - 0.9^50 = 99.5 %

@@ -6,13 +6,13 @@ after a restart, by what the best checkpoint says of itself.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.reals import choose_reals
 
 IMAGES = 2048  # generated, and as many real ones or all: enough to tell checkpoints apart
 
@@ -22,7 +22,7 @@ logger = logging.getLogger("dcgan")
 def require(
     labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
 ) -> None:
-    """Refuses what cannot be measured, before an image is decoded.
+    """Refuses what surely cannot be measured, before an image is decoded.
 
     Args:
         labels: of the images that the run learns from.
@@ -68,11 +68,16 @@ class Watch:
         self.metric = metric
         self._folder = folder
         name = extractor or evaluator.default_extractor(prepared.labels)
+        seed = evaluator.SEED
+        learnt = extractors.learnt(name, prepared, seed=seed)
+        reals = choose_reals(prepared, IMAGES, learnt=learnt, split=split, seed=seed)
+        counts = {"real": reals.count, "generated": IMAGES}
+        evaluator.require([metric], name, prepared.labels, **counts)
         self._evaluator = Evaluator(
-            extractors.make(name, prepared, cache_dir=cache_dir, seed=evaluator.SEED),
-            evaluator.choose_reals(prepared, IMAGES, split=split, seed=evaluator.SEED),
+            extractors.make(name, prepared, cache_dir=cache_dir, seed=seed),
+            reals,
             count=IMAGES,
-            seed=evaluator.SEED,
+            seed=seed,
             cache_dir=cache_dir,
         )
         self._best = self._comparable(kept) if kept else None
@@ -93,8 +98,7 @@ class Watch:
 
     def _comparable(self, kept: Mapping) -> float | None:
         """The value of the best checkpoint, if it was measured as it is now."""
-        now = {"metric": self.metric, **asdict(self._evaluator.protocol(self.metric))}
-        if now.items() <= kept.items():
+        if self._evaluator.what(self.metric).items() <= kept.items():
             return kept["value"]
         logger.warning(
             "The best checkpoint is the best by another measure (%s, %s): the next evaluation's "

@@ -188,7 +188,8 @@ class Evaluate(OfCheckpoint):
     )
     num_images: int = option(
         10_000,
-        "Generated images, and as many real ones or all there are.",
+        "Generated images, and as many real ones or all there are. The classifier judges only "
+        "those that it has not learnt from: a fifth of what the run learns from.",
         minimum=2,
         maximum=1_000_000,
     )

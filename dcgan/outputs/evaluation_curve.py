@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dcgan import run_dir
 from dcgan.outputs.plots import GREY
-from dcgan.outputs.report.measurements import Series, read_series
+from dcgan.outputs.report.measurements import OUTDATED, Series, read_series
 
 # Apart for every kind of eyes (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -67,8 +67,10 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
             linewidth=1.6,
             elinewidth=0.8,
             capsize=2,
-            label=_name(series.newest),
+            label=_name(series),
         )
+        if series.floor:
+            axes.axhline(series.floor.value, color=colour, linestyle=":", linewidth=1.2)
         if len(values) > 1 and better in ("lower", "higher"):
             best = int(values.argmin() if better == "lower" else values.argmax())
             axes.plot(series.steps[best], values[best], "*", color=colour, markersize=11, zorder=3)
@@ -77,12 +79,15 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
     _style(axes)
 
 
-def _name(record: dict) -> str:
+def _name(series: Series) -> str:
     """What tells a curve from another of its metric, in a few words."""
+    record = series.newest
     known = [f"{record['generated_count']:,} images"] if "generated_count" in record else []
     known += [record[name] for name in ("extractor", "labelling") if record.get(name)]
     known += [record["split"]] if record.get("split", "train") != "train" else []
     known += [f"seed {record['seed']}"] if record.get("seed") else []
+    known += [OUTDATED] if series.outdated else []
+    known += [str(series.floor)] if series.floor else []
     return ", ".join(map(str, known))
 
 

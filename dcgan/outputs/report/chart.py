@@ -119,7 +119,7 @@ def draw(
     if not curves:
         return None
     drawn = [part for c in curves for part in (c.values, c.low, c.high) if part is not None]
-    drawn = np.concatenate(drawn)
+    drawn = np.concatenate([*drawn, [line[0]] if line else []])
     vertical = value_scale(drawn[np.isfinite(drawn)], top=top)
     horizontal = Scale(0.0, max(float(steps[-1]), 1.0))
     shown = [_Thinned(steps, curve) for curve in curves]

@@ -4,7 +4,8 @@ Records are only compared with those of the same protocol; one that lacks what i
 left out. Which way is better, a record says itself.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from dcgan.run_dir import read_json_lines
 
 # What a protocol is, of a record: numbers of different ones cannot be compared.
 PROTOCOL = (
-    *("metric", "extractor", "extractor_fingerprint", "resize", "real_count", "generated_count"),
-    *("split", "data", "seed", "mirrored", "labelling", "labels_per_class", "repeats"),
+    *("metric", "version", "extractor", "extractor_fingerprint", "resize", "real_count"),
+    *("generated_count", "split", "data", "seed", "mirrored", "unseen", "labelling"),
+    *("labels_per_class", "repeats"),
 )
 WORDS = ("metric", "extractor", "better", "made", "interval", "split", "resize", "labelling")
 OF_THEIR_OWN = ("swd", "features")  # these look through nothing else
+OUTDATED = "by an older version of the metric"
 MOST_CLASSES = 24  # bars of a histogram; the rest are added up
 
 
@@ -54,6 +57,24 @@ METRICS = {
 
 
 @dataclass(frozen=True)
+class Floor:
+    """What the real images score by themselves.
+
+    Attributes:
+        value: of the metric.
+        name: "floor", of two halves of them; "reals", where a metric looks at one side only.
+        count: of images, on each side.
+    """
+
+    value: float
+    name: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {number(self.value)}"
+
+
+@dataclass(frozen=True)
 class Series:
     """The measurements of one protocol, a step each.
 
@@ -61,11 +82,13 @@ class Series:
         metric: of `METRICS`, or another name.
         records: in the order of their steps; of one step the newest.
         newest: the record that was made last.
+        outdated: whether the folder has records of a newer version of the metric.
     """
 
     metric: str
     records: Sequence[dict]
     newest: dict
+    outdated: bool = False
 
     @property
     def how(self) -> Metric:
@@ -92,6 +115,15 @@ class Series:
     def best(self) -> dict:
         sign = -1 if self.more_is_better else 1
         return min(self.records, key=lambda record: sign * record["value"])
+
+    @property
+    def protocol(self) -> str:
+        """How it was measured, for people."""
+        return protocol(self.newest) + (f", {OUTDATED}" if self.outdated else "")
+
+    @property
+    def floor(self) -> Floor | None:
+        return floor(self.newest)
 
     @property
     def steps(self) -> np.ndarray:
@@ -128,15 +160,23 @@ class Histogram:
 
 
 def read_series(folder: Path) -> list[Series]:
-    """Every protocol's measurements; of each metric those made last come first."""
+    """Every protocol's measurements; of each metric those made last come first.
+
+    Those by an older version of the metric than the newest in the folder come last.
+    """
     found: dict[tuple, list[dict]] = {}
     for record in _records(folder):
         if record.get("metric") and _is_number(record.get("value")) and _is_step(record):
             key = tuple(str(record.get(part)) for part in PROTOCOL)
             found.setdefault(key, []).append(record)
-    series = [_series(records) for records in found.values()]
+    newest: dict[str, int] = {}
+    for records in found.values():
+        metric = records[0]["metric"]
+        newest[metric] = max(newest.get(metric, 0), _version(records[0]))
+    series = [_series(records, newest) for records in found.values()]
     order = list(METRICS)
     series.sort(key=lambda one: one.newest.get("made") or "", reverse=True)
+    series.sort(key=lambda one: one.outdated)
     series.sort(key=lambda one: order.index(one.metric) if one.metric in order else len(order))
     return series
 
@@ -160,7 +200,8 @@ def protocol(record: dict) -> str:
         sides.append(f"{record['generated_count']:,} generated images")
     if _is_number(record.get("real_count")):
         of = f" of {record['split']}" if record.get("split") else ""
-        sides.append(f"{record['real_count']:,} real ones{of}")
+        unseen = " that the extractor has not learnt from" if record.get("unseen") else ""
+        sides.append(f"{record['real_count']:,} real ones{of}{unseen}")
     words = [" against ".join(sides)] if sides else []
     for key, before, after in (
         ("labelling", "labels: ", ""),
@@ -191,6 +232,15 @@ def interval(record: dict) -> str:
     return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
 
 
+def floor(record: dict) -> Floor | None:
+    """Of a record; None where it was not measured."""
+    found = record.get("floor")
+    if not isinstance(found, dict) or not all(_is_number(found.get(n)) for n in ("value", "count")):
+        return None
+    name = "reals" if found.get("of") == "reals" else "floor"
+    return Floor(found["value"], name, found["count"])
+
+
 def _records(folder: Path) -> Iterable[dict]:
     """Those whose parts are of the kinds that are written: a file may be a stranger's."""
     for path in sorted(folder.glob("*.jsonl")):
@@ -208,10 +258,17 @@ def _is_of_its_kind(name: str, value) -> bool:
     return name not in WORDS or value is None or isinstance(value, str)
 
 
-def _series(records: list[dict]) -> Series:
+def _version(record: dict) -> int:
+    """Of the metric; 0 where records did not have it yet."""
+    version = record.get("version")
+    return version if isinstance(version, int) else 0
+
+
+def _series(records: list[dict], newest: Mapping[str, int]) -> Series:
     of_step = {record["step"]: record for record in records}  # later lines are newer
     in_order = [of_step[step] for step in sorted(of_step)]
-    return Series(records[0]["metric"], in_order, records[-1])
+    metric = records[0]["metric"]
+    return Series(metric, in_order, records[-1], _version(records[0]) < newest[metric])
 
 
 def _rows(record: dict) -> list[tuple[str, float, float]]:

@@ -12,16 +12,28 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
     """The newest measurements; those that were made in the same way of the same step together."""
     groups: dict[tuple, list[Series]] = {}
     for one in series:
-        groups.setdefault((one.newest["step"], protocol(one.newest)), []).append(one)
+        groups.setdefault((one.newest["step"], one.protocol), []).append(one)
     return [
         {
             "extractor": together[0].newest.get("extractor"),
             "step": f"{step:,}",
             "protocol": how,
+            "floor": _about_floors(together),
             "metrics": [_newest(one) for one in together],
         }
         for (step, how), together in groups.items()
     ]
+
+
+def _about_floors(together: Sequence[Series]) -> str:
+    """What the floors are of; empty where there are none."""
+    counts = [one.floor.count for one in together if one.floor and one.floor.name == "floor"]
+    if not counts:
+        return ""
+    sides = [together[0].newest.get(side) for side in ("real_count", "generated_count")]
+    more = any(isinstance(side, int) and side > counts[0] for side in sides)
+    fewer = " FID and SWD are larger for so few." if more else ""
+    return f"Floor: {counts[0]:,} real images against {counts[0]:,} others.{fewer}"
 
 
 def _newest(series: Series) -> dict:
@@ -37,6 +49,7 @@ def _newest(series: Series) -> dict:
         "better": series.better,
         "value": number(newest["value"]),
         "interval": interval(newest),
+        "floor": str(series.floor or ""),
         "says": series.how.says,
         "notes": " ".join(notes),
     }
@@ -50,10 +63,11 @@ def charts(series: Sequence[Series]) -> list[dict]:
     for one in several:
         low, high = one.column("low"), one.column("high")
         curve = chart.Curve(one.name, "d", one.column("value"), low=low, high=high)
-        made = chart.draw(one.name, one.steps, [curve], unit=one.better)
+        line = (one.floor.value, one.floor.name) if one.floor else None
+        made = chart.draw(one.name, one.steps, [curve], unit=one.better, line=line)
         if made:
             told_apart = names[one.name] > 1
-            found.append(made | {"note": f"{protocol(one.newest)}." if told_apart else ""})
+            found.append(made | {"note": f"{one.protocol}." if told_apart else ""})
     return found
 
 
@@ -74,10 +88,13 @@ def _in_words(histogram: Histogram) -> str:
     record = histogram.record
     known = {
         key: percent(record[key])
-        for key in ("by_chance", "sure", "real_sure", "accuracy")
+        for key in ("by_chance", "real_total_variation", "sure", "real_sure", "accuracy")
         if isinstance(record.get(key), (int, float))
     }
-    chance = f" ({known['by_chance']} by chance alone)" if "by_chance" in known else ""
+    chance = f" ({known['by_chance']} by chance alone" if "by_chance" in known else ""
+    if chance:
+        reals = known.get("real_total_variation")
+        chance += f"; of real ones {reals})" if reals else ")"
     lines = [
         f"{percent(histogram.difference)} of the generated images would have to be of another "
         f"class for all shares to be right{chance}."

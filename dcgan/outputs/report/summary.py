@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dcgan.outputs.report.contents import Contents, Health, Memory
 from dcgan.outputs.report.history import LATELY, History
-from dcgan.outputs.report.measurements import Series, interval, protocol
+from dcgan.outputs.report.measurements import Series, interval
 from dcgan.outputs.report.words import count, duration, large, listed, number, percent
 
 
@@ -116,11 +116,13 @@ def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
     if not series:
         return ["Not measured yet."]
     first, newest = series[0], series[0].newest
-    within = f" (95 % interval {interval(newest)})" if interval(newest) else ""
+    beside = [f"95 % interval {interval(newest)}"] if interval(newest) else []
+    beside += [str(first.floor)] if first.floor else []
+    within = f" ({', '.join(beside)})" if beside else ""
     lines = [
         f"{first.name} is {number(newest['value'])}{within} at step {newest['step']:,}; "
         f"{first.better}.",
-        f"It compares {protocol(newest)}.",
+        f"It compares {first.protocol}.",
     ]
     if newest.get("extractor") != "inception" and first.metric == "fid":
         lines.append("Published FIDs look through Inception and cannot be compared with it.")

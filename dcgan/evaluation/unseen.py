@@ -1,0 +1,54 @@
+"""Which real images an extractor that learns may judge: only those that it did not learn from.
+
+A network's features of its own training images differ from those of new images, so even perfect
+new images would seem to differ from them. Two images are the same when all of their pixels are
+equal, wherever they come from; nearly equal ones, such as one picture saved twice, count as two.
+"""
+
+import hashlib
+
+import numpy as np
+
+SHARE = 0.2  # of the different images, which an extractor leaves for judging
+BLOCK = 1024  # images read at a time
+
+
+def fingerprints(images: np.ndarray) -> np.ndarray:
+    """Of each image: uint8 [N, height, width, channels] -> uint64 [N], equal where images are."""
+    found = np.empty(len(images), np.uint64)
+    for start in range(0, len(images), BLOCK):
+        block = np.ascontiguousarray(images[start : start + BLOCK])
+        digests = b"".join(hashlib.blake2b(image, digest_size=8).digest() for image in block)
+        found[start : start + len(block)] = np.frombuffer(digests, np.uint64)
+    return found
+
+
+def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divides images into those to judge and those to learn from, with no image in both.
+
+    Args:
+        images: uint8 [N, height, width, channels].
+        seed: of the choice.
+        most: images to learn from.
+
+    Returns:
+        rows to judge, and rows to learn from, of which no two are the same image; each ascending.
+        At least `SHARE` of the different images are left for judging.
+    """
+    prints = fingerprints(images)
+    _, first = np.unique(prints, return_index=True)
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(first)
+    learnt = np.sort(order[: min(len(first) - round(SHARE * len(first)), most)])
+    return np.flatnonzero(~np.isin(prints, prints[learnt])), learnt
+
+
+def rows(images: np.ndarray, learnt: np.ndarray | None) -> np.ndarray:
+    """The rows of images, ascending, that are none of those learnt from.
+
+    Args:
+        images: uint8 [N, height, width, channels].
+        learnt: `fingerprints` of the images learnt from; None where nothing is learnt.
+    """
+    if learnt is None:
+        return np.arange(len(images))
+    return np.flatnonzero(~np.isin(fingerprints(images), learnt))
