@@ -159,7 +159,7 @@ def test_after_a_kill_nothing_is_measured_twice(pictures, evaluated, tmp_path, m
 
 
 def labelled(base: Path, *, different: int) -> Prepared:
-    """A folder of 510 pictures in two classes, of which so many are different."""
+    """A folder of 510 pictures in two classes: so many different ones, and the last again."""
     random = np.random.default_rng(0)
     drawn = [
         images.png_bytes(one) for one in random.integers(0, 256, (different, 8, 8, 3), np.uint8)
@@ -167,7 +167,7 @@ def labelled(base: Path, *, different: int) -> Prepared:
     for number in range(510):
         folder = base / ("odd" if number % 2 else "even")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number}.png").write_bytes(drawn[number % different])
+        (folder / f"{number}.png").write_bytes(drawn[min(number, different - 1)])
     return prepare(catalog.find(str(base), ""), ImageSpec(8, 8, 3), cache_dir=None)
 
 
@@ -185,7 +185,7 @@ def test_the_classifier_judges_none_that_it_has_learnt_from(tmp_path, monkeypatc
 
 
 def test_copies_of_images_learnt_from_do_not_count(tmp_path):
-    prepared = labelled(tmp_path, different=30)
+    prepared = labelled(tmp_path, different=401)  # the last one, 110 times, is learnt from
     with pytest.raises(UserError, match=r"needs at least 100 real images that the classifier has"):
         require(prepared, "kid", extractor=None)
     require(prepared, "kid", extractor="pixels")
