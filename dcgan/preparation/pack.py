@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -32,6 +32,7 @@ from dcgan.datasets.report import Report, nothing_usable
 from dcgan.datasets.source import Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
+from dcgan.preparation.names import Names
 from dcgan.preparation.packages import Package, Picture, package
 
 SAME, ALIKE = "the same pixels as another", "looks like another"
@@ -207,7 +208,7 @@ def _fill(
 ) -> Packed:
     """Puts the pictures into the package, and a line about each into `lines`."""
     sieve, labelling = _Sieve(recipe.similarity), source.labels
-    taken: set[str] = set()
+    names = Names(labelling["label"].names if "label" in labelling else ())
     skipped: list[Skipped] = []
     counts: Counter = Counter()
     size = 0
@@ -219,7 +220,7 @@ def _fill(
             line = {"dropped": name, "reason": reason} | ({"of": first} if first else {})
         else:
             labels = _labels(labelling, one.index)
-            free = _free_name(name, labels, taken)
+            free = names.give(name, labels.get("label"))
             picture = _picture(one, free, labels=labels, recipe=recipe)
             line = target.add(picture) | {"from": name} | _facts(picture, labels)
             counts[picture.split or SPLITS[0]] += 1
@@ -259,24 +260,6 @@ def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, st
     """The number and meaning of a picture's labels, by labelling."""
     numbers = {key: int(labels.values[index]) for key, labels in labelling.items()}
     return {key: (number, labelling[key].names[number]) for key, number in numbers.items()}
-
-
-def _free_name(name: str, labels: dict, taken: set[str]) -> str:
-    """The name of a picture in the package: its own, below a folder for its label, with .png.
-
-    Pictures of files are below it already. Two files that differ in their suffix or in the letters'
-    case only, which some systems take for one, get different names.
-    """
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    path = PurePosixPath(name.replace("\\", "_").replace(":", "_"))
-    if "label" in labels and labels["label"][1] not in path.parts[:-1]:
-        path = labels["label"][1].replace("/", "_") / path
-    free, number = path.with_suffix(".png"), 1
-    while str(free).casefold() in taken:
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}.png")
-    taken.add(str(free).casefold())
-    return str(free)
 
 
 def _header(source: Source, recipe: Recipe, packed: Packed) -> dict:

@@ -31,7 +31,7 @@ class Picture:
     """A picture on its way into a package.
 
     Attributes:
-        name: a path with "/", unique without regard to the letters' case.
+        name: of `names.Names`.
         split: one of `SPLITS`; "" in a zip that is not split.
         png: the bytes of a PNG file.
         shape: height, width, channels.
@@ -168,7 +168,8 @@ def _example(picture: Picture) -> bytes:
     tf = _tensorflow()
 
     def text(value: str):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+        value = value.encode("utf-8", "replace")  # a folder's name need not be UTF-8
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     def number(value: int):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))

@@ -1,0 +1,171 @@
+"""Names from outside never lead out of a package, nor hide, merge or lose a picture."""
+
+import json
+import os
+import time
+import unicodedata
+import zipfile
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pictures import decoded, encoded, fill
+from PIL import Image
+
+from dcgan.datasets import catalog
+from dcgan.datasets.folder import find
+from dcgan.preparation.names import Names
+from dcgan.preparation.pack import Recipe, pack
+
+HOSTILE = [
+    *("..", ".", "", "/", "/etc", "../../x", "a/../../../x", "..\\..\\x", "C:\\x", "C:"),
+    "\\\\host",
+    *("nul\0inside", "line\nbreak", "\r", "\x1b[2J", "\x7f", "right\u202eleft", "\u2028"),
+    *(".hidden", "..hidden", "__MACOSX", "CON", "nul.txt", "LPT1", "con .x", "end.", "end ", " "),
+    *("x" * 199 + ". and more", "x" * 5_000, "日" * 2_000),
+    *("a.png", "A.PNG", 'ask?*"<>|', "a_b", "a/b", "A_B", "a:b"),
+    *("manifest.jsonl", "train", "é", "e\u0301", "É"),
+]
+
+
+def png(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    return encoded(Image.fromarray(pixels))
+
+
+def is_harmless(name: str) -> bool:
+    """Judged otherwise than the code does it: by what Python says of Windows, and by the bytes."""
+    path = PureWindowsPath(name)
+    return (
+        name.isprintable()
+        and not path.anchor
+        and "\\" not in name
+        and ":" not in name
+        and not any(part.startswith(".") or part != part.rstrip(". ") for part in path.parts)
+        and "/".join(path.parts) == name
+        and all(len(part.encode()) <= 255 for part in path.parts)
+        and len(name.encode()) < 4_096
+        and not any(PureWindowsPath(part).is_reserved() for part in path.parts)
+    )
+
+
+def shard(path: Path, texts: list[str]) -> Path:
+    """Two pictures of each class; the numbers of the classes are not in their order."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for i in range(2 * len(texts)):
+            number = i % len(texts)
+            features = {
+                "image/encoded": [png(i)],
+                "image/class/text": [texts[number].encode()],
+            }
+            feature = {
+                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
+                for name, value in features.items()
+            }
+            feature["image/class/label"] = tf.train.Feature(
+                int64_list=tf.train.Int64List(value=[-7 * number])
+            )
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
+    return path
+
+
+def unpacked_carelessly(path: Path, to: Path) -> list[Path]:
+    """As a program would that trusts the names; into a system that knows no upper case."""
+    written = []
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            target = Path(f"{to}/{info.filename}".casefold())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "xb") as file:  # refuses to write over another picture
+                file.write(archive.read(info))
+            written.append(target)
+    return written
+
+
+def class_folders(written: list[Path]) -> set[str]:
+    """As a system sees them that takes both spellings of an accent for one."""
+    folders = (path.parent.name for path in written if path.suffix == ".png")
+    return {unicodedata.normalize("NFC", name) for name in folders}
+
+
+@pytest.mark.parametrize("split", [0.0, 0.5])
+def test_classes_of_tfrecords_stay_in_the_zip_and_stay_apart(tmp_path, split):
+    source = catalog.find(str(shard(tmp_path / "in.tfrecord", HOSTILE)), "data")
+    pack(source, str(tmp_path / "out.zip"), Recipe(split=split), workers=1)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        names = archive.namelist()
+        first = json.loads(archive.read("manifest.jsonl").splitlines()[0])
+    assert [name for name in names if not is_harmless(name)] == []
+    assert len(names) == 2 * len(HOSTILE) + 1
+    assert sum(first["packed"].values()) == 2 * len(HOSTILE)
+    below = tmp_path / "Below"
+    written = unpacked_carelessly(tmp_path / "out.zip", below)
+    assert all(str(path).startswith(str(below).casefold() + "/") for path in written)
+    assert len(class_folders(written)) == len(HOSTILE)
+    splits = ("train", "test") if split else ("train",)
+    again = catalog.find(str(tmp_path / "out.zip"), "data", splits=splits)
+    assert len(decoded(again).indices) == 2 * len(HOSTILE)
+    assert np.bincount(again.labels["label"].values).tolist() == [2] * len(HOSTILE)
+
+
+def test_names_in_a_foreign_zip_and_folder_do_not_reach_the_package(tmp_path):
+    """What a zip calls `../a.png` is skipped; the rest is packed under harmless names."""
+    names = [f"{text}/{i}.png" for i, text in enumerate(HOSTILE)] + [
+        *(f"x/{text}" for text in HOSTILE[:-3]),
+        "/".join(["y" * 200] * 40) + "/deep.png",
+    ]
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for i, name in enumerate(names):
+            info = zipfile.ZipInfo("placeholder")
+            info.filename = name  # the constructor cuts at a NUL
+            archive.writestr(info, png(i))
+    source = catalog.find(str(tmp_path / "in.zip"), "data")
+    packed = pack(source, str(tmp_path / "out.zip"), Recipe(), workers=1)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert [name for name in archive.namelist() if not is_harmless(name)] == []
+    unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")
+    assert {item.reason for item in packed.report.skipped} == {"unsafe name"}
+    again = catalog.find(str(tmp_path / "out.zip"), "data")
+    assert len(decoded(again).indices) == packed.report.used > 50
+
+
+def test_folders_that_are_no_text_can_be_packed_into_shards(tmp_path):
+    for i, name in enumerate((b"\xff", b"\xfe")):
+        folder = os.path.join(os.fsencode(tmp_path / "in"), name)
+        os.makedirs(folder)
+        with open(os.path.join(folder, b"a.png"), "wb") as file:
+            file.write(png(i))
+    pack(find(tmp_path / "in"), str(tmp_path / "out"), Recipe(), workers=1)
+    again = catalog.find(str(tmp_path / "out"), "data")
+    assert np.bincount(again.labels["label"].values).tolist() == [1, 1]
+
+
+def test_folders_that_differ_in_case_only_stay_classes(tmp_path):
+    files = {"all/A/x.png": png(0), "all/a/y.png": png(1)}
+    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), Recipe(), workers=1)
+    written = unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")
+    assert class_folders(written) == {"a", "a-2"}
+
+
+def test_folders_and_files_never_have_the_same_name(tmp_path):
+    files = {"a.jpg": png(0), "a.png/b.png": png(1), "A.PNG/b.png": png(2), "a_png/b.png": png(3)}
+    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), Recipe(), workers=1)
+    assert len(unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")) == 5
+
+
+def test_names_that_need_no_change_stay():
+    names = Names(["cat", "dog"])
+    assert names.give("a b (1).x.png") == "a b (1).x.png"
+    assert names.give("日本/ü.jpeg") == "日本/ü.png"
+    assert names.give("all/cat/1.png", (0, "cat")) == "all/cat/1.png"
+    assert names.give("000001", (1, "dog")) == "dog/000001.png"
+
+
+def test_many_pictures_of_one_name_take_no_longer_each():
+    names = Names()
+    start = time.process_time()
+    given = {names.give("a.png") for _ in range(20_000)}
+    # 0.3 s; looking from 2 on for each would be 200 million comparisons, a minute.
+    assert len(given) == 20_000 and time.process_time() - start < 10
