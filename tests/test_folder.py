@@ -2,8 +2,12 @@
 
 import io
 import pickle
+import struct
 import subprocess
 import sys
+import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +203,46 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+def test_pillows_own_limit_is_left_alone_while_threads_decode(tmp_path, monkeypatch):
+    """The limit is the process's, and a thread that reads it at a bad moment would find another."""
+    fill(tmp_path, {"bomb.png": bomb(), "a.png": red(), "large.png": bomb(10_001, 10_000)})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 123_000_000)
+    opened, limits = Image.open, []
+
+    def watched(*args, **options):
+        limits.append(Image.MAX_IMAGE_PIXELS)
+        return opened(*args, **options)
+
+    monkeypatch.setattr(Image, "open", watched)
+    source = FolderSource(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: decoded(source), range(8)):
+            assert result.indices == [0]
+            skipped = {item.name: item.reason for item in result.skipped}
+            too_large = "more than the limit of 100,000,000 pixels"
+            assert skipped == {"bomb.png": too_large, "large.png": too_large}
+    assert set(limits) == {123_000_000} and Image.MAX_IMAGE_PIXELS == 123_000_000
+
+
+def test_an_entry_that_states_less_than_it_holds_takes_no_memory(tmp_path):
+    """A gigabyte of zeros behind a size of 1,000 bytes."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    name = b"bomb.png"
+    crc = zlib.crc32(bytes(1000))
+    facts = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, crc, len(data), 1000, len(name), 0)
+    central = struct.pack("<IH", 0x02014B50, 20) + facts + struct.pack("<HHHII", 0, 0, 0, 0, 0)
+    entry = struct.pack("<I", 0x04034B50) + facts + name + data
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(central + name), len(entry), 0)
+    (tmp_path / "bomb.zip").write_bytes(entry + central + name + end)
+    tracemalloc.start()
+    try:
+        assert reasons(ZipSource(tmp_path / "bomb.zip")) == {"bomb.png": "not an image"}
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_decompression_bomb_costs_no_memory(tmp_path):
     fill(tmp_path, {"bomb.png": bomb()})
     assert (tmp_path / "bomb.png").stat().st_size < 2_000_000
@@ -207,15 +251,23 @@ def test_a_decompression_bomb_costs_no_memory(tmp_path):
         **{"capture_output": True, "text": True, "check": True, "cwd": ROOT},
     )
     line, kilobytes = run.stdout.splitlines()
-    assert line == "True 30000x30000 pixels, more than the limit of 100,000,000"
+    assert line == "True more than the limit of 100,000,000 pixels"
     assert int(kilobytes) < 20_000 and not run.stderr
 
 
-def test_pictures_just_below_the_limit_give_no_warning(tmp_path, recwarn):
+@pytest.mark.parametrize("warn", ["default", "error"])
+def test_pictures_just_below_the_limit_give_no_warning(tmp_path, warn):
     """Pillow's own limit is lower (89 million pixels) and warns on stderr."""
-    source = FolderSource(fill(tmp_path, {"large.png": bomb(9900, 10000)}))
-    assert source.summary().sizes == (((10000, 9900), 1),)
-    assert not recwarn.list
+    fill(tmp_path, {"large.png": bomb(9900, 10000)})
+    code = (
+        "import sys; from dcgan.datasets.folder import FolderSource;"
+        "print(FolderSource(sys.argv[1]).summary().sizes)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", warn, "-c", code, tmp_path],
+        **{"capture_output": True, "text": True, "check": True, "cwd": ROOT},
+    )
+    assert (run.stdout, run.stderr) == ("(((10000, 9900), 1),)\n", "")
 
 
 def test_zip_bomb_entry_is_refused(tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ from dcgan.images import MAX_PIXELS, fit, orientation, plain
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
+TOO_LARGE = f"more than the limit of {MAX_PIXELS:,} pixels"
 MAX_FILE_BYTES = 8 * MAX_PIXELS  # no picture within the limit is larger, not even in 16-bit RGBA
 WHOLE_BYTES = 1 << 22  # files up to this size are read at once: quicker than Pillow's small reads
 # Up to this many pixels JPEGs gain from `_small_jpeg`; larger ones are shrunk while decoding.
@@ -44,7 +45,6 @@ _BAD_BYTES = (
     *(AttributeError, RuntimeError, MemoryError, struct.error, zlib.error),
     zipfile.BadZipFile,
 )
-_PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS
 # What Pillow warns of is damage beside the pixels, without naming the file: of no use to anybody.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -69,18 +69,18 @@ def open_picture(file: BinaryIO) -> Image.Image:
         raise Unusable(reading_failed(error)) from error
     if not head:
         raise Unusable("empty file")
-    # Pillow has a limit of its own: it prints a warning or raises without naming the size.
-    Image.MAX_IMAGE_PIXELS = None
     try:
         picture = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        # Pillow's own limit, which is higher than ours unless the program around us has lowered it.
+        # It is a global of the whole process, so it stays as it is: other threads read it, too.
+        raise Unusable(TOO_LARGE) from error
     except _BAD_BYTES as error:
         known = head.startswith(MAGIC)
         raise Unusable(_damage(error) if known else "not an image") from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = _PILLOW_LIMIT
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise Unusable(f"{width}x{height} pixels, more than the limit of {MAX_PIXELS:,}")
+        raise Unusable(TOO_LARGE)
     return picture
 
 
@@ -353,4 +353,5 @@ def stream(file: BinaryIO, size: int) -> BinaryIO:
     if size > WHOLE_BYTES:
         return file
     with file:
-        return io.BytesIO(file.read())
+        # Read without a number, an entry of a zip is inflated whole, whatever size it states.
+        return io.BytesIO(file.read(size))
