@@ -1,6 +1,7 @@
 """TFRecord shards: what pack writes, what `--dataset` reads, what is refused."""
 
 import gzip
+import json
 import pickle
 import struct
 import subprocess
@@ -215,11 +216,98 @@ UNREADABLE = {
     "empty": (lambda data: b"", "are empty"),
     "another kind": (lambda data: record(example(text=b"x")), "received the features text"),
     "no example": (lambda data: record(b"\xff\xff\xff"), "received something else"),
+    "an absurd length": (lambda data: head(1 << 62) + data, "holds no whole record at byte 0"),
+    "the most": (lambda data: head((1 << 64) - 1) + data, "holds no whole record at byte 0"),
 }
 
 
+def masked_crc(data: bytes) -> bytes:
+    """Bit by bit: CRC-32C (polynomial 0x1EDC6F41, reflected), masked as TFRecords have it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def head(length: int) -> bytes:
+    number = struct.pack("<Q", length)
+    return number + masked_crc(number)
+
+
 def record(data: bytes) -> bytes:
-    return struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4)
+    return head(len(data)) + data + masked_crc(data)
+
+
+def test_one_flipped_bit_is_seen_wherever_it_is(tmp_path):
+    """In the data and its checksum the record is skipped; in its length nothing after it is found,
+    so the shard is refused; in the length's checksum the record is skipped."""
+    # Uncompressed pixels: most flips decode without complaint, into another picture.
+    bitmap = encoded(Image.fromarray(noise(0)), "BMP")
+    one = record(example(image_encoded=bitmap))
+    path = tmp_path / "a.tfrecord"
+    assert write(path, [example(image_encoded=bitmap)]).read_bytes() == one
+    random = np.random.default_rng(0)
+    places = [*range(12), *random.integers(12, len(one), 40).tolist(), len(one) - 1]
+    for place in places:
+        changed = bytearray(one)
+        changed[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(one + bytes(changed) + one)
+        if place < 8:
+            with pytest.raises(UserError, match="holds no whole record at byte"):
+                len(TFRecordSource(path))
+            continue
+        result = decoded(TFRecordSource(path), SPEC)
+        assert result.indices == [0, 2], place
+        assert [(s.name, s.reason) for s in result.skipped] == [("a-000001", "a damaged record")]
+
+
+def test_a_damaged_first_record_is_skipped_as_any_other(tmp_path):
+    one = record(example(image_encoded=red()))
+    (tmp_path / "a.tfrecord").write_bytes(one[:-1] + bytes([one[-1] ^ 1]) + one)
+    source = catalog.find(str(tmp_path / "a.tfrecord"), "data")
+    assert decoded(source).indices == [1]
+
+
+def test_a_text_of_any_length_takes_little(tmp_path):
+    text = b"x" * 1_000_000
+    records = [example(image_encoded=red(), image_class_label=1, image_class_text=text)]
+    (name,) = TFRecordSource(write(tmp_path / "a.tfrecord", records)).labels["label"].names
+    assert len(name) == 1000
+
+
+@pytest.mark.parametrize(
+    ("shards", "words"),
+    [
+        ({"train": ["../outside.tfrecord"]}, "names the shard '../outside.tfrecord', which is not"),
+        ({"train": ["/etc/passwd"]}, "names the shard '/etc/passwd', which is not"),
+        ({"train": [7]}, "names the shard 7, which is not"),
+        ({"train": []}, "There are no files in"),
+    ],
+)
+def test_a_manifest_that_names_files_elsewhere_is_refused(tmp_path, shards, words):
+    write(tmp_path / "outside.tfrecord", [GOOD])
+    write(tmp_path / "set" / "train-00000.tfrecord", [GOOD])
+    about = {"format": "dcgan pack 1", "split": 0.0, "shards": shards}
+    (tmp_path / "set" / "manifest.jsonl").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=words):
+        catalog.find(str(tmp_path / "set"), "data")
+
+
+@pytest.mark.parametrize("shards", ["train", {"train": "train-00000.tfrecord"}, None, 3, ["a"]])
+def test_a_manifest_of_another_shape_is_not_ours(tmp_path, shards):
+    write(tmp_path / "set" / "train-00000.tfrecord", [GOOD])
+    about = {"format": "dcgan pack 1", "split": 0.0, "shards": shards}
+    (tmp_path / "set" / "manifest.jsonl").write_text(json.dumps(about))
+    assert len(catalog.find(str(tmp_path / "set"), "data")) == 1
+
+
+def test_a_manifest_nested_without_end_is_not_ours(tmp_path):
+    write(tmp_path / "set" / "train-00000.tfrecord", [GOOD])
+    (tmp_path / "set" / "manifest.jsonl").write_text("[" * 1_000_000)
+    assert len(catalog.find(str(tmp_path / "set"), "data")) == 1
 
 
 @pytest.mark.parametrize("case", UNREADABLE)

@@ -21,10 +21,10 @@ from dcgan.datasets.picture_files import PictureFiles
 MANIFEST = "manifest.jsonl"
 FORMAT = "dcgan pack 1"
 SPLITS = ("train", "test")
+MAX_HEADER = 1 << 24  # bytes; the first line of a manifest has a few hundred, and all class names
 UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of them is whole
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
-_MAX_HEADER = 1 << 20  # bytes; the first line of a manifest has a few hundred
 _NO_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)  # damaged, or somebody else's
 
 
@@ -122,18 +122,21 @@ def header(path: Path) -> dict | None:
     try:
         if path.is_dir():
             with open(path / MANIFEST, "rb") as file:
-                return parse_header(file.readline(_MAX_HEADER))
+                return parse_header(file.read(MAX_HEADER))
         with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
-            return parse_header(file.readline(_MAX_HEADER))
+            return parse_header(file.read(MAX_HEADER))
     except (*_NO_ZIP, KeyError, OSError, RuntimeError, ValueError):
         return None
 
 
-def parse_header(line: bytes) -> dict | None:
-    """The first line of a manifest; None when it is none of ours."""
+def parse_header(start: bytes) -> dict | None:
+    """The first line of a manifest, from the file's first bytes; None when it is none of ours."""
     try:
-        about = json.loads(line)
-    except ValueError:
+        about = json.loads(start.partition(b"\n")[0])
+    except (ValueError, RecursionError):
         return None
-    ours = isinstance(about, dict) and about.get("format") == FORMAT
-    return about if ours and "split" in about else None
+    if not isinstance(about, dict) or about.get("format") != FORMAT or "split" not in about:
+        return None
+    shards = about.get("shards", {})
+    ours = isinstance(shards, dict) and all(isinstance(names, list) for names in shards.values())
+    return about if ours else None

@@ -2,8 +2,9 @@
 
 A record is a tf.train.Example with the usual features: "image/encoded" holds a picture file,
 "image/class/label" a whole number and "image/class/text" what it means, where there are labels.
-Refused are shards that are cut short, compressed, or hold something else. This module loads
-TensorFlow, and so does every worker that decodes such a source; no other source needs it.
+Refused are shards that are cut short, compressed, or hold something else; a record whose checksums
+do not fit is skipped, as a damaged file is. This module loads TensorFlow, and so does every worker
+that decodes such a source; no other source needs it.
 """
 
 import functools
@@ -21,6 +22,7 @@ from google.protobuf.message import DecodeError
 from dcgan import UserError
 from dcgan.datasets.packed import (
     MANIFEST,
+    MAX_HEADER,
     UNFINISHED,
     check_splits,
     is_shard,
@@ -34,11 +36,17 @@ from dcgan.quiet import quiet_start
 with quiet_start():  # every worker would say the same again
     import tensorflow as tf
 
+    # No exported name of TensorFlow reads a record at its place and checks it. What TensorFlow's
+    # own debugger uses does, without another library for CRC-32C.
+    from tensorflow.python.lib.io.tf_record import tf_record_random_reader
+
 gfile = tf.io.gfile
 
 # A record is its length (8 bytes), a checksum of that (4), the data, a checksum of those (4):
 # tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
 HEAD, TAIL = 12, 4
+CHECKS = 1  # raised when other records count as damaged, so that caches are made again
+MOST_TEXT = 1000  # bytes of what a label means: every record has its own
 
 
 class TFRecordSource(PictureFiles):
@@ -60,7 +68,8 @@ class TFRecordSource(PictureFiles):
         """
         place = str(place).rstrip("/")
         self.path, self.name = place, place.rpartition("/")[2]
-        self._opened: tuple[int, Any] | None = None  # the shard that was read last, and its file
+        # The shard that was read last, its file and its reader.
+        self._opened: tuple[int, Any, Any] | None = None
         try:
             self._folder, names = _shards(place, splits)
             chosen = matching(names, pattern, where=str(place))
@@ -73,7 +82,8 @@ class TFRecordSource(PictureFiles):
                 f"{place} cannot be read ({error.message}): expected TFRecord shards."
             ) from error
         versions = zip(self._shards, self._sizes, [fact.mtime_nsec for fact in facts], strict=True)
-        self.fingerprint = hashlib.sha256(repr(list(versions)).encode()).hexdigest()
+        facts = (CHECKS, list(versions))
+        self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": None}
@@ -107,46 +117,55 @@ class TFRecordSource(PictureFiles):
 
     @functools.cached_property
     def _records(self) -> np.ndarray:
-        """int64 [N, 3]: the shard, where in it the data begin and how many bytes they have."""
-        rows: list[tuple[int, int, int]] = []
+        """int64 [N, 2]: the shard, and where in it the record begins."""
+        rows: list[tuple[int, int]] = []
         for shard, size in enumerate(self._sizes):
-            end = 0
-            while end < size:
-                start, length = self._record_at(shard, end)
-                rows.append((shard, start, length))
-                end = start + length + TAIL
-        return np.array(rows, np.int64).reshape(-1, 3)
+            start = 0
+            while start < size:
+                rows.append((shard, start))
+                start = self._end_of_record(shard, start)
+        return np.array(rows, np.int64).reshape(-1, 2)
 
-    def _record_at(self, shard: int, offset: int) -> tuple[int, int]:
-        """Where the data of the record at an offset begin, and their length."""
-        head = self._read(shard, offset, HEAD)
+    def _end_of_record(self, shard: int, offset: int) -> int:
+        """Where the record at an offset ends; its length is compared with the file's."""
+        file, _ = self._files(shard)
+        file.seek(offset)
+        head = file.read(HEAD)
         length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else 0
-        if len(head) < HEAD or offset + HEAD + length + TAIL > self._sizes[shard]:
+        end = offset + HEAD + length + TAIL
+        if len(head) < HEAD or end > self._sizes[shard]:
             raise UserError(
                 f"{self._path(self._shards[shard])} holds no whole record at byte {offset:,}: "
                 "expected TFRecords that are neither cut short nor compressed; copy it again, or "
                 "leave it out with --input_fname_pattern."
             )
-        return offset + HEAD, length
+        return end
 
-    def _read(self, shard: int, offset: int, length: int) -> bytes:
+    def _files(self, shard: int) -> tuple[Any, Any]:
+        """A shard as a file and as a reader of records."""
         if self._opened is None or self._opened[0] != shard:
-            self._opened = shard, gfile.GFile(self._path(self._shards[shard]), "rb")
-        file = self._opened[1]
-        file.seek(offset)
-        return file.read(length)
+            path = self._path(self._shards[shard])
+            self._opened = shard, gfile.GFile(path, "rb"), tf_record_random_reader(path)
+        return self._opened[1:]
 
     def _path(self, shard: str) -> str:
         return f"{self._folder}/{shard}" if self._folder else shard
 
     def _features(self, index: int):
-        shard, start, length = self._records[index].tolist()
         try:
-            return tf.train.Example.FromString(self._read(shard, start, length)).features.feature
+            record = self._record(*self._records[index].tolist())
+            return tf.train.Example.FromString(record).features.feature
         except DecodeError as error:
             raise Unusable("a damaged record") from error
         except tf.errors.OpError as error:
             raise Unusable(f"cannot be read ({error.message})") from error
+
+    def _record(self, shard: int, offset: int) -> bytes:
+        """The data of a record that lies within its shard. Raises `Unusable` by its checksums."""
+        try:
+            return self._files(shard)[1].read(offset)[0]
+        except (tf.errors.DataLossError, IndexError) as error:
+            raise Unusable("a damaged record") from error
 
     def _label(self, index: int) -> tuple[int | None, str]:
         """(label, meaning) of a record; (None, "") when it has none, and "damaged" for a text."""
@@ -158,16 +177,18 @@ class TFRecordSource(PictureFiles):
         text = features["image/class/text"].bytes_list.value
         if not label:
             return None, ""
-        return label[0], text[0].decode("utf-8", "replace") if text else ""
+        return label[0], text[0][:MOST_TEXT].decode("utf-8", "replace") if text else ""
 
     def _check_first(self) -> None:
         """Refuses records of something else before anything expensive starts."""
         shard = next((i for i, size in enumerate(self._sizes) if size), None)
         if shard is None:
             raise UserError(f"The shards of {self.name} are empty: expected records of pictures.")
-        start, length = self._record_at(shard, 0)
+        self._end_of_record(shard, 0)
         try:
-            features = tf.train.Example.FromString(self._read(shard, start, length)).features
+            features = tf.train.Example.FromString(self._record(shard, 0)).features
+        except Unusable:
+            return  # one damaged record says nothing of the others
         except DecodeError as error:
             raise _no_pictures(self._shards[shard], "something else") from error
         if "image/encoded" not in features.feature:
@@ -199,9 +220,15 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     about = None
     if MANIFEST in files:
         with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
-            about = parse_header(file.readline())
+            about = parse_header(file.read(MAX_HEADER))
     if about is None or "shards" not in about:  # of an unpacked zip
         refuse_splits(place, splits)
         return place, [name for name in files if is_shard(name)]
     check_splits(place, splits)
-    return place, [name for split in splits for name in about["shards"].get(split, ())]
+    names = [name for split in splits for name in about["shards"].get(split, ())]
+    if absent := [name for name in names if name not in files]:  # or a path to somewhere else
+        raise UserError(
+            f"{place} is not whole: its {MANIFEST} names the shard {absent[0]!r}, which is not "
+            "there; copy the folder again, or run the same pack command again."
+        )
+    return place, names

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from dcgan import UserError
-from dcgan.datasets.packed import MANIFEST, SPLITS, UNFINISHED, header, is_address, parse_header
+from dcgan.datasets.packed import (
+    MANIFEST,
+    MAX_HEADER,
+    SPLITS,
+    UNFINISHED,
+    header,
+    is_address,
+    parse_header,
+)
 from dcgan.quiet import quiet_start
 from dcgan.run_dir import remove_temporaries, replacing
 
@@ -252,7 +260,7 @@ def _is_ours(place: str, files: list[str]) -> bool:
     if MANIFEST not in files:
         return False
     with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
-        return parse_header(file.readline()) is not None
+        return parse_header(file.read(MAX_HEADER)) is not None
 
 
 def _remove_shards(place: str) -> None:
