@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
-from dcgan.datasets.download import RemoteFile, obtain
+from dcgan.datasets.download import RemoteFile, obtain, open_tar
 from dcgan.datasets.source import Source
 
 SHAPE = (3, 32, 32)
@@ -113,7 +113,7 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     """Reads the batches inside the archive: nothing is unpacked, so no name in it can do harm."""
     contents = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with open_tar(path, MOST_BYTES) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if name in names and member.isfile() and member.size <= MOST_BYTES:
@@ -154,6 +154,8 @@ def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         data, labels = (_entry(batch, key) for key in ("data", "labels"))
+        if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
+            raise ValueError("labels are not a list of numbers")  # a few nested lists are millions
         rows, values = data.array(), np.array(labels, np.int64)
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
         expected = "a CIFAR-10 python batch, or better the binary version"
@@ -200,8 +202,12 @@ def _encode(text: str, *_: object) -> bytes:
     return text.encode("latin1")
 
 
-class _Unpickler(pickle.Unpickler):
-    """Gives harmless stand-ins for the names that a batch needs, and no others."""
+class _Unpickler(pickle._Unpickler):
+    """Gives harmless stand-ins for the names that a batch needs, and no others.
+
+    It is Python's own reader in Python: that in C takes and fills memory for whatever number an
+    object is to be remembered under, gigabytes for six bytes of a file.
+    """
 
     ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import re
+import tarfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -254,24 +255,24 @@ def _check_length(
     file: RemoteFile, response: requests.Response, *, part: Path, offset: int
 ) -> None:
     """Refuses an answer that does not continue `part`, or that is of a file of another length."""
-    length = response.headers.get("Content-Length", "")
-    total = str(offset + int(length)) if length.isdecimal() else ""
+    length = _number(response.headers.get("Content-Length", ""))
+    total = None if length is None else offset + length
     if response.status_code == 206:
         content_range = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
-        if match is None or int(match[1]) != offset:
+        if match is None or _number(match[1]) != offset:
             part.unlink(missing_ok=True)
             raise _Temporary(f"answered with another part of the file ({content_range})")
-        total = match[2]
-    if total.isdecimal() and not file.gzipped and int(total) != file.size:
-        raise _Refused(f"has a file of {int(total):,} bytes instead of {file.size:,}")
+        total = _number(match[2])
+    if total is not None and not file.gzipped and total != file.size:
+        raise _Refused(f"has a file of {total:,} bytes instead of {file.size:,}")
 
 
 def _receive(file: RemoteFile, response: requests.Response, *, part: Path) -> None:
     """Appends the answer to `part`, with a progress bar; what has arrived stays."""
     offset = _size(part)
-    length = response.headers.get("Content-Length", "")
-    total = offset + int(length) if length.isdecimal() else None
+    length = _number(response.headers.get("Content-Length", ""))
+    total = None if length is None else offset + length
     # Compressing adds less than a hundredth to what cannot be compressed.
     limit = file.size + file.size // 100 + 1024 if file.gzipped else file.size
     bar = tqdm.tqdm(
@@ -325,6 +326,37 @@ def open_content(path: Path) -> BinaryIO:
     with path.open("rb") as stream:
         magic = stream.read(len(GZIP_MAGIC))
     return gzip.open(path, "rb") if magic == GZIP_MAGIC else path.open("rb")
+
+
+@contextlib.contextmanager
+def open_tar(path: Path, most_bytes: int) -> Iterator[tarfile.TarFile]:
+    """A tar file, gzipped or not, of which nothing larger is read into memory at once.
+
+    tarfile itself believes headers: names and notes of gigabytes, packed into a few kilobytes.
+
+    Raises (as reading does): tarfile.TarError, OSError, EOFError or zlib.error.
+    """
+    with open_content(path) as stream:
+        with tarfile.open(fileobj=_Sparing(stream, most_bytes), mode="r:") as archive:
+            yield archive
+
+
+class _Sparing:
+    """A file that refuses to give too much at once."""
+
+    def __init__(self, stream: BinaryIO, most_bytes: int):
+        self._stream, self._most_bytes = stream, most_bytes
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        if size > self._most_bytes:
+            raise tarfile.ReadError(f"a header states {size:,} bytes")
+        return self._stream.read(size)
+
+
+def _number(text: str) -> int | None:
+    """A length in a header; None when it is none that a file can have."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def _size(path: Path) -> int:

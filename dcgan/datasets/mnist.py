@@ -21,6 +21,7 @@ from dcgan.datasets.source import Source
 SIDE = 28
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # unsigned bytes in three dimensions, in one
 MOST_IMAGES = 1_000_000  # a header that claims more is damaged: what it claims must fit into memory
+PIECE_BYTES = 1 << 20
 
 DIGITS = tuple("0123456789")
 CLOTHES = (
@@ -204,7 +205,10 @@ def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
         with open_content(path) as stream:
             count = _check_header(path, stream.read(4 * (2 + len(shape))), magic=magic, shape=shape)
             expected = count * int(np.prod(shape, dtype=int))
-            body = stream.read(expected + 1)
+            # In pieces: asked for at once, memory is taken for all that the header claims.
+            body = bytearray()
+            while piece := stream.read(min(PIECE_BYTES, expected + 1 - len(body))):
+                body += piece
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise unusable(path, "a whole gzip file", f"a damaged one ({error})") from error
     if len(body) != expected:

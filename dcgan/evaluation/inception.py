@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
-from dcgan.datasets.download import RemoteFile, fetch
+from dcgan.datasets.download import RemoteFile, fetch, open_tar
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
 from dcgan.evaluation.extractor import Extracted, in_batches
@@ -147,7 +147,7 @@ def _downloaded(folder: Path, file: RemoteFile) -> Path:
 def _from_archive(path: Path, file: RemoteFile) -> bytes:
     """The graph inside the archive: nothing is unpacked, so no name in it can do harm."""
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with open_tar(path, file.size) as archive:
             for member in archive:
                 if PurePosixPath(member.name).name == file.name and member.size == file.size:
                     return _checked(archive.extractfile(member).read(), path, file)
