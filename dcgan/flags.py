@@ -39,11 +39,12 @@ def _by_spelling(command: str) -> dict[str, dataclasses.Field]:
     return {spelling: field for field in found for spelling in spellings(field)}
 
 
-# A spelling is a switch in every command that has it or in none, so that a line can be taken apart
-# before its command is known.
+# A spelling is a switch in every command that has it or in none, and so with lists: a line is taken
+# apart before its command is known.
 FIELDS = {command: _by_spelling(command) for command in COMMANDS}
 SWITCHES = {s for known in FIELDS.values() for s, field in known.items() if kind(field) is bool}
 VALUED = {s for known in FIELDS.values() for s in known} - SWITCHES
+LISTS = {s for known in FIELDS.values() for s, field in known.items() if field.metadata.get("list")}
 
 
 def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
@@ -95,7 +96,14 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
             words.append("help")
         else:
             given.append((name, value if equals else _value_behind(name, rest)))
+            while name in LISTS and rest and not _ends_a_list(rest[0], is_named=bool(words)):
+                given.append((name, rest.popleft()))
     return words, given
+
+
+def _ends_a_list(word: str, *, is_named: bool) -> bool:
+    """Whether a word is no further value; the command may still come, where none is named yet."""
+    return word.startswith("-") or (not is_named and word in COMMANDS) or word == "help"
 
 
 def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
@@ -160,15 +168,17 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
 def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
     """Joins flags that may be given several times into the value of their field, in their order.
 
-    `--plus 3,8 --minus 4 --plus 5` becomes `--terms "+3,8 -4 +5"`.
+    `--plus 3,8 --minus 4 --plus 5` becomes `--terms "+3,8 -4 +5"`, and the list `--runs a b`
+    becomes `--runs a,b`.
     """
-    for field in FIELDS[command].values():
-        if pieces := field.metadata.get("pieces"):
+    for field in options.fields(COMMANDS[command]).values():
+        pieces, is_list = field.metadata.get("pieces"), field.metadata.get("list")
+        if pieces or is_list:
             name = options.flag_name(field.name)
-            mine = {name: "", **pieces}
+            mine = {name: "", **(pieces or {})}
             parts = [mine[n] + v.strip() for n, v in given if n in mine and v is not None]
             given = [(n, v) for n, v in given if n not in mine or v is None]
-            given += [(name, " ".join(parts))] if parts else []
+            given += [(name, ("," if is_list else " ").join(parts))] if parts else []
     return given
 
 
@@ -227,6 +237,7 @@ def _help_of_flags(command: str) -> list[str]:
         for field in fields:
             choices = field.metadata.get("choices")
             values = "|".join(map(str, choices)) if choices else f"<{kind(field).__name__}>"
+            values += " ..." if field.metadata.get("list") else ""
             default = f" [{_default(field)}]" if _default(field) else ""
             lines += [f"  --{', --'.join(spellings(field))} {values}{default}"]
             lines += [f"      {field.metadata['help']}"]
@@ -258,7 +269,7 @@ def markdown() -> str:
         "Made by `python -m dcgan.flags`; a test fails when it is stale.",
         "`python main.py [command] [--flag value ...]`: the command may stand before or behind its",
         "flags. `--flag value` and `--flag=value` are the same; a switch may be written `--crop`,",
-        "`--nocrop`, `--crop=false` or `--crop False`.",
+        "`--nocrop`, `--crop=false` or `--crop False`, and a list `--runs a b` or `--runs a,b`.",
         "",
         *("| command | what it does |", "|---|---|"),
         *(f"| `{name}` | {taken.does} |" for name, taken in COMMANDS.items()),

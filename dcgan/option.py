@@ -27,6 +27,7 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
         aliases: older names of the flag.
         pieces: more flags that may be given several times, each with the sign that is put before
             its value; together they make the value of the field.
+        list: True where several values may stand behind the flag, as words or joined by commas.
         harmless: True when a run may go on with another value.
         required: True when the command refuses to start without it; example: a value to show then.
     """

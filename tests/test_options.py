@@ -10,7 +10,7 @@ from dcgan.options import COMMANDS, Crop, complete, usage
 
 ENOUGH = {"crawl": {"to": "raw"}, "crop": {"from_": "raw", "to": "faces"}}
 ENOUGH |= {"pack": {"from_": "faces", "to": "faces.zip"}, "inspect": {}}
-ENOUGH |= {"arithmetic": {"terms": "+1 -2"}}
+ENOUGH |= {"arithmetic": {"terms": "+1 -2"}, "compare": {"runs": "runs/a,runs/b"}}
 
 
 @dataclass(frozen=True)

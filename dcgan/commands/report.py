@@ -68,8 +68,8 @@ def run(options: Report) -> int:
         folder=str(run_dir.root),
         made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         training_images=reals,
-        model=_model(trained, seeds[:SHOWN]),
-        options=_options(config),
+        model=model_of(trained, seeds[:SHOWN]),
+        options=options_of(config),
         health=_health(run_dir, config.get("real_label", FIELDS["real_label"].default)),
         walks=_walks(trained, seeds[: WALKS + 1]),
         method=latent.natural_method(trained.z_dist),
@@ -81,7 +81,8 @@ def run(options: Report) -> int:
     return 0
 
 
-def _model(trained: Trained, seeds: list[int]) -> Model:
+def model_of(trained: Trained, seeds: list[int]) -> Model:
+    """A checkpoint as pages show it: its images of some seeds, and how large the networks are."""
     arrays = trained.checkpoint.arrays
     return Model(
         step=trained.step,
@@ -95,7 +96,7 @@ def _model(trained: Trained, seeds: list[int]) -> Model:
     )
 
 
-def _options(config: dict) -> list[Option]:
+def options_of(config: dict) -> list[Option]:
     """The recorded choices, those that this version does not know at the end."""
     known = [
         Option(name, config[name], field.default, field.metadata["help"], field.metadata["group"])

@@ -13,6 +13,7 @@ from dcgan.options.data import Crawl, Crop, Inspect, Pack
 from dcgan.options.runs import (
     Arithmetic,
     Benchmark,
+    Compare,
     Evaluate,
     Export,
     Features,
@@ -36,6 +37,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "features": Features,
     "report": Report,
+    "compare": Compare,
     "export": Export,
     "serve": Serve,
     "benchmark": Benchmark,

@@ -260,6 +260,26 @@ class Report(OfCheckpoint):
 
 
 @dataclass(frozen=True)
+class Compare:
+    """The choices of a comparison."""
+
+    does: ClassVar[str] = "show several runs side by side in one HTML file: which is better?"
+
+    runs: str | None = option(
+        None,
+        "Folders of the runs, as in runs/a runs/b; commas may join them. Runs that differ only in "
+        "--seed are shown as one, with their mean and spread.",
+        required=True,
+        example="runs/a runs/b",
+        list=True,
+    )
+    seeds: str = option(
+        "0-63", "Seeds of the generated images, the same ones of each run, such as 1,5,9-20."
+    )
+    to: str | None = option(None, "An .html file; runs/comparison.html when not given.")
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """The choices of a benchmark. None of a training option: as train takes it."""
 

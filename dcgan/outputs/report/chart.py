@@ -28,6 +28,7 @@ class Curve:
         look: its class in style.css.
         values: float [N], NaN where there is none.
         low, high: float [N], the ends of the intervals, or None.
+        band: whether the intervals are drawn as one area instead of a whisker each.
         smooth: whether the line is a moving average, with the values lightly behind it.
     """
 
@@ -36,6 +37,7 @@ class Curve:
     values: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    band: bool = False
     smooth: bool = False
 
 
@@ -121,7 +123,7 @@ def draw(
     drawn = [part for c in curves for part in (c.values, c.low, c.high) if part is not None]
     drawn = np.concatenate([*drawn, [line[0]] if line else []])
     vertical = value_scale(drawn[np.isfinite(drawn)], top=top)
-    horizontal = Scale(0.0, max(float(steps[-1]), 1.0))
+    horizontal = Scale(0.0, float(steps[-1]) or 1.0)
     shown = [_Thinned(steps, curve) for curve in curves]
     return {
         "title": title,
@@ -162,7 +164,7 @@ class _Thinned:
     def paths(self, horizontal: Scale, vertical: Scale) -> dict:
         """SVG paths: the line, the values behind it, dots, and whiskers of the intervals."""
         x, known = self.steps[self.known], self.known
-        few = len(x) <= 40 and not self.curve.smooth
+        few = len(x) <= 40 and not (self.curve.smooth or self.curve.band)
         dots = zip(horizontal.at(x), vertical.at(self.line[known]), strict=True)
         return {
             "label": self.curve.label,
@@ -171,19 +173,27 @@ class _Thinned:
             "values": self.curve.smooth
             and _path(horizontal.at(x.repeat(2)), vertical.at(self.ends[known].ravel())),
             "dots": "".join(f"M{_xy(*dot)}h0" for dot in dots) if few or len(x) == 1 else "",
-            "whiskers": self._whiskers(horizontal, vertical),
+            "whiskers": "" if self.curve.band else self._whiskers(horizontal, vertical),
+            "band": self._band(horizontal, vertical) if self.curve.band else "",
         }
 
     def _whiskers(self, horizontal: Scale, vertical: Scale) -> str:
+        ends = zip(*self._intervals(horizontal, vertical), strict=True)
+        return "".join(f"M{_xy(x, low)}L{_xy(x, high)}" for x, low, high in ends)
+
+    def _band(self, horizontal: Scale, vertical: Scale) -> str:
+        x, low, high = self._intervals(horizontal, vertical)
+        around = _path(np.append(x, x[::-1]), np.append(low, high[::-1]))
+        return f"{around}Z" if x.size > 1 else ""
+
+    def _intervals(self, horizontal: Scale, vertical: Scale) -> tuple[np.ndarray, ...]:
+        """Places, and both ends there; of a bin of several intervals there is none."""
         curve = self.curve
         if curve.low is None or len(self.steps) != len(curve.values):
-            return ""  # a bin of several intervals has none of its own
-        parts = []
-        for step, low, high in zip(self.steps, curve.low, curve.high, strict=True):
-            if np.isfinite([low, high]).all():
-                x = horizontal.at(step)
-                parts.append(f"M{_xy(x, vertical.at(low))}L{_xy(x, vertical.at(high))}")
-        return "".join(parts)
+            return np.empty(0), np.empty(0), np.empty(0)
+        known = np.isfinite(curve.low) & np.isfinite(curve.high)
+        low, high = vertical.at(curve.low[known]), vertical.at(curve.high[known])
+        return horizontal.at(self.steps[known]), low, high
 
 
 def _window(steps: np.ndarray) -> float:
@@ -208,9 +218,9 @@ def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: s
     """What is read out at each place: percent of the way, heights, and words."""
     steps = shown[0].steps
     words = []
-    for i, step in enumerate(steps):
+    for i, place in enumerate(_written(steps)):
         values = [f"{s.curve.label} {number(s.line[i])}" for s in shown if s.known[i]]
-        words.append(f"{x_name} {step:,.0f}: {', '.join(values) or 'not measured'}")
+        words.append(f"{x_name} {place}: {', '.join(values) or 'not measured'}")
     return {
         "x": horizontal.at(steps).round(2).tolist(),
         "y": [[_place(vertical, value) for value in one.line] for one in shown],
@@ -227,10 +237,8 @@ def _rows(shown: list[_Thinned]) -> list[list[str]]:
     """Some of the values, for those who read rather than look."""
     steps = shown[0].steps
     chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_ROWS).round().astype(int))
-    return [
-        [f"{steps[i]:,.0f}", *(number(s.line[i]) if s.known[i] else "" for s in shown)]
-        for i in chosen
-    ]
+    places = _written(steps)
+    return [[places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)] for i in chosen]
 
 
 def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str) -> str:
@@ -245,4 +253,9 @@ def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str)
                 f"{name} from {number(line[0])} to {number(line[-1])}, at least "
                 f"{number(line.min())} and at most {number(line.max())}"
             )
-    return f"{title} up to {x_name} {steps[-1]:,.0f}: {'; '.join(ways)}."
+    return f"{title} up to {x_name} {_written(steps)[-1]}: {'; '.join(ways)}."
+
+
+def _written(steps: np.ndarray) -> list[str]:
+    """Whole numbers, where there are not only small ones, such as minutes."""
+    return [f"{step:,.0f}" if steps[-1] >= 100 else f"{step:.3g}" for step in steps]

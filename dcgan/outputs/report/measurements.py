@@ -132,7 +132,7 @@ class Series:
     def column(self, key: str) -> np.ndarray:
         """float64 [N]; NaN where a record has none."""
         found = [record.get(key) for record in self.records]
-        return np.array([np.nan if value is None else value for value in found], np.float64)
+        return np.array([v if _is_number(v) else np.nan for v in found], np.float64)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def read_series(folder: Path) -> list[Series]:
     """
     found: dict[tuple, list[dict]] = {}
     for record in _records(folder):
-        if record.get("metric") and _is_number(record.get("value")) and _is_step(record):
+        if record["metric"] and _is_number(record.get("value")) and _is_step(record):
             key = tuple(str(record.get(part)) for part in PROTOCOL)
             found.setdefault(key, []).append(record)
     newest: dict[str, int] = {}
@@ -246,7 +246,7 @@ def _records(folder: Path) -> Iterable[dict]:
     for path in sorted(folder.glob("*.jsonl")):
         for record in read_json_lines(path):
             if all(_is_of_its_kind(name, value) for name, value in record.items()):
-                yield record
+                yield record | {name: record.get(name) or "" for name in ("metric", "made")}
 
 
 def _is_of_its_kind(name: str, value) -> bool:

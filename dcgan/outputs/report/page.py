@@ -67,20 +67,25 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "log_lines": len(history.log),
     }
     commands = {name: _command(name, contents) for name in ("evaluate", "neighbours", "report")}
-    return _template().render(parts, **commands).encode("utf-8", "replace")
+    return template("page.html").render(parts, **commands).encode("utf-8", "replace")
 
 
-def _template() -> jinja2.Template:
-    """page.html; what it is given is text, whatever signs are in it."""
+def template(name: str, *folders: Path) -> jinja2.Template:
+    """A page; what it is given is text, whatever signs are in it.
+
+    Args:
+        name: of the file.
+        folders: in which it and what it includes are looked for, beside that of the report.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER, encoding="utf-8"),
+        loader=jinja2.FileSystemLoader([*folders, FOLDER], encoding="utf-8"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "flags": _flags}
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _flags(text: str) -> markupsafe.Markup:
@@ -130,14 +135,14 @@ def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
         },
         {
             "title": "What it draws",
-            "words": f"{_seeds(model.seeds)} at step {model.step:,}.",
+            "words": f"{seeds_in_words(model.seeds)} at step {model.step:,}.",
             "picture": pictures.picture(grid, most=GRID),
             "alt": f"A grid of {len(model.samples)} generated images, {columns} in a row.",
         },
     ]
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def seeds_in_words(seeds: Sequence[int]) -> str:
     """In words; that none was picked out only where it shows."""
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
@@ -272,14 +277,14 @@ def _shown(option: Option) -> dict:
     """An option as it is written on the command line."""
     return {
         "name": option.name,
-        "value": _written(option.value),
-        "default": _written(option.default),
+        "value": written(option.value),
+        "default": written(option.default),
         "help": option.help,
         "differs": option.differs,
     }
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     if value is None:
         return "not given"
     return json.dumps(value) if isinstance(value, bool) else str(value)

@@ -1,0 +1,85 @@
+"""`python main.py compare`: several runs side by side, in one HTML file and a few lines of text.
+
+It only reads the run folders, and works while training goes on.
+"""
+
+import logging
+import os
+from collections import Counter
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dcgan import UserError
+from dcgan.commands.report import model_of, options_of
+from dcgan.options import Compare
+from dcgan.outputs import marked
+from dcgan.outputs.comparison import page
+from dcgan.outputs.comparison.runs import MOST_RUNS, Run
+from dcgan.outputs.report.contents import Model
+from dcgan.run_dir import RunDir, read_json
+from dcgan.seeds import parse_seeds
+from dcgan.trained import Trained, choose_run
+
+MOST_SEEDS = 256
+DEFAULT = Path("runs") / "comparison.html"
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: Compare) -> int:
+    """Opens the runs, compares and writes.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST_SEEDS)
+    to = Path(options.to) if options.to else DEFAULT
+    marked.refuse_foreign(to, ".html", ".htm")
+    folders = _folders(options.runs)
+    names = _names(folders)
+    with tqdm(total=len(folders), unit="runs", desc="sampling", leave=False) as bar:
+        runs = []
+        for folder, name in zip(folders, names, strict=True):
+            options_there = {one.name: one for one in options_of(read_json(folder.config))}
+            runs.append(Run(name, folder, options_there, _model(folder, seeds)))
+            bar.update()
+    found = page.compare(runs)
+    html = page.render(found, seeds)
+    marked.write(to, html)
+    for line in page.text(found):
+        logger.info("%s", line)
+    logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(html) / 1e6)
+    return 0
+
+
+def _folders(text: str) -> list[RunDir]:
+    """The runs that were named, each once."""
+    named = [word.strip() for word in text.split(",") if word.strip()]
+    found = {Path(word).resolve(): choose_run(word, None, "newest") for word in named}
+    if not 2 <= len(found) <= MOST_RUNS:
+        raise UserError(
+            f"--runs must be 2 to {MOST_RUNS} different run folders; received {len(found)} "
+            f"({', '.join(named)})."
+        )
+    return list(found.values())
+
+
+def _names(folders: list[RunDir]) -> list[str]:
+    """The folders' own names; where two are equal, as much of the paths as tells all apart."""
+    paths = [folder.root.resolve() for folder in folders]
+    if max(Counter(path.name for path in paths).values()) == 1:
+        return [path.name for path in paths]
+    common = os.path.commonpath(paths)
+    return [path.relative_to(common).as_posix() for path in paths]
+
+
+def _model(folder: RunDir, seeds: list[int]) -> Model | str:
+    """What the newest checkpoint draws; where there is none, the reason."""
+    try:
+        return model_of(Trained(folder), seeds)
+    except UserError as error:
+        return str(error)

@@ -1,0 +1,90 @@
+"""All settings in one chart a quantity, against minutes and against images.
+
+The charts are the report's own. Of several seeds the line is the mean, and an area reaches from the
+lowest to the highest of them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dcgan.outputs.comparison.figures import Measured, Track, key_of, track
+from dcgan.outputs.comparison.runs import Setting
+from dcgan.outputs.report import chart, measurements
+
+AXES = ("minute", "image")
+POINTS = 200  # at which lines of training can be read off
+# Of metrics.jsonl: (key, title, unit, upper end).
+QUANTITIES = (
+    ("d_loss", "Discriminator’s loss", "loss", None),
+    ("g_loss", "Generator’s loss", "loss", None),
+    ("d_real", "D(x), real images", "probability of being real", 1.0),
+    ("d_fake", "D(G(z)), generated images", "probability of being real", 1.0),
+)
+
+
+def training(settings: Sequence[Setting]) -> list[list[dict]]:
+    """What metrics.jsonl holds: for each quantity its charts, one an axis."""
+    found = [
+        [
+            made
+            for axis in AXES
+            if (made := _of_training(settings, key, axis, title=title, unit=unit, top=top))
+        ]
+        for key, title, unit, top in QUANTITIES
+    ]
+    return [charts for charts in found if charts]
+
+
+def _of_training(settings: Sequence[Setting], key: str, axis: str, **how) -> dict | None:
+    lines = {
+        setting: [line for run in setting.runs if (line := run.smoothed(key, axis))[0].size]
+        for setting in settings
+    }
+    ends = [min(x[-1] for x, _ in found) for found in lines.values() if found]
+    if not ends:
+        return None
+    # The ends too, so that a line goes on to where its run, or the first of them, stands.
+    grid = np.unique([*np.linspace(0, max(ends), POINTS + 1)[1:], *ends])
+    curves = [_mean(setting, found, grid) for setting, found in lines.items() if found]
+    title, top = how.pop("title"), how["top"]
+    line = (0.5, "cannot tell") if top else None
+    return chart.draw(title, grid, curves, x_name=axis, line=line, **how)
+
+
+def _mean(
+    setting: Setting, lines: Sequence[tuple[np.ndarray, np.ndarray]], grid: np.ndarray
+) -> chart.Curve:
+    """A setting's line, as far as all of its seeds have come."""
+    at = np.stack([np.interp(grid, x, values, left=np.nan, right=np.nan) for x, values in lines])
+    if len(lines) == 1:
+        return chart.Curve(setting.name, setting.look, at[0])
+    return chart.Curve(setting.name, setting.look, at.mean(0), at.min(0), at.max(0), band=True)
+
+
+def quality(protocols: Sequence[Sequence[Measured]]) -> list[tuple[str, list[dict]]]:
+    """(protocol, charts) of each metric that some setting has more than one measurement of."""
+    found = []
+    for one in (measured for group in protocols for measured in group):
+        charts = [made for axis in AXES if (made := _of_metric(one, axis))]
+        if charts:
+            found.append((measurements.protocol(one.example.newest), charts))
+    return found
+
+
+def _of_metric(measured: Measured, axis: str) -> dict | None:
+    key = key_of(measured.example)
+    tracks = {one: found for one in measured.figures if (found := track(one, key, axis))}
+    if not any(one.x.size > 1 for one in tracks.values()):
+        return None
+    places = np.unique(np.concatenate([one.x for one in tracks.values()]))
+    curves = [_curve(setting, one, places) for setting, one in tracks.items()]
+    example = measured.example
+    return chart.draw(example.name, places, curves, unit=example.better, x_name=axis)
+
+
+def _curve(setting: Setting, one: Track, places: np.ndarray) -> chart.Curve:
+    """A track with gaps where only others were measured."""
+    columns = np.full((3, len(places)), np.nan)
+    columns[:, np.searchsorted(places, one.x)] = one.values, one.low, one.high
+    return chart.Curve(setting.name, setting.look, *columns, band=one.count > 1 and one.x.size > 1)

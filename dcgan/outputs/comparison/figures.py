@@ -1,0 +1,216 @@
+"""What was measured of each setting, protocol by protocol, and which setting is ahead.
+
+Two figures are apart when every seed of one, at the worse end of its 95 % interval, is better than
+every seed of the other at the better end of its own. Nothing is called ahead otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan.outputs.comparison.runs import Run, Setting
+from dcgan.outputs.report.measurements import METRICS, PROTOCOL, Series
+
+# Of the last figure's place, how far another may be from it to count as equally far on.
+NEARLY = 0.05
+# What tells metrics of one protocol apart.
+OF_METRIC = ("metric", "version")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric of a setting.
+
+    Attributes:
+        values: of each seed that was measured.
+        low, high: the lowest and highest end of their intervals; None where one has none.
+        steps: of each seed.
+    """
+
+    values: Sequence[float]
+    low: float | None
+    high: float | None
+    steps: Sequence[int] = ()
+
+    @property
+    def value(self) -> float:
+        """The mean over the seeds."""
+        return float(np.mean(self.values))
+
+    def is_apart_from(self, other: "Figure") -> bool:
+        """Whether the two intervals have nothing in common."""
+        if None in (self.low, other.low):
+            return False
+        return self.high < other.low or other.high < self.low
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric by one protocol.
+
+    Attributes:
+        example: the series of one of the runs, which says how it was measured.
+        figures: of each setting of which there is one, after all of its training.
+    """
+
+    example: Series
+    figures: Mapping[Setting, Figure]
+
+    @property
+    def ahead(self) -> Setting | None:
+        """The best setting where its figure is apart from every other's."""
+        return ahead(self.figures, more_is_better=self.example.more_is_better)
+
+
+def ahead(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting | None:
+    """The setting that is better than every other, intervals apart; None where there is none."""
+    if len(figures) < 2:
+        return None
+    best = leading(figures, more_is_better=more_is_better)
+    others = (figure for setting, figure in figures.items() if setting is not best)
+    return best if all(figures[best].is_apart_from(other) for other in others) else None
+
+
+def leading(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting:
+    """The setting of the best value, be its interval what it may."""
+    choose = max if more_is_better else min
+    return choose(figures, key=lambda setting: figures[setting].value)
+
+
+def by_protocol(settings: Sequence[Setting]) -> list[list[Measured]]:
+    """The metrics, those of one protocol together; what most settings have comes first."""
+    found: dict[tuple, list[Measured]] = {}
+    for key in dict.fromkeys(key_of(series) for _, series in _all(settings)):
+        how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in OF_METRIC)
+        found.setdefault(how, []).append(_measured(key, settings))
+    order = list(METRICS)
+    groups = [
+        sorted(group, key=lambda m: [*order, m.example.metric].index(m.example.metric))
+        for group in found.values()
+    ]
+    return sorted(groups, key=lambda group: -max(len(one.figures) for one in group))
+
+
+def key_of(series: Series) -> tuple[str, ...]:
+    """Of the protocol and the metric: only figures of equal ones are compared."""
+    return tuple(str(series.newest.get(part)) for part in PROTOCOL)
+
+
+def series_of(run: Run, key: tuple[str, ...]) -> Series | None:
+    """A run's measurements by one protocol."""
+    return next((one for one in run.series if key_of(one) == key), None)
+
+
+def _all(settings: Sequence[Setting]) -> list[tuple[Run, Series]]:
+    return [(run, one) for setting in settings for run in setting.runs for one in run.series]
+
+
+def _measured(key: tuple[str, ...], settings: Sequence[Setting]) -> Measured:
+    figures = {}
+    for setting in settings:
+        found = [one for run in setting.runs if (one := series_of(run, key))]
+        if found:
+            figures[setting] = _figure(found)
+    example = next(one for _, one in _all(settings) if key_of(one) == key)
+    return Measured(example, figures)
+
+
+def _figure(each: Sequence[Series]) -> Figure:
+    """After all of each seed's training, as far as it was measured."""
+    values, low, high = (
+        np.array([one.column(name)[-1] for one in each]) for name in ("value", "low", "high")
+    )
+    known = bool(np.isfinite([low, high]).all())
+    return Figure(
+        values.tolist(),
+        float(low.min()) if known else None,
+        float(high.max()) if known else None,
+        [one.records[-1]["step"] for one in each],
+    )
+
+
+@dataclass(frozen=True)
+class Track:
+    """A metric of a setting as it learnt.
+
+    Attributes:
+        x: float64 [N], increasing: minutes or images.
+        values, low, high: float64 [N]: the mean over the seeds, and the outer ends of their
+            intervals, NaN where there are none.
+        count: seeds.
+    """
+
+    x: np.ndarray
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    count: int = 1
+
+    def at(self, x: float) -> Figure | None:
+        """Between the measurements before and after; None where there are none."""
+        nearest = float(np.clip(x, self.x[0], self.x[-1]))
+        if abs(nearest - x) > NEARLY * x:
+            return None
+        value, low, high = (
+            float(np.interp(nearest, self.x, column))
+            for column in (self.values, self.low, self.high)
+        )
+        known = bool(np.isfinite([low, high]).all())
+        return Figure([value], low if known else None, high if known else None)
+
+
+def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
+    """How a metric of a setting changed; None where it was not measured or nobody knows when.
+
+    Args:
+        setting: of the runs.
+        key: of the protocol and metric.
+        axis: minute or image, see `Run.places`.
+    """
+    each = [(run, one) for run in setting.runs if (one := series_of(run, key))]
+    tracks = [found for run, one in each if (found := _track(run, one, axis))]
+    if len(tracks) < 2:
+        return tracks[0] if tracks else None
+    start, end = max(one.x[0] for one in tracks), min(one.x[-1] for one in tracks)
+    if start > end:  # each seed was measured once, after nearly as long: those are one point
+        last = [np.array([getattr(one, name)[-1] for one in tracks]) for name in COLUMNS]
+        x, values, low, high = last
+        x = np.array([x.mean()])
+        values, low, high = (column[:, np.newaxis] for column in (values, low, high))
+    else:
+        x = np.unique(np.concatenate([one.x for one in tracks]))
+        x = x[(x >= start) & (x <= end)]
+        values, low, high = (
+            np.stack([np.interp(x, one.x, getattr(one, name)) for one in tracks])
+            for name in COLUMNS[1:]
+        )
+    return Track(x, values.mean(0), low.min(0), high.max(0), len(tracks))
+
+
+COLUMNS = ("x", "values", "low", "high")
+
+
+def _track(run: Run, series: Series, axis: str) -> Track | None:
+    x = run.place(series.steps, axis)
+    known = np.isfinite(x)
+    known &= x > np.append(-np.inf, np.maximum.accumulate(np.nan_to_num(x))[:-1])
+    if not known.any():
+        return None
+    values, low, high = (series.column(name)[known] for name in ("value", "low", "high"))
+    return Track(x[known], values, low, high)
+
+
+def at_equal(measured: Measured, axis: str) -> tuple[float, dict[Setting, Figure]] | None:
+    """The figures after equal minutes or images: the most for which all of them are known.
+
+    Returns:
+        (minutes or images, figures of two or more settings); None where there is no such place.
+    """
+    key = key_of(measured.example)
+    tracks = {one: found for one in measured.figures if (found := track(one, key, axis))}
+    if len(tracks) < 2:
+        return None
+    x = min(float(one.x[-1]) for one in tracks.values())
+    figures = {setting: found for setting, one in tracks.items() if (found := one.at(x))}
+    return (x, figures) if len(figures) == len(tracks) else None

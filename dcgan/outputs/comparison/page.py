@@ -1,0 +1,278 @@
+"""The page itself, which asks no address for anything, and the same in a few lines of text."""
+
+import datetime
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import images
+from dcgan.outputs import marked
+from dcgan.outputs.comparison import curves, figures
+from dcgan.outputs.comparison.figures import Figure, Measured
+from dcgan.outputs.comparison.runs import (
+    Run,
+    Setting,
+    by_data,
+    dataset,
+    differing,
+    settings,
+    values_of,
+)
+from dcgan.outputs.comparison.verdict import notes, verdict
+from dcgan.outputs.report import measurements, pictures
+from dcgan.outputs.report.contents import Model
+from dcgan.outputs.report.page import seeds_in_words, template, written
+from dcgan.outputs.report.words import count, large, listed, number
+
+FOLDER = Path(__file__).parent
+GRIDS, STRIPS = 3_000_000, 600_000  # bytes of the pictures; a third more as text
+STRIP = 10  # images of each run in the strip
+PRINTED = 3  # metrics in the text
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs, looked at together.
+
+    Attributes:
+        runs: at least two, in the order of their settings.
+        settings: the runs by what differs beside their seeds.
+        protocols: what was measured, by how.
+        verdict: who is ahead, in sentences.
+        notes: what is missing, in sentences.
+    """
+
+    runs: Sequence[Run]
+    settings: Sequence[Setting]
+    protocols: Sequence[Sequence[Measured]]
+    verdict: Sequence[str]
+    notes: Sequence[str]
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Reads what the run folders hold; see `Comparison`."""
+    found = settings(runs)
+    in_order = [run for setting in found for run in setting.runs]
+    protocols = figures.by_protocol(found)
+    return Comparison(in_order, found, protocols, verdict(found, protocols), notes(in_order))
+
+
+def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
+    """The comparison as an HTML file.
+
+    Args:
+        comparison: what is told.
+        seeds: of the generated images.
+    """
+    runs = comparison.runs
+    folders = [str(run.folder.root) for run in runs]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    looks = {run: setting.look for setting in comparison.settings for run in setting.runs}
+    data = by_data(runs)
+    parts = {
+        "mark": marked.mark(f"compare --runs {' '.join(folders)}"),
+        "command": shlex.join(["python", "main.py", "compare", "--runs", *folders]),
+        "made": now.strftime("%Y-%m-%d %H:%M UTC"),
+        "comparison": comparison,
+        "title": f"{count(len(runs), 'run')} side by side",
+        "of": listed(dataset(group[0]) for group in data),
+        "seeds": seeds_in_words(seeds).rstrip(","),
+        "numbers": seeds[:STRIP],
+        "strips": _strips(runs, looks, data),
+        "grids": _grids(runs, looks, data),
+        "options": _options(comparison),
+        "facts": _facts(comparison.settings),
+        "protocols": [_group(group, comparison.settings) for group in comparison.protocols],
+        "training": curves.training(comparison.settings),
+        "quality": curves.quality(comparison.protocols),
+        "evaluate": [
+            shlex.join(["python", "main.py", "evaluate", "--run_dir", folder])
+            for run, folder in zip(runs, folders, strict=True)
+            if not run.series
+        ],
+    }
+    return template("comparison.html", FOLDER).render(parts).encode("utf-8")
+
+
+def text(comparison: Comparison) -> list[str]:
+    """For the terminal: a line a setting with the first metrics, the verdict and the notes."""
+    most = [one for group in comparison.protocols for one in group][:PRINTED]
+    width = max(len(one.name) for one in comparison.settings) + 2
+    heads = [f"{one.example.name:>22}" for one in most]
+    lines = [f"{'':{width}}{'minutes':>8} {'images':>10} {'images/s':>9}{''.join(heads)}"]
+    for setting in comparison.settings:
+        runs = setting.runs
+        known = (
+            setting.mean([run.last("minute") for run in runs]),
+            setting.mean([run.last("image") for run in runs]),
+            setting.mean([run.history.images_per_second for run in runs]),
+        )
+        shown = ["-" if value is None else number(value) for value in known]
+        cells = []
+        for one in most:
+            figure = one.figures.get(setting)
+            star = "*" if one.ahead is setting else " "
+            cells.append(f"{'-' if figure is None else number(figure.value):>21}{star}")
+        of = f"{setting.name:{width}}{shown[0]:>8} {shown[1]:>10} {shown[2]:>9}{''.join(cells)}"
+        lines.append(of.rstrip())
+    lines += ["* intervals apart"] if any(one.ahead for one in most) else []
+    lines += ["", " ".join(comparison.verdict), *comparison.notes, ""]
+    # What folders and files are named is no command to a terminal.
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
+
+
+def _strips(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
+    """A row a run: the first seeds; above them real images, where all learn from the same."""
+    rows = []
+    if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
+        some = np.linspace(0, len(cells) - 1, min(STRIP, len(cells))).round().astype(int)
+        rows.append({"name": "real images", "look": "", "cells": cells[some]})
+    rows += [
+        {"name": run.name, "look": looks[run], "cells": run.model.samples[:STRIP]}
+        for run in runs
+        if isinstance(run.model, Model)
+    ]
+    return [
+        row
+        | {
+            "picture": pictures.picture(
+                images.grid(row["cells"], columns=len(row["cells"])), most=STRIPS // len(rows)
+            ),
+            "part": len(row["cells"]) / STRIP,
+        }
+        for row in rows
+    ]
+
+
+def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
+    """The images in the grid of reals, uint8 [N, height, width, channels]."""
+    grid = group[0].reals
+    size = [group[0].option(name) for name in ("output_height", "output_width")]
+    if grid is None or not all(isinstance(side, int) and side > 0 for side in size):
+        return None
+    height, width = size
+    rows, columns = (grid.shape[0] + 1) // (height + 1), (grid.shape[1] + 1) // (width + 1)
+    cells = [
+        grid[top * (height + 1) :, left * (width + 1) :][:height, :width]
+        for top in range(rows)
+        for left in range(columns)
+    ]
+    whole = [cell for cell in cells if cell.shape[:2] == (height, width) and (cell < 255).any()]
+    return np.stack(whole) if whole else None
+
+
+def _grids(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
+    """The reals of each data set, and the generated images of each run."""
+    found = [
+        {
+            "title": "Real images",
+            "look": "",
+            "words": f"Training images of {dataset(group[0])}"
+            + (f", for {listed(run.name for run in group)}." if len(data) > 1 else "."),
+            "array": group[0].reals,
+        }
+        for group in data
+        if group[0].reals is not None
+    ]
+    found += [
+        {
+            "title": run.name,
+            "look": looks[run],
+            "words": f"At step {run.model.step:,}.",
+            "array": images.grid(run.model.samples),
+        }
+        for run in runs
+        if isinstance(run.model, Model)
+    ]
+    most = GRIDS // max(len(found), 1)
+    return [one | {"picture": pictures.picture(one["array"], most=most)} for one in found]
+
+
+def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
+    """(name, help, the values of each setting) of the options that differ."""
+    runs = comparison.runs
+    found = []
+    for name in differing(runs):
+        shown = dict(zip(runs, map(written, values_of(runs, name)), strict=True))
+        cells = [
+            list(dict.fromkeys(shown[run] for run in setting.runs))
+            for setting in comparison.settings
+        ]
+        help = next(run.options[name].help for run in runs if name in run.options)
+        found.append((name, help, cells))
+    return found
+
+
+def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
+    """(what, a cell a setting): how long, how far, how fast, how large."""
+
+    def model(what: str) -> Callable[[Run], float | None]:
+        return lambda run: getattr(run.model, what) if isinstance(run.model, Model) else None
+
+    facts: list[tuple[str, Callable[[Run], float | None], Callable[[float], str]]] = [
+        ("minutes of training", lambda run: run.last("minute"), number),
+        ("images learnt from", lambda run: run.last("image"), lambda value: f"{value:,.0f}"),
+        ("steps", lambda run: run.history.last("step"), lambda value: f"{value:,.0f}"),
+        ("images a second", lambda run: run.history.images_per_second, number),
+        ("generator’s parameters", model("generator_weights"), large),
+        ("discriminator’s parameters", model("discriminator_weights"), large),
+    ]
+    return [
+        (name, [_fact([of(run) for run in setting.runs], write) for setting in settings])
+        for name, of, write in facts
+    ]
+
+
+def _fact(values: Sequence[float | None], write: Callable[[float], str]) -> dict:
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"value": "", "spread": "not known"}
+    ends = list(dict.fromkeys(write(value) for value in (min(known), max(known))))
+    spread = f"seeds: {' to '.join(ends)}" if len(ends) > 1 else ""
+    return {"value": write(float(np.mean(known))), "spread": spread}
+
+
+def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
+    """The metrics of one protocol as rows of the table."""
+    return {
+        "protocol": measurements.protocol(group[0].example.newest),
+        "metrics": [
+            {
+                "name": one.example.how.name,
+                "better": one.example.better,
+                "floor": _floor(one.example.newest),
+                "cells": [
+                    _cell(one.figures.get(setting), setting, is_ahead=one.ahead is setting)
+                    for setting in settings
+                ],
+            }
+            for one in group
+        ],
+    }
+
+
+def _floor(record: dict) -> str:
+    """What the real images themselves score, where it was measured."""
+    floor = record.get("floor")
+    value = floor.get("value") if isinstance(floor, dict) else floor
+    name = "reals" if isinstance(floor, dict) and floor.get("of") == "reals" else "floor"
+    return f"{name} {number(value)}" if isinstance(value, float) else ""
+
+
+def _cell(figure: Figure | None, setting: Setting, *, is_ahead: bool) -> dict | None:
+    if figure is None:
+        return None
+    parts = []
+    if figure.low is not None:
+        parts.append(f"{number(figure.low)} to {number(figure.high)}")
+    if len(setting.runs) > 1:
+        ends = dict.fromkeys(number(end) for end in (min(figure.values), max(figure.values)))
+        of = f"{len(figure.values)} of {len(setting.runs)}"
+        who = f"{len(setting.runs)}" if len(figure.values) == len(setting.runs) else of
+        parts.append(f"{who} seeds: {' to '.join(ends)}")
+    steps = dict.fromkeys(f"{step:,.0f}" for step in figure.steps)
+    parts.append(f"step {listed(steps)}")
+    return {"value": number(figure.value), "parts": parts, "ahead": is_ahead}

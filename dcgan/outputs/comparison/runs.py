@@ -1,0 +1,229 @@
+"""The runs of a comparison, and which of them are the same but for their seed."""
+
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.outputs.plots import SMOOTHED_PART, moving_average
+from dcgan.outputs.report import measurements, pictures
+from dcgan.outputs.report.contents import Model, Option
+from dcgan.outputs.report.history import History, read_history
+from dcgan.outputs.report.measurements import Series
+from dcgan.run_dir import RunDir, read_json
+
+# Where files lie, of which nothing that is learnt depends; neither compared nor shown.
+PLACES = ("run_dir", "cache_dir", "data_dir")
+# What says which images a run learns from; flips are a choice of the training.
+DATA = (
+    *("dataset", "input_fname_pattern", "splits", "train_size", "channels", "crop"),
+    *("output_height", "output_width", "input_height", "input_width"),
+)
+MACHINE = ("devices", "replicas", "cpus")  # of environment.json: what minutes depend on
+LOOKS = 8  # colours in comparison.css
+DASHES = ("", " dashed", " dotted")  # told apart where colours come again
+MOST_RUNS = LOOKS * len(DASHES)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run.
+
+    Attributes:
+        name: tells it apart from the others.
+        folder: of the run.
+        options: the choices of its config.json, by name.
+        model: what its newest checkpoint draws, or a sentence that says why there is none.
+    """
+
+    name: str
+    folder: RunDir
+    options: Mapping[str, Option]
+    model: Model | str
+
+    def option(self, name: str) -> object:
+        """The value of a choice; None where it is not recorded."""
+        return self.options[name].value if name in self.options else None
+
+    @functools.cached_property
+    def history(self) -> History:
+        """Its numbers, without those that are none."""
+        found = read_history(self.folder)
+        rows = [
+            {key: value for key, value in row.items() if _is_finite(value)} for row in found.rows
+        ]
+        return History([row for row in rows if "step" in row], found.log)
+
+    @functools.cached_property
+    def series(self) -> list[Series]:
+        """What evaluations measured."""
+        return measurements.read_series(self.folder.evaluation)
+
+    @functools.cached_property
+    def reals(self) -> np.ndarray | None:
+        """The grid of real images, uint8 [height, width, channels]."""
+        return pictures.read(self.folder.reals) if self.folder.reals.exists() else None
+
+    @functools.cached_property
+    def machine(self) -> str:
+        """What it was trained on, as environment.json has it; empty where nobody knows."""
+        try:
+            found = read_json(self.folder.environment) if self.folder.environment.exists() else {}
+        except UserError:
+            return ""
+        return str([found[name] for name in MACHINE if name in found] or "")
+
+    @functools.cached_property
+    def data(self) -> tuple[str, str]:
+        """What it learns from: equal where the images are, as far as the folder says."""
+        digest = "" if self.reals is None else hashlib.sha256(self.reals.tobytes()).hexdigest()
+        return str([self.option(name) for name in (*DATA, "num_samples")]), digest
+
+    def places(self, axis: str) -> np.ndarray:
+        """Where each line of its numbers stands.
+
+        Args:
+            axis: minute, of training without its evaluations, or image, that was learnt from.
+
+        Returns:
+            float64 [N]; NaN where it is not known.
+        """
+        if axis == "image":
+            return self.history.column("images")
+        evaluated = np.nan_to_num(self.history.column("evaluation_seconds"))
+        return (self.history.column("seconds") - evaluated.cumsum()) / 60
+
+    def place(self, steps: np.ndarray, axis: str) -> np.ndarray:
+        """Where steps stand, between those of which there are lines; NaN beyond the last."""
+        places = self.places(axis)
+        known = np.isfinite(places)
+        if not known.any():
+            return np.full(len(steps), np.nan)
+        xs, ys = np.append(0.0, self.history.steps[known]), np.append(0.0, places[known])
+        return np.interp(steps, xs, ys, right=np.nan)
+
+    def last(self, axis: str) -> float | None:
+        """How far it has come; None where nobody knows."""
+        places = self.places(axis)
+        known = places[np.isfinite(places)]
+        return float(known[-1]) if known.size else None
+
+    def smoothed(self, key: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
+        """A number of its lines as a moving average: places, increasing, and values."""
+        x, values = self.places(axis), self.history.column(key)
+        known = np.isfinite(x) & np.isfinite(values)
+        x, values = x[known], values[known]
+        later = x > np.append(-np.inf, np.maximum.accumulate(x)[:-1])
+        x, values = x[later], values[later]
+        if x.size < 2:
+            return x, values
+        return x, moving_average(x, values, float(x[-1] - x[0]) * SMOOTHED_PART)
+
+
+def _is_finite(value: object) -> bool:
+    """Whether it is a number that a float can hold."""
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Runs whose options are the same but for the seed.
+
+    Attributes:
+        name: tells it apart from the others.
+        look: its class in comparison.css.
+        runs: at least one, by their seeds.
+    """
+
+    name: str
+    look: str
+    runs: Sequence[Run]
+
+    def mean(self, values: Sequence[float | None]) -> float | None:
+        """Of those that are known."""
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
+
+
+def settings(runs: Sequence[Run]) -> list[Setting]:
+    """The runs by what differs beside their seeds, in the order in which they were named."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        same = (group for group in groups if set(differing([group[0], run])) <= {"seed"})
+        group = next((g for g in same if not any(_is_repeated(run, other) for other in g)), None)
+        if group is None:
+            groups.append([run])
+        else:
+            group.append(run)
+    names = _names(groups)
+    looks = [f"look{i % LOOKS}{DASHES[i // LOOKS]}" for i in range(len(groups))]
+    return [Setting(*one) for one in zip(names, looks, groups, strict=True)]
+
+
+def _is_repeated(run: Run, other: Run) -> bool:
+    """Whether two runs of a setting have the same seed too: then there is another difference."""
+    return run.option("seed") == other.option("seed")
+
+
+def differing(runs: Sequence[Run]) -> list[str]:
+    """The options of which the values differ, in the order of config.json."""
+    names = dict.fromkeys(name for run in runs for name in run.options)
+    return [
+        name
+        for name in names
+        if name not in PLACES and len({str(value) for value in values_of(runs, name)}) > 1
+    ]
+
+
+def values_of(runs: Sequence[Run], name: str) -> list[object]:
+    """An option's value in each run; the default in one that does not know it yet."""
+    default = next(run.options[name].default for run in runs if name in run.options)
+    return [run.options[name].value if name in run.options else default for run in runs]
+
+
+def _names(groups: Sequence[Sequence[Run]]) -> Iterator[str]:
+    """What the names of a setting's runs have in common, where that tells it apart."""
+    common = [_trimmed(os.path.commonprefix([run.name for run in group])) for group in groups]
+    single = [group[0].name for group in groups if len(group) == 1]
+    for group, name in zip(groups, common, strict=True):
+        if len(group) == 1:
+            yield group[0].name
+        elif name and common.count(name) == 1 and name not in single:
+            yield name
+        else:
+            yield f"{group[0].name} and {len(group) - 1} more"
+
+
+def _trimmed(start: str) -> str:
+    """wide of wide-, and run of run1, which run10 and run11 begin with."""
+    bare = start.rstrip("-_. ")
+    return bare if bare != start else start.rstrip("0123456789").rstrip("-_. ")
+
+
+def dataset(run: Run) -> str:
+    """The data set's name; of a path the last part."""
+    name = str(run.option("dataset") or "unknown data")
+    return Path(name).name or name
+
+
+def by_data(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs by what they learn from; one without a grid of reals is with its options' first."""
+    groups: list[list[Run]] = []
+    for run in sorted(runs, key=lambda run: run.reals is None):
+        what, digest = run.data
+        for group in groups:
+            if group[0].data[0] == what and digest in (group[0].data[1], ""):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    order = list(runs)
+    for group in groups:
+        group.sort(key=order.index)
+    return sorted(groups, key=lambda group: order.index(group[0]))

@@ -1,0 +1,146 @@
+"""Who is ahead, in words; each sentence says only what was measured."""
+
+from collections.abc import Mapping, Sequence
+
+from dcgan import UserError
+from dcgan.option import parse_seconds
+from dcgan.outputs.comparison import figures
+from dcgan.outputs.comparison.figures import Figure, Measured
+from dcgan.outputs.comparison.runs import Run, Setting, by_data, dataset
+from dcgan.outputs.report.measurements import METRICS
+from dcgan.outputs.report.words import listed, number
+
+
+def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]) -> list[str]:
+    """The sentences at the head of the page."""
+    runs = [run for setting in settings for run in setting.runs]
+    lines = []
+    data = by_data(runs)
+    if len(data) > 1:
+        groups = (f"{listed(run.name for run in group)} from {dataset(group[0])}" for group in data)
+        lines.append(
+            f"Figures compare only among runs that learn from the same images: {'; '.join(groups)}."
+        )
+    if len(settings) == 1:
+        lines.append("The runs differ in their seed only, so none of them can be ahead.")
+        return lines
+    compared = [one for group in protocols for one in group if len(one.figures) > 1]
+    if not compared:
+        return [*lines, "No metric was measured in the same way of two settings."]
+    how_many = len({setting for one in compared for setting in one.figures})
+    if how_many < len(settings):
+        lines.append(f"Only {how_many} of the {len(settings)} settings were measured alike.")
+    lines += _as_they_stand(_one_a_metric(compared))
+    for axis, of in (("minute", "minutes of training"), ("image", "images")):
+        lines += _after_equal(compared, axis, of)
+    if len({run.machine for run in runs if run.machine}) > 1:
+        lines.append("They were trained on different machines, so minutes do not compare.")
+    return lines
+
+
+def _one_a_metric(compared: Sequence[Measured]) -> list[Measured]:
+    """Of each metric the protocol that most settings, and most seeds, were measured by."""
+    found: dict[str, Measured] = {}
+    for one in compared:
+        best = found.get(one.example.metric)
+        if best is None or _how_many(one) > _how_many(best):
+            found[one.example.metric] = one
+    return sorted(found.values(), key=_order)
+
+
+def _how_many(one: Measured) -> tuple[int, int]:
+    """Settings and seeds."""
+    return len(one.figures), sum(len(figure.values) for figure in one.figures.values())
+
+
+def _order(one: Measured) -> int:
+    """The place of a metric among those that are told."""
+    return [*METRICS, one.example.metric].index(one.example.metric)
+
+
+def _as_they_stand(compared: Sequence[Measured]) -> list[str]:
+    """The last figures: whom each metric has ahead, and which metrics have nobody."""
+    winners: dict[Setting | None, list[str]] = {}
+    for one in compared:
+        winners.setdefault(one.ahead, []).append(_told(one, one.figures))
+    undecided = winners.pop(None, [])
+    lines = [
+        f"{winner.name} is ahead by {listed(metrics)}, intervals apart."
+        for winner, metrics in winners.items()
+    ]
+    if lines:
+        lines[0] = f"As they stand, {lines[0]}"
+    if undecided:
+        lines.append(f"No setting is clearly ahead by {listed(undecided)}: intervals overlap.")
+    return lines
+
+
+def _after_equal(compared: Sequence[Measured], axis: str, of: str) -> list[str]:
+    """The first metric that has curves, after equal minutes or images."""
+    found = [(one, at) for one in compared if (at := figures.at_equal(one, axis))]
+    if not found:
+        return []
+    one, (x, at) = min(found, key=lambda pair: (-len(pair[1][1]), _order(pair[0])))
+    more = one.example.more_is_better
+    best = figures.leading(at, more_is_better=more)
+    is_apart = figures.ahead(at, more_is_better=more) is not None
+    return [
+        f"After {f'{x:,.0f}' if x >= 100 else f'{x:.3g}'} {of} each, {best.name} "
+        f"{'is ahead' if is_apart else 'leads'} by {_told(one, at)}, intervals "
+        f"{'apart' if is_apart else 'not apart'}."
+    ]
+
+
+def _told(one: Measured, found: Mapping[Setting, Figure]) -> str:
+    """FID (pixels: 30 against 45)."""
+    name, against = one.example.name, _against(found, one)
+    return f"{name[:-1]}: {against})" if name.endswith(")") else f"{name} ({against})"
+
+
+def _against(found: Mapping[Setting, Figure], measured: Measured) -> str:
+    """30 against 45, or 30 against 45 to 60 where there are several others."""
+    best = figures.leading(found, more_is_better=measured.example.more_is_better)
+    others = sorted(one.value for setting, one in found.items() if setting is not best)
+    ends = dict.fromkeys(number(value) for value in (others[0], others[-1]))
+    return f"{number(found[best].value)} against {' to '.join(ends)}"
+
+
+def notes(runs: Sequence[Run]) -> list[str]:
+    """What a run lacks, and where it stands if that is not its end."""
+    lines = []
+    for run in runs:
+        steps = run.history.steps
+        if isinstance(run.model, str):
+            lines.append(f"{run.name} is shown without images: {run.model}")
+        elif steps.size and run.model.step != steps[-1]:
+            lines.append(
+                f"The images of {run.name} are of its checkpoint of step {run.model.step:,}; its "
+                f"numbers go to step {steps[-1]:,.0f}."
+            )
+        if not steps.size:
+            lines.append(f"{run.name} has no numbers: metrics.jsonl is missing or empty.")
+        elif not _has_ended(run):
+            lines.append(
+                f"{run.name} stands at step {steps[-1]:,.0f}, before its end: it is still "
+                "training, or was stopped."
+            )
+        if not run.series:
+            lines.append(
+                f"{run.name} was not evaluated: python main.py evaluate --run_dir "
+                f"{run.folder.root} does it."
+            )
+    return lines
+
+
+def _has_ended(run: Run) -> bool:
+    """Whether it has come to its steps, its passes over the data or the end of its time."""
+    budget = run.option("time_budget")
+    try:
+        seconds = parse_seconds(budget) if isinstance(budget, str) else None
+    except UserError:
+        seconds = None
+    last = run.history.last
+    total = ("step", run.option("steps")) if run.option("steps") else ("epoch", run.option("epoch"))
+    ends = [(last("seconds"), seconds), (last(total[0]), total[1])]
+    known = [one for one in ends if all(isinstance(value, (int, float)) for value in one)]
+    return not known or any(now >= end for now, end in known)
