@@ -1,6 +1,8 @@
 """A run folder as the report reads it, made without training, and the page taken apart again."""
 
 import json
+import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -192,3 +194,35 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def contrasts(page, names: Sequence[str]) -> list[float]:
+    """WCAG 2 contrast of the first text of each kind with what is behind it.
+
+    Args:
+        page: in a browser.
+        names: CSS selectors.
+    """
+    found = page.evaluate(
+        """(names) => names
+            .flatMap((name) => [...document.querySelectorAll(name)].slice(0, 1))
+            .map((one) => {
+                let ground = one;
+                const clear = 'rgba(0, 0, 0, 0)';
+                while (ground && getComputedStyle(ground).backgroundColor === clear)
+                    ground = ground.parentElement;
+                return [one, ground ?? document.documentElement].map((e, i) =>
+                    getComputedStyle(e)[i ? 'backgroundColor' : 'color']);
+            })""",
+        list(names),
+    )
+    assert len(found) == len(names)
+    pairs = [sorted((luminance(one), luminance(other)), reverse=True) for one, other in found]
+    return [(light + 0.05) / (dark + 0.05) for light, dark in pairs]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of "rgb(r, g, b)", by WCAG 2."""
+    levels = np.array([int(n) for n in re.findall(r"\d+", colour)[:3]]) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

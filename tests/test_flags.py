@@ -81,6 +81,13 @@ def test_a_flag_is_a_switch_in_every_command_or_in_none():
             assert (spelling in flags.SWITCHES) == is_switch, (command, spelling)
 
 
+def test_a_flag_takes_a_list_in_every_command_or_in_none():
+    for command, field in EVERY_FIELD:
+        for spelling in flags.spellings(field):
+            is_list = bool(field.metadata.get("list"))
+            assert (spelling in flags.LISTS) == is_list, (command, spelling)
+
+
 def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
     assert parse([]) == ("train", {})
     assert parse(["train"]) == ("train", {})
@@ -137,6 +144,13 @@ def test_spellings(line, values):
         ("crawl --yes --original True", "crawl", {"yes": True, "original": True}),
         ("--yes crawl --tags help", "crawl", {"yes": True, "tags": "help"}),
         ("inspect --dataset anime", "inspect", {"dataset": "anime"}),
+        ("compare --runs a b", "compare", {"runs": "a,b"}),
+        ("compare --runs a,b c --to x", "compare", {"runs": "a,b,c", "to": "x"}),
+        ("compare --to x --runs=a b", "compare", {"runs": "a,b", "to": "x"}),
+        ("compare --runs a --seeds 1 --runs b", "compare", {"runs": "a,b", "seeds": "1"}),
+        ("--runs a b compare", "compare", {"runs": "a,b"}),
+        ("--runs train b compare --to x", "compare", {"runs": "train,b", "to": "x"}),
+        ("compare --runs train export", "compare", {"runs": "train,export"}),
         ("crop", "crop", {}),  # what is missing is not this module's to say
     ],
 )
@@ -150,6 +164,7 @@ def test_help_is_help_wherever_it_stands(word):
     assert parse([*"--dataset anime --crop".split(), word]) == ("help", {"command": None})
     assert parse(["train", "--epoch", "3", word]) == ("help", {"command": "train"})
     assert parse([word, "crop"]) == ("help", {"command": "crop"})
+    assert parse(["compare", "--runs", "a", "b", word]) == ("help", {"command": "compare"})
     assert parse(["crop", "--quux", word]) == ("help", {"command": "crop"})
 
 
@@ -176,6 +191,8 @@ def test_help_is_help_wherever_it_stands(word):
         ("--noflip=1", ("--noflip takes no value", "'1'", "--flip")),
         ("--flagfile x", ("There is no flag --flagfile",)),  # absl's own
         ("train train", ("'train'", "quotes")),
+        ("train --runs a b", ("--runs is a flag of compare, not of train",)),
+        ("compare --runs", ("--runs", "--help")),
         ("--input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "--")),
         ("--epoch", ("--epoch", "--help")),
         ("--epoch three", ("--epoch", "three", "whole number")),

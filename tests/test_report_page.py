@@ -1,11 +1,9 @@
 """The report in a headless Chromium: at a desk and on a telephone, by day and by night."""
 
-import re
-
 import numpy as np
 import pytest
 from explorer_pages import chromium
-from report_pages import contents, fill
+from report_pages import contents, contrasts, fill, luminance
 
 from dcgan.outputs.report.page import render
 
@@ -72,33 +70,8 @@ def test_nothing_overflows_and_everything_can_be_read(visit, viewport, scheme):
         }).length"""
     )
     assert touching == 0
-    assert min(contrasts(page)) >= 4.5
-
-
-def contrasts(page) -> list[float]:
-    """WCAG 2 contrast of each kind of text with what is behind it."""
-    found = page.evaluate(
-        """['body', '.soft', '.facts span', 'nav a', 'summary', '.messages time', '.x', 'code']
-            .flatMap((name) => [...document.querySelectorAll(name)].slice(0, 1))
-            .map((one) => {
-                let ground = one;
-                const clear = 'rgba(0, 0, 0, 0)';
-                while (ground && getComputedStyle(ground).backgroundColor === clear)
-                    ground = ground.parentElement;
-                return [one, ground ?? document.documentElement].map((e, i) =>
-                    getComputedStyle(e)[i ? 'backgroundColor' : 'color']);
-            })"""
-    )
-    assert len(found) >= 7
-    pairs = [sorted((luminance(one), luminance(other)), reverse=True) for one, other in found]
-    return [(light + 0.05) / (dark + 0.05) for light, dark in pairs]
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of "rgb(r, g, b)", by WCAG 2."""
-    levels = np.array([int(n) for n in re.findall(r"\d+", colour)[:3]]) / 255
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
+    names = ("body", ".soft", ".facts span", "nav a", "summary", ".messages time", ".x", "code")
+    assert min(contrasts(page, names)) >= 4.5
 
 
 def test_every_picture_is_shown(visit):
