@@ -73,6 +73,16 @@ def test_nothing_overflows_and_everything_can_be_read(visit, width, scheme):
             .map((one) => one.outerHTML.slice(0, 90))"""
     )
     assert outside == []
+    broken = page.evaluate(
+        """[...document.querySelectorAll('.area span, .x-name, .seeds span, .mark-ahead')]
+            .filter((one) => {
+                const words = document.createRange();
+                words.selectNodeContents(one);
+                return words.getClientRects().length > 1;
+            })
+            .map((one) => one.textContent)"""
+    )
+    assert broken == []  # none takes two lines
     names = ("body", ".soft", "nav a", "summary", ".x", "code", ".mark-ahead", ".help", "td .soft")
     assert min(contrasts(page, names)) >= 4.5
 
