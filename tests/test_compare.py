@@ -51,7 +51,7 @@ def test_runs_that_differ_in_their_seed_only_are_one_setting(tmp_path):
         run_of(tmp_path / "small-0", seed=0),
         run_of(tmp_path / "big-1", batch_size=128, seed=1, run_dir="elsewhere"),
         run_of(tmp_path / "small-1", seed=1),
-        run_of(tmp_path / "third", seed=1, batch_size=32),
+        run_of(tmp_path / "third", seed=5, batch_size=32),
     ]
     found = settings(runs)
     assert [(one.name, [run.name for run in one.runs]) for one in found] == [
