@@ -86,7 +86,7 @@ REFUSALS = {
     "signature is a number": ({"signature_name": 7, "instances": [1]}, 400, "must be a string"),
     "unknown signature": (
         {"signature_name": "\ud800", "instances": [1]},
-        404,
+        400,
         'Serving signature name: ".*" not found in signature def',
     ),
     "no list": ({"instances": 7}, 400, "to be a list"),
@@ -191,7 +191,7 @@ def test_metadata_and_status(client):
     assert document == client.get("/v1/models/dcgan/versions/1/metadata").json()
     assert document["model_spec"] == {"name": "dcgan", "signature_name": "", "version": "1"}
     assert "generate" in document["metadata"]["signature_def"]["signature_def"]
-    assert client.get("/healthz").json() == {"status": "ok", "version": 1}
+    assert client.get("/healthz").json() == {"status": "ok", "version": 1, "refused": []}
     info = client.get("/model.json").json()
     assert info["z_dim"] == 4 and info["metrics"] == {"d_loss": None}
 

@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from dcgan.serving.batching import Batcher, Busy, ModelFailure, batch_sizes
+from dcgan.serving.batching import Batcher, ModelFailure, batch_sizes
+from dcgan.serving.refusals import Busy
 
 
 class Model:

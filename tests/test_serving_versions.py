@@ -1,10 +1,19 @@
 """Versions come and go in their folder; requests notice nothing of it."""
 
+import contextlib
+import logging
+import os
+import re
 import shutil
+import socket
+import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
+from dcgan.serving import versions as versions_module
 from dcgan.serving.versions import NotThere, Unusable, Versions
 
 
@@ -148,3 +157,187 @@ def test_closing_closes_all(tmp_path):
     assert [servable.closed for servable in servables] == [True, True]
     with pytest.raises(NotThere), versions.lease():
         pass
+
+
+def make_deep(folder):
+    """Folders in one another, more than Python's recursion allows."""
+    folder.mkdir()
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for _ in range(1200):
+            os.mkdir("a")
+            os.chdir("a")
+    finally:
+        os.chdir(here)
+
+
+def make_socket(folder):
+    folder.mkdir()
+    here = os.getcwd()
+    os.chdir(folder)  # the address of a socket is short
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("weights")
+    finally:
+        os.chdir(here)
+
+
+def make(what):
+    """Fills a version folder: `what` makes its file of weights."""
+
+    def fill(folder):
+        folder.mkdir()
+        what(folder / "weights")
+
+    return fill
+
+
+# What stands in a model folder as version 2, and what the refusal names.
+ODD = {
+    "empty": (lambda folder: folder.mkdir(), "FileNotFoundError: .*weights"),
+    "a link to itself": (lambda folder: folder.symlink_to("2"), "symbolic links"),
+    "a link to nothing": (lambda folder: folder.symlink_to("nothing"), "FileNotFoundError"),
+    "a link loop inside": (make(lambda file: file.symlink_to("weights")), "symbolic links"),
+    "a folder for a file": (make(lambda file: file.mkdir()), "IsADirectoryError"),
+    "a pipe": (make(os.mkfifo), "weights, which is neither a file nor a folder"),
+    "an endless device": (make(lambda file: file.symlink_to("/dev/zero")), "weights, which is"),
+    "a socket": (make_socket, "weights, which is neither"),
+    "no text": (make(lambda file: file.write_bytes(b"\x80\x04\x95")), "UnicodeDecodeError"),
+    "too many files": (make(lambda file: None), "more than 5 files"),
+    "too deep": (make_deep, "FileNotFoundError: .*weights"),
+}
+
+
+@pytest.fixture
+def swept(tmp_path):
+    """Ends with an empty folder: pytest's own way to it recurses."""
+    yield tmp_path
+    subprocess.run(["rm", "-r", tmp_path / "2"], check=True)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_folder_is_refused_once_and_the_next_version_is_loaded(
+    swept, kind, monkeypatch, caplog
+):
+    tmp_path = swept
+    fill, reason = ODD[kind]
+    if kind == "too many files":
+        monkeypatch.setattr(versions_module, "MOST_ENTRIES", 5)
+    put(tmp_path, 1)
+    versions = Versions(tmp_path, Loaded, keep=1)
+    versions.look(first=True)
+    fill(tmp_path / "2")
+    if kind == "too many files":
+        for number in range(9):
+            (tmp_path / "2" / str(number)).touch()
+    with caplog.at_level(logging.WARNING, "dcgan"):
+        for _ in range(4):
+            versions.look()
+    assert versions.states() == {1: "AVAILABLE"}
+    assert len(caplog.messages) == 1 and "Version 2 is not loaded" in caplog.text
+    assert list(versions.refused()) == [2]
+    assert re.search(reason, versions.refused()[2])
+    assert str(tmp_path) not in versions.refused()[2]
+    put(tmp_path, 3, "three")
+    look_until_settled(versions)
+    assert text(versions) == "three"
+    versions.close()
+
+
+ENDS = (TypeError("no"), MemoryError(), RecursionError("deep"), AssertionError(), KeyError("x"))
+
+
+@pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
+def test_whatever_loading_ends_in_the_watcher_lives(tmp_path, error):
+    """In the thread itself: it is what must not end."""
+
+    def load(folder):
+        if folder.name == "2":
+            raise error
+        return Loaded(folder)
+
+    put(tmp_path, 1)
+    versions = Versions(tmp_path, load)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(versions_module, "POLL_SECONDS", 0.001)
+        versions.start()
+        put(tmp_path, 2)
+        while not versions.refused():
+            assert versions._thread.is_alive()
+        assert versions.refused()[2].startswith(type(error).__name__)
+        put(tmp_path, 3, "three")
+        while versions.newest != 3:
+            assert versions._thread.is_alive()
+        shutil.rmtree(tmp_path / "2")
+        while versions.refused():
+            assert versions._thread.is_alive()
+        versions.close()
+
+
+def test_a_folder_that_vanishes_while_it_is_loaded_is_forgotten(tmp_path):
+    def load(folder):
+        if folder.name == "2":
+            shutil.rmtree(folder)
+        return Loaded(folder)
+
+    put(tmp_path, 1)
+    versions = Versions(tmp_path, load)
+    versions.look(first=True)
+    put(tmp_path, 2)
+    look_until_settled(versions)
+    assert "FileNotFoundError" in versions.refused()[2]
+    versions.look()
+    assert versions.refused() == {} and versions.states() == {1: "AVAILABLE"}
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Root may read everything: for the while of the block this is another user."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_read_is_refused_until_it_may():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        put(folder, 1)
+        put(folder, 2, "two")
+        (folder / "2").chmod(0o000)
+        versions = Versions(folder, Loaded)
+        with as_nobody():
+            versions.look(first=True)
+            assert text(versions) == "whole"
+            assert versions.refused() == {
+                2: "PermissionError: [Errno 13] Permission denied: 'weights'"
+            }
+        (folder / "2").chmod(0o755)
+        with as_nobody():
+            look_until_settled(versions)
+            assert text(versions) == "two" and versions.refused() == {}
+
+
+def test_a_reason_is_short_ascii_in_one_line(tmp_path):
+    def load(folder):
+        raise ValueError("\udcff\n" + "x" * 100_000)
+
+    put(tmp_path, 1)
+    versions = Versions(tmp_path, load)
+    versions.look(first=True)
+    reason = versions.refused()[1]
+    assert reason.isascii() and reason.isprintable() and 20 < len(reason) < 400
+
+
+def test_digits_of_other_scripts_name_no_version(tmp_path):
+    put(tmp_path, "1")
+    put(tmp_path, "\u0662")
+    versions = Versions(tmp_path, Loaded)
+    versions.look(first=True)
+    assert versions.states() == {1: "AVAILABLE"} and versions.refused() == {}

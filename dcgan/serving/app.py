@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from dcgan.serving import faces, predict, tensorflow_rest
-from dcgan.serving.batching import Busy, ModelFailure
-from dcgan.serving.limits import RequestError
+from dcgan.serving.batching import ModelFailure
 from dcgan.serving.metrics import CountRequests
+from dcgan.serving.refusals import Busy, RequestError
 from dcgan.serving.service import Service
 
 EXPLORER = Path(__file__).parent / "explorer"
@@ -80,12 +80,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def health(request: Request) -> JSONResponse:
-    """Whether a version answers."""
+    """Whether a version answers, and which others are refused for what reason."""
     service: Service = request.app.state.service
+    refused = service.versions.refused().items()
     with service.lease() as served:
         if not served.is_alive:
             raise HTTPException(503, "The model has stopped")
-        return JSONResponse({"status": "ok", "version": served.version})
+        state = {"status": "ok", "version": served.version}
+    state["refused"] = [{"version": number, "reason": reason} for number, reason in refused]
+    return JSONResponse(state)
 
 
 async def metrics(request: Request) -> Response:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dcgan.serving.refusals import Busy
+
 Arrays = dict[str, np.ndarray]
 
 CALL_ROWS = 2  # a call costs as much as about two more rows in another (DCGANs of 32 and 48 pixels)
@@ -21,10 +23,6 @@ CALL_ROWS = 2  # a call costs as much as about two more rows in another (DCGANs 
 
 class ModelFailure(Exception):
     """The model could not compute a batch; the fault is not in a request."""
-
-
-class Busy(Exception):
-    """More rows are waiting than can be answered in good time."""
 
 
 @dataclass(eq=False)

@@ -14,7 +14,8 @@ from starlette.routing import Route
 from dcgan import images, latent
 from dcgan.seeds import LARGEST, SMALLEST
 from dcgan.serving import pictures, tensorflow_rest
-from dcgan.serving.limits import RequestError, read_body
+from dcgan.serving.limits import read_body
+from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Served, Service
 from dcgan.serving.tensorflow_rest import DEFAULT_SIGNATURE
 

@@ -1,30 +1,15 @@
-"""What a client may ask of the server: refusals, the size of a body, the time for a request.
-
-A refusal is one sentence for the client; the server lives on.
-"""
+"""What a client may ask of the server: the size of a body, the time for a request."""
 
 import asyncio
 
 from fastapi import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from dcgan.serving.refusals import RequestError
+
 HEAD_BYTES = 32 * 1024  # of the request line and the headers together
 REQUEST_SECONDS = 20.0  # until a request that has begun, or a new connection's first, is whole
 ANSWER_SECONDS = 120.0  # from a whole request until its answer has been read
-
-
-class RequestError(Exception):
-    """A request that is refused.
-
-    Args:
-        status: of the answer.
-        message: what happened, what was expected and what was received.
-    """
-
-    def __init__(self, status: int, message: str):
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 async def read_body(request: Request, limit: int) -> bytes:

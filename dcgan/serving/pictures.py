@@ -4,7 +4,7 @@ import numpy as np
 
 from dcgan import UserError, images
 from dcgan.seeds import TooManySeeds, parse_seeds
-from dcgan.serving.limits import RequestError
+from dcgan.serving.refusals import RequestError
 
 
 def read_seeds(text: str, limit: int) -> list[int]:

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from dcgan.serving import tensorflow_rest
-from dcgan.serving.limits import RequestError, read_body
+from dcgan.serving.limits import read_body
+from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Service
 
 _BODY = {

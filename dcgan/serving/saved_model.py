@@ -1,36 +1,30 @@
 """An exported version in memory: `tf.saved_model.load`, and nothing of the code that made it.
 
-Folders that this project's `export` did not write, or that are not whole, are `Unusable`.
+Folders that this project's `export` did not write, or that are not whole, are `Unusable`. No file
+of one is unpickled, and none that claims more than `MOST_BYTES` is read here.
 """
 
 import contextlib
 import functools
 import hashlib
 import json
+import math
 import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import orjson
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import DecodeError
 
 from dcgan.serving.batching import Arrays, ModelFailure
 from dcgan.serving.tensorflow_rest import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import Unusable
 
 INFO = Path("assets.extra", "dcgan.json")
-NEEDED = {  # what the server's own pictures are made with: signature -> its input
-    DEFAULT_SIGNATURE: "z",
-    "generate": "seed",
-    "png": "seed",
-}
-# What reading a damaged folder ends in, besides TensorFlow's own errors: its loader trusts files.
-LOADING_ERRORS = (
-    *(OSError, ValueError, DecodeError, LookupError),
-    *(RuntimeError, TypeError, AttributeError, AssertionError),
-)
+MOST_BYTES = 64 << 20  # of graph, index and description each; those of a DCGAN take less than one
+MOST_NUMBERS = 1 << 22  # in a row of an input or output: four channels of 1024 x 1024
 
 
 @contextlib.contextmanager
@@ -74,32 +68,60 @@ class SavedModel:
     def __init__(self, folder: Path):
         tf = load_tensorflow()
         self.version = int(folder.name)
-        try:
-            self.info = json.loads((folder / INFO).read_text("utf-8"))
-            graph = (folder / "saved_model.pb").read_bytes()
-            index = (folder / "variables" / "variables.index").read_bytes()
+        try:  # TensorFlow's loader trusts files: a damaged one may end it in any error there is
+            self.info = json.loads(_read(folder / INFO))
+            graph = _read(folder / "saved_model.pb")
+            index = _read(folder / "variables" / "variables.index")
             self.signature_def = _signature_def(graph)
             self._loaded = tf.saved_model.load(str(folder))  # checks the weights' checksums
-        except (*LOADING_ERRORS, tf.errors.OpError) as error:
+            self._functions = dict(self._loaded.signatures)
+            self.signatures = {name: _signature(f) for name, f in self._functions.items()}
+            self._check()
+        except Exception as error:
             raise Unusable(_first_line(error)) from error
-        self._functions = dict(self._loaded.signatures)
-        self.signatures = {name: _signature(f) for name, f in self._functions.items()}
-        self._check()
         self.fingerprint = hashlib.sha256(graph + index).hexdigest()[:16]
 
     def _check(self) -> None:
+        """Refuses what the endpoints could not answer with, before a client asks."""
         if not isinstance(self.info, dict):
             raise Unusable(f"{INFO} is no JSON object")
-        missing = {"z_dim", "z_dist", "height", "width", "channels"} - set(self.info)
-        if missing:
-            raise Unusable(f"{INFO} lacks {', '.join(sorted(missing))}")
-        for name, only_input in NEEDED.items():
-            if name not in self.signatures or list(self.signatures[name].inputs) != [only_input]:
-                raise Unusable(f"it has no signature {name}({only_input})")
+        kinds = {"z_dim": int, "height": int, "width": int, "channels": int, "z_dist": str}
+        for name, kind in kinds.items():
+            if type(self.info.get(name)) is not kind:
+                raise Unusable(f"{INFO} has no {name} that is {kind.__name__}")
+        orjson.dumps(self.info)  # what it cannot write, /model.json could not show
+        z_dim, *picture = (self.info[name] for name in ("z_dim", "height", "width", "channels"))
+        seed = Tensor("seed", "int64", (None,))
+        self._need(DEFAULT_SIGNATURE, Tensor("z", "float32", (None, z_dim)), "float32", *picture)
+        self._need("generate", seed, "uint8", *picture)
+        self._need("png", seed, "string")
         for name, signature in self.signatures.items():
             for tensor in (*signature.inputs.values(), *signature.outputs.values()):
                 if tensor.shape[:1] != (None,):
                     raise Unusable(f"its signature {name} has no free batch size")
+                if math.prod(size or 1 for size in tensor.shape[1:]) > MOST_NUMBERS:
+                    raise Unusable(f"its signature {name} has a row of more than {MOST_NUMBERS:,}")
+
+    def _need(self, name: str, only_input: Tensor, dtype: str, *shape: int) -> None:
+        """Refuses a model without a signature that the server's own pictures are made with.
+
+        Args:
+            name: of the signature.
+            only_input: that it must take.
+            dtype, shape: of a row of its only output.
+        """
+        signature = self.signatures.get(name)
+        if signature is None or signature.inputs != {only_input.name: only_input}:
+            raise Unusable(
+                f"it has no signature {name}({only_input.name}) of the shape that {INFO} names"
+            )
+        output, *others = signature.outputs.values()
+        known = [size or 0 for size in output.shape[1:]]  # a graph may leave sizes open
+        fits = len(known) == len(shape) and all(
+            size in (0, wanted) for size, wanted in zip(known, shape, strict=True)
+        )
+        if others or output.dtype != dtype or not fits:
+            raise Unusable(f"its signature {name} does not give what {INFO} names")
 
     def compute(self, signature: str, inputs: Arrays) -> Arrays:
         """The outputs of a signature.
@@ -112,12 +134,16 @@ class SavedModel:
             ModelFailure: TensorFlow could not compute them.
         """
         tf = load_tensorflow()
-        try:
+        try:  # a graph may end in any error: none may end the thread that runs all batches
             tensors = {name: tf.constant(rows) for name, rows in inputs.items()}
             outputs = self._functions[signature](**tensors)
-        except (tf.errors.OpError, RuntimeError, ValueError, MemoryError) as error:
+            arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+            rows = {len(array) for array in (*inputs.values(), *arrays.values())}
+        except Exception as error:
             raise ModelFailure(_first_line(error)) from error
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        if len(rows) > 1:
+            raise ModelFailure(f"its outputs have {max(rows)} and {min(rows)} rows")
+        return arrays
 
     def warm(self, sizes: list[int]) -> None:
         """Runs every signature at every batch size: the first time takes longer than the rest.
@@ -142,6 +168,18 @@ class SavedModel:
             tf.constant(seeds, tf.int64), z_dim=self.info["z_dim"], z_dist=self.info["z_dist"]
         )
         return z.numpy()
+
+
+def _read(path: Path) -> bytes:
+    """A file's content, of which a hostile one could claim any size.
+
+    Raises:
+        Unusable: it is too large.
+    """
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise Unusable(f"{path.name} has {size:,} bytes, more than {MOST_BYTES:,}")
+    return path.read_bytes()
 
 
 def _signature_def(graph: bytes) -> dict:

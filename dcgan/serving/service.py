@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
-from dcgan.serving.limits import RequestError
 from dcgan.serving.metrics import Metrics
+from dcgan.serving.refusals import RequestError
 from dcgan.serving.tensorflow_rest import Signature
 from dcgan.serving.versions import NotThere, Versions
 
@@ -59,11 +59,12 @@ class Served:
         """A signature by name.
 
         Raises:
-            RequestError: 404, there is none.
+            RequestError: 400, there is none: so TensorFlow Serving has it (`GetInfoMap` in its
+                http_rest_api_handler.cc), other than for a model or version that is not there.
         """
         if name not in self.model.signatures:
             raise RequestError(
-                404, f'Serving signature name: "{name[:100]}" not found in signature def'
+                400, f'Serving signature name: "{name[:100]}" not found in signature def'
             )
         return self.model.signatures[name]
 

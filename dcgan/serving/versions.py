@@ -1,12 +1,17 @@
 """The versions of a model in its folder: looks for new ones, loads them, lets old ones finish.
 
 Only folders whose name is a whole number count, as for TensorFlow Serving. A folder that is still
-being copied is not loaded: it must look the same twice, and load. The module knows no TensorFlow.
+being copied is not loaded: it must look the same twice, and load. Whatever a folder holds, and
+whatever loading it ends in, it is refused once, with the reason, and the others are looked at. The
+module knows no TensorFlow.
 """
 
 import contextlib
+import itertools
 import logging
+import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +20,8 @@ from typing import Protocol
 logger = logging.getLogger("dcgan")
 
 POLL_SECONDS = 1.0
+MOST_ENTRIES = 10_000  # of a version folder: an export has about ten
+REASON_LENGTH = 300  # characters
 
 
 class Unusable(Exception):
@@ -35,8 +42,9 @@ class Servable(Protocol):
         ...
 
 
-# What a folder holds: path, bytes and time of change of every file.
-Listing = frozenset[tuple[str, int, int]]
+# What a folder holds: path, type, bytes and time of change of every entry. Where one cannot be
+# looked at, the number of the error stands in place of the type, below 0.
+Listing = frozenset[tuple[str, int, int, int]]
 
 
 class Versions:
@@ -44,7 +52,7 @@ class Versions:
 
     Args:
         folder: holds one folder a version.
-        load: loads and warms a version folder; raises Unusable.
+        load: loads and warms a version folder; whatever it raises refuses the folder.
         keep: how many versions to hold, the newest ones.
     """
 
@@ -58,7 +66,7 @@ class Versions:
         self._changed = threading.Condition()
         self._seen: dict[int, Listing] = {}
         self._read: dict[int, Listing] = {}
-        self._refused: dict[int, Listing] = {}
+        self._refused: dict[int, tuple[Listing, str]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
 
@@ -94,6 +102,11 @@ class Versions:
             loading = {} if self._loading is None else {self._loading: "LOADING"}
             return {**loading, **dict.fromkeys(self._loaded, "AVAILABLE")}
 
+    def refused(self) -> dict[int, str]:
+        """Why a version is not loaded as its folder is now, by version."""
+        with self._changed:
+            return {version: reason for version, (_, reason) in sorted(self._refused.items())}
+
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Servable]:
         """A version that stays loaded while the block runs; the newest when None.
@@ -127,6 +140,9 @@ class Versions:
         found = self._listings()
         settled = {v for v, listing in found.items() if first or self._seen.get(v) == listing}
         self._seen = found
+        with self._changed:  # a folder that is gone or has changed is no longer refused
+            kept = {v: r for v, r in self._refused.items() if found.get(v) == r[0]}
+            self._refused = kept
         good: list[int] = []
         for version in sorted(found, reverse=True):
             if len(good) == (1 if first else self._keep):
@@ -144,24 +160,27 @@ class Versions:
         found = {}
         with contextlib.suppress(OSError):  # the folder is away for now: an unmounted disk
             for path in self._folder.iterdir():
-                if re.fullmatch(r"[1-9]\d{0,17}", path.name):
+                is_number = re.fullmatch("[1-9][0-9]{0,17}", path.name)
+                # What cannot be looked at, such as a link to itself, is refused with its error.
+                if is_number and (os.path.isdir(path) or not os.path.exists(path)):
                     found[int(path.name)] = _listing(path)
-        return {version: listing for version, listing in found.items() if listing}
+        return found
 
     def _is_new(self, version: int) -> bool:
         """Whether a folder is neither what is loaded nor what was refused."""
-        listing = self._seen[version]
-        return listing not in (self._read.get(version), self._refused.get(version))
+        return version not in self._refused and self._seen[version] != self._read.get(version)
 
     def _try(self, version: int) -> None:
         """Loads a version, in the place of another of its number if there is one."""
         listing = self._seen[version]
         self._loading = version
         try:
-            servable = self._load(self._folder / str(version))
+            servable = self._loaded_from(self._folder / str(version), listing)
         except Unusable as error:
-            self._refused[version] = listing
-            logger.warning("Version %d is not loaded: %s.", version, str(error).rstrip("."))
+            reason = str(error).rstrip(".")
+            with self._changed:
+                self._refused[version] = (listing, reason)
+            logger.warning("Version %d is not loaded: %s.", version, reason)
             return
         finally:
             self._loading = None
@@ -173,6 +192,21 @@ class Versions:
         logger.info("Loaded version %d; version %d answers now.", version, self.newest)
         if old is not None:
             self._finish(old)
+
+    def _loaded_from(self, folder: Path, listing: Listing) -> Servable:
+        """What `load` makes of a folder.
+
+        Raises:
+            Unusable: whatever `load` has raised; it names nothing outside of the folder.
+        """
+        try:
+            _check(listing)
+            return self._load(folder)
+        except Exception as error:
+            text = f"{error}" if isinstance(error, Unusable) else f"{type(error).__name__}: {error}"
+            text = " ".join(text.replace(f"{folder}{os.sep}", "").split())
+            reason = text.encode("ascii", "backslashreplace").decode()[:REASON_LENGTH]
+            raise Unusable(reason) from error
 
     def _unload(self, version: int) -> None:
         """Takes a version away from new requests, then closes it."""
@@ -190,11 +224,39 @@ class Versions:
 
 
 def _listing(folder: Path) -> Listing:
-    """What a folder holds; nothing when it vanishes meanwhile, or is no folder."""
-    files = set()
-    with contextlib.suppress(OSError):
-        for path in folder.rglob("*"):
-            stat = path.stat()
-            files.add((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
-        return frozenset(files)
-    return frozenset()
+    """What a folder holds; links to folders are not followed."""
+    found, left = {_entry(".", folder)}, [""]
+    while left and len(found) <= MOST_ENTRIES:
+        inside = left.pop()
+        try:
+            with os.scandir(folder / inside) as entries:
+                for entry in itertools.islice(entries, MOST_ENTRIES):
+                    path = os.path.join(inside, entry.name)
+                    found.add(_entry(path, entry))
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(path)
+        except OSError as error:
+            found.add((inside, -(error.errno or 1), 0, 0))
+    return frozenset(found)
+
+
+def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
+    """The line of a file or folder in a listing, links followed."""
+    try:
+        found = entry.stat()
+    except OSError as error:  # such as a link to itself
+        return path, -(error.errno or 1), 0, 0
+    return path, stat.S_IFMT(found.st_mode), found.st_size, found.st_mtime_ns
+
+
+def _check(listing: Listing) -> None:
+    """Refuses what would keep or flood whoever reads it: a pipe, a device, too many files.
+
+    Raises:
+        Unusable: it holds such a thing.
+    """
+    if len(listing) > MOST_ENTRIES:
+        raise Unusable(f"it holds more than {MOST_ENTRIES:,} files")
+    for path, kind, _, _ in sorted(listing):
+        if kind > 0 and kind not in (stat.S_IFREG, stat.S_IFDIR):
+            raise Unusable(f"it holds {path}, which is neither a file nor a folder")

@@ -1,0 +1,22 @@
+"""Why a request is refused, as exceptions: the server lives on, and the client is told.
+
+They travel between processes, and the module imports nothing: see `aside`.
+"""
+
+
+class RequestError(Exception):
+    """A request that is refused.
+
+    Args:
+        status: of the answer.
+        message: what happened, what was expected and what was received.
+    """
+
+    def __init__(self, status: int, message: str):
+        super().__init__(status, message)  # what pickle gives to the copy
+        self.status = status
+        self.message = message
+
+
+class Busy(Exception):
+    """More is waiting than can be answered in good time."""
