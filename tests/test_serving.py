@@ -279,7 +279,8 @@ def drained(server: Server) -> tuple[bytes, int]:
     """SIGTERM in the middle of a request: the answer it gets, and the exit code."""
     where = urlsplit(server.address)
     body = json.dumps({"z": [[0.5] * Z_DIM]}).encode()
-    head = f"POST /render HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    lines = ["POST /render HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", "", ""]
+    head = "\r\n".join(lines).encode()
     with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
         connection.sendall(head + body[:5])
         server.wait_for(lambda: server.get("/healthz").ok)  # so that it has been read

@@ -3,7 +3,6 @@
 import asyncio
 import queue
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -37,9 +36,9 @@ def ask(batcher: Batcher, *jobs, between=lambda: None) -> list:
         tasks = []
         for name, values in jobs:
             tasks.append(asyncio.ensure_future(batcher.run(name, column(*values))))
-            if len(tasks) == 1:
-                await asyncio.sleep(0.05)  # until the model has it
-        await asyncio.sleep(0.05)
+            await asyncio.sleep(0)
+            while len(tasks) == 1 and not batcher._compute.calls and not tasks[0].done():
+                await asyncio.sleep(0)  # until the model has it
         between()
         return await asyncio.gather(*tasks)
 
@@ -95,54 +94,150 @@ def test_signatures_do_not_mix():
     batcher.close()
 
 
-def test_a_lone_client_never_waits():
-    batcher = Batcher(Model(), max_delay=5.0)
+class Clock:
+    """Time that only the test moves, and what the batcher has waited for.
 
-    async def one_after_another():
-        for i in range(20):
+    Attributes:
+        asked: (seconds, whether it was enough at once) of every wait for more jobs.
+        idle: an item whenever it begins to wait for a first job.
+    """
+
+    def __init__(self):
+        self.now = 1000.0
+        self.asked, self.idle = queue.SimpleQueue(), queue.SimpleQueue()
+        self._is_over = False
+        self._condition = None
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, condition, predicate, seconds) -> None:
+        """Ends when the predicate is true, or when the test lets the seconds pass."""
+        if seconds is None:
+            if not predicate():
+                self.idle.put(None)
+            condition.wait_for(predicate)
+            return
+        self._condition, self._is_over = condition, False
+        self.asked.put((seconds, bool(predicate())))
+        assert condition.wait_for(lambda: self._is_over or predicate(), 10), "it waits for ever"
+        if self._is_over:
+            self.now += seconds
+
+    def pass_by(self) -> None:
+        with self._condition:
+            self._is_over = True
+            self._condition.notify()
+
+
+class Timed(Model):
+    """A model whose batches take their time by the clock of the test."""
+
+    def __init__(self, clock, seconds):
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+        self.gate = threading.Event()
+
+    def __call__(self, signature, inputs):
+        answer = super().__call__(signature, inputs)
+        self.clock.now += self.seconds
+        return answer
+
+
+def after_a_batch_of_three(scenario, *, seconds=40.0, max_delay=2.0):
+    """Runs `scenario(batcher, clock, next_wait)` when three clients have just been answered.
+
+    Args:
+        seconds: that a batch takes; a quarter of it bounds the delay too.
+
+    Returns:
+        the rows of every batch from then on.
+    """
+    clock, patience = Clock(), min(max_delay, seconds / 4)
+    model = Timed(clock, seconds)
+    batcher = Batcher(model, max_delay=max_delay, clock=clock, wait=clock.wait)
+
+    async def next_wait():
+        return await asyncio.to_thread(clock.asked.get, True, 10)
+
+    async def play():
+        clock.idle.get(timeout=10)
+        first = asyncio.ensure_future(batcher.run("f", column(0)))
+        while not model.calls:
+            await asyncio.sleep(0)
+        three = [asyncio.ensure_future(batcher.run("f", column(i))) for i in range(3)]
+        await asyncio.sleep(0)  # now all three wait behind the first
+        model.gate.set()
+        assert await next_wait() == (patience, False)  # the three, for the first to come back
+        clock.pass_by()
+        await asyncio.gather(first, *three)
+        clock.idle.get(timeout=10)
+        assert model.calls == [("f", 1), ("f", 4)] and clock.asked.empty()
+        await scenario(batcher, clock, next_wait)
+        return [rows for _, rows in model.calls[2:]]
+
+    try:
+        return asyncio.run(play())
+    finally:
+        model.gate.set()
+        batcher.close()
+
+
+def test_a_batch_waits_for_all_who_were_just_answered_and_no_longer():
+    async def all_come_back(batcher, clock, next_wait):
+        one = asyncio.ensure_future(batcher.run("f", column(1)))
+        assert await next_wait() == (2.0, False)  # one of three is not enough
+        two = asyncio.ensure_future(batcher.run("f", column(2)))
+        await asyncio.sleep(0)
+        with batcher._changed:
+            assert len(batcher._waiting) == 2 and not batcher._enough()
+        await asyncio.gather(one, two, batcher.run("f", column(3)))
+        assert clock.asked.empty()
+
+    assert after_a_batch_of_three(all_come_back) == [4]  # three rows, filled up
+
+
+@pytest.mark.parametrize(
+    ("seconds", "max_delay", "patience"),
+    [(40.0, 2.0, 2.0), (4.0, 2.0, 1.0)],
+    ids=["no longer than max_delay", "no longer than a quarter of a batch"],
+)
+def test_a_job_waits_for_those_who_do_not_come_back_only_so_long(seconds, max_delay, patience):
+    async def one_comes_back(batcher, clock, next_wait):
+        clock.now += patience / 2
+        job = asyncio.ensure_future(batcher.run("f", column(1)))
+        assert await next_wait() == (patience, False)
+        clock.pass_by()
+        assert list((await job)["y"]) == [2]
+
+    assert after_a_batch_of_three(one_comes_back, seconds=seconds, max_delay=max_delay) == [1]
+
+
+def test_who_comes_when_the_time_has_passed_does_not_wait_and_nor_does_a_lone_client():
+    async def one_comes_late(batcher, clock, next_wait):
+        clock.now += 2.0
+        await batcher.run("f", column(1))
+        assert clock.asked.empty()
+        for i in range(5):
             await batcher.run("f", column(i))
+            # It was enough at once: one client is as many as were answered before.
+            assert await next_wait() == (2.0, True)
 
-    start = time.monotonic()
-    asyncio.run(one_after_another())
-    assert time.monotonic() - start < 2.0
-    batcher.close()
-
-
-def test_a_batch_waits_for_those_who_were_just_answered():
-    calls = []
-
-    def compute(signature, inputs):
-        calls.append(len(inputs["x"]))
-        time.sleep(0.4)  # a quarter of it is the patience
-        return {"y": inputs["x"]}
-
-    batcher = Batcher(compute, max_delay=5.0)
-
-    async def client(number):
-        for _ in range(2):
-            await asyncio.sleep(number / 100)  # they come one after another
-            await batcher.run("f", column(number))
-
-    async def four():
-        await asyncio.gather(*[client(number) for number in range(4)])
-
-    asyncio.run(four())
-    # One alone, then the other three, while that one is back; it waits until they are as well.
-    assert calls == [1, 4, 4]
-    batcher.close()
+    assert after_a_batch_of_three(one_comes_late) == [1] * 6
 
 
-def test_no_job_waits_longer_than_the_delay():
-    batcher = Batcher(Model(), max_delay=0.2)
+def test_without_delay_nobody_waits():
+    clock = Clock()
+    model = Timed(clock, 40.0)
+    model.gate.set()
+    batcher = Batcher(model, max_delay=0.0, clock=clock, wait=clock.wait)
 
-    async def three_then_one():
-        await asyncio.gather(*[batcher.run("f", column(i)) for i in range(3)])
-        await asyncio.gather(*[batcher.run("f", column(i)) for i in range(3)])
-        start = time.monotonic()
-        await batcher.run("f", column(9))  # waits for the other two, which do not come back
-        return time.monotonic() - start
+    async def two_then_one():
+        await asyncio.gather(batcher.run("f", column(1)), batcher.run("f", column(2)))
+        await batcher.run("f", column(3))
 
-    assert asyncio.run(three_then_one()) < 5.0
+    asyncio.run(two_then_one())
+    assert clock.asked.empty()
     batcher.close()
 
 
@@ -170,7 +265,7 @@ def test_too_much_is_refused():
 
     async def flood():
         tasks = [asyncio.ensure_future(batcher.run("f", column(0, 0, 0, 0))) for _ in range(4)]
-        await asyncio.sleep(0.05)  # until the first is with the model, or waits with another
+        await asyncio.sleep(0)  # all four have asked; the first may be with the model
         gate.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 

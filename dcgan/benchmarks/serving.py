@@ -90,7 +90,7 @@ class Client(asyncio.Protocol):
             self._transport.close()
             return
         self._asked = time.perf_counter()
-        self._transport.write(b"GET /image/%d.png HTTP/1.1\r\nHost: x\r\n\r\n" % seed)
+        self._transport.write(b"GET /image/%d.png HTTP/1.1\r\nHost: localhost\r\n\r\n" % seed)
 
 
 async def load(port: int, clients: int, more: Callable[[], bool]) -> Outcome:

@@ -40,7 +40,7 @@ def run(options: Serve) -> int:
     folder = _model_folder(options)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave room for a training
     with quiet.quiet_start():
-        from dcgan.serving import app, saved_model, server
+        from dcgan.serving import app, hosts, saved_model, server
         from dcgan.serving.metrics import Metrics
         from dcgan.serving.service import Served, Service
         from dcgan.serving.versions import Versions
@@ -58,14 +58,18 @@ def run(options: Serve) -> int:
 
     versions = Versions(folder, load, keep=options.keep_versions)
     with server.bind(options.host, options.port) as listener:
+        address = listener.getsockname()[0]
+        allowed = hosts.allowed(options.host, address, options.allowed_hosts)
         with quiet.quiet_start():  # what TensorFlow says when it first runs
             version = versions.start()
         if version is None:
             raise _nothing_to_serve(folder)
-        body_limit = options.body_limit << 20
-        service = Service(options.name, versions, options.batch_limit, body_limit, metrics)
+        service = Service(
+            *(options.name, versions, options.batch_limit, options.body_limit << 20, metrics)
+        )
+        service.aside.start()
         origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
-        server.run(app.make_app(service, cors=origins), listener)
+        server.run(app.make_app(service, cors=origins, hosts=allowed), listener)
     return 0
 
 
@@ -90,7 +94,16 @@ def _model_folder(options: Serve) -> Path:
     else:
         run_dir = options.run_dir and Path(options.run_dir)
         folder = (run_dir or newest_run(Path("runs"), options.dataset)) / "export" / "saved_model"
-    if not folder.is_dir() or not any(path.name.isdecimal() for path in folder.iterdir()):
+    try:
+        found = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        found = []
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be read ({error.strerror}); name a folder of versions with "
+            "--model_dir."
+        ) from error
+    if not any(name.isdecimal() for name in found):
         raise _nothing_to_serve(folder)
     return folder
 

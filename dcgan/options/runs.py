@@ -81,6 +81,12 @@ class Serve(OfRun):
     keep_versions: int = option(
         2, "How many of the newest versions to hold in memory.", minimum=1, maximum=100
     )
+    allowed_hosts: str = option(
+        "",
+        "Further names under which browsers may ask, such as faces.example.org; commas join "
+        "several, * allows all. Allowed anyway are localhost, 127.0.0.1, [::1] and --host; where "
+        "other machines are let in, also every IP address and the name of this machine.",
+    )
     cors: str = option(
         "", "Origins of other sites whose pages may use the server; commas join several."
     )

@@ -17,8 +17,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dcgan.serving import faces, predict, tensorflow_rest
+from dcgan.serving import faces, predict
+from dcgan.serving.backlog import HoldBack
 from dcgan.serving.batching import ModelFailure
+from dcgan.serving.hosts import CheckHost, Hosts
+from dcgan.serving.limits import refuse, refuse_busy
 from dcgan.serving.metrics import CountRequests
 from dcgan.serving.refusals import Busy, RequestError
 from dcgan.serving.service import Service
@@ -39,12 +42,19 @@ _ERROR = {
 }
 
 
-def make_app(service: Service, *, cors: tuple[str, ...] = (), explorer: Path = EXPLORER) -> FastAPI:
+def make_app(
+    service: Service,
+    *,
+    cors: tuple[str, ...] = (),
+    hosts: Hosts | None = None,
+    explorer: Path = EXPLORER,
+) -> FastAPI:
     """The ASGI application.
 
     Args:
         service: with a version loaded; it is closed when the application shuts down.
         cors: origins of other sites whose pages may use the server.
+        hosts: that a request may name; any when None.
         explorer: folder of the front page; `/docs` stands in when it is not there.
     """
     app = FastAPI(
@@ -69,6 +79,9 @@ def make_app(service: Service, *, cors: tuple[str, ...] = (), explorer: Path = E
         app.add_middleware(
             CORSMiddleware, allow_origins=cors, allow_methods=["*"], allow_headers=["*"]
         )
+    app.add_middleware(HoldBack, backlog=service.backlog)
+    if hosts:
+        app.add_middleware(CheckHost, hosts=hosts)
     app.add_middleware(CountRequests, metrics=service.metrics)
     return app
 
@@ -76,7 +89,7 @@ def make_app(service: Service, *, cors: tuple[str, ...] = (), explorer: Path = E
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    await asyncio.to_thread(app.state.service.versions.close)
+    await asyncio.to_thread(app.state.service.close)
 
 
 async def health(request: Request) -> JSONResponse:
@@ -104,11 +117,6 @@ async def front_page(request: Request) -> RedirectResponse:
     return RedirectResponse(request.app.state.front_page + query)
 
 
-def _refuse(status: int, message: str, **headers: str) -> Response:
-    content = tensorflow_rest.error(message)
-    return Response(content, status, headers=headers, media_type="application/json")
-
-
 def _add_error_handlers(app: FastAPI) -> None:
     handlers = {
         RequestError: _on_request_error,
@@ -124,12 +132,12 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 async def _on_request_error(request: Request, error: RequestError) -> Response:
-    return _refuse(error.status, error.message)
+    return refuse(error.status, error.message)
 
 
 async def _on_invalid_parameter(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
-    return _refuse(
+    return refuse(
         400, f"{first['loc'][-1]}: {first['msg']}; received {str(first.get('input'))[:100]!r}."
     )
 
@@ -138,13 +146,13 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     if request.url.path.startswith("/v1/"):  # as TensorFlow Serving says it
         return await _on_request_error(request, predict.malformed(request))
     path = request.url.path[:200]
-    return _refuse(
+    return refuse(
         error.status_code, f"{error.detail}: {request.method} {path}", **(error.headers or {})
     )
 
 
 async def _on_busy(request: Request, error: Busy) -> Response:
-    return _refuse(503, "Too many requests are waiting; try again later.", **{"Retry-After": "1"})
+    return refuse_busy()
 
 
 async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
@@ -152,4 +160,4 @@ async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:
-    return _refuse(500, "The server could not answer this; its log says why.")
+    return refuse(500, "The server could not answer this; its log says why.")

@@ -54,6 +54,9 @@ class Batcher:
         max_delay: in seconds.
         max_waiting: rows that may wait.
         observe: is told the rows and the size of every batch.
+        clock: gives seconds; and with `wait`, tests turn it themselves.
+        wait: (condition, predicate, seconds or None) waits on a condition that is held, as
+            `threading.Condition.wait_for` does.
     """
 
     def __init__(
@@ -64,12 +67,15 @@ class Batcher:
         max_delay: float = 0.02,
         max_waiting: int = 4096,
         observe: Callable[[int, int], None] = lambda rows, size: None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable = threading.Condition.wait_for,
     ):
         self._compute = compute
         self._sizes = batch_sizes(row_limit)
         self._max_delay = max_delay
         self._max_waiting = max_waiting
         self._observe = observe
+        self._clock, self._wait = clock, wait
         self._changed = threading.Condition()
         self._waiting: list[_Job] = []
         self._closing = False
@@ -92,7 +98,7 @@ class Batcher:
         """
         rows = len(next(iter(inputs.values())))
         answer = asyncio.get_running_loop().create_future()
-        job = _Job(signature, inputs, rows, time.monotonic(), answer)
+        job = _Job(signature, inputs, rows, self._clock(), answer)
         with self._changed:
             if self._closing:
                 raise ModelFailure("The model is closed.")
@@ -131,13 +137,13 @@ class Batcher:
     def _next(self) -> list[_Job]:
         """The jobs of the next batch; none when closed and done."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._wait(self._changed, lambda: self._waiting or self._closing, None)
             if not self._waiting:
                 return []
-            now = time.monotonic()
+            now = self._clock()
             if now - self._ended < self._patience:
                 left = max(self._waiting[0].arrived, self._ended) + self._patience - now
-                self._changed.wait_for(self._enough, timeout=max(left, 0.0))
+                self._wait(self._changed, self._enough, max(left, 0.0))
             return self._take()
 
     def _enough(self) -> bool:
@@ -176,7 +182,7 @@ class Batcher:
         inputs = {
             name: _joined([job.inputs[name] for job in jobs], size) for name in jobs[0].inputs
         }
-        started = time.monotonic()
+        started = self._clock()
         try:
             outputs = self._compute(jobs[0].signature, inputs)
         except ModelFailure as failure:
@@ -184,7 +190,7 @@ class Batcher:
         else:
             _deliver(jobs, _parted(outputs, [job.rows for job in jobs]))
         self._observe(rows, size)
-        self._expected, self._ended = len(jobs) + len(self._waiting), time.monotonic()
+        self._expected, self._ended = len(jobs) + len(self._waiting), self._clock()
         self._patience = min(self._max_delay, (self._ended - started) / 4)
 
 

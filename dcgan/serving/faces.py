@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import hashlib
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -11,12 +12,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.routing import Route
 
-from dcgan import images, latent
+from dcgan import latent
 from dcgan.seeds import LARGEST, SMALLEST
 from dcgan.serving import pictures, tensorflow_rest
 from dcgan.serving.limits import read_body
 from dcgan.serving.refusals import RequestError
-from dcgan.serving.service import Served, Service
+from dcgan.serving.service import Model, Served, Service
 from dcgan.serving.tensorflow_rest import DEFAULT_SIGNATURE
 
 Seed = Annotated[int, Path(ge=SMALLEST, le=LARGEST)]
@@ -97,7 +98,7 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
         faces = await served.run_for("generate", {"seed": chosen})
-    png = await asyncio.to_thread(_png, faces, columns, 1)
+    png = await _drawn(request, pictures.png, faces, columns, 1)
     return Response(png, media_type="image/png", headers=headers)
 
 
@@ -113,11 +114,9 @@ async def interpolate(
         headers = _headers(served, f"way-{first}-{last}-{frames}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
-        ends = served.model.latents([first, last])
-        method = latent.natural_method(served.model.info["z_dist"])
-        z = latent.walk(ends, frames - 1, method=method)
+        z = await asyncio.to_thread(_way, served.model, [first, last], frames)
         faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
-    gif = await asyncio.to_thread(lambda: pictures.gif(images.to_uint8(faces)))
+    gif = await _drawn(request, pictures.gif, faces)
     return Response(gif, media_type="image/gif", headers=headers)
 
 
@@ -125,15 +124,14 @@ async def interpolate(
 async def render(request: Request) -> Response:
     """The pictures of latent vectors as one PNG without gaps, row by row."""
     service = _service(request)
-    wanted = tensorflow_rest.parse(await read_body(request, service.body_limit))
-    columns = wanted.get("columns")
-    if columns is not None and (type(columns) is not int or columns < 1):
-        raise RequestError(400, "Expected columns to be a whole number of at least 1.")
+    body = await read_body(request, service.body_limit)
     with service.lease() as served:
-        tensor = served.signature(DEFAULT_SIGNATURE).inputs["z"]
-        z = tensorflow_rest.array(wanted.get("z"), tensor, service.row_limit)
+        tensor = served.model.signatures[DEFAULT_SIGNATURE].inputs["z"]
+        z, columns = await service.aside.run(
+            tensorflow_rest.read_render, body, tensor, service.row_limit, size=len(body)
+        )
         faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
-    png = await asyncio.to_thread(lambda: _png(images.to_uint8(faces), columns, 0))
+    png = await _drawn(request, pictures.png, faces, columns, 0)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
@@ -141,8 +139,18 @@ def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-def _png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
-    return images.png_bytes(images.grid(faces, columns=columns, margin=margin))
+async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:
+    """A file of pictures, made beside the event loop."""
+    request.state.held.add(faces.nbytes)
+    content = await _service(request).aside.run(draw, faces, *how)
+    request.state.held.add(len(content))
+    return content
+
+
+def _way(model: Model, seeds: list[int], frames: int) -> np.ndarray:
+    """The latent vectors on the way from the one of the first seed to that of the last."""
+    method = latent.natural_method(model.info["z_dist"])
+    return latent.walk(model.latents(seeds), frames - 1, method=method)
 
 
 def _headers(served: Served, what: str) -> dict[str, str]:
@@ -152,5 +160,4 @@ def _headers(served: Served, what: str) -> dict[str, str]:
 
 
 def _is_known(request: Request, headers: dict[str, str]) -> bool:
-    tags = request.headers.get("if-none-match", "").split(",")
-    return headers["ETag"] in {tag.strip().removeprefix("W/") for tag in tags}
+    return headers["ETag"] in request.headers.get("if-none-match", "")

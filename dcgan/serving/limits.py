@@ -2,14 +2,31 @@
 
 import asyncio
 
-from fastapi import Request
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from dcgan.serving import tensorflow_rest
 from dcgan.serving.refusals import RequestError
 
+CONNECTIONS = 512  # at once; each takes up to 0.3 MB besides the backlog
 HEAD_BYTES = 32 * 1024  # of the request line and the headers together
+FIELDS = 64  # of a query: more take the event loop's time, and mean nothing
+PIPELINED = 16  # requests of a connection that wait for the one before them
 REQUEST_SECONDS = 20.0  # until a request that has begun, or a new connection's first, is whole
 ANSWER_SECONDS = 120.0  # from a whole request until its answer has been read
+
+
+def refuse(status: int, message: str, **headers: str) -> Response:
+    """A refusal as every endpoint gives it: {"error": message}."""
+    content = tensorflow_rest.error(message)
+    return Response(content, status, headers=headers, media_type="application/json")
+
+
+def refuse_busy(**headers: str) -> Response:
+    """A refusal that tells a client to come back."""
+    sentence = "Too many requests are waiting; try again later."
+    return refuse(503, sentence, **{"Retry-After": "1", **headers})
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -21,6 +38,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Raises:
         RequestError: 413, the body is larger.
+        Busy: all requests together hold too much.
     """
     refusal = RequestError(413, f"The body is larger than the limit of {limit:,} bytes.")
     announced = request.headers.get("content-length", "")
@@ -31,19 +49,31 @@ async def read_body(request: Request, limit: int) -> bytes:
         body += block
         if len(body) > limit:
             raise refusal
+        request.state.held.add(len(block))
     return bytes(body)
+
+
+async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
+    await refuse_busy(Connection="close")(scope, receive, send)
+
+
+class _Excess(Exception):
+    """More than a request may have; uvicorn answers 400 and closes."""
 
 
 class PatientProtocol(HttpToolsProtocol):
     """Uvicorn's protocol with an end to its patience: uvicorn itself waits for ever.
 
     Connections are cut that send no whole request in `REQUEST_SECONDS`, that do not take their
-    answer in `ANSWER_SECONDS`, or whose headers exceed `HEAD_BYTES`.
+    answer in `ANSWER_SECONDS`, or whose headers, fields or requests on the way exceed `HEAD_BYTES`,
+    `FIELDS` and `PIPELINED`. Beyond `limit_concurrency` connections, the answer is that of every
+    other backlog; uvicorn's own says nothing of coming back.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Starts the clock of the first request."""
         super().connection_made(transport)
+        self._most, self.limit_concurrency = self.limit_concurrency, None
         self._clock: asyncio.TimerHandle | None = None
         self._begin()
 
@@ -64,12 +94,19 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Starts the clock of a request on a connection that has served others."""
+        if len(self.pipeline) >= PIPELINED:
+            raise _Excess
         super().on_message_begin()
         self._begin()
 
     def on_headers_complete(self) -> None:
         """Starts the work on the request."""
         self._in_head = False
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEAD_BYTES or self.url.count(b"&") >= FIELDS:
+            raise _Excess
+        is_full = self._most is not None and len(self.connections) > self._most
+        self.app = _busy if is_full else self.config.loaded_app
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of several seeds: which seeds, how many, and a way there and back as a GIF."""
+"""Pictures of several seeds: which seeds, how many, side by side as a PNG or as a GIF."""
 
 import numpy as np
 
@@ -17,6 +17,8 @@ def read_seeds(text: str, limit: int) -> list[int]:
     Raises:
         RequestError: 400, it is no such list; 413, there are too many.
     """
+    if text.count(",") >= limit:  # said before time is spent on each: a part is a seed at least
+        raise RequestError(413, f"seeds must be 1 to {limit:,} seeds; received more: give fewer.")
     try:
         return parse_seeds(text, flag="seeds", at_most=limit, negative=True)
     except TooManySeeds as error:
@@ -25,7 +27,20 @@ def read_seeds(text: str, limit: int) -> list[int]:
         raise RequestError(400, str(error)) from error
 
 
+def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
+    """Pictures side by side as a PNG: uint8, or float in [-1, 1]; see `images.grid`."""
+    return images.png_bytes(images.grid(_levels(faces), columns=columns, margin=margin))
+
+
 def gif(frames: np.ndarray) -> bytes:
-    """Frames uint8 [N, height, width, channels] as an endless GIF that goes there and back."""
-    back = frames[-2:0:-1]
-    return images.gif_bytes([*frames, *back], seconds=0.06, hold=0.06)
+    """Frames, uint8 or float in [-1, 1], as an endless GIF that goes there and back.
+
+    Args:
+        frames: [N, height, width, channels].
+    """
+    frames = _levels(frames)
+    return images.gif_bytes([*frames, *frames[-2:0:-1]], seconds=0.06, hold=0.06)
+
+
+def _levels(faces: np.ndarray) -> np.ndarray:
+    return faces if faces.dtype == np.uint8 else images.to_uint8(faces)

@@ -113,9 +113,14 @@ async def _predict(request: Request, model: str, version: int | None) -> Respons
     service: Service = request.app.state.service
     body = await read_body(request, service.body_limit)
     with service.lease(version, model) as served:
-        wanted = tensorflow_rest.parse_predict(body)
-        signature = served.signature(wanted.signature)
-        inputs = tensorflow_rest.read_inputs(wanted, signature, service.row_limit)
-        outputs = await served.run(wanted.signature, inputs)
-    content = tensorflow_rest.answer(outputs, is_row=wanted.is_row)
+        wanted = await service.aside.run(
+            tensorflow_rest.read_predict,
+            *(body, served.model.signatures, service.row_limit),
+            size=len(body),
+        )
+        outputs = await served.run(wanted.signature, wanted.inputs)
+    size = tensorflow_rest.size_of(outputs)
+    request.state.held.add(size)
+    content = await service.aside.run(tensorflow_rest.answer, outputs, wanted.is_row, size=size)
+    request.state.held.add(len(content))
     return Response(content, media_type="application/json")

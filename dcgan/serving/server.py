@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from dcgan import UserError
-from dcgan.serving.limits import PatientProtocol
+from dcgan.serving.limits import CONNECTIONS, PatientProtocol
 
 logger = logging.getLogger("dcgan")
 
@@ -67,6 +67,7 @@ def run(app: FastAPI, listener: socket.socket) -> None:
         app,
         http=PatientProtocol,
         ws="none",
+        limit_concurrency=CONNECTIONS,
         log_config=None,
         access_log=False,
         server_header=False,

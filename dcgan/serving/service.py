@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from dcgan.serving.aside import Aside
+from dcgan.serving.backlog import Backlog
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
 from dcgan.serving.metrics import Metrics
 from dcgan.serving.refusals import RequestError
@@ -55,19 +57,6 @@ class Served:
         """Whether it answers."""
         return self._batcher.is_alive
 
-    def signature(self, name: str) -> Signature:
-        """A signature by name.
-
-        Raises:
-            RequestError: 400, there is none: so TensorFlow Serving has it (`GetInfoMap` in its
-                http_rest_api_handler.cc), other than for a model or version that is not there.
-        """
-        if name not in self.model.signatures:
-            raise RequestError(
-                400, f'Serving signature name: "{name[:100]}" not found in signature def'
-            )
-        return self.model.signatures[name]
-
     async def run(self, signature: str, inputs: Arrays) -> Arrays:
         """See `Batcher.run`."""
         return await self._batcher.run(signature, inputs)
@@ -91,6 +80,8 @@ class Service:
         row_limit: the most rows of a request.
         body_limit: the most bytes of a body.
         metrics: its counters.
+        aside: reads and draws what takes long.
+        backlog: what all requests hold together.
     """
 
     name: str
@@ -98,6 +89,13 @@ class Service:
     row_limit: int = 64
     body_limit: int = 8 << 20
     metrics: Metrics = dataclasses.field(default_factory=Metrics)
+    aside: Aside = dataclasses.field(default_factory=Aside)
+    backlog: Backlog = dataclasses.field(default_factory=Backlog)
+
+    def close(self) -> None:
+        """Lets every version finish, and ends the processes."""
+        self.versions.close()
+        self.aside.close()
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None, name: str | None = None) -> Iterator[Served]:

@@ -55,11 +55,17 @@ class Signature:
 
 @dataclass(frozen=True)
 class Predict:
-    """A predict request, of which the signature's inputs are not read yet."""
+    """A predict request.
+
+    Attributes:
+        signature: name of the one that it asks for.
+        inputs: arrays by the names of the signature's inputs, all with as many rows.
+        is_row: whether it, and so its answer, is in rows.
+    """
 
     signature: str
+    inputs: dict[str, np.ndarray]
     is_row: bool
-    values: Any
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -81,19 +87,33 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def parse_predict(body: bytes) -> Predict:
-    """The body of a predict request.
+def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) -> Predict:
+    """The body of a predict request, checked in the order in which TensorFlow Serving checks.
+
+    That is `FillPredictRequestFromJson` in its json_tensor.cc and `GetInfoMap` in its
+    http_rest_api_handler.cc: a signature that is not there is as wrong an argument as the others.
+
+    Args:
+        body: JSON.
+        signatures: of the model, by name.
+        row_limit: the most rows of a request.
 
     Raises:
-        RequestError: it is not of the API's form.
+        RequestError: 413, there are more rows; 400, it is not of the API's form, or not what the
+            signature takes.
     """
     request = parse(body)
-    signature = request.get("signature_name", DEFAULT_SIGNATURE)
-    if not isinstance(signature, str):
+    name = request.get("signature_name", DEFAULT_SIGNATURE)
+    if not isinstance(name, str):
         raise RequestError(
             400,
             f"JSON Value: {_shown(request)} not formatted correctly. 'signature_name' key must be "
             "a string value.",
+        )
+    name = name or DEFAULT_SIGNATURE
+    if name not in signatures:
+        raise RequestError(
+            400, f'Serving signature name: "{name[:100]}" not found in signature def'
         )
     keys = request.keys() & {"instances", "inputs"}
     if len(keys) == 2:
@@ -103,21 +123,16 @@ def parse_predict(body: bytes) -> Predict:
     if not keys:
         raise RequestError(400, "Missing 'inputs' or 'instances' key")
     key = keys.pop()
-    return Predict(signature or DEFAULT_SIGNATURE, key == "instances", request[key])
+    is_row = key == "instances"
+    inputs = _read_inputs(request[key], signatures[name], row_limit, is_row=is_row)
+    return Predict(name, inputs, is_row)
 
 
-def read_inputs(request: Predict, signature: Signature, row_limit: int) -> dict[str, np.ndarray]:
-    """The arrays that a predict request brings.
-
-    Args:
-        request: whose values are checked here.
-        signature: the one that it names.
-        row_limit: the most rows of a request.
-
-    Raises:
-        RequestError: 413, there are more rows; 400, the values are not what the signature takes.
-    """
-    columns = _columns(request.values, signature) if request.is_row else request.values
+def _read_inputs(
+    values: Any, signature: Signature, row_limit: int, *, is_row: bool
+) -> dict[str, np.ndarray]:
+    """The arrays that a predict request brings."""
+    columns = _columns(values, signature) if is_row else values
     if not isinstance(columns, dict) or _is_bytes(columns):
         columns = _only_input(columns, signature, "inputs")
     if missing := [name for name in signature.inputs if name not in columns]:
@@ -128,6 +143,27 @@ def read_inputs(request: Predict, signature: Signature, row_limit: int) -> dict[
     if len({len(rows) for rows in arrays.values()}) != 1:
         raise RequestError(400, "Expected as many rows of every input.")
     return arrays
+
+
+def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int | None]:
+    """The body of a request for pictures of latent vectors.
+
+    Args:
+        body: JSON: "z", rows of numbers, and "columns" or not.
+        z: the model's input.
+        row_limit: the most rows.
+
+    Returns:
+        the latent vectors, and how many pictures stand in a row.
+
+    Raises:
+        RequestError: 413, there are more rows; 400, it is not of that form.
+    """
+    wanted = parse(body)
+    columns = wanted.get("columns")
+    if columns is not None and (type(columns) is not int or columns < 1):
+        raise RequestError(400, "Expected columns to be a whole number of at least 1.")
+    return array(wanted.get("z"), z, row_limit), columns
 
 
 def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
@@ -254,7 +290,15 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 100 else text[:100] + "..."
 
 
-def answer(outputs: dict[str, np.ndarray], *, is_row: bool) -> bytes:
+def size_of(outputs: dict[str, np.ndarray]) -> int:
+    """The bytes that outputs hold."""
+    return sum(
+        sum(map(len, rows.flat)) if rows.dtype == object else rows.nbytes
+        for rows in outputs.values()
+    )
+
+
+def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
     """The body of the answer to a predict request.
 
     Args:

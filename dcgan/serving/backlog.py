@@ -1,0 +1,87 @@
+"""How much the server holds for its clients: bodies, results and answers of all of them together.
+
+Beyond a limit it says 503 and when to come back. The model's own backlog is counted in rows, by the
+`Batcher`; who is over either limit gets the same answer.
+"""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dcgan.serving.refusals import Busy
+
+BACKLOG_BYTES = 64 << 20
+FREE_BYTES = 64 << 10  # of each request, not counted: as many connections as there are may hold it
+PIECE_BYTES = 64 << 10  # of an answer, handed over when the client has taken what came before
+
+
+class Backlog:
+    """The bytes that are held.
+
+    Attributes:
+        most: how many at once; a request that is alone may exceed it.
+        taken: how many now.
+    """
+
+    def __init__(self, most: int = BACKLOG_BYTES):
+        self.most = most
+        self.taken = 0
+
+
+class Held:
+    """What one request makes the server hold, until it is answered."""
+
+    def __init__(self, backlog: Backlog):
+        self._backlog = backlog
+        self._bytes = 0
+        self._taken = 0
+
+    def add(self, count: int) -> None:
+        """Counts so many bytes more.
+
+        Raises:
+            Busy: all requests together hold too many.
+        """
+        backlog = self._backlog
+        grown = max(self._bytes + count - FREE_BYTES, 0) - self._taken
+        if backlog.taken > self._taken and backlog.taken + grown > backlog.most:
+            raise Busy
+        self._bytes += count
+        self._taken += grown
+        backlog.taken += grown
+
+    def release(self) -> None:
+        """Counts nothing any longer."""
+        self._backlog.taken -= self._taken
+        self._bytes = self._taken = 0
+
+
+class HoldBack:
+    """ASGI middleware: every request has its `state.held`, released when its answer has been taken.
+
+    An answer is sent in pieces: the server would put a whole one into the connection's buffer,
+    where one that is not taken would be counted by nobody.
+    """
+
+    def __init__(self, app: ASGIApp, backlog: Backlog):
+        self._app = app
+        self._backlog = backlog
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        held = Held(self._backlog)
+        scope.setdefault("state", {})["held"] = held
+
+        async def send_in_pieces(message: Message) -> None:
+            body = message.get("body", b"")
+            while len(body) > PIECE_BYTES:
+                await send({**message, "body": body[:PIECE_BYTES], "more_body": True})
+                body = memoryview(body)[PIECE_BYTES:]
+                message = {**message, "body": body}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_in_pieces)
+        finally:
+            held.release()

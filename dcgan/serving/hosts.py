@@ -1,0 +1,97 @@
+"""Which names in an address lead here: the Host header, against DNS rebinding.
+
+A web page may give its own name an address of this machine, and then read what the server says as
+if it came from that page's site. Such a request names that site in its Host header: no other is
+answered. Starlette's TrustedHostMiddleware takes no addresses of unknown networks, and refuses in
+plain text.
+"""
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dcgan import UserError
+from dcgan.serving.limits import refuse
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+EVERY = "*"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts that are answered, with any port.
+
+    Attributes:
+        names: in lower case; IPv6 addresses in brackets.
+        any_address: whether every IP address is one too: rebinding needs a name.
+    """
+
+    names: frozenset[str]
+    any_address: bool
+
+    def allows(self, header: str) -> bool:
+        """Whether a Host header is one of them."""
+        if EVERY in self.names:
+            return True
+        found = re.fullmatch(r"(\[[0-9a-f:.]+\]|[^][:/@?#\s]+)(:[0-9]{0,5})?", header.lower())
+        return found is not None and (
+            found[1] in self.names or (self.any_address and _is_address(found[1]))
+        )
+
+
+def allowed(host: str, address: str, given: str) -> Hosts:
+    """The hosts of a server.
+
+    Args:
+        host: what it was told to listen on.
+        address: the IP address that this is.
+        given: further names, with commas between them; `EVERY` allows all.
+
+    Raises:
+        UserError: one of them is no host.
+    """
+    names = [name.strip().lower() for name in given.split(",") if name.strip()]
+    for name in names:
+        if name != EVERY and not re.fullmatch(r"\[[0-9a-f:.]+\]|[^][:/@?#*\s]+", name):
+            raise UserError(
+                f"--allowed_hosts must be names such as faces.example.org, without http:// and "
+                f"port, IPv6 addresses in brackets, or {EVERY}; received {name!r}."
+            )
+    is_loopback = ipaddress.ip_address(address).is_loopback
+    own = () if is_loopback else (socket.gethostname().lower(),)
+    listened = f"[{host}]" if ":" in host else host
+    return Hosts(frozenset((*LOOPBACK, listened.lower(), *own, *names)), not is_loopback)
+
+
+class CheckHost:
+    """ASGI middleware: requests that name another host are refused."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts):
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] in ("http", "websocket"):
+            named = [value for name, value in scope["headers"] if name == b"host"]
+            header = named[0].decode("latin-1") if len(named) == 1 else ""
+            if not self._hosts.allows(header):
+                answer = refuse(
+                    400,
+                    f"The host {header[:100]!r} is not allowed; the server's --allowed_hosts adds "
+                    "names to those that are.",
+                )
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
