@@ -1,13 +1,17 @@
 """Models for the tests of the server: in NumPy, and a small exported one as `export` writes it."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dcgan.serving import tensorflow_rest
 from dcgan.serving.batching import Arrays
 from dcgan.serving.metrics import Metrics
+from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Served, Service
 from dcgan.serving.tensorflow_rest import Signature, Tensor
 from dcgan.serving.versions import Versions
@@ -143,3 +147,28 @@ def write_saved_model(folder: Path, version: int) -> Path:
     (path / "assets.extra").mkdir()
     (path / "assets.extra" / "dcgan.json").write_text(json.dumps({**INFO, "step": version}))
     return path
+
+
+def read_when_told(body, signatures, row_limit):
+    """`tensorflow_rest.read_predict`, blocked until a test says so.
+
+    The files begun and go are in the folder that the body names.
+    """
+    request = tensorflow_rest.parse(body)
+    marks = Path(request.pop("marks"))
+    (marks / "begun").touch()
+    for _ in range(6000):  # half a minute at most
+        if (marks / "go").exists():
+            break
+        time.sleep(0.005)
+    return tensorflow_rest.Predict("generate", {"seed": np.int64([os.getpid() % 256])}, True)
+
+
+def die(*_):
+    """A task that ends its process."""
+    os._exit(1)
+
+
+def refuse(*_):
+    """A task that refuses."""
+    raise RequestError(418, "no \ud800")

@@ -1,5 +1,6 @@
 """Clients that are slow, endless or rude, against the real protocol over real sockets."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -16,18 +17,20 @@ from serving_models import faces, service_of
 from dcgan import UserError
 from dcgan.serving import limits, server
 from dcgan.serving.app import make_app
+from dcgan.serving.aside import _import_all
 
 PATIENCE = 0.5  # seconds in these tests
 
 
-@pytest.fixture
-def address(tmp_path, monkeypatch):
-    """The address of a server in a thread, with little patience."""
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", PATIENCE)
-    monkeypatch.setattr(limits, "ANSWER_SECONDS", 4 * PATIENCE)
-    app = make_app(service_of(faces(), tmp_path, body_limit=100_000))
+@contextlib.contextmanager
+def listening(folder, limit: int = 250):
+    """The address of a server in a thread, that takes so many connections."""
+    service = service_of(faces(), folder, body_limit=100_000)
+    asyncio.run(service.aside.run(_import_all))  # which takes longer than the patience
+    app = make_app(service)
     listener = server.bind("127.0.0.1", 0)
-    config = uvicorn.Config(app, http=limits.PatientProtocol, ws="none", log_config=None)
+    protocol = limits.PatientProtocol
+    config = uvicorn.Config(app, http=protocol, ws="none", log_config=None, limit_concurrency=limit)
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -37,6 +40,15 @@ def address(tmp_path, monkeypatch):
     running.should_exit = True
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """The address of a server with little patience."""
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", PATIENCE)
+    monkeypatch.setattr(limits, "ANSWER_SECONDS", 4 * PATIENCE)
+    with listening(tmp_path) as address:
+        yield address
 
 
 def talk(address, *parts: bytes, pause: float = 0.0) -> bytes:
@@ -100,6 +112,45 @@ def test_endless_headers_are_cut(address):
     assert talk(address, b"GET /", *[b"x" * 60_000] * 9) == b""
     assert time.monotonic() - start < 5
     assert lives(address)
+
+
+def test_what_no_request_needs_is_refused(address):
+    """All in one go: nothing of it is still to come when it is counted."""
+    for line in (b"GET /" + b"x" * 40_000, b"GET /image/7.png?" + b"a&" * 100):
+        refused = talk(address, line + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert refused.startswith(b"HTTP/1.1 400")
+    many = b"".join(b"A%d: x\r\n" % i for i in range(8000))
+    assert talk(address, b"GET /healthz HTTP/1.1\r\n" + many + b"\r\n").startswith(b"HTTP/1.1 400")
+    assert lives(address)
+
+
+def test_a_connection_may_send_only_so_many_requests_ahead(address):
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(request * (limits.PIPELINED + 1))
+        answers = b""
+        while answers.count(b'"status":"ok"') < limits.PIPELINED + 1:
+            answers += connection.recv(65536) or pytest.fail(f"ended after {answers}")
+        connection.sendall(request * 1000)
+        with contextlib.suppress(ConnectionError):
+            while block := connection.recv(65536):
+                answers += block
+    assert answers.count(b'"status":"ok"') < 1000 / 2
+    assert lives(address)
+
+
+def test_beyond_so_many_connections_the_answer_is_to_come_back(tmp_path):
+    with listening(tmp_path, limit=2) as address, contextlib.ExitStack() as connections:
+        for _ in range(2):
+            connections.enter_context(socket.create_connection(address, timeout=5))
+        answer = talk(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").lower()
+        assert answer.startswith(b"http/1.1 503")
+        assert b"\r\nretry-after: 1\r\n" in answer and b"\r\nconnection: close\r\n" in answer
+        assert b"application/json" in answer
+        connections.close()
+        end = time.monotonic() + 10
+        while not lives(address):
+            assert time.monotonic() < end
 
 
 def test_bodies_beyond_the_limit_are_refused_before_they_are_read(address):

@@ -42,7 +42,8 @@ class Held:
         """
         backlog = self._backlog
         grown = max(self._bytes + count - FREE_BYTES, 0) - self._taken
-        if backlog.taken > self._taken and backlog.taken + grown > backlog.most:
+        is_alone = backlog.taken == self._taken
+        if grown and not is_alone and backlog.taken + grown > backlog.most:
             raise Busy
         self._bytes += count
         self._taken += grown

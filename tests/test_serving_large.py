@@ -1,0 +1,81 @@
+"""A server process under bodies of 8 MB: what others notice, and what it holds."""
+
+import re
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from test_serving import exported, put, serving  # noqa: F401, the first is a fixture
+
+# Lists without end, which take Python's parser longest, and 64 images as a client may send them.
+HOSTILE = b'{"inputs": [' + b"[]," * 2_700_000 + b"1]}"
+PREDICT = "/v1/models/dcgan:predict"
+
+pytestmark = pytest.mark.slow
+
+
+def memory(server, peak: str) -> float:
+    """Megabytes of a server process: VmRSS now, or VmHWM at most."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(rf"{peak}:\s+(\d+)", status)[1]) / 1024
+
+
+def latencies(server, count: int) -> list[float]:
+    """Seconds of so many pictures, one after another."""
+    taken = []
+    with requests.Session() as session:
+        for seed in range(count):
+            start = time.perf_counter()
+            assert session.get(f"{server.address}/image/{seed}.png", timeout=60).status_code == 200
+            taken.append(time.perf_counter() - start)
+    return taken
+
+
+def test_large_bodies_do_not_double_the_time_of_others(exported, tmp_path):  # noqa: F811
+    """By turns, quiet and not; the median of the turns' ratios: other work disturbs one or two."""
+    put(exported, 1, tmp_path)
+    statuses, ratios = [], []
+    with serving(tmp_path) as server:
+        latencies(server, 100)
+        assert requests.post(server.address + PREDICT, data=HOSTILE, timeout=60).status_code == 400
+
+        def post(over: threading.Event) -> None:
+            while not over.is_set():
+                answer = requests.post(server.address + PREDICT, data=HOSTILE, timeout=60)
+                statuses.append(answer.status_code)
+
+        for _ in range(5):
+            quiet, over = latencies(server, 200), threading.Event()
+            poster = threading.Thread(target=post, args=[over])
+            poster.start()
+            busy = latencies(server, 200)
+            over.set()
+            poster.join()
+            ratios.append(float(np.percentile(busy, 99) / np.percentile(quiet, 99)))
+    print(f"p99 under 8 MB bodies / quiet, of five turns: {ratios}; {len(statuses)} bodies")
+    assert set(statuses) == {400} and len(statuses) >= 5
+    assert statistics.median(ratios) < 2
+
+
+def test_memory_is_bounded_under_five_hundred_large_bodies(exported, tmp_path):  # noqa: F811
+    put(exported, 1, tmp_path)
+    with serving(tmp_path) as server, ThreadPoolExecutor(32) as clients:
+        before = memory(server, "VmRSS")
+
+        def post(_: int) -> requests.Response:
+            return requests.post(server.address + PREDICT, data=HOSTILE, timeout=300)
+
+        answers = list(clients.map(post, range(500)))
+        peak, after = memory(server, "VmHWM"), memory(server, "VmRSS")
+        assert server.get("/healthz").json()["status"] == "ok"
+    print(f"{before:.0f} MB before, {peak:.0f} MB at most, {after:.0f} MB after")
+    found = {answer.status_code for answer in answers}
+    assert found <= {400, 503} and 400 in found
+    assert {a.headers.get("retry-after") for a in answers if a.status_code == 503} <= {"1"}
+    # The backlog, once as it arrives and once on its way to the processes, and what is on the wire.
+    assert peak - before < 400
