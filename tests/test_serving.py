@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import pickle
 import re
 import shutil
 import signal
@@ -81,7 +82,7 @@ def serving(folder: Path, *flags):
         yield server
     finally:
         server.process.kill()
-        server.process.communicate()
+        server.process.communicate(timeout=PATIENCE)  # its processes end with it, and let go
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +189,67 @@ def flip_a_weight(path: Path) -> None:
     weights.write_bytes(content)
 
 
+def info(**changed):
+    """Changes the description; a key whose value is None goes."""
+
+    def change(path: Path) -> None:
+        file = path / "assets.extra" / "dcgan.json"
+        content = json.loads(file.read_text()) | changed
+        file.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+    return change
+
+
+class Bomb:
+    """Unpickled, it leaves a file."""
+
+    def __reduce__(self):
+        return (open, ("exploded", "w"))
+
+
+def write_pickles(path: Path) -> None:
+    for file in (path / "saved_model.pb", path / "variables" / "variables.index"):
+        file.write_bytes(pickle.dumps(Bomb()))
+
+
+def claim_a_terabyte(path: Path) -> None:
+    with (path / "saved_model.pb").open("r+b") as file:
+        file.truncate(1 << 40)
+
+
+def other_signatures(path: Path, *, outputs: str = "images", dtype: str = "float32") -> None:
+    """A SavedModel with one signature of its own in the place of the exported one."""
+    import tensorflow as tf
+
+    class Other(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, Z_DIM], tf.float32, name="z")])
+        def images(self, z):
+            level = tf.cast(tf.reduce_mean(z), dtype)
+            return {outputs: tf.fill([tf.shape(z)[0], SIDE, SIDE, 3], level)}
+
+    kept = (path / "assets.extra" / "dcgan.json").read_bytes()
+    shutil.rmtree(path)
+    other = Other()
+    tf.saved_model.save(other, str(path), signatures={"serving_default": other.images})
+    (path / "assets.extra").mkdir()
+    (path / "assets.extra" / "dcgan.json").write_bytes(kept)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        write_pickles,
+        claim_a_terabyte,
+        other_signatures,
+        lambda path: other_signatures(path, dtype="complex64"),
+        info(z_dim=5),
+        info(z_dim="4"),
+        info(z_dim=True),
+        info(z_dist=None),
+        info(height=9),
+        info(channels=1 << 70),
+        info(note=1 << 70),  # which /model.json could not show
+        info(note="\ud800"),
         damage_graph,
         damage_weights,
         flip_a_weight,
@@ -202,13 +261,15 @@ def flip_a_weight(path: Path) -> None:
         lambda path: (path / "assets.extra" / "dcgan.json").write_text('{"z_dim": '),
     ],
 )
-def test_what_is_not_whole_is_not_used(exported, tmp_path, damage):
+def test_what_is_not_whole_is_not_used(exported, tmp_path, damage, monkeypatch):
     from dcgan.serving.saved_model import SavedModel, Unusable
 
+    monkeypatch.chdir(tmp_path)
     put(exported, 1, tmp_path)
     damage(tmp_path / "1")
     with pytest.raises(Unusable, match=r"\w"):
         SavedModel(tmp_path / "1")
+    assert not (tmp_path / "exploded").exists()
 
 
 class Load:
@@ -253,6 +314,7 @@ def test_a_new_version_takes_over_under_load_then_sigterm_drains(exported, tmp_p
             damage_weights(tmp_path / "5")
             put(exported, 2, tmp_path)
             server.wait_for(lambda: server.get("/healthz").json()["version"] == 2)
+            server.wait_for(lambda: server.get("/healthz").json()["refused"])
             answered = load.answered
             server.wait_for(lambda: load.answered > answered + 50)
         assert load.wrong == []
@@ -271,6 +333,12 @@ def test_a_new_version_takes_over_under_load_then_sigterm_drains(exported, tmp_p
         )
         assert np.array_equal(old.json()["predictions"], [first])
         assert server.get("/v1/models/dcgan/versions/5").status_code == 404
+        health = server.get("/healthz").json()
+        assert [refused["version"] for refused in health["refused"]] == [5]
+        assert "data-00000-of-00001" in health["refused"][0]["reason"]
+        assert str(tmp_path) not in health["refused"][0]["reason"]
+        foreign = server.get("/model.json", headers={"Host": "evil.example"})
+        assert foreign.status_code == 400 and "allowed_hosts" in foreign.json()["error"]
         assert drained(server) == (b"HTTP/1.1 200", 128 + signal.SIGTERM)
         assert "Version 5 is not loaded" in server.process.stdout.read()
 

@@ -42,7 +42,7 @@ def test_large_bodies_do_not_double_the_time_of_others(exported, tmp_path):  # n
     statuses, ratios = [], []
     with serving(tmp_path) as server:
         latencies(server, 100)
-        assert requests.post(server.address + PREDICT, data=HOSTILE, timeout=60).status_code == 400
+        assert requests.post(server.address + PREDICT, data=HOSTILE, timeout=60).status_code == 413
 
         def post(over: threading.Event) -> None:
             while not over.is_set():
@@ -58,7 +58,7 @@ def test_large_bodies_do_not_double_the_time_of_others(exported, tmp_path):  # n
             poster.join()
             ratios.append(float(np.percentile(busy, 99) / np.percentile(quiet, 99)))
     print(f"p99 under 8 MB bodies / quiet, of five turns: {ratios}; {len(statuses)} bodies")
-    assert set(statuses) == {400} and len(statuses) >= 5
+    assert set(statuses) == {413} and len(statuses) >= 5
     assert statistics.median(ratios) < 2
 
 
@@ -75,7 +75,7 @@ def test_memory_is_bounded_under_five_hundred_large_bodies(exported, tmp_path): 
         assert server.get("/healthz").json()["status"] == "ok"
     print(f"{before:.0f} MB before, {peak:.0f} MB at most, {after:.0f} MB after")
     found = {answer.status_code for answer in answers}
-    assert found <= {400, 503} and 400 in found
+    assert found <= {413, 503} and 413 in found
     assert {a.headers.get("retry-after") for a in answers if a.status_code == 503} <= {"1"}
     # The backlog, once as it arrives and once on its way to the processes, and what is on the wire.
     assert peak - before < 400
