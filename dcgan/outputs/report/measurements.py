@@ -4,7 +4,6 @@ Records are only compared with those of the same protocol; one that lacks what i
 left out. Which way is better, a record says itself.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
