@@ -247,7 +247,8 @@ class Checkpoint:
 def _made(network: type, config, path: Path):
     """A float32 network as model.json describes it.
 
-    Only numbers and known words are taken; nothing is looked up by a name in it, as Keras' own deserialization would.
+    Only numbers and known words are taken; nothing is looked up by a name in it, as Keras' own
+    deserialization would.
     """
     given = dict(config) if isinstance(config, dict) else {}
     given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}
