@@ -16,7 +16,7 @@ from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import classifier_network, evaluator
 from dcgan.evaluation.evaluator import Generated
-from dcgan.evaluation.watch import Watch, require
+from dcgan.evaluation.watch import Watch
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run_dir import RunDir, read_json_lines
 from dcgan.trained import Trained
@@ -185,10 +185,11 @@ def test_the_classifier_judges_none_that_it_has_learnt_from(tmp_path, monkeypatc
 
 
 def test_copies_of_images_learnt_from_do_not_count(tmp_path):
-    prepared = labelled(tmp_path, different=401)  # the last one, 110 times, is learnt from
+    """The last picture, which is there 110 times, is learnt from."""
+    prepared = labelled(tmp_path / "pictures", different=401)
     with pytest.raises(UserError, match=r"needs at least 100 real images that the classifier has"):
-        require(prepared, "kid", extractor=None)
-    require(prepared, "kid", extractor="pixels")
+        watch(prepared, tmp_path)
+    assert watch(prepared, tmp_path, extractor="pixels")._evaluator.reals.count == 510
 
 
 @pytest.fixture(scope="module")
@@ -196,9 +197,15 @@ def prepared(pictures) -> Prepared:
     return prepare(catalog.find(str(pictures), ""), ImageSpec(8, 8, 3), cache_dir=None)
 
 
-def watch(prepared: Prepared, base: Path, metric: str = "kid", kept: dict | None = None) -> Watch:
+def watch(
+    prepared: Prepared,
+    base: Path,
+    metric: str = "kid",
+    kept: dict | None = None,
+    extractor: str | None = None,
+) -> Watch:
     folders = {"cache_dir": base / "cache", "folder": base / "evaluation"}
-    return Watch(prepared, metric, extractor=None, split="train", kept=kept, **folders)
+    return Watch(prepared, metric, extractor=extractor, split="train", kept=kept, **folders)
 
 
 def seen(watched: Watch, values: list[float], better: str) -> list[bool]:

@@ -96,6 +96,10 @@ def test_a_precision_that_there_is_not(copy, monkeypatch, capsys):
         (("--batch_size", 64, "--run_dir", "new"), "There are 16 images, fewer than the 64"),
         (("--train_size", 5), "There are 5 images, fewer than the 8"),
         (("--evaluate_freq", 4), "needs at least 100 real images, there are 16"),
+        (  # also before anything is downloaded
+            ("--evaluate_freq", 4, "--evaluate_extractor=inception", "--run_dir=new"),
+            "needs at least 100 real images, there are 16",
+        ),
         (("--evaluate_freq", 4, "--evaluate_metric", "is"), "needs probabilities of classes"),
         (
             ("--run_dir=new", "--dataset=many", *BY_SWD, "--evaluate_extractor=classifier"),

@@ -68,10 +68,11 @@ def _require(options: Evaluate, trained: Trained, split: str) -> None:
     other = split != trained.splits
     compared = len(trained.part(split, options.data_dir, trained.source)) if other else count
     name = options.extractor or evaluator.default_extractor(source.labels)
+    extractors.require(name, source.labels, count)
     metrics = _metrics(options.metrics, name, source)
     real = min(compared, options.num_images)
     evaluator.require(metrics, name, source.labels, real=real, generated=options.num_images)
-    extractors.require(name, source.labels, count, cache_dir=trained.cache_dir)
+    extractors.fetch(name, cache_dir=trained.cache_dir)
 
 
 def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tuple[str, ...]:

@@ -37,25 +37,33 @@ def learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
     return None
 
 
-def require(name: str, labels: Mapping[str, Labels], count: int, *, cache_dir: Path) -> None:
-    """Refuses what `make` would refuse, before an image is decoded; downloads what is missing.
+def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
+    """Refuses to learn from what nothing can be learnt from, before an image is decoded.
 
     Args:
-        name, cache_dir: of `make`.
+        name: one of `NAMES`.
         labels: of the images.
         count: how many of these there are, at most.
 
     Raises:
-        UserError: see `make`.
+        UserError: there are no labels to train on, or too few images.
+    """
+    if name == "classifier":
+        from dcgan.evaluation import classifier
+
+        classifier.require(labels, count)
+
+
+def fetch(name: str, *, cache_dir: Path) -> None:
+    """Downloads what `make` needs and the cache has not, before an image is decoded.
+
+    Raises:
+        UserError: it cannot be downloaded.
     """
     if name == "inception":
         from dcgan.evaluation import inception
 
         inception.load(cache.folder_in(cache_dir) / "inception")
-    if name == "classifier":
-        from dcgan.evaluation import classifier
-
-        classifier.require(labels, count)
 
 
 def make(name: str, prepared: Prepared, *, cache_dir: Path, seed: int) -> Extractor:

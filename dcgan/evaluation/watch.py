@@ -30,12 +30,12 @@ def require(
         metric, extractor, cache_dir: of `Watch`.
 
     Raises:
-        UserError: see `evaluator.require` and `extractors.require`.
+        UserError: see `extractors.require`, `evaluator.require` and `extractors.fetch`.
     """
     name = extractor or evaluator.default_extractor(labels)
-    real = min(count, IMAGES)
-    evaluator.require([metric], name, labels, real=real, generated=IMAGES)
-    extractors.require(name, labels, count, cache_dir=cache_dir)
+    extractors.require(name, labels, count)
+    evaluator.require([metric], name, labels, real=min(count, IMAGES), generated=IMAGES)
+    extractors.fetch(name, cache_dir=cache_dir)
 
 
 class Watch:
