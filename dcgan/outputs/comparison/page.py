@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import images
+from dcgan.console import printable
 from dcgan.outputs import marked
 from dcgan.outputs.comparison import curves, figures
 from dcgan.outputs.comparison.figures import Figure, Measured
@@ -121,7 +122,7 @@ def text(comparison: Comparison) -> list[str]:
     lines += ["* intervals apart"] if any(one.ahead for one in most) else []
     lines += ["", " ".join(comparison.verdict), *comparison.notes, ""]
     # What folders and files are named is no command to a terminal.
-    return ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
+    return [printable(line) for line in lines]
 
 
 def _strips(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
