@@ -59,9 +59,7 @@ def test_a_file_that_cannot_be_read_is_not_damaged(folder, monkeypatch, number, 
     save_steps(folder, 1, 2)
     (folder / BEST).write_bytes((folder / "00000002.npz").read_bytes())
     before = names(folder)
-    monkeypatch.setattr(
-        checkpoint_file, "open", failing(number, at_once=at_once), raising=False
-    )
+    monkeypatch.setattr(checkpoint_file, "open", failing(number, at_once=at_once), raising=False)
     checkpointer = Checkpointer(folder)
     for ask in (
         lambda: checkpointer.restore_newest(make_state()),

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer_pages import EXPLORER, blobs, chromium, description, pixels, serving
+from explorer_pages import EXPLORER, blobs, description, pixels, serving
 from PIL import Image
 
 pytestmark = pytest.mark.slow  # a browser, a minute
@@ -16,14 +16,6 @@ PHONE = {
     "has_touch": True,
     "is_mobile": True,
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        if browser is None:
-            pytest.skip("needs playwright and Chromium")
-        yield browser
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""Fixtures of several files: a browser, and pages that lie in one file."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from explorer_pages import chromium
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        if browser is None:
+            pytest.skip("needs playwright and Chromium")
+        yield browser
+
+
+@pytest.fixture
+def open_file(browser) -> Iterator[Callable]:
+    """Opens a page from its file; an error in it, or a request for anything, fails the test."""
+    contexts, wrong, expected = [], [], ["data:"]
+
+    def open_file(path: Path, **settings):
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text))
+        page.on("request", lambda request: wrong.append(request.url[:80]))
+        expected.append(path.as_uri()[:80])
+        page.goto(path.as_uri())
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert [one for one in wrong if not one.startswith(tuple(expected))] == []
