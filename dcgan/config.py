@@ -1,5 +1,4 @@
-"""Every choice of a training run: one frozen dataclass, from which the flags, flags.md and
-config.json are made.
+"""Every choice of a training run: the dataclass that flags, flags.md and config.json come from.
 
 Nothing below `session.py` knows this class: parts take plain values. The module refuses values
 that are out of range or contradict one another before anything expensive starts.
@@ -240,8 +239,7 @@ class Config:
     )
     steps_per_call: int | None = option(
         None,
-        "Steps that the device does without waiting for Python; when not given, 8 on GPUs and 1 on "
-        "CPUs.",
+        "Steps that the device does without waiting for Python; when not given, 8 on GPUs, else 1.",
         "training",
         minimum=1,
         maximum=1000,
@@ -287,8 +285,7 @@ class Config:
     )
     evaluate_extractor: str | None = option(
         None,
-        "What looks at the images; when not given, classifier where the data set has labels, else "
-        "pixels.",
+        "What looks at the images; when not given, classifier where there are labels, else pixels.",
         "run folder",
         choices=EXTRACTORS,
         harmless=True,
@@ -308,8 +305,7 @@ def resolve(given: dict[str, Any]) -> Config:
     """A complete, checked `Config` from the options that a user gave.
 
     Args:
-        given: values by field name; a field that is not named takes the preset's, the data set's or
-            the default value.
+        given: values by field name; the others are the preset's, the data set's or the default.
 
     Raises:
         UserError: a value is out of range or contradicts another.
