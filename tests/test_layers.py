@@ -1,6 +1,7 @@
 """The strided convolutions against TensorFlow's, batch normalization against Keras' and numpy."""
 
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -39,15 +40,23 @@ def gradients(function, arguments, variables=()):
     return [outputs, *tape.gradient(loss, [*arguments, *variables])]
 
 
+KINDS = ["down", "down in training", "up", "up in training"]
+DTYPES = ["float32", "mixed_bfloat16"]
 # In training maps of up to 8 pixels take a way of their own, as do those of few channels, and in
 # bfloat16 the kernel's gradient up to 16 pixels.
+SIZES = [(8, 8, 3), (7, 5, 3), (8, 9, 5), (16, 13, 5), (16, 13, 3), (9, 12, 1), (18, 17, 5)]
+SIZES += [(6, 3, 3)]
+
+
+def each_way() -> list[tuple]:
+    """Every kind, type and size together, and every kernel size with each kind, type and size."""
+    every = itertools.product(enumerate(KINDS), enumerate(DTYPES), enumerate(SIZES))
+    return [(kind, dtype, 3 + (i + j + k) % 3, *size) for (i, kind), (j, dtype), (k, size) in every]
+
+
 @pytest.mark.parametrize(
-    ("height", "width", "channels"),
-    [(8, 8, 3), (7, 5, 3), (8, 9, 5), (16, 13, 5), (16, 13, 3), (9, 12, 1), (18, 17, 5), (6, 3, 3)],
+    ("kind", "dtype", "kernel_size", "height", "width", "channels"), each_way()
 )
-@pytest.mark.parametrize("kernel_size", [3, 4, 5])
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("kind", ["down", "down in training", "up", "up in training"])
 def test_convolutions_equal_tensorflows(kind, dtype, kernel_size, height, width, channels):
     random = np.random.default_rng(0)
     small = (-(-height // 2), -(-width // 2))
