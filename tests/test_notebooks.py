@@ -103,7 +103,11 @@ def execute(book: NotebookNode, kernel: KernelManager) -> None:
         client.kc.stop_channels()
 
 
-@each_notebook
+# By default the one that starts commands, trains, samples and measures.
+RUN = [NOTEBOOKS[1], *(pytest.param(NOTEBOOKS[i], marks=pytest.mark.slow) for i in (0, 2))]
+
+
+@pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_it_runs_from_top_to_bottom(path, kernel):
     """On a few steps of tiny networks; what one notebook has defined, the next one does not see."""
     book, before = read(path), listing()
