@@ -226,6 +226,26 @@ def test_who_comes_when_the_time_has_passed_does_not_wait_and_nor_does_a_lone_cl
     assert after_a_batch_of_three(one_comes_late) == [1] * 6
 
 
+def test_who_comes_back_at_once_is_counted_once():
+    clock, is_back = Clock(), threading.Event()
+    model = Timed(clock, 40.0)
+    model.gate.set()
+    batcher = Batcher(
+        model, max_delay=2.0, clock=clock, wait=clock.wait, observe=lambda *_: is_back.wait(10)
+    )
+
+    async def come_back():
+        await batcher.run("f", column(1))
+        again = asyncio.ensure_future(batcher.run("f", column(2)))
+        await asyncio.sleep(0)  # it waits, and the batcher has not yet looked
+        is_back.set()
+        assert await asyncio.to_thread(clock.asked.get, True, 10) == (2.0, True)
+        await again
+
+    asyncio.run(come_back())
+    batcher.close()
+
+
 def test_without_delay_nobody_waits():
     clock = Clock()
     model = Timed(clock, 40.0)

@@ -186,12 +186,14 @@ class Batcher:
         try:
             outputs = self._compute(jobs[0].signature, inputs)
         except ModelFailure as failure:
-            _deliver(jobs, [failure] * len(jobs))
+            results = [failure] * len(jobs)
         else:
-            _deliver(jobs, _parted(outputs, [job.rows for job in jobs]))
-        self._observe(rows, size)
+            results = _parted(outputs, [job.rows for job in jobs])
+        # Before anybody is answered: who then comes back at once would be counted twice.
         self._expected, self._ended = len(jobs) + len(self._waiting), self._clock()
         self._patience = min(self._max_delay, (self._ended - started) / 4)
+        _deliver(jobs, results)
+        self._observe(rows, size)
 
 
 def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
