@@ -143,6 +143,7 @@ def test_a_dry_run_shows_every_option_and_leaves_an_existing_run_alone(tmp_path,
     before = snapshot(tmp_path)
     words = ["--dataset", str(pictures), "--run_dir", str(tmp_path / "run")]
     words += ["--cache_dir", str(tmp_path / "cache"), *SMALL, "--dry_run"]
+    words += ["--evaluate_freq", "4", "--evaluate_extractor", "inception"]  # not downloaded
     assert main.main(words) == 0
     assert snapshot(tmp_path) == before
     shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line}

@@ -82,7 +82,8 @@ def _train(config: Config, workers: Workers) -> int:
         splits=config.splits.split(","),
         download=not config.dry_run,
     )
-    _require_data(config, source)
+    if not config.dry_run:  # which shows even what would be refused, and downloads nothing
+        _require_data(config, source)
     summary = summarize(
         source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
     )
