@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 from booru_server import Post, Site, picture, serving
-from running import ROOT, run, send_when, started, wait_until
+from running import ROOT, TIMEOUT, run, send_when, started, wait_until
 
 import main
 from dcgan import UserError
@@ -184,6 +184,18 @@ def recorded(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process that is not of this one has not ended; nobody may have asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.mark.parametrize(
     "kills", [(4,), pytest.param((1, 6), marks=pytest.mark.slow)], ids=["once", "twice"]
 )
@@ -194,12 +206,13 @@ def test_kill_in_mid_crawl_then_the_same_command(tmp_path, kills):
         for least in kills:
             with started(*words(site, tmp_path)) as process:
                 wait_until(lambda least=least: recorded(tmp_path) >= least, process)
+                (gallery_dl,) = children(process.pid)
                 process.kill()
                 assert process.wait() == -signal.SIGKILL
-            time.sleep(0.2)
-            asked = len(site.requests)
-            time.sleep(0.2)
-            assert len(site.requests) == asked  # gallery-dl has ended with it
+            end = time.monotonic() + TIMEOUT
+            while is_running(gallery_dl):  # which ends with it
+                assert time.monotonic() < end
+                time.sleep(0.01)
             assert recorded(tmp_path) < len(posts)
         crawl_well(site, tmp_path)
         # A kill costs no more than the pictures that were on their way.
