@@ -328,11 +328,13 @@ def test_numbers_that_are_none_leave_gaps(tmp_path):
     rows = lines([60, 120, 180], d_loss=1.0)
     rows[1] |= {"d_loss": "x", "seconds": 10**400, "images": None}
     add_lines(tmp_path / "a" / "metrics.jsonl", rows)
-    add_lines(tmp_path / "a" / "evaluation" / "fid.jsonl", [record("fid", 200, 9, low="x", made=3)])
+    records = [record("fid", 300, 1, low="x"), record("fid", 300, 2, made=3)]  # of other kinds
+    records += [record("fid", 200, 9, low=None, high=None)]
+    add_lines(tmp_path / "a" / "evaluation" / "fid.jsonl", records)
     run_ = run_of(tmp_path / "a")
     np.testing.assert_allclose(run_.places("minute"), [1, np.nan, 3])
     found = page_of(run_, two_paces(tmp_path / "more")[1])
-    assert "9 step 200" in found.words["figures"]
+    assert "9 step 200" in found.words["figures"] and "step 300" not in found.words["figures"]
 
 
 def test_runs_on_other_machines_or_other_data_are_told(tmp_path):
