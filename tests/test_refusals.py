@@ -173,13 +173,13 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
 @pytest.mark.parametrize(
     ("dataset", "flags"),
     [
-        ("data/toys", ()),
-        ("data/toys/", ()),
-        ("data/../data/toys", ()),
+        pytest.param("data/toys", (), marks=pytest.mark.slow),
+        pytest.param("data/toys/", (), marks=pytest.mark.slow),
+        ("data/../data/toys", ()),  # as a path, which the two above are too
         ("ToYs", ("--data_dir", "data/")),
         ("toys", ("--train_size", COUNT)),
         ("toys", ("--input_fname_pattern", "*.png")),  # which all are
-        ("toys", ("--preset", "fast")),
+        pytest.param("toys", ("--preset", "fast"), marks=pytest.mark.slow),
         ("toys", ("--channels", 3, "--output_height", 8, "--output_width", 8)),
     ],
 )
