@@ -1,0 +1,246 @@
+"""Networks in files, opened: ONNX (by ONNX Runtime), .keras files, and folders of a SavedModel.
+
+What is opened takes one batch of images and gives one output; what it says of its input is read
+from the file. An ONNX file and a .keras file only compute: a .keras file that asks for code, such
+as a Lambda layer or a class of another package, is refused before Keras sees it. A SavedModel is a
+program of TensorFlow operations, which may read and write files: take one only from whom you trust.
+Refused, each in a sentence, is what cannot be read, has no one image input, or lacks the output.
+"""
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.option import did_you_mean
+
+REQUIREMENT = "onnxruntime>=1.20,<2"
+# Of ONNX Runtime's names, and NumPy's: what images can be given as.
+DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+KERAS_CONFIG = "config.json"
+CODE = ("Lambda", "__lambda__", "function", "TorchModuleWrapper", "TFSMLayer")
+FROM_LEVELS = 0.01  # a Rescaling layer with a factor below, as 1/255, wants levels from 0 to 255
+SAVED_MODEL = "saved_model.pb"
+
+
+@dataclass(frozen=True)
+class Network:
+    """An opened network.
+
+    Attributes:
+        run: a batch of images, as `shape` and `dtype` say -> its features [N, ...].
+        shape: of the input, batch first; None where the file leaves a length open.
+        dtype: of the input: float32, float16 or uint8.
+        rescales: whether its first layer brings levels from 0 to 255 to its own range.
+    """
+
+    run: Callable[[np.ndarray], np.ndarray]
+    shape: tuple[int | None, ...]
+    dtype: str
+    rescales: bool = False
+
+
+def open_network(path: Path, output: str | None = None) -> Network:
+    """Opens the network in a file or folder.
+
+    Args:
+        path: of an .onnx or .keras file, or of a SavedModel's folder.
+        output: the name of the output that is wanted, in a .keras file also of a layer; None where
+            there is one only.
+
+    Raises:
+        UserError: see the module.
+    """
+    if (path / SAVED_MODEL).is_file():
+        return _saved_model(path, output)
+    if path.is_file() and path.suffix == ".onnx":
+        return _onnx(path, output)
+    if path.is_file() and path.suffix == ".keras":
+        return _keras(path, output)
+    received = "a folder without it" if path.is_dir() else "another file"
+    raise UserError(
+        f"--extractor {path} is no network: expected an .onnx or .keras file, or the folder of a "
+        f"SavedModel, which holds {SAVED_MODEL}; received "
+        f"{received if path.exists() else 'a path where there is nothing'}."
+    )
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, or of the names and contents of all files in a folder."""
+    found = hashlib.sha256()
+    if path.is_dir():
+        for part in sorted(p for p in path.rglob("*") if p.is_file()):
+            found.update(f"{part.relative_to(path).as_posix()} {checksum(part)}\n".encode())
+        return found.hexdigest()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _onnx(path: Path, output: str | None) -> Network:
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+    except ImportError as error:
+        raise UserError(
+            f"--extractor {path} needs ONNX Runtime, which is not installed: run pip install "
+            f'"{REQUIREMENT}".'
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is said below
+    try:
+        with tempfile.TemporaryDirectory() as empty:
+            # No weights come from other files, which the checksum would not cover.
+            options.add_session_config_entry(WEIGHTS_FOLDER, empty)
+            session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+    except (
+        *(errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf),
+        *(errors.NoSuchFile, errors.NotImplemented, errors.RuntimeException, OSError),
+    ) as error:
+        expected = "one whole file, weights included"
+        raise _unreadable(path, "ONNX Runtime", error, expected) from error
+    name = _one_input(path, [one.name for one in session.get_inputs()])
+    found = session.get_inputs()[0]
+    if found.type not in DTYPES:
+        raise _no_images(path, f"{found.type} {found.shape}")
+    wanted = _choose(path, [one.name for one in session.get_outputs()], output)
+    shape = tuple(side if isinstance(side, int) else None for side in found.shape)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run([wanted], {name: images})[0]
+
+    return _checked(path, Network(run, shape, DTYPES[found.type]))
+
+
+def _saved_model(path: Path, output: str | None) -> Network:
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+        raise _unreadable(path, "TensorFlow", error, "a whole SavedModel") from error
+    signatures = dict(loaded.signatures)
+    if "serving_default" not in signatures and len(signatures) != 1:
+        raise UserError(
+            f"--extractor {path} has no signature serving_default: expected that or one signature "
+            f"only, received {', '.join(sorted(signatures)) or 'none'}; export it with one."
+        )
+    function = signatures.get("serving_default") or next(iter(signatures.values()))
+    inputs = function.structured_input_signature[1]
+    name = _one_input(path, list(inputs))
+    wanted = _choose(path, sorted(function.structured_outputs), output)
+    shape = tuple(inputs[name].shape) if inputs[name].shape.rank is not None else ()
+
+    def run(images: np.ndarray) -> np.ndarray:
+        # `loaded` owns the variables, which a function alone does not keep alive.
+        return (loaded, function(**{name: tf.constant(images)})[wanted])[1].numpy()
+
+    return _checked(path, Network(run, shape, inputs[name].dtype.name))
+
+
+def _keras(path: Path, output: str | None) -> Network:
+    import keras
+
+    _refuse_code(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        inputs, outputs = model.inputs, dict(zip(model.output_names, model.outputs, strict=True))
+    except Exception as error:  # Keras raises whatever a layer raises
+        raise _unreadable(path, "Keras", error, "a functional or Sequential model") from error
+    layers = {layer.name: layer for layer in model.layers}
+    if output in layers and output not in outputs:
+        outputs = {output: layers[output].output}
+    _one_input(path, [one.name for one in inputs])
+    wanted = outputs[_choose(path, list(outputs), output, more=list(layers))]
+    if isinstance(wanted, list | tuple | dict):
+        raise UserError(
+            f"The layer {output} of --extractor {path} has several outputs: expected one; name "
+            "another layer."
+        )
+    cut = keras.Model(inputs[0], wanted)
+    behind = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    rescales = isinstance(behind[0], keras.layers.Rescaling) and behind[0].scale < FROM_LEVELS
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return keras.ops.convert_to_numpy(cut(images, training=False))
+
+    return _checked(path, Network(run, tuple(inputs[0].shape), inputs[0].dtype, rescales))
+
+
+def _refuse_code(path: Path) -> None:
+    """Refuses a .keras file whose layers are of other packages than Keras, or hold code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read(KERAS_CONFIG))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, RecursionError) as error:
+        raise _unreadable(path, "Keras", error, "a file that model.save wrote") from error
+    left = [config]
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            left += part.values()
+            name, module = part.get("class_name"), str(part.get("module") or "keras")
+            own = module == "builtins" or module.split(".")[0] == "keras"
+            # Functions come by name from a module: Keras has some that read and fetch files.
+            code = name in CODE and "activations" not in module
+            if isinstance(name, str) and (code or not own):
+                raise UserError(
+                    f"--extractor {path} asks for code ({name} of {module}), which is not run: "
+                    "expected layers of Keras only; export the network as ONNX instead."
+                )
+
+
+def _one_input(path: Path, names: Sequence[str]) -> str:
+    if len(names) != 1:
+        raise UserError(
+            f"--extractor {path} takes {len(names)} inputs ({', '.join(names)}): expected one, the "
+            "images; export a network of one input."
+        )
+    return names[0]
+
+
+def _choose(path: Path, names: Sequence[str], wanted: str | None, more: Sequence[str] = ()) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in names:
+        return wanted
+    if wanted is None:
+        raise UserError(
+            f"--extractor {path} has {len(names)} outputs: say which one, as in "
+            f"--extractor {path}:{names[0]}; there are {', '.join(names)}."
+        )
+    raise UserError(
+        f"--extractor {path} has no output {wanted!r}{did_you_mean(wanted, [*names, *more])}: "
+        f"expected {', '.join(names)}{' or the name of a layer' if more else ''}."
+    )
+
+
+def _checked(path: Path, network: Network) -> Network:
+    if len(network.shape) != 4 or network.dtype not in DTYPES.values():
+        raise _no_images(path, f"{network.dtype} {list(network.shape)}")
+    return network
+
+
+def _no_images(path: Path, received: str) -> UserError:
+    return UserError(
+        f"The input of --extractor {path} takes no images: expected float32, float16 or uint8 "
+        "[batch, height, width, channels] or [batch, channels, height, width], received "
+        f"{received}."
+    )
+
+
+def _unreadable(path: Path, who: str, error: Exception, expected: str) -> UserError:
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(f"{who} cannot read --extractor {path}: expected {expected}; it says: {said}")
