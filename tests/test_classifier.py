@@ -13,7 +13,7 @@ from dcgan import UserError
 from dcgan.datasets import mnist, svhn
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec, Labels
-from dcgan.evaluation import classifier, classifier_network, extractors, unseen
+from dcgan.evaluation import classifier, classifier_network, extractors, trunk, unseen
 from dcgan.evaluation.classifier import load
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -309,7 +309,7 @@ def test_the_seed_decides(monkeypatch):
 
 
 def test_every_image_comes_equally_often():
-    order = classifier_network._order(7, 30, seed=0)
+    order = trunk.order(7, 30, seed=0)
     assert sorted(np.bincount(order)) == [4] * 5 + [5] * 2
     assert sorted(order[:7]) == list(range(7)) and list(order[:7]) != list(order[7:14])
 

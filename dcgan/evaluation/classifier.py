@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import classifier_network, resizing, unseen
+from dcgan.evaluation import classifier_network, resizing, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted, in_batches, pieces
+from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted, in_batches
 from dcgan.images import to_float
 
 VERSION = 2  # raised when the same recipe and images give another network
@@ -163,7 +163,7 @@ def _trained(
     logger.info("Training a classifier on the data set's labels: this is done once.")
     size = resizing.shrunk(*shape[:2], LONGEST)
     model = classifier_network.build((*size, shape[2]), counts, seed=seed)
-    pictures = _small(images, rows, size)
+    pictures = trunk.small(images, rows, size)
     classifier_network.train(model, pictures, [one[rows] for one in values], seed=seed)
     weights = {f"{i:03d}": array for i, array in enumerate(model.get_weights())}
     facts = {"test_count": len(held_out), "accuracy": {}}
@@ -176,9 +176,3 @@ def _trained(
             right[name] += int((said[name].argmax(1) == true[some]).sum())
     facts["accuracy"] = {name: count / len(held_out) for name, count in right.items()}
     return weights, facts | {"seconds": time.perf_counter() - start}
-
-
-def _small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The images of some rows at a size, uint8 [M, *size, channels]."""
-    parts = (np.rint(resizing.resized(part, *size)) for part in pieces(images, rows))
-    return np.concatenate([part.astype(np.uint8) for part in parts])

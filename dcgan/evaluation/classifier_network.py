@@ -1,9 +1,8 @@
 """The network of the classifier, and how it learns; `classifier.py` says from what and keeps it.
 
-A small residual network (He et al. 2016, arXiv 1603.05027) with one trunk and one linear layer for
-each labelling. It learns from images that are turned, scaled, shifted and lit a little differently
-every time, so that a few thousand are enough. No image is mirrored, as a mirrored digit is none,
-and hues stay, as some labels are colours.
+One trunk (see `trunk`) and one linear layer for each labelling. It learns from images that are
+turned, scaled, shifted and lit a little differently every time, so that a few thousand are enough.
+No image is mirrored, as a mirrored digit is none, and hues stay, as some labels are colours.
 """
 
 import math
@@ -14,19 +13,15 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from dcgan.evaluation import trunk
 from dcgan.images import to_float
-from dcgan.models.layers import BatchNormalization
 
 STEM = 24
 WIDTHS = (48, 96, 192)  # of the stages, each of which halves the sides; the last is of features
-LARGE = 40  # pixels: the longer side above which the stem halves the sides too
 DROPOUT = 0.3  # of features, before the heads
 BATCH = 128
 PASSES = 120_000  # images seen in training, with repetitions
 MOST_EPOCHS = 60
-PEAK_RATE = 4e-3
-WARM_UP = 0.15  # of the steps
-DECAY = 0.05  # of weights, as a multiple of the learning rate
 SMOOTHING = 0.05  # of labels
 # The most that an image is changed.
 TURN = math.radians(10)
@@ -37,7 +32,8 @@ BRIGHTNESS = 0.2  # of the range from -1 to 1
 
 # All of the above decides what is learnt.
 RECIPE = (
-    *(STEM, WIDTHS, LARGE, DROPOUT, BATCH, PASSES, MOST_EPOCHS, PEAK_RATE, WARM_UP, DECAY),
+    *(STEM, WIDTHS, trunk.LARGE, DROPOUT, BATCH, PASSES, MOST_EPOCHS),
+    *(trunk.PEAK_RATE, trunk.WARM_UP, trunk.DECAY),
     *(SMOOTHING, TURN, SCALE, SHIFT, CONTRAST, BRIGHTNESS),
 )
 
@@ -55,26 +51,12 @@ def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int)
         each labelling.
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
-
-    def convolved(x, width: int, stride: int = 1):
-        start = keras.initializers.HeNormal(seed=next(seeds))
-        layer = keras.layers.Conv2D(
-            width, 3, stride, padding="same", use_bias=False, kernel_initializer=start
-        )
-        return keras.layers.ReLU()(BatchNormalization()(layer(x)))
-
-    def head(x, count: int):
-        start = keras.initializers.GlorotUniform(seed=next(seeds))
-        return keras.layers.Dense(count, kernel_initializer=start)(x)
-
     images = keras.Input(shape)
-    x = convolved(images, STEM, 2 if max(shape[:2]) > LARGE else 1)
-    for width in WIDTHS:
-        x = convolved(x, width, 2)
-        x = keras.layers.Add()([x, convolved(x, width)])
-    features = keras.layers.GlobalAveragePooling2D()(x)
+    stages = trunk.trunk(images, STEM, WIDTHS, seeds)
+    features = keras.layers.GlobalAveragePooling2D()(stages[-1])
     kept = keras.layers.Dropout(DROPOUT, seed=next(seeds))(features)
-    return keras.Model(images, [features, *(head(kept, count) for count in classes.values())])
+    heads = [trunk.dense(kept, count, seeds) for count in classes.values()]
+    return keras.Model(images, [features, *heads])
 
 
 def varied(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -122,30 +104,16 @@ def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, s
     batch = min(BATCH, len(images))
     steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
     step = _step(model, steps, seed)
-    order = _order(len(images), steps * batch, seed)
+    order = trunk.order(len(images), steps * batch, seed)
     for number in tqdm(range(steps), desc="training the classifier", unit="steps"):
         rows = order[number * batch : (number + 1) * batch]
         truths = [tf.constant(one[rows], tf.int32) for one in labels]
         step(tf.constant(images[rows]), truths, tf.constant(number, tf.int64))
 
 
-def _order(count: int, passes: int, seed: int) -> np.ndarray:
-    """Which image comes when: one shuffle after the other, int [passes]."""
-    random = np.random.Generator(np.random.Philox(key=seed))
-    return np.concatenate([random.permutation(count) for _ in range(-(-passes // count))])[:passes]
-
-
 def _step(model: keras.Model, steps: int, seed: int) -> Callable:
     """The compiled step: (pictures, labels of each head, number of the step) -> nothing."""
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        round(steps * (1 - WARM_UP)),
-        warmup_target=PEAK_RATE,
-        warmup_steps=round(steps * WARM_UP),
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=DECAY)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)
+    optimizer = trunk.optimizer(model, steps)
 
     @tf.function
     def step(pictures, truths, number):

@@ -108,10 +108,19 @@ def of_share(value: float, values: Sequence[float], count: int) -> Estimate:
     variance, spread = value * (1 - value), group_error(values) ** 2
     trials = min(count, variance / spread) if variance and spread else count
     quantile = float(stdtrit(len(values) - 1, _TAIL))
+    words = f"95 % after Wilson, with the spread over {len(values)} groups of the images"
+    return _wilson(value, trials, quantile, words)
+
+
+def of_trials(successes: int, count: int) -> Estimate:
+    """A share of independent trials, at least one, with Wilson's interval."""
+    return _wilson(successes / count, count, NORMAL, "95 % after Wilson")
+
+
+def _wilson(value: float, trials: float, quantile: float, words: str) -> Estimate:
     weight = quantile**2 / trials
     centre = (value + weight / 2) / (1 + weight)
-    half = np.sqrt(variance * weight + weight**2 / 4) / (1 + weight)
-    words = f"95 % after Wilson, with the spread over {len(values)} groups of the images"
+    half = np.sqrt(value * (1 - value) * weight + weight**2 / 4) / (1 + weight)
     # At 0 and 1 an end is the value itself, but for rounding.
     return Estimate(
         float(value), float(min(centre - half, value)), float(max(centre + half, value)), words

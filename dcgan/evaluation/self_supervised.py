@@ -1,0 +1,136 @@
+"""An extractor that the data set's own images teach, without labels: trained once, then cached.
+
+It learns to tell pictures apart and to say what is wrong with spoilt ones. Its features follow what
+is shown as well as how clean it is, so that Frechet and kernel distances, precision and recall mean
+something for any folder of pictures. Numbers compare only with numbers of the same extractor, whose
+fingerprint is in every record. It judges only images that it has not learnt from, see `unseen`.
+Refused are too few images.
+"""
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.evaluation import resizing, self_supervised_network, trunk, unseen
+from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
+from dcgan.evaluation.extractor import Extracted, in_batches, pieces
+from dcgan.images import to_float
+
+VERSION = 1  # raised when the same recipe and images give another network
+LONGEST = 64  # pixels; larger images are made smaller
+BATCH = 128
+MOST = 20_000  # images that are learnt from, so that memory has a bound
+FEWEST = 500  # images: of the fifth that is left for judging, metrics need 100
+LEAST = 1e-3  # of the largest deviation: below, a feature counts as constant
+
+logger = logging.getLogger("dcgan")
+
+
+class SelfSupervised:
+    """The trained network; see `Extractor`.
+
+    Each feature is given in deviations of the data set's own, x, as arsinh(x): rare large values
+    would else decide over distances alone.
+    """
+
+    name = "self_supervised"
+
+    def __init__(self, shape: tuple[int, int, int], weights: Arrays):
+        """
+        Args:
+            shape: (height, width, channels) of the images.
+            weights: of the network, in its order, then the mean and the deviation of features.
+        """
+        self.classes: dict[str, tuple[str, ...]] = {}
+        self.size = resizing.shrunk(*shape[:2], LONGEST)
+        self.resize = resizing.in_words(tuple(shape[:2]), self.size)
+        self.fingerprint = digest(self.name, VERSION, tuple(shape), *weights.values())
+        *arrays, self._mean, self._deviation = weights.values()
+        model = self_supervised_network.build((*self.size, shape[2]), seed=0)
+        model.set_weights(arrays)
+        self._run = _compiled(model)
+
+    def __call__(self, images: np.ndarray) -> Extracted:
+        """uint8 images [N, height, width, channels] -> features [N, D], no probabilities."""
+
+        def of_batch(part: np.ndarray) -> list[tf.Tensor]:
+            return [self._run(tf.constant(resizing.resized(part, *self.size)))]
+
+        (features,) = in_batches(of_batch, images, BATCH)
+        return Extracted(np.arcsinh((features - self._mean) / self._deviation))
+
+
+def _compiled(model):
+    """float32 levels [BATCH, H, W, C] -> features, as the network has them."""
+
+    @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
+    def run(levels):
+        return model(to_float(levels), training=False)[0]
+
+    return run
+
+
+def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
+    """The extractor of a data set, from the cache or trained now.
+
+    Args:
+        images: uint8 [N, height, width, channels].
+        folder: of the cache.
+        seed: of the images left for judging, the first weights and the order of training.
+
+    Raises:
+        UserError: there are too few different images.
+    """
+    recipe = (VERSION, LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
+    key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
+    weights, facts = remember(folder, f"self-supervised-{key}", lambda: _trained(images, seed=seed))
+    logger.info(
+        "The self-supervised extractor has learnt from %s images of this data set in %.1f minutes "
+        "(kept in %s).",
+        f"{facts['learnt']:,}",
+        facts["seconds"] / 60,
+        folder,
+    )
+    return SelfSupervised(images.shape[1:], weights)
+
+
+def learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
+    """Fingerprints of the images of a data set that its extractor learns from; see `unseen`."""
+    return unseen.fingerprints(images[unseen.split(images, seed=seed, most=MOST)[1]])
+
+
+def _trained(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
+    """Trains on a part of the images: weights, mean and deviation of features, and facts."""
+    held_out, rows = unseen.split(images, seed=seed, most=MOST)
+    if len(held_out) + len(rows) < FEWEST or len(held_out) < FEWEST * unseen.SHARE:
+        raise UserError(
+            f"The self-supervised extractor needs at least {FEWEST} different images, of these "
+            f"{len(images):,} there are {len(np.unique(unseen.fingerprints(images))):,}: choose "
+            "--extractor inception or pixels, or another data set."
+        )
+    start = time.perf_counter()
+    logger.info("Training a self-supervised extractor on the data set: this is done once.")
+    shape = images.shape[1:]
+    size = resizing.shrunk(*shape[:2], LONGEST)
+    model = self_supervised_network.build((*size, shape[2]), seed=seed)
+    pictures = trunk.small(images, rows, size)
+    self_supervised_network.train(model, pictures, seed=seed, announce=_announce)
+    run = _compiled(model)
+    known = np.concatenate(
+        [
+            in_batches(lambda part: [run(tf.constant(part, tf.float32))], block, BATCH)[0]
+            for block in pieces(pictures)
+        ]
+    )
+    deviation = known.std(0)
+    arrays = [*model.get_weights(), known.mean(0), np.maximum(deviation, LEAST * deviation.max())]
+    weights = {f"{i:03d}": array for i, array in enumerate(arrays)}
+    return weights, {"learnt": len(rows), "seconds": time.perf_counter() - start}
+
+
+def _announce(seconds: float) -> None:
+    logger.info("It will take about %.1f minutes.", seconds / 60)

@@ -1,0 +1,162 @@
+"""The network of the self-supervised extractor, and how it learns; `self_supervised.py` keeps it.
+
+Two tasks that need no labels. Two views of a picture, cut out a little differently, are to be told
+from all other pictures' (Chen et al. 2020, "SimCLR", arXiv 2002.05709, NT-Xent) and from the same
+pictures with a fault: so features say what is shown, and faults do not vanish among what a view may
+change. And of a faulty picture, the kind of the fault and its strength are to be said. No view is
+mirrored, as a mirrored digit is none.
+"""
+
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from dcgan.evaluation import degradations, trunk
+from dcgan.evaluation.degradations import KINDS, degraded
+from dcgan.images import to_float
+
+STEM = 16
+WIDTHS = (32, 64, 128)  # of the stages
+PROJECTED = 128  # dimensions in which views are compared
+BATCH = 96  # pictures, of each of which there are two views and one with a fault
+PASSES = 40_000  # pictures seen in training, with repetitions
+MOST_EPOCHS = 100
+TEMPERATURE = 0.2  # of the comparison
+SMALLEST = 0.7  # of a picture's sides that a view shows
+STRETCH = 0.08  # of a view, at most
+FAULTS = 1.0  # weight of the second task
+STRENGTHS = 4.0  # weight of the strength's error in it
+FIRST_STEPS = 10  # after which the time that all take can be told
+
+RECIPE = (
+    *(STEM, WIDTHS, PROJECTED, BATCH, PASSES, MOST_EPOCHS, TEMPERATURE, SMALLEST, STRETCH),
+    *(FAULTS, STRENGTHS, degradations.RECIPE, trunk.RECIPE),
+)
+
+
+def build(shape: tuple[int, int, int], *, seed: int) -> keras.Model:
+    """The network with its initial weights.
+
+    Args:
+        shape: (height, width, channels) of the images, which are float in [-1, 1].
+        seed: of the weights.
+
+    Returns:
+        a model from images [N, *shape] to a list: features [N, D], the means over all places of
+        every stage's outputs; then what is trained only: projections [N, PROJECTED], logits of the
+        faults (the first of none) and their strengths, both [N, 1 + len(KINDS)].
+    """
+    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+    images = keras.Input(shape)
+    pool = keras.layers.GlobalAveragePooling2D()
+    pooled = [pool(stage) for stage in trunk.trunk(images, STEM, WIDTHS, seeds)]
+    hidden = keras.layers.ReLU()(trunk.dense(pooled[-1], PROJECTED, seeds))
+    heads = [trunk.dense(hidden, PROJECTED, seeds)]
+    heads += [trunk.dense(pooled[-1], 1 + len(KINDS), seeds) for _ in range(2)]
+    return keras.Model(images, [keras.layers.Concatenate()(pooled), *heads])
+
+
+def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A part of each image, a little stretched, at the whole image's size.
+
+    Args:
+        images: float [N, H, W, C].
+        seed: int64 [2].
+    """
+    height, width = images.shape[1:3]
+    draws = tf.random.stateless_uniform([4, images.shape[0]], seed, -1.0, 1.0, alg="philox")
+    size, stretch, x_place, y_place = tf.unstack(draws)
+    size = 1.0 - (1.0 - SMALLEST) * (1.0 + size) / 2
+    a, e = size * (1.0 + STRETCH * stretch), size * (1.0 - STRETCH * stretch)
+    x_middle, y_middle = (width - 1) / 2, (height - 1) / 2
+    # Output (x, y) comes from input (a x + c, e y + f).
+    c = (1.0 - a + x_place * (1.0 - size)) * x_middle
+    f = (1.0 - e + y_place * (1.0 - size)) * y_middle
+    none = tf.zeros_like(a)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, none, c, none, e, f, none, none], axis=1),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+
+
+def train(
+    model: keras.Model, images: np.ndarray, *, seed: int, announce: Callable[[float], object]
+) -> None:
+    """Trains a network; the same seed gives the same weights on the same machine.
+
+    Args:
+        model: of `build`.
+        images: uint8 [N, H, W, C], N >= len(KINDS).
+        seed: of order, views and faults.
+        announce: told how many seconds it will take, as soon as that is known.
+    """
+    batch = min(BATCH, len(images)) // len(KINDS) * len(KINDS)
+    steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
+    step = _step(model, (batch, *images.shape[1:]), steps, seed)
+    order = trunk.order(len(images), steps * batch, seed)
+    start = time.monotonic()
+    for number in tqdm(range(steps), desc="training the extractor", unit="steps"):
+        rows = order[number * batch : (number + 1) * batch]
+        step(tf.constant(images[rows]), tf.constant(number, tf.int64))
+        if number == 0:
+            start = time.monotonic()  # the first step takes the compiler's time
+        if number == FIRST_STEPS:
+            announce((time.monotonic() - start) / FIRST_STEPS * (steps - number))
+
+
+def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> Callable:
+    """The compiled step: (pictures, number of the step) -> nothing."""
+    optimizer = trunk.optimizer(model, steps)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((), tf.int64)])
+    def step(pictures, number):
+        images = to_float(tf.cast(pictures, tf.float32))
+        draws = [tf.stack([tf.constant(4 * seed + i, tf.int64), number]) for i in range(3)]
+        faulty, kinds, strengths = degraded(view(images, draws[0]), -1 - draws[0])
+        together = tf.concat([view(images, draws[1]), view(images, draws[2]), faulty], 0)
+        with tf.GradientTape() as tape:
+            _, projected, logits, said = model(together, training=True)
+            loss = _views_loss(projected, shape[0])
+            loss += FAULTS * _faults_loss(logits, said, kinds, strengths)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    return step
+
+
+def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:
+    """NT-Xent (SimCLR, equation 1), where faulty pictures are among what a view is told from.
+
+    Args:
+        projected: [3 * count, D]: first views, second views, faulty pictures.
+    """
+    directions = tf.math.l2_normalize(projected, 1)
+    alike = tf.matmul(directions[: 2 * count], directions, transpose_b=True) / TEMPERATURE
+    alike -= 1e9 * tf.eye(2 * count, 3 * count)  # none is told from itself
+    other = tf.roll(tf.range(2 * count), count, 0)
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(other, alike))
+
+
+def _faults_loss(
+    logits: tf.Tensor, said: tf.Tensor, kinds: tf.Tensor, strengths: tf.Tensor
+) -> tf.Tensor:
+    """Cross-entropy of the kinds, as much of faultless as of faulty pictures; and of strengths.
+
+    Args:
+        logits, said: [3 N, 1 + len(KINDS)], the last N of faulty pictures.
+        kinds, strengths: [N].
+    """
+    count = kinds.shape[0]
+    truth = tf.concat([tf.zeros([2 * count], tf.int32), 1 + kinds], 0)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
+    told = tf.gather(said[2 * count :], 1 + kinds, batch_dims=1)
+    kind = (tf.reduce_mean(losses[: 2 * count]) + tf.reduce_mean(losses[2 * count :])) / 2
+    return kind + STRENGTHS * tf.reduce_mean(tf.square(told - strengths))

@@ -1,0 +1,78 @@
+"""What the networks that are trained on a data set share: trunk, order of images, optimizer.
+
+A small residual network (He et al. 2016, arXiv 1603.05027), trained by AdamW with a warm-up and a
+cosine decay, on images in a shuffled order that a seed decides.
+"""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from dcgan.evaluation import resizing
+from dcgan.evaluation.extractor import pieces
+from dcgan.models.layers import BatchNormalization
+
+LARGE = 40  # pixels: the longer side above which the stem halves the sides too
+PEAK_RATE = 4e-3
+WARM_UP = 0.15  # of the steps
+DECAY = 0.05  # of weights, as a multiple of the learning rate
+
+# All of the above decides what is learnt.
+RECIPE = (LARGE, PEAK_RATE, WARM_UP, DECAY)
+
+
+def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> list:
+    """The outputs of the stem and of each stage, which halves the sides.
+
+    Args:
+        images: a Keras tensor [N, H, W, C], in [-1, 1].
+        stem: width of the first convolution.
+        widths: of the stages.
+        seeds: of the weights.
+    """
+
+    def convolved(x, width: int, stride: int = 1):
+        start = keras.initializers.HeNormal(seed=next(seeds))
+        layer = keras.layers.Conv2D(
+            width, 3, stride, padding="same", use_bias=False, kernel_initializer=start
+        )
+        return keras.layers.ReLU()(BatchNormalization()(layer(x)))
+
+    stages = [convolved(images, stem, 2 if max(images.shape[1:3]) > LARGE else 1)]
+    for width in widths:
+        x = convolved(stages[-1], width, 2)
+        stages.append(keras.layers.Add()([x, convolved(x, width)]))
+    return stages
+
+
+def dense(x, count: int, seeds: Iterator[int]):
+    """A linear layer behind a trunk, whose weights a seed decides."""
+    start = keras.initializers.GlorotUniform(seed=next(seeds))
+    return keras.layers.Dense(count, kernel_initializer=start)(x)
+
+
+def optimizer(model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
+    """AdamW for so many steps, built for the model's variables."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        round(steps * (1 - WARM_UP)),
+        warmup_target=PEAK_RATE,
+        warmup_steps=round(steps * WARM_UP),
+    )
+    found = keras.optimizers.AdamW(schedule, weight_decay=DECAY)
+    found.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    found.build(model.trainable_variables)
+    return found
+
+
+def order(count: int, passes: int, seed: int) -> np.ndarray:
+    """Which image comes when: one shuffle after the other, int [passes]."""
+    random = np.random.Generator(np.random.Philox(key=seed))
+    return np.concatenate([random.permutation(count) for _ in range(-(-passes // count))])[:passes]
+
+
+def small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The images of some rows at a size, uint8 [M, *size, channels]."""
+    parts = (np.rint(resizing.resized(part, *size)) for part in pieces(images, rows))
+    return np.concatenate([part.astype(np.uint8) for part in parts])
