@@ -285,7 +285,8 @@ class Config:
     )
     evaluate_extractor: str | None = option(
         None,
-        "What looks at the images; when not given, classifier where there are labels, else pixels.",
+        "What looks at the images; when not given, classifier where the data set has labels, else "
+        "self_supervised, or pixels where there are too few images to learn from.",
         "run folder",
         choices=EXTRACTORS,
         harmless=True,

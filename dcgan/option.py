@@ -22,7 +22,8 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
         group: the heading it stands under; the command's name when None.
 
     Metadata:
-        choices: the allowed values; several: True where commas may join many of them.
+        choices: the allowed values; several: True where commas may join many of them; files: True
+            where the path of a file, which has a dot or a slash in it, may stand in their place.
         minimum, maximum: the allowed range; above: the excluded lower end.
         aliases: older names of the flag.
         pieces: more flags that may be given several times, each with the sign that is put before
@@ -54,8 +55,11 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         return
     meta, flag = field.metadata, f"--{flag_name(field.name)}"
     for choice in value.split(",") if meta.get("several") else [value]:
+        if meta.get("files") and names_file(choice):
+            continue
         if choice not in meta.get("choices", [choice]):
             expected = ", ".join(map(str, meta["choices"]))
+            expected += ", or a file" if meta.get("files") else ""
             hint = did_you_mean(str(choice), map(str, meta["choices"]))
             raise UserError(f"{flag} must be one of {expected}; received {choice!r}{hint}.")
     low, above = meta.get("minimum", -math.inf), meta.get("above", -math.inf)
@@ -64,6 +68,11 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         least = f"above {above}" if above > low else f"at least {low}"
         bounds = [least] * (max(low, above) > -math.inf) + [f"at most {high}"] * (high < math.inf)
         raise UserError(f"{flag} must be {' and '.join(bounds)}; received {value}.")
+
+
+def names_file(text: str) -> bool:
+    """Whether a word can only be a path, as words to choose from have no dots and slashes."""
+    return any(mark in text for mark in "./\\")
 
 
 def parse_seconds(text: str) -> float:

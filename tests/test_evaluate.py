@@ -16,7 +16,14 @@ import main
 from dcgan import UserError
 from dcgan.commands.evaluate import table
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import classifier_network, evaluator, extractors, measures, unseen
+from dcgan.evaluation import (
+    classifier_network,
+    evaluator,
+    extractors,
+    measures,
+    network_file,
+    unseen,
+)
 from dcgan.evaluation.evaluator import Evaluator, Generated
 from dcgan.evaluation.extractor import Extracted
 from dcgan.evaluation.measures import CLASSES, Sample, measure, measure_all
@@ -89,6 +96,7 @@ def judge(base: Path, *, count=150, seed=0, extractor=None, **kwargs) -> Evaluat
 def test_the_options_name_what_there_is():
     assert runs.METRICS == measures.METRICS
     assert runs.EXTRACTORS == extractors.NAMES
+    assert runs.RANGES == network_file.RANGES and runs.LAYOUTS == network_file.LAYOUTS
 
 
 def test_the_protocol_is_in_the_name_of_the_file(tmp_path):
@@ -345,10 +353,11 @@ def test_what_cannot_be_measured_is_refused_before(metric, extractor, labels, co
 
 def test_what_can_be_measured():
     one = {"label": Labels(np.arange(500, dtype=np.int32) % 2, ("a", "b"))}
-    assert evaluator.default_extractor(one) == "classifier"
-    assert evaluator.default_extractor({}) == "pixels"
+    assert evaluator.default_extractor(one, 900) == "classifier"
+    assert evaluator.default_extractor({}, 500) == "self_supervised"
+    assert evaluator.default_extractor({}, 499) == "pixels"
     alike = replace(one["label"], values=np.zeros(500, np.int32))
-    assert evaluator.default_extractor({"label": alike}) == "pixels"
+    assert evaluator.default_extractor({"label": alike}, 499) == "pixels"
     assert evaluator.possible_metrics("classifier", one) == measures.METRICS
     without = tuple(m for m in measures.METRICS if m != "is")
     assert evaluator.possible_metrics("pixels", one) == without
@@ -447,7 +456,10 @@ def test_another_part_of_the_data(tmp_path, capsys):
         (["--num_images", 150], "needs at least 100 real images, there are 90"),
         (["--split", "test"], "no images for --split test"),
         (["--extractor", "classifier", "--metrics", "is"], "The classifier needs labels"),
-        (["--extractor", "vgg"], "--extractor must be one of inception, classifier, pixels"),
+        (
+            ["--extractor", "vgg"],
+            "--extractor must be one of inception, classifier, self_supervised, pixels, or a file",
+        ),
         (["--checkpoint", "best"], "no checkpoint {run}/checkpoints/best.npz"),
     ],
 )

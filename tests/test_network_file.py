@@ -6,16 +6,20 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from learnt import learnt_run
 from PIL import Image
 
+import main
 from dcgan import UserError
-from dcgan.evaluation import network_file
+from dcgan.evaluation import extractors, network_file
 from dcgan.evaluation.network_file import Looks, NetworkFile, split_name
+from dcgan.run_dir import read_json_lines
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -315,3 +319,30 @@ def test_tensorflow_lets_go_of_nothing_while_it_is_needed(files):
     found = NetworkFile(files / "net", SHAPE, looks=RANGE)
     tf.keras.backend.clear_session()
     assert np.isfinite(found(pictures(2)).features).all()
+
+
+# --- by name
+
+
+def test_extractors_are_made_of_files(files, tmp_path):
+    data = SimpleNamespace(images=pictures(3))
+    place = {"cache_dir": tmp_path, "seed": 0}
+    found = extractors.make(f"{files / 'net.keras'}:maps", data, looks=RANGE, **place)
+    assert found(data.images).features.shape == (3, 5)
+    assert extractors.learnt(str(files / "net.keras"), data, seed=0) is None
+    with pytest.raises(UserError, match="--extractor pixels is none: leave them out"):
+        extractors.make("pixels", data, looks=RANGE, **place)
+
+
+def test_the_command_looks_through_a_file(tmp_path, capsys):
+    path = graph(tmp_path / "means.onnx", (None, 3, None, None))
+    root = learnt_run(tmp_path, {"": 120})
+    flags = ["evaluate", "--run_dir", str(root), "--num_images", "110", "--metrics", "kid"]
+    flags += ["--extractor", str(path)]
+    assert main.main(flags) == 2
+    assert "give --extractor_range, one of" in capsys.readouterr().err
+    assert main.main([*flags, "--extractor_range", "0,1", "--extractor_size", "20"]) == 0
+    (record,) = read_json_lines(root / "evaluation" / "kid-110-means.jsonl")
+    assert record["resize"].startswith("to 20x20, bicubic")
+    told = NetworkFile(path, (16, 16, 3), looks=Looks((20, 20), "0,1"))
+    assert record["extractor_fingerprint"] == told.fingerprint

@@ -206,7 +206,7 @@ def test_an_interrupted_training_leaves_nothing(tmp_path, monkeypatch):
 
 def test_too_few_different_images_are_refused(tmp_path, untrained):
     for images in (noise(499), np.repeat(noise(100), 6, 0)):
-        with pytest.raises(UserError, match="needs at least 500 different images, of these"):
+        with pytest.raises(UserError, match="needs at least 500 different images, there are"):
             load(images, folder=tmp_path, seed=0)
     assert not untrained
 

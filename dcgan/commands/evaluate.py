@@ -8,6 +8,7 @@ from dcgan.datasets.source import Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
 from dcgan.evaluation.measures import CLASSES
+from dcgan.evaluation.network_file import Looks
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import Evaluate
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -33,7 +34,7 @@ def run(options: Evaluate) -> int:
     _require(options, trained, split)
     learnt = trained.reals(options.data_dir)
     compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
-    name = options.extractor or evaluator.default_extractor(learnt.labels)
+    name = options.extractor or evaluator.default_extractor(learnt.labels, len(learnt.images))
     reals = choose_reals(
         compared,
         options.num_images,
@@ -46,7 +47,9 @@ def run(options: Evaluate) -> int:
     evaluator.require(metrics, name, learnt.labels, **counts)
     _say_fewer(reals, options.num_images, name)
     judge = Evaluator(
-        extractors.make(name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED),
+        extractors.make(
+            name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED, looks=_looks(options)
+        ),
         reals,
         count=options.num_images,
         seed=options.seed,
@@ -61,13 +64,20 @@ def run(options: Evaluate) -> int:
     return 0
 
 
+def _looks(options: Evaluate) -> Looks:
+    """What was said of the input of an extractor's file."""
+    side = options.extractor_size
+    size = (side, side) if side else None
+    return Looks(size, options.extractor_range, options.extractor_layout)
+
+
 def _require(options: Evaluate, trained: Trained, split: str) -> None:
     """Refuses what cannot be measured, before an image is decoded."""
     source = trained.source(options.data_dir)
     count = trained.count(source)
     other = split != trained.splits
     compared = len(trained.part(split, options.data_dir, trained.source)) if other else count
-    name = options.extractor or evaluator.default_extractor(source.labels)
+    name = options.extractor or evaluator.default_extractor(source.labels, count)
     extractors.require(name, source.labels, count)
     metrics = _metrics(options.metrics, name, source)
     real = min(compared, options.num_images)

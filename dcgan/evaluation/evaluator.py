@@ -21,6 +21,7 @@ from dcgan.evaluation.estimate import Estimate
 from dcgan.evaluation.extractor import (
     BLOCK,
     FEWEST_LABELLED,
+    FEWEST_LEARNT,
     Extracted,
     Extractor,
     extract,
@@ -53,11 +54,16 @@ class Generated:
     epoch: float | None
 
 
-def default_extractor(labels: Mapping[str, Labels]) -> str:
-    """classifier where there is something that it can learn, else pixels."""
+def default_extractor(labels: Mapping[str, Labels], count: int) -> str:
+    """classifier where there is something that it can learn, else self_supervised.
+
+    pixels where the `count` images are too few to learn from.
+    """
     values = [one.values for one in labels.values()]
     learnable = any(len(one) >= FEWEST_LABELLED and len(np.unique(one)) > 1 for one in values)
-    return "classifier" if learnable else "pixels"
+    if learnable:
+        return "classifier"
+    return "self_supervised" if count >= FEWEST_LEARNT else "pixels"
 
 
 def possible_metrics(extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from dcgan import UserError
 BLOCK = 256  # images; every extractor's own batch divides it
 # Images that a classifier needs: of the fifth that it leaves for judging, metrics need 100.
 FEWEST_LABELLED = 500
+FEWEST_LEARNT = 500  # different images that a self-supervised extractor needs, likewise
 
 
 @dataclass(frozen=True)

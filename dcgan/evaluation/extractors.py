@@ -8,12 +8,13 @@ import numpy as np
 from dcgan import UserError
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import cache
+from dcgan.evaluation import cache, network_file
 from dcgan.evaluation.extractor import Extractor
-from dcgan.option import did_you_mean
+from dcgan.evaluation.network_file import Looks, NetworkFile
+from dcgan.option import did_you_mean, names_file
 
-NAMES = ("inception", "classifier", "pixels")
-LEARN = ("classifier",)  # from the data set's images, and judge the others only
+NAMES = ("inception", "classifier", "self_supervised", "pixels")
+LEARN = ("classifier", "self_supervised")  # from the data set's images, and judge the others only
 
 
 def learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
@@ -34,6 +35,10 @@ def learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
         from dcgan.evaluation import classifier
 
         return classifier.learnt(prepared.images, prepared.labels, seed=seed)
+    if name == "self_supervised":
+        from dcgan.evaluation import self_supervised
+
+        return self_supervised.learnt(prepared.images, seed=seed)
     return None
 
 
@@ -41,7 +46,7 @@ def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
     """Refuses to learn from what nothing can be learnt from, before an image is decoded.
 
     Args:
-        name: one of `NAMES`.
+        name: of `make`.
         labels: of the images.
         count: how many of these there are, at most.
 
@@ -52,6 +57,10 @@ def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
         from dcgan.evaluation import classifier
 
         classifier.require(labels, count)
+    if name == "self_supervised":
+        from dcgan.evaluation import self_supervised
+
+        self_supervised.require(count)
 
 
 def fetch(name: str, *, cache_dir: Path) -> None:
@@ -66,20 +75,30 @@ def fetch(name: str, *, cache_dir: Path) -> None:
         inception.load(cache.folder_in(cache_dir) / "inception")
 
 
-def make(name: str, prepared: Prepared, *, cache_dir: Path, seed: int) -> Extractor:
+def make(
+    name: str, prepared: Prepared, *, cache_dir: Path, seed: int, looks: Looks | None = None
+) -> Extractor:
     """An extractor for the images of a data set.
 
     Args:
-        name: one of `NAMES`.
-        prepared: the data set's images; a classifier is trained on their labels unless the cache
-            has it.
+        name: one of `NAMES`, or FILE[:OUTPUT], see `network_file`.
+        prepared: the data set's images; what learns is trained on them unless the cache has it.
         cache_dir: the user's cache folder, where networks are kept.
-        seed: of the classifier's training.
+        seed: of the training.
+        looks: what a file does not say of its input.
 
     Raises:
-        UserError: there is no such extractor, the network cannot be downloaded, or there are no
-            labels to train on.
+        UserError: there is no such extractor, the network cannot be downloaded or read, or there
+            is not enough to train on.
     """
+    if names_file(name):
+        path, output = network_file.split_name(name)
+        return NetworkFile(path, prepared.images.shape[1:], output=output, looks=looks)
+    if looks not in (None, Looks()):
+        raise UserError(
+            "--extractor_size, --extractor_range and --extractor_layout say how to show images to "
+            f"an extractor's file, and --extractor {name} is none: leave them out."
+        )
     folder = cache.folder_in(cache_dir)
     # TensorFlow takes seconds to load: only for those that need it.
     if name == "inception":
@@ -90,11 +109,15 @@ def make(name: str, prepared: Prepared, *, cache_dir: Path, seed: int) -> Extrac
         from dcgan.evaluation import classifier
 
         return classifier.load(prepared.images, prepared.labels, folder=folder, seed=seed)
+    if name == "self_supervised":
+        from dcgan.evaluation import self_supervised
+
+        return self_supervised.load(prepared.images, folder=folder, seed=seed)
     if name == "pixels":
         from dcgan.evaluation import pixels
 
         return pixels.Pixels(prepared.images.shape[1:])
     raise UserError(
         f"There is no extractor {name!r}{did_you_mean(name, NAMES)}: expected --extractor "
-        f"{', '.join(NAMES[:-1])} or {NAMES[-1]}."
+        f"{', '.join(NAMES)}, or a file."
     )

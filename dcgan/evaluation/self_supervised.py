@@ -17,14 +17,13 @@ import tensorflow as tf
 from dcgan import UserError
 from dcgan.evaluation import resizing, self_supervised_network, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import Extracted, in_batches, pieces
+from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted, in_batches, pieces
 from dcgan.images import to_float
 
 VERSION = 1  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
 BATCH = 128
 MOST = 20_000  # images that are learnt from, so that memory has a bound
-FEWEST = 500  # images: of the fifth that is left for judging, metrics need 100
 LEAST = 1e-3  # of the largest deviation: below, a feature counts as constant
 
 logger = logging.getLogger("dcgan")
@@ -99,19 +98,32 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
 
 
 def learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
-    """Fingerprints of the images of a data set that its extractor learns from; see `unseen`."""
-    return unseen.fingerprints(images[unseen.split(images, seed=seed, most=MOST)[1]])
+    """Fingerprints of the images of a data set that its extractor learns from; see `unseen`.
+
+    Raises:
+        UserError: there are too few different images.
+    """
+    return unseen.fingerprints(images[_rows(images, seed)])
+
+
+def require(different: int) -> None:
+    """Raises UserError where so many different images are too few."""
+    if different < FEWEST_LEARNT:
+        raise UserError(
+            f"The self-supervised extractor needs at least {FEWEST_LEARNT} different images, there "
+            f"are {different:,}: choose --extractor inception or pixels, or another data set."
+        )
+
+
+def _rows(images: np.ndarray, seed: int) -> np.ndarray:
+    """Of the images to learn from."""
+    require(len(np.unique(unseen.fingerprints(images))))
+    return unseen.split(images, seed=seed, most=MOST)[1]
 
 
 def _trained(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     """Trains on a part of the images: weights, mean and deviation of features, and facts."""
-    held_out, rows = unseen.split(images, seed=seed, most=MOST)
-    if len(held_out) + len(rows) < FEWEST or len(held_out) < FEWEST * unseen.SHARE:
-        raise UserError(
-            f"The self-supervised extractor needs at least {FEWEST} different images, of these "
-            f"{len(images):,} there are {len(np.unique(unseen.fingerprints(images))):,}: choose "
-            "--extractor inception or pixels, or another data set."
-        )
+    rows = _rows(images, seed)
     start = time.perf_counter()
     logger.info("Training a self-supervised extractor on the data set: this is done once.")
     shape = images.shape[1:]

@@ -7,7 +7,9 @@ from dcgan.option import option
 
 # What evaluates, as in dcgan/evaluation/, which a test compares: this file imports nothing of it.
 METRICS = ("fid", "kid", "precision", "recall", "density", "coverage", "swd", "is")
-EXTRACTORS = ("inception", "classifier", "pixels")
+EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
+RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
+LAYOUTS = ("nhwc", "nchw")
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,32 @@ class Evaluate(OfCheckpoint):
     extractor: str | None = option(
         None,
         "What looks at the images: inception (as in published FIDs), classifier (a small network "
-        "trained on the data set's labels) or pixels; when not given, classifier where there are "
-        "labels, else pixels.",
+        "trained on the data set's labels), self_supervised (one trained on its images, which needs "
+        "no labels), pixels, or FILE[:OUTPUT]: any network in an .onnx or .keras file, or in a "
+        "SavedModel's folder such as ./dino (a SavedModel may do what a program may: take it "
+        "only from people you trust). When not given, classifier where there are labels, else "
+        "self_supervised; pixels where there are too few images to learn from.",
         choices=EXTRACTORS,
+        files=True,
+    )
+    extractor_size: int | None = option(
+        None,
+        "Side in pixels of the images that an extractor's file looks at; when not given, what the "
+        "file says, else the images' own.",
+        minimum=8,
+        maximum=1024,
+    )
+    extractor_range: str | None = option(
+        None,
+        "What levels from 0 to 255 become for an extractor's file: a range, or less the mean and "
+        "divided by the deviation of ImageNet's or CLIP's images. Needed where the file does not "
+        "say it.",
+        choices=RANGES,
+    )
+    extractor_layout: str | None = option(
+        None,
+        "nhwc or nchw, where an extractor's file does not say if channels come last or first.",
+        choices=LAYOUTS,
     )
     num_images: int = option(
         10_000,
