@@ -94,7 +94,7 @@ def judge(base: Path, *, count=150, seed=0, extractor=None, **kwargs) -> Evaluat
 
 
 def test_the_options_name_what_there_is():
-    assert runs.METRICS == measures.METRICS
+    assert runs.METRICS == measures.METRICS and runs.FACES == measures.FACES
     assert runs.EXTRACTORS == extractors.NAMES
     assert runs.RANGES == network_file.RANGES and runs.LAYOUTS == network_file.LAYOUTS
 

@@ -2,17 +2,24 @@
 
 import logging
 import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
-from dcgan.evaluation.measures import CLASSES
+from dcgan.evaluation.measures import CLASSES, FACES
 from dcgan.evaluation.network_file import Looks
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import Evaluate
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.trained import Trained, choose_run
+
+if TYPE_CHECKING:
+    from dcgan.evaluation.face_share import FaceFinder
 
 WIDTH = 100  # of what is printed
 
@@ -46,6 +53,9 @@ def run(options: Evaluate) -> int:
     counts = {"real": reals.count, "generated": options.num_images}
     evaluator.require(metrics, name, learnt.labels, **counts)
     _say_fewer(reals, options.num_images, name)
+    finder = None
+    if FACES in metrics:
+        finder = _finder(options.cascade, reals, trained.cache_dir)
     judge = Evaluator(
         extractors.make(
             name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED, looks=_looks(options)
@@ -54,6 +64,7 @@ def run(options: Evaluate) -> int:
         count=options.num_images,
         seed=options.seed,
         cache_dir=trained.cache_dir,
+        finder=finder,
     )
     generated = Generated(trained.sample, trained.fingerprint, trained.step, trained.epoch)
     records = judge.evaluate(
@@ -62,6 +73,16 @@ def run(options: Evaluate) -> int:
     draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
     _say(trained, judge, records)
     return 0
+
+
+def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
+    """What finds faces; says which cascade it is."""
+    from dcgan.evaluation import face_share  # OpenCV takes a while to load
+
+    images = reals.images[np.sort(reals.rows[: face_share.LOOKED_AT])]
+    found = face_share.choose(images, cascade=cascade, cache_dir=cache_dir)
+    logger.info("Faces are found by the cascade %s.", found.name)
+    return found
 
 
 def _looks(options: Evaluate) -> Looks:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,9 +30,12 @@ from dcgan.evaluation.extractor import (
 )
 from dcgan.evaluation.histograms import class_histogram
 from dcgan.evaluation.kept import Table, held, noted
-from dcgan.evaluation.measures import CLASSES, METRICS, NEEDS, VERSIONS, Sample, measure_all
+from dcgan.evaluation.measures import CLASSES, FACES, METRICS, NEEDS, VERSIONS, Sample, measure_all
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
+
+if TYPE_CHECKING:
+    from dcgan.evaluation.face_share import FaceFinder
 
 # In place of an extractor's name where the metric looks at the images itself.
 OF_IMAGES = "laplacian"
@@ -93,6 +97,8 @@ def require(
     """
     new = f" that the {extractor} has not learnt from" if extractor in extractors.LEARN else ""
     for metric in metrics:
+        if metric == FACES:
+            continue
         if metric not in possible_metrics(extractor, labels):
             several = f" of one kind, not {', '.join(labels)}" if extractor == "classifier" else ""
             raise UserError(
@@ -120,25 +126,35 @@ class Evaluator:
         count: generated images.
         seed: chooses them, and the subsets and directions of metrics.
         cache_dir: the user's cache folder, where features of the reals are kept.
+        finder: finds faces; needed for the metric `FACES` only.
     """
 
     def __init__(
-        self, extractor: Extractor, reals: Reals, *, count: int, seed: int, cache_dir: Path
+        self,
+        extractor: Extractor,
+        reals: Reals,
+        *,
+        count: int,
+        seed: int,
+        cache_dir: Path,
+        finder: "FaceFinder | None" = None,
     ):
         self.extractor = extractor
         self.reals = reals
         self.count = count
         self.seed = seed
+        self.finder = finder
         self._folder = cache.folder_in(cache_dir)
         self._labellings = [name for name in extractor.classes if name in reals.labels]
 
     def protocol(self, metric: str) -> Protocol:
         """How a metric, or `CLASSES`, is measured."""
-        extractor, of_images = self.extractor, self._kind(metric) == "images"
+        looks = self.finder if metric == FACES else self.extractor
+        of_images = metric != FACES and self._kind(metric) == "images"
         return Protocol(
-            extractor=OF_IMAGES if of_images else extractor.name,
-            extractor_fingerprint="" if of_images else extractor.fingerprint,
-            resize="none" if of_images else extractor.resize,
+            extractor=OF_IMAGES if of_images else looks.name,
+            extractor_fingerprint="" if of_images else looks.fingerprint,
+            resize="none" if of_images else looks.resize,
             real_count=self.reals.count,
             generated_count=self.count,
             split=self.reals.split,
@@ -214,6 +230,8 @@ class Evaluator:
             (metric, None): _result(metric, found) | {"floor": floors[metric]}
             for metric, found in estimates.items()
         }
+        if FACES in metrics:
+            results[FACES, None] = self._faces(fake_images, real_images)
         for name in self._labellings if CLASSES in metrics else ():
             results[CLASSES, name] = self._histogram(name, reals, fakes)
         return results
@@ -243,7 +261,8 @@ class Evaluator:
 
     def _kind(self, metric: str) -> str:
         """What is looked at."""
-        return "probabilities" if metric == CLASSES else NEEDS[metric].kind
+        own = {CLASSES: "probabilities", FACES: "images"}
+        return own[metric] if metric in own else NEEDS[metric].kind
 
     def _look_at_generated(
         self, sample: Callable, kinds: set[str]
@@ -276,6 +295,20 @@ class Evaluator:
         for block in pieces(self.reals.images, self.reals.rows):
             table.append(block)
         return table.array()
+
+    def _faces(self, fakes: np.ndarray, reals: np.ndarray) -> dict:
+        """The share of images with a face; its floor is that of the real images."""
+        from dcgan.evaluation.face_share import face_share  # OpenCV takes a while to load
+
+        key = cache.digest("faces", self.finder.fingerprint, self.reals.fingerprint)
+
+        def make() -> tuple[dict, dict]:
+            return {"found": self.finder(reals[: self.reals.count])}, {}
+
+        of_reals = cache.remember(self._folder, f"faces-{key}", make)[0]["found"]
+        found = face_share(self.finder(fakes))
+        floor = {"of": "reals", "count": len(of_reals), **_numbers(face_share(of_reals))}
+        return {**_numbers(found), "interval": found.interval, "better": "higher", "floor": floor}
 
     def _histogram(self, name: str, reals: Extracted, fakes: Extracted) -> dict:
         """How often the classes of a labelling occur, beside the labels of all real images."""

@@ -7,18 +7,18 @@ reals, which is below 1 too. Refused is to start without OpenCV, see `cascades`.
 """
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from dcgan import UserError
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
 from dcgan.evaluation.estimate import Estimate, of_trials
+from dcgan.evaluation.measures import FACES, FACES_VERSION
 from dcgan.preparation import cascades, faces
 
-VERSION = 1  # raised when the same images and cascade give another number
 SIDE = 96  # pixels of the shorter side, to which smaller images are enlarged by a whole factor
 FRAME = 0.25  # of the shorter side that borders are repeated outwards
 SMALLEST = 0.5  # of the shorter side that a face takes at least
@@ -44,11 +44,12 @@ class FaceFinder:
         self.name, self._path = name, cascade
         self.resize = f"enlarged to {SIDE} pixels, {resizing.METHOD}, borders repeated"
         told = (SIDE, FRAME, SMALLEST, faces.cv2.__version__)
-        self.fingerprint = digest("faces", VERSION, cascades.checksum(cascade), *told)
+        self.fingerprint = digest(FACES, FACES_VERSION, cascades.checksum(cascade), *told)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Of uint8 images [N, height, width, 1 or 3], which show a face: bool [N]."""
-        return np.array([self._shows(np.asarray(image)) for image in images], bool)
+        seen = tqdm(images, unit="images", desc="looking for faces", leave=None)
+        return np.array([self._shows(np.asarray(image)) for image in seen], bool)
 
     def _shows(self, image: np.ndarray) -> bool:
         factor = max(1, math.ceil(SIDE / min(image.shape[:2])))
@@ -68,31 +69,18 @@ def choose(images: np.ndarray, *, cascade: str | None, cache_dir: Path) -> FaceF
     """The finder for a data set: the named one, else that which finds more faces in its images.
 
     Args:
-        images: uint8 [N, height, width, channels], of which `LOOKED_AT` are looked at.
+        images: uint8 [N, height, width, channels], the first `LOOKED_AT` of which are looked at.
         cascade: as in `crop --cascade`; None to try `KNOWN`.
         cache_dir: where the fetched cascade is kept.
 
     Raises:
         UserError: OpenCV is missing, the cascade cannot be fetched or is none.
     """
+    cascades.require()
     if cascade is not None:
         return _finder(cascade, cache_dir)
-    some = _some(images)
-    found = [(finder(some).mean(), finder) for finder in _finders(KNOWN, cache_dir)]
-    return max(found, key=lambda pair: pair[0])[1]
-
-
-def at_hand(images: np.ndarray, *, cache_dir: Path) -> FaceFinder | None:
-    """The finder of `choose` where nothing needs to be fetched and most images show a face."""
-    if faces.cv2 is None or not hasattr(faces.cv2, "CascadeClassifier"):
-        return None
-    here = [name for name in KNOWN if name != cascades.ANIMEFACE]
-    if (cache_dir / cascades.ANIMEFACE_FILE.name).is_file():
-        here = list(KNOWN)
-    some = _some(images)
-    found = [(finder(some).mean(), finder) for finder in _finders(here, cache_dir)]
-    share, finder = max(found, key=lambda pair: pair[0])
-    return finder if share > 0.5 else None
+    finders = [_finder(name, cache_dir) for name in KNOWN]
+    return max(finders, key=lambda finder: finder(images[:LOOKED_AT]).mean())
 
 
 def face_share(found: np.ndarray) -> Estimate:
@@ -104,16 +92,6 @@ def face_share(found: np.ndarray) -> Estimate:
     return of_trials(int(found.sum()), len(found))
 
 
-def _some(images: np.ndarray) -> np.ndarray:
-    """Images from all over the data set."""
-    rows = np.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).astype(int)
-    return images[rows]
-
-
-def _finders(names: Sequence[str], cache_dir: Path) -> list[FaceFinder]:
-    return [_finder(name, cache_dir) for name in names]
-
-
 def _finder(cascade: str, cache_dir: Path) -> FaceFinder:
     try:
         path = cascades.find(cascade, cache_dir)
@@ -121,7 +99,7 @@ def _finder(cascade: str, cache_dir: Path) -> FaceFinder:
         if cascade != cascades.ANIMEFACE:
             raise
         raise UserError(
-            f"{error} Or choose --faces frontalface_default for photographs, or the path of a "
+            f"{error} Or choose --cascade frontalface_default for photographs, or the path of a "
             "cascade."
         ) from error
     name = cascade if path.stem.endswith(cascade) else path.stem

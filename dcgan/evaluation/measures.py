@@ -64,8 +64,13 @@ NEEDS = {
     "is": Need("probabilities", inception_score.VERSION, higher_is_better=True, reals=False),
 }
 METRICS = tuple(NEEDS)
+# See `face_share`, which is not imported here, as OpenCV takes a while to load.
+FACES, FACES_VERSION = "faces", 1
 CLASSES = "classes"  # what the records of class histograms have as their metric
-VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {CLASSES: histograms.VERSION}
+VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
+    CLASSES: histograms.VERSION,
+    FACES: FACES_VERSION,
+}
 
 
 def measure(metric: str, real: Sample, fake: Sample, *, seed: int = 0) -> Estimate:

@@ -7,6 +7,7 @@ from dcgan.option import option
 
 # What evaluates, as in dcgan/evaluation/, which a test compares: this file imports nothing of it.
 METRICS = ("fid", "kid", "precision", "recall", "density", "coverage", "swd", "is")
+FACES = "faces"  # measured only when named
 EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
 RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
 LAYOUTS = ("nhwc", "nchw")
@@ -183,15 +184,21 @@ class Evaluate(OfCheckpoint):
     metrics: str | None = option(
         None,
         "What to measure; commas join several, as in fid,kid. All that the extractor can give when "
-        "not given.",
-        choices=METRICS,
+        "not given; faces, the share of images in which a cascade finds a face, only when named.",
+        choices=(*METRICS, FACES),
         several=True,
+    )
+    cascade: str | None = option(
+        None,
+        "For faces, what finds them, as crop takes it: animeface for drawings (fetched once), "
+        "frontalface_default for photographs, or the path of a cascade; that which finds more "
+        "faces in the real images when not given.",
     )
     extractor: str | None = option(
         None,
         "What looks at the images: inception (as in published FIDs), classifier (a small network "
-        "trained on the data set's labels), self_supervised (one trained on its images, which needs "
-        "no labels), pixels, or FILE[:OUTPUT]: any network in an .onnx or .keras file, or in a "
+        "trained on the data set's labels), self_supervised (one trained on its images, without "
+        "labels), pixels, or FILE[:OUTPUT]: any network in an .onnx or .keras file, or in a "
         "SavedModel's folder such as ./dino (a SavedModel may do what a program may: take it "
         "only from people you trust). When not given, classifier where there are labels, else "
         "self_supervised; pixels where there are too few images to learn from.",
