@@ -2,16 +2,17 @@
 
 import logging
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dcgan.datasets.prepare import Prepared
-from dcgan.datasets.source import Source
+from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
-from dcgan.evaluation.measures import CLASSES, FACES
+from dcgan.evaluation.measures import CLASSES, FACES, METRICS
 from dcgan.evaluation.network_file import Looks
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import Evaluate
@@ -41,7 +42,7 @@ def run(options: Evaluate) -> int:
     _require(options, trained, split)
     learnt = trained.reals(options.data_dir)
     compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
-    name = options.extractor or evaluator.default_extractor(learnt.labels, len(learnt.images))
+    name = _extractor(options, learnt.labels, len(learnt.images))
     reals = choose_reals(
         compared,
         options.num_images,
@@ -98,12 +99,18 @@ def _require(options: Evaluate, trained: Trained, split: str) -> None:
     count = trained.count(source)
     other = split != trained.splits
     compared = len(trained.part(split, options.data_dir, trained.source)) if other else count
-    name = options.extractor or evaluator.default_extractor(source.labels, count)
+    name = _extractor(options, source.labels, count)
     extractors.require(name, source.labels, count)
     metrics = _metrics(options.metrics, name, source)
     real = min(compared, options.num_images)
     evaluator.require(metrics, name, source.labels, real=real, generated=options.num_images)
     extractors.fetch(name, cache_dir=trained.cache_dir)
+
+
+def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> str:
+    """What was asked for, else what suits the data and the metrics."""
+    asked = options.metrics.split(",") if options.metrics else METRICS
+    return options.extractor or evaluator.default_extractor(labels, count, asked)
 
 
 def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tuple[str, ...]:

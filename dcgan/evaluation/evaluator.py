@@ -58,16 +58,19 @@ class Generated:
     epoch: float | None
 
 
-def default_extractor(labels: Mapping[str, Labels], count: int) -> str:
+def default_extractor(
+    labels: Mapping[str, Labels], count: int, metrics: Sequence[str] = METRICS
+) -> str:
     """classifier where there is something that it can learn, else self_supervised.
 
-    pixels where the `count` images are too few to learn from.
+    pixels where the `count` images are too few to learn from, or no metric looks at features.
     """
     values = [one.values for one in labels.values()]
     learnable = any(len(one) >= FEWEST_LABELLED and len(np.unique(one)) > 1 for one in values)
     if learnable:
         return "classifier"
-    return "self_supervised" if count >= FEWEST_LEARNT else "pixels"
+    looks = any(metric in NEEDS and NEEDS[metric].kind != "images" for metric in metrics)
+    return "self_supervised" if looks and count >= FEWEST_LEARNT else "pixels"
 
 
 def possible_metrics(extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:

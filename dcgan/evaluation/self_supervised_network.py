@@ -90,7 +90,7 @@ def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def train(
     model: keras.Model, images: np.ndarray, *, seed: int, announce: Callable[[float], object]
 ) -> None:
-    """Trains a network; the same seed gives the same weights on the same machine.
+    """Trains a network; the same seed gives the same weights on the same machine, up to rounding.
 
     Args:
         model: of `build`.

@@ -32,7 +32,7 @@ def require(
     Raises:
         UserError: see `extractors.require`, `evaluator.require` and `extractors.fetch`.
     """
-    name = extractor or evaluator.default_extractor(labels, count)
+    name = extractor or evaluator.default_extractor(labels, count, [metric])
     extractors.require(name, labels, count)
     evaluator.require([metric], name, labels, real=min(count, IMAGES), generated=IMAGES)
     extractors.fetch(name, cache_dir=cache_dir)
@@ -67,7 +67,9 @@ class Watch:
     ):
         self.metric = metric
         self._folder = folder
-        name = extractor or evaluator.default_extractor(prepared.labels, len(prepared.images))
+        name = extractor or evaluator.default_extractor(
+            prepared.labels, len(prepared.images), [metric]
+        )
         seed = evaluator.SEED
         learnt = extractors.learnt(name, prepared, seed=seed)
         reals = choose_reals(prepared, IMAGES, learnt=learnt, split=split, seed=seed)
