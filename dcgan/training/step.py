@@ -10,9 +10,11 @@ from dcgan import images as pixels
 from dcgan.losses import discriminator_loss, generator_loss
 from dcgan.sampling import draw_seed, training_noise
 from dcgan.state import GANState
+from dcgan.training.augment import KINDS, augment
 
 SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
-_DROPOUT = 1 << 10  # where the draws of dropout begin, behind those of the noise
+# Where the draws of dropout and of augmentation begin, behind those of the noise.
+_DROPOUT, _AUGMENT = 1 << 10, 1 << 11
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Recipe:
         z_dist: distribution of z.
         seed: of the noise.
         ema_decay: of the averaged generator, a step; early steps average over fewer.
+        augment: kinds of `augment.augment`, joined by commas; "none" for none.
     """
 
     batch_size: int
@@ -40,6 +43,7 @@ class Recipe:
     z_dist: str = "normal01"
     seed: int = 0
     ema_decay: float = 0.0
+    augment: str = "none"
 
 
 def make_step(
@@ -107,6 +111,7 @@ class _Moves:
         self.recipe = recipe
         self.num_replicas = num_replicas
         self.local_batch = recipe.batch_size // num_replicas
+        self.augmentations = tuple(kind for kind in KINDS if kind in recipe.augment.split(","))
 
     def alternating(self, images, step):
         """The discriminator's updates, then the generator's through the updated discriminator."""
@@ -151,6 +156,8 @@ class _Moves:
 
     def _judge(self, images, step, number):
         """The discriminator's logits; `number` tells its passes of a step apart."""
+        seed = draw_seed(self.recipe.seed, step, _AUGMENT + number)
+        images = augment(images, self.augmentations, seed=seed)
         seed = draw_seed(self.recipe.seed, step, _DROPOUT + number)
         return self.state.discriminator(images, training=True, seed=seed)
 
