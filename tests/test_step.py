@@ -357,7 +357,12 @@ def test_mirrored_on_one_device_is_the_same_training():
 
 RECIPES = {
     "one": (20, Recipe(BATCH, seed=5, ema_decay=0.99)),
-    "several": (6, Recipe(BATCH, seed=5, ema_decay=0.99, d_steps=2, g_steps=2)),
+    "several": (
+        6,
+        Recipe(
+            BATCH, seed=5, ema_decay=0.99, d_steps=2, g_steps=2, augment="color,translation"
+        ),
+    ),
 }
 
 

@@ -19,7 +19,7 @@ def trained(counts: list[int] | None, precision: str) -> tuple[dict, list[dict]]
         Discriminator(SHAPE, width=8, seed=1003, dtype=precision),
     )
     strategy = tf.distribute.get_strategy()
-    step = make_step(state, Recipe(BATCH, seed=5, ema_decay=0.9), strategy)
+    step = make_step(state, Recipe(BATCH, seed=5, ema_decay=0.9, augment="translation"), strategy)
     images = np.random.default_rng(0).integers(0, 256, (18, *SHAPE)).astype(np.uint8)
     dataset = make_dataset(images, batch_size=BATCH, seed=1, flip=True)
     batches = iter(strategy.experimental_distribute_dataset(dataset))
