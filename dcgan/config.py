@@ -205,6 +205,15 @@ class Config:
         minimum=0.0,
         maximum=0.99999,
     )
+    augment: str = option(
+        "none",
+        "What is changed at random in all that the discriminator sees, real and generated alike "
+        "(Zhao et al. 2020): translation = moved by up to an eighth of the side; color = "
+        "brightness, saturation and contrast. Commas join both; none changes nothing.",
+        "training",
+        choices=("none", "color", "translation"),
+        several=True,
+    )
     seed: int = option(
         0, "Seed of weights, order, flips and noise.", "training", minimum=0, maximum=2**31 - 1
     )
@@ -356,6 +365,11 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
             f"--crop false squeezes the whole picture, so the crop box {config.input_height}x"
             f"{config.input_width} would not be used; leave out --image_size / --input_height / "
             "--input_width, or give --crop true."
+        )
+    if "none" in config.augment and config.augment != "none":
+        raise UserError(
+            f"--augment none goes with nothing else; received {config.augment!r}; leave out none, "
+            "or give it alone."
         )
     if config.update == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
         raise UserError(

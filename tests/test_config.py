@@ -174,6 +174,7 @@ def test_sizes_out_of_range_or_in_contradiction_are_refused(given, words):
         ("beta1", 1.0, ("at most 0.9999",)),
         ("channels", 2, ("one of 1, 3", "received 2")),
         ("precision", "bfloat61", ("float32, bfloat16", "did you mean bfloat16?")),
+        ("augment", "translation,colour", ("one of none, color", "received 'colour'")),
         ("preset", "papr", ("received 'papr'", "did you mean paper?")),
         ("z_dist", "cauchy", ("normal01", "received 'cauchy'")),
         ("max_to_keep", 0, ("at least 1",)),
@@ -189,6 +190,7 @@ def test_values_out_of_range_are_refused(name, value, words):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"augment": "none,color"}, ("--augment none", "'none,color'")),
         ({"steps": 5, "epoch": 2}, ("--steps 5", "--epoch 2", "one of them")),
         ({"update": "simultaneous", "g_steps": 2}, ("--g_steps 2", "--update alternating")),
         ({"update": "simultaneous", "preset": "carpedm20"}, ("--g_steps 2",)),
