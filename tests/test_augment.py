@@ -1,4 +1,4 @@
-"""Augmentation against the same changes in NumPy, its gradient, and that it hangs on the seed only."""
+"""Augmentation: the same changes in NumPy, gradients, and that all hangs on the seed."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ def augmented(images, *kinds, seed=SEED):
     return augment(tf.constant(images), kinds, seed=seed).numpy()
 
 
-def draws(count=len(pictures())):
-    return tf.random.stateless_uniform((count, 5), SEED, alg="philox").numpy()
+def draws():
+    return tf.random.stateless_uniform((len(pictures()), 5), SEED, alg="philox").numpy()
 
 
 def test_translation_moves_whole_images_and_repeats_the_border():
@@ -28,9 +28,7 @@ def test_translation_moves_whole_images_and_repeats_the_border():
         # An eighth of 16 is 2 and of 24 is 3: 5 and 7 moves, all equally likely.
         down, right = int(draw[3] * 5) - 2, int(draw[4] * 7) - 3
         padded = np.pad(image, ((3, 3), (3, 3), (0, 0)), mode="edge")
-        np.testing.assert_array_equal(
-            moved, padded[3 - down : 19 - down, 3 - right : 27 - right]
-        )
+        np.testing.assert_array_equal(moved, padded[3 - down : 19 - down, 3 - right : 27 - right])
 
 
 def test_every_move_occurs():
