@@ -4,12 +4,7 @@ Nothing below `session.py` knows this class: parts take plain values. The module
 that are out of range or contradict one another before anything expensive starts.
 """
 
-import dataclasses
-import json
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from dcgan import UserError
@@ -18,7 +13,6 @@ from dcgan.options.runs import EXTRACTORS, METRICS
 from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256
-SHORTHANDS = ("preset", "output_size", "image_size")  # say only what others shall be
 
 
 @dataclass(frozen=True)
@@ -381,35 +375,3 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
             f"--steps {config.steps} and --epoch {config.epoch} both set how long to train; "
             "give one of them."
         )
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    """Every option by name, as config.json holds them."""
-    return dataclasses.asdict(config)
-
-
-def differences(
-    config: Config, recorded: dict[str, Any], there: str = "in the run", *, alike: Iterable = ()
-) -> list[str]:
-    """What stands in the way of going on with a recorded run, a line an option.
-
-    Args:
-        config: of this start.
-        recorded: the content of the run's config.json; options that it does not know yet count as
-            their defaults.
-        there: where these are.
-        alike: options that mean the same although they are written in another way.
-    """
-    lines, passed = [], {*SHORTHANDS, *alike}
-    for name, field in FIELDS.items():
-        before, now = recorded.get(name, field.default), getattr(config, name)
-        if before != now and name not in passed and not field.metadata.get("harmless"):
-            lines.append(f"--{name}: {json.dumps(before)[:80]} {there}, {json.dumps(now)} now")
-    return lines
-
-
-def run_name(config: Config) -> str:
-    """<dataset>-<height>x<width>x<channels>; of a path the last part."""
-    stem = re.sub(r"\.zip$", "", Path(config.dataset).resolve().name, flags=re.IGNORECASE)
-    stem = re.sub(r"[^\w.-]+", "-", stem).strip("-").lower() or "data"
-    return f"{stem}-{config.output_height}x{config.output_width}x{config.channels}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from dcgan import UserError, images
 from dcgan.checkpoint import BEST, Checkpointer, state_fingerprint
-from dcgan.config import Config, parse_seconds, to_dict
+from dcgan.config import Config, parse_seconds
 from dcgan.datasets.prepare import Prepared, cache_folder
 from dcgan.evaluation.evaluator import Generated
 from dcgan.evaluation.watch import Watch
@@ -20,6 +20,7 @@ from dcgan.outputs.animation import make_gif
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.outputs.plots import draw_losses
 from dcgan.outputs.tensorboard import open_writer
+from dcgan.recorded import to_dict
 from dcgan.run_dir import RunDir, append_json_line, write_bytes, write_json
 from dcgan.sampling import make_sampler
 from dcgan.state import GANState

@@ -19,7 +19,7 @@ LEVELS = (
     ("option",),
     ("options", "presets"),
     ("config", "console", "images", "run_dir", "quiet", "seeds"),
-    ("flags", "datasets", "models", "losses", "adam", "checkpoint_file"),
+    ("flags", "recorded", "datasets", "models", "losses", "adam", "checkpoint_file"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),
     ("serving", "session", "trained"),
@@ -42,7 +42,7 @@ THIRD_PARTY = {
     "flags": {"absl"},
 }
 # Who may know the options objects; everything else takes plain, named values.
-KNOW_CONFIG = {"options", "config", "flags", "session", "commands", "main"}
+KNOW_CONFIG = {"recorded", "options", "config", "flags", "session", "commands", "main"}
 
 
 def names(paths) -> list[str]:

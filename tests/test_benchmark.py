@@ -19,11 +19,12 @@ from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import HEADER, Comparison, in_turn
 from dcgan.commands import benchmark
 from dcgan.commands.sample import run as run_sample
-from dcgan.config import resolve, to_dict
+from dcgan.config import resolve
 from dcgan.datasets.folder import FolderSource
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.options import Benchmark, Sample, complete
+from dcgan.recorded import to_dict
 from dcgan.run_dir import RunDir, read_json_lines
 from dcgan.session import Session, make_networks, make_recipe, optimizer_options
 from dcgan.state import GANState

@@ -6,17 +6,9 @@ import json
 import pytest
 
 from dcgan import UserError
-from dcgan.config import (
-    FIELDS,
-    SHORTHANDS,
-    Config,
-    differences,
-    parse_seconds,
-    resolve,
-    run_name,
-    to_dict,
-)
+from dcgan.config import FIELDS, Config, parse_seconds, resolve
 from dcgan.presets import DATASETS, PRESETS
+from dcgan.recorded import SHORTHANDS, differences, run_name, to_dict
 
 
 def refusal(**given) -> str:

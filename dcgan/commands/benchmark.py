@@ -16,13 +16,14 @@ from dcgan.benchmarks import pictures, processes, samples, steps
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import HEADER, Comparison
 from dcgan.commands import sample
-from dcgan.config import Config, resolve, to_dict
+from dcgan.config import Config, resolve
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare, summarize
 from dcgan.datasets.source import ImageSpec
 from dcgan.datasets.workers import cores
 from dcgan.options import Benchmark, Sample
 from dcgan.outputs import marked
+from dcgan.recorded import to_dict
 from dcgan.run_dir import RunDir
 from dcgan.session import Session, make_networks, make_recipe, optimizer_options
 from dcgan.state import GANState

@@ -13,12 +13,13 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.checkpoint import Checkpointer
-from dcgan.config import FIELDS, Config, differences, run_name, to_dict
+from dcgan.config import FIELDS, Config
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.evaluation import watch
 from dcgan.option import check_value
+from dcgan.recorded import differences, run_name, to_dict
 from dcgan.run_dir import RunDir, read_json, remove_temporaries
 from dcgan.session import Session, make_networks
 from dcgan.training.cluster import find_cluster
