@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from dcgan import UserError
 from dcgan.option import check_value, fields, option, parse_seconds
 from dcgan.options.runs import EXTRACTORS, METRICS
-from dcgan.presets import DATASETS, OTHER_DATASET, PRESETS
+from dcgan.presets import DATASETS, ON_DATASET, OTHER_DATASET, PRESETS
 
 MIN_SIDE, MAX_SIDE = 8, 256
 
@@ -321,8 +321,9 @@ def resolve(given: dict[str, Any]) -> Config:
         check_value(FIELDS[name], value)
     bundle = DATASETS.get(dataset.lower(), OTHER_DATASET)
     preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
+    on_this = ON_DATASET.get((preset, dataset.lower()), {})
     # A size that the user gives in one form replaces the data set's in the other.
-    values = {**bundle, **PRESETS[preset], **given, "preset": preset}
+    values = {**bundle, **PRESETS[preset], **on_this, **given, "preset": preset}
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
         values.pop("output_size", None)
     _spread(values, "output_size", "output_height", "output_width")
