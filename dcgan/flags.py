@@ -14,7 +14,7 @@ from absl import flags
 from dcgan import UserError, options
 from dcgan.config import Config
 from dcgan.option import did_you_mean
-from dcgan.presets import DATASETS, DIFFERENCES, OF_ALL, OTHER_DATASET, PRESETS
+from dcgan.presets import DATASETS, DIFFERENCES, OF_ALL, ON_DATASET, OTHER_DATASET, PRESETS
 
 # Every command with the dataclass of its options; the first is taken when none is named.
 COMMANDS: dict[str, type] = {"train": Config, **options.COMMANDS}
@@ -277,7 +277,7 @@ def markdown() -> str:
     for command in COMMANDS:
         lines += ["", f"## {command}"]
         if command == "train":
-            lines += ["", "Precedence: default < data set < preset < flag."]
+            lines += ["", "Precedence: default < data set < preset < preset on a data set < flag."]
         for group, fields in _groups(command).items():
             if group != command:
                 lines += ["", f"### {group.capitalize()}"]
@@ -302,6 +302,10 @@ def _bundles() -> list[str]:
     """The presets and data sets as tables of flags.md."""
     lines = ["", "### Presets", "", "| preset | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
+    lines += [
+        f"| `{preset}` on {dataset} | also {_bundle(values)} |"
+        for (preset, dataset), values in ON_DATASET.items()
+    ]
     lines += ["", "A preset that is named after a source has its values, but for these:", ""]
     lines += [f"* `{name}`: {difference}" for name, difference in DIFFERENCES.items()]
     lines += ["", OF_ALL]

@@ -7,7 +7,7 @@ import pytest
 
 from dcgan import UserError
 from dcgan.config import FIELDS, Config, parse_seconds, resolve
-from dcgan.presets import DATASETS, PRESETS
+from dcgan.presets import DATASETS, ON_DATASET, PRESETS
 from dcgan.recorded import SHORTHANDS, differences, run_name, to_dict
 
 
@@ -29,6 +29,22 @@ def test_default_then_data_set_then_preset_then_flag(monkeypatch):
     assert got.batch_size == 30  # the preset's, not the data set's 20
     assert got.z_dim == 44  # the flag's, not the preset's 33
     assert got.preset == "torch"
+
+
+def test_a_preset_may_set_otherwise_on_a_data_set(monkeypatch):
+    monkeypatch.setitem(PRESETS, "torch", {"batch_size": 30, "z_dim": 33, "seed": 3})
+    monkeypatch.setitem(ON_DATASET, ("torch", "mnist"), {"batch_size": 40, "z_dim": 44})
+    got = resolve({"dataset": "MNIST", "preset": "torch", "z_dim": 55})
+    assert (got.batch_size, got.z_dim, got.seed) == (40, 55, 3)
+    assert resolve({"dataset": "svhn", "preset": "torch"}).batch_size == 30
+    assert resolve({"dataset": "mnist"}).batch_size == FIELDS["batch_size"].default
+
+
+@pytest.mark.parametrize(("preset", "dataset"), ON_DATASET)
+def test_what_a_preset_sets_on_a_data_set_resolves(preset, dataset):
+    got = resolve({"dataset": dataset, "preset": preset})
+    values = ON_DATASET[preset, dataset]
+    assert {name: getattr(got, name) for name in values} == values
 
 
 def test_a_data_set_may_choose_the_preset_and_a_flag_another(monkeypatch):
