@@ -249,7 +249,10 @@ def test_every_cut_of_a_mat_file_is_refused(tmp_path):
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS[:5]}, "5"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 1}, "to 11"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS.reshape(3, 2)}, "[3, 2]"),
-        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": "text"}, "<U4"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 0.5}, "whole"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS * np.nan}, "whole"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0) * 1j, "y": TENS}, "X is no array of real"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": "text"}, "y is text"),
     ],
 )
 def test_other_mat_files_are_refused(tmp_path, variables, word):

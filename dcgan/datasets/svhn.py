@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
+from dcgan.datasets import matlab
 from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
 from dcgan.datasets.download import RemoteFile, obtain
 from dcgan.datasets.source import Source
@@ -82,18 +82,19 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
         UserError: the file is cut short, damaged, or holds something else.
     """
     try:
-        content = scipy.io.loadmat(path, variable_names=["X", "y"])
-    except Exception as error:  # a damaged file makes scipy raise nearly anything
+        content = matlab.read(path, ("X", "y"))
+    except ValueError as error:
         raise unusable(path, "a MATLAB 5 file", f"a damaged or other one ({error})") from error
-    for variable in ("X", "y"):
-        if variable not in content:
-            found = ", ".join(k for k in content if not k.startswith("__")) or "none"
-            raise unusable(path, "the variables X and y", found)
+    if len(content) < 2:
+        found = ", ".join(content) or "none"
+        raise unusable(path, "the variables X and y", found)
     x, y = content["X"], content["y"]
     if x.shape[:-1] != SHAPE or x.dtype != np.uint8 or x.shape[-1] < 1:
         raise unusable(path, "X as uint8 [32, 32, 3, N]", f"{x.dtype} {list(x.shape)}")
-    if y.dtype.kind not in "uif" or y.size != max(y.shape):
+    if y.size != max(y.shape):
         raise unusable(path, "y as numbers [N, 1]", f"{y.dtype} {list(y.shape)}")
+    if not (np.isfinite(y).all() and (y == np.trunc(y)).all()):
+        raise unusable(path, "labels that are whole numbers", "others")
     values = y.ravel().astype(np.int64)
     values[values == 10] = 0
     pixels = x.transpose(3, 0, 1, 2)  # [N, 32, 32, 3]
