@@ -60,42 +60,64 @@ def nested(levels: int) -> bytes:
 
 LABELS = array("y", (6, 1), content=bytes(6))
 COUNT = LARGE // 3072
+ONE = array("X", (32, 32, 3, 1), content=bytes(range(256)) * 12)
 HOSTILE = {
-    "pixels of zeros, a thousandfold": packed(
-        part(14, begun("X", (32, 32, 3, COUNT), UINT8) + part(2, b"", COUNT * 3072), LARGE + 64),
-        zeros=LARGE,
+    "pixels of zeros, a thousandfold": (
+        packed(
+            part(14, begun("X", (32, 32, 3, COUNT), UINT8) + part(2, b"", COUNT * 3072), LARGE),
+            zeros=LARGE,
+        ),
+        "is of more than",
     ),
-    "other numbers, a thousandfold": packed(
-        part(14, begun("y", (LARGE // 8, 1), DOUBLE) + part(9, b"", LARGE), LARGE + 64),
-        zeros=LARGE,
+    "few sides and many bytes": (
+        packed(part(14, begun("X", (32, 32, 3, 1), UINT8) + part(2, b"", LARGE), LARGE), LARGE),
+        "is not of 209,715,200 bytes",
     ),
-    "an element of 2^32 - 8 bytes": array("X", (32, 32, 3, 1398101), claim=2**32 - 4096),
-    "the same, deflated": packed(array("X", (32, 32, 3, 1398101), claim=2**32 - 4096)),
-    "a name of 2^32 - 8 bytes": packed(
-        part(14, begun("", (1, 1), UINT8)[:-8] + part(1, b"X", 2**32 - 8))
+    "other numbers, a thousandfold": (
+        packed(
+            part(14, begun("y", (LARGE // 8, 1), DOUBLE) + part(9, b"", LARGE), LARGE), zeros=LARGE
+        ),
+        "is of more than",
     ),
-    "2^30 sides": packed(
-        part(14, part(6, bytes([UINT8] + [0] * 7)) + part(5, bytes(8), 2**32 - 8))
+    "an element of 2^32 - 8 bytes": (
+        array("X", (32, 32, 3, 1398101), claim=2**32 - 4096),
+        "cut short",
     ),
-    "nested cells": part(14, nested(200_000)),
-    "nested cells, deflated": packed(part(14, nested(200_000))),
-    "more sides than numbers": array("X", (32, 32, 3, 9), content=bytes(3072)),
-    "more numbers than sides": array("X", (32, 32, 3, 1), content=bytes(3 * 3072)),
-    "a negative side": array("X", (32, 32, -3, -1), content=bytes(3072)),
-    "sides beyond 64 bits": array("X", (2**31 - 1,) * 32, content=bytes(3072)),
-    "numbers of no kind": array("X", (32, 32, 3, 1), kind=14, content=bytes(3072)),
-    "something after a packed array": packed(
-        array("X", (32, 32, 3, 1), content=bytes(range(256)) * 12) + bytes(8)
+    "the same, deflated": (
+        packed(array("X", (32, 32, 3, 1398101), claim=1398101 * 3072)),
+        "is of more than",
     ),
-    "a packed file in a packed file": packed(packed(LABELS)),
-    "pixels twice": 2 * array("X", (32, 32, 3, 1), content=bytes(3072)),
+    "a name without end": (
+        packed(part(14, begun("", (1, 1), UINT8)[:-8] + part(1, b"", LARGE)), zeros=LARGE),
+        "does not begin as arrays do",
+    ),
+    "sides without end": (
+        packed(
+            part(14, part(6, bytes([UINT8] + [0] * 7)) + part(5, bytes(8), LARGE)), zeros=LARGE
+        ),
+        "does not begin as arrays do",
+    ),
+    "nested cells": (part(14, nested(200_000)), "X is a cell"),
+    "nested cells, deflated": (packed(part(14, nested(200_000))), "X is a cell"),
+    "more sides than numbers": (array("X", (32, 32, 3, 9), content=bytes(3072)), "is not of"),
+    "negative sides": (array("X", (32, 32, -3, -1), content=bytes(3072)), "MATLAB 5 file"),
+    "sides beyond 64 bits": (array("X", (2**31 - 1,) * 32, content=bytes(3072)), "is not of"),
+    "numbers of no kind": (array("X", (32, 32, 3, 1), kind=14, content=bytes(3072)), "is not of"),
+    "something after a packed array": (packed(ONE + bytes(8)), "longer than it says"),
+    "a packed array without its sum": (
+        struct.pack("<II", 15, len(packed(ONE)) - 12) + packed(ONE)[8:-4],
+        "or damaged",
+    ),
+    "a packed file in a packed file": (packed(packed(LABELS)), "holds no array"),
+    "pixels twice": (2 * ONE, "X is there twice"),
 }
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_what_a_hostile_file_claims_costs_nothing(tmp_path, what):
     path = tmp_path / "train_32x32.mat"
-    path.write_bytes(HEADER + HOSTILE[what] + LABELS)
+    content, expected = HOSTILE[what]
+    path.write_bytes(HEADER + content + LABELS)
     tracemalloc.start()
     try:
         with pytest.raises(UserError) as caught:
@@ -104,7 +126,18 @@ def test_what_a_hostile_file_claims_costs_nothing(tmp_path, what):
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert expected in str(caught.value)
     assert peak < 32 << 20
+
+
+def test_an_array_takes_little_more_memory_than_its_numbers(tmp_path):
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"X": numbers(16 << 20)}, do_compression=True)
+    tracemalloc.start()
+    matlab.read(path, ["X"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24 << 20
 
 
 def test_what_is_not_asked_for_is_not_inflated(tmp_path):

@@ -147,7 +147,7 @@ class _Array:
         kind, length, small = self._tag()
         stored = np.dtype(STORED.get(kind, "V")).newbyteorder(self._order)
         count = math.prod(self._sides)
-        if min(self._sides) < 0 or stored.kind == "V" or count * stored.itemsize != length:
+        if stored.kind == "V" or count * stored.itemsize != length:
             raise ValueError(f"{self.name} {list(self._sides)} is not of {length:,} bytes")
         if count * max(wanted.itemsize, stored.itemsize) > most:
             raise ValueError(f"{self.name} {list(self._sides)} is of more than {most:,} bytes")
