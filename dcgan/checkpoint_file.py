@@ -12,6 +12,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -111,13 +112,22 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with file.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(f"{info.filename} is of another format")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+        shape, dtype = _announced(entry)
         if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != (
             info.file_size - entry.tell()
         ):
             raise ValueError(f"{info.filename} does not hold the numbers that it announces")
     with file.open(info) as entry:  # anew: after going back in it, its sum would not be checked
         return np.lib.format.read_array(entry, allow_pickle=False)
+
+
+def _announced(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype in a header, which is too short to be too much for the memory."""
+    try:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+    except MemoryError as error:  # Python's parser, of what is nested too deeply
+        raise ValueError("a header is no header of an array") from error
+    return shape, dtype
 
 
 def _parsed(note: np.ndarray) -> dict:

@@ -112,6 +112,9 @@ FOREIGN = {
     "a pickle": {"a.npy": pickled()},
     "another version": {"a.npy": header("(3,)").replace(b"\x01\x00", b"\x03\x00", 1)},
     "code": {"a.npy": header("(__import__('os').abort(),)")},
+    "a deep header": {
+        "a.npy": b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"-" * 8999 + b"\n"
+    },
     "no array": {"../../a": b"#!/bin/sh"},
     "a note that is a list": {"meta.json.npy": NOTE[:-2] + b"[]"},
     "a deep note": {"meta.json.npy": header("(99999,)", "'|u1'")[:-12] + b"[" * 99_999},

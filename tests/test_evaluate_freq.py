@@ -238,6 +238,13 @@ def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
     assert caplog.text.count("is the best by another measure (kid, pixels)") == 5
 
 
+@pytest.mark.parametrize("value", ["0.1", None, [1], math.nan, -math.inf, True])
+def test_a_best_value_that_is_none_is_not_believed(prepared, tmp_path, value, caplog):
+    what = watch(prepared, tmp_path)._evaluator.what("kid")
+    for kept in (what | {"value": value}, {"value": value}, [value], "kid"):
+        assert seen(watch(prepared, tmp_path, kept=kept), [3.0, 4.0], "lower") == [True, False]
+
+
 def test_the_best_checkpoint_is_whole_or_none(tmp_path, evaluated):
     shutil.copytree(evaluated / "checkpoints", tmp_path / "checkpoints")
     best, checkpointer = tmp_path / "checkpoints" / BEST, Checkpointer(tmp_path / "checkpoints")

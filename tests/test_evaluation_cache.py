@@ -123,6 +123,8 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
     """4,096 images of 2,048 features are 32 MiB; a block of 256 of them is 2 MiB."""
 
     class Wide(Counting):
+        classes = {}
+
         def __call__(self, images):
             return Extracted(np.ones((len(images), 2048), np.float32))
 
@@ -166,6 +168,10 @@ def test_the_data_are_told_by_their_pixels(tmp_path):
 # --- small results
 
 
+def remember(folder, key, make, fits=lambda arrays, facts: True):
+    return cache.remember(folder, key, make, fits=fits)
+
+
 def test_a_small_result_is_made_once(tmp_path):
     made = []
 
@@ -174,11 +180,11 @@ def test_a_small_result_is_made_once(tmp_path):
         return {"000": np.arange(3.0), "001": np.ones((2, 2), np.int32)}, {"accuracy": {"a": 0.5}}
 
     for _ in range(2):
-        arrays, facts = cache.remember(tmp_path / "new", "key", make)
+        arrays, facts = remember(tmp_path / "new", "key", make)
         assert list(arrays) == ["000", "001"] and facts == {"accuracy": {"a": 0.5}}
         np.testing.assert_array_equal(arrays["000"], [0, 1, 2])
     assert len(made) == 1
-    cache.remember(tmp_path / "new", "other", make)
+    remember(tmp_path / "new", "other", make)
     assert len(made) == 2
 
 
@@ -187,23 +193,79 @@ def test_a_small_result_is_whole_or_absent(tmp_path, caplog):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.remember(tmp_path, "key", interrupted)
+        remember(tmp_path, "key", interrupted)
     assert list(tmp_path.iterdir()) == []
-    cache.remember(tmp_path, "key", lambda: ({"a": np.arange(9)}, {}))
+    remember(tmp_path, "key", lambda: ({"a": np.arange(9)}, {}))
     path = tmp_path / "key.npz"
     path.write_bytes(path.read_bytes()[:-40])
-    arrays, facts = cache.remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
+    arrays, facts = remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
     assert len(arrays["a"]) == 2 and facts == {"n": 1} and "damaged" in caplog.text
-    assert cache.remember(tmp_path, "key", interrupted)[1] == {"n": 1}
+    assert remember(tmp_path, "key", interrupted)[1] == {"n": 1}
 
 
 def test_a_small_result_that_cannot_be_kept_is_given_all_the_same(tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    arrays, facts = cache.remember(tmp_path / "file", "key", lambda: ({"a": np.arange(2)}, {}))
+    arrays, facts = remember(tmp_path / "file", "key", lambda: ({"a": np.arange(2)}, {}))
     assert arrays["a"].tolist() == [0, 1] and facts == {} and "cannot be written" in caplog.text
 
 
 def test_facts_are_json(tmp_path):
-    cache.remember(tmp_path, "key", lambda: ({}, {"seconds": 1.5}))
+    remember(tmp_path, "key", lambda: ({}, {"seconds": 1.5}))
     with np.load(tmp_path / "key.npz", allow_pickle=False) as file:
         assert json.loads(file["meta.json"].tobytes()) == {"seconds": 1.5}
+
+
+def test_a_small_result_of_another_kind_is_made_again(tmp_path, caplog):
+    def fits(arrays, facts):
+        return list(arrays) == ["a"] and facts == {"n": 1}
+
+    remember(tmp_path, "key", lambda: ({"b": np.arange(9)}, {"n": 1}))
+    arrays, _ = remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}), fits)
+    assert list(arrays) == ["a"] and "is damaged (it holds something else)" in caplog.text
+    assert list(remember(tmp_path, "key", None, fits)[0]) == ["a"]
+
+
+# --- files that others have made
+
+
+@pytest.mark.parametrize("what", ["deep", "list", "names", "twice", "no texts", "pipe", "large"])
+def test_an_entry_that_we_did_not_write_is_not_believed(tmp_path, what, caplog):
+    features(tmp_path)
+    path = next((tmp_path / "evaluation").glob("*.json"))
+    path.unlink()
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "large":
+        with open(path, "wb") as file:
+            file.truncate(1 << 40)
+    else:
+        path.write_text(
+            {
+                "deep": "[" * 100_000,
+                "list": "[]",
+                "names": '{"names": ["", "light", "dark"]}',
+                "twice": '{"names": ["", "light", "light"]}',
+                "no texts": '{"names": [[], {}, 3]}',
+            }[what]
+        )
+    extractor = Counting()
+    assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))
+    assert extractor.seen == 530 and "are damaged" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["wide", "float64", "deep", "terabytes", "pickle"])
+def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, what):
+    features(tmp_path)
+    path = next((tmp_path / "evaluation").glob("*.1.npy"))
+    path.unlink()
+    header = b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little")
+    shape = b"{'descr': '<f4', 'fortran_order': False, 'shape': (530, 10000000000)}"
+    if what in ("deep", "terabytes"):
+        text = b"-" * 8999 if what == "deep" else shape.ljust(8999)
+        path.write_bytes(header + text + b"\n" + bytes(64))
+    else:
+        rows = {"wide": np.ones((530, 3), "f4"), "float64": np.ones((530, 2))}
+        np.save(path, rows.get(what, np.array([{}], object)), allow_pickle=True)
+    extractor = Counting()
+    assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))
+    assert extractor.seen == 530

@@ -222,6 +222,71 @@ def test_a_damaged_cache_is_made_again(folder, tmp_path):
     assert again.report == first.report
 
 
+def entries(cache: Path) -> list[Path]:
+    """Of the images, then of the summary."""
+    return sorted(cache.glob("*.json"), key=lambda path: not path.with_suffix(".npy").exists())
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"found": -1},
+        {"found": "20"},
+        {"found": 1e400},
+        {"channels": 2},
+        {"channels": []},
+        {"skipped": [["a"]]},
+        {"skipped": [["a", 3]]},
+        {"skipped": {"a": "b"}},
+        {"sizes": [[[8], 20]]},
+        {"sizes": [[[8, 8], -20]]},
+        {"sizes": 3},
+        {"seen": 1 << 61},
+        {"seen": 20.0},
+        {"unused": [3, 4, 20]},
+        {"unused": [3, 3, 4]},
+        {"unused": [3, 4, True]},
+        {"unused": None},
+        None,
+    ],
+)
+def test_an_entry_that_we_did_not_write_is_not_believed(folder, tmp_path, which, change):
+    first = run(find(folder), tmp_path)
+    path = entries(tmp_path)[which]
+    path.write_text(
+        "[" * 100_000 if change is None else json.dumps(json.loads(path.read_text()) | change)
+    )
+    again = run(find(folder), tmp_path)
+    assert (again.report, again.used.tolist()) == (first.report, first.used.tolist()) and levels(
+        again.images
+    ) == USED
+    assert prepare.summarize(find(folder), cache_dir=tmp_path) == find(folder).summary()
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 8, 8, 3), (17, 8, 8, 1), (17, 8, 24), (17 * 192,), (0, 8, 8, 3)]
+)
+@pytest.mark.parametrize("dtype", ["u1", "i1", "f4"])
+def test_images_of_another_kind_are_not_believed(folder, tmp_path, shape, dtype):
+    run(find(folder), tmp_path)
+    (path,) = tmp_path.glob("*.npy")
+    path.unlink()
+    np.save(path, np.ones(shape, dtype))
+    assert levels(run(find(folder), tmp_path).images) == USED
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("suffix", ["json", "npy"])
+def test_what_is_no_plain_file_is_no_cache(folder, tmp_path, make, suffix):
+    cache = tmp_path / "cache"
+    run(find(folder), cache)
+    (path,) = (path.with_suffix(f".{suffix}") for path in cache.glob("*.npy"))
+    path.unlink()
+    make(path)
+    assert levels(run(find(folder), cache).images) == USED
+
+
 def test_images_without_their_entry_do_not_count(folder, tmp_path):
     """The entry is written last: without it the writer was killed in between."""
     run(find(folder), tmp_path)

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from dcgan import UserError
 from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, representation
+from dcgan.evaluation.kept_results import is_accuracies
 from dcgan.evaluation.protocol import newest, write
 from dcgan.evaluation.representation import Images, Result, Trials
 from dcgan.options import Features
@@ -57,7 +58,7 @@ def run(options: Features) -> int:
         "data": [cache.data_fingerprint(part.images) for part in (learnt, asked)],
     }
     path = run_dir.evaluation / f"features-{options.labels_per_class}.jsonl"
-    record = None if options.again else newest(path, what)
+    record = None if options.again else newest(path, what, fits=is_accuracies)
     if record is None:
         start = time.monotonic()
         results = _results(trained, known, tested, trials, seed=options.seed)

@@ -19,6 +19,8 @@ import numpy as np
 from tqdm import tqdm
 
 from dcgan import UserError
+from dcgan.console import printable
+from dcgan.datasets.cached import is_count, is_pairs, map_array, read_entry
 from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
 from dcgan.datasets.report import Report, nothing_usable
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
@@ -86,7 +88,7 @@ def prepare(
         raise UserError(f"The number of images to use must be at least 1, received {limit}.")
     folder = Path(cache_dir) if cache_dir is not None else None
     key = _key(source.fingerprint, asdict(spec), limit)
-    cached = _read_cache(folder, key)
+    cached = _read_cache(folder, key, spec)
     if cached is None:
         summary = summarize(source, cache_dir=folder)
         if len(summary.skipped) == summary.found:
@@ -107,7 +109,7 @@ def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
     """`source.summary()`, remembered in the cache folder."""
     key = _key(source.fingerprint, "summary")
     entry = _read_json(cache_dir, key)
-    if entry is not None:
+    if entry is not None and _is_summary(entry):
         skipped = tuple(Skipped(*item) for item in entry["skipped"])
         return Summary(entry["found"], skipped, _sizes(entry), entry["channels"])
     summary = source.summary()
@@ -131,7 +133,7 @@ def _decode_all(
     skipped: list[Skipped] = []
     seen = 0
     try:
-        with tqdm(total=capacity, unit="images", desc=f"decoding {source.name}") as bar:
+        with tqdm(total=capacity, unit="images", desc=printable(f"decoding {source.name}")) as bar:
             for chunk, decoded in zip(chunks, results, strict=False):
                 images = decoded.images[: capacity - len(store)]
                 used = decoded.indices[: len(images)]
@@ -220,25 +222,60 @@ def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
     return Prepared(images, report, source, used)
 
 
-def _read_cache(folder: Path | None, key: str) -> tuple[np.ndarray, dict] | None:
+def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndarray, dict] | None:
     """Images and entry if the cache holds both whole."""
     entry = _read_json(folder, key)
     if entry is None:
         return None
     try:
         images = _open(folder / f"{key}.npy")
+        shape = (spec.height, spec.width, spec.channels)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+            raise ValueError(f"it holds {images.dtype} {list(images.shape)}")
+        if not _is_summary(entry) or not _counts(entry, len(images)):
+            raise ValueError("its entry is not about these images")
     except (OSError, ValueError) as error:
         logger.warning("The cached images %s/%s.npy are damaged (%s).", folder, key, error)
         return None
     return images, entry
 
 
+def _is_summary(entry: dict) -> bool:
+    """Whether an entry of the cache says what a `Summary` says."""
+
+    def is_size(value) -> bool:
+        return isinstance(value, list) and len(value) == 2 and all(map(is_count, value))
+
+    def is_text(value) -> bool:
+        return isinstance(value, str)
+
+    return (
+        is_count(entry.get("found"))
+        and entry.get("channels") in (1, 3)
+        and is_pairs(entry.get("skipped"), is_text, is_text)
+        and is_pairs(entry.get("sizes"), is_size, is_count)
+    )
+
+
+def _counts(entry: dict, images: int) -> bool:
+    """Whether an entry says of so many images which pictures they are."""
+    seen, unused = entry.get("seen"), entry.get("unused")
+    if not is_count(seen) or not isinstance(unused, list) or not all(map(is_count, unused)):
+        return False
+    inside = len(set(unused)) == len(unused) and all(number < seen for number in unused)
+    return inside and seen - len(unused) == images > 0
+
+
 def _open(path: Path) -> np.ndarray:
     """Maps the file: its memory is shared by all processes, and the system's to take back."""
-    if path.stat().st_size < free_memory() // MEMORY_SHARE and hasattr(os, "posix_fadvise"):
+    if (
+        path.is_file()
+        and path.stat().st_size < free_memory() // MEMORY_SHARE
+        and hasattr(os, "posix_fadvise")
+    ):
         with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    images = map_array(path)
     if hasattr(mmap, "MADV_RANDOM"):
         images.base.madvise(mmap.MADV_RANDOM)  # a picture's neighbours are not wanted with it
     return images
@@ -248,9 +285,7 @@ def _read_json(folder: Path | None, key: str) -> dict | None:
     if folder is None:
         return None
     try:
-        return json.loads((folder / f"{key}.json").read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return read_entry(folder / f"{key}.json")
     except (OSError, ValueError) as error:
         logger.warning("The cache file %s/%s.json is damaged (%s).", folder, key, error)
         return None

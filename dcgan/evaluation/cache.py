@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.checkpoint import DamagedCheckpoint, read
+from dcgan.datasets.cached import map_array, read_entry
 from dcgan.datasets.image_store import remove_stale, temporary_name, write_whole
 from dcgan.evaluation.extractor import Extracted, Extractor, extract, gather, pieces
 from dcgan.run_dir import replacing
@@ -79,7 +80,7 @@ def real_features(
     """
     rows = np.asarray(rows, np.int64)
     key = digest(FORMAT, data, extractor.name, extractor.fingerprint, rows)
-    cached = _read_features(folder, key, len(rows))
+    cached = _read_features(folder, key, len(rows), extractor)
     if cached is not None:
         return cached
 
@@ -96,11 +97,15 @@ def real_features(
             folder,
             error.strerror or error,
         )
-    return _read_features(folder, key, len(rows)) or gather(blocks())
+    return _read_features(folder, key, len(rows), extractor) or gather(blocks())
 
 
 def remember(
-    folder: Path, key: str, make: Callable[[], tuple[Arrays, dict]]
+    folder: Path,
+    key: str,
+    make: Callable[[], tuple[Arrays, dict]],
+    *,
+    fits: Callable[[Arrays, dict], bool],
 ) -> tuple[Arrays, dict]:
     """A small result, such as a network's weights, from the cache where it has it.
 
@@ -108,14 +113,18 @@ def remember(
         folder: of the cache; made when absent.
         key: of all that the result depends on, as `digest` gives it.
         make: makes it: arrays by name, and facts that JSON can hold.
+        fits: whether what a file holds is such a result; if not, the file is made again.
 
     Returns:
         arrays and facts.
     """
     path = folder / f"{key}.npz"
-    if path.exists():
+    if path.is_file():
         try:
-            return read(path)
+            arrays, facts = read(path)
+            if not fits(arrays, facts):
+                raise DamagedCheckpoint("it holds something else")
+            return arrays, facts
         except (DamagedCheckpoint, OSError) as error:
             logger.warning("The cache file %s is damaged (%s): it is made again.", path, error)
     arrays, facts = make()
@@ -180,23 +189,29 @@ def _by_name(part: Extracted) -> Arrays:
     return {"": part.features, **part.probabilities}
 
 
-def _read_features(folder: Path, key: str, count: int) -> Extracted | None:
-    """None where the cache does not hold them whole."""
+def _read_features(folder: Path, key: str, count: int, extractor: Extractor) -> Extracted | None:
+    """None where the cache does not hold them whole, as this extractor gives them."""
     path = folder / f"{key}.json"
+    columns = {name: len(classes) for name, classes in extractor.classes.items()}
     try:
-        names = json.loads(path.read_text("utf-8"))["names"]
-        arrays = [_map(folder / f"{key}.{i}.npy", count) for i in range(len(names))]
-        by_name = dict(zip(names, arrays, strict=True))
-        return Extracted(by_name.pop(""), by_name)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        entry = read_entry(path)
+        if entry is None:
+            return None
+        if entry.get("names") != ["", *columns]:
+            raise ValueError("it names other arrays")
+        features, *others = [
+            _map(folder / f"{key}.{i}.npy", count, width)
+            for i, width in enumerate((None, *columns.values()))
+        ]
+        return Extracted(features, dict(zip(columns, others, strict=True)))
+    except (OSError, ValueError) as error:
         logger.warning("The cached features %s are damaged (%s).", path, error)
         return None
 
 
-def _map(path: Path, count: int) -> np.ndarray:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
+def _map(path: Path, count: int, width: int | None) -> np.ndarray:
+    array = map_array(path)
+    fits = array.ndim == 2 and len(array) == count and width in (None, array.shape[1])
+    if array.dtype != np.float32 or not fits:
         raise ValueError(f"{path.name} holds {array.dtype} {list(array.shape)}")
     return array

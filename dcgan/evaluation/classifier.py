@@ -15,10 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
+from dcgan.datasets.cached import is_count
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import classifier_network, resizing, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
 from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted, in_batches
+from dcgan.evaluation.kept_results import holds, is_seconds, is_share
 from dcgan.images import to_float
 
 VERSION = 2  # raised when the same recipe and images give another network
@@ -107,7 +109,10 @@ def load(
     def make() -> tuple[Arrays, dict]:
         return _trained(images, values, classes, seed=seed)
 
-    weights, facts = remember(folder, f"classifier-{key}", make)
+    def fits(weights: Arrays, facts: dict) -> bool:
+        return _is_classifier(weights, facts, images.shape[1:], classes)
+
+    weights, facts = remember(folder, f"classifier-{key}", make, fits=fits)
     found = Classifier(images.shape[1:], classes, weights, facts=facts)
     logger.info(
         "The classifier of this data set is right on %s of %s held-out images (trained in %.0f s, "
@@ -118,6 +123,24 @@ def load(
         folder,
     )
     return found
+
+
+def _is_classifier(
+    weights: Arrays, facts: dict, shape: tuple[int, ...], classes: dict[str, tuple[str, ...]]
+) -> bool:
+    """Whether a file of the cache holds what `_trained` gives."""
+    counts = {name: len(names) for name, names in classes.items()}
+    size = resizing.shrunk(*shape[:2], LONGEST)
+    model = classifier_network.build((*size, shape[2]), counts, seed=0)
+    shapes = [tuple(variable.shape) for variable in model.weights]
+    return (
+        [array.shape for array in weights.values()] == shapes
+        and all(array.dtype == np.float32 for array in weights.values())
+        and all(np.isfinite(array).all() for array in weights.values())
+        and holds(facts, {"test_count": is_count, "seconds": is_seconds})
+        and holds(facts.get("accuracy"), dict.fromkeys(classes, is_share))
+        and len(facts["accuracy"]) == len(classes)
+    )
 
 
 def learnt(images: np.ndarray, labels: Mapping[str, Labels], *, seed: int) -> np.ndarray:
@@ -169,8 +192,8 @@ def _trained(
     facts = {"test_count": len(held_out), "accuracy": {}}
     found = Classifier(shape, classes, weights, facts=facts)
     right = {name: 0 for name in classes}
-    for start in range(0, len(held_out), BLOCK):
-        some = held_out[start : start + BLOCK]
+    for first in range(0, len(held_out), BLOCK):
+        some = held_out[first : first + BLOCK]
         said = found(images[some]).probabilities
         for name, true in zip(classes, values, strict=True):
             right[name] += int((said[name].argmax(1) == true[some]).sum())

@@ -30,6 +30,7 @@ from dcgan.evaluation.extractor import (
 )
 from dcgan.evaluation.histograms import class_histogram
 from dcgan.evaluation.kept import Table, held, noted
+from dcgan.evaluation.kept_results import is_floors, is_histogram, is_score
 from dcgan.evaluation.measures import CLASSES, FACES, METRICS, NEEDS, VERSIONS, Sample, measure_all
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
@@ -215,7 +216,11 @@ class Evaluator:
 
     def _found(self, wanted: dict[tuple, dict], folder: Path) -> dict[tuple, dict | None]:
         return {
-            key: newest(folder / self.protocol(key[0]).file_name(key[0]), what)
+            key: newest(
+                folder / self.protocol(key[0]).file_name(key[0]),
+                what,
+                fits=is_histogram if key[0] == CLASSES else is_score,
+            )
             for key, what in wanted.items()
         }
 
@@ -259,7 +264,7 @@ class Evaluator:
             counts = dict.fromkeys(compared, reals.half) | dict.fromkeys(alone, reals.count)
             return {}, {m: _floor(m, counts[m], one) for m, one in found.items()}
 
-        _, floors = cache.remember(self._folder, f"floors-{key}", make)
+        _, floors = cache.remember(self._folder, f"floors-{key}", make, fits=is_floors)
         return {metric: floors.get(metric) for metric in metrics}
 
     def _kind(self, metric: str) -> str:

@@ -6,6 +6,7 @@ measurement each. Lines are added, never changed.
 """
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +69,17 @@ def first_seed(seed: int) -> int:
     return seed << 32
 
 
-def newest(path: Path, what: dict) -> dict | None:
-    """The newest record of a file that says all of what was measured; None without one."""
+def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | None:
+    """The newest record of a file that says all of what was measured; None without one.
+
+    Args:
+        path: of the file.
+        what: what was measured and how.
+        fits: whether a record holds results as they are written; others are passed over.
+    """
     found = None
     for line in read_json_lines(path):
-        if what.items() <= line.items():
+        if what.items() <= line.items() and fits(line):
             found = line
     return found
 

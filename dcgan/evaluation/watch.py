@@ -12,6 +12,7 @@ from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.kept_results import is_finite
 from dcgan.evaluation.reals import choose_reals
 
 IMAGES = 2048  # generated, and as many real ones or all: enough to tell checkpoints apart
@@ -82,7 +83,7 @@ class Watch:
             seed=seed,
             cache_dir=cache_dir,
         )
-        self._best = self._comparable(kept) if kept else None
+        self._best = self._comparable(kept) if isinstance(kept, Mapping) else None
 
     def measure(self, generated: Generated) -> dict:
         """The record of a generator, which is in the folder then."""
@@ -100,12 +101,13 @@ class Watch:
 
     def _comparable(self, kept: Mapping) -> float | None:
         """The value of the best checkpoint, if it was measured as it is now."""
-        if self._evaluator.what(self.metric).items() <= kept.items():
-            return kept["value"]
+        value = kept.get("value")
+        if self._evaluator.what(self.metric).items() <= kept.items() and is_finite(value):
+            return value
         logger.warning(
             "The best checkpoint is the best by another measure (%s, %s): the next evaluation's "
             "takes its place.",
-            kept["metric"],
-            kept["extractor"],
+            kept.get("metric"),
+            kept.get("extractor"),
         )
         return None

@@ -1,0 +1,63 @@
+"""Reads what an earlier run has left in the cache folder, and believes none of it.
+
+Files there may be damaged, of another project, or put there by somebody else: what is not as we
+write it is a ValueError, and its reader makes it again.
+"""
+
+import json
+import stat
+from pathlib import Path
+
+import numpy as np
+
+MOST_BYTES = 1 << 28  # of an entry, which has a line a skipped picture
+
+
+def read_entry(path: Path) -> dict | None:
+    """The JSON object in a file; None where there is no file.
+
+    Raises:
+        ValueError: it is another file than we write.
+        OSError: it cannot be read.
+    """
+    try:
+        about = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
+        raise ValueError("it is no plain file, or far too large")
+    try:
+        entry = json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(entry, dict):
+        raise ValueError("it is no JSON object")
+    return entry
+
+
+def map_array(path: Path) -> np.ndarray:
+    """The array in a .npy file, mapped: it takes no memory, whatever the file claims.
+
+    Raises:
+        ValueError: it is another file than we write.
+        OSError: it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no plain file")
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (EOFError, MemoryError, OverflowError, RecursionError) as error:
+        raise ValueError(f"its header is damaged: {error}") from error
+
+
+def is_count(value: object) -> bool:
+    """Whether a value of JSON is a whole number, not below 0, that an index can be."""
+    return type(value) is int and 0 <= value < 1 << 62
+
+
+def is_pairs(value: object, first, second) -> bool:
+    """Whether a value of JSON is a list of pairs that two functions say yes to."""
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and first(pair[0]) and second(pair[1])
+        for pair in value
+    )

@@ -1,0 +1,93 @@
+"""Whether a result from a file is one as it is written: such files come from others, or are old.
+
+What is not is measured again.
+"""
+
+import math
+from collections.abc import Callable
+
+Check = Callable[[object], bool]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON is a number, perhaps not a finite one."""
+    return type(value) in (int, float)
+
+
+def is_finite(value: object) -> bool:
+    """Whether it is a finite number."""
+    return is_number(value) and math.isfinite(value)
+
+
+def is_share(value: object) -> bool:
+    """Whether it is a number from 0 to 1."""
+    return is_number(value) and 0 <= value <= 1
+
+
+def is_seconds(value: object) -> bool:
+    """Whether it is a time that a clock can have measured."""
+    return is_finite(value) and value >= 0
+
+
+def holds(value: object, checks: dict[str, Check]) -> bool:
+    """Whether it is an object with a fitting value under each of some names."""
+    return isinstance(value, dict) and all(
+        name in value and check(value[name]) for name, check in checks.items()
+    )
+
+
+def or_none(check: Check) -> Check:
+    """Says yes to None as well."""
+    return lambda value: value is None or check(value)
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a text."""
+    return isinstance(value, str)
+
+
+ESTIMATE = {"value": is_number, "low": or_none(is_number), "high": or_none(is_number)}
+FLOOR = {"of": is_text, "count": is_number, **ESTIMATE}
+SCORE = {
+    **ESTIMATE,
+    "interval": is_text,
+    "better": lambda value: value in ("higher", "lower"),
+    "floor": or_none(lambda value: holds(value, FLOOR)),
+}
+HISTOGRAM_NUMBERS = (
+    *("entropy", "true_entropy", "sure", "total_variation", "by_chance", "p_value"),
+    *("real_sure", "real_total_variation"),
+)
+SHARES = ("real", "generated", "real_classified")
+
+
+def is_floors(arrays: dict, facts: dict) -> bool:
+    """Whether it is what `Evaluator` keeps of the floors: one for each metric, and no arrays."""
+    return not arrays and all(holds(floor, FLOOR) for floor in facts.values())
+
+
+def is_accuracies(record: dict) -> bool:
+    """Whether it is the record of the command `features`."""
+    checks = dict.fromkeys(("value", "low", "high", "dimensions"), is_number)
+    others = dict.fromkeys(("untrained", "pixels"), lambda value: holds(value, checks))
+    return holds(record, checks | others)
+
+
+def is_score(record: dict) -> bool:
+    """Whether it is the record of a metric."""
+    parts = record.get("parts", {})
+    return holds(record, SCORE) and isinstance(parts, dict) and all(map(is_number, parts.values()))
+
+
+def is_histogram(record: dict) -> bool:
+    """Whether it is the record of a labelling's classes."""
+    names = record.get("names")
+    if not isinstance(names, list) or not all(map(is_text, names)):
+        return False
+
+    def is_shares(value: object) -> bool:
+        return isinstance(value, list) and len(value) == len(names) and all(map(is_share, value))
+
+    numbers = dict.fromkeys(HISTOGRAM_NUMBERS, is_number)
+    shares = dict.fromkeys(SHARES, is_shares)
+    return holds(record, {**numbers, **shares, "accuracy": or_none(is_share)})
