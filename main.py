@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
             return commands.run(command, config.resolve(given))
         return commands.run(command, options.complete(command, given))
     except UserError as error:
-        print(f"\nerror: {console.printable_lines(str(error))}", file=sys.stderr)
+        print(f"\nerror: {console.printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped by Ctrl-C; what was written before is whole.", file=sys.stderr)

@@ -16,13 +16,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def printable_lines(text: str) -> str:
-    """The same of each line of a text that has several."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
 class Formatter(logging.Formatter):
-    """What is logged, as `printable_lines`."""
+    """What is logged: its own lines, and `printable` all that is put into them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable_lines(super().format(record))
+        shown = logging.makeLogRecord(record.__dict__)
+        if isinstance(record.args, tuple):
+            shown.args = tuple(map(_shown, record.args))
+        return "\n".join(map(printable, super().format(shown).split("\n")))
+
+
+def _shown(value: object) -> object:
+    """As it is put into a line; numbers stay numbers."""
+    return value if isinstance(value, int | float) else printable(str(value))

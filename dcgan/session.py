@@ -14,6 +14,7 @@ from dcgan.checkpoint import BEST, Checkpointer, state_fingerprint
 from dcgan.config import Config, parse_seconds
 from dcgan.datasets.prepare import Prepared, cache_folder
 from dcgan.evaluation.evaluator import Generated
+from dcgan.evaluation.kept_results import is_seconds
 from dcgan.evaluation.watch import Watch
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
@@ -144,7 +145,7 @@ class Session:
         self.metrics = Metrics(
             steps_per_epoch=self.steps_per_epoch,
             images_per_step=self.images_per_step,
-            seconds=meta.get("seconds", 0.0),
+            seconds=meta["seconds"] if is_seconds(meta.get("seconds")) else 0.0,
             listeners=(self._record, progress.line),
         )
         try:
@@ -216,7 +217,7 @@ class Session:
         """Records what this start is, and says it."""
         config, run_dir = self.config, self.run_dir
         for sentence in self.report.sentences():
-            logger.info(sentence)
+            logger.info("%s", sentence)
         write_json(run_dir.config, to_dict(config))
         write_json(run_dir.environment, environment(self.strategy, config.precision))
         self.checkpointer.write_models(self.state.generator, self.state.discriminator)

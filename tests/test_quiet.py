@@ -68,17 +68,17 @@ def test_standard_error_is_as_it_was_afterwards(capfd):
 
 
 STEERING = "a\x1b]0;title\x07\x1b[2J\r\x9b1mb\x7f\udc80\tc\nd\u00e9\u6f22"
-PLAIN = "a\\x1b]0;title\\x07\\x1b[2J\\r\\x9b1mb\\x7f\\udc80\\tc\nd\u00e9\u6f22"
+PLAIN = "a\\x1b]0;title\\x07\\x1b[2J\\r\\x9b1mb\\x7f\\udc80\\tc\\nd\u00e9\u6f22"
 
 
 def test_what_would_steer_a_terminal_is_written_out(monkeypatch, capsys):
-    assert console.printable_lines(STEERING) == PLAIN
+    assert console.printable(STEERING) == PLAIN
 
     def refuse(*_):
-        commands.logger.warning("%s", STEERING)
+        commands.logger.warning("%s\n%d", STEERING, 7)
         raise UserError(STEERING)
 
     monkeypatch.setattr(commands, "_load", lambda name: SimpleNamespace(run=refuse))
     assert main.main(["sample"]) == 2
     output = capsys.readouterr()
-    assert output.out == PLAIN + "\n" and output.err == f"\nerror: {PLAIN}\n"
+    assert output.out == PLAIN + "\n7\n" and output.err == f"\nerror: {PLAIN}\n"

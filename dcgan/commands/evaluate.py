@@ -139,10 +139,13 @@ def _say(trained: Trained, judge: Evaluator, records: list[dict]) -> None:
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)
     for sentence in about_floors(records):
-        logger.info("%s", textwrap.fill(sentence, WIDTH))
+        for line in textwrap.wrap(sentence, WIDTH):
+            logger.info("%s", line)
     for record in records:
         if record["metric"] == CLASSES:
-            logger.info("\n%s", histogram(record))
+            logger.info("")
+            for line in histogram(record).splitlines():
+                logger.info("%s", line)
     folder, seen = trained.run.evaluation, {}
     for metric in dict.fromkeys(record["metric"] for record in records):
         protocol = judge.protocol(metric)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dcgan import UserError
+from dcgan import UserError, console
 from dcgan.checkpoint import Checkpointer
 from dcgan.config import FIELDS, Config
 from dcgan.datasets import catalog
@@ -258,17 +258,19 @@ def _place(options: dict) -> str | None:
 def _dry_run(config: Config, source: Source, summary: Summary) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
-        print(f"{name:20} {value}")
-    print(f"\n{source.name}: {summary.found:,} images, {len(summary.skipped):,} of them unusable")
+        logger.info("%-20s %s", name, value)
+    counts = f"{summary.found:,} images, {len(summary.skipped):,} of them unusable"
+    logger.info("\n%s: %s", source.name, counts)
     for (height, width), count in summary.sizes[:5]:
-        print(f"  {height}x{width}: {count:,}")
+        logger.info("  %dx%d: %s", height, width, f"{count:,}")
     for network in make_networks(config):
         network.build()
-        print(f"\n{network.name}: {network.count_params():,} parameters")
+        logger.info("\n%s: %s parameters", network.name, f"{network.count_params():,}")
         for layer in network.layers:
             for variable in layer.trainable_variables[:1]:
-                print(f"  {layer.name:10} {type(layer).__name__:20} {tuple(variable.shape)}")
-    print(f"\nDry run: would train into {config.run_dir}; nothing was written.")
+                kind, shape = type(layer).__name__, tuple(variable.shape)
+                logger.info("  %-10s %-20s %s", layer.name, kind, shape)
+    logger.info("\nDry run: would train into %s; nothing was written.", config.run_dir)
     return 0
 
 
@@ -283,7 +285,7 @@ class _LogFile(logging.FileHandler):
 def _log_file(path: Path) -> Iterator[None]:
     """While it is entered, what is logged goes to the run's log.txt as well."""
     handler = _LogFile(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(console.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     try:
         yield

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dcgan import run_dir
+from dcgan.console import printable
 from dcgan.outputs.plots import GREY
 from dcgan.outputs.report.measurements import OUTDATED, Series, read_series
 
@@ -45,7 +46,8 @@ def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
         _panel(axes, metric, curves)
     for axes in panels[len(metrics) :]:
         axes.set_visible(False)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    look = {"ha": "left", "fontsize": 13, "fontweight": "bold", "parse_math": False}
+    figure.suptitle(printable(title), x=0.01, **look)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     run_dir.write_bytes(target, buffer.getvalue())
@@ -75,7 +77,8 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
             best = int(values.argmin() if better == "lower" else values.argmax())
             axes.plot(series.steps[best], values[best], "*", color=colour, markersize=11, zorder=3)
     axes.set_xlim(0, 1.05 * max(1, *(series.steps[-1] for series in curves)))
-    axes.set_title(f"{metric} ({better} is better)" if better else metric, loc="left", fontsize=10)
+    name = printable(f"{metric} ({better} is better)" if better else metric)
+    axes.set_title(name, loc="left", fontsize=10, parse_math=False)
     _style(axes)
 
 

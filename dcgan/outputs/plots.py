@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dcgan import run_dir
+from dcgan.console import printable
 
 # The picture is 1,350 pixels wide: more points than this on a curve cannot be told apart.
 MAX_POINTS = 1000
@@ -86,7 +87,8 @@ def draw_losses(
         figure, losses, scores, note=f"smoothed: exponential moving average over {window:,} steps"
     )
     _epoch_axis(losses, rows)
-    losses.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=12)
+    name = printable(title)  # as every text from outside; nor is it a formula
+    losses.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     run_dir.write_bytes(Path(target), buffer.getvalue())

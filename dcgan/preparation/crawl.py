@@ -114,7 +114,7 @@ def crawl(
         *("--", search.address),
     )
     bar = tqdm.tqdm(
-        total=limit, initial=folder.count, unit="picture", desc=f"crawling {search.host}"
+        total=limit, initial=folder.count, unit="picture", desc=printable(f"crawling {search.host}")
     )
     with bar:
         for start in range(1, STARTS + 1):

@@ -27,6 +27,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from dcgan import UserError
+from dcgan.console import printable
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
 from dcgan.datasets.report import Report, nothing_usable
 from dcgan.datasets.source import Labels, Skipped, Source, Summary
@@ -143,7 +144,7 @@ def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None)
         wanted = reading.own_size(summary, summary.channels)
     task = partial(make, wanted=wanted, hashing=bool(recipe.similarity))
     results = ordered(task, source, reading.chunks(source), workers=workers)
-    with tqdm(total=len(source), unit="images", desc=f"packing {source.name}") as bar:
+    with tqdm(total=len(source), unit="images", desc=printable(f"packing {source.name}")) as bar:
         with contextlib.closing(results):
             for chunk in results:
                 yield from chunk

@@ -17,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from dcgan import UserError
+from dcgan.console import printable
 from dcgan.datasets.report import nothing_usable
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.workers import ordered
@@ -96,7 +97,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     task = partial(look, wanted=reading.own_size(source.summary(), 3), hashing=hashing)
     looks = ordered(task, source, reading.chunks(source), workers=workers)
     used = np.zeros(len(source), bool)
-    with tqdm(total=len(source), unit="images", desc=f"looking at {source.name}") as bar:
+    with tqdm(total=len(source), unit="images", desc=printable(f"looking at {source.name}")) as bar:
         with contextlib.closing(looks):
             for chunk in looks:
                 for one in chunk:
