@@ -20,7 +20,7 @@ from dcgan.datasets.source import Labels
 from dcgan.evaluation import classifier_network, resizing, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
 from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted, in_batches
-from dcgan.evaluation.kept_results import holds, is_seconds, is_share
+from dcgan.evaluation.kept_results import are_weights, holds, is_seconds, is_share
 from dcgan.images import to_float
 
 VERSION = 2  # raised when the same recipe and images give another network
@@ -132,11 +132,8 @@ def _is_classifier(
     counts = {name: len(names) for name, names in classes.items()}
     size = resizing.shrunk(*shape[:2], LONGEST)
     model = classifier_network.build((*size, shape[2]), counts, seed=0)
-    shapes = [tuple(variable.shape) for variable in model.weights]
     return (
-        [array.shape for array in weights.values()] == shapes
-        and all(array.dtype == np.float32 for array in weights.values())
-        and all(np.isfinite(array).all() for array in weights.values())
+        are_weights(weights, [tuple(variable.shape) for variable in model.weights])
         and holds(facts, {"test_count": is_count, "seconds": is_seconds})
         and holds(facts.get("accuracy"), dict.fromkeys(classes, is_share))
         and len(facts["accuracy"]) == len(classes)

@@ -313,7 +313,11 @@ class Evaluator:
         def make() -> tuple[dict, dict]:
             return {"found": self.finder(reals[: self.reals.count])}, {}
 
-        of_reals = cache.remember(self._folder, f"faces-{key}", make)[0]["found"]
+        def fits(arrays: dict, facts: dict) -> bool:
+            found = arrays.get("found", np.zeros(0))
+            return found.shape == (self.reals.count,) and found.dtype == bool
+
+        of_reals = cache.remember(self._folder, f"faces-{key}", make, fits=fits)[0]["found"]
         found = face_share(self.finder(fakes))
         floor = {"of": "reals", "count": len(of_reals), **_numbers(face_share(of_reals))}
         return {**_numbers(found), "interval": found.interval, "better": "higher", "floor": floor}

@@ -4,7 +4,9 @@ What is not is measured again.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 Check = Callable[[object], bool]
 
@@ -33,6 +35,13 @@ def holds(value: object, checks: dict[str, Check]) -> bool:
     """Whether it is an object with a fitting value under each of some names."""
     return isinstance(value, dict) and all(
         name in value and check(value[name]) for name, check in checks.items()
+    )
+
+
+def are_weights(arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether they are finite float32 numbers of these shapes, in this order."""
+    return [array.shape for array in arrays.values()] == list(shapes) and all(
+        array.dtype == np.float32 and np.isfinite(array).all() for array in arrays.values()
     )
 
 

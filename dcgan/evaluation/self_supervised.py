@@ -15,9 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
+from dcgan.datasets.cached import is_count
 from dcgan.evaluation import resizing, self_supervised_network, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
 from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted, in_batches, pieces
+from dcgan.evaluation.kept_results import are_weights, holds, is_seconds
 from dcgan.images import to_float
 
 VERSION = 1  # raised when the same recipe and images give another network
@@ -86,7 +88,14 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
     """
     recipe = (VERSION, LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
-    weights, facts = remember(folder, f"self-supervised-{key}", lambda: _trained(images, seed=seed))
+
+    def fits(weights: Arrays, facts: dict) -> bool:
+        return _is_extractor(weights, facts, images.shape[1:])
+
+    def make() -> tuple[Arrays, dict]:
+        return _trained(images, seed=seed)
+
+    weights, facts = remember(folder, f"self-supervised-{key}", make, fits=fits)
     logger.info(
         "The self-supervised extractor has learnt from %s images of this data set in %.1f minutes "
         "(kept in %s).",
@@ -95,6 +104,16 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
         folder,
     )
     return SelfSupervised(images.shape[1:], weights)
+
+
+def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
+    """Whether a file of the cache holds what `_trained` gives."""
+    size = resizing.shrunk(*shape[:2], LONGEST)
+    model = self_supervised_network.build((*size, shape[2]), seed=0)
+    features = (model.outputs[0].shape[-1],)
+    shapes = [*(tuple(variable.shape) for variable in model.weights), features, features]
+    facts_fit = holds(facts, {"learnt": is_count, "seconds": is_seconds})
+    return facts_fit and are_weights(weights, shapes)
 
 
 def learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
