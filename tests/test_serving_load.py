@@ -51,6 +51,12 @@ def test_a_process_that_dies_costs_its_task_only(aside):
         assert asyncio.run(aside.run(os.getpid)) != os.getpid()
 
 
+def test_readers_leave_the_processors_to_others():
+    readers = Aside(nice=5)
+    assert asyncio.run(readers.run(os.nice, 0)) == os.nice(0) + 5
+    readers.close()
+
+
 class Recorder(Aside):
     """Does all here, and notes what was handed over with how many bytes."""
 
@@ -64,7 +70,7 @@ class Recorder(Aside):
 
 
 def test_all_reading_and_drawing_is_handed_over(tmp_path):
-    service = service_of(faces(), tmp_path, aside=(aside := Recorder()))
+    service = service_of(faces(), tmp_path, readers=(aside := Recorder()), aside=aside)
     scores = {"signature_name": "discriminate", "inputs": [[[[7] * 3] * SIDE] * SIDE] * 64}
     z = [[0.0] * 4] * 9
     with TestClient(make_app(service)) as client:

@@ -67,7 +67,8 @@ def run(options: Serve) -> int:
         service = Service(
             *(options.name, versions, options.batch_limit, options.body_limit << 20, metrics)
         )
-        service.aside.start()
+        for processes in (service.readers, service.aside):
+            processes.start()
         origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
         server.run(app.make_app(service, cors=origins, hosts=allowed), listener)
     return 0

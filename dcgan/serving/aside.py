@@ -29,9 +29,14 @@ logger = logging.getLogger("dcgan")
 
 
 class Aside:
-    """Worker processes, started when they are first needed, that end with this one."""
+    """Worker processes, started when they are first needed, that end with this one.
 
-    def __init__(self):
+    Args:
+        nice: added to their niceness: 19 leaves the processors to everyone else.
+    """
+
+    def __init__(self, nice: int = 0):
+        self._nice = nice
         self._pool: ProcessPoolExecutor | None = None
         self._starting = threading.Lock()
 
@@ -70,7 +75,9 @@ class Aside:
             pool = self._pool
             if pool is None:
                 spawning = multiprocessing.get_context("spawn")  # a fork with TensorFlow may hang
-                pool = ProcessPoolExecutor(WORKERS, spawning, initializer=_settle)
+                pool = ProcessPoolExecutor(
+                    WORKERS, spawning, initializer=_settle, initargs=(self._nice,)
+                )
                 self._pool = pool
             try:
                 task = pool.submit(_call, function, *args)
@@ -89,7 +96,8 @@ class Aside:
                     self._pool = None
 
 
-def _settle() -> None:
+def _settle(nice: int) -> None:
+    os.nice(nice)
     for number in (signal.SIGINT, signal.SIGTERM):  # the server's to handle: it answers to the end
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

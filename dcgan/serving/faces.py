@@ -127,7 +127,7 @@ async def render(request: Request) -> Response:
     body = await read_body(request, service.body_limit)
     with service.lease() as served:
         tensor = served.model.signatures[DEFAULT_SIGNATURE].inputs["z"]
-        z, columns = await service.aside.run(
+        z, columns = await service.readers.run(
             tensorflow_rest.read_render, body, tensor, service.row_limit, size=len(body)
         )
         faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})

@@ -113,7 +113,7 @@ async def _predict(request: Request, model: str, version: int | None) -> Respons
     service: Service = request.app.state.service
     body = await read_body(request, service.body_limit)
     with service.lease(version, model) as served:
-        wanted = await service.aside.run(
+        wanted = await service.readers.run(
             tensorflow_rest.read_predict,
             *(body, served.model.signatures, service.row_limit),
             size=len(body),

@@ -80,7 +80,8 @@ class Service:
         row_limit: the most rows of a request.
         body_limit: the most bytes of a body.
         metrics: its counters.
-        aside: reads and draws what takes long.
+        readers: read long bodies; so large ones do not slow down the answers to others.
+        aside: writes and draws what takes long.
         backlog: what all requests hold together.
     """
 
@@ -89,12 +90,14 @@ class Service:
     row_limit: int = 64
     body_limit: int = 8 << 20
     metrics: Metrics = dataclasses.field(default_factory=Metrics)
+    readers: Aside = dataclasses.field(default_factory=lambda: Aside(nice=19))
     aside: Aside = dataclasses.field(default_factory=Aside)
     backlog: Backlog = dataclasses.field(default_factory=Backlog)
 
     def close(self) -> None:
         """Lets every version finish, and ends the processes."""
         self.versions.close()
+        self.readers.close()
         self.aside.close()
 
     @contextlib.contextmanager
