@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dcgan.config import FIELDS
 from dcgan.training.augment import KINDS, augment
 
 SEED = tf.constant([3, 9], tf.int64)
@@ -80,3 +81,7 @@ def test_it_belongs_to_the_seed_and_the_place_in_the_batch():
 
 def test_none_changes_nothing():
     np.testing.assert_array_equal(augmented(pictures()), pictures())
+
+
+def test_the_option_offers_what_there_is():
+    assert FIELDS["augment"].metadata["choices"] == ("none", *KINDS)
