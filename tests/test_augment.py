@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_step import BATCH, make_state, run
 
 from dcgan.config import FIELDS
+from dcgan.training import step as step_module
 from dcgan.training.augment import KINDS, augment
+from dcgan.training.step import Recipe
 
 SEED = tf.constant([3, 9], tf.int64)
 SHAPE = (6, 16, 24, 3)
@@ -85,3 +88,22 @@ def test_none_changes_nothing():
 
 def test_the_option_offers_what_there_is():
     assert FIELDS["augment"].metadata["choices"] == ("none", *KINDS)
+
+
+@pytest.mark.parametrize(("update", "passes"), [("alternating", 3), ("simultaneous", 2)])
+def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, passes):
+    """Reals, fakes and, through the updated discriminator, fakes again, each by a draw of its own;
+    and it sees what comes out."""
+    seen = []
+
+    def record(images, kinds, *, seed):
+        seen.append((kinds, int(tf.get_static_value(seed)[0])))
+        return images * 0.0
+
+    monkeypatch.setattr(step_module, "augment", record)
+    monkeypatch.setattr(step_module, "draw_seed", lambda seed, step, draw: tf.constant([draw, 0]))
+    monkeypatch.setattr(step_module, "training_noise", lambda shape, **kwargs: tf.ones(shape))
+    [scalars] = run(make_state(), Recipe(BATCH, augment="translation", update=update), 1)
+    assert [kinds for kinds, _ in seen] == [("translation",)] * passes
+    assert len({draw for _, draw in seen}) == passes
+    assert scalars["d_real"] == pytest.approx(scalars["d_fake"], abs=1e-6)  # all black, all alike

@@ -245,25 +245,6 @@ def test_the_label_of_reals():
     assert scalars["d_fake"] == pytest.approx(0.880797, rel=1e-5)
 
 
-@pytest.mark.parametrize(("update", "passes"), [("alternating", 3), ("simultaneous", 2)])
-def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, passes):
-    """Reals, fakes and, through the updated discriminator, fakes again, each by a draw of its own;
-    and it sees what comes out."""
-    seen = []
-
-    def augment(images, kinds, *, seed):
-        seen.append((kinds, int(tf.get_static_value(seed)[0])))
-        return images * 0.0
-
-    monkeypatch.setattr(step_module, "augment", augment)
-    monkeypatch.setattr(step_module, "draw_seed", lambda seed, step, draw: tf.constant([draw, 0]))
-    monkeypatch.setattr(step_module, "training_noise", lambda shape, **kwargs: tf.ones(shape))
-    [scalars] = run(make_state(), Recipe(BATCH, augment="translation", update=update), 1)
-    assert [kinds for kinds, _ in seen] == [("translation",)] * passes
-    assert len({draw for _, draw in seen}) == passes
-    assert scalars["d_real"] == pytest.approx(scalars["d_fake"], abs=1e-6)  # all black, all alike
-
-
 def test_runs_repeat_and_resume_bit_for_bit():
     recipe = Recipe(BATCH, seed=5, ema_decay=0.9)
     whole, first = make_state(), make_state()
