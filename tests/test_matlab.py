@@ -92,9 +92,7 @@ HOSTILE = {
         "does not begin as arrays do",
     ),
     "sides without end": (
-        packed(
-            part(14, part(6, bytes([UINT8] + [0] * 7)) + part(5, bytes(8), LARGE)), zeros=LARGE
-        ),
+        packed(part(14, part(6, bytes([UINT8] + [0] * 7)) + part(5, bytes(8), LARGE)), zeros=LARGE),
         "does not begin as arrays do",
     ),
     "nested cells": (part(14, nested(200_000)), "X is a cell"),

@@ -359,9 +359,7 @@ RECIPES = {
     "one": (20, Recipe(BATCH, seed=5, ema_decay=0.99)),
     "several": (
         6,
-        Recipe(
-            BATCH, seed=5, ema_decay=0.99, d_steps=2, g_steps=2, augment="color,translation"
-        ),
+        Recipe(BATCH, seed=5, ema_decay=0.99, d_steps=2, g_steps=2, augment="color,translation"),
     ),
 }
 

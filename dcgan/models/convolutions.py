@@ -6,6 +6,11 @@ with AMX; milliseconds, oneDNN against products): forwards 56 and 48 in bfloat16
 float32; the gradient of the input 130 and 38, 90 and 77; that of the kernel 165 and 43, 78 and 63.
 At 16x16x128 -> 8x8x256 only the kernel's in bfloat16 gains, 84 and 38. To few channels,
 32x32x64 -> 64x64x3, one convolution of stride 1 is faster: 14 and 10, 26 and 13.
+
+Where nothing is learnt, an image must not depend on how many others are computed with it. oneDNN's
+transposed convolutions may share out the sums of one number among threads, by the number of images,
+and so may those of stride 1 with 5x5 kernels; with up to 3x3 they did not, from 2 to 16 threads and
+up to 1,024 channels. So there a transposed convolution is made of small ones.
 """
 
 import numpy as np
@@ -16,6 +21,7 @@ STRIDE = 2
 PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 8}
 KERNEL_PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 16}
 THIN = 4  # channels of images
+UNSHARED = 3  # rows of a kernel of stride 1 up to which its sums are not shared out
 
 
 def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
@@ -61,7 +67,9 @@ def up(
             rows = _patches(large, kernel.shape[0], stride)
             return _product(rows, kernel, small.shape[1:3]), _sum_of_products(rows, small, kernel)
 
-        if training and stride == STRIDE:
+        if not training and not _on_gpus():
+            return _by_convolutions(small, kernel, side, stride), gradient
+        if stride == STRIDE:
             return _upwards(small, kernel, side), gradient
         return _transposed(small, kernel, side, stride), gradient
 
@@ -118,6 +126,38 @@ def _upwards(small, kernel, side):
     if kernel.shape[2] <= THIN and not _on_gpus():
         return _spread_thin(small, kernel, side)
     return _transposed(small, kernel, side, STRIDE)
+
+
+def _by_convolutions(small, kernel, side, stride):
+    """The transposed convolution to maps of `side`, the same to the last bit in every batch.
+
+    With a stride of 2, even and odd rows and columns of the result are convolutions of stride 1
+    with every second row and column of the kernel; they are computed apart and then put beside each
+    other.
+    """
+    parts = []
+    for odd in np.ndindex(stride, stride):
+        axes = (_seen(*axis, kernel.shape[0], stride) for axis in zip(odd, side, strict=True))
+        (rows, above), (columns, left) = axes
+        # Convolutions take their taps from the top left, transposed ones from the bottom right.
+        taps = tf.gather(tf.gather(kernel, rows[::-1]), columns[::-1], axis=1)
+        pads = [[-min(places), max(places)] for places in (above, left)]
+        padded = tf.pad(small, [[0, 0], *pads, [0, 0]])
+        parts.append(_convolution(padded, tf.transpose(taps, (0, 1, 3, 2))))
+    return _beside(tf.concat(parts, 3), side) if stride == STRIDE else parts[0]
+
+
+def _convolution(padded, kernel):
+    """The convolution of stride 1 without padding, a row of taps at a time if there are many."""
+    if kernel.shape[0] <= UNSHARED:
+        return tf.nn.conv2d(padded, kernel, 1, "VALID")
+    rows = padded.shape[1] - kernel.shape[0] + 1
+    return tf.add_n(
+        [
+            tf.nn.conv2d(padded[:, i : i + rows], kernel[i : i + 1], 1, "VALID")
+            for i in range(kernel.shape[0])
+        ]
+    )
 
 
 def _product(rows, kernel, side):
@@ -214,11 +254,11 @@ def _taps_of_places(length, kernel_size):
     return taps, [-places.min(), places.max()]
 
 
-def _seen(odd, length, kernel_size):
+def _seen(odd, length, kernel_size, stride=STRIDE):
     """The taps of a kernel that an even or odd row sees, and how far from its half they look."""
-    first = odd + _before(length, kernel_size, STRIDE)
-    taps = np.arange(first % STRIDE, kernel_size, STRIDE)
-    return taps, (first - taps) // STRIDE
+    first = odd + _before(length, kernel_size, stride)
+    taps = np.arange(first % stride, kernel_size, stride)
+    return taps, (first - taps) // stride
 
 
 def _beside(parts, side):
