@@ -204,6 +204,19 @@ class Trained:
         except UserError as error:
             raise UserError(f"There are no images for --split {split}: {error}") from error
 
+    def others(self, place: str, data_dir: str | None = None) -> Prepared:
+        """Pictures that the run has nothing to do with, at the size of its images.
+
+        Args:
+            place: a data set as `catalog.find` knows it.
+            data_dir: see `reals`.
+
+        Raises:
+            UserError: there are none.
+        """
+        source = catalog.find(place, data_dir or self._option("data_dir"))
+        return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)
+
     @property
     def cache_dir(self) -> Path:
         """Where training keeps decoded images, and evaluation what it made of them."""

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcgan import UserError
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
 from dcgan.evaluation.measures import CLASSES, FACES, METRICS
 from dcgan.evaluation.network_file import Looks
+from dcgan.evaluation.pictures import as_generator, copies
+from dcgan.evaluation.protocol import Protocol
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import Evaluate
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -39,21 +42,23 @@ def run(options: Evaluate) -> int:
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = Trained(run_dir, options.checkpoint)
     split = options.split or trained.splits
-    _require(options, trained, split)
+    pictures = _pictures(options, trained)
+    count = min(options.num_images, len(pictures)) if options.images else options.num_images
+    _require(options, trained, split, count)
     learnt = trained.reals(options.data_dir)
     compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
     name = _extractor(options, learnt.labels, len(learnt.images))
     reals = choose_reals(
         compared,
-        options.num_images,
+        count,
         learnt=extractors.learnt(name, learnt, seed=evaluator.SEED),
         split=split,
         seed=options.seed,
     )
     metrics = _metrics(options.metrics, name, learnt)
-    counts = {"real": reals.count, "generated": options.num_images}
-    evaluator.require(metrics, name, learnt.labels, **counts)
-    _say_fewer(reals, options.num_images, name)
+    evaluator.require(metrics, name, learnt.labels, real=reals.count, generated=count)
+    wanted = "the pictures" if options.images else f"--num_images {count:,}"
+    _say_fewer(reals, count, wanted, name)
     finder = None
     if FACES in metrics:
         finder = _finder(options.cascade, reals, trained.cache_dir)
@@ -62,18 +67,55 @@ def run(options: Evaluate) -> int:
             name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED, looks=_looks(options)
         ),
         reals,
-        count=options.num_images,
+        count=count,
         seed=options.seed,
         cache_dir=trained.cache_dir,
         finder=finder,
     )
-    generated = Generated(trained.sample, trained.fingerprint, trained.step, trained.epoch)
-    records = judge.evaluate(
-        (*metrics, CLASSES), generated, run_dir.evaluation, again=options.again
-    )
-    draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
-    _say(trained, judge, records)
+    if options.images:
+        _warn_of_copies(options.images, pictures, learnt, compared)
+        generated = as_generator(pictures, count, seed=options.seed)
+        folder = run_dir.evaluation / "images"  # whose records are not the run's
+    else:
+        generated = Generated(trained.sample, trained.fingerprint, trained.step, trained.epoch)
+        folder = run_dir.evaluation
+    records = judge.evaluate((*metrics, CLASSES), generated, folder, again=options.again)
+    _say(options.images or _moment(trained), records)
+    _say_how(judge, records, folder, options.images)
+    if not options.images:
+        draw_evaluations(folder, run_dir.evaluation_curve, title=trained.name)
+        logger.info("Wrote %s.", run_dir.evaluation_curve)
     return 0
+
+
+def _pictures(options: Evaluate, trained: Trained) -> np.ndarray | None:
+    """What --images names, at the size of the run's images; says what was left out of it."""
+    if not options.images:
+        return None
+    if options.checkpoint != "newest":
+        raise UserError(
+            f"--checkpoint {options.checkpoint} names what makes samples, and --images measures "
+            "pictures in the place of samples: give one of them."
+        )
+    try:
+        prepared = trained.others(options.images, options.data_dir)
+    except UserError as error:
+        raise UserError(f"There are no pictures for --images {options.images}: {error}") from error
+    for line in prepared.report.sentences():
+        logger.info("%s", line)
+    return prepared.images
+
+
+def _warn_of_copies(place: str, pictures: np.ndarray, learnt: Prepared, compared: Prepared) -> None:
+    others = () if compared is learnt else (compared.images,)
+    if found := copies(pictures, learnt.images, *others):
+        logger.warning(
+            "%s of the %s pictures of %s are real images of the data set: figures of copies say "
+            "nothing about new images.",
+            f"{found:,}",
+            f"{len(pictures):,}",
+            place,
+        )
 
 
 def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
@@ -93,17 +135,17 @@ def _looks(options: Evaluate) -> Looks:
     return Looks(size, options.extractor_range, options.extractor_layout)
 
 
-def _require(options: Evaluate, trained: Trained, split: str) -> None:
-    """Refuses what cannot be measured, before an image is decoded."""
+def _require(options: Evaluate, trained: Trained, split: str, count: int) -> None:
+    """Refuses what cannot be measured of `count` images, before a real one is decoded."""
     source = trained.source(options.data_dir)
-    count = trained.count(source)
+    learnt = trained.count(source)
     other = split != trained.splits
-    compared = len(trained.part(split, options.data_dir, trained.source)) if other else count
-    name = _extractor(options, source.labels, count)
-    extractors.require(name, source.labels, count)
+    compared = len(trained.part(split, options.data_dir, trained.source)) if other else learnt
+    name = _extractor(options, source.labels, learnt)
+    extractors.require(name, source.labels, learnt)
     metrics = _metrics(options.metrics, name, source)
-    real = min(compared, options.num_images)
-    evaluator.require(metrics, name, source.labels, real=real, generated=options.num_images)
+    real = min(compared, count)
+    evaluator.require(metrics, name, source.labels, real=real, generated=count)
     extractors.fetch(name, cache_dir=trained.cache_dir)
 
 
@@ -120,22 +162,26 @@ def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tu
     return tuple(dict.fromkeys(asked.split(",")))
 
 
-def _say_fewer(reals: Reals, wanted: int, extractor: str) -> None:
-    """Where there are fewer real images than generated ones."""
-    if reals.count < wanted:
+def _say_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
+    """Where there are fewer real images than the `count` that are measured."""
+    if reals.count < count:
         logger.info(
-            "There are %s real images of %s%s, fewer than --num_images %s: all are taken.",
+            "There are %s real images of %s%s, fewer than %s: all are taken.",
             f"{reals.count:,}",
             reals.split,
             f" that the {extractor} has not learnt from" if reals.unseen else "",
-            f"{wanted:,}",
+            wanted,
         )
 
 
-def _say(trained: Trained, judge: Evaluator, records: list[dict]) -> None:
-    """The numbers for people, how they were made, and where they stand."""
+def _moment(trained: Trained) -> str:
     epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
-    logger.info("\n%s, step %d%s:\n", trained.run.root, trained.step, epoch)
+    return f"{trained.run.root}, step {trained.step}{epoch}"
+
+
+def _say(what: str, records: list[dict]) -> None:
+    """The numbers for people."""
+    logger.info("\n%s:\n", what)
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)
     for sentence in about_floors(records):
@@ -146,14 +192,17 @@ def _say(trained: Trained, judge: Evaluator, records: list[dict]) -> None:
             logger.info("")
             for line in histogram(record).splitlines():
                 logger.info("%s", line)
-    folder, seen = trained.run.evaluation, {}
+
+
+def _say_how(judge: Evaluator, records: list[dict], folder: Path, images: str | None) -> None:
+    """How the numbers were made, and where they stand."""
+    seen: dict[Protocol, list[str]] = {}
     for metric in dict.fromkeys(record["metric"] for record in records):
         protocol = judge.protocol(metric)
         seen.setdefault(protocol, []).append(protocol.file_name(metric))
     for protocol, files in seen.items():
-        logger.info("\nProtocol: %s", protocol.sentence())
+        logger.info("\nProtocol: %s", protocol.sentence(images))
         logger.info("Wrote %s in %s.", ", ".join(files), folder)
-    logger.info("Wrote %s.", trained.run.evaluation_curve)
 
 
 def table(records: list[dict]) -> list[str]:

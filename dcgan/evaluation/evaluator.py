@@ -50,12 +50,12 @@ class Generated:
     Attributes:
         sample: seeds -> uint8 [N, height, width, channels].
         fingerprint: tells generators apart.
-        step, epoch: of its training; the epoch is None where it is not known.
+        step, epoch: of its training; None where they are not known.
     """
 
     sample: Callable[[Sequence[int]], np.ndarray]
     fingerprint: str
-    step: int
+    step: int | None
     epoch: float | None
 
 

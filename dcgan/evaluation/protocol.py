@@ -46,15 +46,20 @@ class Protocol:
         """Where measurements of a metric stand, such as kid-5k-classifier.jsonl."""
         return f"{metric}-{short(self.generated_count)}-{self.extractor}.jsonl"
 
-    def sentence(self) -> str:
-        """For people, in one line."""
+    def sentence(self, images: str | None = None) -> str:
+        """For people, in one line.
+
+        Args:
+            images: where the images are from that were measured; None where a run made them.
+        """
         fingerprint = f" {self.extractor_fingerprint[:8]}" if self.extractor_fingerprint else ""
         first = first_seed(self.seed)
+        seeds = f"(seeds {first} to {first + self.generated_count - 1})"
+        measured = f"images of {images}" if images else f"generated images {seeds}"
         unseen = " that the extractor has not learnt from" if self.unseen else ""
         return (
             f"extractor {self.extractor}{fingerprint} (resize: {self.resize}), "
-            f"{self.generated_count:,} generated images (seeds {first} to "
-            f"{first + self.generated_count - 1}), {self.real_count:,} real ones of {self.split}"
+            f"{self.generated_count:,} {measured}, {self.real_count:,} real ones of {self.split}"
             f"{unseen} ({'some mirrored' if self.mirrored else 'none mirrored'}), seed {self.seed}."
         )
 

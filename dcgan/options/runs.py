@@ -181,6 +181,12 @@ class Evaluate(OfCheckpoint):
 
     does: ClassVar[str] = "compare generated images with real ones, in numbers"
 
+    images: str | None = option(
+        None,
+        "Measure these pictures in place of the run's samples, whatever made them, beside the data "
+        "that the run learns from: a folder, zip or TFRecord shards, found as --dataset is; those "
+        "of another size are resized. The numbers go to evaluation/images in the run.",
+    )
     metrics: str | None = option(
         None,
         "What to measure; commas join several, as in fid,kid. All that the extractor can give when "
