@@ -335,9 +335,26 @@ def test_a_reason_is_short_ascii_in_one_line(tmp_path):
     assert reason.isascii() and reason.isprintable() and 20 < len(reason) < 400
 
 
-def test_digits_of_other_scripts_name_no_version(tmp_path):
+def test_other_names_are_no_versions(tmp_path):
+    """Digits of other scripts, numbers that 64 bits cannot hold, and files."""
     put(tmp_path, "1")
-    put(tmp_path, "\u0662")
+    for name in ("\u0662", "1\u0662", "9" * 19, "01", "+2"):
+        put(tmp_path, name)
+    (tmp_path / "7").touch()
     versions = Versions(tmp_path, Loaded)
     versions.look(first=True)
     assert versions.states() == {1: "AVAILABLE"} and versions.refused() == {}
+
+
+def test_of_a_folder_without_end_only_a_part_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(versions_module, "MOST_ENTRIES", 5)
+    for number in range(50):
+        put(tmp_path / "wide", number)
+    make_deep(tmp_path / "2")
+    (tmp_path / "round").mkdir()
+    (tmp_path / "round" / "again").symlink_to(".")
+    try:
+        sizes = [len(versions_module._listing(tmp_path / n)) for n in ("wide", "2", "round")]
+    finally:
+        subprocess.run(["rm", "-r", tmp_path / "2"], check=True)
+    assert sizes[0] <= 7 and sizes[1] <= 7 and sizes[2] == 2

@@ -228,15 +228,13 @@ def _listing(folder: Path) -> Listing:
     found, left = {_entry(".", folder)}, [""]
     while left and len(found) <= MOST_ENTRIES:
         inside = left.pop()
-        try:
-            with os.scandir(folder / inside) as entries:
-                for entry in itertools.islice(entries, MOST_ENTRIES):
-                    path = os.path.join(inside, entry.name)
-                    found.add(_entry(path, entry))
-                    if entry.is_dir(follow_symlinks=False):
-                        left.append(path)
-        except OSError as error:
-            found.add((inside, -(error.errno or 1), 0, 0))
+        # What may not be read is told by whoever loads it; when it may be, the listing is another.
+        with contextlib.suppress(OSError), os.scandir(folder / inside) as entries:
+            for entry in itertools.islice(entries, MOST_ENTRIES):
+                path = os.path.join(inside, entry.name)
+                found.add(_entry(path, entry))
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(path)
     return frozenset(found)
 
 

@@ -1,0 +1,188 @@
+"""Exported versions that are not whole or not ours: refused by the check that is made for it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving_models import INFO, SIDE, Z_DIM, write_saved_model
+
+pytest.importorskip("orjson", reason="orjson is not installed")
+
+from dcgan.serving import saved_model
+from dcgan.serving.batching import ModelFailure
+from dcgan.serving.saved_model import SavedModel, Unusable
+
+tf = saved_model.load_tensorflow()
+PICTURE = (SIDE, SIDE, 3)
+
+
+def spec(name: str, dtype: str, *shape) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, dtype, name=name)
+
+
+SEED, Z = spec("seed", "int64", None), spec("z", "float32", None, Z_DIM)
+
+
+def zeros(rows, dtype="uint8", shape=PICTURE):
+    return tf.zeros([tf.shape(rows)[0], *shape], dtype)
+
+
+# Name: (input, function). What a model must have at least.
+WHOLE = {
+    "serving_default": (Z, lambda z: {"images": zeros(z, "float32")}),
+    "generate": (SEED, lambda seed: {"images": zeros(seed)}),
+    "png": (SEED, lambda seed: {"png_bytes": tf.fill([tf.shape(seed)[0]], b"png")}),
+}
+
+
+def write(folder: Path, signatures: dict = WHOLE, **info) -> Path:
+    """A model of these signatures, as version 1; `info` differs in its description."""
+    path, module = folder / "1", tf.Module()
+    functions = {
+        name: tf.function(function, input_signature=[one], autograph=False)
+        for name, (one, function) in signatures.items()
+    }
+    tf.saved_model.save(module, str(path), signatures=functions)
+    (path / "assets.extra").mkdir()
+    (path / "assets.extra" / "dcgan.json").write_text(json.dumps(INFO | info))
+    return path
+
+
+def other(name: str, one: tf.TensorSpec, function) -> dict:
+    return {**WHOLE, name: (one, function)}
+
+
+def less(name: str) -> dict:
+    return {key: value for key, value in WHOLE.items() if key != name}
+
+
+HALF = {"images": lambda rows: zeros(rows, shape=(SIDE, SIDE))}
+MODELS = {
+    "no default": (less("serving_default"), r"no signature serving_default\(z\)"),
+    "no generate": (less("generate"), r"no signature generate\(seed\)"),
+    "no png": (less("png"), r"no signature png\(seed\)"),
+    "seeds of 32 bits": (
+        other("generate", spec("seed", "int32", None), lambda seed: {"images": zeros(seed)}),
+        r"no signature generate\(seed\)",
+    ),
+    "another name of the input": (
+        other("generate", spec("seeds", "int64", None), lambda seeds: {"images": zeros(seeds)}),
+        r"no signature generate\(seed\)",
+    ),
+    "two outputs": (
+        other("generate", SEED, lambda seed: {"images": zeros(seed), "more": zeros(seed)}),
+        "generate does not give",
+    ),
+    "pictures of floats": (
+        other("generate", SEED, lambda seed: {"images": zeros(seed, "float32")}),
+        "generate does not give",
+    ),
+    "grey pictures": (
+        other("generate", SEED, lambda seed: {"images": zeros(seed, shape=(SIDE, SIDE))}),
+        "generate does not give",
+    ),
+    "larger pictures": (
+        other("generate", SEED, lambda seed: {"images": zeros(seed, shape=(SIDE, SIDE + 1, 3))}),
+        "generate does not give",
+    ),
+    "a fixed number of rows": (
+        other("x", spec("a", "float32", 3), lambda a: {"b": a[: tf.shape(a)[0]]}),
+        "x has no free batch",
+    ),
+    "a fixed number of rows in the answer": (
+        other("x", spec("a", "float32", None), lambda a: {"b": tf.zeros([3])}),
+        "x has no free batch",
+    ),
+    "a row that is too large": (
+        other("x", spec("a", "float32", None, 1 << 23), lambda a: {"b": a[:, 0]}),
+        "x has a row of more than 4,194,304",
+    ),
+    "an answer that is too large": (
+        other("x", spec("a", "float32", None), lambda a: {"b": zeros(a, shape=(1 << 23,))}),
+        "x has a row of more than 4,194,304",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_signatures_that_do_not_serve_are_refused(tmp_path, kind):
+    signatures, words = MODELS[kind]
+    with pytest.raises(Unusable, match=words):
+        SavedModel(write(tmp_path, signatures))
+
+
+def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
+    """A graph may say less of its pictures than the description does."""
+    wide = spec("z", "float32", None, Z_DIM)
+
+    def images(z):
+        return {"images": tf.reshape(zeros(z, "float32"), tf.concat([tf.shape(z)[:1], SIZES], 0))}
+
+    SIZES = tf.constant(PICTURE)
+    model = SavedModel(write(tmp_path, other("serving_default", wide, images)))
+    model.warm([1, 3])
+    [image] = model.compute("generate", {"seed": np.int64([7])})["images"]
+    assert image.shape == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[]", "dcgan.json is no JSON object"),
+        (json.dumps(INFO | {"z_dim": "4"}), "has no z_dim that is int"),
+        (json.dumps(INFO | {"channels": True}), "has no channels that is int"),
+        (json.dumps(INFO | {"z_dist": None}), "has no z_dist that is str"),
+    ],
+)
+def test_descriptions_that_are_none(tmp_path, content, words):
+    path = write(tmp_path)
+    (path / "assets.extra" / "dcgan.json").write_text(content)
+    with pytest.raises(Unusable, match=words):
+        SavedModel(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "variables/variables.index", "assets.extra/dcgan.json"]
+)
+def test_files_that_claim_a_terabyte_are_not_read(tmp_path, name):
+    path = write(tmp_path)
+    with (path / name).open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(Unusable, match="1,099,511,627,776 bytes, more than 67,108,864"):
+        SavedModel(path)
+
+
+def test_the_fingerprint_is_of_graph_and_weights(tmp_path):
+    """The graphs of versions 1 and 2 are alike."""
+    one, two = (SavedModel(write_saved_model(tmp_path, version)) for version in (1, 2))
+    again = SavedModel(write_saved_model(tmp_path / "again", 1))
+    assert one.fingerprint != two.fingerprint
+    graph = (tmp_path / "1" / "saved_model.pb").read_bytes()
+    (tmp_path / "again" / "1" / "saved_model.pb").write_bytes(graph)
+    again = SavedModel(tmp_path / "again" / "1")
+    assert again.fingerprint == one.fingerprint
+    (tmp_path / "2" / "saved_model.pb").write_bytes(graph)
+    assert SavedModel(tmp_path / "2").fingerprint != one.fingerprint
+
+
+@pytest.mark.parametrize("sizes", [[2], [1, 2]])
+def test_a_model_that_fails_at_a_size_is_refused_before_it_answers(tmp_path, sizes):
+    def fails(a):
+        with tf.control_dependencies([tf.debugging.assert_less(tf.shape(a)[0], 2, "two\nrows")]):
+            return {"b": tf.identity(a)}
+
+    model = SavedModel(write(tmp_path, other("x", spec("a", "float32", None), fails)))
+    model.warm([1])
+    with pytest.raises(Unusable, match="its signature x fails: "):
+        model.warm(sizes)
+    with pytest.raises(ModelFailure) as caught:
+        model.compute("x", {"a": np.zeros(2, np.float32)})
+    assert "\n" not in str(caught.value)
+
+
+def test_answers_of_other_rows_than_the_question_are_refused(tmp_path):
+    one = spec("a", "float32", None)
+    model = SavedModel(write(tmp_path, other("x", one, lambda a: {"b": tf.concat([a, a], 0)})))
+    with pytest.raises(ModelFailure, match="its outputs have 6 and 3 rows"):
+        model.compute("x", {"a": np.zeros(3, np.float32)})
