@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 from booru_server import Post, Site, picture, serving
 from pictures import bomb
 from running import ROOT, run
@@ -243,6 +244,18 @@ def test_a_post_gives_gallery_dl_no_instructions(tmp_path, family):
     assert list(pictures(tmp_path)) == [1]
 
 
+def test_no_key_of_a_site_is_an_instruction():
+    """By the names that gallery-dl 1.32 looks for in a post."""
+    from dcgan.preparation.gallery_process import _without_instructions
+
+    names = ["_http_method", "_ytdl_manifest", "_ugoira_frame_data", "_mtime_http"]
+    names += ["_file_recheck", "_extractor", "_fallback"]
+    assert _without_instructions({**dict.fromkeys(names, 1), "id": 7, "_url": "x"}) == {
+        "id": 7,
+        "_url": "x",
+    }
+
+
 def test_the_user_s_own_configuration_of_gallery_dl_is_left_alone(tmp_path):
     home, mark = tmp_path / "home", tmp_path / "mark"
     (home / ".config" / "gallery-dl").mkdir(parents=True)
@@ -326,6 +339,26 @@ def test_a_list_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
         with pytest.raises(crawl.Fruitless, match="more than 67,108,864 bytes"):
             with crawling(site, tmp_path):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("stream", "code", "most"),
+    [(True, 200, 7), (True, 206, 7), (True, 403, 1 << 26), (False, 200, 1 << 26)],
+)
+def test_only_a_picture_may_have_the_bytes_of_one(monkeypatch, stream, code, most):
+    """What comes with a refusal is held in memory, also where a picture was asked for."""
+    from dcgan.preparation import gallery_process
+
+    def answer(*_, **__):
+        response = requests.Response()
+        response.status_code = code
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", answer)
+    monkeypatch.setattr(requests.Response, "iter_content", requests.Response.iter_content)
+    gallery_process._limit(7)
+    sent = requests.adapters.HTTPAdapter().send(None, stream=stream)
+    assert sent.most_bytes == most
 
 
 NO_LISTS = ["{}", "[null]", "[" * 100_000, '[{"id": "\\ud800"}]']
