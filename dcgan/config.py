@@ -33,7 +33,7 @@ class Config:
         None, "Folder for decoded images; ~/.cache/dcgan when not given.", "data", harmless=True
     )
     input_fname_pattern: str = option(
-        "*", "Which files of a folder or zip to use, for example '*.jpg'.", "data"
+        "*", "Which files of a folder or zip to use, for example '*.jpg' or '*.png,*.webp'.", "data"
     )
     splits: str = option(
         "train",

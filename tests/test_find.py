@@ -1,12 +1,15 @@
 """What a path holds: which files count, labels, fingerprints, and what is said where none do."""
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
-from pictures import bomb, fill, noise, pack, red
+import requests
+from pictures import bomb, decoded, fill, noise, pack, red
 
 from dcgan import UserError
+from dcgan.datasets import catalog, mnist
 from dcgan.datasets.folder import FolderSource, ZipSource, find
 
 
@@ -137,3 +140,57 @@ def test_several_zips_and_no_pictures(tmp_path):
     for name in ("a.zip", "b.zip"):
         pack(tmp_path / name, {"a.png": red()})
     assert "2 zip files" in said(tmp_path) and "a.zip" in said(tmp_path)
+
+
+def test_several_patterns(tmp_path):
+    fill(tmp_path, {"A.JPG": red(), "x/b.png": red(), "c.gif": red(), "d.png.txt": b"x"})
+    for pattern in ("*.png,*.jpg", " *.JPG , *.png"):
+        assert find(tmp_path, pattern).names == ["A.JPG", "x/b.png"]
+    assert '"*.bmp,*.tif"' in said(tmp_path, "*.bmp,*.tif")
+
+
+def test_backslashes_between_the_folders_of_a_zip(tmp_path):
+    """Compress-Archive of Windows PowerShell 5 writes them, for folders of their own too."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in (
+            "animals\\cats\\1.png",
+            "animals\\dogs\\1.png",
+            "animals\\dogs\\.thumb\\2.png",
+        ):
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # which zipfile itself would have changed on Windows
+            archive.writestr(info, red())
+        archive.writestr("animals\\cats\\", b"")
+    source = find(tmp_path / "a.zip")
+    assert source.names == ["animals/cats/1.png", "animals/dogs/1.png"]
+    assert source.labels["label"].names == ("cats", "dogs")
+    assert len(decoded(source).indices) == 2
+
+
+@pytest.mark.parametrize("place", ["mnist/3/a.png", "mnist.zip", "MNIST/pictures.zip"])
+def test_own_pictures_in_the_place_of_a_published_data_set(tmp_path, monkeypatch, place):
+    """They are used, and nothing is downloaded beside them."""
+    monkeypatch.setattr(requests, "get", lambda *_, **__: pytest.fail("it asks the network"))
+    if place.endswith(".zip"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        pack(tmp_path / place, {"3/a.png": red()})
+    else:
+        fill(tmp_path, {place: red()})
+    source = catalog.find("mnist", str(tmp_path))
+    assert [name.rpartition("/")[2] for name in source.names] == ["a.png"]
+    assert "name another --data_dir" in source.notes[0]
+    assert [catalog.find("mnist", str(tmp_path), pattern="*.png").names] == [source.names]
+
+
+def test_published_files_go_before_pictures_beside_them(tmp_path):
+    for stem in mnist.STEMS["train"]:
+        fill(tmp_path, {f"mnist/{stem}": b"", "mnist/samples/a.png": red()})
+    assert catalog.find("mnist", str(tmp_path)).name == "mnist"
+    assert catalog.find("mnist", str(tmp_path)).notes == ()
+
+
+@pytest.mark.parametrize("files", [{}, {"mnist/README": b"words", "mnist/x.gz.part": b"x"}])
+def test_without_pictures_the_published_files_are_asked_for(tmp_path, files):
+    fill(tmp_path, files)
+    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz is not in"):
+        catalog.find("mnist", str(tmp_path), download=False)

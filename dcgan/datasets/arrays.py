@@ -35,6 +35,7 @@ class ArraySource:
     """
 
     parallel = False  # decoding is a copy, and every process would read all the files
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,

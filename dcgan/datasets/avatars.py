@@ -152,6 +152,7 @@ class Avatars:
     count: int = 20_000
     name: str = "avatars"
     parallel: ClassVar[bool] = True
+    notes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self):
         if self.count < 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.datasets import cifar10, folder, mnist, packed, svhn
 from dcgan.datasets.avatars import Avatars
+from dcgan.datasets.download import Absent
 from dcgan.datasets.source import Source
 from dcgan.option import did_you_mean
 
@@ -37,7 +38,8 @@ def find(
     """The data set of a name; downloads it where it is one of `ARRAYS` and absent.
 
     Args:
-        name: "avatars", one of `ARRAYS`, a folder or zip below `data_dir`, a path, or an address
+        name: "avatars", one of `ARRAYS` (pictures of the user's own in the place of its files are
+            taken for what they are), a folder or zip below `data_dir`, a path, or an address
             of TFRecord shards such as gs://bucket/anime.
         data_dir: the folder of data sets.
         pattern: which files of a folder or zip to take.
@@ -48,7 +50,8 @@ def find(
         UserError: there is no such data set, or it cannot be read.
     """
     known = name.lower()
-    if pattern != "*" and known in ("avatars", *ARRAYS):
+    own = None if known not in ARRAYS else _own_pictures(known, data_dir, pattern)
+    if pattern != "*" and known in ("avatars", *ARRAYS) and own is None:
         raise UserError(
             f"--input_fname_pattern {pattern!r} is for folders and zips; {known} has no file names "
             "to choose from: leave the flag out."
@@ -56,6 +59,8 @@ def find(
     if known == "avatars":
         packed.refuse_splits(known, splits)
         return Avatars()
+    if own is not None:
+        return packed.choose(own, splits)
     if known in ARRAYS:
         return ARRAYS[known](Path(data_dir) / known, splits=splits, download=download)
     place = name if packed.is_address(name) else _path(name, Path(data_dir))
@@ -64,6 +69,28 @@ def find(
 
         return tfrecord.TFRecordSource(place, pattern, splits)
     return packed.choose(folder.find(place, pattern), splits)
+
+
+def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
+    """Pictures that the user has put where a published data set's files are not.
+
+    Args:
+        known: one of `ARRAYS`.
+        data_dir, pattern: see `find`.
+    """
+    try:
+        ARRAYS[known](Path(data_dir) / known, download=False)
+        return None
+    except Absent:
+        below = _below(Path(data_dir), known)
+    if below is None or (below.is_dir() and not folder.holds_pictures(below)):
+        return None
+    own = folder.find(below, pattern)
+    own.notes += (
+        f"{below} holds pictures, and these are used; for {known} as it was published name another "
+        "--data_dir.",
+    )
+    return own
 
 
 def place(name: str, data_dir: str) -> str | None:
@@ -82,11 +109,8 @@ def place(name: str, data_dir: str) -> str | None:
 
 def _path(name: str, data_dir: Path) -> Path:
     """Where the pictures of a name are: below `data_dir`, in any letters' case, or the path."""
-    below = {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}
-    for stem in (name.lower(), *ARCHIVES.get(name.lower(), ())):
-        for candidate in (stem, f"{stem}.zip"):
-            if candidate in below:
-                return below[candidate]
+    if (found := _below(data_dir, name.lower())) is not None:
+        return found
     if name and Path(name).exists():  # Path("") is the working directory
         return Path(name)
     if name.lower() in HINTS:
@@ -94,8 +118,23 @@ def _path(name: str, data_dir: Path) -> Path:
             f"{data_dir / name} does not exist: put {HINTS[name.lower()]} there, "
             "or name the folder that holds it with --data_dir."
         )
-    names = ["avatars", *ARRAYS, *HINTS, *below]
+    names = ["avatars", *ARRAYS, *HINTS, *_names_below(data_dir)]
     raise UserError(
         f"There is no data set {name!r}{did_you_mean(name.lower(), names)}: expected "
         f"{', '.join(['avatars', *ARRAYS, *HINTS])}, a folder or zip in {data_dir}, or a path."
     )
+
+
+def _below(data_dir: Path, name: str) -> Path | None:
+    """The folder or zip of a name (in small letters) in the folder of data sets."""
+    below = _names_below(data_dir)
+    for stem in (name, *ARCHIVES.get(name, ())):
+        for candidate in (stem, f"{stem}.zip"):
+            if candidate in below:
+                return below[candidate]
+    return None
+
+
+def _names_below(data_dir: Path) -> dict[str, Path]:
+    """What lies in the folder of data sets, by its name in small letters."""
+    return {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}

@@ -72,10 +72,14 @@ class _Refused(Exception):
     """This mirror does not have the file."""
 
 
+class Absent(UserError):
+    """A published file that is not there, and must not be downloaded."""
+
+
 def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
-    """The file in `folder`; where it is absent it is downloaded, or refused if not `download`."""
+    """The file in `folder`; where it is absent it is downloaded, or `Absent` if not `download`."""
     if not download and not (folder / file.name).exists():
-        raise UserError(
+        raise Absent(
             f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
             " leave out --dry_run, which downloads nothing."
         )

@@ -25,7 +25,7 @@ class FolderSource(PictureFiles):
         """
         Args:
             path: of the folder.
-            pattern: which file names to take, e.g. "*.jpg", whatever the letters' case.
+            pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
 
         Raises:
             UserError: it cannot be read, is empty, or no file matches the pattern.
@@ -83,7 +83,7 @@ def find(path: str | os.PathLike, pattern: str = "*") -> Source:
 
     Args:
         path: of the folder or file.
-        pattern: which file names to take, e.g. "*.jpg", whatever the letters' case.
+        pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
 
     Raises:
         UserError: it does not exist, is neither, is empty, or holds nothing usable or nothing of
@@ -107,8 +107,7 @@ def _only_zip(folder: Path) -> Path | None:
     zips = [folder / name for name in names]
     if not zips:
         return None
-    source = FolderSource(folder)
-    if any(source.is_picture(i) for i in range(len(source))):
+    if _some_picture(folder):
         return None
     if len(zips) > 1:
         raise UserError(
@@ -116,6 +115,19 @@ def _only_zip(folder: Path) -> Path | None:
             f"e.g. {zips[0]}."
         )
     return zips[0]
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether there is any picture in a folder, or a zip file of them and nothing else."""
+    try:
+        return _only_zip(folder) is not None or _some_picture(folder)
+    except UserError:
+        return False  # there is nothing at all, or it cannot be read
+
+
+def _some_picture(folder: Path) -> bool:
+    source = FolderSource(folder)
+    return any(source.is_picture(i) for i in range(len(source)))
 
 
 def _require_usable(source: PictureFiles) -> None:

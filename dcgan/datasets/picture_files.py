@@ -208,6 +208,7 @@ class PictureFiles(ABC):
     """
 
     parallel = True
+    notes: tuple[str, ...] = ()
 
     def __init__(self, name: str, names: list[str], versions: Iterable[object]):
         """
@@ -301,6 +302,19 @@ def is_safe(name: str) -> bool:
     return parts[0] != "" and parts[0][1:2] != ":" and ".." not in parts
 
 
+def is_visible(name: str) -> bool:
+    """Whether an entry of an archive is no folder, not hidden, and none of macOS' notes on files.
+
+    Args:
+        name: "/" between folders, and at the end of a folder.
+    """
+    if name.endswith("/"):
+        return False
+    if not is_safe(name):
+        return True  # to be reported, not passed over
+    return not any(p == "__MACOSX" or (p.startswith(".") and p != ".") for p in name.split("/"))
+
+
 def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped], Counter, bool]:
     """(unusable files, sizes, whether all are grey) of some files."""
     skipped: list[Skipped] = []
@@ -323,7 +337,7 @@ def matching(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
 
     Args:
         names: "/" between folders.
-        pattern: as in a shell: * ? [].
+        pattern: as in a shell: * ? []; commas join several.
         where: what the error calls the place.
 
     Raises:
@@ -332,7 +346,8 @@ def matching(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
     names = list(names)
     if not names:
         raise UserError(f"There are no files in {where}: expected pictures, in subfolders or not.")
-    matches = re.compile(fnmatch.translate(pattern), re.IGNORECASE).match
+    several = [fnmatch.translate(one.strip()) for one in pattern.split(",")]
+    matches = re.compile("|".join(several), re.IGNORECASE).match
     chosen = [i for i, name in enumerate(names) if matches(name.rpartition("/")[2])]
     if not chosen:
         suffixes = Counter(PurePath(name).suffix.lower() or "none" for name in names)

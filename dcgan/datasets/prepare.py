@@ -217,6 +217,7 @@ def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
         skipped=tuple(Skipped(*item) for item in entry["skipped"]),
         sizes=_sizes(entry),
         channels=entry["channels"],
+        notes=source.notes,
     )
     used = np.delete(np.arange(entry["seen"]), entry["unused"])
     return Prepared(images, report, source, used)

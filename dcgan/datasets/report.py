@@ -21,6 +21,7 @@ class Report:
         skipped: files left out, with reasons.
         sizes: ((height, width), count) of the pictures, the most common first.
         channels: 1 when every picture is grey, else 3.
+        notes: see `Source`.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Report:
     skipped: tuple[Skipped, ...]
     sizes: tuple[tuple[tuple[int, int], int], ...]
     channels: int
+    notes: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """For a person: found and used, what was left out and why, sizes."""
@@ -48,7 +50,7 @@ class Report:
             more = f" and {more:,} more" if more > 0 else ""
             colour = "grey" if self.channels == 1 else "colour"
             lines.append(f"Sizes (height x width): {sizes}{more}; {colour}.")
-        return lines
+        return [*lines, *self.notes]
 
 
 def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:

@@ -74,12 +74,14 @@ class Source(Protocol):
         labels: by name of the labelling, e.g. {"label": ...} or an avatar's {"hair": ..., "eyes":
             ...}; empty when there are none. One value for each of the `len(source)` images.
         parallel: whether decoding gains from several processes.
+        notes: what was chosen or left out as a whole, in sentences for a person.
     """
 
     name: str
     fingerprint: str
     labels: dict[str, Labels]
     parallel: bool
+    notes: tuple[str, ...]
 
     def __len__(self) -> int:
         """The number of pictures found, the unusable ones included."""

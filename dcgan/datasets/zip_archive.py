@@ -10,6 +10,7 @@ from dcgan.datasets.picture_files import (
     PictureFiles,
     Unusable,
     is_safe,
+    is_visible,
     matching,
     reading_failed,
     stream,
@@ -27,7 +28,7 @@ class ZipSource(PictureFiles):
         """
         Args:
             path: of the zip file.
-            pattern: which file names to take, e.g. "*.jpg", whatever the letters' case.
+            pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
 
         Raises:
             UserError: it is no zip file, cannot be read, is empty, or no file matches the pattern.
@@ -46,7 +47,8 @@ class ZipSource(PictureFiles):
             raise UserError(
                 f"{path} {reading_failed(error)}: expected a zip file of pictures."
             ) from error
-        files = sorted((info.filename, i) for i, info in enumerate(infos) if _is_visible(info))
+        files = [(_name(info), i) for i, info in enumerate(infos)]
+        files = sorted(file for file in files if is_visible(file[0]))
         chosen = matching((f[0] for f in files), pattern, where=f"the zip file {path}")
         self._entries = [files[i][1] for i in chosen]
         names = [files[i][0] for i in chosen]
@@ -76,11 +78,6 @@ class ZipSource(PictureFiles):
         return self.__dict__ | {"_zip": None}
 
 
-def _is_visible(info: zipfile.ZipInfo) -> bool:
-    """Not a folder, not hidden, not one of macOS' notes about the files."""
-    if info.is_dir():
-        return False
-    if not is_safe(info.filename):
-        return True  # to be reported, not passed over
-    parts = info.filename.split("/")
-    return not any(p == "__MACOSX" or (p.startswith(".") and p != ".") for p in parts)
+def _name(info: zipfile.ZipInfo) -> str:
+    """With "/" between folders: PowerShell's Compress-Archive and .NET write "\\"."""
+    return info.filename.replace("\\", "/")

@@ -92,7 +92,9 @@ class Crop:
         minimum=0,
         maximum=64,
     )
-    input_fname_pattern: str = option("*", "Which files of the folder to use, for example '*.jpg'.")
+    input_fname_pattern: str = option(
+        "*", "Which files of the folder to use, for example '*.jpg' or '*.png,*.webp'."
+    )
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Pack:
     )
     data_dir: str = option("data", "Folder that holds the data sets.")
     input_fname_pattern: str = option(
-        "*", "Which files of the folder or zip to use, for example '*.jpg'."
+        "*", "Which files of the folder or zip to use, for example '*.jpg' or '*.png,*.webp'."
     )
 
 
@@ -157,7 +159,7 @@ class Inspect:
         "Parts of a data set that comes in parts, or that pack has split, such as train,test.",
     )
     input_fname_pattern: str = option(
-        "*", "Which files of a folder or zip to use, for example '*.jpg'."
+        "*", "Which files of a folder or zip to use, for example '*.jpg' or '*.png,*.webp'."
     )
     to: str | None = option(
         None, "PNG file for the contact sheet; inspect-<name>.png when not given."

@@ -27,7 +27,9 @@ def sentences(source: Source, result: Survey) -> list[str]:
     sizes = tuple(result.sizes.most_common())
     channels = 1 if result.grey == result.usable else 3
     skipped = tuple(result.skipped)
-    report = Report(result.name, result.found, result.usable, skipped, sizes, channels)
+    report = Report(
+        result.name, result.found, result.usable, skipped, sizes, channels, source.notes
+    )
     lines = report.sentences()
     if 0 < result.grey < result.usable:
         lines.append(f"Without colour: {result.grey:,} of {result.usable:,}.")
