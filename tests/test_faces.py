@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from dcgan import UserError
 from dcgan.datasets.download import RemoteFile
-from dcgan.datasets.picture_files import whole
+from dcgan.datasets.picture import whole
 from dcgan.preparation import cascades, faces
 from dcgan.preparation.faces import Search, cut, find, sharpness, square
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
-from dcgan.datasets.picture_files import PictureFiles, Unusable, matching, reading_failed, stream
+from dcgan.datasets.picture import reading_failed
+from dcgan.datasets.picture_files import PictureFiles, matching, stream
+from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.report import nothing_usable
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.zip_archive import ZipSource

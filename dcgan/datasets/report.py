@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dcgan import UserError
+from dcgan.datasets.picture_formats import READ
 from dcgan.datasets.source import Skipped
 
 NAMES_SHOWN = 5  # of the files left out for one reason
@@ -68,7 +69,7 @@ def nothing_usable(source: str, found: int, skipped: Iterable[Skipped]) -> UserE
     )
     return UserError(
         f"{source} holds no usable picture: looked at {found:,} file{'s' if found != 1 else ''} "
-        f"({reasons}); expected JPEG, PNG, WebP, BMP, GIF or TIFF pictures."
+        f"({reasons}); expected {READ}."
     )
 
 

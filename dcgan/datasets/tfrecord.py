@@ -29,7 +29,8 @@ from dcgan.datasets.packed import (
     parse_header,
     refuse_splits,
 )
-from dcgan.datasets.picture_files import PictureFiles, Unusable, matching
+from dcgan.datasets.picture_files import PictureFiles, matching
+from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Labels
 from dcgan.quiet import quiet_start
 

@@ -6,15 +6,9 @@ import zlib
 from typing import Any, BinaryIO
 
 from dcgan import UserError
-from dcgan.datasets.picture_files import (
-    PictureFiles,
-    Unusable,
-    is_safe,
-    is_visible,
-    matching,
-    reading_failed,
-    stream,
-)
+from dcgan.datasets.picture import reading_failed
+from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, matching, stream
+from dcgan.datasets.picture_formats import Unusable
 
 _ENCRYPTED = 1  # bit of ZipInfo.flag_bits
 # What zipfile is known to raise for a damaged entry.

@@ -23,14 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from dcgan import UserError
-from dcgan.datasets.picture_files import MAX_FILE_BYTES, Unusable, open_picture, pixels
+from dcgan.datasets.picture import open_picture, pixels
+from dcgan.datasets.picture_files import MAX_FILE_BYTES
+from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import ImageSpec
 from dcgan.preparation import links
 from dcgan.run_dir import append_json_line, held, read_json_lines, remove_temporaries
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
 # Of the files, by Pillow's names of what they hold: a site's own suffix may be that of a program.
-SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
 NO_NAME = '\\/:*?"<>|'  # not in the names of files, on one system or another
 # Small, since the pixels are only looked at to see whether all are there.
 _GLANCE = ImageSpec(8, 8, 3)

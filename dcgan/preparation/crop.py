@@ -19,7 +19,9 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from dcgan import images
-from dcgan.datasets.picture_files import PictureFiles, Unusable, whole
+from dcgan.datasets.picture import whole
+from dcgan.datasets.picture_files import PictureFiles
+from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Skipped
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, faces
@@ -132,9 +134,8 @@ def look(source: PictureFiles, index: int, *, recipe: Recipe) -> Look:
     if sum(lengths) > LONGEST_PATH or max(lengths, default=0) > LONGEST_PART:
         return Look(name, reason="name too long")
     try:
+        image = source.whole(index, 3)
         with source.open(index) as file:
-            image = whole(file, 3)
-            file.seek(0)
             digest = hashlib.sha256()
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
@@ -230,8 +231,7 @@ def drawing(source: PictureFiles, folder: CroppedFolder) -> bytes | None:
     if not lines or lines[0]["source"] not in source.names:
         return None
     try:
-        with source.open(source.names.index(lines[0]["source"])) as file:
-            picture = Image.fromarray(whole(file, 3))
+        picture = Image.fromarray(source.whole(source.names.index(lines[0]["source"]), 3))
     except Unusable:
         return None
     scale = min(1.0, DRAWING_SIDE / max(picture.size))

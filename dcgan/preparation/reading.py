@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.datasets import picture_files
-from dcgan.datasets.picture_files import PictureFiles, Unusable
+from dcgan.datasets.picture_files import PictureFiles
+from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import ImageSpec, Source, Summary
 
 CHUNK = 16  # pictures a task of a worker: few, as pictures of their own size may be large
@@ -53,8 +53,7 @@ def read(
     for index in indices:
         if wanted.whole and isinstance(source, PictureFiles):
             try:
-                with source.open(index) as file:
-                    picture = picture_files.whole(file, wanted.spec.channels)
+                picture = source.whole(index, wanted.spec.channels)
             except Unusable as reason:
                 yield index, None, str(reason)
             else:

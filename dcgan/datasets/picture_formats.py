@@ -1,0 +1,165 @@
+"""Which formats of pictures are read, how they are told, and what some need first.
+
+Only plugins of Pillow that read these formats are ever asked. Where a file's own first header says
+less than what its decoder takes memory for (ICO, JPEG 2000), the inner sizes are checked here.
+"""
+
+import functools
+import importlib
+import re
+import struct
+from typing import BinaryIO
+
+# TIFF and WebP are imported because Pillow would otherwise look for them among all its plugins.
+from PIL import TiffImagePlugin, WebPImagePlugin, features  # noqa: F401
+
+from dcgan.images import MAX_PIXELS
+
+READ = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, TGA, ICO, JPEG 2000, AVIF or HEIC pictures"
+HEAD_BYTES = 64
+TOO_LARGE = f"more than the limit of {MAX_PIXELS:,} pixels"
+# OpenJPEG takes six kilobytes for each tile that a header claims.
+MAX_TILES = 1 << 13
+
+_USUAL = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+_MARKS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
+_CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start of codestream, then the sizes
+# Read by plugins that are loaded when the first such file is met.
+_OTHERS = (
+    (re.compile(rb"P[1-6][\s#]|Pf\s"), "PPM"),
+    (re.compile(rb"\x00\x00\x01\x00[^\x00]"), "ICO"),
+    (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "JPEG2000"),
+    (re.compile(rb"....ftyp(avif|avis|(mif1|msf1).{4,48}?avi[fs])", re.DOTALL), "AVIF"),
+    (re.compile(rb"....ftyp(hei[cmxs]|hev[cmxs]|mif1|msf1)", re.DOTALL), "HEIF"),
+)
+_PLUGINS = {"PPM": "Ppm", "ICO": "Ico", "JPEG2000": "Jpeg2K", "TGA": "Tga"}
+_TGA_SUFFIXES = (".tga", ".vda", ".icb", ".vst")  # the format has no mark of its own
+# Known and not read: what people call them.
+_UNREAD = (
+    (re.compile(rb"8BPS"), "a Photoshop file"),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL"),
+    (re.compile(rb"%PDF|%!PS"), "a document"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*)?<svg", re.DOTALL), "an SVG drawing"),
+    (re.compile(rb"\x76\x2f\x31\x01|#\?RADIANCE"), "a picture of high dynamic range"),
+    (re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video"),
+)
+
+
+class Unusable(Exception):
+    """Why a file cannot be used, in a few words."""
+
+
+def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
+    """Which of Pillow's formats a file may have; loads what they need.
+
+    Args:
+        head: its first `HEAD_BYTES`.
+        name: of the file.
+
+    Returns:
+        the formats, and whether the file is certainly of one of them.
+
+    Raises:
+        Unusable: it is of a format that is not read, or not without another library.
+    """
+    if head.startswith(_MARKS) and not head.startswith(b"RIFF") or head[8:12] == b"WEBP":
+        return _USUAL, True
+    for mark, form in _OTHERS:
+        if mark.match(head):
+            load(form)
+            return (form,), True
+    for mark, words in _UNREAD:
+        if mark.match(head):
+            raise Unusable(f"{words}, which is not read")
+    if name.lower().endswith(_TGA_SUFFIXES):
+        load("TGA")
+        return ("TGA",), True
+    return _USUAL, False
+
+
+@functools.cache
+def load(form: str) -> None:
+    """Makes Pillow know a format. Raises Unusable, naming the command that brings what it lacks."""
+    if form in _PLUGINS:
+        importlib.import_module(f"PIL.{_PLUGINS[form]}ImagePlugin")
+    elif form == "AVIF":
+        _load_avif()
+    else:
+        try:
+            import pillow_heif
+        except ImportError as error:
+            needed = 'HEIC, which needs: pip install "pillow-heif>=1,<2"'
+            raise Unusable(needed) from error
+        pillow_heif.register_heif_opener()
+
+
+def _load_avif() -> None:
+    """Pillow's own wheels can read AVIF; those of a Linux distribution often cannot."""
+    try:
+        name = "PIL.AvifImagePlugin" if features.check("avif") else "pillow_avif"
+        importlib.import_module(name)
+    except ImportError as error:
+        raise Unusable("AVIF, which needs: pip install pillow-avif-plugin") from error
+
+
+def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
+    """Refuses what decodes to more than its first header says, and moves the file's position.
+
+    Raises:
+        Unusable: it is too large.
+        struct.error: it is cut short.
+    """
+    sizes = {"ICO": _sizes_in_icon, "JPEG2000": _sizes_in_jpeg_2000}.get(formats[0])
+    for width, height in sizes(file) if sizes else ():
+        if width * height > MAX_PIXELS:
+            raise Unusable(TOO_LARGE)
+
+
+def _sizes_in_icon(file: BinaryIO) -> list[tuple[int, int]]:
+    """Of its pictures, each a PNG file or a bitmap; the directory knows only sizes up to 256."""
+    sizes = []
+    (count,) = struct.unpack("<4xH", file.read(6))
+    places = [struct.unpack("<12xI", file.read(16))[0] for _ in range(count)]
+    for place in places:
+        file.seek(place)
+        start = file.read(24)
+        if start.startswith(b"\x89PNG"):
+            sizes.append(struct.unpack(">16xII", start))
+        else:
+            width, height = struct.unpack("<4xii12x", start)
+            sizes.append((abs(width), abs(height) // 2))
+    return sizes
+
+
+def _sizes_in_jpeg_2000(file: BinaryIO) -> list[tuple[int, int]]:
+    """Of the codestream, which is what is decoded, whatever the boxes around it say."""
+    if file.read(4) != _CODESTREAM:
+        _seek_codestream(file)
+    # Length, capabilities, right, bottom, left, top; the same of the tiles: ISO 15444-1, A.5.1.
+    right, bottom, left, top, *tile = struct.unpack(">4x8I", file.read(36))
+    tiles = [
+        -(-(end - edge) // max(side, 1))
+        for end, side, edge in zip((right, bottom), tile[:2], tile[2:], strict=True)
+    ]
+    if tiles[0] * tiles[1] > MAX_TILES:
+        raise Unusable(f"more than {MAX_TILES:,} tiles")
+    return [(right - left, bottom - top)]
+
+
+def _seek_codestream(file: BinaryIO) -> None:
+    """Goes from box to box to behind the codestream's first marks."""
+    place = 0
+    for _ in range(1000):  # boxes
+        file.seek(place)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        start = 8
+        if length == 1:
+            (length,), start = struct.unpack(">Q", file.read(8)), 16
+        if kind == b"jp2c":
+            if file.read(4) == _CODESTREAM:
+                return
+            break
+        if length < start:
+            break
+        place += length
+    raise Unusable("damaged")
