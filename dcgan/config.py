@@ -37,8 +37,8 @@ class Config:
     )
     splits: str = option(
         "train",
-        "Parts of mnist, fashion_mnist, svhn, cifar10 or of what pack has split to use, such as "
-        "train,test.",
+        "Parts of the data set to learn from, such as train,test,val: of folders with such names "
+        "and of what pack has split, of mnist, fashion_mnist, svhn and cifar10.",
         "data",
     )
     train_size: int | None = option(

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from dcgan import UserError, images
 from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
-from dcgan.datasets import catalog
+from dcgan.datasets import catalog, parts
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.run_dir import RunDir, newest_run, read_json, read_json_lines
@@ -26,6 +26,7 @@ DATA_OPTIONS = {
     **dict.fromkeys(("train_size", "input_height", "input_width"), int | None),
     **{"cache_dir": str | None, "crop": bool, "flip": bool},
 }
+FEWEST_HELD_OUT = 100  # pictures; metrics need so many
 OPTIONS = {**DATA_OPTIONS, "z_dist": str}
 DISTRIBUTIONS = {"z_dist": ("normal01", "uniform_signed", "uniform_unsigned")}
 
@@ -192,6 +193,16 @@ class Trained:
             crop_width=known["input_width"],
         )
         return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
+
+    def held_out(self, data_dir: str | None = None) -> str:
+        """The part that judges the run: test, else val, where one lies beside what it learns from.
+
+        Its own parts otherwise, or where there are fewer than `FEWEST_HELD_OUT` files.
+        """
+        own = {parts.part_of(word) for word in self.splits.split(",")}
+        there = self.source(data_dir).parts
+        others = [part for part in ("test", "val") if there.get(part, 0) >= FEWEST_HELD_OUT]
+        return next((part for part in others if part not in own), self.splits)
 
     def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
         """`reals`, or what another of these methods gives, of the part that --split names.

@@ -51,6 +51,8 @@ def short(monkeypatch):
 def untrained(monkeypatch):
     """The initial weights count as trained; returns how often that was asked for."""
     calls = []
+    monkeypatch.setattr(classifier, "SIGMAS", -1e9)  # it knows nothing, and is asked all the same
+    monkeypatch.setattr(classifier, "LEAST_GAIN", -1.0)
     monkeypatch.setattr(classifier_network, "STEM", 4)
     monkeypatch.setattr(classifier_network, "WIDTHS", (4, 6))
     monkeypatch.setattr(
@@ -78,6 +80,24 @@ def test_one_trunk_learns_all_labellings(tmp_path, short, caplog):
     assert re.search(
         r"right on \d+\.\d% \(colour\), \d+\.\d% \(kind\) of 120 held-out", caplog.text
     )
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_one_that_has_learnt_nothing_is_refused(tmp_path, short, share):
+    """Train and test taken for classes, say: labels that no picture shows."""
+    images, _ = stripes(600)
+    values = (np.random.default_rng(1).random(600) > share).astype(np.int32)
+    labels = {"folder": Labels(values, ("train", "test"))}
+    for _ in range(2):  # trained, and from the cache
+        with pytest.raises(UserError) as error:
+            load(images, labels, folder=tmp_path, seed=0)
+        most = max(np.mean(values), 1 - np.mean(values))
+        assert f"naming the largest class (folder) each time would be on {most:.1%}" in str(
+            error.value
+        )
+        assert "--extractor self_supervised" in str(error.value)
+    _, both = stripes(600)
+    assert load(images, labels | both, folder=tmp_path, seed=0)  # it knows some of them
 
 
 def test_its_accuracy_is_that_on_images_it_has_not_seen(tmp_path, untrained):

@@ -265,11 +265,12 @@ def test_splits_are_refused_where_there_are_none(tmp_path):
 
 
 def test_folders_named_train_and_test_are_labels_where_pack_split_nothing(tmp_path):
+    """The manifest says that they are no parts; without it they are."""
     files = {"train/a.png": png(0), "test/b.png": png(1)}
     packed(fill(tmp_path / "in", files), tmp_path / "out.zip")
-    for place in (tmp_path / "in", tmp_path / "out.zip"):
-        source, _ = read(place)
-        assert len(source) == 2 and source.labels["label"].names == ("test", "train")
+    source, _ = read(tmp_path / "out.zip")
+    assert len(source) == 2 and source.labels["label"].names == ("test", "train")
+    assert read(tmp_path / "in")[0].names == ["a.png"]
 
 
 def test_names_stay_apart_and_can_be_read_again(tmp_path):

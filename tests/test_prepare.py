@@ -142,7 +142,7 @@ def test_parallel_equals_serial(folder, tmp_path, monkeypatch):
 class Numbers:
     """A source whose pictures are their own numbers, to see which are decoded where."""
 
-    name, fingerprint, labels, parallel, notes = "numbers", "abc", {}, True, ()
+    name, fingerprint, labels, parallel, notes, parts = "numbers", "abc", {}, True, (), {}
 
     def __init__(self, count: int, bad: tuple[int, ...] = ()):
         self.count, self.bad = count, bad

@@ -41,7 +41,7 @@ def run(options: Evaluate) -> int:
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = Trained(run_dir, options.checkpoint)
-    split = options.split or trained.splits
+    split = options.split or trained.held_out(options.data_dir)
     pictures = _pictures(options, trained)
     count = min(options.num_images, len(pictures)) if options.images else options.num_images
     _require(options, trained, split, count)

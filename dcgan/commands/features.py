@@ -6,6 +6,7 @@ import time
 from tqdm import tqdm
 
 from dcgan import UserError
+from dcgan.datasets import parts
 from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, representation
 from dcgan.evaluation.kept_results import is_accuracies
@@ -73,7 +74,8 @@ def run(options: Features) -> int:
 
 def _require_other(trained: Trained, options: Features) -> None:
     """Refuses a part of the data set that the run learns from."""
-    if options.split in trained.splits.split(","):
+    learnt = {parts.part_of(word) for word in trained.splits.split(",")}
+    if parts.part_of(options.split) in learnt:
         raise UserError(
             f"The run learns from {trained.splits}, so --split {options.split} would classify what "
             "may have been learnt from: leave it out, which takes care of that, or name another."

@@ -18,7 +18,12 @@ def run(options: Pack) -> int:
     Raises:
         UserError: for everything that the user can mend.
     """
-    source = catalog.find(options.from_, options.data_dir, pattern=options.input_fname_pattern)
+    source = catalog.find(
+        options.from_,
+        options.data_dir,
+        pattern=options.input_fname_pattern,
+        splits=options.splits.split(","),
+    )
     recipe = Recipe(options.size, options.crop, options.split, options.similarity)
     packed = pack(source, options.to, recipe, shard_bytes=options.shard_size << 20)
     for line in packed.report.sentences():

@@ -261,6 +261,8 @@ def _dry_run(config: Config, source: Source, summary: Summary) -> int:
         logger.info("%-20s %s", name, value)
     counts = f"{summary.found:,} images, {len(summary.skipped):,} of them unusable"
     logger.info("\n%s: %s", source.name, counts)
+    for note in source.notes:
+        logger.info("%s", note)
     for (height, width), count in summary.sizes[:5]:
         logger.info("  %dx%d: %s", height, width, f"{count:,}")
     for network in make_networks(config):

@@ -5,7 +5,7 @@ is cut short or holds something else is refused with one sentence that names it.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ class ArraySource:
 
     parallel = False  # decoding is a copy, and every process would read all the files
     notes: tuple[str, ...] = ()
+    parts: Mapping[str, int] = {}  # which of them lie beside is not known without a download
 
     def __init__(
         self,

@@ -153,6 +153,7 @@ class Avatars:
     name: str = "avatars"
     parallel: ClassVar[bool] = True
     notes: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[dict[str, int]] = {}
 
     def __post_init__(self):
         if self.count < 1:

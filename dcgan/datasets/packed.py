@@ -3,8 +3,8 @@
 Beside the pictures it holds a manifest of JSON lines: the first is about the whole, each further
 one about a picture that was packed or left out. Only the first is read here: a manifest of 200,000
 pictures has tens of megabytes. Where the pictures were split, those for training are read unless
-`splits` says otherwise; "train" and "test" are then parts, never labels. A folder or zip without a
-manifest of ours is read as it stands.
+`splits` says otherwise; "train" and "test" are then parts, and labels where pack split nothing.
+Without a manifest of ours the names of folders decide, see `parts`.
 """
 
 import json
@@ -13,9 +13,10 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from dcgan import UserError
+from dcgan.datasets import parts
+from dcgan.datasets.parts import Part
 from dcgan.datasets.picture_files import PictureFiles
 
 MANIFEST = "manifest.jsonl"
@@ -26,38 +27,6 @@ UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of 
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
 _NO_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)  # damaged, or somebody else's
-
-
-class Part(PictureFiles):
-    """The pictures of some splits of a packed folder or zip; the manifest is passed over."""
-
-    def __init__(self, packed: PictureFiles, splits: Sequence[str]):
-        """
-        Args:
-            packed: all its files.
-            splits: the folders to take; with none, all files.
-
-        Raises:
-            UserError: there is no picture in these splits.
-        """
-        files = [(name, i) for i, name in enumerate(packed.names) if name != MANIFEST]
-        if splits:
-            parts = [(*name.partition("/"), i) for name, i in files]
-            files = sorted((rest, i) for split, _, rest, i in parts if split in splits)
-        if not files:
-            raise UserError(
-                f"{packed.name} holds no picture for --splits {','.join(splits)}: choose from "
-                f"{', '.join(SPLITS)}, or pack it with another --split."
-            )
-        self.path = packed.path
-        self._packed = packed
-        self._numbers = [i for _, i in files]
-        versions = [packed.fingerprint] * len(files)
-        super().__init__(packed.name, [name for name, _ in files], versions)
-
-    def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `Unusable` when it cannot be read."""
-        return self._packed.open(self._numbers[index])
 
 
 def is_shard(name: str) -> bool:
@@ -91,30 +60,48 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
         UserError: it has no such splits.
     """
     about = header(Path(source.path))
-    if about is None or not about["split"]:
-        refuse_splits(source.name, splits)
-    else:
-        check_splits(source.name, splits)
     if about is None:
-        return source
-    return Part(source, splits if about["split"] else ())
+        found = parts.choose(source, splits)
+        if found is None:
+            refuse_splits(source.name, splits)
+        return found or source
+    files = [(name, i) for i, name in enumerate(source.names) if name != MANIFEST]
+    if not about["split"]:
+        refuse_splits(source.name, splits)
+        return Part(source, files)
+    wanted = check_splits(source.name, splits)
+    by_part = {part: [] for part in SPLITS}
+    for name, i in files:
+        part, _, rest = name.partition("/")
+        by_part.get(part, []).append((rest, i))
+    chosen = [file for part in set(wanted) for file in by_part[part]]
+    if not chosen:
+        raise UserError(
+            f"{source.name} holds no picture for --splits {','.join(splits)}: choose from "
+            f"{', '.join(SPLITS)}, or pack it with another --split."
+        )
+    found = Part(source, chosen)
+    found.parts = {part: len(of_part) for part, of_part in by_part.items() if of_part}
+    return found
 
 
 def refuse_splits(name: str, splits: Sequence[str]) -> None:
     """Refuses splits of what has none."""
-    if tuple(splits) != ("train",):
+    if [parts.part_of(word) for word in splits] != ["train"]:
         raise UserError(
-            f"--splits {','.join(splits)} is for mnist and others that come in parts, and for what "
-            f"pack has split; {name!r} has no splits: leave the flag out."
+            f"--splits {','.join(splits)} is for data that come in parts: folders train and test, "
+            f"what pack has split, mnist and others; {name!r} has no splits: leave the flag out."
         )
 
 
-def check_splits(name: str, splits: Sequence[str]) -> None:
-    """Refuses splits that `pack` does not make."""
-    if not set(splits) <= set(SPLITS) or not splits:
+def check_splits(name: str, splits: Sequence[str]) -> list[str]:
+    """The splits that words of the user mean; refuses those that `pack` does not make."""
+    wanted = [parts.part_of(word) for word in splits]
+    if not set(wanted) <= set(SPLITS) or not wanted:
         raise UserError(
             f"{name} has no splits {','.join(splits)!r}: expected {' or '.join(SPLITS)}, or both."
         )
+    return wanted
 
 
 def header(path: Path) -> dict | None:

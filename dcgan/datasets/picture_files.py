@@ -9,7 +9,7 @@ import io
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 from dcgan.datasets.workers import ordered
 from dcgan.images import MAX_PIXELS
 
+PROBES = 20  # files of a folder that are looked at to tell whether it holds pictures
 MAX_FILE_BYTES = 8 * MAX_PIXELS  # no picture within the limit is larger, not even in 16-bit RGBA
 WHOLE_BYTES = 1 << 22  # files up to this size are read at once: quicker than Pillow's small reads
 
@@ -36,6 +37,7 @@ class PictureFiles(ABC):
 
     parallel = True
     notes: tuple[str, ...] = ()
+    parts: Mapping[str, int] = {}
 
     def __init__(self, name: str, names: list[str], versions: Iterable[object]):
         """
@@ -50,7 +52,7 @@ class PictureFiles(ABC):
         for file, version in zip(names, versions, strict=True):
             digest.update(f"{file}\0{version}\0".encode("utf-8", "surrogateescape"))
         self.fingerprint = digest.hexdigest()
-        self.labels = self._folder_labels()
+        self.labels = self.find_labels()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,24 +114,58 @@ class PictureFiles(ABC):
             return False
         return True
 
-    def _folder_labels(self) -> dict[str, Labels]:
+    def find_labels(self) -> dict[str, Labels]:
         """The top folders as labels, when there are several and no picture lies outside them.
 
-        A single folder that holds everything is passed over, as archives often have one. A file
-        outside the folders that is no picture (a list of names, a licence) does not matter: it is
-        given the first label and never used.
+        A single folder that holds all pictures is passed over, as archives often have one. A file
+        that is no picture, outside the folders or in a folder without pictures (a list of names, a
+        licence), does not matter: it is given the first label and never used.
         """
-        parts = [name.split("/") if is_safe(name) else [name] for name in self.names]
-        level, folders = -1, [""]
-        while len(folders) == 1:
-            level += 1
-            folders = sorted({p[level] for p in parts if len(p) > level + 1})
-            outside = (i for i, p in enumerate(parts) if len(p) == level + 1)
-            if not folders or any(self.is_picture(i) for i in outside):
-                return {}
-        numbers = {folder: i for i, folder in enumerate(folders)}
-        values = [numbers[p[level]] if len(p) > level + 1 else 0 for p in parts]
-        return {"label": Labels(np.array(values, np.int32), tuple(folders))}
+        parts = enumerate(name.split("/") if is_safe(name) else [name] for name in self.names)
+        _, folders, loose = fork(parts, self.is_picture)
+        if loose or len(folders) < 2:
+            return {}
+        values = np.zeros(len(self), np.int32)
+        for number, members in enumerate(folders.values()):
+            values[members] = number
+        return {"label": Labels(values, tuple(folders))}
+
+
+def fork(
+    paths: Iterable[tuple[int, list[str]]], is_picture: Callable[[int], bool]
+) -> tuple[int, dict[str, list[int]], bool]:
+    """The first level of folders at which there is no single one that holds all pictures.
+
+    Args:
+        paths: (number, name split at "/") of the files.
+        is_picture: whether the file of a number is one; asked of few files of a folder.
+
+    Returns:
+        the level, the files of each folder with pictures in the order of the folders' names, and
+        whether a picture lies on that level outside of the folders.
+    """
+    inside, level = list(paths), -1
+    while True:
+        level += 1
+        outside = [number for number, path in inside if len(path) == level + 1]
+        inside = [(number, path) for number, path in inside if len(path) > level + 1]
+        folders: dict[str, list[int]] = {}
+        for number, path in inside:
+            folders.setdefault(path[level], []).append(number)
+        full = {
+            name: folders[name] for name in sorted(folders) if holds_some(folders[name], is_picture)
+        }
+        loose = any(map(is_picture, outside))
+        if loose or len(full) != 1:
+            return level, full, loose
+        only = set(full)
+        inside = [(number, path) for number, path in inside if path[level] in only]
+
+
+def holds_some(numbers: list[int], is_picture: Callable[[int], bool]) -> bool:
+    """Whether there are pictures among files: asked of a few from all over them."""
+    asked = np.linspace(0, len(numbers) - 1, min(PROBES, len(numbers))).astype(int)
+    return any(is_picture(numbers[i]) for i in asked)
 
 
 def is_safe(name: str) -> bool:

@@ -5,7 +5,7 @@ nothing of batches, caches, epochs or networks. Sources are small and picklable,
 `prepare.py` sends them to worker processes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,6 +75,8 @@ class Source(Protocol):
             ...}; empty when there are none. One value for each of the `len(source)` images.
         parallel: whether decoding gains from several processes.
         notes: what was chosen or left out as a whole, in sentences for a person.
+        parts: the number of files of each part (train, test, val) that lies beside what is used,
+            this included; empty where the data set is not known to have parts.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Source(Protocol):
     labels: dict[str, Labels]
     parallel: bool
     notes: tuple[str, ...]
+    parts: Mapping[str, int]
 
     def __len__(self) -> int:
         """The number of pictures found, the unusable ones included."""

@@ -225,7 +225,7 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if about is None or "shards" not in about:  # of an unpacked zip
         refuse_splits(place, splits)
         return place, [name for name in files if is_shard(name)]
-    check_splits(place, splits)
+    splits = check_splits(place, splits)
     names = [name for split in splits for name in about["shards"].get(split, ())]
     if absent := [name for name in names if name not in files]:  # or a path to somewhere else
         raise UserError(

@@ -26,6 +26,9 @@ from dcgan.images import to_float
 VERSION = 2  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
 BATCH = 128
+# What an accuracy must be above the share of the largest class by: standard deviations of chance,
+# and a share of the images.
+SIGMAS, LEAST_GAIN = 3.0, 0.02
 MOST = 60_000  # images that are learnt from, so that memory and time have a bound
 
 logger = logging.getLogger("dcgan")
@@ -98,7 +101,7 @@ def load(
         seed: of the held-out images, the first weights and the order of training.
 
     Raises:
-        UserError: there are no labels with two classes, or too few images.
+        UserError: there are no labels with two classes, or too few images, or nothing was learnt.
     """
     labels = require(labels, len(images))
     classes = {name: tuple(one.names) for name, one in labels.items()}
@@ -122,7 +125,28 @@ def load(
         facts["seconds"],
         folder,
     )
+    _require_knowledge(found, dict(zip(classes, values, strict=True)))
     return found
+
+
+def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> None:
+    """Refuses a classifier all of whose answers could be had by naming the largest class.
+
+    Raises:
+        UserError: of no labelling it says the class clearly more often.
+    """
+    largest = {name: np.bincount(values).max() / len(values) for name, values in labels.items()}
+    for name, share in largest.items():
+        chance = np.sqrt(share * (1 - share) / found.test_count)
+        if found.accuracy[name] > share + max(SIGMAS * chance, LEAST_GAIN):
+            return
+    name = max(largest, key=lambda one: found.accuracy[one] - largest[one])
+    raise UserError(
+        f"The classifier of this data set is right on {found.accuracy[name]:.1%} of held-out "
+        f"images, and naming the largest class ({name}) each time would be on {largest[name]:.1%}: "
+        "it has not learnt to tell the classes apart, so its features say nothing of the images. "
+        "Take --extractor self_supervised or inception, or see whether the folders are classes."
+    )
 
 
 def _is_classifier(

@@ -149,7 +149,11 @@ class Evaluator:
         self.seed = seed
         self.finder = finder
         self._folder = cache.folder_in(cache_dir)
-        self._labellings = [name for name in extractor.classes if name in reals.labels]
+        self._labellings = [  # a part of the data set may have other classes, or none
+            name
+            for name, classes in extractor.classes.items()
+            if name in reals.labels and reals.labels[name].names == tuple(classes)
+        ]
 
     def protocol(self, metric: str) -> Protocol:
         """How a metric, or `CLASSES`, is measured."""

@@ -138,6 +138,9 @@ class Pack:
         128, "Size of a TFRecord shard, in megabytes.", minimum=1, maximum=65536
     )
     data_dir: str = option("data", "Folder that holds the data sets.")
+    splits: str = option(
+        "train", "Parts of a data set that lies or comes in parts, such as train,test,val."
+    )
     input_fname_pattern: str = option(
         "*", "Which files of the folder or zip to use, for example '*.jpg' or '*.png,*.webp'."
     )
@@ -156,7 +159,7 @@ class Inspect:
     data_dir: str = option("data", "Folder that holds the data sets.")
     splits: str = option(
         "train",
-        "Parts of a data set that comes in parts, or that pack has split, such as train,test.",
+        "Parts of a data set that lies or comes in parts, such as train,test,val.",
     )
     input_fname_pattern: str = option(
         "*", "Which files of a folder or zip to use, for example '*.jpg' or '*.png,*.webp'."

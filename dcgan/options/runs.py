@@ -239,8 +239,8 @@ class Evaluate(OfCheckpoint):
     )
     split: str | None = option(
         None,
-        "Part of the data set to compare with, such as train or test; what the run learns from "
-        "when not given.",
+        "Part of the data set to compare with, such as train or test; when not given, the folder "
+        "test or val where it lies beside what the run learns from, else that itself.",
     )
     seed: int = option(
         0,

@@ -227,7 +227,7 @@ def _fill(
             counts[picture.split or SPLITS[0]] += 1
             size += len(one.png)
         lines.write(_line(line))
-    report = Report(source.name, len(source), counts.total(), tuple(skipped), (), 3)
+    report = Report(source.name, len(source), counts.total(), tuple(skipped), (), 3, source.notes)
     return Packed(report, counts, size)
 
 

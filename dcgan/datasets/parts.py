@@ -1,0 +1,204 @@
+"""What the folders of a data set mean: classes, or the parts train, test and val.
+
+Folders whose names differ in such a word alone are parts, in any spelling: train and test,
+training_set and test_set, DIV2K_train_HR and DIV2K_valid_HR. One such folder alone, beside others,
+is a class: of vehicles, a train. Nothing is learnt from a part that was not asked for.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.datasets.picture_files import PictureFiles, fork, holds_some, is_safe
+from dcgan.datasets.source import Labels
+
+PARTS = ("train", "test", "val")
+_WORDS = {
+    **{"train": "train", "training": "train", "test": "test", "testing": "test"},
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+}
+# "train2017" is the word and a number; a number tells no parts apart, as in train and test1.
+_PIECES = re.compile(r"[a-z]+", re.IGNORECASE)
+_FOLDERS_NAMED = 5
+
+# The components of a file's name, without the folder that names its part.
+Path = list[str]
+
+
+def part_of(word: str) -> str:
+    """The part that a word of the user means, "val" for "Validation"; others as they are."""
+    return _WORDS.get(word.strip().lower(), word.strip())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts of a data set are.
+
+    Attributes:
+        level: of the folders that name parts, 0 for the top ones.
+        files: the numbers of the files of each part, in the order of `PARTS`.
+        others: folders beside them, which belong to no part.
+    """
+
+    level: int
+    files: dict[str, list[int]]
+    others: tuple[str, ...]
+
+
+def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> Layout | None:
+    """The layout of files in folders; None where folders are no parts.
+
+    Args:
+        paths: of the files, split at "/".
+        is_picture: whether the file of a number is one.
+    """
+    level, folders, _ = fork(enumerate(paths), is_picture)
+    layout = _at(level, folders)
+    if layout is not None:
+        return layout
+    # They may lie below each class: cats/train, cats/test.
+    below, loose = defaultdict(list), []
+    for number in (number for members in folders.values() for number in members):
+        path = paths[number]
+        (below[path[level + 1]] if len(path) > level + 2 else loose).append(number)
+    if any(map(is_picture, loose)):
+        return None
+    full = {folder: files for folder, files in below.items() if holds_some(files, is_picture)}
+    layout = _at(level + 1, full)
+    return layout if layout and not layout.others else None
+
+
+def _at(level: int, folders: dict[str, list[int]]) -> Layout | None:
+    """The layout whose parts are named by these folders."""
+    alike = defaultdict(dict)  # by what is left of a name without the word
+    for folder in folders:
+        pieces = [piece.lower() for piece in _PIECES.findall(folder)]
+        words = [piece for piece in pieces if piece in _WORDS]
+        if len(words) == 1:
+            rest = tuple(piece for piece in pieces if piece not in _WORDS)
+            alike[rest][folder] = _WORDS[words[0]]
+    named = {}
+    for group in alike.values():
+        if len(set(group.values())) > 1:
+            named |= group
+    if not named:
+        return None
+    files = {part: [] for part in PARTS if part in named.values()}
+    for folder, part in named.items():
+        files[part] += folders[folder]
+    return Layout(level, files, tuple(sorted(set(folders) - set(named))))
+
+
+class Part(PictureFiles):
+    """Some of the files of folders or an archive, under names of their own."""
+
+    def __init__(
+        self, whole: PictureFiles, files: Iterable[tuple[str, int]], labels: dict | None = None
+    ):
+        """
+        Args:
+            whole: all files.
+            files: (name, number in `whole`) of those to take.
+            labels: of these files in the order of names and numbers; by folders when None.
+        """
+        files = sorted(files)
+        self.path, self.parallel, self.notes = whole.path, whole.parallel, whole.notes
+        self._whole = whole
+        self._numbers = [number for _, number in files]
+        self._given = labels
+        versions = [whole.fingerprint] * len(files)
+        super().__init__(whole.name, [name for name, _ in files], versions)
+
+    def open(self, index: int) -> BinaryIO:
+        """The file of that number. Raises `Unusable` when it cannot be read."""
+        return self._whole.open(self._numbers[index])
+
+    def is_picture(self, index: int) -> bool:
+        """Whether the file's header is one of a usable picture."""
+        return self._whole.is_picture(self._numbers[index])
+
+    def find_labels(self) -> dict[str, Labels]:
+        """Those that were given, else by folders."""
+        return super().find_labels() if self._given is None else self._given
+
+
+def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
+    """The files of some parts; None where folders are no parts.
+
+    Args:
+        whole: all files.
+        splits: words of the user.
+
+    Raises:
+        UserError: there are no such parts.
+    """
+    paths = [name.split("/") if is_safe(name) else [name] for name in whole.names]
+    layout = find(paths, whole.is_picture)
+    if layout is None:
+        return None
+    wanted = [part_of(word) for word in splits]
+    there = ", ".join(layout.files)
+    if not wanted or not set(wanted) <= layout.files.keys():
+        raise UserError(
+            f"{whole.name} has no --splits {','.join(splits)}: its folders are the parts {there}; "
+            f"name one or more of these, such as --splits {next(iter(layout.files))}."
+        )
+    short = {
+        number: path[: layout.level] + path[layout.level + 1 :]
+        for files in layout.files.values()
+        for number, path in ((number, paths[number]) for number in files)
+    }
+    chosen = sorted(("/".join(short[n]), n) for part in set(wanted) for n in layout.files[part])
+    classes = _classes(layout, short, whole.is_picture)
+    source = Part(whole, chosen, _labels([n for _, n in chosen], wanted, classes))
+    source.parts = {part: len(files) for part, files in layout.files.items()}
+    source.notes += (_sentence(layout, wanted),)
+    return source
+
+
+def _classes(
+    layout: Layout, paths: dict[int, Path], is_picture: Callable[[int], bool]
+) -> dict[str, dict[int, str]]:
+    """By part, the class of each of its files; none for a part without classes."""
+    found = {}
+    for part, files in layout.files.items():
+        level, folders, loose = fork(((n, paths[n]) for n in files), is_picture)
+        several = {} if loose or len(folders) < 2 else folders
+        found[part] = {n: folder for folder, members in several.items() for n in members}
+    return found
+
+
+def _labels(
+    numbers: Sequence[int], wanted: Sequence[str], classes: dict[str, dict[int, str]]
+) -> dict[str, Labels]:
+    """The labels of some files: a class has the same number in every part."""
+    if not all(classes[part] for part in wanted):
+        return {}
+    names: list[str] = []
+    for of_part in classes.values():  # those of train come first, whatever else test has
+        names += sorted(set(of_part.values()) - set(names))
+    numbered = {folder: i for i, folder in enumerate(names)}
+    known = {n: numbered[folder] for part in wanted for n, folder in classes[part].items()}
+    used = max(known.values()) + 1
+    values = np.array([known.get(n, 0) for n in numbers], np.int32)
+    first = next(of_part for of_part in classes.values() if of_part)
+    return {"label": Labels(values, tuple(names[: max(used, len(set(first.values())))]))}
+
+
+def _sentence(layout: Layout, wanted: Sequence[str]) -> str:
+    """For a person: what there is, and what of it is used."""
+    counts = ", ".join(f"{part} ({len(files):,} files)" for part, files in layout.files.items())
+    used = " and ".join(part for part in layout.files if part in wanted)
+    sentence = f"The folders are parts of the data set, {counts}: used is {used}"
+    if len(set(wanted)) < len(layout.files):
+        sentence += f"; --splits {','.join(layout.files)} takes them all"
+    if layout.others:
+        more = ", ..." if len(layout.others) > _FOLDERS_NAMED else ""
+        beside = ", ".join(layout.others[:_FOLDERS_NAMED])
+        sentence += f". What lies beside them is left out: {beside}{more}"
+    return sentence + "."
