@@ -24,8 +24,9 @@ class Config:
     # ---- data
     dataset: str = option(
         "avatars",
-        "avatars, mnist, fashion_mnist, svhn, cifar10, celeba, anime, a folder or zip under "
-        "--data_dir, the path of one, or an address of TFRecord shards such as gs://bucket/anime.",
+        "avatars, mnist, fashion_mnist, svhn, cifar10, celeba, anime; a folder, zip, tar, .npy, "
+        ".npz or .parquet under --data_dir, or the path of one; or an address of TFRecord shards "
+        "such as gs://bucket/anime.",
         "data",
     )
     data_dir: str = option("data", "Folder that holds the data sets.", "data", harmless=True)

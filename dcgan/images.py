@@ -83,6 +83,14 @@ def orientation(picture: Image.Image) -> int:
     return value if value in _TURNS else 1
 
 
+def white_level(highest: int) -> int:
+    """What 255 stands for where whole numbers up to `highest` occur: the end of their bits.
+
+    Cameras and scanners write 10, 12 or 14 bits into files of 16, and some write 8.
+    """
+    return next((2**bits - 1 for bits in (8, 10, 12, 14) if highest < 2**bits), 65535)
+
+
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """16-bit, 32-bit or float grey levels scaled to 8 bits: Pillow itself would clip them."""
     levels = np.nan_to_num(np.asarray(picture, np.float32))

@@ -51,8 +51,7 @@ def short(monkeypatch):
 def untrained(monkeypatch):
     """The initial weights count as trained; returns how often that was asked for."""
     calls = []
-    monkeypatch.setattr(classifier, "SIGMAS", -1e9)  # it knows nothing, and is asked all the same
-    monkeypatch.setattr(classifier, "LEAST_GAIN", -1.0)
+    monkeypatch.setattr(classifier, "_require_knowledge", lambda *_: None)  # it has none
     monkeypatch.setattr(classifier_network, "STEM", 4)
     monkeypatch.setattr(classifier_network, "WIDTHS", (4, 6))
     monkeypatch.setattr(

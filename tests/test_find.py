@@ -133,13 +133,12 @@ def test_what_is_said_of_no_zip(tmp_path):
     assert "not a whole zip file" in said(fill(tmp_path, {"a.zip": b"words"}) / "a.zip")
     whole = pack(tmp_path / "b.zip", {"a.png": noise("PNG")}).read_bytes()
     assert "not a whole zip file" in said(fill(tmp_path, {"cut.zip": whole[:-30]}) / "cut.zip")
-    assert "not a whole zip file" in said(fill(tmp_path, {"picture.jpg": red()}) / "picture.jpg")
 
 
 def test_several_zips_and_no_pictures(tmp_path):
     for name in ("a.zip", "b.zip"):
         pack(tmp_path / name, {"a.png": red()})
-    assert "2 zip files" in said(tmp_path) and "a.zip" in said(tmp_path)
+    assert "2 archives" in said(tmp_path) and "a.zip" in said(tmp_path)
 
 
 def test_several_patterns(tmp_path):

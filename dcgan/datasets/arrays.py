@@ -14,12 +14,12 @@ from PIL import Image
 from dcgan import UserError, images
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 
-# Reads the files: uint8 images [N, height, width, channels] and whole numbers [N].
-Reader = Callable[[], tuple[np.ndarray, np.ndarray]]
+# Reads the files: uint8 images [N, height, width, channels], and whole numbers [N] or None.
+Reader = Callable[[], tuple[np.ndarray, np.ndarray | None]]
 
 
 class ArraySource:
-    """A labelled data set whose images all have one shape.
+    """A data set whose images all have one shape.
 
     The files are read when an image, a label or the count is first asked for, and the arrays are
     left out when the source is pickled: a worker process reads the files itself. The fingerprint is
@@ -51,7 +51,7 @@ class ArraySource:
         self.fingerprint = _fingerprint(files, splits)
         self._read = read
         self._label_names = tuple(label_names)
-        self._arrays: tuple[np.ndarray, np.ndarray] | None = None
+        self._arrays: tuple[np.ndarray, np.ndarray | None] | None = None
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_arrays": None}
@@ -61,7 +61,9 @@ class ArraySource:
 
     @property
     def labels(self) -> dict[str, Labels]:
-        """The one labelling, "label"."""
+        """The one labelling, "label", where there is any."""
+        if self._load()[1] is None:
+            return {}
         return {"label": Labels(self._load()[1], self._label_names)}
 
     def summary(self) -> Summary:
@@ -78,10 +80,10 @@ class ArraySource:
             arrays = _resized(arrays, spec)
         return Decoded(arrays, chosen.tolist())
 
-    def _load(self) -> tuple[np.ndarray, np.ndarray]:
+    def _load(self) -> tuple[np.ndarray, np.ndarray | None]:
         if self._arrays is None:
             pixels, values = self._read()
-            self._arrays = pixels, values.astype(np.int32)
+            self._arrays = pixels, None if values is None else values.astype(np.int32)
         return self._arrays
 
 

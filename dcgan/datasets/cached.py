@@ -6,10 +6,20 @@ write it is a ValueError, and its reader makes it again.
 
 import json
 import stat
+import tokenize
 from pathlib import Path
 
 import numpy as np
 
+# What NumPy raises besides ValueError: it reads a header as Python's tokens and then as a literal.
+_BAD_HEADER = (
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
+)
 MOST_BYTES = 1 << 28  # of an entry, which has a line a skipped picture
 
 
@@ -46,7 +56,7 @@ def map_array(path: Path) -> np.ndarray:
         raise ValueError("it is no plain file")
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except (EOFError, MemoryError, OverflowError, RecursionError) as error:
+    except _BAD_HEADER as error:
         raise ValueError(f"its header is damaged: {error}") from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.datasets import cifar10, folder, mnist, packed, svhn
+from dcgan.datasets import cifar10, folder, foreign, mnist, numpy_file, packed, parquet, svhn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.download import Absent
 from dcgan.datasets.source import Source
@@ -18,6 +18,7 @@ ARRAYS = {
     "svhn": svhn.find,
     "cifar10": cifar10.find,
 }
+SUFFIXES = (*folder.SUFFIXES, ".npz", ".npy", ".parquet")  # of files that are data sets
 # Pictures that have to be put under data_dir by hand.
 HINTS = {
     "anime": "a folder of anime faces",
@@ -49,6 +50,7 @@ def find(
     Raises:
         UserError: there is no such data set, or it cannot be read.
     """
+    name = foreign.local(name)
     known = name.lower()
     own = None if known not in ARRAYS else _own_pictures(known, data_dir, pattern)
     if pattern != "*" and known in ("avatars", *ARRAYS) and own is None:
@@ -68,6 +70,10 @@ def find(
         from dcgan.datasets import tfrecord  # loads TensorFlow, which other sources do without
 
         return tfrecord.TFRecordSource(place, pattern, splits)
+    if numpy_file.is_numpy(Path(place)):
+        return numpy_file.find(Path(place), splits)
+    if parquet.is_parquet(Path(place)):
+        return parquet.ParquetSource(Path(place), pattern, splits)
     return packed.choose(folder.find(place, pattern), splits)
 
 
@@ -102,6 +108,7 @@ def place(name: str, data_dir: str) -> str | None:
     if name.lower() in ("avatars", *ARRAYS):
         return name.lower()
     try:
+        name = foreign.local(name)
         return name if packed.is_address(name) else str(_path(name, Path(data_dir)).resolve())
     except (UserError, OSError, ValueError):  # what no path can be
         return None
@@ -129,7 +136,7 @@ def _below(data_dir: Path, name: str) -> Path | None:
     """The folder or zip of a name (in small letters) in the folder of data sets."""
     below = _names_below(data_dir)
     for stem in (name, *ARCHIVES.get(name, ())):
-        for candidate in (stem, f"{stem}.zip"):
+        for candidate in (stem, *(stem + suffix for suffix in SUFFIXES)):
             if candidate in below:
                 return below[candidate]
     return None

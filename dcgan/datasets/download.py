@@ -341,11 +341,11 @@ def open_tar(path: Path, most_bytes: int) -> Iterator[tarfile.TarFile]:
     Raises (as reading does): tarfile.TarError, OSError, EOFError or zlib.error.
     """
     with open_content(path) as stream:
-        with tarfile.open(fileobj=_Sparing(stream, most_bytes), mode="r:") as archive:
+        with tarfile.open(fileobj=Sparing(stream, most_bytes), mode="r:") as archive:
             yield archive
 
 
-class _Sparing:
+class Sparing:
     """A file that refuses to give too much at once."""
 
     def __init__(self, stream: BinaryIO, most_bytes: int):
@@ -353,7 +353,7 @@ class _Sparing:
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int) -> bytes:
-        if size > self._most_bytes:
+        if not 0 <= size <= self._most_bytes:
             raise tarfile.ReadError(f"a header states {size:,} bytes")
         return self._stream.read(size)
 

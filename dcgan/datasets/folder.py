@@ -5,19 +5,24 @@ only.
 """
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
+from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles, matching, stream
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.report import nothing_usable
 from dcgan.datasets.source import Skipped, Source
+from dcgan.datasets.tar_archive import TarSource
 from dcgan.datasets.zip_archive import ZipSource
 
-__all__ = ["FolderSource", "ZipSource", "find"]
+__all__ = ["FolderSource", "TarSource", "ZipSource", "find"]
+
+SUFFIXES = (".zip", *tar_archive.SUFFIXES)  # of archives
 
 
 class FolderSource(PictureFiles):
@@ -81,7 +86,7 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
 
 
 def find(path: str | os.PathLike, pattern: str = "*") -> Source:
-    """The pictures at a path: a folder, a zip file, or a folder that holds one zip and no pictures.
+    """The pictures at a path: a folder, an archive, or a folder with one archive and no pictures.
 
     Args:
         path: of the folder or file.
@@ -93,36 +98,43 @@ def find(path: str | os.PathLike, pattern: str = "*") -> Source:
     """
     path = Path(path)
     if not path.exists():
-        raise UserError(f"{path} does not exist: expected a folder or a zip file of pictures.")
-    if path.is_dir():
-        archive = _only_zip(path)
-        source = ZipSource(archive, pattern) if archive else FolderSource(path, pattern)
-    else:
-        source = ZipSource(path, pattern)
+        raise UserError(f"{path} does not exist: expected a folder or an archive of pictures.")
+    if path.is_dir() and (archive := _only_archive(path)) is not None:
+        path = archive
+    source = FolderSource(path, pattern) if path.is_dir() else _open_archive(path, pattern)
     _require_usable(source)
     return source
 
 
-def _only_zip(folder: Path) -> Path | None:
-    """The folder's zip file, if there is one alone and no picture beside it."""
-    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(".zip") and n[0] != ".")
-    zips = [folder / name for name in names]
-    if not zips:
+def _open_archive(path: Path, pattern: str) -> PictureFiles:
+    if zipfile.is_zipfile(path):
+        return ZipSource(path, pattern)
+    if path.name.lower().endswith(tar_archive.SUFFIXES) or tar_archive.is_tar(path):
+        return TarSource(path, pattern)
+    foreign.refuse(path)
+    return ZipSource(path, pattern)  # which says that it is none
+
+
+def _only_archive(folder: Path) -> Path | None:
+    """The folder's zip or tar file, if there is one alone and no picture beside it."""
+    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(SUFFIXES) and n[0] != ".")
+    archives = [folder / name for name in names]
+    if not archives:
         return None
     if _some_picture(folder):
         return None
-    if len(zips) > 1:
+    if len(archives) > 1:
         raise UserError(
-            f"{folder} holds {len(zips)} zip files and no pictures: expected one of them; name it, "
-            f"e.g. {zips[0]}."
+            f"{folder} holds {len(archives)} archives and no pictures: expected one of them; name "
+            f"it, e.g. {archives[0]}."
         )
-    return zips[0]
+    return archives[0]
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Whether there is any picture in a folder, or a zip file of them and nothing else."""
+    """Whether there is any picture in a folder, or an archive of them and nothing else."""
     try:
-        return _only_zip(folder) is not None or _some_picture(folder)
+        return _only_archive(folder) is not None or _some_picture(folder)
     except UserError:
         return False  # there is nothing at all, or it cannot be read
 

@@ -1,0 +1,88 @@
+"""What `--dataset` may name that is no data set: sentences that say what it is and what to do."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from dcgan import UserError
+from dcgan.datasets.picture import open_picture
+from dcgan.datasets.picture_formats import Unusable
+
+HEAD_BYTES = 512
+# Addresses that tf.io.gfile knows are of TFRecord shards; these are of files to be fetched first.
+_WEB = ("http", "https", "ftp", "ftps", "hf", "kaggle")
+_HUGGING_FACE = re.compile(r"(https?://huggingface\.co/datasets/|hf://(datasets/)?)([^/]+/[^/?#]+)")
+# What is known by its first bytes: what people call it, and what makes it readable.
+_KNOWN = (
+    (rb"Rar!\x1a\x07", "a RAR archive", "unpack it (unrar x {name}) and name the folder"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it (7z x {name}) and name the folder"),
+    (
+        rb"\x28\xb5\x2f\xfd",
+        "a file packed by zstd",
+        "unpack it (unzstd {name}) and name the result",
+    ),
+    (rb"\x89HDF", "an HDF5 file", "save its images by numpy.savez as images and labels"),
+    (
+        rb"\x80[\x02-\x05]",
+        "a pickle, which can run any program",
+        "where you trust it, save its images by numpy.savez as images and labels",
+    ),
+    (
+        rb"ARROW1|\xff\xff\xff\xff",
+        "an Arrow file",
+        "write it anew: datasets.Dataset.from_file({name!r}).to_parquet('images.parquet')",
+    ),
+    (rb"SQLite format 3", "a database", "save its pictures as files and name the folder"),
+    (rb"(\x1f\x8b|BZh|\xfd7zXZ)", "one packed file and no archive", "unpack it"),
+)
+
+
+def local(name: str) -> str:
+    """A data set's name, that of file:///data/anime being the path /data/anime.
+
+    Raises:
+        UserError: it is an address from which nothing is read.
+    """
+    scheme, mark, _ = name.partition("://")
+    if not mark:
+        return name
+    if scheme.lower() == "file":
+        return url2pathname(unquote(urlsplit(name).path))
+    if scheme.lower() in _WEB:
+        raise UserError(f"{name} is a web address, and nothing is downloaded from it: {_how(name)}")
+    return name
+
+
+def _how(address: str) -> str:
+    known = _HUGGING_FACE.match(address)
+    if known:
+        to = f"data/{known[3].split('/')[1]}"
+        return f"run hf download {known[3]} --repo-type dataset --local-dir {to}, and name {to}."
+    return f"run curl -LO {address}, and name the file, or the folder that it is unpacked to."
+
+
+def refuse(path: Path) -> None:
+    """Says what a file is where it is known and no data set.
+
+    Raises:
+        UserError: it is something else than an archive, arrays or a table of pictures.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            open_picture(file, path.name)
+    except OSError:
+        return  # the one who reads it says why
+    except Unusable:
+        for mark, words, advice in _KNOWN:
+            if re.match(mark, head):
+                raise UserError(
+                    f"{path} is {words}, which is not read: {advice.format(name=path.name)}."
+                ) from None
+        return
+    raise UserError(
+        f"{path} is one picture, and a network learns from many: name the folder of pictures, such "
+        f"as --dataset {path.parent}."
+    )

@@ -1,0 +1,279 @@
+"""Pictures in Parquet files as a `Source`, as Hugging Face's datasets are published.
+
+A column holds encoded pictures, as a struct with the field bytes or as bytes alone; another may
+hold labels, whose names stand in the file's notes. A folder of shards is one data set; their names
+say of which part each is: train-00000-of-00002.parquet, or test/0000.parquet. The library pyarrow,
+an optional requirement, reads them. Refused are files without such a column and damaged ones.
+"""
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.datasets import packed, parts
+from dcgan.datasets.folder import holds_pictures, visible_files
+from dcgan.datasets.image_store import free_memory
+from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, matching
+from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.source import Labels
+
+MAGIC, SUFFIX = b"PAR1", ".parquet"
+NEEDED = 'pip install "pyarrow>=19,<27"'
+IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png", "webp")
+LABEL_COLUMNS = ("label", "labels", "fine_label", "class")
+MOST_NOTES = 1 << 24  # bytes of what a file says of its columns
+
+
+def is_parquet(place: Path) -> bool:
+    """Whether a path is a Parquet file, by content, or a folder of them and of no pictures."""
+    try:
+        if place.is_file():
+            with open(place, "rb") as file:
+                return file.read(len(MAGIC)) == MAGIC
+        if not place.is_dir():
+            return False
+        folders = [place, *(one for one in place.iterdir() if one.is_dir())]
+        folders += [below for one in folders[1:] for below in one.glob("*/") if below.is_dir()]
+        some = any(file.name.endswith(SUFFIX) for one in folders for file in one.iterdir())
+        return some and not holds_pictures(place)
+    except OSError:
+        return False
+
+
+class ParquetSource(PictureFiles):
+    """The pictures of Parquet files; a picture is found by its row. Picklable."""
+
+    def __init__(self, place: Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
+        """
+        Args:
+            place: a file, or a folder of them.
+            pattern: which files to take, by their names.
+            splits: words of the user for the parts to take, where the files are of parts.
+
+        Raises:
+            UserError: pyarrow is not installed, there is no such part, or a file is no whole
+                Parquet file of pictures.
+        """
+        _require()
+        self.path = str(place.absolute())
+        files = _shards(place, pattern)
+        shards, self.notes = _choose(place.name, files, splits)
+        groups = {shard: _group_sizes(shard) for shard in files}
+        self.parts = {
+            part: sum(sum(groups[shard]) for shard in files if files[shard] == part)
+            for part in parts.PARTS
+            if part in files.values()
+        }
+        self._shards = shards
+        # Of each row group: its shard and its number there; and the first row of each.
+        self._groups = [(shard, g) for shard in shards for g in range(len(groups[shard]))]
+        self._starts = np.cumsum([0, *(count for shard in shards for count in groups[shard])])
+        self._loaded: tuple[int, list] | None = None  # the row group that was read last
+        self._image, self._label, self._classes = _columns(shards[0])
+        names, versions = [], []
+        for shard in shards:
+            count, about = sum(groups[shard]), shard.stat()
+            names += [f"{shard.name.removesuffix(SUFFIX)}-{row:06d}" for row in range(count)]
+            versions += [(about.st_size, about.st_mtime_ns)] * count
+        if not names:
+            raise UserError(f"{place} holds no rows: expected pictures.")
+        super().__init__(place.name, names, versions)
+
+    def open(self, index: int) -> BinaryIO:
+        """The picture file in a row. Raises `Unusable` when there is none."""
+        number = int(np.searchsorted(self._starts, index, "right")) - 1
+        if self._loaded is None or self._loaded[0] != number:
+            self._loaded = None  # two of them would take twice the memory
+            self._loaded = number, self._read(*self._groups[number])
+        data = self._loaded[1][index - int(self._starts[number])].as_py()
+        if data is None:
+            raise Unusable("a row without the bytes of a picture")
+        if len(data) > MAX_FILE_BYTES:
+            raise Unusable(f"{len(data):,} bytes, too large for a picture")
+        return io.BytesIO(data)
+
+    def find_labels(self) -> dict[str, Labels]:
+        """The labelling "label", where a column has one for every picture."""
+        if self._label is None:
+            return {}
+        with _refusing(self._shards[0]):
+            columns = [
+                _open(shard).read(columns=[self._label])[self._label] for shard in self._shards
+            ]
+        if any(column.null_count for column in columns):
+            return {}
+        values = np.concatenate([column.to_numpy() for column in columns])
+        if not self._classes:
+            known = sorted(set(values.tolist()))
+            numbers = {value: i for i, value in enumerate(known)}
+            found = np.array([numbers[value] for value in values.tolist()], np.int32)
+            return {"label": Labels(found, tuple(map(str, known)))}
+        if values.min(initial=0) < 0 or values.max(initial=0) >= len(self._classes):
+            return {}  # -1 stands for labels that are kept secret
+        return {"label": Labels(values.astype(np.int32), self._classes)}
+
+    def _read(self, shard: Path, group: int) -> list:
+        """The cells of a row group: what a picture's bytes are, not yet as bytes of Python."""
+        try:
+            file = _open(shard)
+            facts = file.metadata.row_group(group)
+            column = self._image.partition(".")[0]
+            needed = sum(
+                facts.column(i).total_uncompressed_size
+                for i in range(facts.num_columns)
+                if facts.column(i).path_in_schema == self._image
+            )
+            if 2 * needed > free_memory():
+                raise Unusable("not enough memory for its group of rows")
+            chunks = file.read_row_group(group, columns=[self._image], use_threads=False)[column]
+        except _bad_file() as error:
+            raise Unusable("damaged in the Parquet file") from error
+        fields = [c.field("bytes") if "." in self._image else c for c in chunks.chunks]
+        cells = [cell for field in fields for cell in field]
+        if len(cells) != facts.num_rows:
+            raise Unusable("damaged in the Parquet file")
+        return cells
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_loaded": None}
+
+
+def _require() -> None:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"Parquet files need the library pyarrow, which is not installed: run {NEEDED}."
+        ) from error
+
+
+def _bad_file() -> tuple[type[BaseException], ...]:
+    """What pyarrow raises for a damaged file."""
+    import pyarrow  # of nobody else's time
+
+    more = (OSError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError)
+    return pyarrow.ArrowException, *more
+
+
+def _open(shard: Path):
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(shard)
+
+
+@contextlib.contextmanager
+def _refusing(shard: Path) -> Iterator[None]:
+    """Makes one sentence of what pyarrow raises."""
+    try:
+        yield
+    except _bad_file() as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{shard} is not a whole Parquet file ({reason}): if it was downloaded, download it "
+            "again."
+        ) from error
+
+
+def _group_sizes(shard: Path) -> list[int]:
+    """The number of rows of each row group."""
+    with _refusing(shard):
+        facts = _open(shard).metadata
+        return [facts.row_group(i).num_rows for i in range(facts.num_row_groups)]
+
+
+def _shards(place: Path, pattern: str) -> dict[Path, str | None]:
+    """The files by name, each with its part or None."""
+    if place.is_file():
+        return {place: None}
+    names = sorted(name for name, *_ in visible_files(str(place)) if name.endswith(SUFFIX))
+    chosen = [names[i] for i in matching(names, pattern, where=f"the folder {place}")]
+    return {place / name: _part(name) for name in chosen}
+
+
+def _part(name: str) -> str | None:
+    """The part that a shard's name begins with, or that one of its folders has."""
+    *folders, file = name.split("/")
+    words = [re.split(r"[-_.]", file)[0], *reversed(folders)]
+    return next((p for p in map(parts.part_of, words) if p in parts.PARTS), None)
+
+
+def _choose(
+    name: str, files: dict[Path, str | None], splits: Sequence[str]
+) -> tuple[list[Path], tuple[str, ...]]:
+    """The files of the wanted parts, and what to say of it."""
+    wanted = [parts.part_of(word) for word in splits]
+    there = [part for part in parts.PARTS if part in files.values()]
+    if not there:
+        packed.refuse_splits(name, splits)
+        return list(files), ()
+    if not wanted or not set(wanted) <= set(there):
+        raise UserError(
+            f"{name} has no --splits {','.join(splits)}: its files are the parts "
+            f"{', '.join(there)}; name one or more of these."
+        )
+    note = f"The files of {name} are the parts {', '.join(there)}: used is {' and '.join(wanted)}."
+    return [file for file, part in files.items() if part in wanted], (note,)
+
+
+def _columns(shard: Path) -> tuple[str, str | None, tuple[str, ...]]:
+    """The columns of pictures and of labels, and what labels mean where the file says it.
+
+    Raises:
+        UserError: no column holds encoded pictures.
+    """
+    with _refusing(shard):
+        schema = _open(shard).schema_arrow
+    features = _features(schema)
+    images = [name for name in map(str, schema.names) if _image_field(schema.field(name), name)]
+    if not images:
+        raise UserError(
+            f"{shard} has no column of encoded pictures, such as Hugging Face's image with the "
+            f"field bytes: its columns are {', '.join(map(str, schema.names[:9]))}."
+        )
+    image = next((name for name in IMAGE_COLUMNS if name in images), images[0])
+    kinds = {name: one.get("_type") for name, one in features.items() if isinstance(one, dict)}
+    classes = [name for name in schema.names if kinds.get(name) == "ClassLabel"]
+    likely = [name for name in LABEL_COLUMNS if name in schema.names and _is_label(schema, name)]
+    label = next((n for n in LABEL_COLUMNS if n in classes), next(iter([*classes, *likely]), None))
+    names = features[label].get("names") if label in classes else None
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if label is not None and not _is_label(schema, label):
+        label = None
+    return _image_field(schema.field(image), image), label, tuple(names) if known else ()
+
+
+def _image_field(field, name: str) -> str:
+    """The path of the bytes of a column of pictures; "" of another column."""
+    import pyarrow.types as types
+
+    def is_bytes(kind) -> bool:
+        return types.is_binary(kind) or types.is_large_binary(kind)
+
+    if types.is_struct(field.type):
+        inner = [field.type.field(i) for i in range(field.type.num_fields)]
+        return f"{name}.bytes" if any(f.name == "bytes" and is_bytes(f.type) for f in inner) else ""
+    return name if is_bytes(field.type) and name.lower() in IMAGE_COLUMNS else ""
+
+
+def _is_label(schema, name: str) -> bool:
+    import pyarrow.types as types
+
+    kind = schema.field(name).type
+    return types.is_integer(kind) or types.is_string(kind) or types.is_boolean(kind)
+
+
+def _features(schema) -> dict:
+    """What Hugging Face's library has noted of the columns."""
+    notes = (schema.metadata or {}).get(b"huggingface", b"")
+    try:
+        found = json.loads(notes[:MOST_NOTES])["info"]["features"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

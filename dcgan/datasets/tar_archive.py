@@ -1,0 +1,200 @@
+"""A tar file of pictures, compressed or not, as a `Source`: nothing is ever extracted to disk.
+
+A compressed one can only be read from the beginning to the end: its pictures keep their order, and
+one process reads them. Links, devices and sparse files in it are skipped; an archive that is cut
+short, or unpacks to far more than pictures do, is refused.
+"""
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import os
+import re
+import tarfile
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from dcgan import UserError
+from dcgan.datasets import picture_formats
+from dcgan.datasets.download import Sparing
+from dcgan.datasets.picture import reading_failed
+from dcgan.datasets.picture_files import (
+    MAX_FILE_BYTES,
+    WHOLE_BYTES,
+    PictureFiles,
+    is_safe,
+    is_visible,
+    matching,
+)
+from dcgan.datasets.picture_formats import Unusable
+
+SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
+MAX_HEADER = (
+    1 << 20
+)  # bytes of a name or note; tarfile itself believes headers that claim gigabytes
+MAX_FILES = 5_000_000
+# No pictures shrink to a two hundredth; below a gigabyte it does not matter.
+MAX_RATIO, ALWAYS_ALLOWED = 200, 1 << 30
+
+_OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
+_BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
+_NOT_OF_THE_DISK = (None, errno.EINVAL, errno.EOVERFLOW)  # but of gzip, or of a header's numbers
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file in the archive: where its bytes are, how many, or why they are of no use."""
+
+    start: int
+    size: int
+    version: tuple
+    reason: str
+    is_picture: bool
+
+
+def is_tar(path: str | os.PathLike) -> bool:
+    """Whether a file is a tar file, compressed or not, by its first bytes."""
+    try:
+        with _open(path)[0] as stream:
+            head = stream.read(tarfile.BLOCKSIZE)
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+        return True
+    except (*_BAD_ARCHIVE, OSError):
+        return False
+
+
+class TarSource(PictureFiles):
+    """The pictures of a tar file. Picklable: a worker process opens the file again."""
+
+    def __init__(self, path: str | os.PathLike, pattern: str = "*"):
+        """
+        Args:
+            path: of the tar file.
+            pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
+
+        Raises:
+            UserError: it is no whole tar file, unpacks to too much, cannot be read, is empty, or no
+                file matches the pattern.
+        """
+        self.path = os.path.abspath(path)
+        self._stream: BinaryIO | None = None
+        try:
+            found, packed = _entries(self.path)
+        except OSError as error:
+            if error.errno in _NOT_OF_THE_DISK:
+                raise _damaged(path, error) from error
+            raise UserError(
+                f"{path} {reading_failed(error)}: expected a tar file of pictures."
+            ) from error
+        except _BAD_ARCHIVE as error:
+            raise _damaged(path, error) from error
+        if not packed:
+            found = sorted(found, key=lambda item: item[0])
+        self.parallel = not packed  # each process would have to unpack everything
+        chosen = matching((name for name, _ in found), pattern, where=f"the tar file {path}")
+        self._entries = [found[i][1] for i in chosen]
+        names = [found[i][0] for i in chosen]
+        about = os.stat(self.path)
+        whole = about.st_size, about.st_mtime_ns
+        versions = [(*whole, *entry.version) for entry in self._entries]
+        super().__init__(os.path.basename(self.path), names, versions)
+
+    def open(self, index: int) -> BinaryIO:
+        """The file of that number. Raises `Unusable` when it cannot be read."""
+        entry = self._entries[index]
+        if entry.reason:
+            raise Unusable(entry.reason)
+        if entry.size > WHOLE_BYTES and not entry.is_picture:
+            raise Unusable("not an image")
+        try:
+            if self._stream is None:
+                self._stream = _open(self.path)[0]
+            self._stream.seek(entry.start)
+            data = self._stream.read(entry.size)
+        except (*_BAD_ARCHIVE, OSError) as error:
+            raise Unusable("damaged in the tar file") from error
+        if len(data) < entry.size:
+            raise Unusable("damaged in the tar file")
+        return io.BytesIO(data)
+
+    def is_picture(self, index: int) -> bool:
+        """Whether the file begins as a picture does: looking at more means unpacking once more."""
+        return self._entries[index].is_picture
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_stream": None}
+
+
+def _open(path: str | os.PathLike) -> tuple[BinaryIO, bool]:
+    """The unpacked bytes of a file, and whether it is compressed; by content."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+    for mark, opener in _OPENERS:
+        if head.startswith(mark):
+            return opener(path, "rb"), True
+    return open(path, "rb"), False
+
+
+def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
+    """(name, entry) of each visible file in the archive's order, and whether it is compressed."""
+    stream, packed = _open(path)
+    most = max(ALWAYS_ALLOWED, MAX_RATIO * os.path.getsize(path)) if packed else None
+    found: list[tuple[str, _Entry]] = []
+    options = {"mode": "r:", "encoding": "utf-8", "errors": "surrogateescape"}
+    with stream, tarfile.open(fileobj=Sparing(stream, MAX_HEADER), **options) as archive:
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # which would grow without end
+            end = member.offset_data + member.size
+            if member.size < 0:  # or the same header would come again and again
+                raise tarfile.ReadError("a header states a negative size")
+            if most is not None and end > most or len(found) >= MAX_FILES:
+                raise UserError(
+                    f"{path} unpacks to more than {MAX_RATIO} times its size, or to more than "
+                    f"{MAX_FILES:,} files: expected pictures, which do not; unpack it yourself "
+                    "where you trust it, and name the folder."
+                )
+            name = re.sub(r"^(\./+)+", "", member.name)
+            if not member.isdir() and is_visible(name):
+                found.append((name, _entry(stream, member, name)))
+    return found, packed
+
+
+def _entry(stream: BinaryIO, member: tarfile.TarInfo, name: str) -> _Entry:
+    reason = _reason(member)
+    is_picture = False
+    if not reason:
+        stream.seek(member.offset_data)
+        head = stream.read(min(picture_formats.HEAD_BYTES, member.size))
+        is_picture = _is_picture(head, name)
+    version = member.size, member.mtime, member.chksum
+    return _Entry(member.offset_data, member.size, version, reason, is_picture)
+
+
+def _reason(member: tarfile.TarInfo) -> str:
+    """Why an entry cannot be used, as far as its header says."""
+    if not is_safe(member.name):
+        return "unsafe name"
+    if member.islnk() or member.issym():
+        return "a link in the archive"
+    if not member.isreg() or member.issparse():
+        return "no plain file"
+    if member.size > MAX_FILE_BYTES:
+        return f"{member.size:,} bytes, too large for a picture"
+    return ""
+
+
+def _is_picture(head: bytes, name: str) -> bool:
+    try:
+        return picture_formats.recognize(head, name)[1]
+    except Unusable:
+        return False
+
+
+def _damaged(path: str | os.PathLike, error: Exception) -> UserError:
+    return UserError(
+        f"{path} is not a whole tar file ({error}): expected pictures in a .tar, .tar.gz, .tar.bz2 "
+        "or .tar.xz; if it was downloaded, download it again."
+    )

@@ -1,0 +1,277 @@
+"""NumPy's files as data sets: what arrays mean, and that nothing in them is believed or run."""
+
+import io
+import os
+import pickle
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from pictures import decoded
+
+from dcgan import UserError
+from dcgan.datasets import catalog, numpy_file
+from dcgan.datasets.cached import map_array
+from dcgan.datasets.source import ImageSpec
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (7, 6, 5, 3), np.uint8)
+GREY = PIXELS[..., 0]
+SPEC, GREY_SPEC = ImageSpec(6, 5, 3), ImageSpec(6, 5, 1)
+
+
+def save(path, *array, **arrays):
+    if arrays:
+        np.savez_compressed(path, **arrays)
+    else:
+        np.save(path, *array)
+    return str(path)
+
+
+def images(path, spec=SPEC, **options) -> np.ndarray:
+    source = catalog.find(str(path), "none", **options)
+    assert not source.summary().skipped and len(source) == source.summary().found
+    return decoded(source, spec).images
+
+
+SHAPES = {
+    "NHWC": PIXELS,
+    "NCHW": PIXELS.transpose(0, 3, 1, 2),
+    "fortran": np.asfortranarray(PIXELS),
+    "[0, 1]": (PIXELS / 255).astype(np.float32),
+    "[-1, 1]": PIXELS / 127.5 - 1,
+    "float levels": PIXELS.astype(np.float16),
+    "int64": PIXELS.astype(np.int64),
+    "16 bits": PIXELS.astype(np.uint16) * 257,
+    "big endian": PIXELS.astype(">u2") * 257,
+    "opaque": np.concatenate([PIXELS, np.full((7, 6, 5, 1), 255, np.uint8)], -1),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("kind", ["npy", "npz", "plain npz"])
+def test_images_of_any_shape_and_range(tmp_path, name, kind):
+    if kind == "npy":
+        path = save(tmp_path / "a.npy", SHAPES[name])
+    elif kind == "npz":
+        path = save(tmp_path / "a.npz", images=SHAPES[name])
+    else:
+        np.savez(tmp_path / "a.npz", SHAPES[name])  # as arr_0
+        path = tmp_path / "a.npz"
+    found = images(path).astype(int)
+    assert abs(found - PIXELS).max() <= (0 if name != "float levels" else 1)
+
+
+def test_grey_images(tmp_path):
+    for array in (GREY, GREY[..., None], GREY[:, None], GREY / 255):
+        path = save(tmp_path / "a.npy", array)
+        np.testing.assert_array_equal(images(path, GREY_SPEC)[..., 0], GREY)
+        assert catalog.find(path, "none").summary().channels == 1
+    bits = save(tmp_path / "b.npy", GREY > 99)
+    np.testing.assert_array_equal(images(bits, GREY_SPEC)[..., 0], (GREY > 99) * 255)
+    twelve = save(tmp_path / "c.npy", GREY.astype(np.uint16) * 16)
+    assert abs(images(twelve, GREY_SPEC)[..., 0].astype(int) - GREY).max() <= 1
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    clear = np.concatenate([PIXELS, np.zeros((7, 6, 5, 1), np.uint8)], -1)
+    clear[0, 0, 0, 3] = 255
+    found = images(save(tmp_path / "a.npy", clear))
+    assert (found[0, 0, 0] == PIXELS[0, 0, 0]).all() and (found[1:] == 255).all()
+
+
+LABELS = np.array([3, 1, 3, 1, 1, 3, 3])
+NAMED = {
+    "keras": ("x_train", "y_train", "x_test", "y_test"),
+    "medmnist": ("train_images", "train_labels", "test_images", "test_labels"),
+    "capital": ("X_Training", "Y_Training", "X_Testing", "Y_Testing"),
+}
+
+
+@pytest.mark.parametrize("form", NAMED)
+def test_parts_and_labels(tmp_path, form):
+    arrays = (PIXELS, LABELS[:, None], PIXELS[:2], np.array([[1], [2]]))
+    path = save(tmp_path / "a.npz", **dict(zip(NAMED[form], arrays, strict=True)))
+    np.testing.assert_array_equal(images(path), PIXELS)
+    np.testing.assert_array_equal(images(path, splits=["test"]), PIXELS[:2])
+    assert len(images(path, splits=["train", "Test"])) == 9
+    source = catalog.find(path, "none")
+    assert source.parts == {"train": 7, "test": 2} and "used is train" in source.notes[0]
+    labels = source.labels["label"]
+    assert [labels.names[v] for v in labels.values] == list(map(str, LABELS))
+    other = catalog.find(path, "none", splits=["test"]).labels["label"]
+    assert other.names == ("1", "3", "2") and other.values.tolist() == [0, 2]
+    with pytest.raises(UserError, match="has no --splits val: its parts are train, test"):
+        catalog.find(path, "none", splits=["val"])
+    prints = {catalog.find(path, "none", splits=s).fingerprint for s in (["train"], ["test"])}
+    assert len(prints) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (LABELS, ("1", "3")),
+        (LABELS.astype(float), ("1", "3")),
+        (np.array(["b", "a"] * 3 + ["b"]), ("a", "b")),
+        (np.eye(2)[LABELS // 2], ("0", "1")),
+        (np.ones((7, 4)), None),  # several labels an image
+        (LABELS + 0.5, None),
+    ],
+)
+def test_kinds_of_labels(tmp_path, labels, names):
+    source = catalog.find(save(tmp_path / "a.npz", images=PIXELS, labels=labels), "none")
+    assert (source.labels["label"].names if source.labels else None) == names
+    again = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(decoded(again, SPEC).images, PIXELS)
+
+
+def test_one_array_needs_no_name(tmp_path):
+    path = save(tmp_path / "a.npz", faces=PIXELS, ids=LABELS)
+    np.testing.assert_array_equal(images(path), PIXELS)
+    assert len(catalog.find("a", str(tmp_path))) == 7
+
+
+def sentence(path, **options) -> str:
+    with pytest.raises(UserError) as error:
+        len(catalog.find(str(path), "none", **options))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+REFUSED = {
+    "flat": (PIXELS.reshape(7, -1), "[N, H, W, C]"),
+    "video": (np.zeros((2, 3, 4, 5, 3), np.uint8), "[N, H, W, C]"),
+    "none": (PIXELS[:0], "[N, H, W, C]"),
+    "nan": (np.full((2, 8, 8), np.nan), "received nan"),
+    "range": (np.linspace(-7, 300, 128).reshape(2, 8, 8), "received -7 to 300"),
+    "negative": (np.full((2, 8, 8), -3), "received -3 to -3"),
+    "complex": (np.ones((2, 8, 8), complex), "expected numbers"),
+    "text": (np.full((2, 8, 8), "a"), "expected numbers"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(tmp_path, name):
+    array, words = REFUSED[name]
+    assert words in sentence(save(tmp_path / "a.npy", array))
+    if name != "none":
+        assert words in sentence(save(tmp_path / "a.npz", images=array))
+
+
+def test_what_is_said_of_other_arrays(tmp_path):
+    two = save(tmp_path / "a.npz", faces=PIXELS, backs=PIXELS)
+    assert "received faces, backs" in sentence(two)
+    short = save(tmp_path / "b.npz", images=PIXELS, labels=LABELS[:3])
+    assert "a label in labels for each image" in sentence(short)
+    sizes = save(tmp_path / "c.npz", x_train=PIXELS, x_test=PIXELS[:, :4])
+    assert "images of one shape" in sentence(sizes, splits=["train", "test"])
+    assert "--splits test" in sentence(save(tmp_path / "d.npy", PIXELS), splits=["test"])
+
+
+# ---- hostile files ----
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_pickles_are_not_loaded(tmp_path, suffix):
+    trap = np.array([Trap(tmp_path / "sprung")] * 3, object)
+    if suffix == "npy":
+        np.save(tmp_path / "a.npy", trap, allow_pickle=True)
+    else:
+        np.savez(tmp_path / "a.npz", images=PIXELS, labels=trap)
+    assert "bjects" in sentence(tmp_path / f"a.{suffix}")
+    assert not (tmp_path / "sprung").exists()
+
+
+def claim(shape: tuple, data: bytes = b"", descr: str = "|u1") -> bytes:
+    file = io.BytesIO()
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + data
+
+
+def zipped(path, entries: dict[str, bytes]):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return path
+
+
+HOSTILE = {
+    "large": claim((10**9, 64, 64, 3)),
+    "endless": claim((2**40, 2**40, 3)),
+    "negative": claim((-1, 8, 8)),
+    "short": claim((4, 8, 8), bytes(100)),
+    "nothing": b"\x93NUMPY",
+    "program": b"\x93NUMPY\x01\x00"
+    + (76).to_bytes(2, "little")
+    + b"__import__('os').abort()".ljust(76),
+    "deep": b"\x93NUMPY\x01\x00" + (60000).to_bytes(2, "little") + b"(" * 60000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_claims_cost_no_memory(tmp_path, name, kind):
+    if kind == "npy":
+        (tmp_path / "a.npy").write_bytes(HOSTILE[name])
+    else:
+        zipped(tmp_path / "a.npz", {"images.npy": HOSTILE[name]})
+    tracemalloc.start()
+    try:
+        assert "cannot be used: expected" in sentence(tmp_path / f"a.{kind}")
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_is_refused_by_the_memory_that_is_free(tmp_path, monkeypatch):
+    path = zipped(tmp_path / "a.npz", {"images.npy": claim((1000, 100, 100), bytes(10**7))})
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(numpy_file, "free_memory", lambda: 10**7)
+    tracemalloc.start()
+    try:
+        assert "of memory are free" in sentence(path)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_cut_short(tmp_path):
+    for path in (save(tmp_path / "a.npy", PIXELS), save(tmp_path / "b.npz", images=PIXELS)):
+        data = open(path, "rb").read()
+        for size in (len(data) - 20, len(data) // 2, 40):
+            open(path, "wb").write(data[:size])
+            assert sentence(path)
+
+
+def test_no_damage_whatsoever_raises(tmp_path):
+    random = np.random.default_rng(1)
+    for path in (save(tmp_path / "a.npy", PIXELS), save(tmp_path / "b.npz", images=PIXELS)):
+        whole = np.fromfile(path, np.uint8)
+        for i in range(80):
+            data = whole.copy()
+            reach = 140 if i % 2 else len(data)
+            data[random.integers(0, reach, 3)] = random.integers(0, 256, 3)
+            data.tofile(path)
+            try:
+                decoded(catalog.find(path, "none"), SPEC)
+            except UserError:
+                pass
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"{'shape': (7, }", b'"""', b"(" * 5000])
+def test_a_mapped_header_that_is_no_python(tmp_path, header):
+    """NumPy gives it to Python's tokenizer and parser, which raise errors of their own."""
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(ValueError):
+        map_array(tmp_path / "a.npy")
