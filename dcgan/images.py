@@ -8,6 +8,7 @@ import io
 import math
 import os
 import struct
+from collections import Counter
 from collections.abc import Sequence
 
 import imageio.v3 as iio
@@ -18,6 +19,8 @@ HALF_RANGE = 127.5  # (255 - 0) / (1 - -1)
 # A picture of more pixels than this is refused before it is decoded: no photograph is as large, and
 # a small compressed file can claim gigabytes ("decompression bomb").
 MAX_PIXELS = 100_000_000
+DEEP_WHITE = 65535  # the white of 16-bit pictures that use all of their levels
+COLOURS_ALONE = "wholly transparent: the colours are taken as they are"  # a remark on a picture
 # What turns a picture upright, by its EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,15 +49,24 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(to_unit_levels(np.asarray(images, np.float32))), 0, 255).astype(np.uint8)
 
 
-def plain(picture: Image.Image, channels: int) -> Image.Image:
+def plain(
+    picture: Image.Image,
+    channels: int,
+    *,
+    white: int = DEEP_WHITE,
+    remarks: Counter | None = None,
+) -> Image.Image:
     """Any Pillow picture, upright, as grey ("L") or "RGB".
 
     The camera's rotation (EXIF) is applied, transparency is laid on white, 16-bit and float levels
-    are scaled to 8 bits, palettes and CMYK are converted.
+    are scaled to 8 bits, palettes and CMYK are converted. A picture without an opaque spot, as some
+    programs write bitmaps whose fourth byte means nothing, is taken by its colours.
 
     Args:
         picture: an opened picture; of animations the first frame is taken.
         channels: 1 for grey, 3 for RGB.
+        white: the level of a 16-bit picture that is white.
+        remarks: what was done with the picture is counted here.
     """
     picture.load()  # in PNG files EXIF may stand behind the pixels; TIFF files are upright after it
     turn = _TURNS.get(orientation(picture))
@@ -64,11 +76,16 @@ def plain(picture: Image.Image, channels: int) -> Image.Image:
     if picture.mode == mode and "transparency" not in picture.info:
         return picture
     if picture.mode.startswith(("I", "F")):
-        picture = _eight_bits(picture)
+        picture = _eight_bits(picture, white)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
+        *colours, opacity = picture.getextrema()
+        if opacity == (0, 0) and any(low < high for low, high in colours):
+            picture.putalpha(255)
+            if remarks is not None:
+                remarks[COLOURS_ALONE] += 1
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture)
     return picture.convert(mode)
 
 
@@ -88,14 +105,14 @@ def white_level(highest: int) -> int:
 
     Cameras and scanners write 10, 12 or 14 bits into files of 16, and some write 8.
     """
-    return next((2**bits - 1 for bits in (8, 10, 12, 14) if highest < 2**bits), 65535)
+    return next((2**bits - 1 for bits in (8, 10, 12, 14) if highest < 2**bits), DEEP_WHITE)
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(picture: Image.Image, white: int) -> Image.Image:
     """16-bit, 32-bit or float grey levels scaled to 8 bits: Pillow itself would clip them."""
     levels = np.nan_to_num(np.asarray(picture, np.float32))
     if picture.mode.startswith("I"):
-        levels = levels / 257.0  # 65535 / 255: whole numbers are 16-bit in every format read here
+        levels = levels * (255.0 / white)  # whole numbers are 16-bit in every format read here
     elif levels.max(initial=0.0) <= 1.0:
         levels = levels * 255.0  # float pictures are in [0, 1] by convention
     return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))

@@ -10,6 +10,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from typing import BinaryIO
 
 import numpy as np
@@ -19,11 +20,12 @@ from PIL import Image
 from dcgan.datasets import picture_formats
 from dcgan.datasets.picture_formats import TOO_LARGE, Unusable
 from dcgan.datasets.source import ImageSpec
-from dcgan.images import MAX_PIXELS, fit, orientation, plain
+from dcgan.images import DEEP_WHITE, MAX_PIXELS, fit, orientation, plain
 
 # Up to this many pixels JPEGs gain from `_small_jpeg`; larger ones are shrunk while decoding.
 SMALL_PIXELS = 1 << 18
 
+_DEEP_COLOURS = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 # What Pillow is known to raise when the bytes of a file make no sense.
 _BAD_BYTES = (
@@ -69,10 +71,12 @@ def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
     return picture
 
 
-def pixels(file: BinaryIO, spec: ImageSpec, *, name: str = "") -> np.ndarray:
+def pixels(
+    file: BinaryIO, spec: ImageSpec, *, name: str = "", remarks: Counter | None = None
+) -> np.ndarray:
     """The picture in a file as uint8 [spec.height, spec.width, spec.channels].
 
-    Args: see `open_picture`.
+    Args: see `open_picture`; `remarks` of `images.plain`.
 
     Raises:
         Unusable: see `open_picture`; or its pixels are cut short or damaged.
@@ -88,8 +92,9 @@ def pixels(file: BinaryIO, spec: ImageSpec, *, name: str = "") -> np.ndarray:
             # than twice what is wanted, so that the antialiased resize still decides how it looks.
             # The longer side stands for both: EXIF may yet turn the picture.
             picture.draft(None, (side, side))
+        picture = _deepened(file, picture, spec.white_level)
         return fit(
-            plain(picture, spec.channels),
+            plain(picture, spec.channels, white=spec.white_level, remarks=remarks),
             spec.height,
             spec.width,
             crop=spec.crop,
@@ -132,8 +137,50 @@ def _small_jpeg(file: BinaryIO) -> np.ndarray | None:
         return None
 
 
-def whole(file: BinaryIO, channels: int, *, name: str = "") -> np.ndarray:
+def whole(file: BinaryIO, channels: int, *, name: str = "", white: int = DEEP_WHITE) -> np.ndarray:
     """The picture in a file at its own size, upright, as uint8 [height, width, channels].
+
+    Args: see `open_picture`; `white` of `images.plain`.
+
+    Raises:
+        Unusable: see `pixels`.
+    """
+    picture = open_picture(file, name)
+    try:
+        picture = plain(_deepened(file, picture, white), channels, white=white)
+    except _BAD_BYTES as error:
+        raise Unusable(_damage(error)) from error
+    return np.asarray(picture).reshape(picture.height, picture.width, channels)
+
+
+def _deepened(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
+    """A 16-bit colour PNG whose white is below 65535, by all of its bits: Pillow drops the lower.
+
+    Others, and all where white is 65535, are given back as they are.
+    """
+    if white == DEEP_WHITE or _raw_mode(picture) not in _DEEP_COLOURS:
+        return picture
+    high = np.asarray(picture).astype(np.uint32)
+    file.seek(0)
+    low = Image.open(file, formats=("PNG",))
+    # Read as if the bytes of a number came the other way round, Pillow keeps the lower ones.
+    low.tile = [tile._replace(args=_DEEP_COLOURS[tile.args]) for tile in low.tile]
+    levels = (256 * high + np.asarray(low)) * (255.0 / white)
+    if levels.shape[-1] == 4:
+        levels[..., 3] = high[..., 3]  # opacity has all bits, whatever the colours have
+    deepened = Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+    deepened.info |= {k: v for k, v in picture.info.items() if k != "transparency"}
+    return deepened
+
+
+def _raw_mode(picture: Image.Image) -> str:
+    """How the pixels of an unread PNG lie in the file."""
+    args = picture.tile[0].args if picture.format == "PNG" and picture.tile else ""
+    return args if isinstance(args, str) else ""
+
+
+def highest_level(file: BinaryIO, name: str = "") -> int | None:
+    """The highest of a 16-bit picture's levels; of colours in steps of 256. None for others.
 
     Args: see `open_picture`.
 
@@ -142,14 +189,17 @@ def whole(file: BinaryIO, channels: int, *, name: str = "") -> np.ndarray:
     """
     picture = open_picture(file, name)
     try:
-        picture = plain(picture, channels)
+        if picture.mode.startswith("I"):
+            return int(np.asarray(picture).max())
+        if _raw_mode(picture) in _DEEP_COLOURS:
+            return 256 * max(high for _, high in picture.getextrema()[:3]) + 255
     except _BAD_BYTES as error:
         raise Unusable(_damage(error)) from error
-    return np.asarray(picture).reshape(picture.height, picture.width, channels)
+    return None
 
 
-def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool]:
-    """((height, width), whether the picture is grey), from the header alone.
+def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool, bool]:
+    """((height, width), whether the picture is grey, whether it is 16-bit), from the header alone.
 
     Args: see `open_picture`.
 
@@ -161,7 +211,8 @@ def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool]:
     # To find a PNG's EXIF Pillow decodes the pixels.
     if picture.format != "PNG" and orientation(picture) >= 5:
         width, height = height, width
-    return (height, width), _is_grey(picture)
+    deep = picture.mode.startswith("I") or _raw_mode(picture) in _DEEP_COLOURS
+    return (height, width), _is_grey(picture), deep
 
 
 def _is_grey(picture: Image.Image) -> bool:

@@ -10,20 +10,22 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import BinaryIO
 
 import numpy as np
 
 from dcgan import UserError
-from dcgan.datasets.picture import header, open_picture, pixels, whole
+from dcgan.datasets.picture import header, highest_level, open_picture, pixels, whole
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 from dcgan.datasets.workers import ordered
-from dcgan.images import MAX_PIXELS
+from dcgan.images import DEEP_WHITE, MAX_PIXELS, white_level
 
 PROBES = 20  # files of a folder that are looked at to tell whether it holds pictures
 MAX_FILE_BYTES = 8 * MAX_PIXELS  # no picture within the limit is larger, not even in 16-bit RGBA
+MANY_LEVELS = 1 << 14  # a 16-bit level from here on needs all bits: no more need be looked for
 WHOLE_BYTES = 1 << 22  # files up to this size are read at once: quicker than Pillow's small reads
 
 
@@ -69,37 +71,46 @@ class PictureFiles(ABC):
         """Looks at every picture's header (not its pixels)."""
         # Threads are no help: Pillow reads headers in Python; two threads measured half as fast.
         chunks = [range(i, min(i + 1000, len(self))) for i in range(0, len(self), 1000)]
-        skipped: list[Skipped] = []
-        sizes: Counter = Counter()
-        grey = True
+        all_ = _Headers()
         for part in ordered(_headers, self, chunks):
-            skipped += part[0]
-            sizes += part[1]
-            grey &= part[2]
-        channels = 1 if grey and sizes else 3
-        return Summary(len(self), tuple(skipped), tuple(sizes.most_common()), channels)
+            all_.skipped += part.skipped
+            all_.sizes += part.sizes
+            all_.grey &= part.grey
+            all_.deep += part.deep
+            all_.highest = max(all_.highest, part.highest)
+        return Summary(
+            len(self),
+            tuple(all_.skipped),
+            tuple(all_.sizes.most_common()),
+            channels=1 if all_.grey and all_.sizes else 3,
+            white_level=white_level(all_.highest) if all_.deep else DEEP_WHITE,
+            deep=all_.deep,
+        )
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
         """Decodes some pictures; never raises for a bad one."""
         images = np.empty((len(indices), spec.height, spec.width, spec.channels), np.uint8)
-        used, skipped = [], []
+        used, skipped, remarks = [], [], Counter()
         for index in indices:
             try:
                 with self.open(index) as file:
-                    images[len(used)] = pixels(file, spec, name=self.names[index])
+                    name = self.names[index]
+                    images[len(used)] = pixels(file, spec, name=name, remarks=remarks)
                 used.append(index)
             except Unusable as reason:
                 skipped.append(Skipped(self.names[index], str(reason)))
-        return Decoded(images[: len(used)], used, skipped)
+        return Decoded(images[: len(used)], used, skipped, remarks)
 
-    def whole(self, index: int, channels: int) -> np.ndarray:
+    def whole(self, index: int, channels: int, white: int = DEEP_WHITE) -> np.ndarray:
         """A picture at its own size, upright: uint8 [height, width, channels].
+
+        Args: see `images.plain`.
 
         Raises:
             Unusable: it cannot be used.
         """
         with self.open(index) as file:
-            return whole(file, channels, name=self.names[index])
+            return whole(file, channels, name=self.names[index], white=white)
 
     def check(self, index: int) -> None:
         """Raises `Unusable` unless the file's header is one of a usable picture."""
@@ -187,21 +198,35 @@ def is_visible(name: str) -> bool:
     return not any(p == "__MACOSX" or (p.startswith(".") and p != ".") for p in name.split("/"))
 
 
-def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped], Counter, bool]:
-    """(unusable files, sizes, whether all are grey) of some files."""
-    skipped: list[Skipped] = []
-    sizes: Counter = Counter()
-    grey = True
+@dataclass
+class _Headers:
+    """What some files' headers say; `highest` is a level of 16-bit pictures."""
+
+    skipped: list[Skipped] = field(default_factory=list)
+    sizes: Counter = field(default_factory=Counter)
+    grey: bool = True
+    deep: int = 0
+    highest: int = 0
+
+
+def _headers(source: PictureFiles, indices: Sequence[int]) -> _Headers:
+    """Looks at the headers of some files, and at the levels of 16-bit pictures."""
+    found = _Headers()
     for index in indices:
+        name = source.names[index]
         try:
             with source.open(index) as file:
-                size, is_grey = header(file, source.names[index])
+                size, is_grey, is_deep = header(file, name)
+                if is_deep and found.highest < MANY_LEVELS:
+                    file.seek(0)
+                    found.highest = max(found.highest, highest_level(file, name) or 0)
         except Unusable as reason:
-            skipped.append(Skipped(source.names[index], str(reason)))
+            found.skipped.append(Skipped(name, str(reason)))
             continue
-        sizes[size] += 1
-        grey &= is_grey
-    return skipped, sizes, grey
+        found.sizes[size] += 1
+        found.grey &= is_grey
+        found.deep += is_deep
+    return found
 
 
 def matching(names: Iterable[str], pattern: str, *, where: str) -> list[int]:

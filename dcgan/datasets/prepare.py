@@ -11,7 +11,8 @@ import json
 import logging
 import mmap
 import os
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +23,13 @@ from dcgan import UserError
 from dcgan.console import printable
 from dcgan.datasets.cached import is_count, is_pairs, map_array, read_entry
 from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
-from dcgan.datasets.report import Report, nothing_usable
+from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
+from dcgan.images import white_level
 
-FORMAT = 1  # of the cache; raised when the same source and spec give other pixels or other JSON
+FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
+WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
 CHUNK = 64  # pictures a task of a worker
 # Images smaller than the free memory divided by this are read in order at once; else they are read
 # where they are asked for, which is all over the file.
@@ -94,8 +97,10 @@ def prepare(
         if len(summary.skipped) == summary.found:
             raise nothing_usable(source.name, summary.found, summary.skipped)
         path = folder / f"{key}.npy" if folder else None
-        images, entry = _decode_all(source, spec, path=path, limit=limit, workers=workers)
+        deep = replace(spec, white_level=summary.white_level)
+        images, entry = _decode_all(source, deep, path=path, limit=limit, workers=workers)
         entry |= {"sizes": summary.sizes, "channels": summary.channels, "found": summary.found}
+        entry["notes"] = [*depth(summary), *entry["notes"]]
         entry["skipped"] = _merge(entry["skipped"], summary.skipped)
         if images is None:  # they are in the cache; without this file they do not count
             _write_json(folder, key, entry)
@@ -109,9 +114,10 @@ def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
     """`source.summary()`, remembered in the cache folder."""
     key = _key(source.fingerprint, "summary")
     entry = _read_json(cache_dir, key)
-    if entry is not None and _is_summary(entry):
+    if entry is not None and _is_summary(entry) and _is_depth(entry):
         skipped = tuple(Skipped(*item) for item in entry["skipped"])
-        return Summary(entry["found"], skipped, _sizes(entry), entry["channels"])
+        about = {name: entry[name] for name in ("channels", "white_level", "deep")}
+        return Summary(entry["found"], skipped, _sizes(entry), **about)
     summary = source.summary()
     _write_json(cache_dir, key, asdict(summary) | {"skipped": _pairs(summary.skipped)})
     return summary
@@ -131,7 +137,7 @@ def _decode_all(
     results = ordered(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
     skipped: list[Skipped] = []
-    seen = 0
+    seen, remarks = 0, Counter()
     try:
         with tqdm(total=capacity, unit="images", desc=printable(f"decoding {source.name}")) as bar:
             for chunk, decoded in zip(chunks, results, strict=False):
@@ -142,6 +148,7 @@ def _decode_all(
                 seen = used[-1] + 1 if full else chunk.stop
                 unused += sorted(set(range(chunk.start, seen)).difference(used))
                 skipped += decoded.skipped
+                remarks += decoded.remarks
                 bar.update(min(len(used) if limit else len(chunk), bar.total - bar.n))
                 if full:
                     break
@@ -151,7 +158,8 @@ def _decode_all(
     finally:
         results.close()  # ends the workers
         first_store.discard()
-    return images, {"seen": seen, "unused": unused, "skipped": _pairs(skipped)}
+    about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
+    return images, about | {"skipped": _pairs(skipped)}
 
 
 def _new_store(path: Path | None, shape: tuple[int, ...], capacity: int) -> Store:
@@ -217,7 +225,7 @@ def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
         skipped=tuple(Skipped(*item) for item in entry["skipped"]),
         sizes=_sizes(entry),
         channels=entry["channels"],
-        notes=source.notes,
+        notes=(*source.notes, *entry["notes"]),
     )
     used = np.delete(np.arange(entry["seen"]), entry["unused"])
     return Prepared(images, report, source, used)
@@ -233,7 +241,7 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
         shape = (spec.height, spec.width, spec.channels)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
             raise ValueError(f"it holds {images.dtype} {list(images.shape)}")
-        if not _is_summary(entry) or not _counts(entry, len(images)):
+        if not _is_summary(entry) or not _counts(entry, len(images)) or not _is_said(entry):
             raise ValueError("its entry is not about these images")
     except (OSError, ValueError) as error:
         logger.warning("The cached images %s/%s.npy are damaged (%s).", folder, key, error)
@@ -256,6 +264,17 @@ def _is_summary(entry: dict) -> bool:
         and is_pairs(entry.get("skipped"), is_text, is_text)
         and is_pairs(entry.get("sizes"), is_size, is_count)
     )
+
+
+def _is_depth(entry: dict) -> bool:
+    """Whether an entry of the cache says of 16-bit pictures what a `Summary` says."""
+    return is_count(entry.get("deep")) and entry.get("white_level") in WHITE_LEVELS
+
+
+def _is_said(entry: dict) -> bool:
+    """Whether an entry has sentences for a person."""
+    notes = entry.get("notes")
+    return isinstance(notes, list) and all(isinstance(note, str) for note in notes)
 
 
 def _counts(entry: dict, images: int) -> bool:

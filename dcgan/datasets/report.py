@@ -1,11 +1,12 @@
 """What was found in a data set, used and left out, in sentences for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dcgan import UserError
 from dcgan.datasets.picture_formats import READ
-from dcgan.datasets.source import Skipped
+from dcgan.datasets.source import Skipped, Summary
+from dcgan.images import DEEP_WHITE
 
 NAMES_SHOWN = 5  # of the files left out for one reason
 SIZES_SHOWN = 3
@@ -52,6 +53,26 @@ class Report:
             colour = "grey" if self.channels == 1 else "colour"
             lines.append(f"Sizes (height x width): {sizes}{more}; {colour}.")
         return [*lines, *self.notes]
+
+
+def remarks_on(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What was done with pictures, in sentences; by the words of `Decoded.remarks`."""
+    return tuple(
+        f"{count:,} picture{' is' if count == 1 else 's are'} {words}."
+        for words, count in counts.items()
+    )
+
+
+def depth(summary: Summary) -> tuple[str, ...]:
+    """What is taken for white in 16-bit pictures, where that is not the usual."""
+    if summary.white_level == DEEP_WHITE:
+        return ()
+    bits = summary.white_level.bit_length()
+    return (
+        f"{summary.deep:,} pictures have 16-bit levels, none of them above "
+        f"{summary.white_level:,}: they are taken for {bits}-bit, and {summary.white_level:,} is "
+        "white.",
+    )
 
 
 def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:

@@ -5,11 +5,14 @@ nothing of batches, caches, epochs or networks. Sources are small and picklable,
 `prepare.py` sends them to worker processes.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+from dcgan.images import DEEP_WHITE
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class ImageSpec:
         crop: True cuts the centre `crop_height` x `crop_width` out of each picture (the largest box
             of the wanted aspect ratio where they are None) before resizing; False squeezes the
             whole picture into the wanted shape.
+        white_level: what is white in 16-bit pictures; of a `Summary`.
     """
 
     height: int
@@ -30,6 +34,7 @@ class ImageSpec:
     crop: bool = True
     crop_height: int | None = None
     crop_width: int | None = None
+    white_level: int = DEEP_WHITE
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,17 @@ class Summary:
         skipped: those that cannot be used, with reasons.
         sizes: ((height, width), count) of the most common sizes first.
         channels: 1 when every usable picture is grey, else 3.
+        white_level: what is white in 16-bit pictures: less than 65535 where none of them has levels
+            beyond 8, 10, 12 or 14 bits.
+        deep: the number of 16-bit pictures.
     """
 
     found: int
     skipped: tuple[Skipped, ...]
     sizes: tuple[tuple[tuple[int, int], int], ...]
     channels: int
+    white_level: int = DEEP_WHITE
+    deep: int = 0
 
 
 class Source(Protocol):
@@ -107,8 +117,10 @@ class Decoded:
         images: uint8 [number of usable pictures, height, width, channels].
         indices: which pictures these are, in the order asked for.
         skipped: the others, with reasons.
+        remarks: what was done with how many pictures, in words.
     """
 
     images: np.ndarray
     indices: list[int] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    remarks: Counter = field(default_factory=Counter)

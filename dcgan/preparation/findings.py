@@ -28,7 +28,7 @@ def sentences(source: Source, result: Survey) -> list[str]:
     channels = 1 if result.grey == result.usable else 3
     skipped = tuple(result.skipped)
     report = Report(
-        result.name, result.found, result.usable, skipped, sizes, channels, source.notes
+        result.name, result.found, result.usable, skipped, sizes, channels, result.notes
     )
     lines = report.sentences()
     if 0 < result.grey < result.usable:

@@ -139,7 +139,7 @@ def _refuse_inside(source: Source, to: str) -> None:
 def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None) -> Iterator[Made]:
     """What the workers make of all pictures, in the source's order, with progress."""
     if recipe.size:
-        wanted = reading.one_size(recipe.size, summary.channels, crop=recipe.crop)
+        wanted = reading.one_size(recipe.size, summary, crop=recipe.crop)
     else:
         wanted = reading.own_size(summary, summary.channels)
     task = partial(make, wanted=wanted, hashing=bool(recipe.similarity))

@@ -29,12 +29,15 @@ class Wanted:
 def own_size(summary: Summary, channels: int) -> Wanted:
     """Every picture as it is."""
     height, width = summary.sizes[0][0] if summary.sizes else (DRAWN_SIDE, DRAWN_SIDE)
-    return Wanted(ImageSpec(height, width, channels, crop=False), whole=True)
+    return Wanted(
+        ImageSpec(height, width, channels, crop=False, white_level=summary.white_level), whole=True
+    )
 
 
-def one_size(side: int, channels: int, *, crop: bool) -> Wanted:
+def one_size(side: int, summary: Summary, *, crop: bool) -> Wanted:
     """Every picture as a square of `side` pixels, its centre cut out or the whole squeezed."""
-    return Wanted(ImageSpec(side, side, channels, crop=crop), whole=False)
+    spec = ImageSpec(side, side, summary.channels, crop=crop, white_level=summary.white_level)
+    return Wanted(spec, whole=False)
 
 
 def name_of(source: Source, index: int) -> str:
@@ -53,7 +56,7 @@ def read(
     for index in indices:
         if wanted.whole and isinstance(source, PictureFiles):
             try:
-                picture = source.whole(index, wanted.spec.channels)
+                picture = source.whole(index, wanted.spec.channels, wanted.spec.white_level)
             except Unusable as reason:
                 yield index, None, str(reason)
             else:

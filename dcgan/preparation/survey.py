@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dcgan import UserError
 from dcgan.console import printable
-from dcgan.datasets.report import nothing_usable
+from dcgan.datasets.report import depth, nothing_usable
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
@@ -43,6 +43,7 @@ class Survey:
         near: (a picture, the earlier one that it looks like); None where it was not looked for.
         blank, extreme: nearly blank pictures, and those of an extreme shape.
         labels: by labelling, the number of pictures of each label.
+        notes: see `Report`.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Survey:
     blank: list[int] = field(default_factory=list)
     extreme: list[int] = field(default_factory=list)
     labels: dict[str, Counter] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def usable(self) -> int:
@@ -94,7 +96,9 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     result = Survey(source.name, len(source), near=[] if hashing else None)
     first_of: dict[bytes, int] = {}
     seen = duplicates.Seen(NEAR)
-    task = partial(look, wanted=reading.own_size(source.summary(), 3), hashing=hashing)
+    summary = source.summary()
+    result.notes = (*source.notes, *depth(summary))
+    task = partial(look, wanted=reading.own_size(summary, 3), hashing=hashing)
     looks = ordered(task, source, reading.chunks(source), workers=workers)
     used = np.zeros(len(source), bool)
     with tqdm(total=len(source), unit="images", desc=printable(f"looking at {source.name}")) as bar:
