@@ -226,6 +226,8 @@ class Session:
             logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
         else:
             logger.info("Training into %s.", run_dir.root)
+            if warning := self.report.warning():  # once: whoever goes on has read it
+                logger.warning("%s", warning)
         if start and meta.get("data") != self.fingerprint:
             logger.warning(
                 "The files of the data set have changed since the checkpoint; the run goes on with "

@@ -11,6 +11,7 @@ import json
 import logging
 import mmap
 import os
+from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -138,12 +139,14 @@ def _decode_all(
     unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
     skipped: list[Skipped] = []
     seen, remarks = 0, Counter()
+    prints = array("Q")  # of each image
     try:
         with tqdm(total=capacity, unit="images", desc=printable(f"decoding {source.name}")) as bar:
             for chunk, decoded in zip(chunks, results, strict=False):
                 images = decoded.images[: capacity - len(store)]
                 used = decoded.indices[: len(images)]
                 store = _append(store, images)
+                prints.extend(map(_print, images))
                 full = limit is not None and len(store) == capacity
                 seen = used[-1] + 1 if full else chunk.stop
                 unused += sorted(set(range(chunk.start, seen)).difference(used))
@@ -159,7 +162,15 @@ def _decode_all(
         results.close()  # ends the workers
         first_store.discard()
     about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
+    about["different"] = len(np.unique(np.frombuffer(prints, np.uint64)))
     return images, about | {"skipped": _pairs(skipped)}
+
+
+def _print(image: np.ndarray) -> int:
+    """Equal for images whose pixels are all equal, and else never in any likelihood."""
+    return int.from_bytes(
+        hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest(), "little"
+    )
 
 
 def _new_store(path: Path | None, shape: tuple[int, ...], capacity: int) -> Store:
@@ -226,6 +237,7 @@ def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
         sizes=_sizes(entry),
         channels=entry["channels"],
         notes=(*source.notes, *entry["notes"]),
+        different=entry["different"],
     )
     used = np.delete(np.arange(entry["seen"]), entry["unused"])
     return Prepared(images, report, source, used)
@@ -272,9 +284,10 @@ def _is_depth(entry: dict) -> bool:
 
 
 def _is_said(entry: dict) -> bool:
-    """Whether an entry has sentences for a person."""
+    """Whether an entry has sentences for a person, and the number of different images."""
     notes = entry.get("notes")
-    return isinstance(notes, list) and all(isinstance(note, str) for note in notes)
+    texts = isinstance(notes, list) and all(isinstance(note, str) for note in notes)
+    return texts and is_count(entry.get("different"))
 
 
 def _counts(entry: dict, images: int) -> bool:

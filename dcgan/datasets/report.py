@@ -10,6 +10,7 @@ from dcgan.images import DEEP_WHITE
 
 NAMES_SHOWN = 5  # of the files left out for one reason
 SIZES_SHOWN = 3
+FEW = 2_000  # different pictures
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Report:
         sizes: ((height, width), count) of the pictures, the most common first.
         channels: 1 when every picture is grey, else 3.
         notes: see `Source`.
+        different: pictures used that differ from all before them in some pixel, as they are trained
+            on; None where they were not compared.
     """
 
     source: str
@@ -33,6 +36,7 @@ class Report:
     sizes: tuple[tuple[tuple[int, int], int], ...]
     channels: int
     notes: tuple[str, ...] = ()
+    different: int | None = None
 
     def sentences(self) -> list[str]:
         """For a person: found and used, what was left out and why, sizes."""
@@ -52,7 +56,28 @@ class Report:
             more = f" and {more:,} more" if more > 0 else ""
             colour = "grey" if self.channels == 1 else "colour"
             lines.append(f"Sizes (height x width): {sizes}{more}; {colour}.")
+        if self.different is not None and self.different < self.used:
+            count = self.used - self.different
+            lines.append(f"Exact duplicates: {count:,} of the {self.used:,}; pack leaves them out.")
         return [*lines, *self.notes]
+
+    def warning(self) -> str | None:
+        """What to do where there are too few different pictures; None where there are enough."""
+        if self.different is None or self.different >= FEW:
+            return None
+        return (
+            f"{few(self.different)} What helps: more pictures, --flip true where left and right do "
+            "not matter, --augment translation (or translation,color), and stopping when the "
+            "samples begin to look alike."
+        )
+
+
+def few(different: int) -> str:
+    """What becomes of so few pictures."""
+    return (
+        f"{different:,} different pictures are few: with fewer than about {FEW:,} the networks "
+        "learn them by heart and repeat a few."
+    )
 
 
 def remarks_on(counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dcgan import images
-from dcgan.datasets.report import Report
+from dcgan.datasets.report import FEW, Report, few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
-from dcgan.preparation.survey import EXTREME_ASPECT, FEW, NEAR, Survey
+from dcgan.preparation.survey import EXTREME_ASPECT, NEAR, Survey
 
 SIDE = 96  # of a picture on the contact sheet, in pixels
 COLUMNS = 10
@@ -56,10 +56,9 @@ def _advice(result: Survey) -> list[str]:
         )
     if result.distinct < FEW:
         lines.append(
-            f"WARNING: {result.distinct:,} different pictures are few: with fewer than about "
-            f"{FEW:,} the networks learn them by heart and repeat a few. Get more (crawl with more "
-            "--tags or a larger --limit, crop with a smaller --min_size), leave --flip on, and "
-            "stop training when the samples begin to look alike."
+            f"WARNING: {few(result.distinct)} Get more (crawl with more --tags or a larger "
+            "--limit, crop with a smaller --min_size), leave --flip on, give --augment "
+            "translation, and stop training when the samples begin to look alike."
         )
     return lines
 

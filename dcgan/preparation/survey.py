@@ -26,7 +26,6 @@ from dcgan.preparation import duplicates, reading
 NEAR = 4  # bits of the perceptual hash: what differs in no more is a copy, seldom another picture
 BLANK_DEVIATION = 6.0  # of the grey levels, 0 to 255: below, nothing can be made out
 EXTREME_ASPECT = 2.0  # longer side / shorter side: cropping to a square loses half the picture
-FEW = 2_000  # pictures
 
 
 @dataclass
