@@ -1,6 +1,7 @@
 """A server process under bodies of 8 MB: what others notice, and what it holds."""
 
 import contextlib
+import gzip
 import os
 import re
 import statistics
@@ -88,13 +89,21 @@ def test_large_bodies_do_not_double_the_time_of_others(exported, tmp_path):  # n
     assert statistics.median(ratios) < 2
 
 
-def test_memory_is_bounded_under_five_hundred_large_bodies(exported, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_memory_is_bounded_under_five_hundred_large_bodies(
+    exported,  # noqa: F811
+    tmp_path,
+    encoding,
+):
+    """As they are, and as 8 KB of gzip each."""
+    body = HOSTILE if encoding == "identity" else gzip.compress(HOSTILE)
     put(exported, 1, tmp_path)
     with serving(tmp_path) as server, ThreadPoolExecutor(32) as clients:
         before = memory(server, "VmRSS")
 
         def post(_: int) -> requests.Response:
-            return requests.post(server.address + PREDICT, data=HOSTILE, timeout=300)
+            headers = {"Content-Encoding": encoding}
+            return requests.post(server.address + PREDICT, body, headers=headers, timeout=300)
 
         answers = list(clients.map(post, range(500)))
         peak, after = memory(server, "VmHWM"), memory(server, "VmRSS")

@@ -132,7 +132,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
 
 async def _on_request_error(request: Request, error: RequestError) -> Response:
-    return refuse(error.status, error.message)
+    return refuse(error.status, error.message, **error.headers)
 
 
 async def _on_invalid_parameter(request: Request, error: RequestValidationError) -> Response:

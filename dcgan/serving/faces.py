@@ -124,7 +124,7 @@ async def interpolate(
 async def render(request: Request) -> Response:
     """The pictures of latent vectors as one PNG without gaps, row by row."""
     service = _service(request)
-    body = await read_body(request, service.body_limit)
+    body = await read_body(request, service)
     with service.lease() as served:
         tensor = served.model.signatures[DEFAULT_SIGNATURE].inputs["z"]
         z, columns = await service.readers.run(

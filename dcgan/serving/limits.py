@@ -6,8 +6,10 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dcgan.serving import tensorflow_rest
+from dcgan.serving import coding, tensorflow_rest
+from dcgan.serving.aside import INLINE_BYTES
 from dcgan.serving.refusals import RequestError
+from dcgan.serving.service import Service
 
 CONNECTIONS = 512  # at once; each takes up to 0.3 MB besides the backlog
 HEAD_BYTES = 32 * 1024  # of the request line and the headers together
@@ -29,28 +31,46 @@ def refuse_busy(**headers: str) -> Response:
     return refuse(503, sentence, **{"Retry-After": "1", **headers})
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body of a request.
+async def read_body(request: Request, service: Service) -> bytes:
+    """The body of a request, as it was before the client encoded it.
 
     Args:
         request: whose body nobody has read yet.
-        limit: in bytes; no more is ever held.
+        service: whose limit counts for the body as it comes and for what becomes of it: no more is
+            ever held.
 
     Raises:
-        RequestError: 413, the body is larger.
+        RequestError: 413, the body is larger; 415 or 400, it cannot be decoded.
         Busy: all requests together hold too much.
     """
-    refusal = RequestError(413, f"The body is larger than the limit of {limit:,} bytes.")
+    limit, held = service.body_limit, request.state.held
+    codings = coding.codings(request.headers.getlist("content-encoding"))
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise refusal
+        raise coding.too_large(limit)
     body = bytearray()
     async for block in request.stream():
         body += block
         if len(body) > limit:
-            raise refusal
-        request.state.held.add(len(block))
-    return bytes(body)
+            raise coding.too_large(limit)
+        held.add(len(block))
+    if not codings:
+        return bytes(body)
+    decoded = await _decoded(bytes(body), codings, service)
+    held.add(len(decoded))
+    return decoded
+
+
+async def _decoded(body: bytes, codings: list[str], service: Service) -> bytes:
+    """Decodes here what is small before and after, all else beside the event loop."""
+    if len(body) <= INLINE_BYTES:
+        limit = min(INLINE_BYTES, service.body_limit)
+        try:
+            return coding.decode(body, codings, limit)
+        except RequestError as refusal:
+            if refusal.status != 413 or limit == service.body_limit:
+                raise
+    return await service.readers.run(coding.decode, body, codings, service.body_limit)
 
 
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:

@@ -111,7 +111,7 @@ def _metadata(request: Request, model: str, version: int | None) -> JSONResponse
 
 async def _predict(request: Request, model: str, version: int | None) -> Response:
     service: Service = request.app.state.service
-    body = await read_body(request, service.body_limit)
+    body = await read_body(request, service)
     with service.lease(version, model) as served:
         wanted = await service.readers.run(
             tensorflow_rest.read_predict,

@@ -10,12 +10,14 @@ class RequestError(Exception):
     Args:
         status: of the answer.
         message: what happened, what was expected and what was received.
+        headers: of the answer.
     """
 
-    def __init__(self, status: int, message: str):
-        super().__init__(status, message)  # what pickle gives to the copy
+    def __init__(self, status: int, message: str, **headers: str):
+        super().__init__(status, message)  # what pickle gives to the copy, with the attributes
         self.status = status
         self.message = message
+        self.headers = headers
 
 
 class Busy(Exception):
