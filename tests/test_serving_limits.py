@@ -23,15 +23,13 @@ PATIENCE = 0.5  # seconds in these tests
 
 
 @contextlib.contextmanager
-def listening(folder, limit: int = 250):
-    """The address of a server in a thread, that takes so many connections."""
+def listening(folder, limit: int = 250, **options):
+    """The address of a server in a thread, that takes so many connections; options of the app."""
     service = service_of(faces(), folder, body_limit=100_000)
     asyncio.run(service.aside.run(_import_all))  # which takes longer than the patience
-    app = make_app(service)
+    app = make_app(service, **options)
     listener = server.bind("127.0.0.1", 0)
-    protocol = limits.PatientProtocol
-    config = uvicorn.Config(app, http=protocol, ws="none", log_config=None, limit_concurrency=limit)
-    running = uvicorn.Server(config)
+    running = uvicorn.Server(server.config(app, connections=limit))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
     while not running.started:

@@ -37,6 +37,10 @@ def run(options: Serve) -> int:
             f"--name must be a word without / and :, as it stands in addresses; received "
             f"{options.name!r}."
         )
+    from dcgan.serving import proxies
+
+    root_path = proxies.prefix(options.root_path)
+    trusted = proxies.trusted(options.forwarded_allow_ips)
     folder = _model_folder(options)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave room for a training
     with quiet.quiet_start():
@@ -70,7 +74,14 @@ def run(options: Serve) -> int:
         for processes in (service.readers, service.aside):
             processes.start()
         origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
-        server.run(app.make_app(service, cors=origins, hosts=allowed), listener)
+        application = app.make_app(
+            service,
+            cors=origins,
+            hosts=allowed,
+            root_path=root_path,
+            trusted_proxies=trusted,
+        )
+        server.run(application, listener)
     return 0
 
 

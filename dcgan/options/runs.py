@@ -90,6 +90,16 @@ class Serve(OfRun):
         "several, * allows all. Allowed anyway are localhost, 127.0.0.1, [::1] and --host; where "
         "other machines are let in, also every IP address and the name of this machine.",
     )
+    root_path: str = option(
+        "",
+        "Path under which a reverse proxy shows the server, such as /faces, where the proxy keeps "
+        "it in what it passes on; a proxy that strips it need not be named.",
+    )
+    forwarded_allow_ips: str = option(
+        "127.0.0.1,::1",
+        "IP addresses or networks of proxies whose X-Forwarded-Prefix, -Host, -Proto and -For "
+        "count; commas join several, * trusts all.",
+    )
     cors: str = option(
         "", "Origins of other sites whose pages may use the server; commas join several."
     )

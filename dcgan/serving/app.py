@@ -6,13 +6,14 @@ can be read through it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -23,6 +24,7 @@ from dcgan.serving.batching import ModelFailure
 from dcgan.serving.hosts import CheckHost, Hosts
 from dcgan.serving.limits import refuse, refuse_busy
 from dcgan.serving.metrics import CountRequests
+from dcgan.serving.proxies import BehindProxy
 from dcgan.serving.refusals import Busy, RequestError
 from dcgan.serving.service import Service
 
@@ -48,6 +50,8 @@ def make_app(
     cors: tuple[str, ...] = (),
     hosts: Hosts | None = None,
     explorer: Path = EXPLORER,
+    root_path: str = "",
+    trusted_proxies: str = "",
 ) -> FastAPI:
     """The ASGI application.
 
@@ -56,12 +60,17 @@ def make_app(
         cors: origins of other sites whose pages may use the server.
         hosts: that a request may name; any when None.
         explorer: folder of the front page; `/docs` stands in when it is not there.
+        root_path: under which a proxy shows the server: see `proxies.prefix`.
+        trusted_proxies: whose X-Forwarded headers count: see `proxies.trusted`.
     """
     app = FastAPI(
         title=f"The model {service.name}",
         description="Pictures from a generator, beside TensorFlow Serving's REST API.",
         lifespan=_lifespan,
         responses={"4XX": _ERROR},
+        servers=[{"url": "."}],  # beside the description itself, wherever a proxy shows it
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     app.router.routes.insert(0, faces.plain_image)
@@ -74,6 +83,8 @@ def make_app(
         app.mount("/explorer", StaticFiles(directory=explorer, html=True))
     app.state.front_page = "explorer/" if has_explorer else "docs"
     app.add_api_route("/", front_page, include_in_schema=False)
+    for path, page in (("/docs", get_swagger_ui_html), ("/redoc", get_redoc_html)):
+        app.add_api_route(path, _documentation(page, app.title), include_in_schema=False)
     _add_error_handlers(app)
     if cors:
         app.add_middleware(
@@ -82,6 +93,7 @@ def make_app(
     app.add_middleware(HoldBack, backlog=service.backlog)
     if hosts:
         app.add_middleware(CheckHost, hosts=hosts)
+    app.add_middleware(BehindProxy, trusted_hosts=trusted_proxies, root_path=root_path)
     app.add_middleware(CountRequests, metrics=service.metrics)
     return app
 
@@ -114,7 +126,18 @@ async def metrics(request: Request) -> Response:
 async def front_page(request: Request) -> RedirectResponse:
     """Leads to the explorer; a seed in the address goes along."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(request.app.state.front_page + query)
+    # Absolute where the prefix is known: the browser may have come without the slash behind it.
+    base = request.scope["root_path"] + "/" if request.scope["root_path"] else ""
+    return RedirectResponse(base + request.app.state.front_page + query)
+
+
+def _documentation(page: Callable[..., HTMLResponse], title: str) -> Callable:
+    """An endpoint like FastAPI's own, which finds the description below any prefix."""
+
+    async def documentation() -> HTMLResponse:
+        return page(openapi_url="openapi.json", title=title)
+
+    return documentation
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -143,9 +166,9 @@ async def _on_invalid_parameter(request: Request, error: RequestValidationError)
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
-    if request.url.path.startswith("/v1/"):  # as TensorFlow Serving says it
+    path = request.state.path[:200]
+    if path.startswith("/v1/"):  # as TensorFlow Serving says it
         return await _on_request_error(request, predict.malformed(request))
-    path = request.url.path[:200]
     return refuse(
         error.status_code, f"{error.detail}: {request.method} {path}", **(error.headers or {})
     )

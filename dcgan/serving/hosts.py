@@ -11,6 +11,7 @@ import re
 import socket
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dcgan import UserError
@@ -76,17 +77,28 @@ class CheckHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
         if scope["type"] in ("http", "websocket"):
-            named = [value for name, value in scope["headers"] if name == b"host"]
-            header = named[0].decode("latin-1") if len(named) == 1 else ""
-            if not self._hosts.allows(header):
-                answer = refuse(
-                    400,
-                    f"The host {header[:100]!r} is not allowed; the server's --allowed_hosts adds "
-                    "names to those that are.",
-                )
-                await answer(scope, receive, send)
-                return
+            for name in _named(Headers(scope=scope)):
+                if not self._hosts.allows(name):
+                    answer = refuse(
+                        400,
+                        f"The host {name[:100]!r} is not allowed; the server's --allowed_hosts "
+                        "adds names to those that are.",
+                    )
+                    await answer(scope, receive, send)
+                    return
         await self._app(scope, receive, send)
+
+
+def _named(headers: Headers) -> list[str]:
+    """The hosts that a request names; "" where it must name one and does not.
+
+    What a proxy was asked for is checked too, and never instead: a page that rebinds its name may
+    send any header but Host.
+    """
+    host = headers.getlist("host")
+    forwarded = ",".join(headers.getlist("x-forwarded-host"))
+    proxied = [name.strip() for name in forwarded.split(",") if name.strip()]
+    return [host[0] if len(host) == 1 else "", *proxied]
 
 
 def _is_address(host: str) -> bool:

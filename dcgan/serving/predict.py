@@ -81,7 +81,7 @@ async def version_predict(request: Request, model: str, version: str) -> Respons
 
 def malformed(request: Request) -> RequestError:
     """The refusal of an address that the API does not have."""
-    return RequestError(400, f"Malformed request: {request.method} {request.url.path[:200]}")
+    return RequestError(400, f"Malformed request: {request.method} {request.state.path[:200]}")
 
 
 def _number(request: Request, version: str) -> int:

@@ -54,6 +54,27 @@ def address(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def config(app: FastAPI, *, connections: int = CONNECTIONS) -> uvicorn.Config:
+    """How uvicorn runs the application: not as the environment says.
+
+    Args:
+        app: the application.
+        connections: at once.
+    """
+    return uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        limit_concurrency=connections,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        proxy_headers=False,  # see `proxies`
+        workers=1,  # None stands for WEB_CONCURRENCY
+    )
+
+
 def run(app: FastAPI, listener: socket.socket) -> None:
     """Serves until SIGTERM or Ctrl-C, answers what is under way, and lets the signal have its way.
 
@@ -63,14 +84,4 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     """
     listener.listen()  # who connects from now on is answered as soon as the server runs
     logger.info("%s is at %s (Ctrl-C ends it).", app.title, address(listener))
-    config = uvicorn.Config(
-        app,
-        http=PatientProtocol,
-        ws="none",
-        limit_concurrency=CONNECTIONS,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config(app)).run(sockets=[listener])
