@@ -28,10 +28,17 @@ class Config:
         ".npz or .parquet under --data_dir, or the path of one; or an address of TFRecord shards "
         "such as gs://bucket/anime.",
         "data",
+        path=True,
     )
-    data_dir: str = option("data", "Folder that holds the data sets.", "data", harmless=True)
+    data_dir: str = option(
+        "data", "Folder that holds the data sets.", "data", harmless=True, path=True
+    )
     cache_dir: str | None = option(
-        None, "Folder for decoded images; ~/.cache/dcgan when not given.", "data", harmless=True
+        None,
+        "Folder for decoded images; ~/.cache/dcgan when not given.",
+        "data",
+        harmless=True,
+        path=True,
     )
     input_fname_pattern: str = option(
         "*", "Which files of a folder or zip to use, for example '*.jpg' or '*.png,*.webp'.", "data"
@@ -263,6 +270,7 @@ class Config:
         "Folder of the run; runs/<dataset>-<height>x<width>x<channels> when not given.",
         "run folder",
         harmless=True,
+        path=True,
     )
     log_freq: int = option(
         20, "Steps between two lines of metrics.jsonl.", "run folder", minimum=1, harmless=True

@@ -13,7 +13,7 @@ from absl import flags
 
 from dcgan import UserError, options
 from dcgan.config import Config
-from dcgan.option import did_you_mean
+from dcgan.option import did_you_mean, expanded
 from dcgan.presets import DATASETS, DIFFERENCES, OF_ALL, ON_DATASET, OTHER_DATASET, PRESETS
 
 # Every command with the dataclass of its options; the first is taken when none is named.
@@ -146,8 +146,8 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
 
 
 def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
-    """Converts the values with absl; by field name, only what was given."""
-    values = _define(command)
+    """Converts the values with absl and expands paths; by field name, only what was given."""
+    values, known = _define(command), options.fields(COMMANDS[command])
     given = _gathered(command, given)
     joined = [f"--{n}" if v is None else f"--{n}={_switch(n, v)}" for n, v in given]
     try:
@@ -159,8 +159,8 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
             f"{str(error).rstrip('.')}; see python main.py {command} --help."
         ) from error
     return {
-        name: values[options.flag_name(name)].value
-        for name in options.fields(COMMANDS[command])
+        name: expanded(field, values[options.flag_name(name)].value)
+        for name, field in known.items()
         if values[options.flag_name(name)].present
     }
 
@@ -269,7 +269,8 @@ def markdown() -> str:
         "Made by `python -m dcgan.flags`; a test fails when it is stale.",
         "`python main.py [command] [--flag value ...]`: the command may stand before or behind its",
         "flags. `--flag value` and `--flag=value` are the same; a switch may be written `--crop`,",
-        "`--nocrop`, `--crop=false` or `--crop False`, and a list `--runs a b` or `--runs a,b`.",
+        "`--nocrop`, `--crop=false` or `--crop False`, and a list `--runs a b` or `--runs a,b`. A path",
+        "may begin with `~` or `~user`.",
         "",
         *("| command | what it does |", "|---|---|"),
         *(f"| `{name}` | {taken.does} |" for name, taken in COMMANDS.items()),

@@ -1,4 +1,4 @@
-"""What an option says of itself, and the check of its value.
+"""What an option says of itself, the check of its value, and what ~ in it stands for.
 
 Refuses values out of range; never looks at files.
 """
@@ -6,6 +6,7 @@ Refuses values out of range; never looks at files.
 import dataclasses
 import difflib
 import math
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -24,6 +25,7 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
     Metadata:
         choices: the allowed values; several: True where commas may join many of them; files: True
             where the path of a file, which has a dot or a slash in it, may stand in their place.
+        path: True where the value is the path of a file or folder, or may be one.
         minimum, maximum: the allowed range; above: the excluded lower end.
         aliases: older names of the flag.
         pieces: more flags that may be given several times, each with the sign that is put before
@@ -68,6 +70,31 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         least = f"above {above}" if above > low else f"at least {low}"
         bounds = [least] * (max(low, above) > -math.inf) + [f"at most {high}"] * (high < math.inf)
         raise UserError(f"{flag} must be {' and '.join(bounds)}; received {value}.")
+
+
+def expanded(field: dataclasses.Field, value: Any) -> Any:
+    """The value as it is meant: ~ and ~user at the beginning of a path are home folders.
+
+    A shell expands `--to ~/x` itself, but neither `--to=~/x` nor what stands in quotes.
+
+    Raises:
+        UserError: nobody knows that home.
+    """
+    if not field.metadata.get("path") or not isinstance(value, str):
+        return value
+    several = value.split(",") if field.metadata.get("list") else [value]
+    return ",".join(_at_home(path, f"--{flag_name(field.name)}") for path in several)
+
+
+def _at_home(path: str, flag: str) -> str:
+    whole = os.path.expanduser(path)
+    if not whole.startswith("~"):
+        return whole
+    home = re.split(r"[/\\]", path)[0]
+    raise UserError(
+        f"{flag} {path} is in the home folder {home}, which this system does not know: give the "
+        f"whole path, or ./{path} where that is a name in this folder."
+    )
 
 
 def names_file(text: str) -> bool:

@@ -1,10 +1,11 @@
 """The check of values, and the options of the commands beside train."""
 
+import os
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from dcgan import UserError
+from dcgan import UserError, flags
 from dcgan.option import check_value, did_you_mean, fields, option
 from dcgan.options import COMMANDS, Crop, complete, usage
 
@@ -96,3 +97,57 @@ def test_usage_shows_what_a_command_needs():
 
 def test_from_is_the_flag_of_from_():
     assert fields(Crop)["from_"].metadata["required"]
+
+
+# ---- paths ----
+
+WORDS = {"input_fname_pattern", "splits", "split", "site", "tags", "rating", "contact", "seeds"}
+WORDS |= {"terms", "method", "format", "weights", "name", "host", "allowed_hosts", "cors"}
+WORDS |= {"metrics", "extractor_range", "extractor_layout", "labels", "only", "compare", "preset"}
+WORDS |= {"update", "precision", "layout", "z_dist", "g_noise", "augment", "strategy"}
+WORDS |= {"evaluate_metric", "evaluate_extractor", "time_budget"}
+
+
+@pytest.mark.parametrize("command", flags.COMMANDS)
+def test_each_text_is_a_path_or_words(command):
+    """A new option says which: what is a path is expanded."""
+    for name, field in fields(flags.COMMANDS[command]).items():
+        if flags.kind(field) is str:
+            assert bool(field.metadata.get("path")) == (name not in WORDS), name
+
+
+def paths() -> list:
+    return [
+        (command, name, spelling)
+        for command, taken in flags.COMMANDS.items()
+        for name, field in fields(taken).items()
+        if field.metadata.get("path")
+        for spelling in flags.spellings(field)
+    ]
+
+
+@pytest.mark.parametrize(("command", "name", "flag"), paths())
+def test_each_path_begins_at_home_where_it_says_so(command, name, flag, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for line in ([f"--{flag}=~/x"], [f"--{flag}", "~/x"]):
+        assert flags.parse([command, *line]) == (command, {name: "/home/me/x"})
+    root = os.path.expanduser("~root")
+    assert flags.parse([command, f"--{flag}=~root/x"])[1] == {name: f"{root}/x"}
+    for here in ("./~/x", "a~", "/~", "x/~/y", "gs://bucket/~"):
+        assert flags.parse([command, f"--{flag}={here}"])[1] == {name: here}
+
+
+def test_each_of_several_paths_begins_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for line in (["--runs", "~/a", "b", "~/c"], ["--runs=~/a,b,~/c"]):
+        assert flags.parse(["compare", *line])[1] == {"runs": "/home/me/a,b,/home/me/c"}
+
+
+def test_words_keep_their_tilde():
+    assert flags.parse(["crawl", "--tags=~solo"])[1] == {"tags": "~solo"}
+
+
+def test_a_home_that_nobody_knows_is_refused():
+    said = refusal(flags.parse, ["sample", "--to=~nobody-of-that-name/x"])
+    assert said.startswith("--to ~nobody-of-that-name/x is in the home folder ~nobody-of-that-name")
+    assert "./~nobody-of-that-name/x" in said

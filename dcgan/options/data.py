@@ -12,7 +12,9 @@ class Crawl:
 
     does: ClassVar[str] = "download illustrations by tag, politely, with gallery-dl"
 
-    to: str | None = option(None, "Folder for the pictures.", required=True, example="data/raw")
+    to: str | None = option(
+        None, "Folder for the pictures.", required=True, example="data/raw", path=True
+    )
     site: str = option(
         "konachan",
         "konachan, yandere, danbooru or safebooru; another site of their kinds, such as "
@@ -45,12 +47,17 @@ class Crop:
 
     does: ClassVar[str] = "cut the faces out of a folder of illustrations"
 
-    from_: str | None = option(None, "Folder of pictures.", required=True, example="data/raw")
-    to: str | None = option(None, "Folder for the faces.", required=True, example="data/anime")
+    from_: str | None = option(
+        None, "Folder of pictures.", required=True, example="data/raw", path=True
+    )
+    to: str | None = option(
+        None, "Folder for the faces.", required=True, example="data/anime", path=True
+    )
     size: int = option(96, "Side of the faces, in pixels.", minimum=8, maximum=1024)
     cascade: str = option(
         "animeface",
         "animeface, the name of one of OpenCV's own cascades for photographs, or a file.",
+        path=True,
     )
     scale_factor: float = option(
         1.1,
@@ -108,12 +115,14 @@ class Pack:
         "Folder or zip of pictures, or any other data set.",
         required=True,
         example="data/anime",
+        path=True,
     )
     to: str | None = option(
         None,
         "A .zip file, or a folder or tf.io.gfile address for TFRecord shards.",
         required=True,
         example="anime.zip",
+        path=True,
     )
     size: int | None = option(
         None,
@@ -137,7 +146,7 @@ class Pack:
     shard_size: int = option(
         128, "Size of a TFRecord shard, in megabytes.", minimum=1, maximum=65536
     )
-    data_dir: str = option("data", "Folder that holds the data sets.")
+    data_dir: str = option("data", "Folder that holds the data sets.", path=True)
     splits: str = option(
         "train", "Parts of a data set that lies or comes in parts, such as train,test,val."
     )
@@ -155,8 +164,9 @@ class Inspect:
     dataset: str = option(
         "avatars",
         "Name of a data set, a folder or zip under --data_dir, or the path of one.",
+        path=True,
     )
-    data_dir: str = option("data", "Folder that holds the data sets.")
+    data_dir: str = option("data", "Folder that holds the data sets.", path=True)
     splits: str = option(
         "train",
         "Parts of a data set that lies or comes in parts, such as train,test,val.",
@@ -165,5 +175,5 @@ class Inspect:
         "*", "Which files of a folder or zip to use, for example '*.jpg' or '*.png,*.webp'."
     )
     to: str | None = option(
-        None, "PNG file for the contact sheet; inspect-<name>.png when not given."
+        None, "PNG file for the contact sheet; inspect-<name>.png when not given.", path=True
     )

@@ -18,16 +18,18 @@ class OfRun:
     """Which run a command reads."""
 
     run_dir: str | None = option(
-        None, "Folder of the run; the one under runs/ that was written to last when not given."
+        None,
+        "Folder of the run; the one under runs/ that was written to last when not given.",
+        path=True,
     )
-    dataset: str | None = option(None, "Take the last run on this data set.")
+    dataset: str | None = option(None, "Take the last run on this data set.", path=True)
 
 
 @dataclass(frozen=True)
 class OfCheckpoint(OfRun):
     """Which of its checkpoints."""
 
-    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.")
+    checkpoint: str = option("newest", "newest, best, a step, or a checkpoint file.", path=True)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,14 @@ class Export(OfCheckpoint):
         "float16 halves litert, onnx and web: images may then differ by one of 256 levels.",
         choices=("float32", "float16"),
     )
-    to: str | None = option(None, "Folder to write into; export/ in the run when not given.")
+    to: str | None = option(
+        None, "Folder to write into; export/ in the run when not given.", path=True
+    )
     onnxruntime: str | None = option(
         None,
         "For web, where onnxruntime-web comes from: a version for npm to fetch, a folder or .tgz "
         "of the package, or cdn to let the page fetch it; the tested version when not given.",
+        path=True,
     )
 
 
@@ -63,7 +68,9 @@ class Serve(OfRun):
     does: ClassVar[str] = "answer HTTP requests with an exported model, and show its faces"
 
     model_dir: str | None = option(
-        None, "Folder of the exported versions; export/saved_model/ in the run when not given."
+        None,
+        "Folder of the exported versions; export/saved_model/ in the run when not given.",
+        path=True,
     )
     name: str = option("dcgan", "Name of the model in addresses such as /v1/models/dcgan.")
     host: str = option("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
@@ -117,7 +124,7 @@ class Sample(OfCheckpoint):
     seed: int | None = option(None, "Of the first image; 0 when not given.", minimum=0)
     seeds: str | None = option(None, "Which seeds instead, such as 1,5,9-20.")
     to: str | None = option(
-        None, "Folder for the images; generated/<step>/ in the run when not given."
+        None, "Folder for the images; generated/<step>/ in the run when not given.", path=True
     )
 
 
@@ -143,6 +150,7 @@ class Interpolate(OfCheckpoint):
     to: str | None = option(
         None,
         "A .gif, .mp4 or .png (strip) file; generated/interpolation.gif in the run when not given.",
+        path=True,
     )
 
 
@@ -163,7 +171,7 @@ class Arithmetic(OfCheckpoint):
         0.25, "Scale of the uniform noise around the result.", minimum=0.0, maximum=10.0
     )
     to: str | None = option(
-        None, "A .png file; generated/arithmetic.png in the run when not given."
+        None, "A .png file; generated/arithmetic.png in the run when not given.", path=True
     )
 
 
@@ -176,12 +184,13 @@ class Neighbours(OfCheckpoint):
     seeds: str = option("0-7", "Seeds of the generated images, such as 1,5,9-20.")
     k: int = option(5, "Nearest training images of each.", minimum=1, maximum=20)
     data_dir: str | None = option(
-        None, "Folder that holds the data sets; the run's own when not given."
+        None, "Folder that holds the data sets; the run's own when not given.", path=True
     )
     to: str | None = option(
         None,
         "A .png file, with a .json of its name beside it; generated/neighbours.png in the run "
         "when not given.",
+        path=True,
     )
 
 
@@ -209,6 +218,7 @@ class Evaluate(OfCheckpoint):
         "For faces, what finds them, as crop takes it: animeface for drawings (fetched once), "
         "frontalface_default for photographs, or the path of a cascade; that which finds more "
         "faces in the real images when not given.",
+        path=True,
     )
     extractor: str | None = option(
         None,
@@ -220,6 +230,7 @@ class Evaluate(OfCheckpoint):
         "self_supervised; pixels where there are too few images to learn from.",
         choices=EXTRACTORS,
         files=True,
+        path=True,
     )
     extractor_size: int | None = option(
         None,
@@ -259,7 +270,7 @@ class Evaluate(OfCheckpoint):
         maximum=2**30,
     )
     data_dir: str | None = option(
-        None, "Folder that holds the data sets; the run's own when not given."
+        None, "Folder that holds the data sets; the run's own when not given.", path=True
     )
     again: bool = option(False, "Measure again what was measured before.")
 
@@ -289,7 +300,7 @@ class Features(OfCheckpoint):
     )
     seed: int = option(0, "Chooses the images.", minimum=0, maximum=2**30)
     data_dir: str | None = option(
-        None, "Folder that holds the data sets; the run's own when not given."
+        None, "Folder that holds the data sets; the run's own when not given.", path=True
     )
     again: bool = option(False, "Measure again what was measured before.")
 
@@ -309,8 +320,11 @@ class Report(OfCheckpoint):
         None,
         "Folder that holds the data sets; the run's own when not given. Where the data are not, "
         "the report goes without nearest neighbours.",
+        path=True,
     )
-    to: str | None = option(None, "An .html file; report.html in the run when not given.")
+    to: str | None = option(
+        None, "An .html file; report.html in the run when not given.", path=True
+    )
 
 
 @dataclass(frozen=True)
@@ -326,11 +340,12 @@ class Compare:
         required=True,
         example="runs/a runs/b",
         list=True,
+        path=True,
     )
     seeds: str = option(
         "0-63", "Seeds of the generated images, the same ones of each run, such as 1,5,9-20."
     )
-    to: str | None = option(None, "An .html file; runs/comparison.html when not given.")
+    to: str | None = option(None, "An .html file; runs/comparison.html when not given.", path=True)
 
 
 @dataclass(frozen=True)
@@ -358,14 +373,17 @@ class Benchmark:
         None,
         "Data set to train on, with its own size; the avatars at 64x64 with the preset silva when "
         "not given.",
+        path=True,
     )
-    data_dir: str = option("data", "Folder that holds the data sets.")
+    data_dir: str = option("data", "Folder that holds the data sets.", path=True)
     cache_dir: str | None = option(
-        None, "Folder for decoded images; ~/.cache/dcgan when not given."
+        None, "Folder for decoded images; ~/.cache/dcgan when not given.", path=True
     )
     output_size: int | None = option(None, "Side of the images to train on.")
     preset: str | None = option(None, "Bundle of the options of a known DCGAN.")
     batch_size: int | None = option(None, "Images a step.")
     update: str | None = option(None, "alternating or simultaneous, as train takes it.")
     precision: str = option("auto", "auto, float32, bfloat16 or float16, as train takes it.")
-    to: str | None = option(None, "JSON file for the figures; benchmark.json when not given.")
+    to: str | None = option(
+        None, "JSON file for the figures; benchmark.json when not given.", path=True
+    )
