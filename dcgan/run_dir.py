@@ -5,7 +5,6 @@ written under a temporary name, flushed to the disk and renamed.
 """
 
 import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -15,13 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan import UserError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-    import msvcrt
+from dcgan import UserError, disk
 
 MOST_BYTES = 1 << 24  # of a JSON file of ours, which has a few thousand
 MOST_OF_A_LINE = 1 << 20  # bytes, likewise
@@ -131,14 +124,14 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder for this process; the system lets go of it however the process ends.
+        """Holds the folder for this process, where the file system can, see `disk.lock`.
 
         Raises:
             UserError: another process trains into this folder.
         """
         with open(self.root / ".lock", "a+") as file:
             try:
-                _lock(file)
+                disk.lock(file, self.root)
             except (BlockingIOError, PermissionError) as error:
                 file.seek(0)
                 raise UserError(
@@ -223,14 +216,6 @@ def _last_written(run: RunDir) -> float:
     return max(path.stat().st_mtime for path in paths if path.exists())
 
 
-def _lock(file) -> None:
-    if fcntl:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    else:
-        file.seek(1 << 20)  # a byte far behind the text, which others can then still read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-
 @contextlib.contextmanager
 def named(path: Path) -> Iterator[None]:
     """Adds the file's name to errors of the system that lack one, such as a full disk."""
@@ -253,9 +238,9 @@ def replacing(path: Path) -> Iterator[Path]:
         with named(path):
             yield temporary
             with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
+                disk.flush(file.fileno(), path)
             os.replace(temporary, path)
-            _flush_folder(path.parent)
+            disk.flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -274,42 +259,32 @@ def replace_folder(new: Path, path: Path) -> None:
         if not path.exists():
             os.rename(new, path)
         else:
-            if not _exchange(new, path):
-                old = new.with_name(f"{new.name}.old")
-                os.rename(path, old)
-                os.rename(new, path)
-                os.rename(old, new)
+            if not disk.swap(new, path):
+                _swap_in_steps(new, path)
             shutil.rmtree(new)
-    _flush_folder(path.parent)
+    disk.flush_folder(path.parent)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """renameat2(2) with RENAME_EXCHANGE; whether the system and the disk can."""
-    libc = ctypes.CDLL(None) if fcntl else None
-    if not hasattr(libc, "renameat2"):
-        return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+def _swap_in_steps(one: Path, other: Path) -> None:
+    """Where `disk.swap` cannot: `other` is absent for a moment, and back when a step fails."""
+    aside = one.with_name(f"{one.name}.old")
+    os.rename(other, aside)
+    try:
+        os.rename(one, other)
+    except OSError:
+        os.rename(aside, other)
+        raise
+    os.rename(aside, one)
 
 
 def flush_tree(folder: Path) -> None:
     """Puts the files of a folder, and of those in it, on the disk."""
     for path in folder.rglob("*"):
         if path.is_dir():
-            _flush_folder(path)
+            disk.flush_folder(path)
         else:
             with open(path, "rb+") as file:
-                os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Puts a rename on the disk, where the system can (Windows opens no folders)."""
-    if fcntl:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+                disk.flush(file.fileno(), path)
 
 
 def remove_temporaries(folder: Path, name: str | None = None) -> None:

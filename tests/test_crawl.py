@@ -419,11 +419,11 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 
 
 def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
-    def full(path):
+    def full(path, **_):
         raise sqlite3.OperationalError("database or disk is full")
 
     with opened(tmp_path) as folder:
-        monkeypatch.setattr(crawled.sqlite3, "connect", full)
+        monkeypatch.setattr(sqlite3, "connect", full)
         with pytest.raises(UserError, match="disk is full.*free space"):
             folder.prepare()
 

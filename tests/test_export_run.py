@@ -276,7 +276,7 @@ def test_a_killed_exchange_leaves_one_whole_folder(tmp_path):
 
 
 def test_folders_are_exchanged_where_the_system_cannot_do_it_in_one_step(tmp_path, monkeypatch):
-    monkeypatch.setattr("dcgan.run_dir._exchange", lambda one, other: False)
+    monkeypatch.setattr("dcgan.disk.swap", lambda one, other: False)
     for text in ("one", "two"):
         (tmp_path / "new").mkdir()
         (tmp_path / "new" / "file").write_text(text)

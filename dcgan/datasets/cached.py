@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan import UserError, disk
+from dcgan.datasets.image_store import free_memory
+
 # What NumPy raises besides ValueError: it reads a header as Python's tokens and then as a literal.
 _BAD_HEADER = (
     EOFError,
@@ -48,7 +51,10 @@ def read_entry(path: Path) -> dict | None:
 def map_array(path: Path) -> np.ndarray:
     """The array in a .npy file, mapped: it takes no memory, whatever the file claims.
 
+    Where the file system maps no files it is read.
+
     Raises:
+        UserError: it would have to be read, and is larger than the memory.
         ValueError: it is another file than we write.
         OSError: it cannot be read.
     """
@@ -58,6 +64,18 @@ def map_array(path: Path) -> np.ndarray:
         return np.lib.format.open_memmap(path, mode="r")
     except _BAD_HEADER as error:
         raise ValueError(f"its header is damaged: {error}") from error
+    except OSError as error:
+        if error.errno not in disk.NEVER:
+            raise
+        disk.cannot_map(path, error)
+    size, free = path.stat().st_size, free_memory()
+    if size > free:
+        raise UserError(
+            f"{path} has {size:,} bytes, {free:,} bytes of memory are free, and its file system "
+            "maps no files: name a folder on another disk with --cache_dir."
+        )
+    with open(path, "rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def is_count(value: object) -> bool:

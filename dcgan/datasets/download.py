@@ -24,12 +24,7 @@ import requests
 import tqdm
 import urllib3
 
-from dcgan import UserError
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes must not download the same file at once there
-    fcntl = None
+from dcgan import UserError, disk
 
 logger = logging.getLogger("dcgan")
 
@@ -148,18 +143,16 @@ def _from_mirrors(file: RemoteFile, folder: Path, **patience: float) -> None:
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Keeps a second process from writing the same `.part` file; it waits for the first."""
-    if fcntl is None:
+    if os.name == "nt":  # which opens no folders: two processes must not download there at once
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            disk.lock(handle, folder)
         except BlockingIOError:
             logger.info("Another process is downloading into %s: waiting for it.", folder)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems cannot lock a folder
-            logger.warning("%s cannot be locked (%s): download in one process only.", folder, error)
+            disk.lock(handle, folder, wait=True)
         yield
     finally:
         os.close(handle)
@@ -296,7 +289,7 @@ def _receive(file: RemoteFile, response: requests.Response, *, part: Path) -> No
             raise _Temporary(f"dropped the connection after {offset:,} bytes") from error
         finally:
             out.flush()
-            os.fsync(out.fileno())
+            disk.flush(out.fileno(), part)
 
 
 def _verdict(file: RemoteFile, path: Path) -> str:

@@ -1,14 +1,16 @@
 """Where decoded images go, chunk after chunk: a .npy file that appears when whole, or memory."""
 
+import math
 import os
 import secrets
 import shutil
 import socket
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from dcgan import UserError
+from dcgan import UserError, disk
 
 _HEADER_BYTES = 128  # of a .npy file: NumPy leaves room in it for the number of images to grow
 _GIB = 2**30
@@ -35,8 +37,9 @@ class FileStore:
         self._count = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path.parent)
-        needed, free = capacity * int(np.prod(shape)), shutil.disk_usage(path.parent).free
-        if needed > free:
+        needed, usage = capacity * int(np.prod(shape)), shutil.disk_usage(path.parent)
+        free = usage.free
+        if usage.total and needed > free:  # some file systems do not say how large they are
             raise OSError(f"{needed / _GIB:.1f} GiB are needed, {free / _GIB:.1f} GiB are free")
         self._temporary = temporary_name(path)
         # Unbuffered: what `append` has returned from is in the file, or it has raised.
@@ -55,14 +58,16 @@ class FileStore:
         """The images so far, as a view of the unfinished file."""
         if not self._count:
             return np.empty((0, *self.shape), np.uint8)
-        shape = (self._count, *self.shape)
-        return np.memmap(self._temporary, np.uint8, "r", _HEADER_BYTES, shape)
+        with open(self._temporary, "rb") as file:
+            return map_rows(
+                file, self._temporary, np.uint8, (self._count, *self.shape), _HEADER_BYTES
+            )
 
     def finish(self) -> None:
         """Gives the file its name. Raises OSError; the images so far can then still be read."""
         self._file.seek(0)
         self._write_header()
-        os.fsync(self._file.fileno())
+        disk.flush(self._file.fileno(), self.path)
         self._file.close()
         os.replace(self._temporary, self.path)
 
@@ -128,6 +133,29 @@ class MemoryStore:
 Store = FileStore | MemoryStore
 
 
+def map_rows(
+    file: BinaryIO, name: Path, dtype: np.dtype, shape: tuple[int, ...], offset: int = 0
+) -> np.ndarray:
+    """The numbers in a file, mapped read-only; read where the file system maps no files.
+
+    Args:
+        file: opened, nothing of it in a buffer.
+        name: of it, for people.
+        dtype, shape: of the array.
+        offset: where it begins, in bytes.
+    """
+    try:
+        return np.memmap(file, dtype, "r", offset, shape)
+    except OSError as error:
+        if error.errno not in disk.NEVER:
+            raise
+        disk.cannot_map(name, error)
+    file.seek(offset)
+    array = np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
+    file.seek(0, os.SEEK_END)
+    return array
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a small file so that it is there whole or not at all."""
     temporary = temporary_name(path)
@@ -135,7 +163,7 @@ def write_whole(path: Path, data: bytes) -> None:
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            disk.flush(file.fileno(), path)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -309,7 +309,7 @@ def _open(path: Path) -> np.ndarray:
         with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
     images = map_array(path)
-    if hasattr(mmap, "MADV_RANDOM"):
+    if isinstance(images, np.memmap) and hasattr(mmap, "MADV_RANDOM"):
         images.base.madvise(mmap.MADV_RANDOM)  # a picture's neighbours are not wanted with it
     return images
 

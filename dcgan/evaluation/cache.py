@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan import disk
 from dcgan.checkpoint import DamagedCheckpoint, read
 from dcgan.datasets.cached import map_array, read_entry
 from dcgan.datasets.image_store import remove_stale, temporary_name, write_whole
@@ -158,7 +159,7 @@ class _Table:
 
     def finish(self) -> None:
         self._file.flush()
-        os.fsync(self._file.fileno())
+        disk.flush(self._file.fileno(), self._path)
         os.replace(self._temporary, self._path)
 
     def discard(self) -> None:

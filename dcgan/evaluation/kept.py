@@ -2,9 +2,11 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
+from dcgan.datasets.image_store import map_rows
 from dcgan.evaluation.extractor import Extracted
 
 
@@ -30,10 +32,11 @@ class Table:
         self._count += len(rows)
 
     def array(self) -> np.ndarray:
-        """All rows, as a read-only memory map; there must be one."""
+        """All rows, as a read-only memory map where there can be one; there must be a row."""
         self._file.flush()
         shape, dtype = self._row
-        return np.memmap(self._file, dtype, "r", shape=(self._count, *shape))
+        place = Path(tempfile.gettempdir())
+        return map_rows(self._file, place, dtype, (self._count, *shape))
 
 
 def noted(images: Iterable[np.ndarray], table: Table) -> Iterator[np.ndarray]:

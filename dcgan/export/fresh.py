@@ -45,7 +45,8 @@ def keras(path: str) -> Model:
 def litert(path: str) -> Model:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(path)
+    # By its path it would be mapped into memory, which not every file system can.
+    interpreter = Interpreter(model_content=Path(path).read_bytes())
     return lambda signature, given, wanted, values: interpreter.get_signature_runner(signature)(
         **{given: values}
     )[wanted]

@@ -27,7 +27,7 @@ from dcgan.datasets.picture import open_picture, pixels
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import ImageSpec
-from dcgan.preparation import links
+from dcgan.preparation import archive, links
 from dcgan.run_dir import append_json_line, held, read_json_lines, remove_temporaries
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
@@ -143,7 +143,7 @@ class CrawledFolder:
             ) from error
 
     def _write_archive(self) -> None:
-        with contextlib.closing(sqlite3.connect(self.archive)) as database, database:
+        with contextlib.closing(archive.connect(self.archive)) as database, database:
             # The table that gallery-dl makes itself.
             database.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
             database.executemany(

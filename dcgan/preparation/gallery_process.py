@@ -16,21 +16,26 @@ import collections
 import json
 import logging
 import os
+import sqlite3
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
 import gallery_dl
 import requests
 from gallery_dl import text, util
+from gallery_dl.archive import DownloadArchive
 from gallery_dl.extractor.danbooru import DanbooruExtractor
 from gallery_dl.extractor.message import Message
 from gallery_dl.job import DownloadJob
 from gallery_dl.path import PathFormat
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
+
+from dcgan.preparation import archive
 
 LONGEST_WAIT_SECONDS = 600.0  # whatever Retry-After says
 MOST_PAGE_BYTES = 1 << 26  # of a list of posts; 1000 posts of danbooru have some 3 MB
@@ -55,6 +60,9 @@ def main() -> int:
     util.json_loads = json.JSONDecoder(object_hook=_without_instructions).decode
     if size == "sample":
         _take_samples_of_danbooru()
+    DownloadArchive._sqlite3 = types.SimpleNamespace(
+        connect=archive.connect, OperationalError=sqlite3.OperationalError
+    )
     _report(messages)
     logging.getLogger().addHandler(messages)
     return gallery_dl.main()

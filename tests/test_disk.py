@@ -1,0 +1,227 @@
+"""File systems that lack locks, flushing, swaps of names or mapping: nothing ends, nothing is lost.
+
+The processes here run with system calls that fail as on such a file system (`poor_disk`).
+"""
+
+import errno
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from poor_disk import on_a_poor_disk
+from running import (
+    arrays_of,
+    checkpoints,
+    content,
+    logged,
+    run,
+    small_flags,
+    temporaries,
+    write_pictures,
+)
+
+from dcgan import UserError, disk, run_dir
+from dcgan.datasets import cached, image_store
+from dcgan.datasets.image_store import FileStore, write_whole
+from dcgan.evaluation.kept import Table
+from dcgan.run_dir import RunDir, replace_folder, write_bytes
+
+LACKING = [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
+
+
+@pytest.fixture(autouse=True)
+def nothing_named(monkeypatch):
+    monkeypatch.setattr(disk, "_named", set())
+
+
+def failing(number: int):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def warnings(caplog) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+
+
+# ---- locks ----
+
+
+@pytest.mark.parametrize("number", LACKING)
+def test_without_locks_it_warns_once_and_goes_on(tmp_path, monkeypatch, caplog, number):
+    monkeypatch.setattr(disk.fcntl, "flock", failing(number))
+    run = RunDir(tmp_path)
+    for _ in range(2):
+        with run.lock(), run_dir.held(tmp_path / ".state", tmp_path, "cropping"):
+            assert (tmp_path / ".lock").read_text() == str(os.getpid())
+    [said] = warnings(caplog)
+    assert said.startswith(f"{tmp_path} cannot be locked ({os.strerror(number)})")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINTR, errno.ENOSPC])
+def test_a_lock_that_fails_otherwise_is_an_error(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(disk.fcntl, "flock", failing(number))
+    with pytest.raises(OSError) as raised, RunDir(tmp_path).lock():
+        pass
+    assert raised.value.errno == number
+
+
+# ---- flushing ----
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_what_cannot_be_flushed_is_written_all_the_same(tmp_path, monkeypatch, caplog, number):
+    monkeypatch.setattr(os, "fsync", failing(number))
+    write_bytes(tmp_path / "a", b"1")
+    write_whole(tmp_path / "b", b"2")
+    store = FileStore(tmp_path / "c.npy", (2,), 3)
+    store.append(np.arange(6, dtype=np.uint8).reshape(3, 2))
+    store.finish()
+    run_dir.flush_tree(tmp_path)
+    assert (tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes() == b"12"
+    assert np.load(tmp_path / "c.npy").tolist() == [[0, 1], [2, 3], [4, 5]]
+    [said] = warnings(caplog)
+    assert said.startswith(f"Files in {tmp_path} cannot be flushed to the disk")
+
+
+def test_a_disk_that_fails_at_flushing_is_an_error(tmp_path, monkeypatch):
+    for number in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+        monkeypatch.setattr(os, "fsync", failing(number))
+        with pytest.raises(OSError):
+            write_bytes(tmp_path / "a", b"1")
+        with pytest.raises(OSError):
+            disk.flush_folder(tmp_path)
+        assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_opened_is_not_flushed(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(os, "open", failing(errno.EACCES))
+    disk.flush_folder(tmp_path)
+    assert len(warnings(caplog)) == 1
+
+
+# ---- swaps of names ----
+
+
+@pytest.fixture
+def two_folders(tmp_path, monkeypatch) -> tuple[Path, Path]:
+    monkeypatch.setattr(disk, "swap", lambda one, other: False)
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model").write_text(name)
+    return tmp_path / "new", tmp_path / "old"
+
+
+def test_a_folder_is_replaced_in_steps(tmp_path, two_folders):
+    replace_folder(*two_folders)
+    assert content(tmp_path) == {"old/model": b"new"}
+
+
+def test_where_a_step_fails_the_old_folder_is_back(tmp_path, two_folders, monkeypatch):
+    rename, new = os.rename, two_folders[0]
+    fail = failing(errno.EIO)
+    monkeypatch.setattr(os, "rename", lambda a, b: fail() if a == new else rename(a, b))
+    with pytest.raises(OSError):
+        replace_folder(*two_folders)
+    assert content(tmp_path) == {"old/model": b"old", "new/model": b"new"}
+
+
+# ---- mapping ----
+
+
+@pytest.fixture
+def no_mapping(monkeypatch):
+    monkeypatch.setattr("mmap.mmap", failing(errno.ENODEV))
+
+
+def test_what_cannot_be_mapped_is_read(tmp_path, no_mapping, caplog):
+    rows = np.arange(12, dtype=np.uint8).reshape(6, 2)
+    np.save(tmp_path / "a.npy", rows)
+    assert cached.map_array(tmp_path / "a.npy").tolist() == rows.tolist()
+    store = FileStore(tmp_path / "b.npy", (2,), 6)
+    store.append(rows)
+    assert store.array().tolist() == rows.tolist()
+    store.discard()
+    table = Table()
+    for part in (rows[:2], rows[2:]):
+        table.append(part)
+        assert table.array().tolist() == rows[: len(table.array())].tolist()
+    [said] = warnings(caplog)
+    assert "cannot be mapped into memory (No such device)" in said
+
+
+def test_a_damaged_array_is_found_without_mapping(tmp_path, no_mapping):
+    np.save(tmp_path / "a.npy", np.zeros((100, 2), np.uint8))
+    os.truncate(tmp_path / "a.npy", 200)
+    with pytest.raises(ValueError):
+        cached.map_array(tmp_path / "a.npy")
+
+
+def test_what_is_larger_than_the_memory_is_refused(tmp_path, no_mapping, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((100, 2), np.uint8))
+    monkeypatch.setattr(cached, "free_memory", lambda: 327)
+    with pytest.raises(UserError, match=r"328 bytes, 327 bytes of memory .* --cache_dir"):
+        cached.map_array(tmp_path / "a.npy")
+
+
+def test_a_disk_that_does_not_say_its_size_is_taken_for_large_enough(tmp_path, monkeypatch):
+    usage = image_store.shutil.disk_usage(tmp_path)._replace(total=0, free=0)
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage)
+    FileStore(tmp_path / "a.npy", (2,), 6).discard()
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage._replace(total=1))
+    with pytest.raises(OSError, match="0.0 GiB are free"):
+        FileStore(tmp_path / "a.npy", (2,), 6)
+
+
+# ---- all of it, as a user meets it ----
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"), 104)
+
+
+@pytest.fixture
+def poor(tmp_path_factory):
+    """Runs commands as on such a system, which succeed and say of each lack once."""
+    folder = tmp_path_factory.mktemp("site")
+
+    def go(*words, warm: bool = True, lacks=("locked", "flushed")) -> str:
+        result = run(*words, warm=warm, **on_a_poor_disk(folder, "ENOLCK", warm=warm))
+        said = result.stdout + result.stderr
+        assert result.returncode == 0, said
+        for lack in ("locked", "flushed", "mapped"):
+            assert said.count(f" cannot be {lack}") == (lack in lacks), said
+        return said
+
+    return go
+
+
+def test_training_goes_on_and_its_run_is_exported_and_evaluated(tmp_path, poor, pictures):
+    flags = small_flags(pictures, tmp_path)
+    often = ("--ckpt_freq", 2, "--sample_freq", 2, "--log_freq", 2)
+    everything = ("locked", "flushed", "mapped")
+    for steps in (2, 4):
+        poor(*flags, "--steps", steps, *often, lacks=everything)
+    whole = tmp_path / "whole"
+    assert run(*small_flags(pictures, whole), "--steps", 4, *often).returncode == 0
+    mine, theirs = arrays_of(tmp_path / "run", 4), arrays_of(whole / "run", 4)
+    assert all((mine[name] == theirs[name]).all() for name in theirs)
+    assert logged(tmp_path / "run") == logged(whole / "run")
+    assert checkpoints(tmp_path / "run") == [2, 4]
+    poor("export", "--run_dir", tmp_path / "run")
+    poor(
+        *("evaluate", "--run_dir", tmp_path / "run", "--extractor", "pixels"),
+        *("--metrics", "swd", "--num_images", 100),
+        lacks=("flushed", "mapped"),
+    )
+    assert temporaries(tmp_path) == []
+
+
+def test_packing_needs_none_of_it(tmp_path, poor, pictures):
+    poor(*("pack", "--from", pictures, "--to", tmp_path / "a.zip"), warm=False, lacks=("flushed",))
+    assert run("pack", "--from", pictures, "--to", tmp_path / "b.zip").returncode == 0
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
