@@ -16,7 +16,7 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 
 # What stands on what: a unit may import those of lower levels, never one of its own level.
 LEVELS = (
-    ("option", "disk"),
+    ("option", "disk", "plain_path"),
     ("options", "presets"),
     ("config", "console", "images", "run_dir", "quiet", "seeds"),
     ("flags", "recorded", "datasets", "models", "losses", "adam", "checkpoint_file"),
@@ -35,6 +35,7 @@ THIRD_PARTY = {
     "config": set(),
     "console": set(),
     "disk": set(),
+    "plain_path": set(),
     "presets": set(),
     "run_dir": set(),
     "quiet": set(),

@@ -6,6 +6,7 @@ It only reads the run folders, and works while training goes on.
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -58,7 +59,7 @@ def run(options: Compare) -> int:
 
 def _folders(text: str) -> list[RunDir]:
     """The runs that were named, each once."""
-    named = [word.strip() for word in text.split(",") if word.strip()]
+    named = [word.strip() for word in _words(text) if word.strip()]
     found = {Path(word).resolve(): choose_run(word, None, "newest") for word in named}
     if not 2 <= len(found) <= MOST_RUNS:
         raise UserError(
@@ -66,6 +67,16 @@ def _folders(text: str) -> list[RunDir]:
             f"({', '.join(named)})."
         )
     return list(found.values())
+
+
+def _words(text: str) -> Iterator[str]:
+    """What stands between commas, but for those that are in the name of a folder."""
+    parts = text.split(",")
+    while parts:
+        joined = (",".join(parts[:count]) for count in range(len(parts), 0, -1))
+        word = next((word for word in joined if Path(word).is_dir()), parts[0])
+        yield word
+        del parts[: word.count(",") + 1]
 
 
 def _names(folders: list[RunDir]) -> list[str]:

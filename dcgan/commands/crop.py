@@ -1,6 +1,7 @@
 """`python main.py crop`: cuts the faces out of a folder of illustrations."""
 
 import logging
+import shlex
 from pathlib import Path
 
 from dcgan import UserError
@@ -106,4 +107,4 @@ def _report(source: PictureFiles, folder: CroppedFolder, outcome: Outcome) -> No
         folder.records,
     )
     logger.info("Look at %s and %s.", folder.sheet, folder.drawing)
-    logger.info("Train on it with: python main.py --dataset %s", folder.root)
+    logger.info("Train on it with: python main.py --dataset %s", shlex.quote(str(folder.root)))

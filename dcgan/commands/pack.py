@@ -1,6 +1,7 @@
 """`python main.py pack`: puts a data set into one zip file, or into TFRecord shards."""
 
 import logging
+import shlex
 
 from dcgan.datasets import catalog
 from dcgan.options import Pack
@@ -36,5 +37,5 @@ def run(options: Pack) -> int:
         f" ({parts})" if options.split else "",
         f"{packed.size / 1e6:,.1f} MB",
     )
-    logger.info("Train on it with: python main.py --dataset %s", options.to)
+    logger.info("Train on it with: python main.py --dataset %s", shlex.quote(options.to))
     return 0

@@ -6,6 +6,7 @@ TensorFlow is imported here without Keras, and no training code at all.
 import importlib.util
 import os
 import re
+import shlex
 from pathlib import Path
 
 from dcgan import UserError, quiet
@@ -121,7 +122,9 @@ def _model_folder(options: Serve) -> Path:
 
 
 def _nothing_to_serve(folder: Path) -> UserError:
-    run_dir = folder.parent.parent if folder.parent.name == "export" else "runs/<name>"
+    run_dir = "runs/<name>"
+    if folder.parent.name == "export":
+        run_dir = shlex.quote(str(folder.parent.parent))
     return UserError(
         f"{folder} holds no exported model that is whole; make one with: "
         f"python main.py export --run_dir {run_dir}"

@@ -152,7 +152,6 @@ def map_rows(
         disk.cannot_map(name, error)
     file.seek(offset)
     array = np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
-    file.seek(0, os.SEEK_END)
     return array
 
 

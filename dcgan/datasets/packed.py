@@ -39,6 +39,17 @@ def is_address(place: str | Path) -> bool:
     return "://" in str(place)
 
 
+def refuse_bytes(place: str) -> None:
+    """Refuses a place for TFRecord shards whose name tf.io.gfile cannot take: it is no UTF-8."""
+    try:
+        place.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{place} is no UTF-8, and TFRecord shards are read and written by TensorFlow, which "
+            "takes no other name: rename the folder, or choose another place or a .zip file."
+        ) from error
+
+
 def has_shards(place: str | Path) -> bool:
     """Whether TFRecord shards are expected at a path or address; tells it without TensorFlow."""
     if is_address(place):

@@ -27,6 +27,7 @@ from dcgan.datasets.packed import (
     check_splits,
     is_shard,
     parse_header,
+    refuse_bytes,
     refuse_splits,
 )
 from dcgan.datasets.picture_files import PictureFiles, matching
@@ -68,6 +69,7 @@ class TFRecordSource(PictureFiles):
             UserError: there are none, they cannot be read, are unfinished or hold no pictures.
         """
         place = str(place).rstrip("/")
+        refuse_bytes(place)
         self.path, self.name = place, place.rpartition("/")[2]
         # The shard that was read last, its file and its reader.
         self._opened: tuple[int, Any, Any] | None = None

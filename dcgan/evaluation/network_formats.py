@@ -19,6 +19,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.option import did_you_mean
+from dcgan.plain_path import plain
 
 REQUIREMENT = "onnxruntime>=1.20,<2"
 # Of ONNX Runtime's names, and NumPy's: what images can be given as.
@@ -126,7 +127,8 @@ def _saved_model(path: Path, output: str | None) -> Network:
     import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(str(path))
+        with plain(path) as place:
+            loaded = tf.saved_model.load(place)
     except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
         raise _unreadable(path, "TensorFlow", error, "a whole SavedModel") from error
     signatures = dict(loaded.signatures)
@@ -153,7 +155,8 @@ def _keras(path: Path, output: str | None) -> Network:
 
     _refuse_code(path)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with plain(path) as place:
+            model = keras.saving.load_model(place, compile=False, safe_mode=True)
         inputs, outputs = model.inputs, dict(zip(model.output_names, model.outputs, strict=True))
     except Exception as error:  # Keras raises whatever a layer raises
         raise _unreadable(path, "Keras", error, "a functional or Sequential model") from error

@@ -7,10 +7,12 @@ Unlike the other formats it holds layers and not a graph: `import dcgan.models` 
 from pathlib import Path
 
 from dcgan.export.format import Format, Subject
+from dcgan.plain_path import plain
 
 
 def _write(subject: Subject, path: Path, weights: str) -> None:
-    subject.generator.save(str(path))
+    with plain(path) as place:
+        subject.generator.save(place)
 
 
 FORMAT = Format(name="keras", target="generator.keras", write=_write, runtime="keras")

@@ -20,6 +20,7 @@ import tensorflow as tf
 from dcgan import UserError, images
 from dcgan.export import fresh
 from dcgan.export.format import Format, Subject
+from dcgan.plain_path import plain
 from dcgan.sampling import latents, make_sampler
 
 BATCH_SIZES = (1, 3, 64)
@@ -98,10 +99,10 @@ def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
         for number, (values, expected) in enumerate(pairs):
             name = f"{signature}/{given}/{wanted}/{number}"
             arrays |= {f"{name}/values": values, f"{name}/expected": expected}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, plain(model) as place:
         path = Path(folder, "cases.npz")
         np.savez(path, **arrays)
-        words = [form.runtime, str(model.resolve()), str(path)]
+        words = [form.runtime, place, str(path)]
         process = subprocess.run(
             [sys.executable, fresh.__file__, *words],
             cwd=folder,

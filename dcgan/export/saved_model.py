@@ -13,6 +13,7 @@ import tensorflow as tf
 from dcgan import images
 from dcgan.export.format import DESCRIPTION, Format, Subject
 from dcgan.models import Generator
+from dcgan.plain_path import plain
 from dcgan.sampling import latents
 
 
@@ -55,7 +56,8 @@ def _write(subject: Subject, path: Path, weights: str) -> None:
     archive.add_endpoint("generate", generate, input_signature=seed)
     archive.add_endpoint("png", png, input_signature=seed)
     archive.add_endpoint("discriminate", discriminate, input_signature=pictures)
-    archive.write_out(str(path), verbose=False)
+    with plain(path) as place:
+        archive.write_out(place, verbose=False)
 
 
 FORMAT = Format(

@@ -35,7 +35,7 @@ class TensorBoardWriter:
 
     def __init__(self, folder: str | os.PathLike):
         """Opens a new event file in `folder`, which is made when absent."""
-        self._writer = tf.summary.create_file_writer(os.fspath(folder))
+        self._writer = tf.summary.create_file_writer(os.fsencode(folder))  # a name may be no UTF-8
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One point of each named curve."""

@@ -8,9 +8,12 @@ Detection using a Boosted Cascade of Simple Features", as OpenCV has it.
 import functools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from dcgan.plain_path import plain
 
 try:
     import cv2
@@ -47,7 +50,8 @@ def load(path: str):
     """The cascade in a file; an empty one, or cv2.error, where the file is none."""
     cv2.setNumThreads(1)  # there is a process for each core
     cascade = cv2.CascadeClassifier()
-    cascade.load(path)
+    with plain(Path(path)) as place:
+        cascade.load(place)
     return cascade
 
 

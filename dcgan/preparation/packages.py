@@ -26,6 +26,7 @@ from dcgan.datasets.packed import (
     header,
     is_address,
     parse_header,
+    refuse_bytes,
 )
 from dcgan.quiet import quiet_start
 from dcgan.run_dir import remove_temporaries, replacing
@@ -283,6 +284,7 @@ def not_ours(place: str) -> UserError:
 def package(to: str, shard_bytes: int) -> contextlib.AbstractContextManager:
     """The package for a place: a zip for a name that ends in .zip, else a folder of shards."""
     if not to.lower().endswith(".zip"):
+        refuse_bytes(to)
         return shard_package(to, shard_bytes)
     if is_address(to):
         raise UserError(

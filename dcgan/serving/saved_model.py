@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 from google.protobuf.json_format import MessageToDict
 
+from dcgan.plain_path import plain
 from dcgan.serving.batching import Arrays, ModelFailure
 from dcgan.serving.tensorflow_rest import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import Unusable
@@ -66,14 +67,14 @@ class SavedModel:
     """
 
     def __init__(self, folder: Path):
-        tf = load_tensorflow()
+        load_tensorflow()
         self.version = int(folder.name)
         try:  # TensorFlow's loader trusts files: a damaged one may end it in any error there is
             self.info = json.loads(_read(folder / INFO))
             graph = _read(folder / "saved_model.pb")
             index = _read(folder / "variables" / "variables.index")
             self.signature_def = _signature_def(graph)
-            self._loaded = tf.saved_model.load(str(folder))  # checks the weights' checksums
+            self._loaded = _loaded(folder)
             self._functions = dict(self._loaded.signatures)
             self.signatures = {name: _signature(f) for name, f in self._functions.items()}
             self._check()
@@ -168,6 +169,20 @@ class SavedModel:
             tf.constant(seeds, tf.int64), z_dim=self.info["z_dim"], z_dist=self.info["z_dist"]
         )
         return z.numpy()
+
+
+def _loaded(folder: Path):
+    """What TensorFlow makes of a folder; it checks the weights' checksums.
+
+    Raises:
+        Unusable: TensorFlow's reason, which names nothing outside of the folder.
+    """
+    tf = load_tensorflow()
+    with plain(folder) as place:
+        try:
+            return tf.saved_model.load(place)
+        except Exception as error:
+            raise Unusable(_first_line(error).replace(f"{place}/", "")) from error
 
 
 def _read(path: Path) -> bytes:
