@@ -1,21 +1,28 @@
 """Trains a DCGAN, makes data for it and makes use of it: `python main.py --help`."""
 
-import os
 import signal
 import sys
 
-from dcgan import UserError, commands, config, console, flags, options
+from dcgan import UserError, commands, config, console, flags, options, surroundings
 
 
 def main(argv: list[str]) -> int:
-    """Runs one command; returns the exit code (0 done, 2 refused, 130 Ctrl-C, 143 SIGTERM)."""
+    """Runs one command.
+
+    Returns:
+        the exit code: 0 done, 2 refused, 128 and the signal's number where one ended it.
+    """
     try:
         command, given = flags.parse(argv)
         if command == "help":
-            return show(flags.help_text(**given))
-        if command == "train":
+            code = print(flags.help_text(**given)) or 0
+        elif command == "train":
             return commands.run(command, config.resolve(given))
-        return commands.run(command, options.complete(command, given))
+        else:
+            code = commands.run(command, options.complete(command, given))
+        if error := console.failed():
+            raise UserError(f"Standard output could not be written: {error.strerror}.")
+        return code
     except UserError as error:
         print(f"\nerror: {console.printable(str(error))}", file=sys.stderr)
         return 2
@@ -24,16 +31,24 @@ def main(argv: list[str]) -> int:
         return 128 + signal.SIGINT
 
 
-def show(text: str) -> int:
-    """Prints a text; returns the exit code."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # `--help | head` has read enough; Python's own flush would fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+def end(number: int, frame=None) -> None:
+    """Ends the process at once, until training takes the signal over to save first."""
+    sys.exit(128 + number)
+
+
+def hang_up(number: int, frame=None) -> None:
+    """The terminal was closed: whoever handles SIGTERM, such as the server, hears that."""
+    if signal.getsignal(signal.SIGTERM) is end:
+        end(number)
+    signal.raise_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    # Until training takes the signal over to save first, SIGTERM ends the process at once.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console.open_streams()
+    said = surroundings.isolate()
+    signal.signal(signal.SIGTERM, end)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, hang_up)
+    if said:
+        print(said, file=sys.stderr)
     sys.exit(main(sys.argv[1:]))

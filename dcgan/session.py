@@ -158,6 +158,9 @@ class Session:
                 progress.close()
                 self._draw()
                 self.workers.leave()
+        except KeyboardInterrupt:
+            self._say_what_is_lost(progress.done)
+            raise
         finally:
             progress.close()
             if self.writer:
@@ -340,6 +343,13 @@ class Session:
         make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
         if self.watch:
             draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
+
+    def _say_what_is_lost(self, done: int) -> None:
+        """When the run is broken off after so many steps."""
+        paths = self.checkpointer.paths()
+        saved = int(paths[-1].stem) if paths else 0
+        lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
+        logger.warning("Broken off: %s; the same command goes on from step %d.", lost, saved)
 
     def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:
         """Says what was done and where it is."""

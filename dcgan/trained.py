@@ -3,19 +3,20 @@
 Nothing in the run folder is changed and no lock is taken, so training may go on meanwhile.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from dcgan import UserError, images
 from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog, parts
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare
 from dcgan.datasets.source import ImageSpec, Source
+from dcgan.progress import Bar
 from dcgan.run_dir import RunDir, newest_run, read_json, read_json_lines
 from dcgan.sampling import BATCH_SIZE, full_batches, latents, make_sampler
 from dcgan.training.strategy import avoid_remapper
@@ -121,10 +122,10 @@ class Trained:
         Returns:
             uint8 [N, height, width, channels].
         """
-        with tqdm(
-            total=len(z), unit="images", desc="rendering", disable=len(z) <= BATCH_SIZE
-        ) as bar:
-            return _in_batches(lambda part: images.to_uint8(self._forward(part)), z, bar.update)
+        few = len(z) <= BATCH_SIZE
+        with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
+            done = bar.update if bar else lambda _: None
+            return _in_batches(lambda part: images.to_uint8(self._forward(part)), z, done)
 
     @functools.cached_property
     def _forward(self) -> Callable:

@@ -26,15 +26,26 @@ _server.set_forkserver_preload(PRELOADED)
 class Nursling:
     """The process, with the methods of `subprocess.Popen` that the tests use."""
 
-    def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str], preexec_fn: Callable):
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        env: dict[str, str],
+        preexec_fn: Callable,
+        output: Path | None = None,
+    ):
         """
         Args:
             command: a script and its words.
             cwd, env, preexec_fn: see `subprocess.Popen`; the last one picklable.
+            output: what both standard output and error are, such as a terminal, instead of files
+                that `communicate` reads.
         """
         self.args = command
         self._folder = tempfile.TemporaryDirectory()
-        self._outputs = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
+        self._files = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
+        self._outputs = [output, output] if output else self._files
         self._process = _server.Process(
             target=_be, args=(command, self._outputs, cwd, env, preexec_fn)
         )
@@ -57,8 +68,11 @@ class Nursling:
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         self.wait(timeout)
-        output, errors = (path.read_text() for path in self._outputs)
+        output, errors = (p.read_text() if p in self._outputs else "" for p in self._files)
         return output, errors
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
     def send_signal(self, number: int) -> None:
         if self._process.exitcode is None:

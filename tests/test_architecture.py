@@ -18,7 +18,8 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 LEVELS = (
     ("option", "disk", "plain_path"),
     ("options", "presets"),
-    ("config", "console", "images", "run_dir", "quiet", "seeds"),
+    ("config", "console", "images", "run_dir", "quiet", "seeds", "surroundings"),
+    ("progress",),
     ("flags", "recorded", "datasets", "models", "losses", "adam", "checkpoint_file"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),
@@ -39,6 +40,8 @@ THIRD_PARTY = {
     "presets": set(),
     "run_dir": set(),
     "quiet": set(),
+    "surroundings": {"matplotlib"},
+    "progress": {"tqdm"},
     "seeds": set(),
     "images": {"numpy", "PIL", "imageio"},
     "flags": {"absl"},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dcgan import UserError
+from dcgan import UserError, progress
 from dcgan.datasets.download import RemoteFile, fetch, obtain
 
 CONTENT = random.Random(1).randbytes(300_000)
@@ -114,12 +114,13 @@ def refusal(file, folder, **more) -> str:
     return message
 
 
-def test_a_whole_file_arrives_under_its_name(server, tmp_path, capsys):
+def test_a_whole_file_arrives_under_its_name(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "watched", lambda: True)
     path = quick(remote(server.url("a")), tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / "data.bin"
     assert path.read_bytes() == CONTENT
     assert [p.name for p in path.parent.iterdir()] == ["data.bin"]
-    assert "Downloading data.bin" in capsys.readouterr().err
+    assert "downloading data.bin" in capsys.readouterr().err
 
 
 def test_a_dropped_connection_is_resumed(server, tmp_path):

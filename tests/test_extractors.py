@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tqdm import tqdm
 
-from dcgan import UserError
+from dcgan import UserError, progress
 from dcgan.evaluation import extractor, extractors, resizing
 from dcgan.evaluation.extractor import BLOCK, Extracted, extract, gather, in_batches, pieces
 from dcgan.evaluation.pixels import Pixels
@@ -135,12 +135,14 @@ def test_only_one_block_is_held():
         assert len(given) == number
 
 
-def test_a_progress_bar_counts_images(capsys):
+def test_a_progress_bar_counts_images(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "watched", lambda: True)
     list(extract(Means(), pieces(pictures(300)), total=300, doing="features of reals"))
     assert "features of reals" in (shown := capsys.readouterr().err) and "300/300" in shown
 
 
-def test_below_another_bar_it_vanishes(capsys):
+def test_below_another_bar_it_vanishes(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "watched", lambda: True)
     with tqdm(total=1):
         list(extract(Means(), pieces(pictures(300)), total=300, doing="features of reals"))
         shown = capsys.readouterr().err

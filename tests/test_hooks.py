@@ -145,29 +145,54 @@ def test_every_listener_hears_every_line(clock):
 # --- progress
 
 
-def test_the_bar_shows_what_a_person_wants_to_know(capsys):
+LINE = {
+    "epoch": 1.3,
+    "images_per_second": 529.6,
+    "d_loss": 1.234,
+    "g_loss": 0.756,
+    "d_real": 0.8149,
+    "d_fake": 0.091,
+}
+
+
+def shown(clock, until: int = 936) -> Progress:
+    """After 400 steps, 260 of them in the 34 s since the first: 534 to do take 70."""
+    progress = Progress(start=139, until=until, epochs=4)
+    progress.step(140, {})  # the first step, with the compiler's time
+    clock.now += 34.0
+    progress.step(400, {})
+    progress.line(LINE)
+    return progress
+
+
+def test_what_to_watch_stands_first(clock, capsys):
+    text = shown(clock).text()
+    assert text.startswith("step 400/936  1:10 left  D(x) .81  D(G(z)) .09  530 img/s")
+    assert text.endswith("  epoch 1.3/4  loss D 1.23 G 0.76")
+    # Where nobody watches a terminal, a line of the log each; standard output is for results.
+    assert tuple(capsys.readouterr()) == ("", text + "\n")
+
+
+@pytest.mark.parametrize("until", [936, 1_000_000])
+@pytest.mark.parametrize("width", range(36, 120))
+def test_no_width_costs_what_to_watch(clock, width, until):
+    text = shown(clock, until).text(width)
+    assert len(text) <= width and text.startswith("step 400")
+    assert "D(x) .81  D(G(z)) .09" in text
+
+
+def test_before_the_first_line_the_steps_are_shown():
     progress = Progress(start=10, until=40, epochs=4)
-    try:
-        assert (progress.bar.n, progress.bar.total) == (10, 40)
-        for done in (11, 12, 13):
-            progress.step(done, {})
-        assert progress.bar.n == 13
-        progress.line(
-            {
-                "epoch": 1.3,
-                "images_per_second": 812.4,
-                "d_loss": 1.234,
-                "g_loss": 0.756,
-                "d_real": 0.6,
-                "d_fake": 0.401,
-            }
-        )
-        text = str(progress.bar)
-    finally:
-        progress.close()
-    assert "epoch 1.3/4" in text and "13/40" in text
-    assert "812 images/s, D 1.23, G 0.76, D(x) 0.60, D(G(z)) 0.40" in text
-    assert capsys.readouterr().out == ""  # standard output is for results
+    assert progress.text() == "step 10/40"
+    progress.step(11, {})
+    assert progress.text() == "step 11/40"  # nobody knows yet how long the others take
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.0, "1.00"), (0.999, "1.00"), (0.0, ".00")])
+def test_scores_are_short(clock, value, text):
+    progress = Progress(start=0, until=9, epochs=1)
+    progress.line(LINE | {"d_real": value, "d_fake": float("nan"), "images_per_second": 0.25})
+    assert f"D(x) {text}  D(G(z)) nan  0.2 img/s" in progress.text()
 
 
 # --- signals
@@ -176,13 +201,13 @@ def test_the_bar_shows_what_a_person_wants_to_know(capsys):
 @pytest.fixture
 def handlers():
     """Whatever a test does, the process has its handlers back."""
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.getsignal(n) for n in hooks.SIGNALS.values()}
     yield before
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_waits_and_is_told(handlers, number):
     with StopSignals() as signals:
         assert signals.received is None
@@ -193,9 +218,10 @@ def test_a_signal_waits_and_is_told(handlers, number):
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_ctrl_c_does_not_wait(handlers, first):
+def test_a_later_ctrl_c_does_not_wait(handlers, clock, first):
     with pytest.raises(KeyboardInterrupt), StopSignals() as signals:
         signal.raise_signal(first)
+        clock.now += hooks.TWICE
         signal.raise_signal(signal.SIGINT)
     assert signals.received == first
     assert signal.getsignal(signal.SIGINT) is handlers[signal.SIGINT]
@@ -229,13 +255,13 @@ def test_no_reason(clock):
     assert ask() is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_a_reason(clock, number):
     signals = StopSignals()
     ask = stop_reason(signals, metrics([]), 10.0)
     signals.received = number
     clock.now += 100  # and comes before the budget
-    assert ask() == {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+    assert ask() == {v: k for k, v in hooks.SIGNALS.items()}[number]
 
 
 def test_a_budget_counts_this_start_only(clock):

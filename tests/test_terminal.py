@@ -84,9 +84,3 @@ def test_what_is_put_into_a_line_stays_in_it():
     record.args = (STEERING, 3, 0.25, Path(STEERING))
     assert console.Formatter().format(record) == f"\n{SHOWN}: 3 of 0.2 {SHOWN}"
     assert record.args[0] == STEERING  # other handlers see what was logged
-
-
-def test_every_name_in_a_progress_bar_is_made_printable():
-    for path in [ROOT / "main.py", *(ROOT / "dcgan").rglob("*.py")]:
-        for line in path.read_text("utf-8").splitlines():
-            assert not re.search(r'desc=f"[^"]*{(?!file\.name)', line), f"{path}: {line}"

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tqdm import tqdm
+from dcgan.progress import Bar
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def in_turn(
         (figures of ours, figures of the baseline).
     """
     taken: tuple[list[float], list[float]] = ([], [])
-    with tqdm(total=2 * pairs, unit="turns", desc=name) as bar:
+    with Bar(name, 2 * pairs, "turns") as bar:
         for _ in range(pairs):
             for figures, take in zip(taken, (ours, bare), strict=True):
                 figures.append(take())

@@ -14,9 +14,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from tqdm.contrib.logging import logging_redirect_tqdm
-
-from dcgan import UserError, console, quiet
+from dcgan import UserError, quiet
 
 logger = logging.getLogger("dcgan")
 
@@ -57,7 +55,6 @@ def run(command: str, options: Any) -> int:
 
 def _load(command: str) -> types.ModuleType:
     """The command's module, and TensorFlow without its chatter where the module imports it."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects need
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with quiet.quiet_start():
         module = importlib.import_module(f"dcgan.commands.{command}")
@@ -71,15 +68,15 @@ def _load(command: str) -> types.ModuleType:
 @contextlib.contextmanager
 def _log_to_console() -> Iterator[None]:
     """While it is entered, what is logged is printed, above the progress bars."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(console.Formatter())
+    from dcgan import progress  # tqdm believes the environment that it is imported in
+
+    handler = progress.Handler()
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        with logging_redirect_tqdm(loggers=[logger]):
-            yield
+        yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before[0])

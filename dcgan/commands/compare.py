@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from dcgan import UserError
 from dcgan.commands.report import model_of, options_of
 from dcgan.options import Compare
@@ -18,6 +16,7 @@ from dcgan.outputs import marked
 from dcgan.outputs.comparison import page
 from dcgan.outputs.comparison.runs import MOST_RUNS, Run
 from dcgan.outputs.report.contents import Model
+from dcgan.progress import Bar
 from dcgan.run_dir import RunDir, read_json
 from dcgan.seeds import parse_seeds
 from dcgan.trained import Trained, choose_run
@@ -42,7 +41,7 @@ def run(options: Compare) -> int:
     marked.refuse_foreign(to, ".html", ".htm")
     folders = _folders(options.runs)
     names = _names(folders)
-    with tqdm(total=len(folders), unit="runs", desc="sampling", leave=False) as bar:
+    with Bar("sampling", len(folders), "runs", kept=False) as bar:
         runs = []
         for folder, name in zip(folders, names, strict=True):
             options_there = {one.name: one for one in options_of(read_json(folder.config))}

@@ -3,8 +3,6 @@
 import logging
 import time
 
-from tqdm import tqdm
-
 from dcgan import UserError
 from dcgan.datasets import parts
 from dcgan.datasets.source import Source
@@ -14,6 +12,7 @@ from dcgan.evaluation.protocol import newest, write
 from dcgan.evaluation.representation import Images, Result, Trials
 from dcgan.options import Features
 from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.progress import Bar
 from dcgan.trained import Trained, choose_run
 
 # What the machine is fitted on: in words, and as the record has it.
@@ -128,7 +127,7 @@ def _results(
         "pixels": representation.pixels,
     }
     amount = representation.amount(kinds, trials)
-    with tqdm(total=amount, unit="images", desc="classifying") as bar:
+    with Bar("classifying", amount) as bar:
         return representation.compare(kinds, known, tested, trials, seed=seed, progress=bar.update)
 
 

@@ -5,12 +5,12 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from dcgan import UserError, nearest
 from dcgan.options import Neighbours
 from dcgan.outputs import marked
 from dcgan.outputs.neighbour_rows import Column, draw_rows
+from dcgan.progress import Bar
 from dcgan.seeds import parse_seeds
 from dcgan.trained import Trained, choose_run
 
@@ -41,7 +41,7 @@ def run(options: Neighbours) -> int:
     _require(len(reals), options)
     generated = trained.sample(seeds)
     spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
-    with tqdm(total=len(reals), unit="images", desc="searching") as bar:
+    with Bar("searching", len(reals)) as bar:
         found = nearest.find(
             generated, reals, spaces, k=options.k, flip=trained.flips, progress=bar.update
         )

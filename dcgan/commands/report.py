@@ -8,7 +8,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from dcgan import UserError, latent, nearest
 from dcgan.commands.neighbours import sentences
@@ -27,6 +26,7 @@ from dcgan.outputs.report.contents import (
     Walk,
 )
 from dcgan.outputs.report.page import render
+from dcgan.progress import Bar
 from dcgan.run_dir import RunDir, read_json
 from dcgan.seeds import parse_seeds
 from dcgan.trained import Trained, choose_run
@@ -145,7 +145,7 @@ def _memory(
         return len(reals), f"The run learns from {len(reals)} images only."
     generated = trained.sample(seeds)
     spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
-    with tqdm(total=len(reals), unit="images", desc="searching") as bar:
+    with Bar("searching", len(reals)) as bar:
         found = nearest.find(
             generated, reals, spaces, k=NEIGHBOURS, flip=trained.flips, progress=bar.update
         )

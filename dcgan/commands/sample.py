@@ -5,12 +5,11 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
 from dcgan import UserError, images
 from dcgan.options import Sample
 from dcgan.outputs import marked
 from dcgan.outputs.generated import Generated
+from dcgan.progress import Bar
 from dcgan.sampling import BATCH_SIZE
 from dcgan.seeds import LARGEST, parse_seeds
 from dcgan.trained import Trained, choose_run
@@ -75,7 +74,7 @@ def _fill(folder: Generated, trained: Trained, seeds: list[int]) -> None:
     written: collections.deque[Future] = collections.deque()
     with (
         ThreadPoolExecutor(1) as writer,
-        tqdm(total=len(seeds), unit="images", desc="sampling") as bar,
+        Bar("sampling", len(seeds)) as bar,
     ):
         for start in range(0, len(seeds), BATCH_SIZE):
             batch = seeds[start : start + BATCH_SIZE]

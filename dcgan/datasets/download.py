@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import requests
-import tqdm
 import urllib3
 
 from dcgan import UserError, disk
+from dcgan.progress import Bar
 
 logger = logging.getLogger("dcgan")
 
@@ -272,9 +272,7 @@ def _receive(file: RemoteFile, response: requests.Response, *, part: Path) -> No
     total = None if length is None else offset + length
     # Compressing adds less than a hundredth to what cannot be compressed.
     limit = file.size + file.size // 100 + 1024 if file.gzipped else file.size
-    bar = tqdm.tqdm(
-        total=total, initial=offset, unit="B", unit_scale=True, desc=f"Downloading {file.name}"
-    )
+    bar = Bar(f"downloading {file.name}", total, "B", initial=offset)
     with part.open("ab") as out, bar:
         try:
             for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):

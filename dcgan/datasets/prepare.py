@@ -5,12 +5,15 @@ last: what lacks it is not whole and is not used. Both are written under a tempo
 renamed, so several processes may prepare the same data at once. Old caches are never deleted.
 """
 
+import atexit
 import functools
 import hashlib
 import json
 import logging
 import mmap
 import os
+import shutil
+import tempfile
 from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -18,16 +21,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from dcgan import UserError
-from dcgan.console import printable
 from dcgan.datasets.cached import is_count, is_pairs, map_array, read_entry
 from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
 from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
 from dcgan.images import white_level
+from dcgan.progress import Bar
 
 FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
 WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
@@ -63,8 +65,41 @@ class Prepared:
 
 
 def cache_folder(given: str | None = None) -> Path:
-    """Where what took long to make or to fetch is kept: the given folder, else the user's own."""
-    return Path(given or Path.home() / ".cache" / "dcgan")
+    """Where what took long to make or to fetch is kept: the given folder, else the user's own.
+
+    Where there is no home, or none that can be written, a temporary folder serves until this
+    process ends.
+
+    Raises:
+        UserError: there is no place for a temporary folder either.
+    """
+    return Path(given) if given else _own_folder()
+
+
+@functools.cache
+def _own_folder() -> Path:
+    try:
+        folder = Path.home() / ".cache" / "dcgan"
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # the superuser's rights say nothing of a disk
+        return folder
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else "nobody says where"
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="dcgan-"))
+    except OSError as error:
+        raise UserError(
+            f"Neither a home folder ({reason}) nor a temporary folder ({error.strerror}) can be "
+            "written; set HOME or TMPDIR to a folder that can, or give --cache_dir."
+        ) from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    logger.warning(
+        "There is no home folder to write to (%s): decoded images and fetched files are kept in "
+        "%s until this command ends; with HOME or --cache_dir they stay.",
+        reason,
+        folder,
+    )
+    return folder
 
 
 def prepare(
@@ -141,7 +176,7 @@ def _decode_all(
     seen, remarks = 0, Counter()
     prints = array("Q")  # of each image
     try:
-        with tqdm(total=capacity, unit="images", desc=printable(f"decoding {source.name}")) as bar:
+        with Bar(f"decoding {source.name}", capacity) as bar:
             for chunk, decoded in zip(chunks, results, strict=False):
                 images = decoded.images[: capacity - len(store)]
                 used = decoded.indices[: len(images)]

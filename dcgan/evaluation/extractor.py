@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from dcgan import UserError
+from dcgan.progress import Bar
 
 BLOCK = 256  # images; every extractor's own batch divides it
 # Images that a classifier needs: of the fifth that it leaves for judging, metrics need 100.
@@ -100,7 +100,7 @@ def extract(
         UserError: features or probabilities are not finite.
     """
     # Below another bar, such as the training's, it vanishes when it is full.
-    with tqdm(total=total, unit="images", desc=doing, leave=None) as bar:
+    with Bar(doing, total, kept=None) as bar:
         for block in _blocks(images):
             found = extractor(block)
             for values in (found.features, *found.probabilities.values()):

@@ -10,9 +10,8 @@ import math
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from dcgan import UserError
+from dcgan import UserError, progress
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
 from dcgan.evaluation.estimate import Estimate, of_trials
@@ -48,7 +47,7 @@ class FaceFinder:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Of uint8 images [N, height, width, 1 or 3], which show a face: bool [N]."""
-        seen = tqdm(images, unit="images", desc="looking for faces", leave=None)
+        seen = progress.over(images, "looking for faces", len(images), "images", kept=None)
         return np.array([self._shows(np.asarray(image)) for image in seen], bool)
 
     def _shows(self, image: np.ndarray) -> bool:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from dcgan.evaluation import degradations, trunk
 from dcgan.evaluation.degradations import KINDS, degraded
 from dcgan.images import to_float
+from dcgan.progress import over
 
 STEM = 16
 WIDTHS = (32, 64, 128)  # of the stages
@@ -103,7 +103,7 @@ def train(
     step = _step(model, (batch, *images.shape[1:]), steps, seed)
     order = trunk.order(len(images), steps * batch, seed)
     start = time.monotonic()
-    for number in tqdm(range(steps), desc="training the extractor", unit="steps"):
+    for number in over(range(steps), "training the extractor", steps, "steps"):
         rows = order[number * batch : (number + 1) * batch]
         step(tf.constant(images[rows]), tf.constant(number, tf.int64))
         if number == 0:

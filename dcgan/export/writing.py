@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tqdm
-
 from dcgan import UserError
 from dcgan.export import parity
 from dcgan.export.format import Format, Subject
+from dcgan.progress import over
 from dcgan.run_dir import flush_tree, held, replace_folder, write_json
 
 STATE = ".export"  # in the folder that is written to: the lock, and what is not checked yet
@@ -57,7 +56,7 @@ def export(
     cases = parity.make_cases(subject)
     done = []
     with _staging(to) as staging:
-        for form in tqdm.tqdm(forms, unit="format", desc="Exporting"):
+        for form in over(forms, "exporting", len(forms), "formats"):
             chosen = weights if form.halves else "float32"
             staged = form.path(staging, subject.step)
             staged.parent.mkdir(parents=True, exist_ok=True)

@@ -1,23 +1,20 @@
 """evaluation.png: how the metrics of a run changed as it learnt, drawn from evaluation/*.jsonl."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from dcgan import run_dir
 from dcgan.console import printable
-from dcgan.outputs.plots import GREY
+from dcgan.outputs import drawing
+from dcgan.outputs.drawing import GREY, Axes, EngFormatter, Figure, MaxNLocator
 from dcgan.outputs.report.measurements import OUTDATED, Series, read_series
 
 # Apart for every kind of eyes (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
+@drawing.own_style()
 def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
     """Writes a PNG with one panel a metric: its values against the step, and their intervals.
 
@@ -48,9 +45,7 @@ def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
         axes.set_visible(False)
     look = {"ha": "left", "fontsize": 13, "fontweight": "bold", "parse_math": False}
     figure.suptitle(printable(title), x=0.01, **look)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    run_dir.write_bytes(target, buffer.getvalue())
+    drawing.write(figure, target)
     return True
 
 

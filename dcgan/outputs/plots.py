@@ -1,22 +1,16 @@
-"""losses.png: the curves of a run, drawn from its metrics.jsonl.
+"""losses.png: the curves of a run, drawn from its metrics.jsonl."""
 
-Drawn with matplotlib's objects, never pyplot: no window, no global backend, safe in a notebook and
-in a thread.
-"""
-
-import io
 import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dcgan import run_dir
 from dcgan.console import printable
+from dcgan.outputs import drawing
+from dcgan.outputs.drawing import GREY, Axes, EngFormatter, Figure, MaxNLocator
 
 # The picture is 1,350 pixels wide: more points than this on a curve cannot be told apart.
 MAX_POINTS = 1000
@@ -24,7 +18,6 @@ MAX_POINTS = 1000
 # the noise of single batches.
 SMOOTHED_PART = 1 / 50
 DISCRIMINATOR_COLOUR, GENERATOR_COLOUR = "#2368b0", "#e06c1f"  # apart for every kind of eyes
-GREY = "#5f6670"
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict]:
@@ -47,6 +40,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     return rows
 
 
+@drawing.own_style()
 def draw_losses(
     metrics: Iterable[dict] | str | os.PathLike, target: str | os.PathLike, *, title: str = ""
 ) -> None:
@@ -89,9 +83,7 @@ def draw_losses(
     _epoch_axis(losses, rows)
     name = printable(title)  # as every text from outside; nor is it a formula
     losses.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    run_dir.write_bytes(Path(target), buffer.getvalue())
+    drawing.write(figure, target)
 
 
 def _column(rows: list[dict], key: str) -> np.ndarray:

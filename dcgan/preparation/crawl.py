@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import tqdm
-
 from dcgan import UserError
 from dcgan.console import printable
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.preparation.crawled import CrawledFolder
 from dcgan.preparation.sites import Search
+from dcgan.progress import Bar
 from dcgan.run_dir import write_json
 
 logger = logging.getLogger("dcgan")
@@ -113,10 +112,7 @@ def crawl(
         *("original" if original else "sample", "--config-ignore", "-c", folder.config.name),
         *("--", search.address),
     )
-    bar = tqdm.tqdm(
-        total=limit, initial=folder.count, unit="picture", desc=printable(f"crawling {search.host}")
-    )
-    with bar:
+    with Bar(f"crawling {search.host}", limit, "pictures", initial=folder.count) as bar:
         for start in range(1, STARTS + 1):
             if folder.count >= limit:
                 break
@@ -138,7 +134,7 @@ def crawl(
 class _Run:
     """Listens to one run of gallery-dl."""
 
-    def __init__(self, folder: CrawledFolder, limit: int, outcome: Outcome, bar: tqdm.tqdm):
+    def __init__(self, folder: CrawledFolder, limit: int, outcome: Outcome, bar: Bar):
         self.folder, self.limit, self.outcome, self.bar = folder, limit, outcome, bar
         self.error = ""  # that ended the list of posts
         self.last = ""  # what gallery-dl said last
@@ -173,7 +169,7 @@ class _Run:
         verdict = self.folder.take(post)
         if verdict == "new":
             self.outcome.new += 1
-            self.bar.set_postfix_str("", refresh=False)  # the site answers again
+            self.bar.note("")  # the site answers again
             self.bar.update()
         elif verdict == "duplicate":
             self.outcome.duplicates += 1
@@ -183,7 +179,7 @@ class _Run:
     def _log(self, name: str, level: str, text: str) -> None:
         if level != "error":
             self.last = text
-            self.bar.set_postfix_str(text[:60])
+            self.bar.note(text[:60])
         elif name != "download":  # which is about one picture
             self.error = text.partition(". Please run gallery-dl")[0]
 

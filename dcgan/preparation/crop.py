@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
-from tqdm import tqdm
 
 from dcgan import images
 from dcgan.datasets.picture import whole
@@ -27,6 +26,7 @@ from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, faces
 from dcgan.preparation.cropped import CroppedFolder
 from dcgan.preparation.faces import Box, Search
+from dcgan.progress import Bar
 
 SHEET_FACES, SHEET_COLUMNS = 100, 10
 SHEET_SIDE = 128  # of a face on the sheet, at most
@@ -116,14 +116,14 @@ def crop(
         seen.add(fingerprint, file)
     new = [i for i, name in enumerate(source.names) if name not in folder.sources]
     looks = ordered(functools.partial(look, recipe=recipe), source, new, workers=workers)
-    with contextlib.closing(looks), tqdm(total=len(new), unit="pictures", desc="cropping") as bar:
+    with contextlib.closing(looks), Bar("cropping", len(new), "pictures") as bar:
         for one in looks:
             if one.reason:
                 outcome.skipped.append(Skipped(one.source, one.reason))
             else:
                 _add(folder, one, recipe=recipe, seen=seen, outcome=outcome)
+            bar.note(f"{len(folder.kept):,} faces")
             bar.update()
-            bar.set_postfix(faces=len(folder.kept), refresh=False)
     return outcome
 
 

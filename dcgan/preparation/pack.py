@@ -24,10 +24,8 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from dcgan import UserError
-from dcgan.console import printable
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
 from dcgan.datasets.report import Report, nothing_usable
 from dcgan.datasets.source import Labels, Skipped, Source, Summary
@@ -35,6 +33,7 @@ from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
 from dcgan.preparation.names import Names
 from dcgan.preparation.packages import Package, Picture, package
+from dcgan.progress import Bar
 
 SAME, ALIKE = "the same pixels as another", "looks like another"
 
@@ -144,7 +143,7 @@ def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None)
         wanted = reading.own_size(summary, summary.channels)
     task = partial(make, wanted=wanted, hashing=bool(recipe.similarity))
     results = ordered(task, source, reading.chunks(source), workers=workers)
-    with tqdm(total=len(source), unit="images", desc=printable(f"packing {source.name}")) as bar:
+    with Bar(f"packing {source.name}", len(source)) as bar:
         with contextlib.closing(results):
             for chunk in results:
                 yield from chunk

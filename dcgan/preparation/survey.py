@@ -14,14 +14,13 @@ from functools import partial
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from dcgan import UserError
-from dcgan.console import printable
 from dcgan.datasets.report import depth, nothing_usable
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
+from dcgan.progress import Bar
 
 NEAR = 4  # bits of the perceptual hash: what differs in no more is a copy, seldom another picture
 BLANK_DEVIATION = 6.0  # of the grey levels, 0 to 255: below, nothing can be made out
@@ -100,7 +99,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     task = partial(look, wanted=reading.own_size(summary, 3), hashing=hashing)
     looks = ordered(task, source, reading.chunks(source), workers=workers)
     used = np.zeros(len(source), bool)
-    with tqdm(total=len(source), unit="images", desc=printable(f"looking at {source.name}")) as bar:
+    with Bar(f"looking at {source.name}", len(source)) as bar:
         with contextlib.closing(looks):
             for chunk in looks:
                 for one in chunk:

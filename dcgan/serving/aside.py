@@ -98,8 +98,9 @@ class Aside:
 
 def _settle(nice: int) -> None:
     os.nice(nice)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the server's to handle: it answers to the end
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server's to handle: it answers to the end
+        if hasattr(signal, name):  # Windows hangs up nothing
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan import surroundings
 from dcgan.training.strategy import device_names
 
 
@@ -29,6 +30,7 @@ def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
         "devices": device_names(strategy),
         "replicas": strategy.num_replicas_in_sync,
         "cpus": os.cpu_count(),
+        "settings": surroundings.settings(os.environ),
         "git_commit": _git_commit(),
     }
 

@@ -4,16 +4,19 @@ Hooks are called after a step with (steps done, scalars). None of them changes t
 """
 
 import signal
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
-import tqdm
+
+from dcgan import console, progress
 
 # By their names, and all that ends a training before its time, the weightiest last.
 SIGNALS = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
+if hasattr(signal, "SIGHUP"):  # absent on Windows
+    SIGNALS = {"SIGHUP": signal.SIGHUP, **SIGNALS}  # the terminal was closed
 REASONS = ("time budget", *SIGNALS)
+TWICE = 1.0  # seconds within which a second Ctrl-C is the first one's echo
 
 
 class Metrics:
@@ -92,35 +95,87 @@ class Metrics:
 
 
 class Progress:
-    """A progress bar with epoch, step, images a second, time left, losses, D(x) and D(G(z))."""
+    """Shows how far a training is, and first of all what to watch: D(x) and D(G(z)).
+
+    On a terminal this is one line as wide as there is room, which changes; elsewhere it is a line
+    for each line of metrics.jsonl.
+
+    Attributes:
+        done: steps.
+    """
 
     def __init__(self, *, start: int, until: int, epochs: float):
-        self.epochs = epochs
-        # Where no person watches (a log file), a line every half minute is enough.
-        interval = 0.2 if sys.stderr.isatty() else 30.0
-        self.bar = tqdm.tqdm(
-            total=until, initial=start, unit="step", mininterval=interval, dynamic_ncols=True
-        )
+        self.done = start
+        self._until, self._epochs = until, epochs
+        self._line: dict = {}
+        # The first step takes the compiler's time, which says nothing of the others.
+        self._first: tuple[int, float] | None = None
+        self._bar = None
+        if progress.watched():
+            self._bar = progress.Line(self.text, total=until, initial=start, mininterval=0.2)
 
     def step(self, done: int, scalars: dict) -> None:
         """The hook of every step."""
-        self.bar.update(done - self.bar.n)
+        if self._first is None:
+            self._first = (done, time.monotonic())
+        if self._bar is not None:
+            self._bar.update(done - self.done)
+        self.done = done
 
     def line(self, line: dict) -> None:
         """A listener of `Metrics`."""
-        self.bar.set_description_str(f"epoch {line['epoch']:.1f}/{self.epochs:.4g}", refresh=False)
-        self.bar.set_postfix_str(
-            f"{line['images_per_second']:.0f} images/s, D {line['d_loss']:.2f}, "
-            f"G {line['g_loss']:.2f}, D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}",
-            refresh=False,
-        )
+        self._line = line
+        if self._bar is None:
+            progress.say(self.text())
 
     def close(self) -> None:
-        self.bar.close()
+        """Leaves the last state on the screen; further calls do nothing."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def text(self, width: int = 1000) -> str:
+        """The line in so many columns: what matters least is left out first."""
+        line = self._line
+        parts = {"step": f"step {self.done}/{self._until}", "left": self._left()}
+        if line:
+            parts |= {
+                "D(x)": f"D(x) {_share(line['d_real'])}",
+                "D(G(z))": f"D(G(z)) {_share(line['d_fake'])}",
+                "speed": f"{_rounded(line['images_per_second'])} img/s",
+                "epoch": f"epoch {line['epoch']:.1f}/{self._epochs:.4g}",
+                "loss": f"loss D {line['d_loss']:.2f} G {line['g_loss']:.2f}",
+            }
+        shorter = ("loss", "epoch", "speed", "left", "step", "none")
+        for name in shorter:
+            text = "  ".join(filter(None, parts.values()))
+            if len(text) <= width:
+                break
+            parts[name] = f"step {self.done}" if name == "step" else ""
+        return text[:width]
+
+    def _left(self) -> str:
+        """How long the rest takes if it goes on as it did; empty while nobody knows."""
+        steps = self.done - self._first[0] if self._first else 0
+        if not steps or self.done >= self._until:
+            return ""
+        pace = (time.monotonic() - self._first[1]) / steps
+        return f"{progress.clock(pace * (self._until - self.done))} left"
+
+
+def _share(value: float) -> str:
+    """.81 of 0.8149."""
+    return f"{value:.2f}".removeprefix("0")
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 class StopSignals:
-    """While it is entered, Ctrl-C and SIGTERM wait for the step to end; a second Ctrl-C does not.
+    """While it is entered, signals wait for the step to end; a later Ctrl-C breaks off.
+
+    A Ctrl-C is acknowledged at once, as a step may take seconds; one that follows within `TWICE`
+    is the same impatient wish.
 
     Attributes:
         received: the signal's number, or None.
@@ -128,10 +183,13 @@ class StopSignals:
 
     def __init__(self):
         self.received: int | None = None
+        self._since = 0.0
         self._before: dict = {}
 
     def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for name, number in SIGNALS.items():
+            if name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # as nohup wants it
             self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -140,9 +198,17 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _handle(self, number, frame):
-        if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = self.received or number
+        now = time.monotonic()
+        if self.received is not None:
+            if number == signal.SIGINT and now - self._since >= TWICE:
+                raise KeyboardInterrupt
+            return
+        self.received, self._since = number, now
+        name = next(name for name, one in SIGNALS.items() if one == number)
+        console.at_once(
+            f"{name}: saving, then the run ends; another Ctrl-C from now on breaks off, and the "
+            "steps since the last checkpoint are lost."
+        )
 
 
 def stop_reason(
@@ -151,8 +217,9 @@ def stop_reason(
     """What the loop asks after each step."""
 
     def ask() -> str | None:
-        if signals.received is not None:
-            return "Ctrl-C" if signals.received == signal.SIGINT else "SIGTERM"
+        for name, number in SIGNALS.items():
+            if signals.received == number:
+                return name
         if budget_seconds is not None and metrics.seconds_now >= budget_seconds:
             return "time budget"
         return None

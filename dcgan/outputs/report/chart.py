@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
+from dcgan.outputs.drawing import MaxNLocator
 from dcgan.outputs.plots import SMOOTHED_PART, moving_average
 from dcgan.outputs.report.words import number
 

@@ -1,0 +1,81 @@
+"""Settings of the user's other projects, which reach us by the environment and by dotfiles.
+
+What is computed and drawn depends on our own options alone: a notebook's plotting backend, Keras'
+file in the home folder or a compiler switched on for another network change nothing here. What may
+make a difference and is the user's to choose, such as the number of threads, stays as it is and is
+written down.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+# Beginnings of the names of variables that are dropped.
+FOREIGN = (
+    *("KERAS_", "TF_USE_LEGACY_KERAS"),
+    *("TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_DISABLE_MKL", "TF_ENABLE_MKL"),
+    *("MPLBACKEND", "MATPLOTLIBRC", "TQDM_", "GIT_"),
+)
+# These would have changed the numbers, and somebody may have meant it: that they do not is said.
+MEANT = ("TF_XLA_", "TF_ENABLE_", "TF_DISABLE_")
+# Beginnings of the names of variables that stay and are recorded.
+RECORDED = (
+    *("TF_DETERMINISTIC_OPS", "TF_CUDNN_", "TF_GPU_", "TF_NUM_", "TF_MKL_", "TF_ONEDNN_"),
+    *("TF_FORCE_GPU_", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "CUBLAS_"),
+    *("OMP_", "MKL_", "DNNL_", "ONEDNN_", "HIP_VISIBLE_DEVICES"),
+)
+# A place where Keras finds no file and makes none; without a home it would believe one in /tmp.
+NOWHERE = os.devnull
+SILENT = (
+    *(DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning),
+    EncodingWarning,
+)
+
+
+def isolate() -> str:
+    """Takes others' settings out of this process and its children, before libraries read them.
+
+    Returns:
+        a sentence for the user where something was meant to change numbers; else "".
+    """
+    dropped = [name for name in os.environ if name.startswith(FOREIGN)]
+    for name in dropped:
+        del os.environ[name]
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": NOWHERE, "MPLBACKEND": "agg"}
+    if sys.warnoptions:  # of PYTHONWARNINGS: with "error" libraries could not even be imported
+        sys.warnoptions.clear()
+        os.environ.pop("PYTHONWARNINGS", None)
+        warnings.resetwarnings()
+        for category in SILENT:
+            warnings.simplefilter("ignore", category)
+    _shield_matplotlib()
+    meant = sorted(name for name in dropped if name.startswith(MEANT))
+    if not meant:
+        return ""
+    return f"Not obeyed, as what is computed depends on our own options alone: {', '.join(meant)}."
+
+
+def _shield_matplotlib() -> None:
+    """Has matplotlib read its own matplotlibrc, as another may be of any content."""
+    found = importlib.util.find_spec("matplotlib")
+    if found is None:
+        return
+    own = Path(found.submodule_search_locations[0], "mpl-data")
+    os.environ["MATPLOTLIBRC"] = str(own)
+    if not os.path.exists("matplotlibrc"):  # which comes before what the variable names
+        return
+    here = os.getcwd()
+    try:
+        os.chdir(own)
+        importlib.import_module("matplotlib")
+    finally:
+        os.chdir(here)
+
+
+def settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that may make a difference to a run, such as numbers of threads."""
+    return {name: environment[name] for name in sorted(environment) if name.startswith(RECORDED)}

@@ -1,0 +1,141 @@
+"""Settings of other projects, in the environment and in dotfiles, change nothing here."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import matplotlib
+import pytest
+from running import ROOT, arrays_of, grids, small_flags, write_pictures
+
+from dcgan import surroundings
+from dcgan.outputs.plots import draw_losses
+
+RC = "font.size: 40\naxes.facecolor: red\nlines.linewidth: 9\nsavefig.dpi: 30\n"
+KERAS = {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
+# Each of these alone ended a start or changed a weight or a picture.
+HOSTILE = {
+    "MPLBACKEND": "module://no_such_package.backend_inline",
+    "KERAS_BACKEND": "torch",
+    "KERAS_MAX_EPOCHS": "many",
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_DETERMINISTIC_OPS": "1",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONWARNINGS": "error",
+    "PYTHONWARNDEFAULTENCODING": "1",
+    "TQDM_NCOLS": "wide",
+    "LC_ALL": "tr_TR.UTF-8",
+    "GIT_DIR": "/nowhere",
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("data"), 32)
+
+
+def trained(pictures, base, cwd, env=None) -> dict:
+    """A run's arrays and pictures, made in a process that imports everything itself."""
+    flags = (*small_flags(pictures, base), "--steps", "8", "--sample_freq", "4")
+    words = [sys.executable, ROOT / "main.py", *flags]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_", "MPL"))}
+    result = subprocess.run(
+        words, cwd=cwd, env={**clean, **(env or {})}, capture_output=True, text=True, timeout=250
+    )
+    assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
+    run = base / "run"
+    pictures = {name: (run / name).read_bytes() for name in ("losses.png", "training.gif")}
+    return {
+        "arrays": {k: v.tobytes() for k, v in arrays_of(run, 8).items()},
+        "pictures": pictures | grids(run),
+        "said": result.stderr,
+        "environment": json.loads((run / "environment.json").read_text("utf-8")),
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pictures, tmp_path_factory):
+    base = tmp_path_factory.mktemp("undisturbed")
+    return trained(pictures, base, base)
+
+
+def hostile_home(folder, keras: str, rc: bytes) -> dict[str, str]:
+    """A home folder, which is the working folder too, with others' dotfiles in it."""
+    (folder / ".keras").mkdir(parents=True)
+    (folder / ".keras" / "keras.json").write_text(keras)
+    for place in (folder, folder / ".config" / "matplotlib", folder / ".matplotlib"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "matplotlibrc").write_bytes(rc)
+    return {"HOME": str(folder)}
+
+
+def test_what_is_computed_and_drawn_depends_on_our_own_options_alone(
+    undisturbed, pictures, tmp_path
+):
+    home = tmp_path / "home"
+    env = HOSTILE | hostile_home(home, json.dumps(KERAS | {"backend": "jax"}), RC.encode())
+    found = trained(pictures, tmp_path, home, env)
+    assert found["arrays"] == undisturbed["arrays"]
+    assert found["pictures"] == undisturbed["pictures"]
+    assert "Not obeyed" in found["said"] and "TF_ENABLE_ONEDNN_OPTS, TF_XLA_FLAGS" in found["said"]
+    assert found["environment"]["settings"]["TF_DETERMINISTIC_OPS"] == "1"
+    assert found["environment"]["git_commit"] == undisturbed["environment"]["git_commit"]
+    assert not undisturbed["environment"]["settings"].keys() & HOSTILE.keys()
+
+
+@pytest.mark.parametrize("keras", ["{broken", "[1]", '{"floatx": "int8"}', '{"epsilon": 1}'])
+def test_dotfiles_of_any_content_end_no_start(tmp_path, keras):
+    """Nor are any written: the home folder is others'."""
+    env = hostile_home(tmp_path / "home", keras, b"\xff\xfe: : :\n")
+    before = sorted((tmp_path / "home").rglob("*"))
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from dcgan import surroundings;" + (
+        "surroundings.isolate(); import keras; print(keras.config.floatx(), keras.config.epsilon())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "home",
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "float32 1e-07\n"), ended.stderr
+    new = set((tmp_path / "home").rglob("*")) - set(before)
+    assert {path.relative_to(tmp_path / "home").parts[0] for path in new} <= {".cache"}
+
+
+def test_curves_look_alike_in_a_notebook_of_any_style(tmp_path):
+    rows = [{"step": n, "d_loss": 1.0, "g_loss": n, "d_real": 0.5, "d_fake": 0.4} for n in (1, 2)]
+    draw_losses(rows, tmp_path / "plain.png")
+    with matplotlib.rc_context({"font.size": 40, "axes.facecolor": "red", "savefig.dpi": 30}):
+        draw_losses(rows, tmp_path / "styled.png")
+        assert matplotlib.rcParams["font.size"] == 40  # theirs, still
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+
+
+def test_what_stays_is_recorded_and_no_secret_is():
+    known = {"OMP_NUM_THREADS": "1", "TF_VAR_password": "x", "TF_TOKEN_host": "y", "HOME": "/"}
+    assert surroundings.settings(known) == {"OMP_NUM_THREADS": "1"}
+
+
+def test_a_commit_of_another_repository_is_not_ours(monkeypatch, tmp_path):
+    """In a git hook GIT_DIR names the repository that the hook is of."""
+    monkeypatch.setattr(os, "environ", {**os.environ, "GIT_DIR": str(tmp_path)})
+    monkeypatch.setattr(sys, "warnoptions", [])
+    assert surroundings.isolate() == "" and "GIT_DIR" not in os.environ
+
+
+def test_warnings_of_libraries_do_not_end_us(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"PYTHONWARNINGS": "error"})
+    monkeypatch.setattr(sys, "warnoptions", ["error"])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("error")
+        surroundings.isolate()
+        for category in (DeprecationWarning, ResourceWarning, UserWarning):
+            warnings.warn("a library's", category, stacklevel=1)
+    assert [one.category for one in said] == [UserWarning]
+    assert sys.warnoptions == [] and "PYTHONWARNINGS" not in os.environ
