@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from dcgan import surroundings
+
 # Notes ("I0000 ..."), what TensorFlow says on every machine without an NVIDIA driver, and what its
 # converter for LiteRT says of options that it sets itself.
 CHATTER = (
@@ -29,7 +31,11 @@ for line in sys.stdin.buffer:
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """While it is entered, lines of `CHATTER` on standard error are dropped."""
+    """While it is entered, lines of `CHATTER` on standard error are dropped.
+
+    And TensorFlow and Keras, when they are imported, find no settings of other projects.
+    """
+    surroundings.isolate_networks()
     sys.stderr.flush()
     shown = os.dup(2)
     # In a session of its own, Ctrl-C is for this process alone.

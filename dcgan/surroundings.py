@@ -14,12 +14,12 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-# Beginnings of the names of variables that are dropped.
-FOREIGN = (
+# Beginnings of the names of variables that are dropped: of networks, and of all else.
+OF_NETWORKS = (
     *("KERAS_", "TF_USE_LEGACY_KERAS"),
     *("TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_DISABLE_MKL", "TF_ENABLE_MKL"),
-    *("MPLBACKEND", "MATPLOTLIBRC", "TQDM_", "GIT_"),
 )
+OF_OTHERS = ("MPLBACKEND", "MATPLOTLIBRC", "TQDM_", "GIT_")
 # These would have changed the numbers, and somebody may have meant it: that they do not is said.
 MEANT = ("TF_XLA_", "TF_ENABLE_", "TF_DISABLE_")
 # Beginnings of the names of variables that stay and are recorded.
@@ -42,10 +42,9 @@ def isolate() -> str:
     Returns:
         a sentence for the user where something was meant to change numbers; else "".
     """
-    dropped = [name for name in os.environ if name.startswith(FOREIGN)]
-    for name in dropped:
-        del os.environ[name]
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": NOWHERE, "MPLBACKEND": "agg"}
+    dropped = isolate_networks()
+    _drop(OF_OTHERS)
+    os.environ["MPLBACKEND"] = "agg"
     if sys.warnoptions:  # of PYTHONWARNINGS: with "error" libraries could not even be imported
         sys.warnoptions.clear()
         os.environ.pop("PYTHONWARNINGS", None)
@@ -57,6 +56,24 @@ def isolate() -> str:
     if not meant:
         return ""
     return f"Not obeyed, as what is computed depends on our own options alone: {', '.join(meant)}."
+
+
+def isolate_networks() -> list[str]:
+    """The part of it that holds in a notebook, too, whose own plots are the user's to style.
+
+    Returns:
+        the names of the variables that are dropped.
+    """
+    dropped = _drop(OF_NETWORKS)
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": NOWHERE}
+    return dropped
+
+
+def _drop(beginnings: tuple[str, ...]) -> list[str]:
+    dropped = [name for name in os.environ if name.startswith(beginnings)]
+    for name in dropped:
+        del os.environ[name]
+    return dropped
 
 
 def _shield_matplotlib() -> None:

@@ -18,8 +18,8 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 LEVELS = (
     ("option", "disk", "plain_path"),
     ("options", "presets"),
-    ("config", "console", "images", "run_dir", "quiet", "seeds", "surroundings"),
-    ("progress",),
+    ("config", "console", "images", "run_dir", "seeds", "surroundings"),
+    ("progress", "quiet"),
     ("flags", "recorded", "datasets", "models", "losses", "adam", "checkpoint_file"),
     ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
     ("training", "outputs", "evaluation", "export"),

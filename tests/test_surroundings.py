@@ -108,6 +108,23 @@ def test_dotfiles_of_any_content_end_no_start(tmp_path, keras):
     assert {path.relative_to(tmp_path / "home").parts[0] for path in new} <= {".cache"}
 
 
+def test_a_notebook_gets_our_networks_and_keeps_its_plots():
+    code = (
+        "import os; from dcgan import quiet\nwith quiet.quiet_start(): import keras\n"
+        "print(keras.config.backend(), keras.config.floatx(), os.environ['MPLBACKEND'])"
+    )
+    env = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(ROOT), "MPLBACKEND": "svg"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.stdout == "tensorflow float32 svg\n", ended.stderr
+
+
 def test_curves_look_alike_in_a_notebook_of_any_style(tmp_path):
     rows = [{"step": n, "d_loss": 1.0, "g_loss": n, "d_real": 0.5, "d_fake": 0.4} for n in (1, 2)]
     draw_losses(rows, tmp_path / "plain.png")
