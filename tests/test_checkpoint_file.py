@@ -161,12 +161,45 @@ def twice(path) -> None:
         file.writestr("meta.json.npy", NOTE)
 
 
-@pytest.mark.parametrize("make", [bomb, overlapping, twice])
+def deflated(path) -> None:
+    """What does not shrink: it takes no more memory than room, but other programs unpack it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.npy", header("(250,)") + np.random.default_rng(0).bytes(1000))
+        file.writestr("meta.json.npy", NOTE)
+
+
+@pytest.mark.parametrize("make", [bomb, overlapping, twice, deflated])
 def test_a_file_takes_no_more_memory_than_room_on_the_disk(folder, make):
     make(folder / "00000003.npz")
     for ask in (read, read_meta):
         with pytest.raises(DamagedCheckpoint, match="packed, overlap or are there twice"):
             ask(folder / "00000003.npz")
+
+
+def without_a_note(path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.npy", header("(0,)"))
+
+
+def beyond_the_end(path) -> None:
+    """An entry that is smaller than the file, and goes on after it."""
+    with open(path, "wb") as raw:
+        raw.write(bytes(4000))
+        with zipfile.ZipFile(raw, "w") as file:
+            file.writestr("meta.json.npy", NOTE)
+            file.writestr("a.npy", header("(900,)"))
+            entry = file.getinfo("a.npy")
+            entry.file_size = entry.compress_size = len(header("(900,)")) + 3600
+
+
+@pytest.mark.parametrize("make", [without_a_note, beyond_the_end])
+def test_a_file_that_lacks_a_part_is_damaged(folder, make):
+    make(folder / "00000003.npz")
+    with pytest.raises(DamagedCheckpoint, match=r"\w"):
+        read(folder / "00000003.npz")
+    if make is without_a_note:
+        with pytest.raises(DamagedCheckpoint, match="meta.json"):
+            read_meta(folder / "00000003.npz")
 
 
 @pytest.mark.parametrize("step", [None, np.array([3]), np.array(3.0), np.array(-3), np.array(True)])
