@@ -69,6 +69,13 @@ def test_colours_of_fewer_bits(tmp_path, bits):
     assert find(path).summary().white_level == white
 
 
+def test_opacity_has_all_bits_where_colours_have_few(tmp_path):
+    half = np.full((8, 8, 4), 32896, np.uint16)  # of 65535
+    half[..., :3] = 0
+    path = fill(tmp_path, {"a.png": colour_png(half), "b.png": grey(np.full((8, 8), 4095))})
+    assert abs(levels(path, COLOUR)[0] - 127).max() <= 1
+
+
 def test_no_other_picture_is_touched(tmp_path):
     dark = Image.fromarray((RAMP // 16).astype(np.uint8))
     path = fill(tmp_path, {"a.png": encoded(dark), "b.png": grey(RAMP * 64)})

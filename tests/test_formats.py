@@ -173,6 +173,13 @@ def test_a_codestream_of_another_size_than_its_header(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
 
 
+def test_a_jpeg_2000_file_without_its_header(tmp_path):
+    """Pillow asserts that there is one."""
+    data = red("JPEG2000").replace(b"jp2h", b"free")
+    source = FolderSource(fill(tmp_path, {"a.jp2": data}))
+    assert reasons(source) == {"a.jp2": "damaged"}
+
+
 def test_millions_of_tiles_are_refused(tmp_path):
     source = FolderSource(fill(tmp_path, {"a.jp2": jpeg_2000(9000, 9000, tile=36)}))
     assert reasons(source) == {"a.jp2": "more than 8,192 tiles"}

@@ -13,6 +13,7 @@ from pictures import bomb, decoded, fill, noise, reasons, red
 
 from dcgan import UserError
 from dcgan.datasets import catalog, tar_archive
+from dcgan.datasets.download import Sparing
 from dcgan.datasets.folder import TarSource, find
 from dcgan.recorded import run_name
 
@@ -154,6 +155,19 @@ def test_negative_and_gigantic_sizes(tmp_path, kind):
             assert tracemalloc.get_traced_memory()[1] < 20_000_000
         finally:
             tracemalloc.stop()
+
+
+def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
+    """As often as tarfile is asked, so often it comes."""
+    monkeypatch.setattr(tar_archive, "MAX_FILES", 1000)
+    good = tar(tmp_path / "good.tar", {"good.png": red()}).read_bytes()
+    back = size_of(entry("a.png"), b"\xff" * 10 + b"\xfe\0")  # -512
+    (tmp_path / "a.tar").write_bytes(good[:1024] + back + good)
+    assert "is not a whole tar file (a header states a negative size)" in sentence(
+        tmp_path / "a.tar"
+    )
+    with pytest.raises(tarfile.ReadError):  # which would read all that there is
+        Sparing(io.BytesIO(bytes(99)), 10).read(-512)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
