@@ -20,7 +20,7 @@ from dcgan.outputs.report import chart, measurements, quality
 from dcgan.outputs.report import pictures as report_pictures
 from dcgan.outputs.report.page import render
 from dcgan.outputs.report.words import duration, large, number, percent
-from dcgan.run_dir import RunDir, write_json
+from dcgan.run_dir import RunDir, append_json_line, write_json
 from dcgan.trained import Trained
 
 
@@ -126,6 +126,22 @@ def test_trouble_is_told_with_its_advice(tmp_path):
     for section in ("summary", "training"):
         assert f"{message[1]} {message[2]}" in page.words[section]
     assert "Yes" not in page.words["summary"]
+
+
+def test_images_clustered_in_the_middle_are_no_success(tmp_path):
+    """Blurred avatars: nearly all lie among real images, and hardly a real one among them."""
+    run_dir = fill(tmp_path)
+    common = {"extractor": "pixels", "step": 1200, "made": "2027", "better": "higher"}
+    for metric, value in (("precision", 0.989), ("recall", 0.001)):
+        append_json_line(
+            run_dir.evaluation / "blurred.jsonl", {**common, "metric": metric, "value": value}
+        )
+    page = page_of(run_dir)
+    assert "Not by the evaluation of step 1,200" in page.words["summary"]
+    assert "Yes" not in page.words["summary"]
+    for section in ("summary", "quality"):
+        assert "clustered in the middle" in page.words[section]
+        assert "precision 0.989 and recall 0.001" in page.words[section]
 
 
 def test_a_young_run_is_not_called_healthy(tmp_path):

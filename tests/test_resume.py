@@ -44,11 +44,20 @@ CADENCE = ("--ckpt_freq", 20, "--sample_freq", 10, "--log_freq", 5, "--max_to_ke
 ONE_CHECKPOINT = ("--ckpt_freq", 1000)  # drawing the curves at each takes most of a short run
 
 
+PRESETS = {
+    "silva": (40, ()),
+    # With its kernels, batches, average and augmentation, which draws anew at each step.
+    "best": (80, ("--preset", "best", "--batch_size", 16)),
+}
+both_presets = pytest.mark.parametrize("whole", PRESETS, indirect=True)
+
+
 class Setup:
     """The uninterrupted run, which is only read, and the pictures."""
 
-    def __init__(self, base: Path):
-        self.pictures = write_pictures(base / "pictures", 40, (160, 160))
+    def __init__(self, base: Path, preset: str = "silva"):
+        count, self.own = PRESETS[preset]
+        self.pictures = write_pictures(base / "pictures", count, (160, 160))
         self.cache = base / "cache"
         self.run = base / "run"
         self.result = run(*self.flags(base))
@@ -56,7 +65,7 @@ class Setup:
     def flags(self, base: Path) -> tuple:
         """Of a whole training into `base`/run with the shared cache; later flags win."""
         small = small_flags(self.pictures, base)
-        return (*small, "--cache_dir", self.cache, "--epoch", STEPS // 5, *CADENCE)
+        return (*small, "--cache_dir", self.cache, "--epoch", STEPS // 5, *CADENCE, *self.own)
 
     def copy(self, target: Path, step: int) -> Path:
         """The run folder as it was just after the checkpoint of a step."""
@@ -72,8 +81,8 @@ class Setup:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Setup:
-    setup = Setup(tmp_path_factory.mktemp("whole"))
+def whole(request, tmp_path_factory) -> Setup:
+    setup = Setup(tmp_path_factory.mktemp("whole"), getattr(request, "param", "silva"))
     assert setup.result.returncode == 0, setup.result.stderr
     return setup
 
@@ -111,6 +120,7 @@ def finish(flags) -> subprocess.CompletedProcess:
 # -------------------------------------------------------------------------------------- kill -9
 
 
+@both_presets
 def test_killed_at_four_moments(whole, tmp_path):
     flags = (*whole.flags(tmp_path), "--cache_dir", tmp_path / "cache")
     run_dir, cache = tmp_path / "run", tmp_path / "cache"
@@ -169,6 +179,7 @@ def test_killed_again_and_again_at_any_time(whole, tmp_path, seed):
 # ---------------------------------------------------------------------- signals and the time budget
 
 
+@both_presets
 def test_stopped_by_sigterm_ctrl_c_and_the_time_budget(whole, tmp_path):
     run_dir = tmp_path / "run"
     flags = (*whole.flags(tmp_path), *ONE_CHECKPOINT)  # so only the stops save

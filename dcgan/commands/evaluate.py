@@ -20,6 +20,7 @@ from dcgan.evaluation.protocol import Protocol
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.options import Evaluate
 from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.outputs.report import judgement
 from dcgan.trained import Trained, choose_run
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def _say(what: str, records: list[dict]) -> None:
     logger.info("\n%s:\n", what)
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)
-    for sentence in about_floors(records):
+    found = judgement.judge(records)
+    for sentence in [*about_floors(records), *([found.text] if found else [])]:
         for line in textwrap.wrap(sentence, WIDTH):
             logger.info("%s", line)
     for record in records:

@@ -43,9 +43,11 @@ METRICS = {
     "fid": Metric("FID", "How far the generated images' features are from the real ones'."),
     "kid": Metric("KID", "The same without FID's bias for few images; 0 is perfect."),
     "swd": Metric("SWD", "How far patches differ, from coarse shapes to fine texture."),
-    "precision": Metric("Precision", "The share of generated images that look real."),
-    "recall": Metric("Recall", "The share of real images that the generator could make."),
-    "density": Metric("Density", "How well generated images lie among real ones; 1 is even."),
+    "precision": Metric("Precision", "The share of generated images that lie among real ones."),
+    "recall": Metric("Recall", "The share of real images that lie among generated ones."),
+    "density": Metric(
+        "Density", "How near real images the generated ones lie; 1 is even, far more is clustered."
+    ),
     "coverage": Metric("Coverage", "The share of real images with a generated one near."),
     "is": Metric("Inception score", "Whether each image is clear and all together varied."),
     "features": Metric(

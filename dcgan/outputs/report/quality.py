@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dcgan.outputs.report import chart
+from dcgan.outputs.report.judgement import judge
 from dcgan.outputs.report.measurements import Histogram, Series, details, interval, protocol
 from dcgan.outputs.report.words import number, percent
 
@@ -13,6 +14,7 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
     groups: dict[tuple, list[Series]] = {}
     for one in series:
         groups.setdefault((one.newest["step"], one.protocol), []).append(one)
+    judged = {key: judge(one.newest for one in together) for key, together in groups.items()}
     return [
         {
             "extractor": together[0].newest.get("extractor"),
@@ -20,6 +22,7 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
             "protocol": how,
             "floor": _about_floors(together),
             "metrics": [_newest(one) for one in together],
+            "judgement": judged[step, how].text if judged[step, how] else "",
         }
         for (step, how), together in groups.items()
     ]

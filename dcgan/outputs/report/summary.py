@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dcgan.outputs.report.contents import Contents, Health, Memory
 from dcgan.outputs.report.history import LATELY, History
+from dcgan.outputs.report.judgement import judge, newest
 from dcgan.outputs.report.measurements import Series, interval
 from dcgan.outputs.report.words import count, duration, large, listed, number, percent
 
@@ -15,7 +16,7 @@ def summary(
     return [
         ("What", what(contents)),
         ("How long", how_long(contents, history)),
-        ("Is it working", working(contents.health, history)),
+        ("Is it working", working(contents.health, history, series)),
         ("How good", how_good(series, contents)),
         ("Memorising", memorising(contents.memory)),
     ]
@@ -68,16 +69,20 @@ def _asked(contents: Contents, history: History) -> str:
     return f", {passes}" if passes else ""
 
 
-def working(health: Health, history: History) -> list[str]:
+def working(health: Health, history: History, series: Sequence[Series] = ()) -> list[str]:
     """What went wrong or did not, and the numbers that say so."""
     trained = history.steps[-1] if history.rows else 0
-    lines = []
+    lines, figures = [], newest(series)
+    judgement = judge(figures)
+    is_bad = judgement is not None and judgement.is_bad
     if health.messages:
         kind, text, advice = health.messages[-1]
         earlier = len(health.messages) - 1
         lines = [text, advice] if advice else [text]
         if earlier:
             lines.append(f"{count(earlier, 'earlier message')} below.")
+    elif is_bad:
+        lines = [f"Not by the evaluation of step {figures[0]['step']:,}: see how good."]
     elif trained < health.judged_from:
         lines.append(
             "Nothing looks wrong so far, but it is too early to judge: trouble is only called so "
@@ -115,21 +120,23 @@ def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
     """The first of the metrics at hand, against which images, and how the others stand."""
     if not series:
         return ["Not measured yet."]
-    first, newest = series[0], series[0].newest
-    beside = [f"95 % interval {interval(newest)}"] if interval(newest) else []
+    first, last = series[0], series[0].newest
+    beside = [f"95 % interval {interval(last)}"] if interval(last) else []
     beside += [str(first.floor)] if first.floor else []
     within = f" ({', '.join(beside)})" if beside else ""
     lines = [
-        f"{first.name} is {number(newest['value'])}{within} at step {newest['step']:,}; "
+        f"{first.name} is {number(last['value'])}{within} at step {last['step']:,}; "
         f"{first.better}.",
         f"It compares {first.protocol}.",
     ]
-    if newest.get("extractor") != "inception" and first.metric == "fid":
+    if judgement := judge(newest(series)):
+        lines.append(judgement.text)
+    if last.get("extractor") != "inception" and first.metric == "fid":
         lines.append("Published FIDs look through Inception and cannot be compared with it.")
     best = first.best
-    if best["value"] != newest["value"]:
+    if best["value"] != last["value"]:
         lines.append(f"The best was {number(best['value'])}, at step {best['step']:,}.")
-    if newest["step"] != contents.model.step:
+    if last["step"] != contents.model.step:
         lines.append(f"The pictures are of step {contents.model.step:,}.")
     others = list(dict.fromkeys(o.how.name for o in series if o.metric != first.metric))
     if others:

@@ -1,0 +1,161 @@
+"""What figures say together, in words: for evaluate's table, the report and the end of a run.
+
+No single figure of a manifold says that images look real. Grey noise, and blurred pictures that are
+all alike, lie in the middle of the real ones' features: of them precision is 1, density far above 1
+and recall 0. Nothing is said here that was not measured.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dcgan.outputs.report.measurements import Series
+from dcgan.outputs.report.words import listed, number
+
+# Real images against others have a density of about 1, and the floor says what their recall is.
+FAR_DENSITY = 2.0
+NEAR_ZERO, HALF, AS_REALS = 0.1, 0.5, 0.9  # shares of the floor
+BETTER = 0.05  # a figure that changes by less has not changed
+FIGURES = ("precision", "recall", "density", "coverage")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the figures of one evaluation say.
+
+    Attributes:
+        text: sentences.
+        is_bad: whether no figure of the evaluation may be read as good images.
+    """
+
+    text: str
+    is_bad: bool = False
+
+
+def judge(records: Iterable[Mapping]) -> Judgement | None:
+    """Precision, recall, density and coverage together; None where there is none of them.
+
+    Args:
+        records: of one evaluation, each with metric, value and perhaps floor.
+    """
+    found = {record["metric"]: record for record in records if record["metric"] in FIGURES}
+    shares = {name: record["value"] / _of_reals(record) for name, record in found.items()}
+    precision, recall = shares.get("precision"), shares.get("recall")
+    numbers = listed([f"{name} {_figure(record)}" for name, record in found.items()])
+    if shares.get("density", 0.0) > FAR_DENSITY or (
+        recall is not None and recall < NEAR_ZERO and (precision or 0.0) >= HALF
+    ):
+        return Judgement(
+            f"The generated images are clustered in the middle of the real ones ({numbers}): "
+            "blurred ones, or ones that are all alike, score such a precision, which does not mean "
+            "that they look real.",
+            is_bad=True,
+        )
+    if precision is not None and recall is not None:
+        return Judgement(*_of_both(precision, recall, numbers))
+    if precision is not None:
+        return Judgement(
+            "Precision alone does not tell images that look real from ones clustered in the middle "
+            "of the real ones: recall and density do."
+        )
+    if recall is not None and recall < NEAR_ZERO:
+        return Judgement(f"Hardly a real image has its like among the generated ones ({numbers}).")
+    return None
+
+
+def _of_both(precision: float, recall: float, numbers: str) -> tuple[str, bool]:
+    """A sentence, and whether it is bad."""
+    if precision < HALF and recall < HALF:
+        return f"Most generated images lie apart from the real ones ({numbers}).", True
+    if precision < HALF:
+        return f"The generated images vary, and most are unlike real ones ({numbers}).", False
+    if precision >= AS_REALS and recall >= AS_REALS:
+        return f"By these figures they lie among real ones as real ones do ({numbers}).", False
+    like = "Most" if precision < AS_REALS else "As many as of real ones"
+    kinds = "; they are of fewer kinds" if recall < AS_REALS else " and are of as many kinds"
+    return f"{like} lie among real images{kinds} ({numbers}).", False
+
+
+def _figure(record: Mapping) -> str:
+    floor = _floor(record)
+    return number(record["value"]) + (f" of {number(floor)}" if floor else "")
+
+
+def _floor(record: Mapping) -> float | None:
+    floor = record.get("floor")
+    value = floor.get("value") if isinstance(floor, Mapping) else None
+    return value if isinstance(value, (int, float)) and value > 0 else None
+
+
+def _of_reals(record: Mapping) -> float:
+    """What real images score; density at least 1, as it is larger for few images."""
+    floor = _floor(record) or 1.0
+    return max(floor, 1.0) if record["metric"] == "density" else floor
+
+
+def newest(series: Sequence[Series]) -> list[dict]:
+    """The figures that were measured together last, by the present versions of their metrics."""
+    found = [one.newest for one in series if one.metric in FIGURES and not one.outdated]
+    if not found:
+        return []
+    last = max(found, key=lambda record: record.get("made") or "")
+    keys = ("step", "extractor", "generated_count", "real_count")
+    return [r for r in found if all(r.get(key) == last.get(key) for key in keys)]
+
+
+def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) -> str:
+    """The last line of a run: how it stands and what is next, by what the run measured.
+
+    Args:
+        series: its evaluations.
+        trouble: what the health monitor still has against it, with its advice; "" for nothing.
+        seen: what the monitor saw, where nothing is wrong.
+        run_dir: for the command that measures.
+    """
+    measured = [one for one in series if not one.outdated and one.metric not in FIGURES]
+    measured.sort(key=lambda one: one.metric != "faces")  # which everybody understands
+    judgement = judge(newest(series))
+    lines = [trouble] if trouble else []
+    lines += [_standing(one) for one in measured[:1]]
+    lines += [judgement.text] if judgement else []
+    if not measured and not judgement:
+        lines += [] if trouble else [seen]
+        lines.append(f"How good the images are: python main.py evaluate --run_dir {run_dir}")
+    elif not trouble:
+        lines.append(_next(measured))
+    return f"Verdict: {' '.join(line for line in lines if line)}"
+
+
+def _standing(series: Series) -> str:
+    """The newest figure, beside that of real images and that of about half of the steps."""
+    last = series.newest
+    if series.metric == "faces":
+        words = f"faces in {100 * last['value']:.0f} of 100"
+    else:
+        words = f"{series.name} {number(last['value'])}"
+    beside = [f"real images {number(series.floor.value)}"] if series.floor else []
+    if half := _half(series):
+        beside.append(f"{number(half['value'])} at step {half['step']:,}")
+    within = f" ({', '.join(beside)})" if beside else ""
+    return f"{words}{within} at step {last['step']:,}."
+
+
+def _half(series: Series) -> dict | None:
+    """The record of about half of the newest one's steps."""
+    last = series.newest["step"]
+    near = [r for r in series.records if 0.4 * last <= r["step"] <= 0.6 * last]
+    return min(near, key=lambda record: abs(record["step"] - last / 2), default=None)
+
+
+def _next(measured: Sequence[Series]) -> str:
+    """What twice the steps brought, and hence what to do."""
+    half = _half(measured[0]) if measured else None
+    if half is None:
+        return "Next: a larger --epoch or --steps, then evaluate again, shows whether more helps."
+    before, now = half["value"], measured[0].newest["value"]
+    gain = (now - before if measured[0].more_is_better else before - now) / (abs(before) or 1.0)
+    if gain > BETTER:
+        return f"Twice the steps made it {gain:.0%} better. Next: a larger --epoch or --steps."
+    return (
+        "Twice the steps made it no better. Next: --checkpoint best where there is one, more "
+        "images, or another recipe."
+    )
