@@ -19,7 +19,9 @@ from dcgan.evaluation.watch import Watch
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
 from dcgan.outputs.evaluation_curve import draw_evaluations
-from dcgan.outputs.plots import draw_losses
+from dcgan.outputs.plots import draw_losses, read_metrics
+from dcgan.outputs.report.judgement import verdict
+from dcgan.outputs.report.measurements import read_series
 from dcgan.outputs.tensorboard import open_writer
 from dcgan.recorded import to_dict
 from dcgan.run_dir import RunDir, append_json_line, write_bytes, write_json
@@ -117,7 +119,7 @@ class Session:
         self.sample_images = make_sampler(
             self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist
         )
-        self.health = HealthMonitor(config.real_label)
+        self.health = self._monitor()
         self.prepared = prepared = prepare()
         self.reals = prepared.images
         self.report = prepared.report
@@ -252,6 +254,12 @@ class Session:
         if start == 0:
             self.sample(0)
 
+    def _monitor(self) -> HealthMonitor:
+        config = self.config
+        return HealthMonitor(
+            config.real_label, learning_rate=config.learning_rate, augment=config.augment
+        )
+
     def _record(self, line: dict) -> None:
         for message in self.health.update(line["step"], line):
             if message.kind == "fatal":
@@ -380,6 +388,10 @@ class Session:
                 logger.info("Wrote %-12s %s", what, paths[-1])
         if reason and done < self.until:
             logger.info("The same command goes on from here.")
+        health, series = self._monitor(), read_series(self.run_dir.evaluation)
+        health.replay(read_metrics(self.run_dir.metrics))  # those of earlier starts too
+        told = {"trouble": health.trouble, "seen": health.seen}
+        logger.info("Verdict: %s", verdict(series, **told, run_dir=str(self.run_dir.root)))
         return _exit_code(signals, reason)
 
 

@@ -33,8 +33,52 @@ def test_a_healthy_run_is_never_interrupted():
 
 
 def test_the_equilibrium_is_no_illness():
-    equal = {"d_loss": math.log(4), "g_loss": math.log(2), "d_real": 0.5, "d_fake": 0.5}
+    """Images that are as good as real ones still differ in a batch."""
+    equal = {"d_loss": math.log(4), "g_loss": math.log(2), "d_real": 0.51, "d_fake": 0.49}
     assert run(HealthMonitor(0.9), equal, (0, 30_000)) == []
+
+
+def test_a_discriminator_that_tells_nothing_apart_is_told_and_its_end_too():
+    blind = {"d_loss": 1.38, "g_loss": 0.8, "d_real": 0.4501, "d_fake": 0.4499}
+    monitor = HealthMonitor(0.9, learning_rate=0.0002)
+    assert [kind for _, kind in run(monitor, blind, (0, 3000))] == ["stuck"]
+    assert "no better than a coin" in monitor.trouble and "(0.0001)" in monitor.trouble
+    assert [kind for _, kind in run(monitor, HEALTHY, (3000, 5000))] == ["recovered"]
+    assert monitor.trouble == ""
+
+
+@pytest.mark.parametrize("steps", [(0, 300), (0, 10_000)])
+def test_a_generated_image_in_ten_taken_for_real_is_no_illness(steps):
+    """What a strong discriminator shows at first: a weaker one gave grey masks."""
+    assert run(HealthMonitor(0.9), WON | {"d_fake": 0.1, "g_loss": 3.0}, steps) == []
+
+
+def test_the_advice_has_what_helped_and_the_runs_own_numbers():
+    for augment, helps in (("none", True), ("translation", False), (None, False)):
+        monitor = HealthMonitor(0.9, learning_rate=0.0002, augment=augment)
+        run(monitor, WON | {"diversity": 0.1}, (0, 2000))
+        assert ("--augment translation" in monitor.trouble) == helps
+        assert "D(G(z)) 0.004" in monitor.trouble and "--learning_rate (0.0001)" in monitor.trouble
+        assert set(monitor.troubles) == {"discriminator", "collapse"}
+    run(monitor, WON | {"diversity": 0.9}, (2000, 2100))
+    assert set(monitor.troubles) == {"discriminator"}
+
+
+def test_what_was_seen_is_said_where_nothing_is_wrong():
+    monitor = HealthMonitor(0.9)
+    assert monitor.seen == monitor.trouble == ""
+    run(monitor, HEALTHY, (0, 400))
+    assert monitor.seen == "Too early to judge the training; D(x) is 0.70 and D(G(z)) 0.25."
+    run(monitor, HEALTHY | {"diversity": 0.94}, (400, 900))
+    numbers = "D(x) is 0.70 and D(G(z)) 0.25, and images differ 94 % as much as real ones."
+    assert monitor.seen == f"Nothing is wrong with the training: {numbers}"
+
+
+def test_all_rows_of_a_run_are_judged_again():
+    rows = [{"step": step, **WON} for step in range(0, 1000, EVERY)]
+    rows.insert(3, {"step": 50, "kid": 0.1})  # which has no losses
+    monitor = HealthMonitor(0.9)
+    assert [message.kind for message in monitor.replay(rows)] == ["discriminator"]
 
 
 def test_an_ordinary_beginning_is_no_illness():

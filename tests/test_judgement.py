@@ -110,9 +110,9 @@ def fids(*values: float) -> list[dict]:
 
 def test_the_verdict_has_only_what_was_measured(tmp_path):
     measure = "How good the images are: python main.py evaluate --run_dir runs/x"
-    assert said(tmp_path / "a", []) == f"Verdict: Nothing looks wrong. {measure}"
+    assert said(tmp_path / "a", []) == f"Nothing looks wrong. {measure}"
     ill = said(tmp_path / "b", [], trouble="It has collapsed. Take another seed.")
-    assert ill == f"Verdict: It has collapsed. Take another seed. {measure}"
+    assert ill == f"It has collapsed. Take another seed. {measure}"
     one = said(tmp_path / "c", fids(12.0))
     assert "FID 12 (real images 1.65) at step 100" in one and "evaluate again" in one
     falling = said(tmp_path / "d", fids(20.0, 12.0, 9.0, 8.0))

@@ -312,6 +312,12 @@ def test_refuses_with_a_sentence_and_changes_nothing(answers, name, sentence):
     assert unchanged
 
 
+def test_the_last_line_is_a_verdict_with_the_runs_own_numbers(whole):
+    last = whole.result.stdout.splitlines()[-1]
+    assert last.startswith("Verdict: Too early to judge the training; D(x) is 0.")
+    assert last.endswith(f"python main.py evaluate --run_dir {whole.run}")
+
+
 def test_a_run_that_is_done_trains_nothing(answers):
     result, unchanged = answers["done"]
     assert result.returncode == 0, result.stderr

@@ -42,7 +42,6 @@ SHOWN = 64  # generated images in the grid
 WALKS, FRAMES = 5, 9  # rows, and images in each
 CLOSEST, NEIGHBOURS = 6, 4  # generated images shown with their neighbours, and how many of these
 MOST_SEARCHED = 60_000  # training images: a minute or two for small ones on two cores
-JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")  # what the health of a row is judged by
 
 logger = logging.getLogger("dcgan")
 
@@ -70,7 +69,7 @@ def run(options: Report) -> int:
         training_images=reals,
         model=model_of(trained, seeds[:SHOWN]),
         options=options_of(config),
-        health=_health(run_dir, config.get("real_label", FIELDS["real_label"].default)),
+        health=_health(run_dir, config),
         walks=_walks(trained, seeds[: WALKS + 1]),
         method=latent.natural_method(trained.z_dist),
         memory=memory,
@@ -106,14 +105,18 @@ def options_of(config: dict) -> list[Option]:
     return known + [Option(n, value, None) for n, value in config.items() if n not in FIELDS]
 
 
-def _health(run_dir: RunDir, real_label: float) -> Health:
+def _health(run_dir: RunDir, config: dict) -> Health:
     """Judges all numbers again, as training does: its log may have been tidied away."""
-    monitor, messages = HealthMonitor(real_label), []
-    for row in read_metrics(run_dir.metrics):
-        if all(isinstance(row.get(name), (int, float)) for name in JUDGED):
-            messages += monitor.update(row["step"], row)
+    rate = config.get("learning_rate")
+    monitor = HealthMonitor(
+        config.get("real_label", FIELDS["real_label"].default),
+        learning_rate=rate if isinstance(rate, float) else None,
+        augment=config.get("augment"),
+    )
+    messages = monitor.replay(read_metrics(run_dir.metrics))
     told = [(message.kind, message.text, message.advice) for message in messages]
-    return Health(told, START_STEPS + SUSTAINED_STEPS, COLLAPSED_DIVERSITY)
+    judged_from = START_STEPS + SUSTAINED_STEPS
+    return Health(told, judged_from, COLLAPSED_DIVERSITY, monitor.trouble, monitor.seen)
 
 
 def _walks(trained: Trained, seeds: list[int]) -> list[Walk]:

@@ -2,11 +2,12 @@
 
 It judges only the numbers that the loop logs anyway. What it remembers is rebuilt from new numbers
 within a few hundred steps, so nothing of it is in a checkpoint. D(x) and D(G(z)) both near 0.5,
-with the discriminator's loss near log 4 = 1.39, is the equilibrium of the game and no illness.
+with the discriminator's loss near log 4 = 1.39, is the equilibrium of the game and no illness; nor
+is D(G(z)) near 0.1, least of all early: a weaker discriminator gave grey masks (docs/recipes.md).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ AVERAGE_STEPS = 100  # time constant of the averages: one odd batch neither star
 # lies less than WON_NEAR below. Healthy runs keep D(G(z)) between 0.05 and 0.4. A g_loss of 4 is
 # -log(0.02).
 WON_REAL, WON_NEAR, WON_FAKE, WON_LOSS = 0.85, 0.05, 0.02, 4.0
+# Of averages over some hundred images: where even these are equal, it does not look at the image.
+STUCK_DIFFERENCE, MOVES_DIFFERENCE = 0.002, 0.01
 ENDED_FAKE = 0.05  # apart from WON_FAKE, so that a value near it does not switch to and fro
 
 # Tried: 64 anime faces reduced to 1, 2, 4 … 32 different ones plus noise have 0.07 to 0.08 of the
@@ -31,6 +34,8 @@ ENDED_FAKE = 0.05  # apart from WON_FAKE, so that a value near it does not switc
 # trained for 150 to 250 steps 0.5 to 0.65. So below 0.3 lie copies, not a mere lack of variety.
 COLLAPSED_DIVERSITY, RECOVERED_DIVERSITY = 0.3, 0.4
 DIVERSITY_SIDE = 8
+
+JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")  # what a row is judged by
 
 
 def diversity(images: np.ndarray) -> float:
@@ -82,8 +87,8 @@ class Message:
     """Something to tell a person.
 
     Attributes:
-        kind: "fatal" (training must stop), "discriminator" (it has won), "collapse" (of the
-            generator) or "recovered".
+        kind: "fatal" (training must stop), "discriminator" (it has won), "stuck" (it tells nothing
+            apart), "collapse" (of the generator) or "recovered".
         text: what has happened, a sentence.
         advice: what to do about it, a sentence; empty after a recovery.
     """
@@ -150,13 +155,28 @@ class HealthMonitor:
 
     Args:
         real_label: the discriminator's target for real images, which D(x) nears when it wins.
+        learning_rate: of the run, for the advice; None where it is not known.
+        augment: of the run, likewise.
+
+    Attributes:
+        troubles: what was told and has not ended, by kind.
     """
 
-    def __init__(self, real_label: float) -> None:
+    def __init__(
+        self, real_label: float, *, learning_rate: float | None = None, augment: str | None = None
+    ) -> None:
         self._won_real = min(WON_REAL, real_label - WON_NEAR)
+        half = f" ({learning_rate / 2:g})" if learning_rate else ""
+        self._slower = f"half the --learning_rate{half}"
+        self._more = "--g_steps 2, or with more images"
+        if augment == "none":  # which the recipes have found to help most
+            self._more = f"--augment translation, {self._more}"
+        self.troubles: dict[str, Message] = {}
         self._averages: dict[str, float] = {}
         self._step = 0
+        self._diversity: float | None = None
         self._won = _Condition()
+        self._stuck = _Condition()
         self._collapsed = _Condition()
 
     def update(self, step: int, values: Mapping[str, float]) -> list[Message]:
@@ -171,10 +191,45 @@ class HealthMonitor:
         if bad:
             return [fatal(step, bad[0], values[bad[0]])]
         self._average(step, values)
-        messages = [self._judge_discriminator(step)]
+        told = {
+            "discriminator": self._judge_discriminator(step),
+            "stuck": self._judge_difference(step),
+        }
         if "diversity" in values:
-            messages.append(self._judge_diversity(step, values["diversity"]))
-        return [message for message in messages if message]
+            self._diversity = values["diversity"]
+            told["collapse"] = self._judge_diversity(step, values["diversity"])
+        for kind, message in told.items():
+            if message:
+                self.troubles.pop(kind, None)
+                self.troubles |= {kind: message} if message.kind == kind else {}
+        return [message for message in told.values() if message]
+
+    def replay(self, rows: Iterable[Mapping]) -> list[Message]:
+        """What is to be said about all rows of a metrics.jsonl; those without numbers count not."""
+        return [
+            message
+            for row in rows
+            if all(isinstance(row.get(name), (int, float)) for name in JUDGED)
+            for message in self.update(row["step"], row)
+        ]
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong now, with what to do about it; empty when nothing is."""
+        return " ".join(f"{one.text} {one.advice}" for one in self.troubles.values())
+
+    @property
+    def seen(self) -> str:
+        """What the numbers are, where nothing is wrong; empty where there are none."""
+        if not self._averages:
+            return ""
+        real, fake = self._averages["d_real"], self._averages["d_fake"]
+        numbers = f"D(x) is {real:.2f} and D(G(z)) {fake:.2f}"
+        if self._diversity is not None:
+            numbers += f", and images differ {100 * self._diversity:.0f} % as much as real ones"
+        if self._step < START_STEPS + SUSTAINED_STEPS:
+            return f"Too early to judge the training; {numbers}."
+        return f"Nothing is wrong with the training: {numbers}."
 
     def _average(self, step: int, values: Mapping[str, float]) -> None:
         keep = math.exp(-max(step - self._step, 0) / AVERAGE_STEPS) if self._averages else 0.0
@@ -194,7 +249,25 @@ class HealthMonitor:
                 "discriminator",
                 f"Step {step}: the discriminator has won, the generator hardly learns: {numbers}.",
                 "If the sample grids no longer improve, train into another --run_dir with "
-                "--g_steps 2, or with more images.",
+                f"{self._more}.",
+            ),
+        )
+
+    def _judge_difference(self, step: int) -> Message | None:
+        real, fake = self._averages["d_real"], self._averages["d_fake"]
+        difference = abs(real - fake)
+        numbers = f"D(x) is {real:.4f} and D(G(z)) {fake:.4f}"
+        return _told(
+            self._stuck.update(
+                step, difference < STUCK_DIFFERENCE, gone=difference > MOVES_DIFFERENCE
+            ),
+            f"Step {step}: the discriminator tells images apart again: {numbers}.",
+            Message(
+                "stuck",
+                f"Step {step}: the discriminator tells real and generated images apart no better "
+                f"than a coin, so the generator learns nothing from it: {numbers}.",
+                "Unless the sample grids are as good as the real images, train into another "
+                f"--run_dir with {self._slower}.",
             ),
         )
 
@@ -208,8 +281,8 @@ class HealthMonitor:
             Message(
                 "collapse",
                 f"Step {step}: the generator has collapsed to a few images: {numbers}.",
-                "If the sample grids stay alike, train into another --run_dir with half the "
-                "--learning_rate or another --seed.",
+                "If the sample grids stay alike, train into another --run_dir with "
+                f"{self._slower} or another --seed.",
             ),
         )
 

@@ -58,11 +58,15 @@ class Health:
         messages: (kind, text, advice) of `training.health`, in the order of time.
         judged_from: the step before which nothing is ever said.
         collapsed: the share of the real images' diversity that counts as a collapse.
+        trouble: what is wrong at the end, with advice; empty where nothing is.
+        seen: the numbers at the end, where nothing is.
     """
 
     messages: Sequence[tuple[str, str, str]]
     judged_from: int
     collapsed: float
+    trouble: str = ""
+    seen: str = ""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) 
         lines.append(f"How good the images are: python main.py evaluate --run_dir {run_dir}")
     elif not trouble:
         lines.append(_next(measured))
-    return f"Verdict: {' '.join(line for line in lines if line)}"
+    return " ".join(line for line in lines if line)
 
 
 def _standing(series: Series) -> str:
