@@ -34,10 +34,22 @@ def pictures(folder: Path) -> dict[str, bytes]:
 # --- the same picture everywhere
 
 
-@pytest.mark.parametrize(("ema", "precision"), [("0.5", "bfloat16"), ("0", "float16")])
-def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(tmp_path, ema, precision):
+BEST = ("--preset", "best", "--batch_size", "16")  # the preset's own, where small_flags has others
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("--ema_decay", "0.5", "--precision", "bfloat16"),
+        ("--ema_decay", "0", "--precision", "float16"),
+        (*BEST, "--precision", "bfloat16"),
+        (*BEST, "--precision", "float16"),
+    ],
+    ids=["bfloat16", "float16", "best-bfloat16", "best-float16"],
+)
+def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(tmp_path, own):
     write_pictures(tmp_path / "data", 16)
-    flags = ("--steps", "2", "--sample_freq", "2", "--ema_decay", ema, "--precision", precision)
+    flags = ("--steps", "2", "--sample_freq", "2", *own)
     assert main.main([*small_flags(tmp_path / "data", tmp_path), *flags]) == 0
     root = tmp_path / "run"
     assert main.main(["export", "--run_dir", str(root)]) == 0
