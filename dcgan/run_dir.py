@@ -180,8 +180,12 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
         UserError: there is no such run.
     """
     datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
-    runs = {run: _short(name) for run, name in datasets.items() if name is not None}
+    datasets = {run: named for run, named in datasets.items() if named is not None}
+    runs = {run: _short(name) for run, (name, _) in datasets.items()}
     fitting = [run for run, name in runs.items() if dataset is None or name == _short(dataset)]
+    if dataset is not None:  # those on this very place, before others of its name
+        here = _places(dataset, "data")
+        fitting = [run for run, named in datasets.items() if _places(*named) & here] or fitting
     if fitting:
         return max(fitting, key=lambda run: _last_written(RunDir(run)))
     on = "" if dataset is None else f" on {dataset}"
@@ -192,22 +196,29 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
     )
 
 
-def _dataset(config: Path) -> str | None:
-    """What a run is on; None, with a warning, where its config.json is no run's."""
+def _dataset(config: Path) -> tuple[str, str] | None:
+    """What a run is on, and its folder of data sets; None where its config.json is no run's."""
     try:
-        name = read_json(config).get("dataset")
+        options = read_json(config)
+        name, data_dir = options.get("dataset"), options.get("data_dir")
     except UserError as error:
         logger.warning("The run %s is passed over: %s", config.parent, error)
         return None
     if not isinstance(name, str):
         logger.warning("The run %s is passed over: %s names no data set.", config.parent, config)
         return None
-    return name
+    return name, data_dir if isinstance(data_dir, str) else "data"
 
 
 def _short(dataset: str) -> str:
-    """One name for a data set, the folder of it and the zip of it."""
-    return Path(dataset).name.lower().removesuffix(".zip")
+    """One name for a data set, the folder of it, however it is written, and the zip of it."""
+    return os.path.basename(os.path.realpath(dataset)).lower().removesuffix(".zip")
+
+
+def _places(dataset: str, data_dir: str) -> set[str]:
+    """Where a data set may lie, links followed; none where it is not on this disk."""
+    paths = (dataset, os.path.join(data_dir, dataset))
+    return {os.path.realpath(path) for path in paths if dataset and os.path.exists(path)}
 
 
 def _last_written(run: RunDir) -> float:

@@ -5,6 +5,8 @@ Nothing in the run folder is changed and no lock is taken, so training may go on
 
 import contextlib
 import functools
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError, images
-from dcgan.checkpoint import Checkpoint, find_checkpoint, open_checkpoint
+from dcgan.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog, parts
 from dcgan.datasets.prepare import Prepared, cache_folder, prepare
 from dcgan.datasets.source import ImageSpec, Source
@@ -20,6 +22,8 @@ from dcgan.progress import Bar
 from dcgan.run_dir import RunDir, newest_run, read_json, read_json_lines
 from dcgan.sampling import BATCH_SIZE, full_batches, latents, make_sampler
 from dcgan.training.strategy import avoid_remapper
+
+logger = logging.getLogger("dcgan")
 
 # Of config.json: what says which images a run learnt from, and what each may be.
 DATA_OPTIONS = {
@@ -78,6 +82,7 @@ class Trained:
             UserError: there is no such checkpoint, or the folder is no run's.
         """
         self.run = run
+        self._compared = False
         self._config = read_json(run.config)
         self.z_dist = self._option("z_dist")
         self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
@@ -156,12 +161,25 @@ class Trained:
     def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
         """The data set of `reals`, of which no image is decoded; arguments and errors as there."""
         known = self._data_options(splits)
-        return catalog.find(
-            known["dataset"],
-            data_dir or known["data_dir"],
+        source = catalog.find(
+            *_found(known["dataset"], data_dir, known["data_dir"]),
             pattern=known["input_fname_pattern"],
             splits=known["splits"].split(","),
         )
+        if known["splits"] == self.splits:
+            self._compare(source)
+        return source
+
+    def _compare(self, source: Source) -> None:
+        """Says it, once, where the files are others than those that the run has learnt from."""
+        learnt = (Checkpointer(self.run.checkpoints).newest_meta() or {}).get("data")
+        if learnt is not None and learnt != source.fingerprint and not self._compared:
+            logger.warning(
+                "The files of %s have other names, sizes or times than those that the run has "
+                "learnt from; what follows is about these.",
+                source.name,
+            )
+        self._compared = True
 
     def count(self, source: Source) -> int:
         """How many images of the run's own source there are to learn from, at most."""
@@ -258,6 +276,40 @@ class Trained:
                 "it, or name another run with --run_dir."
             )
         return value
+
+
+def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
+    """A run's data set and the folder of data sets that it is in now.
+
+    Args:
+        dataset, recorded: as the run names them.
+        data_dir: where the user says that they are: in this folder, or this folder or zip itself.
+
+    Raises:
+        UserError: they are not there.
+    """
+    if data_dir is None:
+        if catalog.place(dataset, recorded) is not None:
+            return dataset, recorded
+        path = dataset if os.path.isabs(dataset) else os.path.join(recorded, dataset)
+        raise UserError(
+            f"The run's data are no longer at {os.path.abspath(path)}: name their place with "
+            "--data_dir."
+        )
+    name = Path(dataset).name.lower().removesuffix(".zip")
+    if catalog.place(dataset, data_dir) == dataset.lower():  # no path
+        return dataset, data_dir
+    if Path(data_dir).resolve().name.lower().removesuffix(".zip") == name:
+        return data_dir, data_dir
+    below = os.listdir(data_dir) if os.path.isdir(data_dir) else []
+    if {name, f"{name}.zip"} & {one.lower() for one in below}:
+        return name, data_dir
+    if catalog.place(dataset, data_dir) is None:
+        raise UserError(
+            f"The run's data are not at --data_dir {data_dir}: expected the folder or zip "
+            f"{Path(dataset).name}, or the folder that it is in."
+        )
+    return dataset, data_dir
 
 
 def _is_above_0(line: dict, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Data sets by name or path."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def place(name: str, data_dir: str) -> str | None:
 
 def _path(name: str, data_dir: Path) -> Path:
     """Where the pictures of a name are: below `data_dir`, in any letters' case, or the path."""
-    if (found := _below(data_dir, name.lower())) is not None:
+    if (found := _below(data_dir, name.lower().rstrip(f"/{os.sep}"))) is not None:
         return found
     if name and Path(name).exists():  # Path("") is the working directory
         return Path(name)
