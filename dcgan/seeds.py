@@ -1,6 +1,7 @@
 """Seeds as users write them: 1,5,9-20. What is no such list is refused in a sentence."""
 
 import re
+from collections.abc import Sequence
 
 from dcgan import UserError
 
@@ -45,6 +46,17 @@ def parse_seeds(
             f"{flag} must be {at_least} to {at_most:,} seeds; received {count:,}: give {give}."
         )
     return [seed for one in ranges for seed in one]
+
+
+def written(seeds: Sequence[int]) -> str:
+    """Seeds in the shortest list that `parse_seeds` makes them of, such as 1,5,9-20."""
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and ranges[-1][1] + 1 == seed:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
 
 
 def parse_terms(text: str, *, flag: str, at_most: int) -> list[tuple[int, list[int]]]:

@@ -158,7 +158,9 @@ class Session:
                     if done % self.config.ckpt_freq:
                         self._save(done)
                 progress.close()
+                logger.info("Drawing the curves and the animation of the grids.")
                 self._draw()
+                make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
                 self.workers.leave()
         except KeyboardInterrupt:
             self._say_what_is_lost(progress.done)
@@ -348,7 +350,6 @@ class Session:
     def _draw(self) -> None:
         title = f"{self.config.dataset} {self.config.output_height}x{self.config.output_width}"
         draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
-        make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
         if self.watch:
             draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
 
@@ -385,7 +386,8 @@ class Session:
             ("checkpoint", self.checkpointer.paths()),
         ):
             if paths and paths[-1].exists():  # a user may have tidied up
-                logger.info("Wrote %-12s %s", what, paths[-1])
+                new = done > start or what in ("animation", "curves", "evaluation")
+                logger.info("%s %-12s %s", "Wrote" if new else "Holds", what, paths[-1])
         if reason and done < self.until:
             logger.info("The same command goes on from here.")
         health, series = self._monitor(), read_series(self.run_dir.evaluation)

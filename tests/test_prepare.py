@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from running import write_pictures
 
 from dcgan import UserError
 from dcgan.datasets import image_store
@@ -428,3 +429,19 @@ def test_real_faces_come_from_the_cache_in_no_time(tmp_path):
     plain = source.decode(range(20), ImageSpec(48, 48, 3)).images
     np.testing.assert_array_equal(plain, again.images[:20])
     assert json.loads(next(tmp_path.glob("*.json")).read_text())["channels"] == 3
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_look_reports_what_preparing_would_and_leaves_nothing(tmp_path, limit):
+    folder = write_pictures(tmp_path / "data", 9, (16, 16))
+    whole = (folder / "0003.png").read_bytes()
+    (folder / "0001.png").write_bytes(whole[:-40])  # damage that its header does not show
+    (folder / "notes.txt").write_text("no picture")
+    source, spec = find(folder), ImageSpec(8, 8, 3)
+    seen = prepare.look(source, spec, cache_dir=tmp_path / "cache", limit=limit)
+    assert not (tmp_path / "cache").exists()
+    prepared = prepare.prepare(source, spec, cache_dir=tmp_path / "cache", limit=limit)
+    assert seen == prepared.report and len(seen.skipped) == 2
+    assert (
+        prepare.look(source, spec, cache_dir=tmp_path / "cache", limit=limit) == seen
+    )  # from the cache

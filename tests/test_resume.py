@@ -322,6 +322,7 @@ def test_a_run_that_is_done_trains_nothing(answers):
     result, unchanged = answers["done"]
     assert result.returncode == 0, result.stderr
     assert f"already has its {STEPS} steps" in result.stdout and "--epoch" in result.stdout
+    assert "Wrote checkpoint" not in result.stdout and "Holds checkpoint" in result.stdout
     assert unchanged
 
 

@@ -63,7 +63,9 @@ def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(tmp_path, ow
     folder = root / "generated" / "00000002"
     assert f"Wrote 4 images into {folder}." in result.stdout and "sampling" in result.stderr
     trained_grid = images.read_png(root / "samples" / "00000002.png")
-    np.testing.assert_array_equal(images.read_png(folder.with_name("00000002.png")), trained_grid)
+    np.testing.assert_array_equal(
+        images.read_png(folder.with_name("00000002-seeds-0-3.png")), trained_grid
+    )
     for seed, corner in enumerate([(0, 0), (0, 9), (9, 0), (9, 9)]):  # 8x8 and a margin of 1
         cell = trained_grid[corner[0] : corner[0] + 8, corner[1] : corner[1] + 8]
         path = folder / f"seed{seed:08d}.png"
@@ -87,7 +89,7 @@ def test_a_file_depends_on_its_seed_only(tmp_path, shape):
     assert len(few) == 4 and "seed123456789012.png" in few
     assert all(many[name] == few[name] for name in few.keys() & many.keys())
     assert images.read_png(tmp_path / "b" / "seed00000005.png").shape == shape
-    assert images.read_png(tmp_path / "a.png").shape == (
+    assert images.read_png(tmp_path / "a-seeds-5-68.png").shape == (
         *(8 * (side + 1) - 1 for side in shape[:2]),  # a grid of the first 64
         shape[2],
     )
@@ -225,3 +227,19 @@ def test_a_run_without_checkpoints_or_configuration(tmp_path):
     (root / "config.json").write_text(json.dumps({"dataset": "toy"}))
     assert sample("--run_dir", root) == 2
     assert not (root / "generated").exists()
+
+
+def test_a_grid_of_other_seeds_leaves_the_earlier_one(tmp_path):
+    root = toy_run(tmp_path / "run")
+    line = ("--run_dir", root, "--to", tmp_path / "out")
+    assert sample(*line) == 0
+    grid = (tmp_path / "out.png").read_bytes()
+    for words in (("--seeds", "1-3"), ("--num_images", 3), ("--seeds", ",".join(map(str, ODD)))):
+        assert sample(*line, *words) == 0
+    assert (tmp_path / "out.png").read_bytes() == grid
+    names = {path.name for path in tmp_path.glob("out-*.png")}
+    assert len(names) == 3 and {"out-seeds-1-3.png", "out-seeds-0-2.png"} < names
+    assert max(map(len, names)) <= len("out-seeds-.png") + 60
+
+
+ODD = range(1, 99, 2)  # no two in a row: a long list

@@ -47,7 +47,7 @@ def run(options: Benchmark) -> int:
     Raises:
         UserError: for everything that the user can mend.
     """
-    to = Path(options.to or "benchmark.json")
+    to = Path(options.to or Path("runs", "benchmark.json"))
     marked.refuse_foreign(to, ".json")
     bench = Bench(options)
     logger.info("%s\n%s", bench.description(), HEADER)

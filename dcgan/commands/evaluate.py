@@ -83,7 +83,7 @@ def run(options: Evaluate) -> int:
     records = judge.evaluate((*metrics, CLASSES), generated, folder, again=options.again)
     _say(options.images or _moment(trained), records)
     _say_how(judge, records, folder, options.images)
-    if not options.images:
+    if not options.images and (judge.measured or not run_dir.evaluation_curve.exists()):
         draw_evaluations(folder, run_dir.evaluation_curve, title=trained.name)
         logger.info("Wrote %s.", run_dir.evaluation_curve)
     return 0
@@ -198,13 +198,18 @@ def _say(what: str, records: list[dict]) -> None:
 
 def _say_how(judge: Evaluator, records: list[dict], folder: Path, images: str | None) -> None:
     """How the numbers were made, and where they stand."""
-    seen: dict[Protocol, list[str]] = {}
+    seen: dict[Protocol, dict[str, bool]] = {}
     for metric in dict.fromkeys(record["metric"] for record in records):
         protocol = judge.protocol(metric)
-        seen.setdefault(protocol, []).append(protocol.file_name(metric))
+        seen.setdefault(protocol, {})[protocol.file_name(metric)] = metric in judge.measured
     for protocol, files in seen.items():
         logger.info("\nProtocol: %s", protocol.sentence(images))
-        logger.info("Wrote %s in %s.", ", ".join(files), folder)
+        if new := [file for file, is_new in files.items() if is_new]:
+            logger.info("Wrote %s in %s.", ", ".join(new), folder)
+        if old := [file for file, is_new in files.items() if not is_new]:
+            logger.info(
+                "Measured before, as %s in %s say; --again measures anew.", ", ".join(old), folder
+            )
 
 
 def table(records: list[dict]) -> list[str]:

@@ -59,15 +59,19 @@ def run(options: Features) -> int:
     }
     path = run_dir.evaluation / f"features-{options.labels_per_class}.jsonl"
     record = None if options.again else newest(path, what, fits=is_accuracies)
-    if record is None:
+    is_new = record is None
+    if is_new:
         start = time.monotonic()
         results = _results(trained, known, tested, trials, seed=options.seed)
         found = {"step": trained.step, "epoch": trained.epoch} | _flat(results)
         record = write(path, what, found, time.monotonic() - start)
-    draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
     for line in table(record):
         logger.info("%s", line)
-    logger.info("\nWrote %s and %s.", path, run_dir.evaluation_curve)
+    if is_new or not run_dir.evaluation_curve.exists():
+        draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
+        logger.info("\nWrote %s%s.", f"{path} and " * is_new, run_dir.evaluation_curve)
+    if not is_new:
+        logger.info("\nMeasured before, as %s says; --again measures anew.", path)
     return 0
 
 

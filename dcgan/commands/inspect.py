@@ -32,7 +32,7 @@ def run(options: Inspect) -> int:
         splits=options.splits.split(","),
     )
     stem = re.sub(r"[^\w.-]+", "-", source.name.removesuffix(".zip")).strip("-") or "data"
-    to = Path(options.to or f"inspect-{stem}.png")
+    to = Path(options.to or Path("runs", f"inspect-{stem}.png"))
     marked.refuse_foreign(to, ".png")
     result = survey(source)
     for line in sentences(source, result):

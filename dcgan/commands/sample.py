@@ -1,6 +1,7 @@
 """`python main.py sample`: makes images with a trained run, one PNG file each."""
 
 import collections
+import hashlib
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,12 +12,13 @@ from dcgan.outputs import marked
 from dcgan.outputs.generated import Generated
 from dcgan.progress import Bar
 from dcgan.sampling import BATCH_SIZE
-from dcgan.seeds import LARGEST, parse_seeds
+from dcgan.seeds import LARGEST, parse_seeds, written
 from dcgan.trained import Trained, choose_run
 
 MOST = 1_000_000  # images in one folder
 NUM_IMAGES = 64
 GRID_IMAGES = 64
+LONGEST_NAME = 60  # letters of a grid's seeds in its name
 WAITING = 2  # batches that may wait to be written, while the next one is computed
 
 logger = logging.getLogger("dcgan")
@@ -37,7 +39,8 @@ def run(options: Sample) -> int:
     )
     root = trained.run.root
     to = Path(options.to) if options.to else root / "generated" / f"{trained.step:08d}"
-    grid = to.with_name(to.name + ".png")
+    shown = seeds[:GRID_IMAGES]
+    grid = _grid(to, shown)
     marked.refuse_foreign(grid, ".png")
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
     folder = Generated(to, fingerprint=trained.fingerprint, note=note)
@@ -45,7 +48,6 @@ def run(options: Sample) -> int:
     missing = folder.missing(seeds)
     logger.info("Sampling from %s, step %d.", root, trained.step)
     _fill(folder, trained, missing)
-    shown = seeds[:GRID_IMAGES]
     comment = marked.mark(f"sample, {trained.name}, step {trained.step}")
     marked.write(grid, images.png_bytes(images.grid(folder.read(shown)), comment=comment))
     there = f" ({len(seeds) - len(missing):,} were there)" if len(missing) < len(seeds) else ""
@@ -67,6 +69,16 @@ def _seeds(options: Sample) -> list[int]:
             "--num_images, or --seeds."
         )
     return list(dict.fromkeys(parse_seeds(options.seeds, flag="--seeds", at_most=MOST)))
+
+
+def _grid(folder: Path, seeds: list[int]) -> Path:
+    """The file of a grid, beside the images; others than the usual seeds have one of their own."""
+    if seeds == list(range(GRID_IMAGES)):
+        return folder.with_name(f"{folder.name}.png")
+    name = written(seeds)
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return folder.with_name(f"{folder.name}-seeds-{name}.png")
 
 
 def _fill(folder: Generated, trained: Trained, seeds: list[int]) -> None:

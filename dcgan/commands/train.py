@@ -15,8 +15,8 @@ from dcgan import UserError, console
 from dcgan.checkpoint import Checkpointer
 from dcgan.config import FIELDS, Config
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import Prepared, cache_folder, prepare, summarize
-from dcgan.datasets.source import ImageSpec, Source, Summary
+from dcgan.datasets.prepare import Prepared, cache_folder, look, prepare, summarize
+from dcgan.datasets.source import ImageSpec, Source
 from dcgan.evaluation import watch
 from dcgan.option import check_value
 from dcgan.recorded import differences, run_name, to_dict
@@ -96,7 +96,7 @@ def _train(config: Config, workers: Workers) -> int:
         return _session(config, run_dir, source, workers).run()
     config = replace(config, precision=_precision(config, run_dir))
     if config.dry_run:
-        return _dry_run(config, source, summary)
+        return _dry_run(config, source)
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
@@ -255,16 +255,19 @@ def _place(options: dict) -> str | None:
     return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
 
-def _dry_run(config: Config, source: Source, summary: Summary) -> int:
+def _dry_run(config: Config, source: Source) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
         logger.info("%-20s %s", name, value)
-    counts = f"{summary.found:,} images, {len(summary.skipped):,} of them unusable"
-    logger.info("\n%s: %s", source.name, counts)
-    for note in source.notes:
-        logger.info("%s", note)
-    for (height, width), count in summary.sizes[:5]:
-        logger.info("  %dx%d: %s", height, width, f"{count:,}")
+    report = look(
+        source,
+        _image_spec(config),
+        cache_dir=cache_folder(config.cache_dir),
+        limit=config.train_size,
+    )
+    logger.info("")
+    for sentence in report.sentences():
+        logger.info("%s", sentence)
     for network in make_networks(config):
         network.build()
         logger.info("\n%s: %s parameters", network.name, f"{network.count_params():,}")

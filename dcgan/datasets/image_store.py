@@ -130,7 +130,33 @@ class MemoryStore:
         """Nothing to remove."""
 
 
-Store = FileStore | MemoryStore
+class NoStore:
+    """The same, nowhere: only how many images came is known."""
+
+    def __init__(self, shape: tuple[int, ...], capacity: int):
+        """
+        Args:
+            shape: of one image.
+            capacity: images that will come at most.
+        """
+        self.shape, self.capacity = shape, capacity
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, images: np.ndarray) -> None:
+        """Counts uint8 [n, *shape]."""
+        self._count += len(images)
+
+    def finish(self) -> None:
+        """There are no images."""
+
+    def discard(self) -> None:
+        """Nothing to remove."""
+
+
+Store = FileStore | MemoryStore | NoStore
 
 
 def map_rows(

@@ -24,7 +24,15 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.datasets.cached import is_count, is_pairs, map_array, read_entry
-from dcgan.datasets.image_store import FileStore, MemoryStore, Store, free_memory, write_whole
+from dcgan.datasets.image_store import (
+    FileStore,
+    MemoryStore,
+    NoStore,
+    Store,
+    free_memory,
+    write_whole,
+)
+from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
@@ -133,17 +141,40 @@ def prepare(
         if len(summary.skipped) == summary.found:
             raise nothing_usable(source.name, summary.found, summary.skipped)
         path = folder / f"{key}.npy" if folder else None
+        store = _new_store(path, _shape(spec), min(limit or len(source), len(source)))
         deep = replace(spec, white_level=summary.white_level)
-        images, entry = _decode_all(source, deep, path=path, limit=limit, workers=workers)
-        entry |= {"sizes": summary.sizes, "channels": summary.channels, "found": summary.found}
-        entry["notes"] = [*depth(summary), *entry["notes"]]
-        entry["skipped"] = _merge(entry["skipped"], summary.skipped)
+        images, entry = _decode_all(source, deep, store, limit=limit, workers=workers)
+        entry |= _of_summary(summary, entry)
         if images is None:  # they are in the cache; without this file they do not count
             _write_json(folder, key, entry)
             images = _open(path)
     else:
         images, entry = cached
     return _prepared(source, images, entry)
+
+
+def look(
+    source: Source, spec: ImageSpec, *, cache_dir: Path | None, limit: int | None = None
+) -> Report:
+    """What `prepare` would report; nothing is kept and nothing is written.
+
+    Files are decoded, as their headers say nothing of damage behind them.
+    """
+    folder = Path(cache_dir) if cache_dir is not None else None
+    cached = _read_cache(folder, _key(source.fingerprint, asdict(spec), limit), spec)
+    if cached is not None:
+        return _prepared(source, *cached).report
+    summary = source.summary()
+    capacity = min(limit or len(source), len(source))
+    if isinstance(source, PictureFiles) and len(summary.skipped) < summary.found:
+        store = NoStore(_shape(spec), capacity)
+        deep = replace(spec, white_level=summary.white_level)
+        entry = _decode_all(source, deep, store, limit=limit, workers=None)[1]
+        used = entry["seen"] - len(entry["unused"])
+    else:
+        entry = {"skipped": [], "notes": [], "different": None}
+        used = min(capacity, summary.found - len(summary.skipped))
+    return _report(source, entry | _of_summary(summary, entry), used)
 
 
 def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
@@ -164,11 +195,10 @@ def _key(*parts: object) -> str:
 
 
 def _decode_all(
-    source: Source, spec: ImageSpec, *, path: Path | None, limit: int | None, workers: int | None
+    source: Source, spec: ImageSpec, store: Store, *, limit: int | None, workers: int | None
 ) -> tuple[np.ndarray | None, dict]:
     """Decodes into the cache (the images are then None) or, where that fails, into memory."""
-    capacity = min(limit or len(source), len(source))
-    store = first_store = _new_store(path, (spec.height, spec.width, spec.channels), capacity)
+    first_store, capacity = store, store.capacity
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
     results = ordered(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
@@ -206,6 +236,21 @@ def _print(image: np.ndarray) -> int:
     return int.from_bytes(
         hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest(), "little"
     )
+
+
+def _shape(spec: ImageSpec) -> tuple[int, int, int]:
+    return spec.height, spec.width, spec.channels
+
+
+def _of_summary(summary: Summary, entry: dict) -> dict:
+    """What an entry says of a look at the headers; what was skipped then is skipped, too."""
+    return {
+        "sizes": summary.sizes,
+        "channels": summary.channels,
+        "found": summary.found,
+        "notes": [*depth(summary), *entry["notes"]],
+        "skipped": _merge(entry["skipped"], summary.skipped),
+    }
 
 
 def _new_store(path: Path | None, shape: tuple[int, ...], capacity: int) -> Store:
@@ -264,18 +309,21 @@ def _sizes(entry: dict) -> tuple[tuple[tuple[int, int], int], ...]:
 
 
 def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
-    report = Report(
+    used = np.delete(np.arange(entry["seen"]), entry["unused"])
+    return Prepared(images, _report(source, entry, len(images)), source, used)
+
+
+def _report(source: Source, entry: dict, used: int) -> Report:
+    return Report(
         source=source.name,
         found=entry["found"],
-        used=len(images),
+        used=used,
         skipped=tuple(Skipped(*item) for item in entry["skipped"]),
         sizes=_sizes(entry),
         channels=entry["channels"],
         notes=(*source.notes, *entry["notes"]),
         different=entry["different"],
     )
-    used = np.delete(np.arange(entry["seen"]), entry["unused"])
-    return Prepared(images, report, source, used)
 
 
 def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndarray, dict] | None:

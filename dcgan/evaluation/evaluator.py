@@ -148,6 +148,7 @@ class Evaluator:
         self.count = count
         self.seed = seed
         self.finder = finder
+        self.measured: set[str] = set()  # the metrics of which `evaluate` has added records
         self._folder = cache.folder_in(cache_dir)
         self._labellings = [  # a part of the data set may have other classes, or none
             name
@@ -205,6 +206,7 @@ class Evaluator:
             for key in missing:
                 path = folder / self.protocol(key[0]).file_name(key[0])
                 found[key] = write(path, wanted[key], when | results[key], seconds)
+                self.measured.add(key[0])
         return [found[key] for key in wanted]
 
     def _wanted(self, metrics: Sequence[str], generated: Generated) -> dict[tuple, dict]:

@@ -175,5 +175,5 @@ class Inspect:
         "*", "Which files of a folder or zip to use, for example '*.jpg' or '*.png,*.webp'."
     )
     to: str | None = option(
-        None, "PNG file for the contact sheet; inspect-<name>.png when not given.", path=True
+        None, "PNG file for the contact sheet; runs/inspect-<name>.png when not given.", path=True
     )

@@ -385,5 +385,5 @@ class Benchmark:
     update: str | None = option(None, "alternating or simultaneous, as train takes it.")
     precision: str = option("auto", "auto, float32, bfloat16 or float16, as train takes it.")
     to: str | None = option(
-        None, "JSON file for the figures; benchmark.json when not given.", path=True
+        None, "JSON file for the figures; runs/benchmark.json when not given.", path=True
     )
