@@ -14,8 +14,9 @@ from dcgan import console
 
 ROOT = Path(__file__).parents[1]
 # A formula that there is not would end the drawing of a picture headed with such a name.
-STEERING = "\x1b[2J\n forged: line\r\u202e$\\z$b"
-SHOWN = r"\x1b[2J\n forged: line\r\u202e$\z$b"
+# And the last byte is no UTF-8.
+STEERING = "\x1b[2J\n forged: line\r\u202e$\\z$b\udce9"
+SHOWN = r"\x1b[2J\n forged: line\r\u202e$\z$b\udce9"
 
 
 @pytest.fixture(scope="module")
