@@ -44,6 +44,18 @@ def test_without_one_a_temporary_folder_serves_and_is_named(home, tmp_path, monk
     assert prepare.cache_folder("elsewhere") == Path("elsewhere")
 
 
+def test_one_that_is_there_but_read_only_is_none(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".cache" / "dcgan").mkdir(parents=True)
+
+    def refuse(**_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert tmp_path not in prepare.cache_folder().parents
+    assert f"{SAID} (Read-only file system)" in caplog.text
+
+
 def test_without_any_folder_the_user_is_asked_for_one(monkeypatch):
     monkeypatch.setenv("HOME", "/proc/nowhere")
 
