@@ -74,6 +74,21 @@ def test_a_file_that_cannot_be_read_is_not_damaged(folder, monkeypatch, number, 
     assert checkpointer.restore_newest(make_state()) == {"step": 2}
 
 
+@pytest.mark.parametrize(
+    "error", [EOFError(), KeyError("x"), OSError("no number"), OSError(errno.EINVAL, "a place")]
+)
+def test_errors_that_the_content_causes_are_damage(folder, monkeypatch, error):
+    """Python's `zipfile` says so in each of these ways, by its version."""
+    save_steps(folder, 1)
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(checkpoint_file, "_array", fail)
+    with pytest.raises(DamagedCheckpoint, match=r"\w"):
+        read(folder / "00000001.npz")
+
+
 def test_too_little_memory_is_not_damage(folder, monkeypatch):
     save_steps(folder, 1)
 

@@ -329,6 +329,7 @@ def test_options_that_an_older_run_does_not_know_count_as_their_defaults():
     changed = dataclasses.replace(config, ema_decay=0.5)
     default = FIELDS["ema_decay"].default
     assert differences(changed, before) == [f"--ema_decay: {default} in the run, 0.5 now"]
+    assert differences(changed, before, alike=["ema_decay"]) == []
 
 
 @pytest.mark.parametrize(
@@ -345,3 +346,10 @@ def test_options_that_an_older_run_does_not_know_count_as_their_defaults():
 def test_the_name_of_a_run(dataset, name):
     config = resolve({"dataset": dataset, "output_height": 32, "output_width": 40, "channels": 3})
     assert run_name(config) == name
+
+
+def test_the_folder_that_one_stands_in_gives_its_name(tmp_path, monkeypatch):
+    (tmp_path / "cats").mkdir()
+    monkeypatch.chdir(tmp_path / "cats")
+    size = {"output_height": 32, "output_width": 40, "channels": 3}
+    assert run_name(resolve({"dataset": ".", **size})) == "cats-32x40x3"

@@ -53,8 +53,13 @@ def test_the_newest_run_is_the_one_written_to_last(tmp_path):
     assert newest_run(tmp_path, "svhn") == new
     for name in ("anime", "anime.zip", "elsewhere/anime"):
         assert newest_run(tmp_path, name) == old
-    os.utime(old / "metrics.jsonl", (3000, 3000))  # it trains again
-    assert newest_run(tmp_path) == old
+    for name in ("ANIME.ZIP", "SVHN"):
+        assert newest_run(tmp_path, name) == (old if "A" in name else new)
+    for i, written in enumerate(("metrics.jsonl", "checkpoints")):  # it trains again
+        os.utime(old / written, (3000 + i, 3000 + i))
+        assert newest_run(tmp_path) == old
+        os.utime(new / "config.json", (3000.5 + i, 3000.5 + i))
+        assert newest_run(tmp_path) == new
 
 
 def test_no_run_is_refused_with_what_there_is(tmp_path):

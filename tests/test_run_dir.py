@@ -206,3 +206,15 @@ def test_the_lock_is_let_go_when_the_block_ends_or_raises(run):
             pass
     with run.lock():
         pass
+
+
+def test_the_rest_of_a_line_that_is_too_long_is_no_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"x" * run_dir.MOST_OF_A_LINE + b'{"step": 1}\n{"step": 2}\n')
+    assert list(read_json_lines(path)) == [{"step": 2}]
+
+
+def test_a_line_in_another_encoding_keeps_its_numbers(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes('{"step": 1, "from": "Zürich"}\n'.encode("latin-1"))
+    assert list(read_json_lines(path)) == [{"step": 1, "from": "Z\N{REPLACEMENT CHARACTER}rich"}]

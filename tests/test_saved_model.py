@@ -117,9 +117,9 @@ def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
     wide = spec("z", "float32", None, Z_DIM)
 
     def images(z):
-        return {"images": tf.reshape(zeros(z, "float32"), tf.concat([tf.shape(z)[:1], SIZES], 0))}
+        sizes = tf.constant(PICTURE) + 0 * tf.size(z)  # no constant: the graph leaves them open
+        return {"images": tf.reshape(zeros(z, "float32"), tf.concat([tf.shape(z)[:1], sizes], 0))}
 
-    SIZES = tf.constant(PICTURE)
     model = SavedModel(write(tmp_path, other("serving_default", wide, images)))
     model.warm([1, 3])
     [image] = model.compute("generate", {"seed": np.int64([7])})["images"]
@@ -150,6 +150,13 @@ def test_files_that_claim_a_terabyte_are_not_read(tmp_path, name):
     with (path / name).open("r+b") as file:
         file.truncate(1 << 40)
     with pytest.raises(Unusable, match="1,099,511,627,776 bytes, more than 67,108,864"):
+        SavedModel(path)
+
+
+def test_a_graph_without_graphs_is_named(tmp_path):
+    path = write(tmp_path)
+    (path / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(Unusable, match="holds no graph"):
         SavedModel(path)
 
 

@@ -18,8 +18,9 @@ from running import ROOT, content, kill_when, run, write_pictures
 
 import main
 from dcgan import UserError
-from dcgan.datasets import catalog
+from dcgan.datasets import catalog, tfrecord
 from dcgan.datasets.folder import find
+from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import ImageSpec
 from dcgan.datasets.tfrecord import TFRecordSource
 from dcgan.preparation.pack import Recipe, pack
@@ -276,6 +277,30 @@ def test_a_text_of_any_length_takes_little(tmp_path):
     records = [example(image_encoded=red(), image_class_label=1, image_class_text=text)]
     (name,) = TFRecordSource(write(tmp_path / "a.tfrecord", records)).labels["label"].names
     assert len(name) == 1000
+
+
+def test_a_text_in_another_encoding_is_a_name(tmp_path):
+    records = [example(image_encoded=red(), image_class_label=1, image_class_text=b"caf\xe9")]
+    source = TFRecordSource(write(tmp_path / "a.tfrecord", records))
+    assert source.labels["label"].names == ("caf\N{REPLACEMENT CHARACTER}",)
+
+
+def test_other_checks_are_another_source(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tfrecord", [example(image_encoded=red())])
+    before = TFRecordSource(path).fingerprint
+    assert TFRecordSource(path).fingerprint == before
+    monkeypatch.setattr(tfrecord, "CHECKS", tfrecord.CHECKS + 1)
+    assert TFRecordSource(path).fingerprint != before
+
+
+def test_a_shard_that_shrinks_while_it_is_read_has_damaged_records(tmp_path):
+    path = tmp_path / "a.tfrecord"
+    source = TFRecordSource(write(path, [example(image_encoded=red())] * 3))
+    assert len(source) == 3
+    with open(path, "r+b") as file:
+        file.truncate(0)
+    with pytest.raises(Unusable, match="a damaged record"):
+        source._record(0, 0)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class TFRecordSource(PictureFiles):
         head = file.read(HEAD)
         length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else 0
         end = offset + HEAD + length + TAIL
-        if len(head) < HEAD or end > self._sizes[shard]:
+        if end > self._sizes[shard]:
             raise UserError(
                 f"{self._path(self._shards[shard])} holds no whole record at byte {offset:,}: "
                 "expected TFRecords that are neither cut short nor compressed; copy it again, or "
