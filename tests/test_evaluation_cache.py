@@ -54,6 +54,19 @@ def test_features_are_made_once_in_the_order_of_the_rows(tmp_path):
     assert suffixes == [".json", ".npy", ".npy", ".npy"]
 
 
+def test_features_of_an_older_format_are_made_again(tmp_path, monkeypatch):
+    features(tmp_path)
+    monkeypatch.setattr(cache, "FORMAT", "another")
+    features(tmp_path, extractor := Counting())
+    assert extractor.seen == 530
+
+
+def test_features_without_columns_are_not_believed(tmp_path):
+    features(tmp_path)
+    np.save(next((tmp_path / "evaluation").glob("*.0.npy")), np.ones(530, "f4"))
+    assert same(features(tmp_path), Counting()(IMAGES[ROWS]))
+
+
 def test_the_key_is_all_that_they_depend_on(tmp_path):
     class Other(Counting):
         fingerprint = "b"
@@ -151,6 +164,8 @@ def test_a_digest_tells_values_types_shapes_and_order_apart():
         cache.digest(array, "1"),
         cache.digest("ab", "c"),
         cache.digest("a", "bc"),
+        cache.digest(1, 23),
+        cache.digest(12, 3),
     ]
     assert len(set(different)) == len(different)
     assert cache.digest(array, {"a": 1}) == cache.digest(array.copy(), {"a": 1})
@@ -209,6 +224,20 @@ def test_a_small_result_that_cannot_be_kept_is_given_all_the_same(tmp_path, capl
     assert arrays["a"].tolist() == [0, 1] and facts == {} and "cannot be written" in caplog.text
 
 
+@pytest.mark.parametrize("pipe", [True, False])
+def test_a_small_result_that_cannot_be_read_is_made_again(tmp_path, monkeypatch, caplog, pipe):
+    def fail(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    if pipe:
+        os.mkfifo(tmp_path / "key.npz")
+    else:
+        remember(tmp_path, "key", lambda: ({}, {"n": 1}))
+        monkeypatch.setattr(cache, "read", fail)
+    assert remember(tmp_path, "key", lambda: ({}, {"n": 2}))[1] == {"n": 2}
+    assert ("Input/output error" in caplog.text) is not pipe
+
+
 def test_facts_are_json(tmp_path):
     remember(tmp_path, "key", lambda: ({}, {"seconds": 1.5}))
     with np.load(tmp_path / "key.npz", allow_pickle=False) as file:
@@ -253,7 +282,7 @@ def test_an_entry_that_we_did_not_write_is_not_believed(tmp_path, what, caplog):
     assert extractor.seen == 530 and "are damaged" in caplog.text
 
 
-@pytest.mark.parametrize("what", ["wide", "float64", "deep", "terabytes", "pickle"])
+@pytest.mark.parametrize("what", ["wide", "float64", "deep", "terabytes", "pickle", "short"])
 def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, what):
     features(tmp_path)
     path = next((tmp_path / "evaluation").glob("*.1.npy"))
@@ -265,6 +294,7 @@ def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, what):
         path.write_bytes(header + text + b"\n" + bytes(64))
     else:
         rows = {"wide": np.ones((530, 3), "f4"), "float64": np.ones((530, 2))}
+        rows["short"] = np.ones((529, 2), "f4")
         np.save(path, rows.get(what, np.array([{}], object)), allow_pickle=True)
     extractor = Counting()
     assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))

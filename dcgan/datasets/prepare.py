@@ -334,7 +334,7 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
     try:
         images = _open(folder / f"{key}.npy")
         shape = (spec.height, spec.width, spec.channels)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
             raise ValueError(f"it holds {images.dtype} {list(images.shape)}")
         if not _is_summary(entry) or not _counts(entry, len(images)) or not _is_said(entry):
             raise ValueError("its entry is not about these images")
