@@ -1,8 +1,5 @@
 """Trains a DCGAN, makes data for it and makes use of it: `python main.py --help`."""
 
-import atexit
-import contextlib
-import os
 import signal
 import sys
 
@@ -46,15 +43,6 @@ def hang_up(number: int, frame=None) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def leave(code: int) -> None:
-    """Ends the process at once: to take TensorFlow apart first would take seconds."""
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or there is none
-            stream.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
     console.open_streams()
     said = surroundings.isolate()
@@ -63,4 +51,4 @@ if __name__ == "__main__":
         signal.signal(signal.SIGHUP, hang_up)
     if said:
         print(said, file=sys.stderr)
-    leave(main(sys.argv[1:]))
+    console.leave(main(sys.argv[1:]))

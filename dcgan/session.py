@@ -12,7 +12,8 @@ import numpy as np
 from dcgan import UserError, images
 from dcgan.checkpoint import BEST, Checkpointer, state_fingerprint
 from dcgan.config import Config, parse_seconds
-from dcgan.datasets.prepare import Prepared, cache_folder
+from dcgan.datasets.cache_folder import cache_folder
+from dcgan.datasets.prepare import Prepared
 from dcgan.evaluation.evaluator import Generated
 from dcgan.evaluation.kept_results import is_seconds
 from dcgan.evaluation.watch import Watch
@@ -257,10 +258,8 @@ class Session:
             self.sample(0)
 
     def _monitor(self) -> HealthMonitor:
-        config = self.config
-        return HealthMonitor(
-            config.real_label, learning_rate=config.learning_rate, augment=config.augment
-        )
+        c = self.config
+        return HealthMonitor(c.real_label, learning_rate=c.learning_rate, augment=c.augment)
 
     def _record(self, line: dict) -> None:
         for message in self.health.update(line["step"], line):
@@ -369,13 +368,9 @@ class Session:
             )
         else:
             stopped = f"Stopped by {reason} after" if reason else "Trained"
-            logger.info(
-                "%s %d steps (%.2f epochs, %.1f minutes in all).",
-                stopped,
-                done,
-                done / self.steps_per_epoch,
-                self.metrics.seconds / 60,
-            )
+            epochs, minutes = done / self.steps_per_epoch, self.metrics.seconds / 60
+            said = "%s %d steps (%.2f epochs, %.1f minutes in all)."
+            logger.info(said, stopped, done, epochs, minutes)
         for what, paths in (
             ("samples", self.run_dir.sample_grids()),
             ("real images", [self.run_dir.reals]),

@@ -16,7 +16,8 @@ import tensorflow as tf
 from dcgan import UserError, images
 from dcgan.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog, parts
-from dcgan.datasets.prepare import Prepared, cache_folder, prepare
+from dcgan.datasets.cache_folder import cache_folder
+from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.progress import Bar
 from dcgan.run_dir import RunDir, newest_run, read_json, read_json_lines

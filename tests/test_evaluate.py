@@ -484,8 +484,7 @@ def test_a_classifier_needs_labels(tmp_path, capsys):
 
 def test_a_run_without_checkpoints_is_refused(tmp_path, capsys):
     run_root = learnt_run(tmp_path, {"": 2})
-    for path in run_root.glob("checkpoints/*.npz"):
-        path.unlink()
+    [path.unlink() for path in run_root.glob("checkpoints/*.npz")]
     assert evaluate(run_root) == 2
     assert "holds no whole checkpoint; train first" in capsys.readouterr().err
 
@@ -498,5 +497,4 @@ def test_the_table_shows_levels_and_missing_intervals():
     assert lines[0].split() == ["metric", "value", "95", "%", "interval", "floor", "better"]
     assert lines[1].split() == [*"swd 12.35 1.5 to 20.25 1.25 lower (16x16 3.25)".split()]
     assert lines[2].split() == ["swd", "12.35", "1.25", "(reals)", "lower"]
-    assert table([record | {"floor": None}])[1].split()[-2:] == ["-", "lower"]
-    assert table([]) == []
+    assert table([record | {"floor": None}])[1].split()[-2:] == ["-", "lower"] and table([]) == []

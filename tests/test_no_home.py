@@ -11,21 +11,21 @@ import pytest
 from running import ROOT, SMALL, checkpoints, write_pictures
 
 from dcgan import UserError
-from dcgan.datasets import prepare
+from dcgan.datasets import cache_folder
 
 SAID = "There is no home folder to write to"
 
 
 @pytest.fixture(autouse=True)
 def nobody_asked_before():
-    prepare._own_folder.cache_clear()
+    cache_folder._own_folder.cache_clear()
     yield
-    prepare._own_folder.cache_clear()
+    cache_folder._own_folder.cache_clear()
 
 
 def test_a_home_is_used(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert prepare.cache_folder() == tmp_path / ".cache" / "dcgan"
+    assert cache_folder.cache_folder() == tmp_path / ".cache" / "dcgan"
     assert list((tmp_path / ".cache" / "dcgan").iterdir()) == [] and not caplog.records
 
 
@@ -33,15 +33,15 @@ def test_a_home_is_used(tmp_path, monkeypatch, caplog):
 def test_without_one_a_temporary_folder_serves_and_is_named(home, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     if home is None:
-        monkeypatch.setattr(prepare.Path, "home", lambda: Path("~no-such-user").expanduser())
+        monkeypatch.setattr(Path, "home", lambda: Path("~no-such-user").expanduser())
     else:
         monkeypatch.setenv("HOME", home)
-    folder = prepare.cache_folder()
+    folder = cache_folder.cache_folder()
     assert folder.parent == tmp_path and folder.is_dir() and folder.stat().st_mode & 0o77 == 0
-    assert prepare.cache_folder() == folder  # one for all, and said once
+    assert cache_folder.cache_folder() == folder  # one for all, and said once
     (said,) = [record.getMessage() for record in caplog.records]
     assert SAID in said and str(folder) in said and "--cache_dir" in said
-    assert prepare.cache_folder("elsewhere") == Path("elsewhere")
+    assert cache_folder.cache_folder("elsewhere") == Path("elsewhere")
 
 
 def test_one_that_is_there_but_read_only_is_none(tmp_path, monkeypatch, caplog):
@@ -52,7 +52,7 @@ def test_one_that_is_there_but_read_only_is_none(tmp_path, monkeypatch, caplog):
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    assert tmp_path not in prepare.cache_folder().parents
+    assert tmp_path not in cache_folder.cache_folder().parents
     assert f"{SAID} (Read-only file system)" in caplog.text
 
 
@@ -64,7 +64,7 @@ def test_without_any_folder_the_user_is_asked_for_one(monkeypatch):
 
     monkeypatch.setattr(tempfile, "mkdtemp", refuse)
     with pytest.raises(UserError, match="--cache_dir"):
-        prepare.cache_folder()
+        cache_folder.cache_folder()
 
 
 # A user whom no passwd knows, as with `docker run --user 12345`; it may read all, since the

@@ -105,7 +105,8 @@ WORDS = {"input_fname_pattern", "splits", "split", "site", "tags", "rating", "co
 WORDS |= {"terms", "method", "format", "weights", "name", "host", "allowed_hosts", "cors"}
 WORDS |= {"metrics", "extractor_range", "extractor_layout", "labels", "only", "compare", "preset"}
 WORDS |= {"update", "precision", "layout", "z_dist", "g_noise", "augment", "strategy"}
-WORDS |= {"evaluate_metric", "evaluate_extractor", "time_budget"}
+WORDS |= {"evaluate_metric", "evaluate_extractor", "time_budget", "root_path"}
+WORDS |= {"forwarded_allow_ips"}
 
 
 @pytest.mark.parametrize("command", flags.COMMANDS)

@@ -18,7 +18,8 @@ from dcgan.benchmarks.turns import HEADER, Comparison
 from dcgan.commands import sample
 from dcgan.config import Config, resolve
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import Prepared, cache_folder, prepare, summarize
+from dcgan.datasets.cache_folder import cache_folder
+from dcgan.datasets.prepare import Prepared, prepare, summarize
 from dcgan.datasets.source import ImageSpec
 from dcgan.datasets.workers import cores
 from dcgan.options import Benchmark, Sample

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dcgan import UserError
 from dcgan.datasets import folder as folders
+from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.picture_files import PictureFiles
-from dcgan.datasets.prepare import cache_folder
 from dcgan.datasets.report import Report
 from dcgan.options import Crop
 from dcgan.preparation import cascades, duplicates

@@ -15,7 +15,8 @@ from dcgan import UserError, console
 from dcgan.checkpoint import Checkpointer
 from dcgan.config import FIELDS, Config
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import Prepared, cache_folder, look, prepare, summarize
+from dcgan.datasets.cache_folder import cache_folder, known_folder
+from dcgan.datasets.prepare import Prepared, look, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.evaluation import watch
 from dcgan.option import check_value
@@ -262,7 +263,7 @@ def _dry_run(config: Config, source: Source) -> int:
     report = look(
         source,
         _image_spec(config),
-        cache_dir=cache_folder(config.cache_dir),
+        cache_dir=known_folder(config.cache_dir),
         limit=config.train_size,
     )
     logger.info("")

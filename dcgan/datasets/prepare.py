@@ -5,15 +5,12 @@ last: what lacks it is not whole and is not used. Both are written under a tempo
 renamed, so several processes may prepare the same data at once. Old caches are never deleted.
 """
 
-import atexit
 import functools
 import hashlib
 import json
 import logging
 import mmap
 import os
-import shutil
-import tempfile
 from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -70,44 +67,6 @@ class Prepared:
         """By name of the labelling, one value for each image; read when first asked for."""
         labels = self.source.labels
         return {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
-
-
-def cache_folder(given: str | None = None) -> Path:
-    """Where what took long to make or to fetch is kept: the given folder, else the user's own.
-
-    Where there is no home, or none that can be written, a temporary folder serves until this
-    process ends.
-
-    Raises:
-        UserError: there is no place for a temporary folder either.
-    """
-    return Path(given) if given else _own_folder()
-
-
-@functools.cache
-def _own_folder() -> Path:
-    try:
-        folder = Path.home() / ".cache" / "dcgan"
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # the superuser's rights say nothing of a disk
-        return folder
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else "nobody says where"
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="dcgan-"))
-    except OSError as error:
-        raise UserError(
-            f"Neither a home folder ({reason}) nor a temporary folder ({error.strerror}) can be "
-            "written; set HOME or TMPDIR to a folder that can, or give --cache_dir."
-        ) from error
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    logger.warning(
-        "There is no home folder to write to (%s): decoded images and fetched files are kept in "
-        "%s until this command ends; with HOME or --cache_dir they stay.",
-        reason,
-        folder,
-    )
-    return folder
 
 
 def prepare(

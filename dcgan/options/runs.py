@@ -205,6 +205,7 @@ class Evaluate(OfCheckpoint):
         "Measure these pictures in place of the run's samples, whatever made them, beside the data "
         "that the run learns from: a folder, zip or TFRecord shards, found as --dataset is; those "
         "of another size are resized. The numbers go to evaluation/images in the run.",
+        path=True,
     )
     metrics: str | None = option(
         None,

@@ -118,9 +118,9 @@ class Progress:
         """The hook of every step."""
         if self._first is None:
             self._first = (done, time.monotonic())
+        new, self.done = done - self.done, done  # the bar shows it at once
         if self._bar is not None:
-            self._bar.update(done - self.done)
-        self.done = done
+            self._bar.update(new)
 
     def line(self, line: dict) -> None:
         """A listener of `Metrics`."""
