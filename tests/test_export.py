@@ -153,7 +153,10 @@ for shape, width, kernel_size, layout in [*cases, ((32, 32, 3), 512, 5, "radford
 """
 
 
-@pytest.mark.parametrize("threads", [2, 3, 8])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("threads", [pytest.param(2, marks=SLOW), 3, pytest.param(8, marks=SLOW)])
 def test_an_image_does_not_depend_on_how_many_are_asked_for(threads):
     """With oneDNN's transposed convolutions it did: they share out sums by batch and threads."""
     script = [sys.executable, "-c", BATCH_INVARIANCE, str(threads)]
