@@ -83,6 +83,7 @@ class Trained:
             UserError: there is no such checkpoint, or the folder is no run's.
         """
         self.run = run
+        self._sources: dict[tuple[str | None, str | None], Source] = {}
         self._compared = False
         self._config = read_json(run.config)
         self.z_dist = self._option("z_dist")
@@ -160,7 +161,12 @@ class Trained:
         )
 
     def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
-        """The data set of `reals`, of which no image is decoded; arguments and errors as there."""
+        """The data set of `reals`, of which no image is decoded; arguments and errors as there.
+
+        It is found once: to find a packed archive means to unpack it.
+        """
+        if (data_dir, splits) in self._sources:
+            return self._sources[data_dir, splits]
         known = self._data_options(splits)
         source = catalog.find(
             *_found(known["dataset"], data_dir, known["data_dir"]),
@@ -169,12 +175,15 @@ class Trained:
         )
         if known["splits"] == self.splits:
             self._compare(source)
+        self._sources[data_dir, splits] = source
         return source
 
     def _compare(self, source: Source) -> None:
         """Says it, once, where the files are others than those that the run has learnt from."""
+        if self._compared:
+            return
         learnt = (Checkpointer(self.run.checkpoints).newest_meta() or {}).get("data")
-        if learnt is not None and learnt != source.fingerprint and not self._compared:
+        if learnt is not None and learnt != source.fingerprint:
             logger.warning(
                 "The files of %s have other names, sizes or times than those that the run has "
                 "learnt from; what follows is about these.",

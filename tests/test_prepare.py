@@ -1,6 +1,7 @@
 """Decoding once into the cache: equal to a plain decode however it is done, and whole or absent."""
 
 import errno
+import functools
 import importlib
 import io
 import json
@@ -439,10 +440,11 @@ def test_a_look_reports_what_preparing_would_and_leaves_nothing(tmp_path, limit)
     (folder / "0001.png").write_bytes(whole[:-40])  # damage that its header does not show
     (folder / "notes.txt").write_text("no picture")
     source, spec = find(folder), ImageSpec(8, 8, 3)
-    seen = prepare.look(source, spec, cache_dir=tmp_path / "cache", limit=limit)
+    look = functools.partial(
+        prepare.look, source, spec, summary=source.summary(), cache_dir=tmp_path / "cache"
+    )
+    seen = look(limit=limit)
     assert not (tmp_path / "cache").exists()
     prepared = prepare.prepare(source, spec, cache_dir=tmp_path / "cache", limit=limit)
     assert seen == prepared.report and len(seen.skipped) == 2
-    assert (
-        prepare.look(source, spec, cache_dir=tmp_path / "cache", limit=limit) == seen
-    )  # from the cache
+    assert look(limit=limit) == seen  # from the cache

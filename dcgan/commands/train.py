@@ -17,7 +17,7 @@ from dcgan.config import FIELDS, Config
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder, known_folder
 from dcgan.datasets.prepare import Prepared, look, prepare, summarize
-from dcgan.datasets.source import ImageSpec, Source
+from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.evaluation import watch
 from dcgan.option import check_value
 from dcgan.recorded import differences, run_name, to_dict
@@ -97,7 +97,7 @@ def _train(config: Config, workers: Workers) -> int:
         return _session(config, run_dir, source, workers).run()
     config = replace(config, precision=_precision(config, run_dir))
     if config.dry_run:
-        return _dry_run(config, source)
+        return _dry_run(config, source, summary)
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
@@ -256,13 +256,14 @@ def _place(options: dict) -> str | None:
     return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
 
-def _dry_run(config: Config, source: Source) -> int:
+def _dry_run(config: Config, source: Source, summary: Summary) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
         logger.info("%-20s %s", name, value)
     report = look(
         source,
         _image_spec(config),
+        summary=summary,
         cache_dir=known_folder(config.cache_dir),
         limit=config.train_size,
     )

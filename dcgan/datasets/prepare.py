@@ -113,17 +113,25 @@ def prepare(
 
 
 def look(
-    source: Source, spec: ImageSpec, *, cache_dir: Path | None, limit: int | None = None
+    source: Source,
+    spec: ImageSpec,
+    *,
+    summary: Summary,
+    cache_dir: Path | None,
+    limit: int | None = None,
 ) -> Report:
     """What `prepare` would report; nothing is kept and nothing is written.
 
     Files are decoded, as their headers say nothing of damage behind them.
+
+    Args:
+        summary: of the source.
+        source, spec, cache_dir, limit: see `prepare`.
     """
     folder = Path(cache_dir) if cache_dir is not None else None
     cached = _read_cache(folder, _key(source.fingerprint, asdict(spec), limit), spec)
     if cached is not None:
         return _prepared(source, *cached).report
-    summary = source.summary()
     capacity = min(limit or len(source), len(source))
     if isinstance(source, PictureFiles) and len(summary.skipped) < summary.found:
         store = NoStore(_shape(spec), capacity)
