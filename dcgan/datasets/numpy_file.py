@@ -23,7 +23,7 @@ from dcgan import UserError, images
 from dcgan.datasets.arrays import ArraySource
 from dcgan.datasets.cached import map_array
 from dcgan.datasets.image_store import free_memory
-from dcgan.datasets.parts import PARTS, part_of
+from dcgan.datasets.parts import PARTS, part_of, wanted_parts
 
 CHANNELS = (1, 3, 4)
 BLOCK_BYTES = 1 << 26
@@ -62,20 +62,15 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
         UserError: it holds no images, has no such parts, or is damaged.
     """
     there = _names(path)
-    wanted = [part_of(word) for word in splits]
     if None in there:  # it has no parts
-        if wanted != ["train"]:
+        if [part_of(word) for word in splits] != ["train"]:
             raise UserError(
                 f"--splits {','.join(splits)} is for data in parts, and {path} has none: expected "
                 "arrays such as x_train and x_test in an .npz file; leave the flag out."
             )
         wanted = [None]
-    elif not wanted or not set(wanted) <= there.keys():
-        raise UserError(
-            f"{path} has no --splits {','.join(splits)}: its parts are {', '.join(there)}; name "
-            "one or more of these."
-        )
-    wanted = list(dict.fromkeys(wanted))
+    else:
+        wanted = wanted_parts(path, splits, there, what="parts are")
     values, classes = _labels(path, there, wanted)
     source = ArraySource(
         path.name,

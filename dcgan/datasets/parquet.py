@@ -208,16 +208,11 @@ def _choose(
     name: str, files: dict[Path, str | None], splits: Sequence[str]
 ) -> tuple[list[Path], tuple[str, ...]]:
     """The files of the wanted parts, and what to say of it."""
-    wanted = [parts.part_of(word) for word in splits]
     there = [part for part in parts.PARTS if part in files.values()]
     if not there:
         packed.refuse_splits(name, splits)
         return list(files), ()
-    if not wanted or not set(wanted) <= set(there):
-        raise UserError(
-            f"{name} has no --splits {','.join(splits)}: its files are the parts "
-            f"{', '.join(there)}; name one or more of these."
-        )
+    wanted = parts.wanted_parts(name, splits, there, what="files are the parts")
     note = f"The files of {name} are the parts {', '.join(there)}: used is {' and '.join(wanted)}."
     return [file for file, part in files.items() if part in wanted], (note,)
 

@@ -5,9 +5,10 @@ training_set and test_set, DIV2K_train_HR and DIV2K_valid_HR. One such folder al
 is a class: of vehicles, a train. Nothing is learnt from a part that was not asked for.
 """
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -33,6 +34,35 @@ Path = list[str]
 def part_of(word: str) -> str:
     """The part that a word of the user means, "val" for "Validation"; others as they are."""
     return _WORDS.get(word.strip().lower(), word.strip())
+
+
+def wanted_parts(
+    name: str | os.PathLike,
+    splits: Sequence[str],
+    there: Collection[str],
+    *,
+    what: str,
+    such: str = "",
+) -> list[str]:
+    """The parts that words of the user mean, each once.
+
+    Args:
+        name: of the data set, for people.
+        splits: words of the user.
+        there: the parts that it has.
+        what: of the data set these are, as in "folders are the parts".
+        such: an example to name, with its comma.
+
+    Raises:
+        UserError: it has no such parts, or none was named.
+    """
+    wanted = list(dict.fromkeys(map(part_of, splits)))
+    if not wanted or not set(wanted) <= set(there):
+        raise UserError(
+            f"{name} has no --splits {','.join(splits)}: its {what} {', '.join(there)}; name one "
+            f"or more of these{such}."
+        )
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -141,19 +171,14 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
     layout = find(paths, whole.is_picture)
     if layout is None:
         return None
-    wanted = [part_of(word) for word in splits]
-    there = ", ".join(layout.files)
-    if not wanted or not set(wanted) <= layout.files.keys():
-        raise UserError(
-            f"{whole.name} has no --splits {','.join(splits)}: its folders are the parts {there}; "
-            f"name one or more of these, such as --splits {next(iter(layout.files))}."
-        )
+    such = f", such as --splits {next(iter(layout.files))}"
+    wanted = wanted_parts(whole.name, splits, layout.files, what="folders are the parts", such=such)
     short = {
         number: path[: layout.level] + path[layout.level + 1 :]
         for files in layout.files.values()
         for number, path in ((number, paths[number]) for number in files)
     }
-    chosen = sorted(("/".join(short[n]), n) for part in set(wanted) for n in layout.files[part])
+    chosen = sorted(("/".join(short[n]), n) for part in wanted for n in layout.files[part])
     classes = _classes(layout, short, whole.is_picture)
     source = Part(whole, chosen, _labels([n for _, n in chosen], wanted, classes))
     source.parts = {part: len(files) for part, files in layout.files.items()}
@@ -195,7 +220,7 @@ def _sentence(layout: Layout, wanted: Sequence[str]) -> str:
     counts = ", ".join(f"{part} ({len(files):,} files)" for part, files in layout.files.items())
     used = " and ".join(part for part in layout.files if part in wanted)
     sentence = f"The folders are parts of the data set, {counts}: used is {used}"
-    if len(set(wanted)) < len(layout.files):
+    if len(wanted) < len(layout.files):
         sentence += f"; --splits {','.join(layout.files)} takes them all"
     if layout.others:
         more = ", ..." if len(layout.others) > _FOLDERS_NAMED else ""

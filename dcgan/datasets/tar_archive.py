@@ -32,9 +32,8 @@ from dcgan.datasets.picture_files import (
 from dcgan.datasets.picture_formats import Unusable
 
 SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
-MAX_HEADER = (
-    1 << 20
-)  # bytes of a name or note; tarfile itself believes headers that claim gigabytes
+# Bytes of a name or note; tarfile itself believes headers that claim gigabytes.
+MAX_HEADER = 1 << 20
 MAX_FILES = 5_000_000
 # No pictures shrink to a two hundredth; below a gigabyte it does not matter.
 MAX_RATIO, ALWAYS_ALLOWED = 200, 1 << 30
