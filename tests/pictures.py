@@ -4,11 +4,14 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from dcgan import UserError
+from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.source import ImageSpec
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -62,6 +65,16 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 def decoded(source, spec: ImageSpec = SMALL):
     return source.decode(range(len(source)), spec)
+
+
+def read_or_refused(find: Callable[[], PictureFiles]) -> None:
+    """What was damaged is refused in a sentence, or each of its pictures is decoded or skipped."""
+    try:
+        source = find()
+    except UserError:
+        return
+    got = decoded(source)
+    assert len(got.indices) + len(got.skipped) == len(source)
 
 
 def reasons(source) -> dict[str, str]:

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from pictures import bomb, decoded, fill, noise, reasons, red
+from pictures import bomb, decoded, fill, noise, read_or_refused, reasons, red
 
 from dcgan import UserError
 from dcgan.datasets import catalog, parquet
@@ -154,9 +154,4 @@ def test_no_damage_whatsoever_raises(tmp_path):
         start = len(data) - 1200 if i % 2 else 0  # every second time in the footer
         data[random.integers(start, len(data), 3)] = random.integers(0, 256, 3)
         data.tofile(tmp_path / "b.parquet")
-        try:
-            source = find(tmp_path / "b.parquet")
-        except UserError:
-            continue
-        got = decoded(source)
-        assert len(got.indices) + len(got.skipped) == len(source)
+        read_or_refused(lambda: find(tmp_path / "b.parquet"))

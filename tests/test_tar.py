@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from pictures import bomb, decoded, fill, noise, reasons, red
+from pictures import bomb, decoded, fill, noise, read_or_refused, reasons, red
 
 from dcgan import UserError
 from dcgan.datasets import catalog, tar_archive
@@ -196,9 +196,4 @@ def test_no_damage_whatsoever_raises(tmp_path):
         places = random.integers(0, len(data), 3) if i % 2 else 512 * random.integers(0, 8, 3) + 130
         data[places] = random.integers(0, 256, 3)
         (tmp_path / "a.tar").write_bytes(data.tobytes())
-        try:
-            source = TarSource(tmp_path / "a.tar")
-        except UserError:
-            continue
-        got = decoded(source)
-        assert len(got.indices) + len(got.skipped) == len(source)
+        read_or_refused(lambda: TarSource(tmp_path / "a.tar"))
