@@ -44,9 +44,7 @@ def package(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory):
-    return open_checkpoint(toy_run(tmp_path_factory.mktemp("run"), shape=SHAPE)).generator(
-        "float32"
-    )
+    return open_checkpoint(toy_run(tmp_path_factory.mktemp("run"), shape=SHAPE)).generator()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Clients that are slow, endless or rude, against the real protocol over real sockets."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import json
 import socket
@@ -26,7 +27,9 @@ PATIENCE = 0.5  # seconds in these tests
 def listening(folder, limit: int = 250, **options):
     """The address of a server in a thread, that takes so many connections; options of the app."""
     service = service_of(faces(), folder, body_limit=100_000)
-    asyncio.run(service.aside.run(_import_all))  # which takes longer than the patience
+    # Which takes longer than the patience; in a thread, as a browser's driver has this one's loop.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, service.aside.run(_import_all)).result()
     app = make_app(service, **options)
     listener = server.bind("127.0.0.1", 0)
     running = uvicorn.Server(server.config(app, connections=limit))

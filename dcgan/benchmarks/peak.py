@@ -5,6 +5,7 @@ the process, by /proc: what the system tells the parent of a process begins with
 size. Not for Windows.
 """
 
+import atexit
 import re
 import resource
 import runpy
@@ -22,10 +23,9 @@ def megabytes() -> float:
 
 def main(to: Path, program: str) -> None:
     """Runs the program with the words behind its name, and writes its peak however it ends."""
-    try:
-        runpy.run_path(program, run_name="__main__")
-    finally:
-        to.write_text(f"{megabytes():.1f}")
+    # At exit, and not after the program: `main.py` ends the process itself.
+    atexit.register(lambda: to.write_text(f"{megabytes():.1f}"))
+    runpy.run_path(program, run_name="__main__")
 
 
 if __name__ == "__main__":
