@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dcgan.config import FIELDS, Config
+from dcgan.data_names import stem
 
-_ARCHIVE = r"\.(zip|np[yz]|parquet|t[bgx]z2?|tar(\.(gz|bz2|xz))?)$"
 SHORTHANDS = ("preset", "output_size", "image_size")  # say only what others shall be
 
 
@@ -40,6 +40,6 @@ def differences(
 
 def run_name(config: Config) -> str:
     """<dataset>-<height>x<width>x<channels>; of a path the last part."""
-    stem = re.sub(_ARCHIVE, "", Path(config.dataset).resolve().name, flags=re.IGNORECASE)
-    stem = re.sub(r"[^\w.-]+", "-", stem).strip("-").lower() or "data"
-    return f"{stem}-{config.output_height}x{config.output_width}x{config.channels}"
+    name = stem(Path(config.dataset).resolve().name)
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-").lower() or "data"
+    return f"{name}-{config.output_height}x{config.output_width}x{config.channels}"

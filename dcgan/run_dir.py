@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan import UserError, disk
+from dcgan import UserError, data_names, disk
 
 MOST_BYTES = 1 << 24  # of a JSON file of ours, which has a few thousand
 MOST_OF_A_LINE = 1 << 20  # bytes, likewise
@@ -211,8 +211,8 @@ def _dataset(config: Path) -> tuple[str, str] | None:
 
 
 def _short(dataset: str) -> str:
-    """One name for a data set, the folder of it, however it is written, and the zip of it."""
-    return os.path.basename(os.path.realpath(dataset)).lower().removesuffix(".zip")
+    """One name for a data set, the folder of it, however it is written, and an archive of it."""
+    return data_names.stem(os.path.basename(os.path.realpath(dataset))).lower()
 
 
 def _places(dataset: str, data_dir: str) -> set[str]:

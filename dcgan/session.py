@@ -124,7 +124,7 @@ class Session:
         self.prepared = prepared = prepare()
         self.reals = prepared.images
         self.report = prepared.report
-        self.fingerprint = prepared.source.fingerprint
+        self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
@@ -236,10 +236,10 @@ class Session:
             logger.info("Training into %s.", run_dir.root)
             if warning := self.report.warning():  # once: whoever goes on has read it
                 logger.warning("%s", warning)
-        if start and meta.get("data") != self.fingerprint:
+        if start and not self.prepared.is_same(meta):
             logger.warning(
-                "The files of the data set have changed since the checkpoint; the run goes on with "
-                "these, so it may differ from one that was never interrupted."
+                "The images of the data set have changed since the checkpoint; the run goes on "
+                "with these, so it may differ from one that was never interrupted."
             )
         logger.info(
             "%s images of %dx%dx%d, %d steps an epoch, %d steps in all, on %s, %s.",
@@ -332,7 +332,7 @@ class Session:
     def _meta(self, done: int) -> dict:
         """What a checkpoint says of its moment."""
         seconds = round(self.metrics.seconds, 3)
-        return {"step": done, "seconds": seconds, "data": self.fingerprint}
+        return {"step": done, "seconds": seconds, **self.data}
 
     def _save(self, done: int, **evaluation: dict) -> None:
         """As the best one where an evaluation has found it so."""

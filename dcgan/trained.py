@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dcgan import UserError, images
+from dcgan import UserError, data_names, images
 from dcgan.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
 from dcgan.datasets import catalog, parts
 from dcgan.datasets.cache_folder import cache_folder
@@ -168,26 +168,42 @@ class Trained:
         if (data_dir, splits) in self._sources:
             return self._sources[data_dir, splits]
         known = self._data_options(splits)
-        source = catalog.find(
-            *_found(known["dataset"], data_dir, known["data_dir"]),
-            pattern=known["input_fname_pattern"],
-            splits=known["splits"].split(","),
-        )
-        if known["splits"] == self.splits:
-            self._compare(source)
+        try:
+            source = _open(known, *_found(known["dataset"], data_dir, known["data_dir"]))
+        except _NotThere:
+            source = self._renamed(data_dir, known)
+            if source is None:
+                raise
         self._sources[data_dir, splits] = source
         return source
 
-    def _compare(self, source: Source) -> None:
-        """Says it, once, where the files are others than those that the run has learnt from."""
+    def _renamed(self, place: str | None, known: dict) -> Source | None:
+        """The data set at a place of another name; None where it is not of the run's own images."""
+        if place is None or not os.path.exists(place):
+            return None
+        try:
+            if known["splits"] == self.splits:
+                source = _open(known, place, place)
+                return source if self._is_own(self._prepare(source, known)) else None
+            self.source(place)
+            return _open(known, place, place)
+        except UserError:
+            return None
+
+    def _is_own(self, prepared: Prepared) -> bool:
+        """Whether the run has learnt from these images, as far as its checkpoints say."""
+        meta = Checkpointer(self.run.checkpoints).newest_meta()
+        return meta is None or prepared.is_same(meta)
+
+    def _compare(self, prepared: Prepared) -> None:
+        """Says it, once, where the images are others than those that the run has learnt from."""
         if self._compared:
             return
-        learnt = (Checkpointer(self.run.checkpoints).newest_meta() or {}).get("data")
-        if learnt is not None and learnt != source.fingerprint:
+        if not self._is_own(prepared):
             logger.warning(
-                "The files of %s have other names, sizes or times than those that the run has "
-                "learnt from; what follows is about these.",
-                source.name,
+                "The images of %s are not those that the run has learnt from; what follows is "
+                "about these.",
+                prepared.source.name,
             )
         self._compared = True
 
@@ -214,7 +230,12 @@ class Trained:
                 say which it is.
         """
         known = self._data_options(splits)
-        source = self.source(data_dir, splits)
+        prepared = self._prepare(self.source(data_dir, splits), known)
+        if known["splits"] == self.splits:
+            self._compare(prepared)
+        return prepared
+
+    def _prepare(self, source: Source, known: dict) -> Prepared:
         spec = ImageSpec(
             *self.shape,
             crop=known["crop"],
@@ -288,36 +309,46 @@ class Trained:
         return value
 
 
+class _NotThere(UserError):
+    """The run's data are not where they are looked for."""
+
+
+def _open(known: dict, dataset: str, data_dir: str) -> Source:
+    """The data set at a place, as the run's `DATA_OPTIONS` have it."""
+    pattern, splits = known["input_fname_pattern"], known["splits"].split(",")
+    return catalog.find(dataset, data_dir, pattern=pattern, splits=splits)
+
+
 def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
     """A run's data set and the folder of data sets that it is in now.
 
     Args:
         dataset, recorded: as the run names them.
-        data_dir: where the user says that they are: in this folder, or this folder or zip itself.
+        data_dir: where the user says that they are: in this folder, or this folder or file itself.
 
     Raises:
-        UserError: they are not there.
+        _NotThere: there is nothing of that name.
     """
     if data_dir is None:
         if catalog.place(dataset, recorded) is not None:
             return dataset, recorded
         path = dataset if os.path.isabs(dataset) else os.path.join(recorded, dataset)
-        raise UserError(
+        raise _NotThere(
             f"The run's data are no longer at {os.path.abspath(path)}: name their place with "
             "--data_dir."
         )
-    name = Path(dataset).name.lower().removesuffix(".zip")
+    name = data_names.stem(Path(dataset).name).lower()
     if catalog.place(dataset, data_dir) == dataset.lower():  # no path
         return dataset, data_dir
-    if Path(data_dir).resolve().name.lower().removesuffix(".zip") == name:
+    if data_names.stem(Path(data_dir).resolve().name).lower() == name:
         return data_dir, data_dir
     below = os.listdir(data_dir) if os.path.isdir(data_dir) else []
-    if {name, f"{name}.zip"} & {one.lower() for one in below}:
+    if name in {data_names.stem(one).lower() for one in below}:
         return name, data_dir
     if catalog.place(dataset, data_dir) is None:
-        raise UserError(
-            f"The run's data are not at --data_dir {data_dir}: expected the folder or zip "
-            f"{Path(dataset).name}, or the folder that it is in."
+        raise _NotThere(
+            f"The run's data are not at --data_dir {data_dir}: expected {Path(dataset).name} by "
+            "that or another name, or the folder that it is in by that name."
         )
     return dataset, data_dir
 

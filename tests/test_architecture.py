@@ -16,7 +16,7 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 
 # What stands on what: a unit may import those of lower levels, never one of its own level.
 LEVELS = (
-    ("option", "disk", "plain_path"),
+    ("option", "data_names", "disk", "plain_path"),
     ("options", "presets"),
     ("config", "console", "images", "run_dir", "seeds", "surroundings"),
     ("progress", "quiet"),
@@ -35,6 +35,7 @@ THIRD_PARTY = {
     "options": set(),
     "config": set(),
     "console": set(),
+    "data_names": set(),
     "disk": set(),
     "plain_path": set(),
     "presets": set(),

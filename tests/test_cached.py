@@ -32,11 +32,11 @@ def test_counts_are_whole_numbers_that_can_index(value):
 
 
 def test_an_entry_is_a_summary_only_if_each_part_is():
-    assert prepare._is_summary(SUMMARY)
+    assert cached.is_summary(SUMMARY)
     for name, values in SPOILT.items():
-        assert not prepare._is_summary({n: v for n, v in SUMMARY.items() if n != name}), name
+        assert not cached.is_summary({n: v for n, v in SUMMARY.items() if n != name}), name
         for value in values:
-            assert not prepare._is_summary({**SUMMARY, name: value}), (name, value)
+            assert not cached.is_summary({**SUMMARY, name: value}), (name, value)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_entry_is_a_summary_only_if_each_part_is():
     ],
 )
 def test_an_entry_counts_the_images_that_are_there(seen, unused, images, fits):
-    assert prepare._counts({"seen": seen, "unused": unused}, images) is fits
+    assert cached.counts({"seen": seen, "unused": unused}, images) is fits
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
-from running import checkpoints, run, small_flags, write_pictures
+from PIL import Image
+from running import arrays_of, checkpoints, run, small_flags, write_pictures
 from toy_run import toy_run
 
 from dcgan import UserError
+from dcgan.checkpoint_file import read, write
 from dcgan.run_dir import RunDir, newest_run, read_json, write_json
 from dcgan.trained import Trained
 
+OTHERS = "The images of imgs are not those that the run has learnt from"
 MOVED = "The run's data are no longer at {}: name their place with --data_dir."
 
 
@@ -72,17 +76,75 @@ def test_after_a_move_the_data_are_found_by_data_dir(base):
     for place in ("moved", "moved/imgs", base / "moved"):
         result = neighbours(base, "--data_dir", place)
         assert result.returncode == 0, result.stderr
-        assert "other names, sizes or times" not in result.stdout
-    result = neighbours(base, "--data_dir", "run")
-    assert result.returncode == 2
-    assert "not at --data_dir run: expected the folder or zip imgs" in result.stderr
+        assert OTHERS not in result.stdout
+    for place in ("run", "nowhere"):
+        result = neighbours(base, "--data_dir", place)
+        assert result.returncode == 2
+        assert f"not at --data_dir {place}: expected imgs by that or another name" in result.stderr
 
 
-def test_other_files_in_their_place_are_named(base):
-    os.utime(base / "data" / "imgs" / "0003.png", (1, 1))
+def copied(base: Path) -> Path:
+    """The data by `cp -r` under another name and with other times; those that were are removed."""
+    shutil.copytree(base / "data" / "imgs", base / "copy" / "faces", copy_function=shutil.copyfile)
+    shutil.rmtree(base / "data")
+    return base / "copy" / "faces"
+
+
+def test_a_copy_under_another_name_goes_on_bit_for_bit(base, tmp_path):
+    flags = small_flags(base / "data" / "imgs", tmp_path / "straight")
+    assert run(*flags, "--steps", 4, cwd=base).returncode == 0
+    result = run(*small_flags(copied(base), base), "--steps", 4, cwd=base)
+    assert result.returncode == 0, result.stderr
+    assert "Resuming from step 2" in result.stdout and "have changed" not in result.stdout
+    expected, found = arrays_of(tmp_path / "straight" / "run", 4), arrays_of(base / "run", 4)
+    assert {k: v.tobytes() for k, v in found.items()} == {
+        k: v.tobytes() for k, v in expected.items()
+    }
+
+
+def test_a_copy_under_another_name_is_found_by_data_dir(base):
+    place = copied(base)
+    result = neighbours(base, "--data_dir", place)
+    assert result.returncode == 0 and OTHERS not in result.stdout, result.stderr
+    Image.new("RGB", (16, 16)).save(place / "0003.png")
+    result = neighbours(base, "--data_dir", place)
+    assert result.returncode == 2 and "not at --data_dir" in result.stderr
+
+
+def test_other_images_in_their_place_are_named(base):
+    picture = base / "data" / "imgs" / "0003.png"
+    os.utime(picture, (1, 1))
+    assert OTHERS not in neighbours(base).stdout
+    Image.new("RGB", (16, 16)).save(picture)
     result = neighbours(base)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("The files of imgs have other names, sizes or times than those") == 1
+    assert result.stdout.count(OTHERS) == 1
+    flags = small_flags(base / "data" / "imgs", base)
+    assert "have changed since" in run(*flags, "--steps", 3, cwd=base).stdout
+
+
+def before_images_were_told_apart(base: Path) -> None:
+    """Makes checkpoint and cache those of a version that knew files alone."""
+    path = base / "run" / "checkpoints" / "00000002.npz"
+    arrays, meta = read(path)
+    write(path, arrays.items(), {name: value for name, value in meta.items() if name != "images"})
+    for entry in (base / "cache").glob("*.json"):
+        write_json(entry, {k: v for k, v in read_json(entry).items() if k != "content"})
+
+
+def test_a_run_of_before_knows_its_files(base):
+    before_images_were_told_apart(base)
+    (base / "data" / "imgs").rename(base / "new")
+    result = neighbours(base, "--data_dir", "new")
+    assert result.returncode == 0 and OTHERS not in result.stdout, result.stderr
+    result = run(*small_flags(base / "new", base), "--steps", 3, cwd=base)
+    assert result.returncode == 0, result.stderr
+    assert "Resuming from step 2" in result.stdout and "have changed" not in result.stdout
+    assert "damaged" not in result.stdout and "decoding" not in result.stderr
+    _, meta = read(base / "run" / "checkpoints" / "00000003.npz")
+    assert meta["images"] in [
+        read_json(entry).get("content") for entry in (base / "cache").glob("*.json")
+    ]
 
 
 def with_data(root: Path, **options) -> Path:
@@ -91,6 +153,20 @@ def with_data(root: Path, **options) -> Path:
     config |= {"cache_dir": None}
     write_json(root / "config.json", read_json(root / "config.json") | config)
     return root
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".TGZ", ".zip", ".npz", ""])
+def test_an_archive_of_any_kind_is_found_by_its_name(tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    root = toy_run(tmp_path / "runs" / "a")
+    with_data(root, dataset=f"gone/Faces{suffix}", data_dir="data")
+    for name in ("faces", "FACES.zip", "x/faces.tar"):
+        assert newest_run(Path("runs"), name) == Path("runs/a")
+    (tmp_path / "there").mkdir()
+    with tarfile.open(tmp_path / "there" / "faces.tar.gz", "w:gz") as archive:
+        archive.add(write_pictures(tmp_path / "pictures", 2), "faces")
+    for place in ("there", "there/faces.tar.gz"):
+        assert len(Trained(RunDir(root)).source(place)) == 2
 
 
 def test_a_zip_and_a_relative_place_move_likewise(tmp_path, monkeypatch):

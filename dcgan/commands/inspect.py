@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import images
+from dcgan import data_names, images
 from dcgan.datasets import catalog
 from dcgan.options import Inspect
 from dcgan.outputs import marked
@@ -31,7 +31,7 @@ def run(options: Inspect) -> int:
         pattern=options.input_fname_pattern,
         splits=options.splits.split(","),
     )
-    stem = re.sub(r"[^\w.-]+", "-", source.name.removesuffix(".zip")).strip("-") or "data"
+    stem = re.sub(r"[^\w.-]+", "-", data_names.stem(source.name)).strip("-") or "data"
     to = Path(options.to or Path("runs", f"inspect-{stem}.png"))
     marked.refuse_foreign(to, ".png")
     result = survey(source)

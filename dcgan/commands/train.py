@@ -1,14 +1,13 @@
 """`python main.py train`: trains a DCGAN, or goes on with its run folder."""
 
 import contextlib
-import hashlib
+import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError, console
@@ -27,7 +26,7 @@ from dcgan.training.cluster import find_cluster
 from dcgan.training.strategy import make_strategy, native_precision
 from dcgan.training.workers import Workers
 
-# What `Source.fingerprint` is of; how many images there are says whether a limit is one.
+# What says which images these are; how many images there are says whether a limit is one.
 NAME_DATA = ("dataset", "input_fname_pattern", "splits")
 # What is known only when the data set has been opened.
 OF_SOURCE = (*NAME_DATA, "train_size", "channels", "precision")
@@ -94,18 +93,20 @@ def _train(config: Config, workers: Workers) -> int:
     run_dir = RunDir(Path(config.run_dir))
     if not workers.is_chief:
         config = _as_the_chief(config, workers)
-        return _session(config, run_dir, source, workers).run()
+        return _session(config, run_dir, _prepared(config, source), workers).run()
     config = replace(config, precision=_precision(config, run_dir))
     if config.dry_run:
         return _dry_run(config, source, summary)
+    prepared = _prepared(config, source)
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
-            _refuse_other_config(config, run_dir, alike=_alike(config, run_dir, source))
+            alike = _alike(config, run_dir, source, prepared)
+            _refuse_other_config(config, run_dir, alike=alike)
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer tidies its own
                 remove_temporaries(folder)
             workers.tell_json(to_dict(config))
-            return _session(config, run_dir, source, workers).run()
+            return _session(config, run_dir, prepared, workers).run()
         finally:
             if made:
                 run_dir.remove_if_unused()
@@ -172,30 +173,37 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
     return Config(**told | {name: getattr(config, name) for name in ("data_dir", "cache_dir")})
 
 
-def _session(config: Config, run_dir: RunDir, source: Source, workers: Workers) -> Session:
+def _session(
+    config: Config, run_dir: RunDir, prepared: Callable[[], Prepared], workers: Workers
+) -> Session:
     """What trains; the images are made ready when all else has been."""
-    return Session(config, run_dir, _images(config, source, workers), workers)
+
+    def images() -> Prepared:
+        """Raises UserError where they are too few or not worker 0's."""
+        made = prepared()
+        _require_a_step(config, made.report.used, len(made.report.skipped))
+        if workers.count > 1 and workers.tell_json({"images": made.content})["images"] != (
+            made.content
+        ):
+            raise UserError(
+                f"Worker {workers.number} has other images than worker 0 ({len(made.images):,} of "
+                "them here); give all machines the same files."
+            )
+        return made
+
+    return Session(config, run_dir, images, workers)
 
 
-def _images(config: Config, source: Source, workers: Workers) -> Callable[[], Prepared]:
-    """Makes the images ready; raises UserError where they are too few or not worker 0's."""
-
-    def make() -> Prepared:
-        folder, spec = cache_folder(config.cache_dir), _image_spec(config)
-        prepared = prepare(source, spec, cache_dir=folder, limit=config.train_size)
-        _require_a_step(config, prepared.report.used, len(prepared.report.skipped))
-        if workers.count > 1:
-            images = prepared.images
-            some = images[np.linspace(0, len(images) - 1, 256).astype(int)]
-            mine = {"count": len(images), "some": hashlib.sha256(some.tobytes()).hexdigest()}
-            if workers.tell_json(mine) != mine:
-                raise UserError(
-                    f"Worker {workers.number} has other images than worker 0 ({len(images):,} of "
-                    "them here); give all machines the same files."
-                )
-        return prepared
-
-    return make
+def _prepared(config: Config, source: Source) -> Callable[[], Prepared]:
+    """Makes the images ready, once."""
+    return functools.cache(
+        lambda: prepare(
+            source,
+            _image_spec(config),
+            cache_dir=cache_folder(config.cache_dir),
+            limit=config.train_size,
+        )
+    )
 
 
 def _image_spec(config: Config) -> ImageSpec:
@@ -229,25 +237,31 @@ def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, .
         )
 
 
-def _alike(config: Config, run_dir: RunDir, source: Source) -> tuple[str, ...]:
+def _alike(
+    config: Config, run_dir: RunDir, source: Source, prepared: Callable[[], Prepared]
+) -> tuple[str, ...]:
     """Options that name the run's own images, although they may be written in another way.
 
-    The images are the same where they lie in the same place, or where the newest checkpoint has
-    learnt from files of the same names, sizes and times.
+    The images are the same where they lie in the same place, where the newest checkpoint has learnt
+    from files of the same names, sizes and times, or else where all their pixels are; they are
+    decoded to see that when nothing but their place stands in the way.
     """
     if not run_dir.config.exists():
         return ()
     recorded, alike = read_json(run_dir.config), []
     if _place(recorded) == _place(to_dict(config)) is not None:
         alike += ["dataset"]
-    meta = Checkpointer(run_dir.checkpoints).newest_meta() or {}
-    if meta.get("data") == source.fingerprint:
-        alike += NAME_DATA
     # Not a limit where there are no more images.
     limits = [config.train_size, recorded.get("train_size")]
     if all(limit is None or (type(limit) is int and limit >= len(source)) for limit in limits):
         alike += ["train_size"]
-    return tuple(alike)
+    meta = Checkpointer(run_dir.checkpoints).newest_meta() or {}
+    if meta.get("data") == source.fingerprint:
+        return *alike, *NAME_DATA
+    only_place = differences(config, recorded, alike=alike) and not differences(
+        config, recorded, alike=(*alike, *NAME_DATA)
+    )
+    return (*alike, *NAME_DATA) if only_place and prepared().is_same(meta) else tuple(alike)
 
 
 def _place(options: dict) -> str | None:

@@ -34,6 +34,7 @@ class ArraySource:
         splits: the parts of the data set that `read` reads, e.g. ("train",).
     """
 
+    fallible = False
     parallel = False  # decoding is a copy, and every process would read all the files
     notes: tuple[str, ...] = ()
     parts: Mapping[str, int] = {}  # which of them lie beside is not known without a download

@@ -152,6 +152,7 @@ class Avatars:
     count: int = 20_000
     name: str = "avatars"
     parallel: ClassVar[bool] = True
+    fallible: ClassVar[bool] = False
     notes: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[dict[str, int]] = {}
 

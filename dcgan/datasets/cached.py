@@ -13,6 +13,7 @@ import numpy as np
 
 from dcgan import UserError, disk
 from dcgan.datasets.image_store import free_memory
+from dcgan.images import white_level
 
 # What NumPy raises besides ValueError: it reads a header as Python's tokens and then as a literal.
 _BAD_HEADER = (
@@ -23,6 +24,7 @@ _BAD_HEADER = (
     SyntaxError,
     tokenize.TokenError,
 )
+WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
 MOST_BYTES = 1 << 28  # of an entry, which has a line a skipped picture
 
 
@@ -89,3 +91,41 @@ def is_pairs(value: object, first, second) -> bool:
         isinstance(pair, list) and len(pair) == 2 and first(pair[0]) and second(pair[1])
         for pair in value
     )
+
+
+def is_summary(entry: dict) -> bool:
+    """Whether an entry of the cache says what a `Summary` says."""
+
+    def is_size(value) -> bool:
+        return isinstance(value, list) and len(value) == 2 and all(map(is_count, value))
+
+    def is_text(value) -> bool:
+        return isinstance(value, str)
+
+    return (
+        is_count(entry.get("found"))
+        and entry.get("channels") in (1, 3)
+        and is_pairs(entry.get("skipped"), is_text, is_text)
+        and is_pairs(entry.get("sizes"), is_size, is_count)
+    )
+
+
+def is_depth(entry: dict) -> bool:
+    """Whether an entry of the cache says of 16-bit pictures what a `Summary` says."""
+    return is_count(entry.get("deep")) and entry.get("white_level") in WHITE_LEVELS
+
+
+def is_said(entry: dict) -> bool:
+    """Whether an entry has sentences for a person, and the number of different images."""
+    notes = entry.get("notes")
+    texts = isinstance(notes, list) and all(isinstance(note, str) for note in notes)
+    return texts and is_count(entry.get("different"))
+
+
+def counts(entry: dict, images: int) -> bool:
+    """Whether an entry says of so many images which pictures they are."""
+    seen, unused = entry.get("seen"), entry.get("unused")
+    if not is_count(seen) or not isinstance(unused, list) or not all(map(is_count, unused)):
+        return False
+    inside = len(set(unused)) == len(unused) and all(number < seen for number in unused)
+    return inside and seen - len(unused) == images > 0

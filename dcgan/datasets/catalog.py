@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan import UserError
+from dcgan.data_names import SUFFIXES
 from dcgan.datasets import cifar10, folder, foreign, mnist, numpy_file, packed, parquet, svhn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.download import Absent
@@ -19,7 +20,6 @@ ARRAYS = {
     "svhn": svhn.find,
     "cifar10": cifar10.find,
 }
-SUFFIXES = (*folder.SUFFIXES, ".npz", ".npy", ".parquet")  # of files that are data sets
 # Pictures that have to be put under data_dir by hand.
 HINTS = {
     "anime": "a folder of anime faces",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
+from dcgan.data_names import ARCHIVES, TARS
 from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles, matching, stream
@@ -21,8 +22,6 @@ from dcgan.datasets.tar_archive import TarSource
 from dcgan.datasets.zip_archive import ZipSource
 
 __all__ = ["FolderSource", "TarSource", "ZipSource", "find"]
-
-SUFFIXES = (".zip", *tar_archive.SUFFIXES)  # of archives
 
 
 class FolderSource(PictureFiles):
@@ -109,7 +108,7 @@ def find(path: str | os.PathLike, pattern: str = "*") -> Source:
 def _open_archive(path: Path, pattern: str) -> PictureFiles:
     if zipfile.is_zipfile(path):
         return ZipSource(path, pattern)
-    if path.name.lower().endswith(tar_archive.SUFFIXES) or tar_archive.is_tar(path):
+    if path.name.lower().endswith(TARS) or tar_archive.is_tar(path):
         return TarSource(path, pattern)
     foreign.refuse(path)
     return ZipSource(path, pattern)  # which says that it is none
@@ -117,7 +116,7 @@ def _open_archive(path: Path, pattern: str) -> PictureFiles:
 
 def _only_archive(folder: Path) -> Path | None:
     """The folder's zip or tar file, if there is one alone and no picture beside it."""
-    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(SUFFIXES) and n[0] != ".")
+    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(ARCHIVES) and n[0] != ".")
     archives = [folder / name for name in names]
     if not archives:
         return None

@@ -37,7 +37,7 @@ class PictureFiles(ABC):
         name, fingerprint, labels: see `Source`.
     """
 
-    parallel = True
+    parallel = fallible = True
     notes: tuple[str, ...] = ()
     parts: Mapping[str, int] = {}
 

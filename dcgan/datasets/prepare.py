@@ -3,6 +3,9 @@
 In the cache folder a data set is two files, `<key>.npy` and `<key>.json`. The second is written
 last: what lacks it is not whole and is not used. Both are written under a temporary name and
 renamed, so several processes may prepare the same data at once. Old caches are never deleted.
+
+A copy of the pictures with other times is decoded anew, as no file's bytes are read to find a
+cache; that its images are the same is seen then, in `Prepared.content`, which is kept beside them.
 """
 
 import functools
@@ -13,6 +16,7 @@ import mmap
 import os
 from array import array
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +24,14 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
-from dcgan.datasets.cached import is_count, is_pairs, map_array, read_entry
+from dcgan.datasets.cached import (
+    counts,
+    is_depth,
+    is_said,
+    is_summary,
+    map_array,
+    read_entry,
+)
 from dcgan.datasets.image_store import (
     FileStore,
     MemoryStore,
@@ -29,15 +40,12 @@ from dcgan.datasets.image_store import (
     free_memory,
     write_whole,
 )
-from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
-from dcgan.images import white_level
 from dcgan.progress import Bar
 
 FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
-WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
 CHUNK = 64  # pictures a task of a worker
 # Images smaller than the free memory divided by this are read in order at once; else they are read
 # where they are asked for, which is all over the file.
@@ -55,18 +63,30 @@ class Prepared:
         report: what was found, used and skipped.
         source: where they are from.
         used: int [N], the source's number of each image.
+        content: hexadecimal; equal where all images are, in their order, whatever files they are
+            from.
     """
 
     images: np.ndarray
     report: Report
     source: Source
     used: np.ndarray
+    content: str
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
         """By name of the labelling, one value for each image; read when first asked for."""
         labels = self.source.labels
         return {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
+
+    def is_same(self, meta: Mapping) -> bool:
+        """Whether these are the images that a checkpoint of this meta has learnt from.
+
+        Checkpoints of before `content` was kept say only which files these were.
+        """
+        if "images" in meta:
+            return meta["images"] == self.content
+        return meta.get("data") == self.source.fingerprint
 
 
 def prepare(
@@ -109,7 +129,12 @@ def prepare(
             images = _open(path)
     else:
         images, entry = cached
-    return _prepared(source, images, entry)
+        if not isinstance(entry.get("content"), str):  # made before that was kept
+            entry["content"] = _content(map(_print, images))
+            _write_json(folder, key, entry)
+    return Prepared(
+        images, _report(source, entry, len(images)), source, _used(entry), entry["content"]
+    )
 
 
 def look(
@@ -122,7 +147,7 @@ def look(
 ) -> Report:
     """What `prepare` would report; nothing is kept and nothing is written.
 
-    Files are decoded, as their headers say nothing of damage behind them.
+    Pictures that may be damaged behind their headers are decoded.
 
     Args:
         summary: of the source.
@@ -131,9 +156,10 @@ def look(
     folder = Path(cache_dir) if cache_dir is not None else None
     cached = _read_cache(folder, _key(source.fingerprint, asdict(spec), limit), spec)
     if cached is not None:
-        return _prepared(source, *cached).report
+        images, entry = cached
+        return _report(source, entry, len(images))
     capacity = min(limit or len(source), len(source))
-    if isinstance(source, PictureFiles) and len(summary.skipped) < summary.found:
+    if source.fallible and len(summary.skipped) < summary.found:
         store = NoStore(_shape(spec), capacity)
         deep = replace(spec, white_level=summary.white_level)
         entry = _decode_all(source, deep, store, limit=limit, workers=None)[1]
@@ -148,7 +174,7 @@ def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
     """`source.summary()`, remembered in the cache folder."""
     key = _key(source.fingerprint, "summary")
     entry = _read_json(cache_dir, key)
-    if entry is not None and _is_summary(entry) and _is_depth(entry):
+    if entry is not None and is_summary(entry) and is_depth(entry):
         skipped = tuple(Skipped(*item) for item in entry["skipped"])
         about = {name: entry[name] for name in ("channels", "white_level", "deep")}
         return Summary(entry["found"], skipped, _sizes(entry), **about)
@@ -195,6 +221,7 @@ def _decode_all(
         first_store.discard()
     about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
     about["different"] = len(np.unique(np.frombuffer(prints, np.uint64)))
+    about["content"] = _content(prints)
     return images, about | {"skipped": _pairs(skipped)}
 
 
@@ -203,6 +230,11 @@ def _print(image: np.ndarray) -> int:
     return int.from_bytes(
         hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest(), "little"
     )
+
+
+def _content(prints: Iterable[int]) -> str:
+    """`Prepared.content` of what `_print` says of each image."""
+    return hashlib.sha256(np.fromiter(prints, "<u8").tobytes()).hexdigest()
 
 
 def _shape(spec: ImageSpec) -> tuple[int, int, int]:
@@ -275,9 +307,8 @@ def _sizes(entry: dict) -> tuple[tuple[tuple[int, int], int], ...]:
     return tuple(((height, width), count) for (height, width), count in entry["sizes"])
 
 
-def _prepared(source: Source, images: np.ndarray, entry: dict) -> Prepared:
-    used = np.delete(np.arange(entry["seen"]), entry["unused"])
-    return Prepared(images, _report(source, entry, len(images)), source, used)
+def _used(entry: dict) -> np.ndarray:
+    return np.delete(np.arange(entry["seen"]), entry["unused"])
 
 
 def _report(source: Source, entry: dict, used: int) -> Report:
@@ -303,50 +334,12 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
         shape = (spec.height, spec.width, spec.channels)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             raise ValueError(f"it holds {images.dtype} {list(images.shape)}")
-        if not _is_summary(entry) or not _counts(entry, len(images)) or not _is_said(entry):
+        if not is_summary(entry) or not counts(entry, len(images)) or not is_said(entry):
             raise ValueError("its entry is not about these images")
     except (OSError, ValueError) as error:
         logger.warning("The cached images %s/%s.npy are damaged (%s).", folder, key, error)
         return None
     return images, entry
-
-
-def _is_summary(entry: dict) -> bool:
-    """Whether an entry of the cache says what a `Summary` says."""
-
-    def is_size(value) -> bool:
-        return isinstance(value, list) and len(value) == 2 and all(map(is_count, value))
-
-    def is_text(value) -> bool:
-        return isinstance(value, str)
-
-    return (
-        is_count(entry.get("found"))
-        and entry.get("channels") in (1, 3)
-        and is_pairs(entry.get("skipped"), is_text, is_text)
-        and is_pairs(entry.get("sizes"), is_size, is_count)
-    )
-
-
-def _is_depth(entry: dict) -> bool:
-    """Whether an entry of the cache says of 16-bit pictures what a `Summary` says."""
-    return is_count(entry.get("deep")) and entry.get("white_level") in WHITE_LEVELS
-
-
-def _is_said(entry: dict) -> bool:
-    """Whether an entry has sentences for a person, and the number of different images."""
-    notes = entry.get("notes")
-    texts = isinstance(notes, list) and all(isinstance(note, str) for note in notes)
-    return texts and is_count(entry.get("different"))
-
-
-def _counts(entry: dict, images: int) -> bool:
-    """Whether an entry says of so many images which pictures they are."""
-    seen, unused = entry.get("seen"), entry.get("unused")
-    if not is_count(seen) or not isinstance(unused, list) or not all(map(is_count, unused)):
-        return False
-    inside = len(set(unused)) == len(unused) and all(number < seen for number in unused)
-    return inside and seen - len(unused) == images > 0
 
 
 def _open(path: Path) -> np.ndarray:

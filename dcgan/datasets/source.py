@@ -84,6 +84,8 @@ class Source(Protocol):
         labels: by name of the labelling, e.g. {"label": ...} or an avatar's {"hair": ..., "eyes":
             ...}; empty when there are none. One value for each of the `len(source)` images.
         parallel: whether decoding gains from several processes.
+        fallible: whether pictures may prove unusable when they are decoded, whatever their headers
+            say.
         notes: what was chosen or left out as a whole, in sentences for a person.
         parts: the number of files of each part (train, test, val) that lies beside what is used,
             this included; empty where the data set is not known to have parts.
@@ -93,6 +95,7 @@ class Source(Protocol):
     fingerprint: str
     labels: dict[str, Labels]
     parallel: bool
+    fallible: bool
     notes: tuple[str, ...]
     parts: Mapping[str, int]
 

@@ -31,7 +31,6 @@ from dcgan.datasets.picture_files import (
 )
 from dcgan.datasets.picture_formats import Unusable
 
-SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 # Bytes of a name or note; tarfile itself believes headers that claim gigabytes.
 MAX_HEADER = 1 << 20
 MAX_FILES = 5_000_000
