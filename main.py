@@ -45,10 +45,8 @@ def hang_up(number: int, frame=None) -> None:
 
 if __name__ == "__main__":
     console.open_streams()
-    said = surroundings.isolate()
+    surroundings.isolate()
     signal.signal(signal.SIGTERM, end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, hang_up)
-    if said:
-        print(said, file=sys.stderr)
     console.leave(main(sys.argv[1:]))

@@ -36,11 +36,10 @@ SILENT = (
 )
 
 
-def isolate() -> str:
+def isolate() -> None:
     """Takes others' settings out of this process and its children, before libraries read them.
 
-    Returns:
-        a sentence for the user where something was meant to change numbers; else "".
+    Where something was meant to change numbers it says so on standard error.
     """
     dropped = isolate_networks()
     _drop(OF_OTHERS)
@@ -53,9 +52,9 @@ def isolate() -> str:
             warnings.simplefilter("ignore", category)
     _shield_matplotlib()
     meant = sorted(name for name in dropped if name.startswith(MEANT))
-    if not meant:
-        return ""
-    return f"Not obeyed, as what is computed depends on our own options alone: {', '.join(meant)}."
+    if meant:
+        ours = "what is computed depends on our own options alone"
+        print(f"Not obeyed, as {ours}: {', '.join(meant)}.", file=sys.stderr)
 
 
 def isolate_networks() -> list[str]:

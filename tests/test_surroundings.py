@@ -108,6 +108,16 @@ def test_dotfiles_of_any_content_end_no_start(tmp_path, keras):
     assert {path.relative_to(tmp_path / "home").parts[0] for path in new} <= {".cache"}
 
 
+def test_a_benchmark_that_is_started_by_its_name_is_isolated_too(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import os; print(os.environ.get('KERAS_BACKEND'))")
+    words = [sys.executable, "-m", "dcgan.benchmarks.peak", tmp_path / "peak", program]
+    env = {**os.environ, "KERAS_BACKEND": "torch", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
+    ended = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stdout) == (0, "tensorflow\n"), ended.stderr
+    assert "Not obeyed" in ended.stderr and "TF_XLA_FLAGS" in ended.stderr
+
+
 def test_a_notebook_gets_our_networks_and_keeps_its_plots():
     code = (
         "import os; from dcgan import quiet\nwith quiet.quiet_start(): import keras\n"
@@ -139,11 +149,12 @@ def test_what_stays_is_recorded_and_no_secret_is():
     assert surroundings.settings(known) == {"OMP_NUM_THREADS": "1"}
 
 
-def test_a_commit_of_another_repository_is_not_ours(monkeypatch, tmp_path):
+def test_a_commit_of_another_repository_is_not_ours(monkeypatch, tmp_path, capsys):
     """In a git hook GIT_DIR names the repository that the hook is of."""
     monkeypatch.setattr(os, "environ", {**os.environ, "GIT_DIR": str(tmp_path)})
     monkeypatch.setattr(sys, "warnoptions", [])
-    assert surroundings.isolate() == "" and "GIT_DIR" not in os.environ
+    surroundings.isolate()
+    assert "GIT_DIR" not in os.environ and capsys.readouterr().err == ""
 
 
 def test_warnings_of_libraries_do_not_end_us(monkeypatch):
