@@ -146,13 +146,16 @@ def test_a_picture_that_is_really_clear_is_white(tmp_path):
 
 def test_inspect_and_pack_see_the_same(tmp_path):
     files = {f"{i}.png": grey(np.roll(RAMP, i) * 65) for i in range(3)}
-    fill(tmp_path / "a", files)
+    fill(tmp_path / "a", files | {"clear.png": clear("PNG"), "clear.bmp": bitmap(COLOURS, 0)})
     assert {"inspect", "pack"} <= set(LIGHT)
+    clears = f"2 pictures are {COLOURS_ALONE}."
     said = run("inspect", "--dataset", tmp_path / "a", "--to", tmp_path / "sheet.png")
     assert (
         "taken for 12-bit" in said.stdout + said.stderr
         and "Nearly blank: none" in said.stdout + said.stderr
     )
+    assert said.stdout.count(clears) == 1
     for size in ((), ("--size", 8)):
-        run("pack", "--from", tmp_path / "a", "--to", tmp_path / f"{len(size)}.zip", *size)
+        said = run("pack", "--from", tmp_path / "a", "--to", tmp_path / f"{len(size)}.zip", *size)
+        assert said.stdout.count(clears) == 1 and "taken for 12-bit" in said.stdout
         assert levels(tmp_path / f"{len(size)}.zip").max() == 255

@@ -448,7 +448,7 @@ def test_another_part_of_the_data(tmp_path, capsys):
     assert first["data"] != other["data"]
     capsys.readouterr()
     assert evaluate(run_root, *flags, "--split", "valid") == 2
-    assert "no images for --split valid: mnist has no splits ('valid',)" in capsys.readouterr().err
+    assert "no images for --split valid: mnist has no --splits valid" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,9 @@ def test_splits_are_refused_where_there_are_none(tmp_path):
     with pytest.raises(UserError, match="has no splits"):
         read(tmp_path / "out.zip", ("test",))
     packed(tmp_path / "in", tmp_path / "out.zip", split=0.001)
-    with pytest.raises(UserError, match="expected train or test, or both"):
+    with pytest.raises(
+        UserError, match="has no --splits extra: its parts are train, test; name one"
+    ):
         read(tmp_path / "out.zip", ("extra",))
     with pytest.raises(UserError, match="holds no picture for --splits test"):
         read(tmp_path / "out.zip", ("test",))

@@ -132,7 +132,7 @@ def test_splits_are_shards_of_their_own(tmp_path):
     zipped = catalog.find(str(tmp_path / "o.zip"), "data", splits=("test",))
     small = ImageSpec(8, 8, 3)
     assert np.array_equal(decoded(test, small).images, decoded(zipped, small).images)
-    with pytest.raises(UserError, match="expected train or test"):
+    with pytest.raises(UserError, match="its parts are train, test"):
         catalog.find(str(tmp_path / "out"), "data", splits=("extra",))
 
 

@@ -130,15 +130,6 @@ def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) ->
         raise unusable(path, f"labels from 0 to {classes - 1}", received)
 
 
-def check_splits(name: str, splits: Sequence[str], known: Sequence[str]) -> None:
-    """Refuses splits that the data set `name` does not have."""
-    if not splits or not set(splits) <= set(known) or len(set(splits)) < len(splits):
-        expected = ", ".join(known)
-        raise UserError(
-            f"{name} has no splits {tuple(splits)}: expected one or more of {expected}, each once."
-        )
-
-
 def unusable(path: Path, expected: str, received: str) -> UserError:
     """The sentence about a file that is cut short, damaged or something else."""
     received = " ".join(received.split())  # some libraries' reasons have several lines

@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_tar
+from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
 SHAPE = (3, 32, 32)
@@ -76,7 +77,7 @@ def find(
     Raises:
         UserError: the files are missing and could not be downloaded.
     """
-    check_splits("cifar10", splits, tuple(BATCHES))
+    splits = wanted_parts("cifar10", splits, tuple(BATCHES), what="parts are")
     stems = [stem for split in splits for stem in BATCHES[split]]
     files, read = _locate(folder, stems) or _in_archive(
         obtain(file, folder, download=download), stems, ".bin"

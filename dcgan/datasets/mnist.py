@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_content
+from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
 SIDE = 28
@@ -155,7 +156,7 @@ def _find(
     splits: Sequence[str],
     files: Mapping[str, RemoteFile],
 ) -> Source:
-    check_splits(name, splits, tuple(STEMS))
+    splits = wanted_parts(name, splits, tuple(STEMS), what="parts are")
     paths = [
         _locate(folders, stem) or obtain(files[stem], folders[0], download=download)
         for split in splits

@@ -80,12 +80,12 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
     if not about["split"]:
         refuse_splits(source.name, splits)
         return Part(source, files)
-    wanted = check_splits(source.name, splits)
+    wanted = parts.wanted_parts(source.name, splits, SPLITS, what="parts are")
     by_part = {part: [] for part in SPLITS}
     for name, i in files:
         part, _, rest = name.partition("/")
         by_part.get(part, []).append((rest, i))
-    chosen = [file for part in set(wanted) for file in by_part[part]]
+    chosen = [file for part in wanted for file in by_part[part]]
     if not chosen:
         raise UserError(
             f"{source.name} holds no picture for --splits {','.join(splits)}: choose from "
@@ -103,16 +103,6 @@ def refuse_splits(name: str, splits: Sequence[str]) -> None:
             f"--splits {','.join(splits)} is for data that come in parts: folders train and test, "
             f"what pack has split, mnist and others; {name!r} has no splits: leave the flag out."
         )
-
-
-def check_splits(name: str, splits: Sequence[str]) -> list[str]:
-    """The splits that words of the user mean; refuses those that `pack` does not make."""
-    wanted = [parts.part_of(word) for word in splits]
-    if not set(wanted) <= set(SPLITS) or not wanted:
-        raise UserError(
-            f"{name} has no splits {','.join(splits)!r}: expected {' or '.join(SPLITS)}, or both."
-        )
-    return wanted
 
 
 def header(path: Path) -> dict | None:

@@ -137,17 +137,24 @@ def _small_jpeg(file: BinaryIO) -> np.ndarray | None:
         return None
 
 
-def whole(file: BinaryIO, channels: int, *, name: str = "", white: int = DEEP_WHITE) -> np.ndarray:
+def whole(
+    file: BinaryIO,
+    channels: int,
+    *,
+    name: str = "",
+    white: int = DEEP_WHITE,
+    remarks: Counter | None = None,
+) -> np.ndarray:
     """The picture in a file at its own size, upright, as uint8 [height, width, channels].
 
-    Args: see `open_picture`; `white` of `images.plain`.
+    Args: see `open_picture`; `white` and `remarks` of `images.plain`.
 
     Raises:
         Unusable: see `pixels`.
     """
     picture = open_picture(file, name)
     try:
-        picture = plain(_deepened(file, picture, white), channels, white=white)
+        picture = plain(_deepened(file, picture, white), channels, white=white, remarks=remarks)
     except _BAD_BYTES as error:
         raise Unusable(_damage(error)) from error
     return np.asarray(picture).reshape(picture.height, picture.width, channels)

@@ -101,7 +101,14 @@ class PictureFiles(ABC):
                 skipped.append(Skipped(self.names[index], str(reason)))
         return Decoded(images[: len(used)], used, skipped, remarks)
 
-    def whole(self, index: int, channels: int, white: int = DEEP_WHITE) -> np.ndarray:
+    def whole(
+        self,
+        index: int,
+        channels: int,
+        white: int = DEEP_WHITE,
+        *,
+        remarks: Counter | None = None,
+    ) -> np.ndarray:
         """A picture at its own size, upright: uint8 [height, width, channels].
 
         Args: see `images.plain`.
@@ -110,7 +117,7 @@ class PictureFiles(ABC):
             Unusable: it cannot be used.
         """
         with self.open(index) as file:
-            return whole(file, channels, name=self.names[index], white=white)
+            return whole(file, channels, name=self.names[index], white=white, remarks=remarks)
 
     def check(self, index: int) -> None:
         """Raises `Unusable` unless the file's header is one of a usable picture."""

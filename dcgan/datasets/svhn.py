@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.datasets import matlab
-from dcgan.datasets.arrays import ArraySource, check_labels, check_splits, joined, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
 from dcgan.datasets.download import RemoteFile, obtain
+from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
 SHAPE = (32, 32, 3)
@@ -63,7 +64,7 @@ def find(
     Raises:
         UserError: a file is missing and could not be downloaded.
     """
-    check_splits("svhn", splits, tuple(FILES))
+    splits = wanted_parts("svhn", splits, tuple(FILES), what="parts are")
     paths = [obtain(files[split], folder, download=download) for split in splits]
     return ArraySource("svhn", paths, read=partial(_read, paths), label_names=DIGITS, splits=splits)
 

@@ -23,13 +23,14 @@ from dcgan import UserError
 from dcgan.datasets.packed import (
     MANIFEST,
     MAX_HEADER,
+    SPLITS,
     UNFINISHED,
-    check_splits,
     is_shard,
     parse_header,
     refuse_bytes,
     refuse_splits,
 )
+from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.picture_files import PictureFiles, matching
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Labels
@@ -227,7 +228,7 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if about is None or "shards" not in about:  # of an unpacked zip
         refuse_splits(place, splits)
         return place, [name for name in files if is_shard(name)]
-    splits = check_splits(place, splits)
+    splits = wanted_parts(place, splits, SPLITS, what="parts are")
     names = [name for split in splits for name in about["shards"].get(split, ())]
     if absent := [name for name in names if name not in files]:  # or a path to somewhere else
         raise UserError(

@@ -17,7 +17,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +27,7 @@ from PIL import Image
 
 from dcgan import UserError
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
-from dcgan.datasets.report import Report, nothing_usable
+from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
@@ -108,9 +108,12 @@ def pack(
         duplicates.require()
     with package(to, shard_bytes) as target, tempfile.TemporaryFile() as lines:
         summary = source.summary()
-        with contextlib.closing(_made(source, recipe, summary=summary, workers=workers)) as made:
+        remarks = Counter()
+        results = _made(source, recipe, summary=summary, workers=workers, remarks=remarks)
+        with contextlib.closing(results) as made:
             packed = _fill(target, source, made=made, recipe=recipe, lines=lines)
-        report = packed.report
+        notes = (*source.notes, *depth(summary), *remarks_on(remarks))
+        report = packed.report = replace(packed.report, notes=notes)
         if not report.used:
             raise nothing_usable(source.name, report.found, report.skipped)
         with tempfile.TemporaryFile() as manifest:
@@ -135,8 +138,13 @@ def _refuse_inside(source: Source, to: str) -> None:
         )
 
 
-def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None) -> Iterator[Made]:
-    """What the workers make of all pictures, in the source's order, with progress."""
+def _made(
+    source: Source, recipe: Recipe, *, summary: Summary, workers: int | None, remarks: Counter
+) -> Iterator[Made]:
+    """What the workers make of all pictures, in the source's order, with progress.
+
+    And what they did with them, counted in `remarks`.
+    """
     if recipe.size:
         wanted = reading.one_size(recipe.size, summary, crop=recipe.crop)
     else:
@@ -145,19 +153,22 @@ def _made(source: Source, recipe: Recipe, summary: Summary, workers: int | None)
     results = ordered(task, source, reading.chunks(source), workers=workers)
     with Bar(f"packing {source.name}", len(source)) as bar:
         with contextlib.closing(results):
-            for chunk in results:
+            for chunk, of_chunk in results:
+                remarks.update(of_chunk)
                 yield from chunk
                 bar.update(len(chunk))
 
 
 def make(
     source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
-) -> list[Made]:
-    """A task of a worker: some pictures as PNG files."""
-    return [
+) -> tuple[list[Made], Counter]:
+    """A task of a worker: some pictures as PNG files; with the remarks on them, see `Decoded`."""
+    remarks = Counter()
+    made = [
         Made(index, reason=reason) if image is None else _encoded(index, image, hashing)
-        for index, image, reason in reading.read(source, indices, wanted)
+        for index, image, reason in reading.read(source, indices, wanted, remarks=remarks)
     ]
+    return made, remarks
 
 
 def _encoded(index: int, image: np.ndarray, hashing: bool) -> Made:
@@ -226,7 +237,7 @@ def _fill(
             counts[picture.split or SPLITS[0]] += 1
             size += len(one.png)
         lines.write(_line(line))
-    report = Report(source.name, len(source), counts.total(), tuple(skipped), (), 3, source.notes)
+    report = Report(source.name, len(source), counts.total(), tuple(skipped), (), 3)
     return Packed(report, counts, size)
 
 

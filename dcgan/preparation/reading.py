@@ -1,5 +1,6 @@
 """The pictures of any source one by one, at their own size or all at one."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -47,22 +48,26 @@ def name_of(source: Source, index: int) -> str:
 
 
 def read(
-    source: Source, indices: Iterable[int], wanted: Wanted
+    source: Source, indices: Iterable[int], wanted: Wanted, *, remarks: Counter | None = None
 ) -> Iterator[tuple[int, np.ndarray | None, str]]:
     """(number, picture, "") of the usable pictures, (number, None, reason) of the others.
 
-    A picture is uint8 [height, width, channels].
+    A picture is uint8 [height, width, channels]. What was done with them is counted in `remarks`,
+    see `Decoded`.
     """
+    channels, white = wanted.spec.channels, wanted.spec.white_level
     for index in indices:
         if wanted.whole and isinstance(source, PictureFiles):
             try:
-                picture = source.whole(index, wanted.spec.channels, wanted.spec.white_level)
+                picture = source.whole(index, channels, white, remarks=remarks)
             except Unusable as reason:
                 yield index, None, str(reason)
             else:
                 yield index, picture, ""
         else:
             decoded = source.decode([index], wanted.spec)
+            if remarks is not None:
+                remarks.update(decoded.remarks)
             if decoded.indices:
                 yield index, decoded.images[0], ""
             else:

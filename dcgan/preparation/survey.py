@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan import UserError
-from dcgan.datasets.report import depth, nothing_usable
+from dcgan.datasets.report import depth, nothing_usable, remarks_on
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
@@ -95,13 +95,13 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     first_of: dict[bytes, int] = {}
     seen = duplicates.Seen(NEAR)
     summary = source.summary()
-    result.notes = (*source.notes, *depth(summary))
     task = partial(look, wanted=reading.own_size(summary, 3), hashing=hashing)
     looks = ordered(task, source, reading.chunks(source), workers=workers)
-    used = np.zeros(len(source), bool)
+    used, remarks = np.zeros(len(source), bool), Counter()
     with Bar(f"looking at {source.name}", len(source)) as bar:
         with contextlib.closing(looks):
-            for chunk in looks:
+            for chunk, of_chunk in looks:
+                remarks += of_chunk
                 for one in chunk:
                     used[one.index] = not one.reason
                     _count(result, source, one)
@@ -110,6 +110,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
                 bar.update(len(chunk))
     if not result.usable:
         raise nothing_usable(source.name, result.found, result.skipped)
+    result.notes = (*source.notes, *depth(summary), *remarks_on(remarks))
     for key, labels in source.labels.items():
         counts = np.bincount(labels.values[used], minlength=len(labels.names))
         result.labels[key] = Counter(dict(zip(labels.names, counts.tolist(), strict=True)))
@@ -126,12 +127,14 @@ def _can_hash() -> bool:
 
 def look(
     source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
-) -> list[Look]:
-    """A task of a worker: looks at some pictures."""
-    return [
+) -> tuple[list[Look], Counter]:
+    """A task of a worker: looks at some pictures; with the remarks on them, see `Decoded`."""
+    remarks = Counter()
+    looks = [
         Look(index, reason) if image is None else _look_at(index, image, hashing)
-        for index, image, reason in reading.read(source, indices, wanted)
+        for index, image, reason in reading.read(source, indices, wanted, remarks=remarks)
     ]
+    return looks, remarks
 
 
 def _look_at(index: int, image: np.ndarray, hashing: bool) -> Look:
