@@ -17,12 +17,14 @@ from pathlib import Path
 # Beginnings of the names of variables that are dropped: of networks, and of all else.
 OF_NETWORKS = (
     *("KERAS_", "TF_USE_LEGACY_KERAS"),
-    *("TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "TF_DISABLE_MKL", "TF_ENABLE_MKL"),
+    *("TF_XLA_FLAGS", "TF_FUNCTION_JIT_COMPILE_DEFAULT"),
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_DISABLE_MKL", "TF_ENABLE_MKL"),
 )
 OF_OTHERS = ("MPLBACKEND", "MATPLOTLIBRC", "TQDM_", "GIT_")
 # These would have changed the numbers, and somebody may have meant it: that they do not is said.
-MEANT = ("TF_XLA_", "TF_ENABLE_", "TF_DISABLE_")
-# Beginnings of the names of variables that stay and are recorded.
+MEANT = ("TF_XLA_", "TF_FUNCTION_", "TF_ENABLE_", "TF_DISABLE_")
+# Beginnings of the names of variables that stay and are recorded. XLA_FLAGS is among them, as it
+# also tunes GPUs: nothing here is compiled by XLA, so on a CPU no flag of it is ever read.
 RECORDED = (
     *("TF_DETERMINISTIC_OPS", "TF_CUDNN_", "TF_GPU_", "TF_NUM_", "TF_MKL_", "TF_ONEDNN_"),
     *("TF_FORCE_GPU_", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "CUBLAS_"),
