@@ -1,9 +1,13 @@
 """Trains a DCGAN, makes data for it and makes use of it: `python main.py --help`."""
 
+import os
 import signal
 import sys
 
-from dcgan import UserError, commands, config, console, flags, options, surroundings
+if os.environ.pop("PYTHONSAFEPATH", None):  # which keeps a program from finding what lies beside it
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from dcgan import UserError, commands, config, console, flags, options, surroundings  # noqa: E402
 
 
 def main(argv: list[str]) -> int:

@@ -121,6 +121,13 @@ def test_a_benchmark_that_is_started_by_its_name_is_isolated_too(tmp_path):
     assert "Not obeyed" in ended.stderr and "TF_XLA_FLAGS" in ended.stderr
 
 
+def test_a_path_that_python_keeps_safe_does_not_hide_us(tmp_path):
+    words = [sys.executable, ROOT / "main.py", "--help"]
+    env = {**os.environ, "PYTHONSAFEPATH": "1"}
+    ended = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_notebook_gets_our_networks_and_keeps_its_plots():
     code = (
         "import os; from dcgan import quiet\nwith quiet.quiet_start(): import keras\n"
