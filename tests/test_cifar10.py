@@ -4,8 +4,10 @@ import io
 import os
 import pickle
 import pickletools
+import random
 import struct
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,22 @@ def write_batches(folder: Path, suffix: str, make) -> None:
         (folder / (name + suffix)).write_bytes(make(labels=(CLASSES + i) % 10))
 
 
+def write_members(folder: Path, *members: tarfile.TarInfo) -> Path:
+    """The binary version's archive; the members have no content."""
+    path = folder / cifar10.FILE.name
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(bytes(member.size)))
+    return path
+
+
+def member(name: str, **attributes) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    for attribute, value in attributes.items():
+        setattr(made, attribute, value)
+    return made
+
+
 def write_archive(folder: Path, name: str, inside: str, suffix: str, make) -> Path:
     with tarfile.open(folder / name, "w:gz") as archive:
         for i, batch in enumerate(BATCHES):
@@ -72,7 +90,8 @@ def assert_all_of_cifar(source):
             np.testing.assert_array_equal(image[..., channel], planes[channel])
     expected = [(label + i) % 10 for i in range(5) for label in CLASSES.tolist()]
     np.testing.assert_array_equal(source.labels["label"].values, expected)
-    assert source.labels["label"].names[:4] == ("airplane", "automobile", "bird", "cat")
+    names = "airplane automobile bird cat deer dog frog horse ship truck"
+    assert source.labels["label"].names == tuple(names.split())
 
 
 @pytest.mark.parametrize("place", [".", "cifar-10-batches-bin"])
@@ -105,8 +124,86 @@ def test_cifar_archives_cut_short_or_incomplete_are_refused(tmp_path):
     for end in [0, 5, 100, *range(1000, len(content), 4999)]:
         path.write_bytes(content[:end])
         refusal(cifar10.find(tmp_path, download=False), path)
+    path.write_bytes(content[:4] + bytes(6) + b"\xff" * 99)  # no block of gzip begins so
+    refusal(cifar10.find(tmp_path, download=False), path, "a damaged one")
     path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", "", binary_batch)
     refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin")
+
+
+def test_a_damaged_archive_is_refused(tmp_path):
+    """Its checksum stands behind all that tarfile reads."""
+    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
+    content, chance = path.read_bytes(), random.Random(3)
+    ends = range(len(content) - 8, len(content))  # the sum and the length of what was packed
+    for place in [*ends, *(chance.randrange(20, len(content)) for _ in range(50))]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        refusal(cifar10.find(tmp_path, download=False), path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_members_that_are_no_files_are_none_of_the_batches(tmp_path, kind):
+    named = [member(f"{name}.bin", type=kind, linkname="elsewhere") for name in BATCHES]
+    path = write_members(tmp_path, *named)
+    refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin, data_batch_2.bin")
+
+
+def test_what_is_too_large_for_a_batch_is_not_read(tmp_path, monkeypatch):
+    """Each takes a few bytes on the disk, and would take memory without end."""
+    path = tmp_path / "data_batch_3.bin"
+    write_batches(tmp_path, ".bin", binary_batch)
+    os.truncate(path, 30_730_000)  # of 10,000 photographs: the holes of the file are zeros
+    assert len(cifar10.find(tmp_path, download=False)) == 10_016
+    os.truncate(path, 128 << 20)
+    refusal(cifar10.find(tmp_path, download=False), path, "a batch of 30 MB", "134,217,728 bytes")
+    path.unlink()
+
+    records = 3073 * 50_000
+    sparse = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(records)}
+    archive = write_members(tmp_path, *(member(f"{n}.bin", pax_headers=sparse) for n in BATCHES))
+    refusal(cifar10.find(tmp_path, download=False), archive, "no data_batch_1.bin")
+    monkeypatch.setattr(cifar10, "MOST_BYTES", 100_000)
+    write_members(tmp_path, member("name", type=tarfile.GNUTYPE_LONGNAME, size=100_001))
+    refusal(cifar10.find(tmp_path, download=False), archive, "a header states 100,")
+
+
+def test_a_batch_may_have_just_the_most_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar10, "MOST_BYTES", 4 * 3073)
+    write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    write_batches(tmp_path, ".bin", binary_batch)
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+def test_some_batches_beside_the_whole_archive_do_not_stand_in_its_way(tmp_path):
+    write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
+    (tmp_path / "data_batch_2.bin").write_bytes(binary_batch())
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+def test_of_both_versions_the_binary_one_is_read(tmp_path):
+    write_batches(tmp_path, ".bin", binary_batch)
+    write_batches(tmp_path, "", lambda labels: b"no pickle")
+    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+
+
+def test_the_splits_of_one_archive_are_told_apart(tmp_path):
+    """By their fingerprints too, under which decoded images are kept."""
+    write_batches(tmp_path / "in", ".bin", binary_batch)
+    (tmp_path / "in" / "test_batch.bin").write_bytes(binary_batch(255 - PLANES, CLASSES[::-1]))
+    with tarfile.open(tmp_path / cifar10.FILE.name, "w:gz") as archive:
+        archive.add(tmp_path / "in", "cifar-10-batches-bin")
+    prints, spec = set(), ImageSpec(32, 32, 3)
+    for splits in (("train",), ("test",), ("train", "test"), ("test", "train")):
+        source = cifar10.find(tmp_path, download=False, splits=splits)
+        prints.add(source.fingerprint)
+        assert len(source) == 20 * ("train" in splits) + 4 * ("test" in splits)
+        if splits[0] == "test":
+            expected = (255 - PLANES).transpose(0, 2, 3, 1)
+            np.testing.assert_array_equal(source.decode(range(4), spec).images, expected)
+            assert source.labels["label"].values[:4].tolist() == CLASSES[::-1].tolist()
+    assert len(prints) == 4
 
 
 def test_the_hand_made_python_batch_is_what_python_itself_reads():
@@ -117,10 +214,12 @@ def test_the_hand_made_python_batch_is_what_python_itself_reads():
     assert batch[b"labels"] == CLASSES.tolist()
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_cifar_batches_that_python_3_has_written_again(tmp_path, protocol):
+def test_cifar_batches_that_python_3_has_written_again(tmp_path, protocol, order):
     def again(labels):
-        batch = {"data": PLANES.reshape(4, 3072), "labels": labels.tolist()}
+        data = np.asarray(PLANES.reshape(4, 3072), order=order)
+        batch = {"data": data, "labels": labels.tolist()}
         return pickle.dumps(batch, protocol)
 
     write_batches(tmp_path, "", again)
@@ -168,16 +267,30 @@ def test_a_pickle_that_would_run_a_command_is_refused(tmp_path):
         pickle.dumps({"data": np.zeros((4, 3072), np.float32), "labels": [0] * 4}, 2),
         pickle.dumps({"data": np.zeros((4, 3071), np.uint8), "labels": [0] * 4}, 2),
         pickle.dumps({"data": np.zeros((4, 3072), object), "labels": [0] * 4}, 2),
+        pickle.dumps({"data": np.zeros(3072, np.uint8), "labels": [0]}, 2),
+        pickle.dumps({"data": np.zeros((0, 3072), np.uint8), "labels": []}, 2),
+        pickle.dumps({"data": np.zeros((4, 3072), np.uint8), "labels": [0.5] * 4}, 2),
+        pickle.dumps({"data": np.zeros((4, 3072), np.uint8), "labels": [[0]] * 4}, 2),
         python_batch(data=PLANES.tobytes()[:-1]),
         python_batch(dtype="O8"),
         python_batch(labels=CLASSES[:3]),
         python_batch(labels=CLASSES + 1),
-        b"\x80\x02r\xff\xff\xff\x7f.",  # asks for two thousand million places in the memo
     ],
 )
 def test_other_python_batches_are_refused(tmp_path, content):
     write_batches(tmp_path, "", lambda labels: content)
     refusal(cifar10.find(tmp_path, download=False), tmp_path / "data_batch_1")
+
+
+def test_a_pickle_of_a_few_bytes_takes_no_memory(tmp_path):
+    """It asks for 16 million places in the memo, which Python's reader in C makes: 268 MB."""
+    write_batches(tmp_path, "", lambda labels: b"\x80\x02)r\xff\xff\xff\x00.")
+    tracemalloc.start()
+    try:
+        refusal(cifar10.find(tmp_path, download=False), tmp_path / "data_batch_1")
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_cut_of_a_batch_is_refused(tmp_path):

@@ -5,7 +5,10 @@ import hashlib
 import os
 import pickle
 import random
+import re
 import struct
+import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +104,9 @@ def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path):
     write_mnist(tmp_path / "mine", pixels=PIXELS[:4], labels=LABELS[:4])
     mine = mnist.find_fashion_mnist(tmp_path / "mine", download=False, system_folder=system)
     assert len(mine) == 4
+    find = partial(mnist.find_fashion_mnist, splits=("test",), system_folder=system)
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "mine"))):
+        find(tmp_path / "mine", download=False)  # what is missing belongs there
 
 
 def test_missing_files_are_named_with_their_folder(tmp_path):
@@ -142,6 +148,8 @@ def test_damaged_gzip_is_refused(tmp_path):
         damaged[chance.randrange(20, len(content))] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
         refusal(find_mnist(tmp_path), path)
+    path.write_bytes(content[:4] + bytes(6) + b"\xff" * 99)  # no block of gzip begins so
+    refusal(find_mnist(tmp_path), path, "a damaged one")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +174,30 @@ def test_idx_files_with_more_or_absurd_sizes_are_refused(tmp_path):
     refusal(find_mnist(tmp_path), path, "more")
     path.write_bytes(content[:4] + b"\xff\xff\xff\xff" + content[8:])
     refusal(find_mnist(tmp_path), path, "4,294,967,295")
+
+
+def test_a_file_may_have_up_to_a_million_items(tmp_path):
+    path = tmp_path / "labels"
+    path.write_bytes(idx(np.zeros(1_000_000, np.uint8)))
+    assert len(mnist.read_idx(path, mnist.LABELS_MAGIC, shape=())) == 1_000_000
+    path.write_bytes(idx(np.zeros(1_000_001, np.uint8)))
+    with pytest.raises(UserError, match="expected 1 to 1,000,000 items, received 1,000,001"):
+        mnist.read_idx(path, mnist.LABELS_MAGIC, shape=())
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_no_memory_is_taken_for_what_a_header_claims_or_for_what_follows(tmp_path, suffix):
+    """Of 784 MB there is nothing; and behind one image there are 32 MB, packed into a few."""
+    path = write_mnist(tmp_path, suffix=suffix) / f"train-images-idx3-ubyte{suffix}"
+    claiming = idx(PIXELS[:1])[:4] + struct.pack(">3I", 1_000_000, 28, 28)
+    for content, word in ((claiming, "received 0"), (idx(PIXELS[:1]) + bytes(1 << 25), "more")):
+        path.write_bytes(gzip.compress(content, 1) if suffix else content)
+        tracemalloc.start()
+        try:
+            refusal(find_mnist(tmp_path), path, word)
+            assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        finally:
+            tracemalloc.stop()
 
 
 # ---- what all sources share ----
@@ -267,6 +299,9 @@ def test_published_checksums_and_sizes_are_well_formed():
     files = [*mnist.MNIST_FILES.values(), *mnist.FASHION_FILES.values()]
     files += [*svhn.FILES.values(), cifar10.FILE]
     assert len({f.sha256 for f in files}) == len(files) == 12
+    for name, count in (("train", 60_000), ("t10k", 10_000)):
+        assert mnist.SIZES[f"{name}-images-idx3-ubyte"] == 16 + count * 28 * 28
+        assert mnist.SIZES[f"{name}-labels-idx1-ubyte"] == 8 + count
     for file in files:
         assert len(bytes.fromhex(file.sha256)) == 32
         assert file.urls and all(url.endswith("/" + file.name) for url in file.urls)

@@ -42,8 +42,8 @@ CHATTER = (
     "I0000 00:00:1795847897.753643    2980 cudart_stub.cc:31] Could not find cuda drivers.",
     "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow.",
     "E0000 00:00:1795847897.75 1 cuda_platform.cc:51] failed call to cuInit: INTERNAL: CUDA error",
-    "W0000 00:00:1795847897.75 1 tf_tfl_flatbuffer_helpers.cc:364] Ignored output_format.",
-    "W0000 00:00:1795847897.75 1 tf_tfl_flatbuffer_helpers.cc:367] Ignored drop_control_dependency.",
+    "W0000 00:00:1795847897.75 1 tf_tfl_flatbuffer.cc:364] Ignored output_format.",
+    "W0000 00:00:1795847897.75 1 tf_tfl_flatbuffer.cc:367] Ignored drop_control_dependency.",
 )
 # Near to them, but a user needs them.
 NEWS = (

@@ -117,8 +117,11 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
         with open_tar(path, MOST_BYTES) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
+                # A sparse file may be larger than all that is read for it.
                 if name in names and member.isfile() and member.size <= MOST_BYTES:
                     contents[name] = archive.extractfile(member).read()
+            while archive.fileobj.read(RECORD):  # to the end, where gzip's checksum stands
+                pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise unusable(path, "a whole tar.gz archive", f"a damaged one ({error})") from error
     missing = [name for name in names if name not in contents]
@@ -155,13 +158,13 @@ def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         data, labels = (_entry(batch, key) for key in ("data", "labels"))
-        if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
+        if not all(isinstance(label, int) for label in labels):
             raise ValueError("labels are not a list of numbers")  # a few nested lists are millions
         rows, values = data.array(), np.array(labels, np.int64)
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
         expected = "a CIFAR-10 python batch, or better the binary version"
         raise unusable(path, expected, f"a damaged or other file ({error})") from error
-    if rows.ndim != 2 or rows.shape[1] != PIXELS or values.ndim != 1 or not len(rows):
+    if rows.ndim != 2 or rows.shape[1] != PIXELS or not len(rows):
         raise unusable(path, f"data of shape [N, {PIXELS}]", f"{list(rows.shape)}")
     return rows, values
 
@@ -178,7 +181,7 @@ class _ArrayState:
         _, self.shape, self.dtype, self.is_fortran, self.content = state
 
     def array(self) -> np.ndarray:
-        if not isinstance(self.dtype, _DtypeState) or self.dtype.name not in (b"u1", "u1"):
+        if self.dtype.name not in (b"u1", "u1"):
             raise ValueError("data are not unsigned bytes")
         order = "F" if self.is_fortran else "C"
         return np.frombuffer(self.content, np.uint8).reshape(self.shape, order=order)
