@@ -124,7 +124,7 @@ def test_cifar_archives_cut_short_or_incomplete_are_refused(tmp_path):
     for end in [0, 5, 100, *range(1000, len(content), 4999)]:
         path.write_bytes(content[:end])
         refusal(cifar10.find(tmp_path, download=False), path)
-    path.write_bytes(content[:4] + bytes(6) + b"\xff" * 99)  # no block of gzip begins so
+    path.write_bytes(content[:3] + bytes(7) + b"\xff" * 99)  # no block of gzip begins so
     refusal(cifar10.find(tmp_path, download=False), path, "a damaged one")
     path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", "", binary_batch)
     refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin")

@@ -7,7 +7,7 @@ from dcgan.evaluation import unseen
 
 DIFFERENT = np.random.default_rng(0).integers(0, 256, (100, 2, 3, 1), np.uint8)
 # Each of the first ten is there eleven times, in various places.
-IMAGES = np.concatenate([DIFFERENT, *[DIFFERENT[:10]] * 10])
+IMAGES = np.concatenate([*[DIFFERENT[:10]] * 10, DIFFERENT])
 
 
 def contents(images: np.ndarray) -> list[bytes]:
