@@ -1,10 +1,21 @@
-"""Fixtures of several files: a browser, and pages that lie in one file."""
+"""Fixtures of several files: a browser, and pages that lie in one file. And how many processes."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from explorer_pages import chromium
+
+MOST_PROCESSES = 4  # each takes up to 3 GB
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One a core; a few files named on the command line run at once, in this process (0)."""
+    names = [Path(word.split("::")[0]) for word in config.args]
+    if len(names) < 8 and all(name.is_file() for name in names):
+        return 0
+    return min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
 @pytest.fixture(scope="module")

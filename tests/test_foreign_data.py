@@ -28,7 +28,7 @@ def sentence(name) -> str:
         ("a.zst", b"\x28\xb5\x2f\xfd" + bytes(99), ("packed by zstd", "unzstd a.zst")),
         ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(99), ("an HDF5 file", "numpy.savez")),
         ("a.pkl", pickle.dumps({"images": [0]}), ("a pickle, which can run any program",)),
-        ("a.gz", gzip.compress(b"words"), ("one packed file and no archive",)),
+        ("a.gz", gzip.compress(b"words", mtime=0), ("one packed file and no archive",)),
         ("a.arrow", b"ARROW1\0\0" + bytes(99), ("an Arrow file", "to_parquet")),
         ("a.png", red(), ("is one picture", "name the folder")),
         ("a.zip", red(), ("is one picture",)),

@@ -350,6 +350,7 @@ def test_the_file_put_there_by_hand_is_found(tmp_path, network, place):
             "received a damaged one",
         ),
     ],
+    ids=["short", "no archive", "archive without it", "archive of another", "archive cut short"],
 )
 def test_another_file_put_there_by_hand_is_refused_and_stays(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)

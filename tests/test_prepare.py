@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -420,12 +419,12 @@ def test_temporary_files_of_living_processes_and_other_machines_stay(tmp_path):
 
 
 @pytest.mark.skipif(not ANIME.is_dir(), reason=f"no real data in {ANIME}")
-def test_real_faces_come_from_the_cache_in_no_time(tmp_path):
+def test_real_faces_come_from_the_cache_in_no_time(tmp_path, monkeypatch):
     source = find(ANIME, "10*.jpg")
     first = run(source, tmp_path, spec=ImageSpec(48, 48, 3))
-    start = time.perf_counter()
-    again = run(source, tmp_path, spec=ImageSpec(48, 48, 3))
-    assert time.perf_counter() - start < 0.5
+    with monkeypatch.context() as patch:  # none is decoded again
+        patch.setattr(prepare, "_decode_all", None)
+        again = run(source, tmp_path, spec=ImageSpec(48, 48, 3))
     assert len(again.images) == len(source) > 100
     np.testing.assert_array_equal(again.images, first.images)
     plain = source.decode(range(20), ImageSpec(48, 48, 3)).images
