@@ -12,9 +12,6 @@ from dcgan.presets import DATASETS, PRESETS
 
 ROOT = Path(__file__).parents[1]
 EVERY_FIELD = [(c, f) for c, taken in COMMANDS.items() for f in options.fields(taken).values()]
-every_field = pytest.mark.parametrize(
-    ("command", "field"), EVERY_FIELD, ids=[f"{c}-{f.name}" for c, f in EVERY_FIELD]
-)
 
 
 def given(line: str) -> dict:
@@ -49,28 +46,22 @@ def test_flags_md_and_help_name_every_command_flag_preset_and_data_set():
         assert f"  {command} " in help_text
 
 
-@every_field
-def test_every_option_has_a_help_and_a_group(command, field):
-    meta = field.metadata
-    assert meta["help"].endswith((".", ")")) and "\n" not in meta["help"]
-    groups = ("data", "sizes", "networks", "training", "run folder")
-    assert meta["group"] in (groups if command == "train" else (None,))
+def test_every_option_has_a_help_and_a_group_and_a_required_one_an_example():
+    for command, field in EVERY_FIELD:
+        meta, name = field.metadata, f"{command} --{field.name}"
+        assert meta["help"].endswith((".", ")")) and "\n" not in meta["help"], name
+        groups = ("data", "sizes", "networks", "training", "run folder")
+        assert meta["group"] in (groups if command == "train" else (None,)), name
+        assert not meta.get("required") or field.default is None and meta["example"], name
 
 
-@every_field
-def test_what_is_required_has_no_default_but_an_example(command, field):
-    if field.metadata.get("required"):
-        assert field.default is None
-        assert field.metadata["example"]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_spelling_is_used_twice(command):
-    spellings = [s for c, f in EVERY_FIELD if c == command for s in flags.spellings(f)]
-    assert len(set(spellings)) == len(spellings)
-    assert not {"log_dir", "help", "h"} & set(spellings)  # absl's own, and ours
-    for name in spellings:  # --nocrop must not mean something else
-        assert f"no{name}" not in spellings
+def test_no_spelling_is_used_twice():
+    for command in COMMANDS:
+        spellings = [s for c, f in EVERY_FIELD if c == command for s in flags.spellings(f)]
+        assert len(set(spellings)) == len(spellings), command
+        assert not {"log_dir", "help", "h"} & set(spellings)  # absl's own, and ours
+        # --nocrop must not mean something else
+        assert not {f"no{name}" for name in spellings} & set(spellings), command
 
 
 def test_a_flag_is_a_switch_in_every_command_or_in_none():
