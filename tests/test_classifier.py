@@ -81,7 +81,7 @@ def test_one_trunk_learns_all_labellings(tmp_path, short, caplog):
     )
 
 
-@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("share", [pytest.param(0.5, marks=pytest.mark.slow), 0.9])
 def test_one_that_has_learnt_nothing_is_refused(tmp_path, short, share):
     """Train and test taken for classes, say: labels that no picture shows."""
     images, _ = stripes(600)

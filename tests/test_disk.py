@@ -200,18 +200,26 @@ def poor(tmp_path_factory):
     return go
 
 
-def test_training_goes_on_and_its_run_is_exported_and_evaluated(tmp_path, poor, pictures):
+OFTEN = ("--ckpt_freq", 2, "--sample_freq", 2, "--log_freq", 2)
+EVERYTHING = ("locked", "flushed", "mapped")
+
+
+def test_training_goes_on(tmp_path, poor, pictures):
     flags = small_flags(pictures, tmp_path)
-    often = ("--ckpt_freq", 2, "--sample_freq", 2, "--log_freq", 2)
-    everything = ("locked", "flushed", "mapped")
     for steps in (2, 4):
-        poor(*flags, "--steps", steps, *often, lacks=everything)
+        poor(*flags, "--steps", steps, *OFTEN, lacks=EVERYTHING)
     whole = tmp_path / "whole"
-    assert run(*small_flags(pictures, whole), "--steps", 4, *often).returncode == 0
+    assert run(*small_flags(pictures, whole), "--steps", 4, *OFTEN).returncode == 0
     mine, theirs = arrays_of(tmp_path / "run", 4), arrays_of(whole / "run", 4)
     assert all((mine[name] == theirs[name]).all() for name in theirs)
     assert logged(tmp_path / "run") == logged(whole / "run")
     assert checkpoints(tmp_path / "run") == [2, 4]
+    assert temporaries(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_run_is_exported_and_evaluated(tmp_path, poor, pictures):
+    poor(*small_flags(pictures, tmp_path), "--steps", 4, lacks=EVERYTHING)
     poor("export", "--run_dir", tmp_path / "run")
     poor(
         *("evaluate", "--run_dir", tmp_path / "run", "--extractor", "pixels"),

@@ -78,7 +78,9 @@ AS_NOBODY = (
 @pytest.mark.skipif(
     shutil.which("setpriv") is None or os.geteuid() != 0, reason="needs root and setpriv"
 )
-@pytest.mark.parametrize("home", [None, "/nonexistent", "/"])
+@pytest.mark.parametrize(
+    "home", [None, *(pytest.param(home, marks=pytest.mark.slow) for home in ("/nonexistent", "/"))]
+)
 def test_a_user_that_nobody_knows_trains(home):
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)

@@ -65,6 +65,7 @@ def test_odd_temporary_folders_are_not_used(tmp_path, monkeypatch):
         assert PLAIN.fullmatch(path)
 
 
+@pytest.mark.slow
 def test_a_run_in_an_odd_folder_is_exported_and_served(tmp_path):
     root = toy_run(tmp_path / ODD / ODD)
     result = run("export", f"--run_dir={root}", "--format", "saved_model,keras", cwd=root.parent)

@@ -49,7 +49,8 @@ PRESETS = {
     # With its kernels, batches, average and augmentation, which draws anew at each step.
     "best": (80, ("--preset", "best", "--batch_size", 16)),
 }
-both_presets = pytest.mark.parametrize("whole", PRESETS, indirect=True)
+best = pytest.param("best", marks=pytest.mark.slow)
+both_presets = pytest.mark.parametrize("whole", ["silva", best], indirect=True)
 
 
 class Setup:

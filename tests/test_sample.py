@@ -35,15 +35,16 @@ def pictures(folder: Path) -> dict[str, bytes]:
 
 
 BEST = ("--preset", "best", "--batch_size", "16")  # the preset's own, where small_flags has others
+SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
     "own",
     [
-        ("--ema_decay", "0.5", "--precision", "bfloat16"),
-        ("--ema_decay", "0", "--precision", "float16"),
+        pytest.param(("--ema_decay", "0.5", "--precision", "bfloat16"), marks=SLOW),
+        pytest.param(("--ema_decay", "0", "--precision", "float16"), marks=SLOW),
         (*BEST, "--precision", "bfloat16"),
-        (*BEST, "--precision", "float16"),
+        pytest.param((*BEST, "--precision", "float16"), marks=SLOW),
     ],
     ids=["bfloat16", "float16", "best-bfloat16", "best-float16"],
 )

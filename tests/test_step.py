@@ -358,11 +358,10 @@ def test_mirrored_on_one_device_is_the_same_training():
 RECIPES = {
     "one": (20, Recipe(BATCH, seed=5, ema_decay=0.99)),
     "best": (20, Recipe(16, seed=5, ema_decay=0.998, augment="translation")),  # with its kernels
-    "several": (
-        6,
-        Recipe(BATCH, seed=5, ema_decay=0.99, d_steps=2, g_steps=2, augment="color,translation"),
-    ),
 }
+MANY = {"seed": 5, "ema_decay": 0.99, "d_steps": 2, "g_steps": 2, "augment": "color,translation"}
+OTHERS = tuple(RECIPES)  # marked slow
+RECIPES["several"] = (6, Recipe(BATCH, **MANY))
 
 
 def train_distributed(strategy, steps, recipe, *, kernel_size=5, at_once=1):
@@ -410,7 +409,7 @@ def overflow_on_the_second(strategy):
     return np.array([float(weight.numpy()[0]), float(optimizer.dynamic_scale.numpy())])
 
 
-def main(path):
+def main(path, *chosen):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategies = {"1": make_strategy("none"), "2": make_strategy("mirrored")}
@@ -418,7 +417,8 @@ def main(path):
         "replicas": strategies["2"].num_replicas_in_sync,
         "devices": device_names(strategies["2"]),
     }
-    for name, (steps, recipe) in RECIPES.items():
+    for name in chosen:
+        steps, recipe = RECIPES[name]
         for replicas, strategy in strategies.items():
             # Two devices also do several steps a call, as GPUs do.
             at_once = 2 if (name, replicas) == ("several", "2") else 1
@@ -435,16 +435,13 @@ def main(path):
 
 
 @pytest.fixture(scope="module")
-def two_replicas(tmp_path_factory):
+def two_replicas(request, tmp_path_factory):
+    """What the process finds by the recipes named in the parameter."""
     path = tmp_path_factory.mktemp("replicas") / "found.npz"
-    environment = {
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": str(ROOT),
-    }
+    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     process = subprocess.run(
-        [sys.executable, __file__, str(path)],
-        env={**os.environ, **environment},
+        [sys.executable, __file__, str(path), *(getattr(request, "param", None) or ["several"])],
+        env={**os.environ, **quiet},
         capture_output=True,
         text=True,
         timeout=600,
@@ -460,7 +457,11 @@ def test_an_overflow_on_one_replica_is_heard_by_all(two_replicas):
     assert (weight, scale) == (1.0, 2.0**14)  # the step is left out, the scale of 2^15 halved
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    ("two_replicas", "name"),
+    [(None, "several"), *(pytest.param(OTHERS, n, marks=pytest.mark.slow) for n in OTHERS)],
+    indirect=["two_replicas"],
+)
 def test_two_replicas_equal_one(two_replicas, name):
     assert two_replicas["replicas"] == 2
     assert list(two_replicas["devices"]) == ["CPU:0", "CPU:1"]
@@ -495,4 +496,4 @@ def test_replicas_draw_their_own_rows_of_the_same_noise(two_replicas):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -90,7 +90,12 @@ def test_what_is_computed_and_drawn_depends_on_our_own_options_alone(
     assert not undisturbed["environment"]["settings"].keys() & HOSTILE.keys()
 
 
-@pytest.mark.parametrize("keras", ["{broken", "[1]", '{"floatx": "int8"}', '{"epsilon": 1}'])
+KERAS_FILES = ["[1]", '{"floatx": "int8"}', '{"epsilon": 1}']
+
+
+@pytest.mark.parametrize(
+    "keras", ["{broken", *(pytest.param(one, marks=pytest.mark.slow) for one in KERAS_FILES)]
+)
 def test_dotfiles_of_any_content_end_no_start(tmp_path, keras):
     """Nor are any written: the home folder is others'."""
     env = hostile_home(tmp_path / "home", keras, b"\xff\xfe: : :\n")

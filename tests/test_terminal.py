@@ -41,7 +41,11 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+# A dry run says less than training.
+SLOW = pytest.param("dry run", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [SLOW if name == "dry run" else name for name in COMMANDS])
 def test_names_give_the_terminal_no_orders(folder, tmp_path, name):
     command, *flags = COMMANDS[name]
     caches = ("--cache_dir", tmp_path / "cache") if command == "--train" else ()
