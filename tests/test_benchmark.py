@@ -88,7 +88,7 @@ def test_the_bare_step_is_the_step_of_training(precision):
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_a_run_of_training_in_turn_with_the_bare_step(tmp_path, at_once):
     write_pictures(tmp_path / "toys", 40)
     config = small_config(

@@ -13,9 +13,10 @@ from dcgan import UserError
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
-from dcgan.evaluation import face_share
+from dcgan.evaluation import evaluator, face_share
 from dcgan.evaluation.estimate import of_trials
 from dcgan.evaluation.face_share import FaceFinder, choose
+from dcgan.preparation import cascades, faces
 from dcgan.run_dir import read_json_lines
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -105,11 +106,11 @@ def test_the_fingerprint_is_of_the_cascade(tmp_path):
 
 def test_without_opencv_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    for name in ("preparation.faces", "evaluation.face_share", "evaluation.evaluator"):
-        package, _, module = name.partition(".")
-        monkeypatch.setattr(sys.modules[f"dcgan.{package}"], module, None, raising=False)
-        monkeypatch.delitem(sys.modules, f"dcgan.{name}", raising=False)
-    importlib.import_module("dcgan.evaluation.evaluator")  # it goes without
-    fresh = importlib.import_module("dcgan.evaluation.face_share")
+    for module in (faces, cascades, face_share, evaluator):
+        package, _, name = module.__name__.rpartition(".")
+        monkeypatch.delattr(sys.modules[package], name)
+        monkeypatch.delitem(sys.modules, module.__name__)
+    importlib.import_module(evaluator.__name__)  # it goes without
+    fresh = importlib.import_module(face_share.__name__)
     with pytest.raises(UserError, match="Finding faces needs the library OpenCV.* pip install"):
         fresh.choose(np.zeros((1, 8, 8, 3)), cascade=None, cache_dir=tmp_path)

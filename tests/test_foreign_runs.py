@@ -102,6 +102,11 @@ def test_a_config_that_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch, 
     assert os.strerror(number) in caplog.text
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [pytest.param(n, marks=[pytest.mark.slow] * (i > 1)) for i, n in enumerate(GARBAGE)],
+    indirect=True,
+)
 def test_a_command_works_beside_garbage(runs, garbage, monkeypatch, capsys):
     monkeypatch.chdir(runs.parent)
     assert main.main(["interpolate", "--seeds", "0-1", "--frames", "1", "--to", "a.gif"]) == 0

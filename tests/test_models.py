@@ -93,10 +93,20 @@ def test_one_layer_halves_or_doubles_any_side(kernel_size):
         assert conv(large).shape == (1, half, 2, 1)
 
 
-@pytest.mark.parametrize("kernel_size", [4, 5])
+PICTURES = [(8, 8), (9, 9), (10, 11), (27, 27), (28, 28), (47, 47), (48, 48), (33, 57), (8, 101)]
+PICTURES += [(90, 8)]
+
+
 @pytest.mark.parametrize(
-    ("height", "width"),
-    [(8, 8), (9, 9), (10, 11), (27, 27), (28, 28), (47, 47), (48, 48), (33, 57), (8, 101), (90, 8)],
+    ("height", "width", "kernel_size"),
+    [
+        # Each size by one of the two; the other if slow.
+        pytest.param(
+            *size, kernel_size, marks=[] if (i // 2 + kernel_size) % 2 else pytest.mark.slow
+        )
+        for i, size in enumerate(PICTURES)
+        for kernel_size in (4, 5)
+    ],
 )
 def test_a_picture_of_that_size_and_one_logit(height, width, kernel_size):
     generator, discriminator = networks(height, width, kernel_size=kernel_size)

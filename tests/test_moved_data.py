@@ -46,9 +46,12 @@ def neighbours(base: Path, *words):
     )
 
 
+OTHERS = ("imgs", "IMGS", "data/imgs", "./data//imgs/", "link")
+
+
 @pytest.mark.parametrize(
     "words",
-    ["imgs", "imgs/", "IMGS", "data/imgs", "./data//imgs/", "link", "data/../link/.", "new"],
+    ["imgs/", "data/../link/.", "new", *(pytest.param(w, marks=pytest.mark.slow) for w in OTHERS)],
 )
 def test_the_same_data_in_other_words_go_on(base, words):
     if words == "new":

@@ -59,7 +59,9 @@ def pictures(tmp_path_factory):
     return write_pictures(tmp_path_factory.mktemp("data") / "a set of pictures", 64)
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize(
+    "columns", [80, *(pytest.param(columns, marks=pytest.mark.slow) for columns in (40, 200))]
+)
 def test_a_terminal_of_any_width_shows_what_to_watch(pictures, tmp_path, columns):
     flags = (*small_flags(pictures, tmp_path), "--steps", "100000", "--log_freq", "5")
     with terminal(columns) as window, started(*flags, output=window.path) as process:

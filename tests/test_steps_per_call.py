@@ -35,7 +35,9 @@ def trained(counts: list[int] | None, precision: str) -> tuple[dict, list[dict]]
     ]
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "precision", [pytest.param("float32", marks=pytest.mark.slow), "mixed_bfloat16"]
+)
 def test_calls_of_several_steps_equal_single_steps_bit_for_bit(precision):
     state, scalars = trained(None, precision)
     other, others = trained([3, 1, 3], precision)
