@@ -173,9 +173,7 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
 @pytest.mark.parametrize(
     ("dataset", "flags"),
     [
-        pytest.param("data/toys", (), marks=pytest.mark.slow),
-        pytest.param("data/toys/", (), marks=pytest.mark.slow),
-        ("data/../data/toys", ()),  # as a path, which the two above are too
+        ("data/../data/toys", ()),  # more spellings: test_moved_data
         ("ToYs", ("--data_dir", "data/")),
         ("toys", ("--train_size", COUNT)),
         ("toys", ("--input_fname_pattern", "*.png")),  # which all are
