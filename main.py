@@ -7,7 +7,9 @@ import sys
 if os.environ.pop("PYTHONSAFEPATH", None):  # which keeps a program from finding what lies beside it
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from dcgan import UserError, commands, config, console, flags, options, surroundings  # noqa: E402
+from dcgan import UserError, commands, surroundings
+from dcgan.cli import command_options, flags, help, train_options
+from dcgan.terminal import console  # noqa: E402
 
 
 def main(argv: list[str]) -> int:
@@ -19,11 +21,11 @@ def main(argv: list[str]) -> int:
     try:
         command, given = flags.parse(argv)
         if command == "help":
-            code = print(flags.help_text(**given)) or 0
+            code = print(help.help_text(**given)) or 0
         elif command == "train":
-            return commands.run(command, config.resolve(given))
+            return commands.run(command, train_options.resolve(given))
         else:
-            code = commands.run(command, options.complete(command, given))
+            code = commands.run(command, command_options.complete(command, given))
         if error := console.failed():
             raise UserError(f"Standard output could not be written: {error.strerror}.")
         return code

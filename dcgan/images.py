@@ -39,14 +39,14 @@ def to_float(images):
     return images / HALF_RANGE - 1.0
 
 
-def to_unit_levels(images):
+def to_levels(images):
     """Float [-1, 1] to float levels in [0, 255], tensor or array; the inverse of `to_float`."""
     return (images + 1.0) * HALF_RANGE
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Float [-1, 1] to uint8 by rounding to the nearest level; values outside are clipped."""
-    return np.clip(np.rint(to_unit_levels(np.asarray(images, np.float32))), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(to_levels(np.asarray(images, np.float32))), 0, 255).astype(np.uint8)
 
 
 def plain(

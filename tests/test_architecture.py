@@ -61,7 +61,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def unit(path: Path) -> str:
-    """datasets for dcgan/datasets/mnist.py, config for dcgan/config.py, main for main.py."""
+    """datasets for dcgan/datasets/mnist.py, config for dcgan/cli/train_options.py, main for main.py."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return parts[0] if len(parts) == 1 else parts[1]
 
@@ -104,14 +104,14 @@ def wrong_imports(importer: str, node: ast.AST) -> list[str]:
         ("models", "from dcgan.models.layers import x", False),
         ("models", "import keras", False),
         ("datasets", "from dcgan import images", False),
-        ("training", "from dcgan.state import GANState", False),
-        ("config", "from dcgan.presets import PRESETS", False),
-        ("presets", "from dcgan.config import Config", True),
-        ("options", "from dcgan.config import Config", True),
+        ("training", "from dcgan.training.state import GANState", False),
+        ("config", "from dcgan.cli.presets import PRESETS", False),
+        ("presets", "from dcgan.cli.train_options import Config", True),
+        ("options", "from dcgan.cli.train_options import Config", True),
         ("preparation", "from dcgan.datasets.source import Source", False),
         ("datasets", "from dcgan.preparation.duplicates import x", True),
         ("models", "from dcgan import datasets", True),
-        ("models", "def f():\n    from dcgan.state import GANState", True),
+        ("models", "def f():\n    from dcgan.training.state import GANState", True),
         ("outputs", "import dcgan.training.health", True),
         ("state", "from .models import Generator", True),
         ("commands", "from dcgan.utils import x", True),
@@ -134,12 +134,15 @@ def test_imports_point_down_only():
 
 def knows_options(node: ast.AST) -> bool:
     """Whether a file can name an options object."""
-    return any(name.startswith(("dcgan.config", "dcgan.options")) for name in imports(node))
+    return any(
+        name.startswith(("dcgan.cli.train_options", "dcgan.cli.command_options"))
+        for name in imports(node)
+    )
 
 
 def test_the_options_end_in_commands():
-    assert knows_options(ast.parse("from dcgan.options import Crop"))
-    assert not knows_options(ast.parse("from dcgan.option import did_you_mean"))
+    assert knows_options(ast.parse("from dcgan.cli.data_options import Crop"))
+    assert not knows_options(ast.parse("from dcgan.cli.option import did_you_mean"))
     assert {unit(path) for path in CODE if knows_options(tree(path))} <= KNOW_CONFIG
 
 
@@ -178,7 +181,7 @@ def cycle(graph: dict[str, set[str]]) -> list[str]:
 def test_there_are_no_import_cycles():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
     graph = module_graph()
-    assert "dcgan.images" in graph["dcgan.session"]
+    assert "dcgan.images" in graph["dcgan.training.trainer"]
     assert cycle(graph) == []
 
 

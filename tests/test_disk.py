@@ -22,11 +22,13 @@ from running import (
     write_pictures,
 )
 
-from dcgan import UserError, disk, run_dir
+from dcgan import UserError, disk, files
 from dcgan.datasets import cached, image_store
-from dcgan.datasets.image_store import FileStore, write_whole
-from dcgan.evaluation.kept import Table
-from dcgan.run_dir import RunDir, replace_folder, write_bytes
+from dcgan.datasets.image_store import FileStore
+from dcgan.evaluation.spill import Table
+from dcgan.files import replace_folder, write_bytes, write_whole
+from dcgan.run import run_dir
+from dcgan.run.run_dir import RunDir
 
 LACKING = [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
 
@@ -80,7 +82,7 @@ def test_what_cannot_be_flushed_is_written_all_the_same(tmp_path, monkeypatch, c
     store = FileStore(tmp_path / "c.npy", (2,), 3)
     store.append(np.arange(6, dtype=np.uint8).reshape(3, 2))
     store.finish()
-    run_dir.flush_tree(tmp_path)
+    files.flush_tree(tmp_path)
     assert (tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes() == b"12"
     assert np.load(tmp_path / "c.npy").tolist() == [[0, 1], [2, 3], [4, 5]]
     [said] = warnings(caplog)

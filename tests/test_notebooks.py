@@ -13,7 +13,7 @@ from jupyter_client import KernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from dcgan import flags
+from dcgan.cli import flags
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"

@@ -135,7 +135,7 @@ def test_a_path_that_python_keeps_safe_does_not_hide_us(tmp_path):
 
 def test_a_notebook_gets_our_networks_and_keeps_its_plots():
     code = (
-        "import os; from dcgan import quiet\nwith quiet.quiet_start(): import keras\n"
+        "import os; from dcgan.terminal import quiet\nwith quiet.quiet_start(): import keras\n"
         "print(keras.config.backend(), keras.config.floatx(), os.environ['MPLBACKEND'])"
     )
     env = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(ROOT), "MPLBACKEND": "svg"}

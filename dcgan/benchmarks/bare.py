@@ -13,10 +13,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from dcgan.distributed.devices import avoid_remapper
 from dcgan.models import Discriminator, Generator
-from dcgan.state import GANState
-from dcgan.training.step import Recipe, make_step
-from dcgan.training.strategy import avoid_remapper
+from dcgan.training.state import GANState
+from dcgan.training.step import StepOptions, make_step
 
 WARM_UP = 3  # steps: the first one compiles
 
@@ -26,11 +26,11 @@ class BareStep:
 
     Args:
         spec: {"generator": its get_config, "discriminator": its get_config, "recipe": fields of
-            `Recipe`, "optimizer": the optimizers' arguments of `GANState`}.
+            `StepOptions`, "optimizer": the optimizers' arguments of `GANState`}.
     """
 
     def __init__(self, spec: dict):
-        recipe = Recipe(**spec["recipe"])
+        recipe = StepOptions(**spec["recipe"])
         generator = Generator.from_config(spec["generator"])
         avoid_remapper()
         self.state = GANState(

@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan.benchmarks.turns import Comparison, in_turn
-from dcgan.checkpoint import Checkpointer
+from dcgan.distributed.devices import avoid_remapper
+from dcgan.files import write_json
+from dcgan.latent.sampling import BATCH_SIZE, make_sampler
 from dcgan.models import Generator
-from dcgan.run_dir import RunDir, write_json
-from dcgan.sampling import BATCH_SIZE, make_sampler
-from dcgan.state import GANState
-from dcgan.training.strategy import avoid_remapper
+from dcgan.run.checkpoint import Checkpointer
+from dcgan.run.run_dir import RunDir
+from dcgan.training.state import GANState
 
 IMAGES = 10_000
 FEWER = 4  # times fewer turns of the command, which takes longer

@@ -7,12 +7,12 @@ import numpy as np
 
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import Comparison
-from dcgan.session import Session
 from dcgan.training.loop import Every
+from dcgan.training.trainer import Trainer
 
 
 def training(
-    session: Session, bare: BareStep, *, steps: int, pairs: int, cadence: tuple[int, int]
+    trainer: Trainer, bare: BareStep, *, steps: int, pairs: int, cadence: tuple[int, int]
 ) -> Comparison:
     """A whole run of training in which, after each turn of the loop, the bare step has one.
 
@@ -20,7 +20,7 @@ def training(
     charges each step its share.
 
     Args:
-        session: a fresh one that is to do (pairs + 1) * steps steps and makes neither grids nor
+        trainer: a fresh one that is to do (pairs + 1) * steps steps and makes neither grids nor
             checkpoints within them; its first turn is not counted, as both sides compile in it.
         bare: the same networks' and recipe's.
         steps: of a turn.
@@ -30,8 +30,8 @@ def training(
     Raises:
         SystemExit: the training was stopped by a signal.
     """
-    turns = _Turns(session, bare, steps=steps, cadence=cadence)
-    code = session.run(Every(steps, turns))  # calls of several steps end with a turn
+    turns = _Turns(trainer, bare, steps=steps, cadence=cadence)
+    code = trainer.run(Every(steps, turns))  # calls of several steps end with a turn
     if code:
         raise SystemExit(code)
     figures = (tuple(turns.ours[1:]), tuple(turns.bare[1:]))
@@ -45,10 +45,10 @@ class _Turns:
         ours, bare: images a second, of each turn.
     """
 
-    def __init__(self, session: Session, bare: BareStep, *, steps: int, cadence: tuple[int, int]):
+    def __init__(self, trainer: Trainer, bare: BareStep, *, steps: int, cadence: tuple[int, int]):
         self.ours: list[float] = []
         self.bare: list[float] = []
-        self._session = session
+        self._trainer = trainer
         self._bare = bare
         self._steps = steps
         self._cadence = cadence
@@ -58,10 +58,10 @@ class _Turns:
         np.asarray(scalars["d_loss"])  # the device has done what the loop asked for
         seconds = (time.perf_counter() - self._since) / self._steps
         for act, period in zip(
-            (self._session.sample, self._session.checkpoint), self._cadence, strict=True
+            (self._trainer.sample, self._trainer.checkpoint), self._cadence, strict=True
         ):
             seconds += _timed(lambda act=act: act(done, scalars)) / period
-        self.ours.append(self._session.images_per_step / seconds)
+        self.ours.append(self._trainer.images_per_step / seconds)
         self.bare.append(self._bare.images * self._steps / self._bare.seconds(self._steps))
         self._since = time.perf_counter()
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dcgan.progress import Bar
+from dcgan.terminal.progress import Bar
 
 
 @dataclass(frozen=True)

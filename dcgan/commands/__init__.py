@@ -1,7 +1,7 @@
 """Starts a command, dcgan/commands/<name>.py, and says what becomes of its errors.
 
-Each has `run(options) -> int`, with its dataclass of `dcgan.options` or `dcgan.config`. Only those
-that need TensorFlow import it: the others start without its seconds.
+Each has `run(options) -> int`, with its dataclass of `dcgan.cli`. Only those that need TensorFlow
+import it: the others start without its seconds.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from dcgan import UserError, quiet
+from dcgan import UserError
+from dcgan.terminal import quiet
 
 logger = logging.getLogger("dcgan")
 
@@ -59,16 +60,16 @@ def _load(command: str) -> types.ModuleType:
     with quiet.quiet_start():
         module = importlib.import_module(f"dcgan.commands.{command}")
         if "tensorflow" in sys.modules:
-            from dcgan.training import strategy
+            from dcgan.distributed import devices
 
-            strategy.grow_gpu_memory()
+            devices.grow_gpu_memory()
     return module
 
 
 @contextlib.contextmanager
 def _log_to_console() -> Iterator[None]:
     """While it is entered, what is logged is printed, above the progress bars."""
-    from dcgan import progress  # tqdm believes the environment that it is imported in
+    from dcgan.terminal import progress  # tqdm believes the environment that it is imported in
 
     handler = progress.Handler()
     before = logger.level, logger.propagate

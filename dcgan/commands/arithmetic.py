@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dcgan import latent
-from dcgan.options import Arithmetic
-from dcgan.outputs import marked
+from dcgan.cli.run_options import Arithmetic
+from dcgan.latent import paths
+from dcgan.latent.sampling import latents
+from dcgan.latent.seeds import parse_terms
+from dcgan.outputs import provenance
 from dcgan.outputs.equation import Term, draw_equation
-from dcgan.sampling import latents
-from dcgan.seeds import parse_terms
-from dcgan.trained import Trained, choose_run
+from dcgan.run.trained_run import TrainedRun, choose_run
 
 MOST = 16  # terms, and seeds in each: more cannot be seen
 
@@ -31,24 +31,24 @@ def run(options: Arithmetic) -> int:
     terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MOST)
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "generated" / "arithmetic.png"
-    marked.refuse_foreign(to, ".png")
-    trained = Trained(run_dir, options.checkpoint)
-    comment = marked.mark(
+    provenance.refuse_foreign(to, ".png")
+    trained = TrainedRun(run_dir, options.checkpoint)
+    comment = provenance.mark(
         f"arithmetic --terms '{options.terms}', {trained.name}, step {trained.step}"
     )
-    marked.write(to, _draw(trained, terms, options.noise, comment))
+    provenance.write(to, _draw(trained, terms, options.noise, comment))
     logger.info("Wrote %s: %s of %s, step %d.", to, options.terms, run_dir.root, trained.step)
     return 0
 
 
-def _draw(trained: Trained, terms: list, noise: float, comment: str) -> bytes:
+def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes:
     """All images in one go, taken apart again for the drawing."""
     vectors = [trained.latents(seeds) for _, seeds in terms]
-    result = latent.arithmetic([(sign, z) for (sign, _), z in zip(terms, vectors, strict=True)])
+    result = paths.arithmetic([(sign, z) for (sign, _), z in zip(terms, vectors, strict=True)])
     # The noise of figure 7 is uniform, whatever z is drawn from.
     uniform = latents(tf.range(8, dtype=tf.int64), z_dim=len(result), z_dist="uniform_signed")
-    around = latent.around(result, uniform.numpy(), scale=noise)
-    averages = [latent.average(z)[np.newaxis] for z in vectors]
+    around = paths.around(result, uniform.numpy(), scale=noise)
+    averages = [paths.average(z)[np.newaxis] for z in vectors]
     parts = [*vectors, *averages, around]
     pictures = trained.render(np.concatenate(parts))
     split = np.split(pictures, np.cumsum([len(part) for part in parts])[:-1])

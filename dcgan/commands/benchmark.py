@@ -15,20 +15,20 @@ import tensorflow as tf
 from dcgan.benchmarks import pictures, processes, samples, steps
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import HEADER, Comparison
+from dcgan.cli.recorded import to_dict
+from dcgan.cli.run_options import Benchmark, Sample
+from dcgan.cli.train_options import Config, resolve
 from dcgan.commands import sample
-from dcgan.config import Config, resolve
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import Prepared, prepare, summarize
 from dcgan.datasets.source import ImageSpec
 from dcgan.datasets.workers import cores
-from dcgan.options import Benchmark, Sample
-from dcgan.outputs import marked
-from dcgan.recorded import to_dict
-from dcgan.run_dir import RunDir
-from dcgan.session import Session, make_networks, make_recipe, optimizer_options
-from dcgan.state import GANState
-from dcgan.training.strategy import device_names, native_precision
+from dcgan.distributed.devices import device_names, native_precision
+from dcgan.outputs import provenance
+from dcgan.run.run_dir import RunDir
+from dcgan.training.state import GANState
+from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
 
 # In this order: other processes have the device's memory to themselves before this one takes it.
 PARTS = ("startup", "memory", "compare", "input", "sampling", "step")
@@ -49,7 +49,7 @@ def run(options: Benchmark) -> int:
         UserError: for everything that the user can mend.
     """
     to = Path(options.to or Path("runs", "benchmark.json"))
-    marked.refuse_foreign(to, ".json")
+    provenance.refuse_foreign(to, ".json")
     bench = Bench(options)
     logger.info("%s\n%s", bench.description(), HEADER)
     found: list[Comparison] = []
@@ -58,7 +58,7 @@ def run(options: Benchmark) -> int:
         for comparison in more:
             logger.info("%s", comparison.row())
         found += more
-        marked.write(to, bench.json(found))  # after each part: a later one may be stopped
+        provenance.write(to, bench.json(found))  # after each part: a later one may be stopped
     logger.info("Wrote the figures as %s.", to)
     return 0
 
@@ -113,12 +113,12 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             run_dir = RunDir(Path(folder))
             run_dir.create()
-            session = Session(config, run_dir, self._prepare)
+            trainer = Trainer(config, run_dir, self._prepare)
             bare = BareStep(bare_spec(config))
             # What is said of the health of so short a training is of no use.
             with quietly(logging.ERROR):
                 compared = steps.training(
-                    session, bare, steps=self.steps, pairs=self.pairs, cadence=cadence
+                    trainer, bare, steps=self.steps, pairs=self.pairs, cadence=cadence
                 )
         return [compared]
 
@@ -178,7 +178,7 @@ class Bench:
     def json(self, found: Sequence[Comparison]) -> bytes:
         """The figures, for programs and for later."""
         value = {
-            "made": marked.mark("benchmark"),
+            "made": provenance.mark("benchmark"),
             "machine": _machine(),
             "training": to_dict(self.config),
             "steps_a_turn": self.steps,

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dcgan import UserError
+from dcgan.cli.run_options import Compare
 from dcgan.commands.report import model_of, options_of
-from dcgan.options import Compare
-from dcgan.outputs import marked
+from dcgan.files import read_json
+from dcgan.latent.seeds import parse_seeds
+from dcgan.outputs import provenance
 from dcgan.outputs.comparison import page
 from dcgan.outputs.comparison.runs import MOST_RUNS, Run
 from dcgan.outputs.report.contents import Model
-from dcgan.progress import Bar
-from dcgan.run_dir import RunDir, read_json
-from dcgan.seeds import parse_seeds
-from dcgan.trained import Trained, choose_run
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.terminal.progress import Bar
 
 MOST_SEEDS = 256
 DEFAULT = Path("runs") / "comparison.html"
@@ -38,7 +39,7 @@ def run(options: Compare) -> int:
     """
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST_SEEDS)
     to = Path(options.to) if options.to else DEFAULT
-    marked.refuse_foreign(to, ".html", ".htm")
+    provenance.refuse_foreign(to, ".html", ".htm")
     folders = _folders(options.runs)
     names = _names(folders)
     with Bar("sampling", len(folders), "runs", kept=False) as bar:
@@ -49,7 +50,7 @@ def run(options: Compare) -> int:
             bar.update()
     found = page.compare(runs)
     html = page.render(found, seeds)
-    marked.write(to, html)
+    provenance.write(to, html)
     for line in page.text(found):
         logger.info("%s", line)
     logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(html) / 1e6)
@@ -90,6 +91,6 @@ def _names(folders: list[RunDir]) -> list[str]:
 def _model(folder: RunDir, seeds: list[int]) -> Model | str:
     """What the newest checkpoint draws; where there is none, the reason."""
     try:
-        return model_of(Trained(folder), seeds)
+        return model_of(TrainedRun(folder), seeds)
     except UserError as error:
         return str(error)

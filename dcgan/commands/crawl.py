@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.options import Crawl
+from dcgan.cli.data_options import Crawl
 from dcgan.preparation import sites
 from dcgan.preparation.crawl import CONTACT_VARIABLE, Fruitless, Outcome, check_requirements, crawl
-from dcgan.preparation.crawled import CrawledFolder
+from dcgan.preparation.crawl_folder import CrawledFolder
 
 logger = logging.getLogger("dcgan")
 

@@ -5,16 +5,16 @@ import shlex
 from pathlib import Path
 
 from dcgan import UserError
+from dcgan.cli.data_options import Crop
 from dcgan.datasets import folder as folders
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.report import Report
-from dcgan.options import Crop
+from dcgan.files import write_bytes
 from dcgan.preparation import cascades, duplicates
 from dcgan.preparation.crop import Outcome, Recipe, contact_sheet, crop, drawing
-from dcgan.preparation.cropped import CroppedFolder
+from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import Search
-from dcgan.run_dir import write_bytes
 
 logger = logging.getLogger("dcgan")
 

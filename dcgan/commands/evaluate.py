@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dcgan import UserError
+from dcgan.cli.run_options import Evaluate
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Evaluator, Generated
-from dcgan.evaluation.measures import CLASSES, FACES, METRICS
+from dcgan.evaluation.metrics import CLASSES, FACES, METRICS
 from dcgan.evaluation.network_file import Looks
 from dcgan.evaluation.pictures import as_generator, copies
 from dcgan.evaluation.protocol import Protocol
 from dcgan.evaluation.reals import Reals, choose_reals
-from dcgan.options import Evaluate
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.outputs.report import judgement
-from dcgan.trained import Trained, choose_run
+from dcgan.run.trained_run import TrainedRun, choose_run
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
@@ -41,7 +41,7 @@ def run(options: Evaluate) -> int:
         UserError: for everything that the user can mend.
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    trained = Trained(run_dir, options.checkpoint)
+    trained = TrainedRun(run_dir, options.checkpoint)
     split = options.split or trained.held_out(options.data_dir)
     pictures = _pictures(options, trained)
     count = min(options.num_images, len(pictures)) if options.images else options.num_images
@@ -89,7 +89,7 @@ def run(options: Evaluate) -> int:
     return 0
 
 
-def _pictures(options: Evaluate, trained: Trained) -> np.ndarray | None:
+def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
     """What --images names, at the size of the run's images; says what was left out of it."""
     if not options.images:
         return None
@@ -136,7 +136,7 @@ def _looks(options: Evaluate) -> Looks:
     return Looks(size, options.extractor_range, options.extractor_layout)
 
 
-def _require(options: Evaluate, trained: Trained, split: str, count: int) -> None:
+def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> None:
     """Refuses what cannot be measured of `count` images, before a real one is decoded."""
     source = trained.source(options.data_dir)
     learnt = trained.count(source)
@@ -175,7 +175,7 @@ def _say_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
         )
 
 
-def _moment(trained: Trained) -> str:
+def _moment(trained: TrainedRun) -> str:
     epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
     return f"{trained.run.root}, step {trained.step}{epoch}"
 

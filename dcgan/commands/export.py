@@ -7,13 +7,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from dcgan import UserError
-from dcgan.checkpoint import find_checkpoint, open_checkpoint
+from dcgan.cli.run_options import Export
 from dcgan.export import parity
 from dcgan.export.description import describe
 from dcgan.export.format import Format, Subject
 from dcgan.export.writing import Exported, export
-from dcgan.options import Export
-from dcgan.trained import choose_run
+from dcgan.run.checkpoint import find_checkpoint, open_checkpoint
+from dcgan.run.trained_run import choose_run
 
 logger = logging.getLogger("dcgan")
 

@@ -4,16 +4,16 @@ import logging
 import time
 
 from dcgan import UserError
+from dcgan.cli.run_options import Features
 from dcgan.datasets import parts
 from dcgan.datasets.source import Source
-from dcgan.evaluation import cache, representation
+from dcgan.evaluation import cache, linear_probe
 from dcgan.evaluation.kept_results import is_accuracies
+from dcgan.evaluation.linear_probe import Images, Result, Trials
 from dcgan.evaluation.protocol import newest, write
-from dcgan.evaluation.representation import Images, Result, Trials
-from dcgan.options import Features
 from dcgan.outputs.evaluation_curve import draw_evaluations
-from dcgan.progress import Bar
-from dcgan.trained import Trained, choose_run
+from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.terminal.progress import Bar
 
 # What the machine is fitted on: in words, and as the record has it.
 KINDS = {
@@ -35,7 +35,7 @@ def run(options: Features) -> int:
         UserError: for everything that the user can mend.
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    trained = Trained(run_dir, options.checkpoint)
+    trained = TrainedRun(run_dir, options.checkpoint)
     own = options.split is None
     if not own:
         _require_other(trained, options)
@@ -44,7 +44,7 @@ def run(options: Features) -> int:
     asked = learnt if own else trained.part(options.split, options.data_dir)
     known = Images(learnt.images, learnt.labels[labelling].values)
     tested = known if own else Images(asked.images, asked.labels[labelling].values)
-    trials = representation.draw_trials(
+    trials = linear_probe.draw_trials(
         known.labels,
         names,
         labels_per_class=options.labels_per_class,
@@ -75,7 +75,7 @@ def run(options: Features) -> int:
     return 0
 
 
-def _require_other(trained: Trained, options: Features) -> None:
+def _require_other(trained: TrainedRun, options: Features) -> None:
     """Refuses a part of the data set that the run learns from."""
     learnt = {parts.part_of(word) for word in trained.splits.split(",")}
     if parts.part_of(options.split) in learnt:
@@ -104,11 +104,11 @@ def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]
     return name, source.labels[name].names
 
 
-def _what(options: Features, trained: Trained, labelling: str, classes: int) -> dict:
+def _what(options: Features, trained: TrainedRun, labelling: str, classes: int) -> dict:
     """What is measured and how, as the record says it."""
     return {
         "metric": "features",
-        "version": representation.VERSION,
+        "version": linear_probe.VERSION,
         "generator": trained.fingerprint,
         "extractor": "discriminator",
         "labelling": labelling,
@@ -121,18 +121,18 @@ def _what(options: Features, trained: Trained, labelling: str, classes: int) -> 
 
 
 def _results(
-    trained: Trained, known: Images, tested: Images, trials: Trials, *, seed: int
+    trained: TrainedRun, known: Images, tested: Images, trials: Trials, *, seed: int
 ) -> dict[str, Result]:
     network = trained.checkpoint.discriminator()
-    fresh = representation.untrained(network, known.pixels, seed=seed)
+    fresh = linear_probe.untrained(network, known.pixels, seed=seed)
     kinds = {
-        "discriminator": representation.pooled_features(network),
-        "untrained": representation.pooled_features(fresh),
-        "pixels": representation.pixels,
+        "discriminator": linear_probe.pooled_features(network),
+        "untrained": linear_probe.pooled_features(fresh),
+        "pixels": linear_probe.pixels,
     }
-    amount = representation.amount(kinds, trials)
+    amount = linear_probe.amount(kinds, trials)
     with Bar("classifying", amount) as bar:
-        return representation.compare(kinds, known, tested, trials, seed=seed, progress=bar.update)
+        return linear_probe.compare(kinds, known, tested, trials, seed=seed, progress=bar.update)
 
 
 def _flat(results: dict[str, Result]) -> dict:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import data_names, images
+from dcgan import images
+from dcgan.cli import data_names
+from dcgan.cli.data_options import Inspect
 from dcgan.datasets import catalog
-from dcgan.options import Inspect
-from dcgan.outputs import marked
-from dcgan.preparation.findings import contact_sheet, sentences
+from dcgan.outputs import provenance
+from dcgan.preparation.inspect_report import contact_sheet, sentences
 from dcgan.preparation.survey import survey
 
 logger = logging.getLogger("dcgan")
@@ -33,11 +34,13 @@ def run(options: Inspect) -> int:
     )
     stem = re.sub(r"[^\w.-]+", "-", data_names.stem(source.name)).strip("-") or "data"
     to = Path(options.to or Path("runs", f"inspect-{stem}.png"))
-    marked.refuse_foreign(to, ".png")
+    provenance.refuse_foreign(to, ".png")
     result = survey(source)
     for line in sentences(source, result):
         logger.info("%s", line)
     sheet = np.asarray(contact_sheet(source, result))
-    marked.write(to, images.png_bytes(sheet, comment=marked.mark(f"inspect, {source.name}")))
+    provenance.write(
+        to, images.png_bytes(sheet, comment=provenance.mark(f"inspect, {source.name}"))
+    )
     logger.info("Wrote the contact sheet %s: look at it.", to)
     return 0

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError, latent
-from dcgan.options import Interpolate
-from dcgan.outputs import marked, walks
+from dcgan import UserError
+from dcgan.cli.run_options import Interpolate
+from dcgan.latent import paths
+from dcgan.latent.seeds import parse_seeds
+from dcgan.outputs import provenance, walks
 from dcgan.outputs.sheet import natural_scale
-from dcgan.seeds import parse_seeds
-from dcgan.trained import Trained, choose_run
+from dcgan.run.trained_run import TrainedRun, choose_run
 
 MOST_SEEDS, MOST_FRAMES = 100, 2000
 STRIP_WIDTH = 2000  # pixels that a strip is enlarged to at most
@@ -35,17 +36,17 @@ def run(options: Interpolate) -> int:
         )
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "generated" / "interpolation.gif"
-    marked.refuse_foreign(to, ".gif", ".mp4", ".png")
+    provenance.refuse_foreign(to, ".gif", ".mp4", ".png")
     if to.suffix.lower() == ".mp4":
         walks.require_mp4()
-    trained = Trained(run_dir, options.checkpoint)
-    method = options.method or latent.natural_method(trained.z_dist)
-    z = latent.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
-    comment = marked.mark(
+    trained = TrainedRun(run_dir, options.checkpoint)
+    method = options.method or paths.natural_method(trained.z_dist)
+    z = paths.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
+    comment = provenance.mark(
         f"interpolate --seeds {options.seeds} --method {method}, {trained.name}, "
         f"step {trained.step}"
     )
-    marked.write(to, _bytes(options, to.suffix.lower(), trained.render(z), comment))
+    provenance.write(to, _bytes(options, to.suffix.lower(), trained.render(z), comment))
     logger.info(
         "Wrote %s: %d images along %d seeds (%s) of %s, step %d.",
         to,

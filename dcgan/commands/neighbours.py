@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError, nearest
-from dcgan.options import Neighbours
-from dcgan.outputs import marked
+from dcgan import UserError
+from dcgan.cli.run_options import Neighbours
+from dcgan.evaluation import nearest
+from dcgan.latent.seeds import parse_seeds
+from dcgan.outputs import provenance
 from dcgan.outputs.neighbour_rows import Column, draw_rows
-from dcgan.progress import Bar
-from dcgan.seeds import parse_seeds
-from dcgan.trained import Trained, choose_run
+from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.terminal.progress import Bar
 
 MOST = 100  # rows of the picture
 
@@ -32,9 +33,9 @@ def run(options: Neighbours) -> int:
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "generated" / "neighbours.png"
     notes = to.with_suffix(".json")
-    marked.refuse_foreign(to, ".png")
-    marked.refuse_foreign(notes, ".json")
-    trained = Trained(run_dir, options.checkpoint)
+    provenance.refuse_foreign(to, ".png")
+    provenance.refuse_foreign(notes, ".json")
+    trained = TrainedRun(run_dir, options.checkpoint)
     _require(trained.count(trained.source(options.data_dir)), options)
     prepared = trained.reals(options.data_dir)
     reals = prepared.images
@@ -45,12 +46,12 @@ def run(options: Neighbours) -> int:
         found = nearest.find(
             generated, reals, spaces, k=options.k, flip=trained.flips, progress=bar.update
         )
-    comment = marked.mark(
+    comment = provenance.mark(
         f"neighbours --seeds {options.seeds}, {trained.name}, step {trained.step}"
     )
     columns = [_column(s, n, reals) for s, n in zip(spaces, found, strict=True)]
-    marked.write(notes, _json(trained, seeds, prepared.used, spaces, found))
-    marked.write(to, draw_rows(generated, seeds, columns, comment=comment))
+    provenance.write(notes, _json(trained, seeds, prepared.used, spaces, found))
+    provenance.write(to, draw_rows(generated, seeds, columns, comment=comment))
     for line in sentences(seeds, spaces, found):
         logger.info("%s", line)
     logger.info("Wrote %s, and the distances as %s.", to, notes)
@@ -73,10 +74,10 @@ def _column(space: nearest.Space, found: nearest.Neighbours, reals: np.ndarray) 
     return Column(f"training images nearest in {space.name}", pictures, captions)
 
 
-def _json(trained: Trained, seeds, used: np.ndarray, spaces, found) -> bytes:
+def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:
     """The distances, for programs and for later."""
     value = {
-        "made": f"{marked.MARK}: neighbours",
+        "made": f"{provenance.MARK}: neighbours",
         "run": trained.name,
         "step": trained.step,
         "training_images": len(used),

@@ -3,8 +3,8 @@
 import logging
 import shlex
 
+from dcgan.cli.data_options import Pack
 from dcgan.datasets import catalog
-from dcgan.options import Pack
 from dcgan.preparation.pack import Recipe, pack
 
 logger = logging.getLogger("dcgan")

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError, latent, nearest
+from dcgan import UserError
+from dcgan.cli.run_options import Report
+from dcgan.cli.train_options import FIELDS
 from dcgan.commands.neighbours import sentences
-from dcgan.config import FIELDS
-from dcgan.options import Report
-from dcgan.outputs import marked
+from dcgan.evaluation import nearest
+from dcgan.files import read_json
+from dcgan.latent import paths
+from dcgan.latent.seeds import parse_seeds
+from dcgan.outputs import provenance
 from dcgan.outputs.plots import read_metrics
 from dcgan.outputs.report.contents import (
     Contents,
@@ -26,16 +30,10 @@ from dcgan.outputs.report.contents import (
     Walk,
 )
 from dcgan.outputs.report.page import render
-from dcgan.progress import Bar
-from dcgan.run_dir import RunDir, read_json
-from dcgan.seeds import parse_seeds
-from dcgan.trained import Trained, choose_run
-from dcgan.training.health import (
-    COLLAPSED_DIVERSITY,
-    START_STEPS,
-    SUSTAINED_STEPS,
-    HealthMonitor,
-)
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.terminal.progress import Bar
+from dcgan.training.health import COLLAPSED_DIVERSITY, START_STEPS, SUSTAINED_STEPS, HealthMonitor
 
 MOST_SEEDS = 1000
 SHOWN = 64  # generated images in the grid
@@ -58,8 +56,8 @@ def run(options: Report) -> int:
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "report.html"
-    marked.refuse_foreign(to, ".html", ".htm")
-    trained = Trained(run_dir, options.checkpoint)
+    provenance.refuse_foreign(to, ".html", ".htm")
+    trained = TrainedRun(run_dir, options.checkpoint)
     config = read_json(run_dir.config)
     reals, memory = _memory(trained, seeds, options.data_dir)
     contents = Contents(
@@ -71,16 +69,16 @@ def run(options: Report) -> int:
         options=options_of(config),
         health=_health(run_dir, config),
         walks=_walks(trained, seeds[: WALKS + 1]),
-        method=latent.natural_method(trained.z_dist),
+        method=paths.natural_method(trained.z_dist),
         memory=memory,
     )
     page = render(run_dir, contents)
-    marked.write(to, page)
+    provenance.write(to, page)
     logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(page) / 1e6)
     return 0
 
 
-def model_of(trained: Trained, seeds: list[int]) -> Model:
+def model_of(trained: TrainedRun, seeds: list[int]) -> Model:
     """A checkpoint as pages show it: its images of some seeds, and how large the networks are."""
     arrays = trained.checkpoint.arrays
     return Model(
@@ -119,12 +117,12 @@ def _health(run_dir: RunDir, config: dict) -> Health:
     return Health(told, judged_from, COLLAPSED_DIVERSITY, monitor.trouble, monitor.seen)
 
 
-def _walks(trained: Trained, seeds: list[int]) -> list[Walk]:
+def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
     """From each seed to the next."""
     z = trained.latents(seeds)
-    method = latent.natural_method(trained.z_dist)
+    method = paths.natural_method(trained.z_dist)
     ways = [
-        latent.walk(np.stack(ends), FRAMES - 1, method=method)
+        paths.walk(np.stack(ends), FRAMES - 1, method=method)
         for ends in zip(z[:-1], z[1:], strict=True)
     ]
     frames = trained.render(np.concatenate(ways)).reshape(len(ways), FRAMES, *trained.shape)
@@ -132,7 +130,7 @@ def _walks(trained: Trained, seeds: list[int]) -> list[Walk]:
 
 
 def _memory(
-    trained: Trained, seeds: list[int], data_dir: str | None
+    trained: TrainedRun, seeds: list[int], data_dir: str | None
 ) -> tuple[int | None, Memory | str]:
     """How many images the run learns from, and the search for copies of them.
 

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from dcgan import UserError, images
-from dcgan.options import Sample
-from dcgan.outputs import marked
+from dcgan.cli.run_options import Sample
+from dcgan.latent.sampling import BATCH_SIZE
+from dcgan.latent.seeds import LARGEST, parse_seeds, written
+from dcgan.outputs import provenance
 from dcgan.outputs.generated import Generated
-from dcgan.progress import Bar
-from dcgan.sampling import BATCH_SIZE
-from dcgan.seeds import LARGEST, parse_seeds, written
-from dcgan.trained import Trained, choose_run
+from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.terminal.progress import Bar
 
 MOST = 1_000_000  # images in one folder
 NUM_IMAGES = 64
@@ -34,22 +34,22 @@ def run(options: Sample) -> int:
         UserError: for everything that the user can mend.
     """
     seeds = _seeds(options)
-    trained = Trained(
+    trained = TrainedRun(
         choose_run(options.run_dir, options.dataset, options.checkpoint), options.checkpoint
     )
     root = trained.run.root
     to = Path(options.to) if options.to else root / "generated" / f"{trained.step:08d}"
     shown = seeds[:GRID_IMAGES]
     grid = _grid(to, shown)
-    marked.refuse_foreign(grid, ".png")
+    provenance.refuse_foreign(grid, ".png")
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
     folder = Generated(to, fingerprint=trained.fingerprint, note=note)
     folder.claim()
     missing = folder.missing(seeds)
     logger.info("Sampling from %s, step %d.", root, trained.step)
     _fill(folder, trained, missing)
-    comment = marked.mark(f"sample, {trained.name}, step {trained.step}")
-    marked.write(grid, images.png_bytes(images.grid(folder.read(shown)), comment=comment))
+    comment = provenance.mark(f"sample, {trained.name}, step {trained.step}")
+    provenance.write(grid, images.png_bytes(images.grid(folder.read(shown)), comment=comment))
     there = f" ({len(seeds) - len(missing):,} were there)" if len(missing) < len(seeds) else ""
     logger.info("Wrote %s images%s into %s.", f"{len(seeds):,}", there, to)
     logger.info("Wrote a grid of the first %d as %s.", len(shown), grid)
@@ -81,7 +81,7 @@ def _grid(folder: Path, seeds: list[int]) -> Path:
     return folder.with_name(f"{folder.name}-seeds-{name}.png")
 
 
-def _fill(folder: Generated, trained: Trained, seeds: list[int]) -> None:
+def _fill(folder: Generated, trained: TrainedRun, seeds: list[int]) -> None:
     """Makes images batch by batch; while one is computed, the one before is written."""
     written: collections.deque[Future] = collections.deque()
     with (

@@ -9,9 +9,10 @@ import re
 import shlex
 from pathlib import Path
 
-from dcgan import UserError, quiet
-from dcgan.options import Serve
-from dcgan.run_dir import newest_run
+from dcgan import UserError
+from dcgan.cli.run_options import Serve
+from dcgan.run.run_dir import newest_run
+from dcgan.terminal import quiet
 
 # Module -> its requirement.
 REQUIREMENTS = {
@@ -47,14 +48,14 @@ def run(options: Serve) -> int:
     with quiet.quiet_start():
         from dcgan.serving import app, hosts, saved_model, server
         from dcgan.serving.metrics import Metrics
-        from dcgan.serving.service import Served, Service
+        from dcgan.serving.service import LoadedVersion, Service
         from dcgan.serving.versions import Versions
 
         saved_model.load_tensorflow()
     metrics = Metrics()
 
-    def load(version: Path) -> Served:
-        return Served(
+    def load(version: Path) -> LoadedVersion:
+        return LoadedVersion(
             saved_model.SavedModel(version),
             row_limit=options.batch_limit,
             max_delay=options.max_delay / 1000,

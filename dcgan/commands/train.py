@@ -10,21 +10,23 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dcgan import UserError, console
-from dcgan.checkpoint import Checkpointer
-from dcgan.config import FIELDS, Config
+from dcgan import UserError
+from dcgan.cli.option import check_value
+from dcgan.cli.recorded import differences, run_name, to_dict
+from dcgan.cli.train_options import FIELDS, Config
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder, known_folder
 from dcgan.datasets.prepare import Prepared, look, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
-from dcgan.evaluation import watch
-from dcgan.option import check_value
-from dcgan.recorded import differences, run_name, to_dict
-from dcgan.run_dir import RunDir, read_json, remove_temporaries
-from dcgan.session import Session, make_networks
-from dcgan.training.cluster import find_cluster
-from dcgan.training.strategy import make_strategy, native_precision
-from dcgan.training.workers import Workers
+from dcgan.distributed.cluster import find_cluster
+from dcgan.distributed.devices import make_strategy, native_precision
+from dcgan.distributed.workers import Workers
+from dcgan.evaluation import periodic
+from dcgan.files import read_json, remove_temporaries
+from dcgan.run.checkpoint import Checkpointer
+from dcgan.run.run_dir import RunDir
+from dcgan.terminal import console
+from dcgan.training.trainer import Trainer, make_networks
 
 # What says which images these are; how many images there are says whether a limit is one.
 NAME_DATA = ("dataset", "input_fname_pattern", "splits")
@@ -131,7 +133,7 @@ def _require_data(config: Config, source: Source) -> None:
     count = min(len(source), config.train_size or len(source))
     _require_a_step(config, count)
     if config.evaluate_freq:
-        watch.require(
+        periodic.require(
             source.labels,
             count,
             config.evaluate_metric,
@@ -175,7 +177,7 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
 
 def _session(
     config: Config, run_dir: RunDir, prepared: Callable[[], Prepared], workers: Workers
-) -> Session:
+) -> Trainer:
     """What trains; the images are made ready when all else has been."""
 
     def images() -> Prepared:
@@ -191,7 +193,7 @@ def _session(
             )
         return made
 
-    return Session(config, run_dir, images, workers)
+    return Trainer(config, run_dir, images, workers)
 
 
 def _prepared(config: Config, source: Source) -> Callable[[], Prepared]:

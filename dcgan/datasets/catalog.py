@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.data_names import SUFFIXES
+from dcgan.cli.data_names import SUFFIXES
+from dcgan.cli.option import did_you_mean
 from dcgan.datasets import cifar10, folder, foreign, mnist, numpy_file, packed, parquet, svhn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.download import Absent
 from dcgan.datasets.source import Source
-from dcgan.option import did_you_mean
 
 # Data sets that come as arrays in files of known names, found in or downloaded to
 # <data_dir>/<name>.

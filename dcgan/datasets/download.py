@@ -24,7 +24,7 @@ import requests
 import urllib3
 
 from dcgan import UserError, disk
-from dcgan.progress import Bar
+from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
 

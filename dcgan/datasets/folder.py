@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
-from dcgan.data_names import ARCHIVES, TARS
+from dcgan.cli.data_names import ARCHIVES, TARS
 from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles, matching, stream

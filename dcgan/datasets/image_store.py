@@ -2,15 +2,14 @@
 
 import math
 import os
-import secrets
 import shutil
-import socket
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from dcgan import UserError, disk
+from dcgan.files import remove_stale, temporary_name
 
 _HEADER_BYTES = 128  # of a .npy file: NumPy leaves room in it for the number of images to grow
 _GIB = 2**30
@@ -179,46 +178,6 @@ def map_rows(
     file.seek(offset)
     array = np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
     return array
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a small file so that it is there whole or not at all."""
-    temporary = temporary_name(path)
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            disk.flush(file.fileno(), path)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def temporary_name(path: Path) -> Path:
-    """A name beside `path` that is this process's own: <name>.<random>.<process>.<machine>.tmp."""
-    return path.with_name(
-        f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.{socket.gethostname()}.tmp"
-    )
-
-
-def remove_stale(folder: Path) -> None:
-    """Removes the temporary files of processes of this machine that are no more."""
-    for path in folder.glob(f"*.{socket.gethostname()}.tmp"):
-        process = path.name.removesuffix(f".{socket.gethostname()}.tmp").rpartition(".")[2]
-        if process.isdecimal() and not _is_running(int(process)):
-            path.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    if os.name != "posix":
-        return True  # Windows has no harmless way to ask
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True
 
 
 def free_memory() -> int:

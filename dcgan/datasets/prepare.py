@@ -24,26 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
-from dcgan.datasets.cached import (
-    counts,
-    is_depth,
-    is_said,
-    is_summary,
-    map_array,
-    read_entry,
-)
-from dcgan.datasets.image_store import (
-    FileStore,
-    MemoryStore,
-    NoStore,
-    Store,
-    free_memory,
-    write_whole,
-)
+from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_array, read_entry
+from dcgan.datasets.image_store import FileStore, MemoryStore, NoStore, Store, free_memory
 from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
-from dcgan.progress import Bar
+from dcgan.files import write_whole
+from dcgan.terminal.progress import Bar
 
 FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
 CHUNK = 64  # pictures a task of a worker

@@ -34,7 +34,7 @@ from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.picture_files import PictureFiles, matching
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Labels
-from dcgan.quiet import quiet_start
+from dcgan.terminal.quiet import quiet_start
 
 with quiet_start():  # every worker would say the same again
     import tensorflow as tf

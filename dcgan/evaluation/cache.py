@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import disk
-from dcgan.checkpoint import DamagedCheckpoint, read
 from dcgan.datasets.cached import map_array, read_entry
-from dcgan.datasets.image_store import remove_stale, temporary_name, write_whole
 from dcgan.evaluation.extractor import Extracted, Extractor, extract, gather, pieces
-from dcgan.run_dir import replacing
+from dcgan.files import remove_stale, replacing, temporary_name, write_whole
+from dcgan.run.checkpoint import DamagedCheckpoint, read
 
 FORMAT = 1  # of the files; raised when the same key would mean other content
 CHUNK = 1024  # images

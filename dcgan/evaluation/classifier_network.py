@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from dcgan.evaluation import trunk
 from dcgan.images import to_float
-from dcgan.progress import over
+from dcgan.terminal.progress import over
 
 STEM = 24
 WIDTHS = (48, 96, 192)  # of the stages, each of which halves the sides; the last is of features

@@ -18,7 +18,6 @@ import numpy as np
 from dcgan import UserError
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import cache, extractors
-from dcgan.evaluation.estimate import Estimate
 from dcgan.evaluation.extractor import (
     BLOCK,
     FEWEST_LABELLED,
@@ -29,11 +28,12 @@ from dcgan.evaluation.extractor import (
     pieces,
 )
 from dcgan.evaluation.histograms import class_histogram
-from dcgan.evaluation.kept import Table, held, noted
+from dcgan.evaluation.intervals import Estimate
 from dcgan.evaluation.kept_results import is_floors, is_histogram, is_score
-from dcgan.evaluation.measures import CLASSES, FACES, METRICS, NEEDS, VERSIONS, Sample, measure_all
+from dcgan.evaluation.metrics import CLASSES, FACES, METRICS, NEEDS, VERSIONS, Sample, measure_all
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
+from dcgan.evaluation.spill import Table, held, noted
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from dcgan import UserError
-from dcgan.progress import Bar
+from dcgan.terminal.progress import Bar
 
 BLOCK = 256  # images; every extractor's own batch divides it
 # Images that a classifier needs: of the fifth that it leaves for judging, metrics need 100.

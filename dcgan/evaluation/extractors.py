@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
+from dcgan.cli.option import did_you_mean, names_file
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import cache, network_file
 from dcgan.evaluation.extractor import Extractor
 from dcgan.evaluation.network_file import Looks, NetworkFile
-from dcgan.option import did_you_mean, names_file
 
 NAMES = ("inception", "classifier", "self_supervised", "pixels")
 LEARN = ("classifier", "self_supervised")  # from the data set's images, and judge the others only

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError, progress
+from dcgan import UserError
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
-from dcgan.evaluation.estimate import Estimate, of_trials
-from dcgan.evaluation.measures import FACES, FACES_VERSION
+from dcgan.evaluation.intervals import Estimate, of_trials
+from dcgan.evaluation.metrics import FACES, FACES_VERSION
 from dcgan.preparation import cascades, faces
+from dcgan.terminal import progress
 
 SIDE = 96  # pixels of the shorter side, to which smaller images are enlarged by a whole factor
 FRAME = 0.25  # of the shorter side that borders are repeated outwards

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan import UserError
-from dcgan.evaluation.estimate import Estimate, of_error
+from dcgan.evaluation.intervals import Estimate, of_error
 
 VERSION = 1  # raised when the same features give another distance or interval
 BLOCK = 1024  # rows at a time

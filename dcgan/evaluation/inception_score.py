@@ -7,7 +7,7 @@ not look at real images, and says nothing of data whose classes are not the clas
 import numpy as np
 from scipy.special import rel_entr
 
-from dcgan.evaluation.estimate import GROUPS, Estimate, of_groups
+from dcgan.evaluation.intervals import GROUPS, Estimate, of_groups
 
 VERSION = 1  # raised when the same probabilities give another score or interval
 BLOCK = 1024  # rows at a time

@@ -7,7 +7,7 @@ larger for fewer images, and it may be negative where both distributions are nea
 
 import numpy as np
 
-from dcgan.evaluation.estimate import Estimate, of_error
+from dcgan.evaluation.intervals import Estimate, of_error
 
 VERSION = 1  # raised when the same features give another distance or interval
 SUBSETS = 100  # random subsets, of which the mean is taken

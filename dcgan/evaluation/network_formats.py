@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
-from dcgan.option import did_you_mean
+from dcgan.cli.option import did_you_mean
 from dcgan.plain_path import plain
 
 REQUIREMENT = "onnxruntime>=1.20,<2"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan.run_dir import append_json_line, read_json_lines
+from dcgan.files import append_json_line, read_json_lines
 
 
 @dataclass(frozen=True)

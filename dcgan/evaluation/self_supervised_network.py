@@ -17,7 +17,7 @@ import tensorflow as tf
 from dcgan.evaluation import degradations, trunk
 from dcgan.evaluation.degradations import KINDS, degraded
 from dcgan.images import to_float
-from dcgan.progress import over
+from dcgan.terminal.progress import over
 
 STEM = 16
 WIDTHS = (32, 64, 128)  # of the stages

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from dcgan.evaluation.estimate import GROUPS, Estimate, groups, of_groups
+from dcgan.evaluation.intervals import GROUPS, Estimate, groups, of_groups
 
 VERSION = 1  # raised when the same images give another distance or interval
 SMALLEST_SIDE = 7  # of patches, and so of images

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
-from dcgan.checkpoint import Checkpoint
-from dcgan.run_dir import RunDir, read_json, read_json_lines
+from dcgan.files import read_json, read_json_lines
+from dcgan.run.checkpoint import Checkpoint
+from dcgan.run.run_dir import RunDir
 
 MAX_DIRECTIONS = 16
 # What the signature discriminate gives. Training's D(x) and D(G(z)) cannot be had of single images.

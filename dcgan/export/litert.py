@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dcgan.export.format import Format, Subject
 from dcgan.export.saved_model import archive_of
-from dcgan.quiet import quiet_start
+from dcgan.terminal.quiet import quiet_start
 
 
 def _write(subject: Subject, path: Path, weights: str) -> None:

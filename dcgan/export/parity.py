@@ -20,8 +20,8 @@ import tensorflow as tf
 from dcgan import UserError, images
 from dcgan.export import fresh
 from dcgan.export.format import Format, Subject
+from dcgan.latent.sampling import latents, make_sampler
 from dcgan.plain_path import plain
-from dcgan.sampling import latents, make_sampler
 
 BATCH_SIZES = (1, 3, 64)
 TOLERANCE = 1e-5

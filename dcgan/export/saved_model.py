@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from dcgan import images
 from dcgan.export.format import DESCRIPTION, Format, Subject
+from dcgan.latent.sampling import latents
 from dcgan.models import Generator
 from dcgan.plain_path import plain
-from dcgan.sampling import latents
 
 
 def archive_of(generator: Generator) -> keras.export.ExportArchive:
@@ -31,7 +31,7 @@ def archive_of(generator: Generator) -> keras.export.ExportArchive:
 
 def to_uint8(values: tf.Tensor) -> tf.Tensor:
     """`images.to_uint8` in a graph: float [-1, 1] to the nearest level."""
-    return tf.saturate_cast(tf.round(images.to_unit_levels(values)), tf.uint8)
+    return tf.saturate_cast(tf.round(images.to_levels(values)), tf.uint8)
 
 
 def _write(subject: Subject, path: Path, weights: str) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.export.format import DESCRIPTION, Format, Subject
 from dcgan.export.onnx import PACKAGES, write_onnx
-from dcgan.run_dir import write_json
+from dcgan.files import write_json
 
 EXPLORER = Path(__file__).parents[1] / "serving" / "explorer"
 MODEL = "generator.onnx"

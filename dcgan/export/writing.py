@@ -10,8 +10,9 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.export import parity
 from dcgan.export.format import Format, Subject
-from dcgan.progress import over
-from dcgan.run_dir import flush_tree, held, replace_folder, write_json
+from dcgan.files import flush_tree, replace_folder, write_json
+from dcgan.run.run_dir import held
+from dcgan.terminal.progress import over
 
 STATE = ".export"  # in the folder that is written to: the lock, and what is not checked yet
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcgan import images, run_dir
+from dcgan import files, images
 
 logger = logging.getLogger("dcgan")
 
@@ -47,7 +47,7 @@ def make_gif(
         return
     small = [_scale_down(picture, max_side) for picture in pictures]
     data = images.gif_bytes(small, seconds=seconds, hold=LAST_FRAME_SECONDS)
-    run_dir.write_bytes(target, data)
+    files.write_bytes(target, data)
 
 
 def _thin(frames: Sequence[Path], count: int) -> list[Path]:

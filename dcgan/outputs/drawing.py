@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from dcgan import run_dir
+from dcgan import files
 
 __all__ = ["GREY", "Axes", "EngFormatter", "Figure", "MaxNLocator", "own_style", "write"]
 
@@ -33,4 +33,4 @@ def write(figure: Figure, target: str | os.PathLike) -> None:
     """Writes a PNG, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    run_dir.write_bytes(Path(target), buffer.getvalue())
+    files.write_bytes(Path(target), buffer.getvalue())

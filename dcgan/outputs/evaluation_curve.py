@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.console import printable
 from dcgan.outputs import drawing
 from dcgan.outputs.drawing import GREY, Axes, EngFormatter, Figure, MaxNLocator
 from dcgan.outputs.report.measurements import OUTDATED, Series, read_series
+from dcgan.terminal.console import printable
 
 # Apart for every kind of eyes (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")

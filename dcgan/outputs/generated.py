@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError, images
-from dcgan.datasets.image_store import remove_stale, temporary_name, write_whole
-from dcgan.run_dir import read_json
+from dcgan.files import read_json, remove_stale, temporary_name, write_whole
 
 NOTE = "generated.json"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"  # the last chunk of a whole PNG file

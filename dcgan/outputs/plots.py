@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import run_dir
-from dcgan.console import printable
+from dcgan import files
 from dcgan.outputs import drawing
 from dcgan.outputs.drawing import GREY, Axes, EngFormatter, Figure, MaxNLocator
+from dcgan.terminal.console import printable
 
 # The picture is 1,350 pixels wide: more points than this on a curve cannot be told apart.
 MAX_POINTS = 1000
@@ -30,7 +30,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
         one dict a line, each with a number "step", strictly increasing.
     """
     rows: list[dict] = []
-    for row in run_dir.read_json_lines(Path(path)):
+    for row in files.read_json_lines(Path(path)):
         step = row.get("step")
         if not isinstance(step, (int, float)) or not 0 <= step < 1 << 62:
             continue  # of an event, not of a step

@@ -64,5 +64,5 @@ class Sheet:
         self._pen.line((x0, y0, x1, y1), INK, width)
 
     def png_bytes(self, comment: str) -> bytes:
-        """The sheet as a PNG file with a comment (see `marked.mark`)."""
+        """The sheet as a PNG file with a comment (see `provenance.mark`)."""
         return images.png_bytes(np.asarray(self._picture), comment=comment)

@@ -78,7 +78,7 @@ def strip(frames: np.ndarray, per_leg: int, *, loop: bool, scale: int, comment: 
     """A row from each seed to the next, both ends shown: Radford et al. 2015, figure 4.
 
     Args:
-        frames: uint8 [N, height, width, channels] of `latent.walk`.
+        frames: uint8 [N, height, width, channels] of `paths.walk`.
         per_leg: its `frames`.
         loop, scale, comment: of `gif`.
     """

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
-from dcgan.console import printable
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
-from dcgan.preparation.crawled import CrawledFolder
+from dcgan.files import write_json
+from dcgan.preparation.crawl_folder import CrawledFolder
 from dcgan.preparation.sites import Search
-from dcgan.progress import Bar
-from dcgan.run_dir import write_json
+from dcgan.terminal.console import printable
+from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
 

@@ -24,9 +24,9 @@ from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Skipped
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, faces
-from dcgan.preparation.cropped import CroppedFolder
+from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import Box, Search
-from dcgan.progress import Bar
+from dcgan.terminal.progress import Bar
 
 SHEET_FACES, SHEET_COLUMNS = 100, 10
 SHEET_SIDE = 128  # of a face on the sheet, at most

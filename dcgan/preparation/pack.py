@@ -33,7 +33,7 @@ from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
 from dcgan.preparation.names import Names
 from dcgan.preparation.packages import Package, Picture, package
-from dcgan.progress import Bar
+from dcgan.terminal.progress import Bar
 
 SAME, ALIKE = "the same pixels as another", "looks like another"
 

@@ -28,8 +28,8 @@ from dcgan.datasets.packed import (
     parse_header,
     refuse_bytes,
 )
-from dcgan.quiet import quiet_start
-from dcgan.run_dir import remove_temporaries, replacing
+from dcgan.files import remove_temporaries, replacing
+from dcgan.terminal.quiet import quiet_start
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can name
 OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")

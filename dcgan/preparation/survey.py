@@ -20,7 +20,7 @@ from dcgan.datasets.report import depth, nothing_usable, remarks_on
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
-from dcgan.progress import Bar
+from dcgan.terminal.progress import Bar
 
 NEAR = 4  # bits of the perceptual hash: what differs in no more is a copy, seldom another picture
 BLANK_DEVIATION = 6.0  # of the grey levels, 0 to 255: below, nothing can be made out

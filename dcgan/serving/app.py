@@ -18,14 +18,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dcgan.serving import faces, predict
+from dcgan.serving import image_routes, predict
 from dcgan.serving.backlog import HoldBack
 from dcgan.serving.batching import ModelFailure
 from dcgan.serving.hosts import CheckHost, Hosts
 from dcgan.serving.limits import refuse, refuse_busy
 from dcgan.serving.metrics import CountRequests
 from dcgan.serving.proxies import BehindProxy
-from dcgan.serving.refusals import Busy, RequestError
+from dcgan.serving.refusals import QueueFull, RequestError
 from dcgan.serving.service import Service
 
 EXPLORER = Path(__file__).parent / "explorer"
@@ -73,8 +73,8 @@ def make_app(
         redoc_url=None,
     )
     app.state.service = service
-    app.router.routes.insert(0, faces.plain_image)
-    app.include_router(faces.router)
+    app.router.routes.insert(0, image_routes.plain_image)
+    app.include_router(image_routes.router)
     app.include_router(predict.router)
     app.add_api_route("/healthz", health, tags=["State"])
     app.add_api_route("/metrics", metrics, tags=["State"], response_class=Response)
@@ -145,7 +145,7 @@ def _add_error_handlers(app: FastAPI) -> None:
         RequestError: _on_request_error,
         RequestValidationError: _on_invalid_parameter,
         HTTPException: _on_http_exception,
-        Busy: _on_busy,
+        QueueFull: _on_busy,
         ClientDisconnect: _on_disconnect,
         ModelFailure: _on_failure,
         Exception: _on_failure,  # the traceback is logged by the server
@@ -174,7 +174,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     )
 
 
-async def _on_busy(request: Request, error: Busy) -> Response:
+async def _on_busy(request: Request, error: QueueFull) -> Response:
     return refuse_busy()
 
 

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from dcgan.serving.refusals import Busy
+from dcgan.serving.refusals import QueueFull
 
 # So much JSON may be read or written on the event loop: the slowest known takes 0.1 microseconds a
 # byte, hence less than 2 ms, about what it takes to ask a process.
@@ -50,7 +50,7 @@ class Aside:
                 None for what is never called here.
 
         Raises:
-            Busy: a worker has ended early, such as for want of memory; another takes its place.
+            QueueFull: a worker has ended early, as for want of memory; another takes its place.
         """
         if size is not None and size <= INLINE_BYTES:
             return function(*args)
@@ -58,7 +58,7 @@ class Aside:
             task = await asyncio.to_thread(self._submit, function, *args)
             return await asyncio.wrap_future(task)
         except BrokenProcessPool as error:
-            raise Busy from error
+            raise QueueFull from error
 
     def start(self) -> None:
         """Starts the workers, so that the first request need not wait for them."""
@@ -121,4 +121,4 @@ def _call(function: Callable, *args) -> Any:
 
 def _import_all() -> None:
     import dcgan.serving.pictures
-    import dcgan.serving.tensorflow_rest  # noqa: F401
+    import dcgan.serving.tfserving_json  # noqa: F401

@@ -6,7 +6,7 @@ Beyond a limit it says 503 and when to come back. The model's own backlog is cou
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dcgan.serving.refusals import Busy
+from dcgan.serving.refusals import QueueFull
 
 BACKLOG_BYTES = 64 << 20
 FREE_BYTES = 64 << 10  # of each request, not counted: as many connections as there are may hold it
@@ -38,13 +38,13 @@ class Held:
         """Counts so many bytes more.
 
         Raises:
-            Busy: all requests together hold too many.
+            QueueFull: all requests together hold too many.
         """
         backlog = self._backlog
         grown = max(self._bytes + count - FREE_BYTES, 0) - self._taken
         is_alone = backlog.taken == self._taken
         if grown and not is_alone and backlog.taken + grown > backlog.most:
-            raise Busy
+            raise QueueFull
         self._bytes += count
         self._taken += grown
         backlog.taken += grown

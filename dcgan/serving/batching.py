@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.serving.refusals import Busy
+from dcgan.serving.refusals import QueueFull
 
 Arrays = dict[str, np.ndarray]
 
@@ -93,7 +93,7 @@ class Batcher:
             inputs: arrays of the signature's dtypes and shapes, all with as many rows, at least 1.
 
         Raises:
-            Busy: too much is waiting.
+            QueueFull: too much is waiting.
             ModelFailure: the model failed, or the batcher is closed.
         """
         rows = len(next(iter(inputs.values())))
@@ -103,7 +103,7 @@ class Batcher:
             if self._closing:
                 raise ModelFailure("The model is closed.")
             if self._waiting and self._waiting_rows() + rows > self._max_waiting:
-                raise Busy
+                raise QueueFull
             self._waiting.append(job)
             self._changed.notify()
         return await answer

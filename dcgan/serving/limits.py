@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dcgan.serving import coding, tensorflow_rest
+from dcgan.serving import coding, tfserving_json
 from dcgan.serving.aside import INLINE_BYTES
 from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Service
@@ -21,7 +21,7 @@ ANSWER_SECONDS = 120.0  # from a whole request until its answer has been read
 
 def refuse(status: int, message: str, **headers: str) -> Response:
     """A refusal as every endpoint gives it: {"error": message}."""
-    content = tensorflow_rest.error(message)
+    content = tfserving_json.error(message)
     return Response(content, status, headers=headers, media_type="application/json")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dcgan import UserError, images
-from dcgan.seeds import TooManySeeds, parse_seeds
+from dcgan.latent.seeds import TooManySeeds, parse_seeds
 from dcgan.serving.refusals import RequestError
 
 

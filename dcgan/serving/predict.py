@@ -8,7 +8,7 @@ import re
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from dcgan.serving import tensorflow_rest
+from dcgan.serving import tfserving_json
 from dcgan.serving.limits import read_body
 from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Service
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving's API"])
 @router.get("/{model}")
 async def status(request: Request, model: str) -> JSONResponse:
     """The versions that are there, the newest first."""
-    return JSONResponse(tensorflow_rest.status(_states(request, model)))
+    return JSONResponse(tfserving_json.status(_states(request, model)))
 
 
 @router.get("/{model}/versions/{version}")
@@ -52,7 +52,7 @@ async def version_status(request: Request, model: str, version: str) -> JSONResp
     number = _number(request, version)
     if number not in states:
         raise RequestError(404, f"Could not find version {number} of model {model}")
-    return JSONResponse(tensorflow_rest.status({number: states[number]}))
+    return JSONResponse(tfserving_json.status({number: states[number]}))
 
 
 @router.get("/{model}/metadata")
@@ -105,7 +105,7 @@ def _metadata(request: Request, model: str, version: int | None) -> JSONResponse
     service: Service = request.app.state.service
     with service.lease(version, model) as served:
         return JSONResponse(
-            tensorflow_rest.metadata(model, served.version, served.model.signature_def)
+            tfserving_json.metadata(model, served.version, served.model.signature_def)
         )
 
 
@@ -114,13 +114,13 @@ async def _predict(request: Request, model: str, version: int | None) -> Respons
     body = await read_body(request, service)
     with service.lease(version, model) as served:
         wanted = await service.readers.run(
-            tensorflow_rest.read_predict,
+            tfserving_json.read_predict,
             *(body, served.model.signatures, service.row_limit),
             size=len(body),
         )
         outputs = await served.run(wanted.signature, wanted.inputs)
-    size = tensorflow_rest.size_of(outputs)
+    size = tfserving_json.size_of(outputs)
     request.state.held.add(size)
-    content = await service.aside.run(tensorflow_rest.answer, outputs, wanted.is_row, size=size)
+    content = await service.aside.run(tfserving_json.answer, outputs, wanted.is_row, size=size)
     request.state.held.add(len(content))
     return Response(content, media_type="application/json")

@@ -20,5 +20,5 @@ class RequestError(Exception):
         self.headers = headers
 
 
-class Busy(Exception):
+class QueueFull(Exception):
     """More is waiting than can be answered in good time."""

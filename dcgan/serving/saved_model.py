@@ -20,7 +20,7 @@ from google.protobuf.json_format import MessageToDict
 
 from dcgan.plain_path import plain
 from dcgan.serving.batching import Arrays, ModelFailure
-from dcgan.serving.tensorflow_rest import DEFAULT_SIGNATURE, Signature, Tensor
+from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import Unusable
 
 INFO = Path("assets.extra", "dcgan.json")
@@ -163,7 +163,7 @@ class SavedModel:
     def latents(self, seeds: list[int]) -> np.ndarray:
         """The latent vectors that the signatures with seeds begin with, float32 [N, z_dim]."""
         tf = load_tensorflow()
-        from dcgan.sampling import latents  # needs TensorFlow, but neither Keras nor networks
+        from dcgan.latent.sampling import latents  # TensorFlow, without Keras
 
         z = latents(
             tf.constant(seeds, tf.int64), z_dim=self.info["z_dim"], z_dist=self.info["z_dist"]

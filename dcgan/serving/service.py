@@ -11,7 +11,7 @@ from dcgan.serving.backlog import Backlog
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
 from dcgan.serving.metrics import Metrics
 from dcgan.serving.refusals import RequestError
-from dcgan.serving.tensorflow_rest import Signature
+from dcgan.serving.tfserving_json import Signature
 from dcgan.serving.versions import NotThere, Versions
 
 
@@ -31,7 +31,7 @@ class Model(Protocol):
     def latents(self, seeds: list[int]): ...
 
 
-class Served:
+class LoadedVersion:
     """A version with the batcher that runs it; warm when it is made.
 
     Args:
@@ -101,7 +101,7 @@ class Service:
         self.aside.close()
 
     @contextlib.contextmanager
-    def lease(self, version: int | None = None, name: str | None = None) -> Iterator[Served]:
+    def lease(self, version: int | None = None, name: str | None = None) -> Iterator[LoadedVersion]:
         """A version that stays loaded while the block runs.
 
         Args:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import surroundings
-from dcgan.training.strategy import device_names
+from dcgan.distributed.devices import device_names
 
 
 def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:

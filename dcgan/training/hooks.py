@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dcgan import console, progress
+from dcgan.terminal import console, progress
 
 # By their names, and all that ends a training before its time, the weightiest last.
 SIGNALS = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}

@@ -7,10 +7,10 @@ import keras
 import tensorflow as tf
 
 from dcgan import images as pixels
-from dcgan.losses import discriminator_loss, generator_loss
-from dcgan.sampling import draw_seed, training_noise
-from dcgan.state import GANState
+from dcgan.latent.sampling import draw_seed, training_noise
 from dcgan.training.augment import KINDS, augment
+from dcgan.training.losses import discriminator_loss, generator_loss
+from dcgan.training.state import GANState
 
 SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
 # Where the draws of dropout and of augmentation begin, behind those of the noise.
@@ -18,7 +18,7 @@ _DROPOUT, _AUGMENT = 1 << 10, 1 << 11
 
 
 @dataclass(frozen=True)
-class Recipe:
+class StepOptions:
     """What a step does.
 
     Attributes:
@@ -47,7 +47,7 @@ class Recipe:
 
 
 def make_step(
-    state: GANState, recipe: Recipe, strategy: tf.distribute.Strategy
+    state: GANState, recipe: StepOptions, strategy: tf.distribute.Strategy
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Compiles the step.
 
@@ -61,7 +61,7 @@ def make_step(
         replicas) that does one step and gives float32 scalars: d_loss, g_loss, d_real = mean D(x)
         and d_fake = mean D(G(z)), the last two as seen by the discriminator before its last update.
     """
-    moves = _Moves(state, recipe, strategy.num_replicas_in_sync)
+    moves = ReplicaStep(state, recipe, strategy.num_replicas_in_sync)
     replica_step = {"alternating": moves.alternating, "simultaneous": moves.simultaneous}[
         recipe.update
     ]
@@ -103,10 +103,10 @@ def make_call(step: Callable) -> Callable[[Iterator, int], dict[str, tf.Tensor]]
     return lambda batches, count: steps(batches, tf.constant(count))
 
 
-class _Moves:
+class ReplicaStep:
     """What each replica does in a step, on its share of the batch."""
 
-    def __init__(self, state: GANState, recipe: Recipe, num_replicas: int):
+    def __init__(self, state: GANState, recipe: StepOptions, num_replicas: int):
         self.state = state
         self.recipe = recipe
         self.num_replicas = num_replicas
@@ -142,8 +142,8 @@ class _Moves:
         reals = self._reals(images)
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
             fakes = state.generator(self._noise(step, 0), training=True)
-            real_logits = self._judge(reals, step, 0)
-            fake_logits = self._judge(fakes, step, 1)
+            real_logits = self._logits(reals, step, 0)
+            fake_logits = self._logits(fakes, step, 1)
             d_loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
             g_loss = self._mean(generator_loss(fake_logits))
             d_scaled = state.discriminator_optimizer.scale_loss(d_loss)
@@ -154,7 +154,7 @@ class _Moves:
         self._apply(state.discriminator_optimizer, d_gradients, d_variables)
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
-    def _judge(self, images, step, number):
+    def _logits(self, images, step, number):
         """The discriminator's logits; `number` tells its passes of a step apart."""
         seed = draw_seed(self.recipe.seed, step, _AUGMENT + number)
         images = augment(images, self.augmentations, seed=seed)
@@ -166,8 +166,8 @@ class _Moves:
         variables = state.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             # Two passes: reals and fakes are normalized by their own statistics.
-            real_logits = self._judge(reals, step, 2 * k)
-            fake_logits = self._judge(fakes, step, 2 * k + 1)
+            real_logits = self._logits(reals, step, 2 * k)
+            fake_logits = self._logits(fakes, step, 2 * k + 1)
             loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
             scaled = state.discriminator_optimizer.scale_loss(loss)
         self._apply(state.discriminator_optimizer, tape.gradient(scaled, variables), variables)
@@ -195,7 +195,7 @@ class _Moves:
 
     def _generator_loss(self, fakes, step, k):
         number = 2 * self.recipe.d_steps + k
-        return self._mean(generator_loss(self._judge(fakes, step, number)))
+        return self._mean(generator_loss(self._logits(fakes, step, number)))
 
     def _scores(self, d_loss, real_logits, fake_logits):
         return {

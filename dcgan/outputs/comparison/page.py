@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import images
-from dcgan.console import printable
-from dcgan.outputs import marked
+from dcgan.outputs import provenance
 from dcgan.outputs.comparison import curves, figures
 from dcgan.outputs.comparison.figures import Figure, Measured
 from dcgan.outputs.comparison.runs import (
@@ -25,8 +24,9 @@ from dcgan.outputs.comparison.runs import (
 from dcgan.outputs.comparison.verdict import notes, verdict
 from dcgan.outputs.report import measurements, pictures
 from dcgan.outputs.report.contents import Model
+from dcgan.outputs.report.formatting import count, large, listed, number
 from dcgan.outputs.report.page import seeds_in_words, template, written
-from dcgan.outputs.report.words import count, large, listed, number
+from dcgan.terminal.console import printable
 
 FOLDER = Path(__file__).parent
 GRIDS, STRIPS = 3_000_000, 600_000  # bytes of the pictures; a third more as text
@@ -74,7 +74,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     looks = {run: setting.look for setting in comparison.settings for run in setting.runs}
     data = by_data(runs)
     parts = {
-        "mark": marked.mark(f"compare --runs {' '.join(folders)}"),
+        "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
         "command": shlex.join(["python", "main.py", "compare", "--runs", *folders]),
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
         "comparison": comparison,

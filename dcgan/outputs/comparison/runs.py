@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
+from dcgan.files import read_json
 from dcgan.outputs.plots import SMOOTHED_PART, moving_average
 from dcgan.outputs.report import measurements, pictures
 from dcgan.outputs.report.contents import Model, Option
 from dcgan.outputs.report.history import History, read_history
 from dcgan.outputs.report.measurements import Series
-from dcgan.run_dir import RunDir, read_json
+from dcgan.run.run_dir import RunDir
 
 # Where files lie, of which nothing that is learnt depends; neither compared nor shown.
 PLACES = ("run_dir", "cache_dir", "data_dir")

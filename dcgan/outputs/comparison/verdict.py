@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from dcgan import UserError
-from dcgan.option import parse_seconds
+from dcgan.cli.option import parse_seconds
 from dcgan.outputs.comparison import figures
 from dcgan.outputs.comparison.figures import Figure, Measured
 from dcgan.outputs.comparison.runs import Run, Setting, by_data, dataset
+from dcgan.outputs.report.formatting import listed, number
 from dcgan.outputs.report.measurements import METRICS
-from dcgan.outputs.report.words import listed, number
 
 
 def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]) -> list[str]:

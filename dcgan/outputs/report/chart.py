@@ -12,7 +12,7 @@ import numpy as np
 
 from dcgan.outputs.drawing import MaxNLocator
 from dcgan.outputs.plots import SMOOTHED_PART, moving_average
-from dcgan.outputs.report.words import number
+from dcgan.outputs.report.formatting import number
 
 SIDE = 1000  # units
 MOST_POINTS = 300  # on a curve: as many as a telephone has pixels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.outputs.plots import read_metrics
-from dcgan.run_dir import RunDir
+from dcgan.run.run_dir import RunDir
 
 LATELY = 100  # steps; what is said of the present is a mean over them
 LINES_SHOWN = 400  # of the log, the last ones

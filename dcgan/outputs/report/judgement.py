@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dcgan.outputs.report.formatting import listed, number
 from dcgan.outputs.report.measurements import Series
-from dcgan.outputs.report.words import listed, number
 
 # Real images against others have a density of about 1, and the floor says what their recall is.
 FAR_DENSITY = 2.0

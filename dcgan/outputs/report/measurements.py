@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.outputs.report.words import number
-from dcgan.run_dir import read_json_lines
+from dcgan.files import read_json_lines
+from dcgan.outputs.report.formatting import number
 
 # What a protocol is, of a record: numbers of different ones cannot be compared.
 PROTOCOL = (

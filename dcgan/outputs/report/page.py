@@ -15,14 +15,15 @@ import markupsafe
 import numpy as np
 
 from dcgan import images
-from dcgan.outputs import marked
-from dcgan.outputs.report import chart, measurements, pictures, quality, words
+from dcgan.files import read_json
+from dcgan.outputs import provenance
+from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
 from dcgan.outputs.report.contents import Contents, Memory, Option, Walk
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
 from dcgan.outputs.report.measurements import Series
 from dcgan.outputs.report.pictures import Picture
 from dcgan.outputs.report.summary import summary
-from dcgan.run_dir import RunDir, read_json
+from dcgan.run.run_dir import RunDir
 
 FOLDER = Path(__file__).parent
 # Bytes that the pictures of each kind may take; a third more as text. Together below 5 MB.
@@ -43,7 +44,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
     series = measurements.read_series(run.evaluation)
     histograms = measurements.read_histograms(run.evaluation)
     parts = {
-        "mark": marked.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
+        "mark": provenance.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
         "contents": contents,
         "ribbon": _ribbon(contents.model.samples),
         "facts": _facts(contents, history, series),
@@ -84,7 +85,7 @@ def template(name: str, *folders: Path) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "flags": _flags}
+    environment.filters |= {"percent": formatting.percent, "flags": _flags}
     return environment.get_template(name)
 
 
@@ -109,14 +110,14 @@ def _facts(contents: Contents, history: History, series: Sequence[Series]) -> li
     """(number, what it is), to be seen at a glance."""
     facts = [(f"{history.steps.max(initial=contents.model.step):,.0f}", "steps")]
     if (epoch := history.last("epoch")) is not None:
-        facts.append((words.number(epoch), "passes over the data"))
+        facts.append((formatting.number(epoch), "passes over the data"))
     if seconds := history.last("seconds"):
-        value, unit = words.duration(seconds).split(" ")
+        value, unit = formatting.duration(seconds).split(" ")
         facts.append((value, f"{unit} of training"))
     if speed := history.images_per_second:
-        facts.append((words.number(speed), "images a second"))
+        facts.append((formatting.number(speed), "images a second"))
     if series:
-        facts.append((words.number(series[0].newest["value"]), series[0].name))
+        facts.append((formatting.number(series[0].newest["value"]), series[0].name))
     return facts
 
 
@@ -148,7 +149,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
     some = [str(seed) for seed in seeds[:MOST_SEEDS]]
     more = len(seeds) - len(some)
-    return f"Seeds {words.listed(some + [f'{more} more'] * (more > 0))}"
+    return f"Seeds {formatting.listed(some + [f'{more} more'] * (more > 0))}"
 
 
 def _in_time(run: RunDir, contents: Contents) -> dict | None:
@@ -213,10 +214,10 @@ def _speed(history: History) -> dict | None:
     if made is None:
         return None
     seen, seconds = history.last("images"), history.last("seconds")
-    median = f"{words.number(history.images_per_second)} images a second in the median"
+    median = f"{formatting.number(history.images_per_second)} images a second in the median"
     if seen is None or not seconds:
         return {"chart": made, "sentence": f"{median[0].upper()}{median[1:]}."}
-    took = words.duration(seconds)
+    took = formatting.duration(seconds)
     return {
         "chart": made,
         "sentence": f"{seen:,.0f} images were learnt from in {took} of training: {median}.",
@@ -264,7 +265,7 @@ def _drawn(folder: Path) -> list[dict]:
     """Figures that other commands have put into generated/: equations, strips."""
     found = []
     for path in sorted(folder.glob("*.png")):
-        is_ours = marked.MARK.encode() in path.read_bytes()
+        is_ours = provenance.MARK.encode() in path.read_bytes()
         if is_ours and path.name != "neighbours.png" and (array := pictures.read(path)) is not None:
             found.append({"name": path.name, "array": array})
     return [

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dcgan.outputs.report import chart
+from dcgan.outputs.report.formatting import number, percent
 from dcgan.outputs.report.judgement import judge
 from dcgan.outputs.report.measurements import Histogram, Series, details, interval, protocol
-from dcgan.outputs.report.words import number, percent
 
 
 def by_protocol(series: Sequence[Series]) -> list[dict]:

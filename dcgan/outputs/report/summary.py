@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from dcgan.outputs.report.contents import Contents, Health, Memory
+from dcgan.outputs.report.formatting import count, duration, large, listed, number, percent
 from dcgan.outputs.report.history import LATELY, History
 from dcgan.outputs.report.judgement import judge, newest, verdict
 from dcgan.outputs.report.measurements import Series, interval
-from dcgan.outputs.report.words import count, duration, large, listed, number, percent
 
 
 def summary(

@@ -1,4 +1,5 @@
-/* Seeds to latent vectors, number for number as dcgan/sampling.py draws them with TensorFlow, so that
+/* Seeds to latent vectors, number for number as dcgan/latent/sampling.py draws them with TensorFlow,
+   so that
    seed 7 is the same picture in this page, on the server and in training. */
 
 // Philox 4x32-10: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".

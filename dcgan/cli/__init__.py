@@ -1,0 +1,1 @@
+"""What can be asked: options, presets, the command line; imports nothing of the parts."""

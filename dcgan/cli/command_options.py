@@ -1,0 +1,74 @@
+"""The options of every command but train.
+
+They are frozen dataclasses of `option` fields: flags, `--help` and flags.md are made from them. To
+add a command: a dataclass here, a row in `COMMANDS`, and dcgan/commands/<name>.py. Train's
+dataclass is `train_options.Config`.
+"""
+
+from typing import Any
+
+from dcgan import UserError
+from dcgan.cli.data_options import Crawl, Crop, Inspect, Pack
+from dcgan.cli.option import check_value, fields, flag_name
+from dcgan.cli.run_options import (
+    Arithmetic,
+    Benchmark,
+    Compare,
+    Evaluate,
+    Export,
+    Features,
+    Interpolate,
+    Neighbours,
+    Report,
+    Sample,
+    Serve,
+)
+
+# What each command takes; `flags.COMMANDS` adds train.
+COMMANDS: dict[str, type] = {
+    "crawl": Crawl,
+    "crop": Crop,
+    "pack": Pack,
+    "inspect": Inspect,
+    "sample": Sample,
+    "interpolate": Interpolate,
+    "arithmetic": Arithmetic,
+    "neighbours": Neighbours,
+    "evaluate": Evaluate,
+    "features": Features,
+    "report": Report,
+    "compare": Compare,
+    "export": Export,
+    "serve": Serve,
+    "benchmark": Benchmark,
+}
+
+
+def complete(command: str, given: dict[str, Any]) -> Any:
+    """The checked options of one of `COMMANDS`.
+
+    Args:
+        command: its name.
+        given: values by field name; the others take their defaults.
+
+    Raises:
+        UserError: a value is out of range, or a required one is missing.
+    """
+    known = fields(COMMANDS[command])
+    for name, value in given.items():
+        check_value(known[name], value)
+    required = [name for name, field in known.items() if field.metadata.get("required")]
+    if missing := [f"--{flag_name(name)}" for name in required if not given.get(name)]:
+        raise UserError(
+            f"The command {command} needs {' and '.join(missing)}, as in: {usage(command)}."
+        )
+    return COMMANDS[command](**given)
+
+
+def usage(command: str) -> str:
+    """The shortest line that the command takes."""
+    words = ["python main.py", command]
+    for name, field in fields(COMMANDS[command]).items() if command in COMMANDS else ():
+        if field.metadata.get("required"):
+            words += [f"--{flag_name(name)}", field.metadata["example"]]
+    return " ".join(words)

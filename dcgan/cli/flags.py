@@ -1,0 +1,222 @@
+"""The command line: commands, their options as absl flags, `--help`, and flags.md.
+
+Imports no TensorFlow, so that `--help` and every refusal answer at once.
+"""
+
+import collections
+import dataclasses
+import re
+import types
+import typing
+
+from absl import flags
+
+from dcgan import UserError
+from dcgan.cli import command_options, option
+from dcgan.cli.option import did_you_mean, expanded
+from dcgan.cli.train_options import Config
+
+# Every command with the dataclass of its options; the first is taken when none is named.
+COMMANDS: dict[str, type] = {"train": Config, **command_options.COMMANDS}
+DEFAULT = next(iter(COMMANDS))
+TRUE, FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
+
+
+def kind(field: dataclasses.Field) -> type:
+    """The type of a field without its None."""
+    kinds = typing.get_args(field.type) or (field.type,)
+    return next(kind for kind in kinds if kind is not types.NoneType)
+
+
+def spellings(field: dataclasses.Field) -> tuple[str, ...]:
+    """The flags of a field without their dashes, the present one first."""
+    more = (*field.metadata.get("aliases", ()), *field.metadata.get("pieces", ()))
+    return (option.flag_name(field.name), *more)
+
+
+def _by_spelling(command: str) -> dict[str, dataclasses.Field]:
+    found = option.fields(COMMANDS[command]).values()
+    return {spelling: field for field in found for spelling in spellings(field)}
+
+
+# A spelling is a switch in every command that has it or in none, and so with lists: a line is taken
+# apart before its command is known.
+FIELDS = {command: _by_spelling(command) for command in COMMANDS}
+SWITCHES = {s for known in FIELDS.values() for s, field in known.items() if kind(field) is bool}
+VALUED = {s for known in FIELDS.values() for s in known} - SWITCHES
+LISTS = {s for known in FIELDS.values() for s, field in known.items() if field.metadata.get("list")}
+
+
+def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
+    """Splits a command line into a command and the options that were given.
+
+    Args:
+        argv: the words behind `main.py`, such as ["--dataset", "anime", "--is_crop", "True"]. The
+            command is the first word that is neither a flag nor a flag's value.
+
+    Returns:
+        (command, values by field name); where the user asked for help ("help", arguments for
+        `help_text`).
+
+    Raises:
+        UserError: an unknown command or flag, or a value of the wrong type.
+    """
+    words, given = _take_apart(argv)
+    wants_help = "help" in words
+    named = [word for word in words if word != "help"]
+    command = named[0] if named else DEFAULT
+    if command not in COMMANDS:
+        raise UserError(
+            f"There is no command {command!r}{did_you_mean(command, COMMANDS)}; "
+            f"expected one of {', '.join(COMMANDS)}, then flags that begin with --."
+        )
+    if wants_help:
+        return "help", {"command": command if named else None}
+    if named[1:]:
+        raise UserError(
+            f"Did not expect {named[1]!r} behind the command {command!r}; "
+            "flags begin with --, and a value with spaces needs quotes."
+        )
+    for name, value in given:
+        _check_flag(name, value, command, is_named=bool(named))
+    return command, _values(command, given)
+
+
+def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
+    """The bare words, "help" for each --help; and (flag, value), None where there is no value."""
+    words: list[str] = []
+    given: list[tuple[str, str | None]] = []
+    rest = collections.deque(argv)
+    while rest:
+        word = rest.popleft()
+        name, equals, value = word.lstrip("-").partition("=")
+        if not word.startswith("-") or not name:
+            words.append(word)
+        elif name in ("h", "help", "helpfull"):
+            words.append("help")
+        else:
+            given.append((name, value if equals else _value_behind(name, rest)))
+            while name in LISTS and rest and not _ends_a_list(rest[0], is_named=bool(words)):
+                given.append((name, rest.popleft()))
+    return words, given
+
+
+def _ends_a_list(word: str, *, is_named: bool) -> bool:
+    """Whether a word is no further value; the command may still come, where none is named yet."""
+    return word.startswith("-") or (not is_named and word in COMMANDS) or word == "help"
+
+
+def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
+    """Takes the flag's value off the words behind it, where it has one there."""
+    if not rest:
+        return None
+    word = rest[0]
+    is_other = word.startswith("-") or word in (*COMMANDS, "help")
+    if name in SWITCHES:  # `--crop True`, as carpedm20's users write it
+        is_value = word.lower() in TRUE + FALSE
+        if not is_value and not is_other:
+            raise UserError(f"--{name} must be true or false; received {word!r}.")
+    elif name.removeprefix("no") in SWITCHES:
+        is_value = word.lower() in TRUE + FALSE  # refused by `_check_flag`
+    else:
+        is_value = name in VALUED or not is_other
+    return rest.popleft() if is_value else None
+
+
+def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -> None:
+    """Refuses a flag that the command does not have, and a value behind --no..."""
+    if name in FIELDS[command]:
+        return
+    switch = name.removeprefix("no")
+    wanted = {name, switch} if switch in SWITCHES else {name}
+    owners = [other for other, known in FIELDS.items() if wanted & known.keys()]
+    if command in owners:  # --noflip
+        if value is not None:
+            raise UserError(f"--{name} takes no value; received {value!r}: use --{switch} instead.")
+    elif owners:
+        hint = f"python main.py {command} --help lists the flags of {command}"
+        if not is_named:
+            hint = f"name the command, as in: {command_options.usage(owners[0])}"
+        raise UserError(f"--{name} is a flag of {_listed(owners)}, not of {command}; {hint}.")
+    else:
+        hint = did_you_mean(name, FIELDS[command], prefix="--")
+        raise UserError(
+            f"There is no flag --{name}{hint}; python main.py {command} --help lists all flags."
+        )
+
+
+def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
+    """Converts the values with absl and expands paths; by field name, only what was given."""
+    values, known = _define(command), option.fields(COMMANDS[command])
+    given = _gathered(command, given)
+    joined = [f"--{n}" if v is None else f"--{n}={_switch(n, v)}" for n, v in given]
+    try:
+        values(["main.py", *joined])
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_illegal_value(str(error), command)) from error
+    except flags.Error as error:
+        raise UserError(
+            f"{str(error).rstrip('.')}; see python main.py {command} --help."
+        ) from error
+    return {
+        name: expanded(field, values[option.flag_name(name)].value)
+        for name, field in known.items()
+        if values[option.flag_name(name)].present
+    }
+
+
+def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Joins flags that may be given several times into the value of their field, in their order.
+
+    `--plus 3,8 --minus 4 --plus 5` becomes `--terms "+3,8 -4 +5"`, and the list `--runs a b`
+    becomes `--runs a,b`.
+    """
+    for field in option.fields(COMMANDS[command]).values():
+        pieces, is_list = field.metadata.get("pieces"), field.metadata.get("list")
+        if pieces or is_list:
+            name = option.flag_name(field.name)
+            mine = {name: "", **(pieces or {})}
+            parts = [mine[n] + v.strip() for n, v in given if n in mine and v is not None]
+            given = [(n, v) for n, v in given if n not in mine or v is None]
+            given += [(name, ("," if is_list else " ").join(parts))] if parts else []
+    return given
+
+
+def _switch(name: str, value: str) -> str:
+    """A switch's value in a spelling that absl knows."""
+    if name not in SWITCHES or value.lower() not in TRUE + FALSE:
+        return value
+    return as_text(value.lower() in TRUE)
+
+
+def _define(command: str) -> flags.FlagValues:
+    """One absl flag a field, in a set of its own: absl's and TensorFlow's flags are not ours."""
+    values = flags.FlagValues()
+    for field in option.fields(COMMANDS[command]).values():
+        define = {
+            bool: flags.DEFINE_boolean,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }[kind(field)]
+        name, *aliases = spellings(field)
+        define(name, field.default, field.metadata["help"], flag_values=values)
+        for alias in aliases:
+            flags.DEFINE_alias(alias, name, flag_values=values)
+    return values
+
+
+def _illegal_value(absl_message: str, command: str) -> str:
+    """absl says `flag --epoch=abc: ...`, with Python's reason behind it."""
+    name, value = re.match(r"flag --(\w+)=(.*?): ", absl_message, re.DOTALL).groups()
+    expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return f"--{name} must be {expected[kind(FIELDS[command][name])]}; received {value!r}."
+
+
+def _listed(words: list[str]) -> str:
+    """One, two and three."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def as_text(value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,110 @@
+"""Named bundles of option values, as data. Precedence: default < data set < preset < flag.
+
+A bundle says only what differs from the defaults in `train_options.py`, which are those of `silva`.
+One that is named after a source has the source's values; where it cannot, `DIFFERENCES` says so.
+"""
+
+# Architectures. Widths are the channels of the generator's first tensor and of the discriminator's
+# first convolution; the layers in between halve or double them.
+PRESETS = {
+    # The networks of the Keras tutorial's lineage: 4x4x512, 5x5 kernels.
+    "silva": {},
+    # github.com/carpedm20/DCGAN-tensorflow at 62c9a2a. Its learning rate 0.0002, beta1 0.5, batches
+    # of 64 (main.py, lines 13 to 16), gf_dim 8 * 64, df_dim 64 (model.py, line 26), 5x5 kernels and
+    # normalization (ops.py, lines 30 and 53) are the defaults.
+    "carpedm20": {
+        "z_dist": "uniform_signed",  # main.py, line 37
+        "real_label": 1.0,  # model.py, line 142: tf.ones_like(self.D)
+        "g_steps": 2,  # model.py, line 287: "Run g_optim twice"
+        "g_noise": "same",  # model.py, line 289: feed_dict={ self.z: batch_z } as in line 284
+        "ema_decay": 0.0,  # model.py, line 128: the sampler has the generator's variables
+        "flip": False,  # model.py, lines 225 to 232: the pictures as they are
+    },
+    # Radford et al. 2015, arXiv 1511.06434. Section 4: Adam with 0.0002 and beta1 0.5, weights from
+    # N(0, 0.02), a leak of 0.2, which are the defaults.
+    "paper": {
+        "g_width": 1024,  # figure 1: 4x4x1024
+        "d_width": 128,  # the authors' code, github.com/Newmu/dcgan_code: ndf = 128
+        "z_dist": "uniform_signed",  # figure 1: "uniform distribution Z"; the code: -1 to 1
+        "batch_size": 128,  # section 4: "mini-batch size of 128"
+        "real_label": 1.0,  # of Goodfellow et al. 2014; smoothing is of 2016
+        "ema_decay": 0.0,  # names none
+        "flip": False,  # section 4.1: "No data augmentation was applied to the images"
+    },
+    # pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html. Its nz = 100 from torch.randn,
+    # ngf 8 * 64, ndf = 64, lr = 0.0002, beta1 = 0.5 and normalization are the defaults.
+    "torch": {
+        "kernel_size": 4,  # nn.ConvTranspose2d(ngf * 8, ngf * 4, 4, 2, 1, bias=False)
+        "gamma_stddev": 0.02,  # nn.init.normal_(m.weight.data, 1.0, 0.02)
+        "batch_size": 128,  # batch_size = 128
+        "real_label": 1.0,  # real_label = 1.
+        "ema_decay": 0.0,  # fake = netG(fixed_noise)
+        "flip": False,  # transforms.Compose: Resize, CenterCrop, ToTensor, Normalize
+    },
+    # tensorflow.org/tutorials/generative/dcgan: made for MNIST's 28x28.
+    "tf_tutorial": {
+        "layout": "tf_tutorial",  # make_generator_model and make_discriminator_model
+        "g_width": 256,  # layers.Dense(7*7*256)
+        "learning_rate": 0.0001,  # tf.keras.optimizers.Adam(1e-4)
+        "beta1": 0.9,  # Adam's default
+        "real_label": 1.0,  # cross_entropy(tf.ones_like(real_output), real_output)
+        "update": "simultaneous",  # train_step: both tapes over one forward pass
+        "batch_size": 256,  # BATCH_SIZE = 256
+        "ema_decay": 0.0,  # generate_and_save_images(generator, ...)
+        "flip": False,  # from_tensor_slices(train_images).shuffle(BUFFER_SIZE).batch(BATCH_SIZE)
+    },
+    # The best pictures for minutes on a CPU: see docs/recipes.md for what was tried.
+    "best": {
+        "g_width": 256,
+        "d_width": 32,
+        "kernel_size": 4,  # which the stride divides: no checkerboard (distill.pub, 2016)
+        "batch_size": 16,
+        "augment": "translation",
+        "ema_decay": 0.998,  # half of the average is of the last 5,500 images
+    },
+    # A quarter of the arithmetic, for a CPU.
+    "fast": {"g_width": 256, "d_width": 32},
+}
+
+# What a preset has otherwise than its source.
+OF_ALL = (
+    "In all of them the size of the images and how long to train are the data set's or the "
+    "default, arithmetic is as --precision says, and Adam's epsilon is Keras' 1e-7."
+)
+DIFFERENCES = {
+    "carpedm20": "Its Adam has an epsilon of 1e-8. The discriminator's convolutions begin "
+    "truncated at two standard deviations. Layers before normalization have biases, which "
+    "normalization takes away again. MNIST gets networks of its own there, which know the labels.",
+    "paper": "It does not say in which order the networks learn, nor Adam's and normalization's "
+    "epsilon. Its authors' code updates the two in turn, each on a batch of its own; it has no "
+    "biases, draws gamma from N(1, 0.02), decays weights by 1e-5, and normalizes the generator's "
+    "first tensor number by number.",
+    "torch": "Its Adam has an epsilon of 1e-8. It has no bias anywhere but in normalization; here "
+    "the discriminator's first and last layer and the generator's last have one, at first 0. Its "
+    "running variance is the unbiased estimate.",
+}
+
+# What a preset sets otherwise on a data set.
+ON_DATASET = {
+    # Digits stand where they stand: moving them made fewer of them sure. Few numbers say what a
+    # digit looks like, and many images forgive large steps (docs/recipes.md).
+    ("best", "mnist"): {
+        "z_dim": 32,
+        "batch_size": 64,
+        "learning_rate": 0.0032,
+        "augment": "none",
+        "ema_decay": 0.992,
+    },
+}
+
+# What suits a data set.
+DATASETS = {
+    "avatars": {"output_size": 48, "preset": "best", "epoch": 5},
+    "anime": {"output_size": 48},
+    "celeba": {"output_size": 64},
+    "mnist": {"output_size": 28, "flip": False},
+    "fashion_mnist": {"output_size": 28, "flip": False},
+    "svhn": {"output_size": 32, "flip": False},
+    "cifar10": {"output_size": 32},
+}
+OTHER_DATASET = {"output_size": 64}

@@ -1,0 +1,45 @@
+"""What config.json says of a run, and whether a start with other words goes on with it."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dcgan.cli.data_names import stem
+from dcgan.cli.train_options import FIELDS, Config
+
+SHORTHANDS = ("preset", "output_size", "image_size")  # say only what others shall be
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Every option by name, as config.json holds them."""
+    return dataclasses.asdict(config)
+
+
+def differences(
+    config: Config, recorded: dict[str, Any], there: str = "in the run", *, alike: Iterable = ()
+) -> list[str]:
+    """What stands in the way of going on with a recorded run, a line an option.
+
+    Args:
+        config: of this start.
+        recorded: the content of the run's config.json; options that it does not know yet count as
+            their defaults.
+        there: where these are.
+        alike: options that mean the same although they are written in another way.
+    """
+    lines, passed = [], {*SHORTHANDS, *alike}
+    for name, field in FIELDS.items():
+        before, now = recorded.get(name, field.default), getattr(config, name)
+        if before != now and name not in passed and not field.metadata.get("harmless"):
+            lines.append(f"--{name}: {json.dumps(before)[:80]} {there}, {json.dumps(now)} now")
+    return lines
+
+
+def run_name(config: Config) -> str:
+    """<dataset>-<height>x<width>x<channels>; of a path the last part."""
+    name = stem(Path(config.dataset).resolve().name)
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-").lower() or "data"
+    return f"{name}-{config.output_height}x{config.output_width}x{config.channels}"

@@ -1,0 +1,221 @@
+"""The first meeting of the workers, over plain sockets, before TensorFlow begins.
+
+TensorFlow would wait for ever for a worker that does not come, deaf to signals, while here each can
+say whom it misses.
+"""
+
+import contextlib
+import hashlib
+import json
+import socket
+import time
+from collections.abc import Set
+from typing import NoReturn
+
+from dcgan import UserError
+from dcgan.distributed.cluster import Cluster, place
+
+_RETRY_SECONDS = 0.25
+_HELLO_SECONDS = 5.0  # to connect, and for a line to come from who has connected
+_LONGEST_LINE = 1 << 16  # bytes; an error may name all workers
+
+
+def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
+    """Returns when all workers are there and can reach one another.
+
+    The others come to the chief's address, say who they are, try the ways to all addresses when the
+    chief says that all are there, and wait for its word.
+
+    Args:
+        cluster: who they are.
+        gpus: of this worker. TensorFlow takes it for granted that all have as many.
+        limit_seconds: to wait for others.
+
+    Raises:
+        UserError: somebody did not come in time or left, is of another cluster, has another number
+            of GPUs, or a port is taken or cannot be reached.
+    """
+    if len(cluster.addresses) == 1:
+        return
+    deadline = time.monotonic() + limit_seconds
+    host, port = place(cluster.addresses[cluster.number])
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        server = socket.create_server(("", port), family=family)
+    except OSError as error:
+        raise UserError(
+            f"Worker {cluster.number} cannot listen on port {port} ({error.strerror}); end what "
+            "uses it, or give every worker's TF_CONFIG another port."
+        ) from error
+    hello = _hello(cluster, gpus)
+    with server:  # until all have tried the way to it
+        if cluster.number == 0:
+            _Chief(cluster, hello).gather(server, deadline, limit_seconds)
+        else:
+            _report(cluster, hello, deadline, limit_seconds)
+
+
+def _hello(cluster: Cluster, gpus: int) -> dict:
+    """What a worker says of itself."""
+    addresses = json.dumps(cluster.addresses).encode()
+    digest = hashlib.sha256(addresses).hexdigest()
+    return {"worker": cluster.number, "cluster": digest, "gpus": gpus}
+
+
+class _Chief:
+    """Its part: who is there."""
+
+    def __init__(self, cluster: Cluster, hello: dict):
+        self.cluster = cluster
+        self.hello = hello
+        self.present: dict[int, socket.socket] = {}
+
+    def gather(self, server: socket.socket, deadline: float, limit: float) -> None:
+        """Returns when all are there, and have been told so."""
+        server.settimeout(_RETRY_SECONDS)
+        with contextlib.ExitStack() as stack:
+            while missing := self._missing():
+                if time.monotonic() > deadline:
+                    who = " and ".join(f"{n} ({self.cluster.addresses[n]})" for n in missing)
+                    self._refuse(
+                        f"Of {len(self.cluster.addresses)} workers, {who} did not come within "
+                        f"{limit:g} seconds; start the same command on every machine, with its own "
+                        "index in TF_CONFIG, or give a longer --worker_wait."
+                    )
+                with contextlib.suppress(TimeoutError):
+                    self._welcome(stack.enter_context(server.accept()[0]))
+            self._tell({"error": None})
+            closed = _closed_way(self.cluster)
+            for n in self._others():
+                try:
+                    # One that tries all ways in vain needs so long.
+                    seconds = _HELLO_SECONDS * len(self.cluster.addresses)
+                    told = _read_line(self.present[n], {"closed"}, seconds)["closed"]
+                    closed = closed or told
+                except OSError:  # it may be why others cannot reach it
+                    closed = f"Worker {n} left when all had come; start the same command on all."
+            if closed:
+                self._refuse(closed)
+            self._tell({"error": None})
+
+    def _others(self) -> range:
+        return range(1, len(self.cluster.addresses))
+
+    def _missing(self) -> list[int]:
+        """Who has not come, or has left again: its user may start it once more."""
+        left = [n for n, connection in self.present.items() if _has_left(connection)]
+        for n in left:
+            del self.present[n]
+        return [n for n in self._others() if n not in self.present]
+
+    def _welcome(self, visitor: socket.socket) -> None:
+        """Notes who has come; refuses workers that do not fit together."""
+        try:
+            hello = _read_line(visitor, self.hello.keys())
+        except OSError:
+            return  # something else that tries all ports
+        number, gpus = hello["worker"], hello["gpus"]
+        sentence = None
+        if hello["cluster"] != self.hello["cluster"]:
+            sentence = (
+                f"The TF_CONFIG of worker {number} lists other addresses than that of worker 0; "
+                "give all the same cluster, and each its own index."
+            )
+        elif number not in self._missing():
+            sentence = f"Two workers call themselves {number}; give each its own index."
+        elif gpus != self.hello["gpus"]:
+            sentence = (
+                f"Worker {number} has {gpus} GPUs and worker 0 has {self.hello['gpus']}; let all "
+                "have as many, by CUDA_VISIBLE_DEVICES where they differ."
+            )
+        self.present[-1 if sentence else number] = visitor
+        if sentence:
+            self._refuse(sentence)
+
+    def _refuse(self, sentence: str) -> NoReturn:
+        self._tell({"error": sentence})
+        raise UserError(sentence)
+
+    def _tell(self, message: dict) -> None:
+        for connection in self.present.values():
+            with contextlib.suppress(OSError):  # who has left will be missed soon
+                _send(connection, message)
+
+
+def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> None:
+    """The part of the others."""
+    chief, reason = cluster.addresses[0], "no answer"
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            with socket.create_connection(place(chief), timeout=left) as connection:
+                _send(connection, hello)
+                # The chief waits for others as long as its own limit is.
+                _obey(connection, left + _HELLO_SECONDS)
+                _send(connection, {"closed": _closed_way(cluster)})
+                seconds = _HELLO_SECONDS * len(cluster.addresses) ** 2  # the chief asks one by one
+                _obey(connection, seconds)
+            return
+        except OSError as error:
+            reason = str(error.strerror or error) or reason
+            time.sleep(_RETRY_SECONDS)
+    raise UserError(
+        f"Worker {cluster.number} could not reach worker 0 at {chief} within {limit:g} seconds "
+        f"({reason}); start the same command there, let the port through, or give a longer "
+        "--worker_wait."
+    )
+
+
+def _obey(connection: socket.socket, seconds: float) -> None:
+    """Waits for the chief's word, and ends this worker where that is an error."""
+    sentence = _read_line(connection, {"error"}, seconds)["error"]
+    if sentence:
+        raise UserError(sentence)
+
+
+def _closed_way(cluster: Cluster) -> str | None:
+    """A sentence about a worker that this one cannot reach, all of whom listen now."""
+    for number, address in enumerate(cluster.addresses):
+        if number in (0, cluster.number):  # who is here has reached the chief
+            continue
+        try:
+            socket.create_connection(place(address), _HELLO_SECONDS).close()
+        except OSError as error:
+            return (
+                f"Worker {cluster.number} cannot reach worker {number} at {address} "
+                f"({error.strerror or error}); each worker must reach the ports of all others: let "
+                "them through."
+            )
+    return None
+
+
+def _has_left(connection: socket.socket) -> bool:
+    """Whether the other end is closed; who is there says nothing while it waits."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _send(connection: socket.socket, message: dict) -> None:
+    connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _read_line(connection: socket.socket, keys: Set[str], seconds: float = _HELLO_SECONDS) -> dict:
+    """What the other end says, with these keys.
+
+    Raises:
+        OSError: it says nothing, has gone, or is another program.
+    """
+    connection.settimeout(seconds)
+    with connection.makefile("rb") as file:
+        line = file.readline(_LONGEST_LINE)
+    if not line.endswith(b"\n"):
+        raise ConnectionError("the connection was cut")
+    with contextlib.suppress(ValueError):
+        message = json.loads(line)
+        if isinstance(message, dict) and keys <= message.keys():
+            return message
+    raise ConnectionError("another program answers")

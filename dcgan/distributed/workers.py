@@ -1,0 +1,207 @@
+"""What the processes of one run tell one another: options and weights at the start, then each step
+whether to stop.
+
+Only the chief, worker 0, reads and writes the run folder; so what must be alike everywhere comes
+from it. In a run of one process all of this does nothing.
+"""
+
+import contextlib
+import json
+import logging
+import re
+import signal
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.distributed.cluster import Cluster
+from dcgan.distributed.rendezvous import meet
+
+# What TensorFlow raises when another process is gone, depending on what it was just doing.
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+)
+logger = logging.getLogger("dcgan")
+
+CHUNK = 1 << 23  # numbers of 8 bytes in one message
+CONNECT_SECONDS = 120  # for TensorFlow, when all are known to be there
+
+
+class Workers:
+    """The processes that train together; made without arguments, it is this one alone."""
+
+    def __init__(
+        self, cluster: Cluster | None = None, strategy: tf.distribute.Strategy | None = None
+    ):
+        self.cluster = cluster
+        self.strategy = strategy
+        self.number = cluster.number if cluster else 0
+        self.count = len(cluster.addresses) if cluster else 1
+        self._asked: tf.Tensor | None = None
+        self._sum = tf.function(self._sum_of_all, autograph=False)
+
+    @classmethod
+    def join(cls, cluster: Cluster, *, limit_seconds: float) -> "Workers":
+        """Meets the others; before anything else of TensorFlow runs.
+
+        Raises:
+            UserError: not all came in time, or see `meet`.
+        """
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        meet(cluster, gpus=gpus, limit_seconds=limit_seconds)
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec(cluster.jobs),
+            task_type=cluster.job,
+            task_id=cluster.index,
+            num_accelerators={"GPU": gpus},
+            rpc_layer="grpc",
+        )
+        workers = cls(cluster)
+        # TensorFlow takes SIGTERM for itself, and while it connects no Python runs, not even in
+        # other threads; a machine that is lost in these seconds would keep it waiting for ever, so
+        # the system ends it then. All that can be said is said before.
+        logger.info(
+            "All %d workers are here and connect; should one be lost meanwhile, worker %d ends "
+            "within %d seconds (SIGALRM).",
+            *(workers.count, workers.number, CONNECT_SECONDS),
+        )
+        handler = signal.getsignal(signal.SIGTERM)
+        alarm = getattr(signal, "alarm", lambda seconds: 0)  # absent on Windows
+        alarm(CONNECT_SECONDS)
+        try:
+            with workers.explained():
+                workers.strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        finally:
+            alarm(0)
+            signal.signal(signal.SIGTERM, handler or signal.SIG_DFL)
+        return workers
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.number == 0
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """(this worker's number, how many there are): its part of each batch."""
+        return self.number, self.count
+
+    def distribute(self, batches: tf.data.Dataset, strategy: tf.distribute.Strategy):
+        """The batches of this worker, to iterate over under a strategy.
+
+        Args:
+            batches: this worker's share of each batch, for all of its devices.
+            strategy: the run's.
+        """
+        if self.count == 1:
+            return strategy.experimental_distribute_dataset(batches)
+        devices = strategy.num_replicas_in_sync // self.count
+        if devices > 1:
+            size = batches.element_spec.shape[0] // devices
+            batches = batches.rebatch(size, drop_remainder=True)
+        return strategy.distribute_datasets_from_function(lambda _: batches)
+
+    def tell(self, data: bytes = b"") -> bytes:
+        """The chief's bytes, on all workers."""
+        if self.count == 1:
+            return data
+        size = int(self._from_chief(np.array(len(data), np.int64)))
+        buffer = np.zeros(-(-size // 8), np.int64)
+        if self.is_chief:
+            buffer.view(np.uint8)[:size] = np.frombuffer(data, np.uint8)
+        chunks = [buffer[i : i + CHUNK] for i in range(0, len(buffer), CHUNK)]
+        return b"".join(self._from_chief(chunk).tobytes() for chunk in chunks)[:size]
+
+    def tell_json(self, value=None):
+        """What JSON can hold, likewise."""
+        return json.loads(self.tell(json.dumps(value).encode()))
+
+    def tell_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The chief's arrays, on all workers, whose own are of the same names, shapes and types."""
+        if self.count == 1:
+            return arrays
+        data = self.tell(b"".join(array.tobytes() for array in arrays.values()))
+        found, start = {}, 0
+        for name, array in arrays.items():
+            values = np.frombuffer(data, array.dtype, array.size, start)
+            found[name] = values.reshape(array.shape)
+            start += array.nbytes
+        return found
+
+    def agreed(self, ask: Callable[[], str | None], reasons: tuple[str, ...]):
+        """A question that all workers, asked equally often, give the same answer to.
+
+        What one worker wishes all hear one call later: so no process waits for its devices.
+
+        Args:
+            ask: what this worker wishes, one of `reasons` or None.
+            reasons: in order of weight, the weightiest last.
+        """
+        if self.count == 1:
+            return ask
+
+        def answer() -> str | None:
+            wish = ask()
+            before = self._asked
+            self._asked = self._sum(tf.constant([float(reason == wish) for reason in reasons]))
+            heard = [] if before is None else np.flatnonzero(before.numpy())
+            return reasons[heard[-1]] if len(heard) else None
+
+        return answer
+
+    def leave(self) -> None:
+        """Returns when all workers have come as far; then any of them may end."""
+        if self.count == 1:
+            return
+        together = tf.constant([0.0])
+        self._sum(together).numpy()
+        # Who has the sum and ends may cut off another that is still receiving it. So all stay for a
+        # second one: from this on, that somebody has gone says only that all have the first.
+        with contextlib.suppress(*LOST):
+            self._sum(together).numpy()
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """While it is entered, the loss of another worker is an error that a user understands."""
+        try:
+            yield
+        except LOST as error:
+            if self.count == 1:
+                raise
+            raise UserError(self._sentence(error)) from error
+
+    def _sentence(self, error: tf.errors.OpError) -> str:
+        first_line = error.message.splitlines()[0]
+        places = re.findall(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)", error.message)
+        numbers = {Cluster(self.cluster.jobs, job, int(i)).number for job, i in places}
+        others = sorted(numbers - {self.number})
+        again = "the same command on all workers goes on from the last checkpoint."
+        if not others:  # its own fault, too, comes as one of these errors
+            return f"Worker {self.number} cannot go on with the others ({first_line}); {again}"
+        return (
+            f"Worker {self.number} has lost worker {others[0]} "
+            f"({self.cluster.addresses[others[0]]}), whose own output may say why; {again}"
+        )
+
+    def _from_chief(self, array: np.ndarray) -> np.ndarray:
+        """A variable of this strategy begins, on all workers, with the chief's value."""
+        with self.strategy.scope():
+            return tf.Variable(array, trainable=False).numpy()
+
+    def _sum_of_all(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Over all replicas; on GPUs it is still under way when this returns."""
+
+        def add():
+            context = tf.distribute.get_replica_context()
+            here = tf.identity(numbers)  # on this replica's device, where the sum shall be
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        return self.strategy.experimental_local_results(self.strategy.run(add))[0]

@@ -1,0 +1,322 @@
+"""What a discriminator has learnt without labels, as a few labels bring it out.
+
+Radford et al. 2015, section 5 (arXiv 1511.06434): every layer's maps are max-pooled to 4x4,
+flattened and joined, and a linear support vector machine with L2 regularization is fitted on them.
+The same machine on other features, such as raw pixels, says what the network adds.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.stats
+import tensorflow as tf
+from sklearn.svm import LinearSVC
+
+from dcgan import UserError, images
+from dcgan.evaluation.extractor import BLOCK, in_batches
+from dcgan.evaluation.intervals import Estimate
+from dcgan.models import Discriminator
+
+VERSION = 1  # raised when the same networks and images give other numbers
+BATCH = 64  # images, always so many, so that features do not depend on how many are asked for
+SIDE = 4  # of the pooled maps
+SETTLING = 50  # batches that set an untrained network's statistics, to 1 - 0.9^50 = 99.5 %
+# C of the machine, on features of mean squared length 1; the smallest regularizes most.
+PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
+HELD_OUT = 0.2  # of the labelled images, on which C is chosen
+
+# uint8 images [N, height, width, channels] -> float32 [N, D]
+Features = Callable[[np.ndarray], np.ndarray]
+
+
+def pool(maps: tf.Tensor) -> tf.Tensor:
+    """The maximum of each of 4x4 parts of a map, which overlap where 4 does not divide the side.
+
+    Args:
+        maps: [N, h, w, channels]; a side of at most 4 is left as it is.
+
+    Returns:
+        [N, min(h, 4), min(w, 4), channels].
+    """
+    for axis in (1, 2):
+        side = maps.shape[axis]
+        if side > SIDE:
+            bounds = [
+                (i * side // SIDE, math.ceil((i + 1) * side / SIDE) - i * side // SIDE)
+                for i in range(SIDE)
+            ]
+            parts = [
+                tf.reduce_max(tf.gather(maps, range(at, at + size), axis=axis), axis=axis)
+                for at, size in bounds
+            ]
+            maps = tf.stack(parts, axis=axis)
+    return maps
+
+
+def pooled_features(discriminator: Discriminator) -> Features:
+    """What every layer of a discriminator sees; it is run as a trained one, and not changed."""
+    shape = (BATCH, *discriminator.image_shape)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+    def of_batch(pictures):
+        layers = discriminator.activations(images.to_float(tf.cast(pictures, tf.float32)))
+        flat = [tf.reshape(tf.cast(pool(maps), tf.float32), (BATCH, -1)) for maps in layers]
+        return tf.concat(flat, 1)
+
+    return lambda pictures: in_batches(lambda batch: [of_batch(batch).numpy()], pictures, BATCH)[0]
+
+
+def pixels(pictures: np.ndarray) -> np.ndarray:
+    """The images themselves, as networks see them; uint8 [N, h, w, c] -> float32 [N, h * w * c]."""
+    return images.to_float(pictures.reshape(len(pictures), -1).astype(np.float32))
+
+
+def untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int) -> Discriminator:
+    """A discriminator of the same architecture before its first step.
+
+    Only its normalization knows the data, by the mean and variance of what passes through it: else
+    its layers would fade one after another, and the comparison would be too easy to win.
+
+    Args:
+        discriminator: which is not changed.
+        reals: uint8 [N, height, width, channels], N >= 1.
+        seed: of the weights and of the images that are shown.
+    """
+    made = Discriminator.from_config({**discriminator.get_config(), "seed": seed})
+    made.build()
+    for norm in made.norms:
+        norm.moving_variance.assign(tf.zeros_like(norm.moving_variance))  # 1 would weigh heavily
+    random = np.random.default_rng(seed)
+    for _ in range(SETTLING if made.norms else 0):
+        rows = np.sort(random.integers(0, len(reals), BATCH))
+        made.activations(images.to_float(tf.constant(reals[rows], tf.float32)), training=True)
+    return made
+
+
+class Classifier:
+    """A linear support vector machine (squared hinge, L2), one class against the others."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, *, seed: int):
+        """Fits it; C is chosen on a fifth of the images, which then are learnt from as well.
+
+        Args:
+            features: float [N, D]; centred, and divided by one number so that their mean squared
+                length is 1, that one range of C suits all kinds of features.
+            labels: int [N]; of each class at least two.
+            seed: of the choice of images held out.
+        """
+        centre = features.mean(0, dtype=np.float64)
+        scaled = features - centre
+        spread = np.square(scaled).sum(1).mean()
+        scale = 1 / np.sqrt(spread) if spread > 0 else 1.0
+        scaled *= scale
+        turned, turn = _turned(scaled)
+        held = _held_out(labels, np.random.default_rng(seed))
+        scores = [
+            _fit(turned[~held], labels[~held], c).score(turned[held], labels[held])
+            for c in PENALTIES
+        ]
+        self.penalty = PENALTIES[int(np.argmax(scores))]  # of equally good ones the smallest
+        machine = _fit(turned, labels, self.penalty)
+        self._classes = machine.classes_
+        self._weights = scale * (turn @ machine.coef_.T)  # [D, classes]; of two classes [D, 1]
+        self._bias = machine.intercept_ - centre @ self._weights
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Labels [N] of features float [N, D]."""
+        votes = features @ self._weights + self._bias
+        chosen = votes.argmax(1) if votes.shape[1] > 1 else (votes[:, 0] > 0).astype(int)
+        return self._classes[chosen]
+
+
+def _turned(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points seen along their own axes: where there are fewer points than dimensions, as few.
+
+    Turning changes neither lengths nor angles, hence nothing that a linear machine with L2
+    regularization can see, but it need not look at dimensions without a point.
+
+    Args:
+        points: float64 [N, D].
+
+    Returns:
+        the points [N, R] and the axes [D, R] with points @ axes = turned points.
+    """
+    if len(points) >= points.shape[1]:
+        return points, np.eye(points.shape[1])
+    squares, vectors = np.linalg.eigh(points @ points.T)
+    kept = squares > squares[-1] * len(points) * np.finfo(np.float64).eps
+    if not kept.any():  # all points are one
+        return points, np.eye(points.shape[1])
+    vectors, lengths = vectors[:, kept], np.sqrt(squares[kept])
+    return vectors * lengths, points.T @ (vectors / lengths)
+
+
+def _fit(features: np.ndarray, labels: np.ndarray, penalty: float) -> LinearSVC:
+    """By Newton's method on the primal problem: the dual one takes ages where C is large."""
+    return LinearSVC(C=penalty, dual=False, random_state=0).fit(features, labels)
+
+
+def _held_out(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """bool [N]: of each class a fifth, at least one."""
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == label))
+        held[rows[: max(1, round(HELD_OUT * len(rows)))]] = True
+    return held
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Which images are learnt from, and which are then classified.
+
+    Attributes:
+        learnt: for each repeat int [labels_per_class * classes], rows of the one set.
+        classified: int [M], rows of the other set, or of the same.
+        scored: bool [repeats, M], which of them count: none that a repeat has learnt from.
+        count: of those, the same in each repeat.
+    """
+
+    learnt: list[np.ndarray]
+    classified: np.ndarray
+    scored: np.ndarray
+    count: int
+
+
+def draw_trials(
+    labels: np.ndarray,
+    names: Sequence[str],
+    *,
+    labels_per_class: int,
+    repeats: int,
+    among: int | None,
+    at_most: int,
+    seed: int,
+) -> Trials:
+    """Chooses images by a seed.
+
+    Args:
+        labels: int [N], of the images to learn from.
+        names: what they mean.
+        labels_per_class: images of each class to learn from.
+        repeats: how often.
+        among: images of the set to classify; None for those that are not learnt from.
+        at_most: images to classify.
+        seed: of the choice.
+
+    Raises:
+        UserError: there are fewer images of a class, or none are left to classify.
+    """
+    random = np.random.default_rng(seed)
+    rows = [np.flatnonzero(labels == label) for label in range(len(names))]
+    fewest = min(range(len(names)), key=lambda label: len(rows[label]))
+    needed = labels_per_class * len(names)
+    if len(rows[fewest]) < labels_per_class or (among is None and len(labels) <= needed):
+        raise UserError(
+            f"--labels_per_class {labels_per_class} needs as many images of each class"
+            f"{' and others to classify' if among is None else ''}; there are {len(labels):,}, of "
+            f"them {len(rows[fewest]):,} of the class {names[fewest]}: give a smaller one."
+        )
+    learnt = [
+        np.sort(np.concatenate([random.choice(r, labels_per_class, replace=False) for r in rows]))
+        for _ in range(repeats)
+    ]
+    if among is not None:
+        classified = np.sort(random.permutation(among)[:at_most])
+        scored = np.ones((repeats, len(classified)), bool)
+        return Trials(learnt, classified, scored, len(classified))
+    # As many more as a repeat may have to leave out.
+    classified = random.permutation(len(labels))[: at_most + needed]
+    count = min(at_most, len(labels) - needed)
+    others = np.stack([~np.isin(classified, rows) for rows in learnt])
+    return Trials(learnt, classified, others & (others.cumsum(1) <= count), count)
+
+
+@dataclass(frozen=True)
+class Images:
+    """uint8 images [N, height, width, channels] and one label each, int [N]."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """How well one kind of features did.
+
+    Attributes:
+        accuracy: the mean over the repeats, with its interval.
+        dimensions: how many features an image has.
+        penalties: C of each repeat.
+    """
+
+    accuracy: Estimate
+    dimensions: int
+    penalties: tuple[float, ...]
+
+
+def compare(
+    kinds: Mapping[str, Features],
+    known: Images,
+    asked: Images,
+    trials: Trials,
+    *,
+    seed: int,
+    progress: Callable[[int], object] = lambda _: None,
+) -> dict[str, Result]:
+    """Fits and scores a classifier a repeat on each kind of features.
+
+    The images to classify pass by in blocks: memory does not grow with their number.
+
+    Args:
+        kinds: of features, by name.
+        known: images to learn from.
+        asked: images to classify.
+        trials: which of them.
+        seed: of the images held out for the choice of C.
+        progress: told how many more images have been looked at, of `amount` in all.
+
+    Raises:
+        UserError: features are not finite.
+    """
+    results = {}
+    for name, features in kinds.items():
+        fitted = []
+        for repeat, rows in enumerate(trials.learnt):
+            found = _finite(features(known.pixels[rows]), name)
+            fitted.append(Classifier(found, known.labels[rows], seed=seed + repeat))
+            progress(len(rows))
+        right = np.zeros(len(fitted))
+        for start in range(0, len(trials.classified), BLOCK):
+            rows = trials.classified[start : start + BLOCK]
+            found = _finite(features(asked.pixels[rows]), name)
+            for i, classifier in enumerate(fitted):
+                correct = classifier.predict(found) == asked.labels[rows]
+                right[i] += (correct & trials.scored[i, start : start + BLOCK]).sum()
+            progress(len(rows))
+        penalties = tuple(classifier.penalty for classifier in fitted)
+        results[name] = Result(mean(right / trials.count), found.shape[1], penalties)
+    return results
+
+
+def amount(kinds: Mapping[str, Features], trials: Trials) -> int:
+    """How many images `compare` looks at, for a progress bar."""
+    return len(kinds) * (sum(map(len, trials.learnt)) + len(trials.classified))
+
+
+def mean(values: np.ndarray) -> Estimate:
+    """The mean of two or more values with the 95 % interval of Student's t."""
+    half = scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+    value = float(np.mean(values))
+    words = f"Student's t over {len(values)} draws of the labelled images"
+    return Estimate(value, float(value - half), float(value + half), words)
+
+
+def _finite(features: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(features).all():
+        raise UserError(
+            f"The features of the {name} are not finite: expected numbers, received NaN or "
+            "infinity; name an earlier checkpoint with --checkpoint."
+        )
+    return features

@@ -1,0 +1,113 @@
+"""Evaluation while a run trains: the same path as the command's, on few images, every so often.
+
+It only looks. What makes it useful is that it knows which moment was the best one so far, also
+after a restart, by what the best checkpoint says of itself.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Labels
+from dcgan.evaluation import evaluator, extractors
+from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.kept_results import is_finite
+from dcgan.evaluation.reals import choose_reals
+
+IMAGES = 2048  # generated, and as many real ones or all: enough to tell checkpoints apart
+
+logger = logging.getLogger("dcgan")
+
+
+def require(
+    labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
+) -> None:
+    """Refuses what surely cannot be measured, before an image is decoded.
+
+    Args:
+        labels: of the images that the run learns from.
+        count: how many of these there are, at most.
+        metric, extractor, cache_dir: of `Watch`.
+
+    Raises:
+        UserError: see `extractors.require`, `evaluator.require` and `extractors.fetch`.
+    """
+    name = extractor or evaluator.default_extractor(labels, count, [metric])
+    extractors.require(name, labels, count)
+    evaluator.require([metric], name, labels, real=min(count, IMAGES), generated=IMAGES)
+    extractors.fetch(name, cache_dir=cache_dir)
+
+
+class Watch:
+    """Measures one metric again and again.
+
+    Args:
+        prepared: the images that the run learns from.
+        metric: of `metrics.METRICS`.
+        extractor: its name; None takes the one that suits the data.
+        split: the parts of the data set that they are.
+        cache_dir: the user's cache folder.
+        folder: of the run's records.
+        kept: the record that the best checkpoint was kept by, None where there is none.
+
+    Raises:
+        UserError: see `evaluator.require` and `extractors.make`.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        metric: str,
+        *,
+        extractor: str | None,
+        split: str,
+        cache_dir: Path,
+        folder: Path,
+        kept: Mapping | None,
+    ):
+        self.metric = metric
+        self._folder = folder
+        name = extractor or evaluator.default_extractor(
+            prepared.labels, len(prepared.images), [metric]
+        )
+        seed = evaluator.SEED
+        learnt = extractors.learnt(name, prepared, seed=seed)
+        reals = choose_reals(prepared, IMAGES, learnt=learnt, split=split, seed=seed)
+        counts = {"real": reals.count, "generated": IMAGES}
+        evaluator.require([metric], name, prepared.labels, **counts)
+        self._evaluator = Evaluator(
+            extractors.make(name, prepared, cache_dir=cache_dir, seed=seed),
+            reals,
+            count=IMAGES,
+            seed=seed,
+            cache_dir=cache_dir,
+        )
+        self._best = self._comparable(kept) if isinstance(kept, Mapping) else None
+
+    def measure(self, generated: Generated) -> dict:
+        """The record of a generator, which is in the folder then."""
+        return self._evaluator.evaluate([self.metric], generated, self._folder)[0]
+
+    def is_best(self, record: Mapping) -> bool:
+        """Whether a record's value is better than every one before; then it is the best so far."""
+        value, best = record["value"], self._best
+        higher = record["better"] == "higher"
+        # What is no number is better than nothing.
+        if value != value or (best is not None and not (value > best if higher else value < best)):
+            return False
+        self._best = value
+        return True
+
+    def _comparable(self, kept: Mapping) -> float | None:
+        """The value of the best checkpoint, if it was measured as it is now."""
+        value = kept.get("value")
+        if self._evaluator.what(self.metric).items() <= kept.items() and is_finite(value):
+            return value
+        logger.warning(
+            "The best checkpoint is the best by another measure (%s, %s): the next evaluation's "
+            "takes its place.",
+            kept.get("metric"),
+            kept.get("extractor"),
+        )
+        return None

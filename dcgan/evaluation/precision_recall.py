@@ -1,0 +1,113 @@
+"""Precision, recall, density and coverage: are the images good, and are they all kinds of them?
+
+A sample is taken for the balls around its images that reach to their k-th nearest neighbours among
+themselves. Precision is the share of generated images inside the reals' balls, recall the share of
+reals inside the generated images' (Kynkaanniemi et al. 2019, arXiv 1904.06991, equations 1 and 2).
+Density is in how many of the reals' balls a generated image lies on average, divided by k: about 1
+for a perfect model, and not misled by single outliers; coverage is the share of the reals' balls
+that hold a generated image (Naeem et al. 2020, arXiv 2002.09797, equations 3 and 4).
+
+All four depend on the numbers of images: compare only figures of equal numbers.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dcgan.evaluation.intervals import Estimate, groups, of_groups, of_share
+
+VERSION = 1  # raised when the same features give another number or interval
+MANIFOLD = ("precision", "recall", "density", "coverage")
+K_PRECISION = 3  # of precision and recall, as in Kynkaanniemi et al.
+K_DENSITY = 5  # of density and coverage, as in Naeem et al.
+BLOCK = 1024  # rows and columns of distances at hand: memory does not grow with the images
+_ROUNDING = 1e-12  # error of a squared distance, relative to the squares it was made of
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances of all rows: [N, D], [M, D] -> float32 [N, M].
+
+    |x|^2 + |y|^2 - 2 x.y in float64; what may be all rounding error is 0. The result is float32 so
+    that distances which are equal stay equal, in whatever order a block's products were added up.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    sizes = np.square(x).sum(1)[:, np.newaxis] + np.square(y).sum(1)
+    squared = sizes - 2.0 * (x @ y.T)
+    squared[squared < _ROUNDING * sizes] = 0.0
+    return squared.astype(np.float32)
+
+
+def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
+    """Squared distances of each point to its k nearest others, ascending: [N, D] -> [N, k].
+
+    Args:
+        points: N > k.
+        k: at least 1.
+    """
+    nearest = np.full((len(points), k), np.inf, np.float32)
+
+    def look(rows: slice, squared: np.ndarray) -> None:
+        both = np.concatenate([nearest[rows], squared], 1)
+        nearest[rows] = np.partition(both, k - 1)[:, :k]
+
+    for rows, columns in _blocks(len(points), len(points)):
+        if rows.start > columns.start:
+            continue  # the same distances as on the other side of the diagonal
+        squared = squared_distances(points[rows], points[columns])
+        if rows.start == columns.start:
+            np.fill_diagonal(squared, np.inf)  # a point is no neighbour of itself
+        else:
+            look(columns, squared.T)
+        look(rows, squared)
+    return np.sort(nearest, 1)
+
+
+def manifold(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, Estimate]:
+    """All four, which are made of the same distances.
+
+    Args:
+        real, fake: features [N, D] and [M, D]; at least `K_DENSITY` + 1 in each of ten groups.
+        seed: of the groups that give the intervals.
+
+    Returns:
+        the estimates, by the names in `MANIFOLD`.
+    """
+    whole = shares(real, fake)
+    dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
+    parts = [shares(reals, fakes) for reals, fakes in dealt]
+    of_real, of_fake = len(real), len(fake)
+    counts = {"precision": of_fake, "recall": of_real, "coverage": of_real}
+    estimates = {}
+    for name in MANIFOLD:
+        values = [part[name] for part in parts]
+        if name in counts:
+            estimates[name] = of_share(whole[name], values, counts[name])
+        else:
+            estimates[name] = of_groups(whole[name], values, least=0.0)
+    return estimates
+
+
+def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
+    """The four numbers alone, by the names in `MANIFOLD`; for arguments see `manifold`."""
+    of_reals = nearest_squared(real, K_DENSITY)
+    wide, narrow = of_reals[:, K_DENSITY - 1], of_reals[:, K_PRECISION - 1]
+    of_fakes = nearest_squared(fake, K_PRECISION)[:, -1]
+    precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
+    covered, dense = np.zeros(len(real), bool), 0
+    for rows, columns in _blocks(len(real), len(fake)):
+        squared = squared_distances(real[rows], fake[columns])
+        precise[columns] |= (squared <= narrow[rows, np.newaxis]).any(0)
+        recalled[rows] |= (squared <= of_fakes[columns]).any(1)
+        # Naeem et al. leave a ball's surface out: of a sample and itself the density is exactly 1.
+        inside = squared < wide[rows, np.newaxis]
+        covered[rows] |= inside.any(1)
+        dense += int(inside.sum())
+    values = (precise.mean(), recalled.mean(), dense / (K_DENSITY * len(fake)), covered.mean())
+    return dict(zip(MANIFOLD, map(float, values), strict=True))
+
+
+def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """All of a table of distances, block by block."""
+    for top in range(0, rows, BLOCK):
+        for left in range(0, columns, BLOCK):
+            yield slice(top, min(top + BLOCK, rows)), slice(left, min(left + BLOCK, columns))

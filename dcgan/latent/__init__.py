@@ -1,0 +1,1 @@
+"""Seeds, latent vectors, and the ways between them."""

@@ -1,0 +1,137 @@
+"""The file of a checkpoint, and of small results: arrays of numbers by name, and a note.
+
+It is an uncompressed .npz, which checks itself (CRC-32 of each array). Nothing in a file is
+believed: it takes no more memory than room on the disk, and nothing but numbers is made from it.
+"""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from dcgan.files import named, replacing
+
+_META = "meta.json"
+
+
+class DamagedCheckpoint(Exception):
+    """A file that was read and is not whole."""
+
+
+def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> None:
+    """As `numpy.savez` does, which would want all arrays in memory at once.
+
+    Args:
+        path: of the file, which is whole or absent.
+        arrays: by name.
+        meta: what JSON can hold.
+    """
+    note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        for name, array in arrays:
+            _add(file, name, array)
+        _add(file, _META, note)
+
+
+def _add(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """A file's arrays by name, and its meta.
+
+    Raises:
+        DamagedCheckpoint: the file is not whole.
+        OSError: it cannot be read, or there is not enough memory for it.
+    """
+    with _opened(path) as file:
+        arrays = {info.filename.removesuffix(".npy"): _array(file, info) for info in file.filelist}
+        return arrays, _parsed(arrays.pop(_META))
+
+
+def read_meta(path: Path) -> dict:
+    """A file's meta alone; errors of `read`."""
+    with _opened(path) as file:
+        return _parsed(_array(file, file.getinfo(f"{_META}.npy")))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The file, whose entries take no more room than it does; tells damage from other errors."""
+    try:
+        with named(path), open(path, "rb") as raw:
+            room = raw.seek(0, os.SEEK_END)
+            with zipfile.ZipFile(raw) as file:
+                _require_room(file, room)
+                yield file
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from error
+    except (
+        zipfile.BadZipFile,
+        RuntimeError,  # a header that claims a password or another compression; a deep note
+        ValueError,
+        EOFError,
+        KeyError,
+        OSError,
+    ) as error:
+        if failure := _of_the_system(error):
+            failure.filename = failure.filename or str(path)
+            raise failure from None
+        raise DamagedCheckpoint(str(error) or type(error).__name__) from error
+
+
+def _require_room(file: zipfile.ZipFile, room: int) -> None:
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in file.filelist)
+    size = sum(entry.file_size for entry in file.filelist)
+    if packed or size > room or len(file.filelist) > len(file.NameToInfo):
+        raise ValueError("its entries are packed, overlap or are there twice")
+
+
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """The error of the disk or the system that is behind another; `zipfile` hides some.
+
+    A place that no file has (EINVAL) is named by what was read, so it is none.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            return error
+        error = error.__context__
+    return None
+
+
+def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """An entry, which holds just the numbers that its header announces."""
+    with file.open(info) as entry:
+        if np.lib.format.read_magic(entry) != (1, 0):
+            raise ValueError(f"{info.filename} is of another format")
+        shape, dtype = _announced(entry)
+        if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != (
+            info.file_size - entry.tell()
+        ):
+            raise ValueError(f"{info.filename} does not hold the numbers that it announces")
+    with file.open(info) as entry:  # anew: after going back in it, its sum would not be checked
+        return np.lib.format.read_array(entry, allow_pickle=False)
+
+
+def _announced(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype in a header, which is too short to be too much for the memory."""
+    try:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+    except MemoryError as error:  # Python's parser, of what is nested too deeply
+        raise ValueError("a header is no header of an array") from error
+    return shape, dtype
+
+
+def _parsed(note: np.ndarray) -> dict:
+    meta = json.loads(note.tobytes())
+    if not isinstance(meta, dict):
+        raise ValueError(f"{_META} is no object")
+    return meta

@@ -1,0 +1,224 @@
+"""The run folder: the one home of its paths, of atomic writes, of JSON lines and of the lock.
+
+Training writes the folder, everything after it only reads. A file is either whole or absent: it is
+written under a temporary name, flushed to the disk and renamed.
+"""
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcgan import UserError, disk
+from dcgan.cli import data_names
+from dcgan.files import read_json
+
+logger = logging.getLogger("dcgan")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Where the parts of one run lie; makes no folder by itself."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.root / "environment.json"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log.txt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        return self.root / "samples"
+
+    @property
+    def reals(self) -> Path:
+        return self.samples / "reals.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def losses(self) -> Path:
+        return self.root / "losses.png"
+
+    @property
+    def animation(self) -> Path:
+        return self.root / "training.gif"
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of the measurements, a file a protocol."""
+        return self.root / "evaluation"
+
+    @property
+    def evaluation_curve(self) -> Path:
+        return self.root / "evaluation.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    def sample(self, step: int) -> Path:
+        """The grid of one step."""
+        return self.samples / f"{step:08d}.png"
+
+    def sample_grids(self) -> list[Path]:
+        """The grids of all steps, oldest first."""
+        found = [p for p in self.samples.glob("*.png") if re.fullmatch("[0-9]{8,}", p.stem)]
+        return sorted(found, key=lambda path: int(path.stem))
+
+    def create(self) -> bool:
+        """Makes the folder and those inside that training fills.
+
+        Returns:
+            whether the folder was not there before.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        new = not self.root.exists()
+        try:
+            for folder in (self.samples, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"The run folder {self.root} cannot be written ({error.strerror}); "
+                "choose another with --run_dir."
+            ) from error
+        return new
+
+    def remove_if_unused(self) -> None:
+        """Takes back what `create` and `lock` made when a start came to nothing.
+
+        Call it while the lock is held: another process may be about to use the folder.
+        """
+        made = (self.samples, self.checkpoints, self.root / ".lock")
+        if set(self.root.rglob("*")) <= set(made):
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                self.samples.rmdir()
+                self.checkpoints.rmdir()
+                made[-1].unlink()
+                self.root.rmdir()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the folder for this process, where the file system can, see `disk.lock`.
+
+        Raises:
+            UserError: another process trains into this folder.
+        """
+        with open(self.root / ".lock", "a+") as file:
+            try:
+                disk.lock(file, self.root)
+            except (BlockingIOError, PermissionError) as error:
+                file.seek(0)
+                raise UserError(
+                    f"Process {file.read().strip() or '(unknown)'} is already training into "
+                    f"{self.root}; wait for it, stop it, or choose another --run_dir."
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+@contextlib.contextmanager
+def held(state: Path, to: Path, doing: str) -> Iterator[None]:
+    """Holds the folder that a command writes to for this process, as `RunDir.lock` does a run.
+
+    Args:
+        state: the command's own folder in it, made when absent, where the lock lies.
+        to: the folder, as the user named it.
+        doing: what the command does into it, such as "cropping".
+
+    Raises:
+        UserError: another process holds it.
+        OSError: it cannot be written.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(RunDir(state).lock())
+        except UserError as error:
+            raise UserError(
+                f"Another process is {doing} into {to}: wait for it, stop it, or choose another "
+                "--to."
+            ) from error
+        yield
+
+
+def newest_run(root: Path, dataset: str | None = None) -> Path:
+    """The run folder that was written to last; one that cannot be read is passed over.
+
+    Args:
+        root: the folder of the runs.
+        dataset: its name, or its path; None takes runs on any.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
+    datasets = {run: named for run, named in datasets.items() if named is not None}
+    runs = {run: _short(name) for run, (name, _) in datasets.items()}
+    fitting = [run for run, name in runs.items() if dataset is None or name == _short(dataset)]
+    if dataset is not None:  # those on this very place, before others of its name
+        here = _places(dataset, "data")
+        fitting = [run for run, named in datasets.items() if _places(*named) & here] or fitting
+    if fitting:
+        return max(fitting, key=lambda run: _last_written(RunDir(run)))
+    on = "" if dataset is None else f" on {dataset}"
+    found = f" (there are runs on {', '.join(sorted(set(runs.values())))})" if runs else ""
+    raise UserError(
+        f"There is no run{on} in the folder {root}{found}: train one first, or name its folder "
+        "with --run_dir."
+    )
+
+
+def _dataset(config: Path) -> tuple[str, str] | None:
+    """What a run is on, and its folder of data sets; None where its config.json is no run's."""
+    try:
+        options = read_json(config)
+        name, data_dir = options.get("dataset"), options.get("data_dir")
+    except UserError as error:
+        logger.warning("The run %s is passed over: %s", config.parent, error)
+        return None
+    if not isinstance(name, str):
+        logger.warning("The run %s is passed over: %s names no data set.", config.parent, config)
+        return None
+    return name, data_dir if isinstance(data_dir, str) else "data"
+
+
+def _short(dataset: str) -> str:
+    """One name for a data set, the folder of it, however it is written, and an archive of it."""
+    return data_names.stem(os.path.basename(os.path.realpath(dataset))).lower()
+
+
+def _places(dataset: str, data_dir: str) -> set[str]:
+    """Where a data set may lie, links followed; none where it is not on this disk."""
+    paths = (dataset, os.path.join(data_dir, dataset))
+    return {os.path.realpath(path) for path in paths if dataset and os.path.exists(path)}
+
+
+def _last_written(run: RunDir) -> float:
+    """When, in seconds."""
+    paths = (run.config, run.metrics, run.checkpoints)
+    return max(path.stat().st_mtime for path in paths if path.exists())

@@ -1,0 +1,376 @@
+"""A trained run, opened to be looked at: its generator as a sampler, and the images it learnt from.
+
+Nothing in the run folder is changed and no lock is taken, so training may go on meanwhile.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError, images
+from dcgan.cli import data_names
+from dcgan.datasets import catalog, parts
+from dcgan.datasets.cache_folder import cache_folder
+from dcgan.datasets.prepare import Prepared, prepare
+from dcgan.datasets.source import ImageSpec, Source
+from dcgan.distributed.devices import avoid_remapper
+from dcgan.files import read_json, read_json_lines
+from dcgan.latent.sampling import BATCH_SIZE, full_batches, latents, make_sampler
+from dcgan.run.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
+from dcgan.run.run_dir import RunDir, newest_run
+from dcgan.terminal.progress import Bar
+
+logger = logging.getLogger("dcgan")
+
+# Of config.json: what says which images a run learnt from, and what each may be.
+DATA_OPTIONS = {
+    **dict.fromkeys(("dataset", "data_dir", "input_fname_pattern", "splits"), str),
+    **dict.fromkeys(("train_size", "input_height", "input_width"), int | None),
+    **{"cache_dir": str | None, "crop": bool, "flip": bool},
+}
+FEWEST_HELD_OUT = 100  # pictures; metrics need so many
+OPTIONS = {**DATA_OPTIONS, "z_dist": str}
+DISTRIBUTIONS = {"z_dist": ("normal01", "uniform_signed", "uniform_unsigned")}
+
+
+def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
+    """The run that was named, else that of the named checkpoint file, else the newest in runs/.
+
+    Args:
+        run_dir: its folder, or None.
+        dataset: take the newest run on this data set.
+        checkpoint: newest, best, a step, or a file.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    file = Path(checkpoint)
+    if run_dir:
+        root = Path(run_dir)
+    elif file.suffix == ".npz" and not dataset:
+        root = file.absolute().parent.parent
+    else:
+        root = newest_run(Path("runs"), dataset)
+    if not RunDir(root).config.exists():
+        raise UserError(
+            f"{root} is no run folder (there is no config.json in it); name one with --run_dir."
+        )
+    return RunDir(root)
+
+
+class TrainedRun:
+    """One checkpoint of a run, as the training itself samples from it: in float32.
+
+    Attributes:
+        run: its folder.
+        checkpoint: what was read.
+        shape: (height, width, channels) of its images.
+        z_dist: what its latent vectors are drawn from.
+        sample: seeds -> uint8 [N, height, width, channels]; the cells of the run's sample grids.
+    """
+
+    def __init__(self, run: RunDir, which: str = "newest"):
+        """
+        Args:
+            run: its folder.
+            which: newest, best, a step, or a checkpoint file.
+
+        Raises:
+            UserError: there is no such checkpoint, or the folder is no run's.
+        """
+        self.run = run
+        self._sources: dict[tuple[str | None, str | None], Source] = {}
+        self._compared = False
+        self._config = read_json(run.config)
+        self.z_dist = self._option("z_dist")
+        self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
+        self._generator = self.checkpoint.generator()
+        avoid_remapper()
+        self.shape: tuple[int, int, int] = self._generator.image_shape
+        self.sample = make_sampler(self._generator, z_dim=self._generator.z_dim, z_dist=self.z_dist)
+
+    @property
+    def name(self) -> str:
+        """Of the run's folder."""
+        return self.run.root.resolve().name
+
+    @property
+    def step(self) -> int:
+        return self.checkpoint.step
+
+    @functools.cached_property
+    def epoch(self) -> float | None:
+        """How often the images were learnt from, as metrics.jsonl has it; None without a line."""
+        lines = read_json_lines(self.run.metrics)
+        known = [one for one in lines if _is_above_0(one, "epoch") and _is_above_0(one, "step")]
+        known = [one for one in known if one["step"] <= self.step]
+        return round(known[-1]["epoch"] * self.step / known[-1]["step"], 4) if known else None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Tells generators apart: those of one fingerprint give the same images for a seed."""
+        return self.checkpoint.fingerprint(self.z_dist)
+
+    def latents(self, seeds: list[int]) -> np.ndarray:
+        """float32 [N, z_dim] of seeds."""
+        of_seeds = tf.constant(seeds, tf.int64)
+        return latents(of_seeds, z_dim=self._generator.z_dim, z_dist=self.z_dist).numpy()
+
+    def render(self, z: np.ndarray) -> np.ndarray:
+        """The images of latent vectors, those of seeds' vectors equal to the seeds' images.
+
+        Args:
+            z: float32 [N, z_dim], N >= 1.
+
+        Returns:
+            uint8 [N, height, width, channels].
+        """
+        few = len(z) <= BATCH_SIZE
+        with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
+            done = bar.update if bar else lambda _: None
+            return _in_batches(lambda part: images.to_uint8(self._forward(part)), z, done)
+
+    @functools.cached_property
+    def _forward(self) -> Callable:
+        spec = tf.TensorSpec([BATCH_SIZE, self._generator.z_dim], tf.float32)
+        return tf.function(
+            lambda z: self._generator(z, training=False), input_signature=[spec], autograph=False
+        )
+
+    def features(self) -> Callable[[np.ndarray], np.ndarray]:
+        """What the run's discriminator sees in images before it judges.
+
+        Returns:
+            a function from uint8 [N, height, width, channels] to float32 [N, D], the outputs of
+            the last convolution.
+        """
+        discriminator = self.checkpoint.discriminator()
+        shape = (BATCH_SIZE, *self.shape)
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+        def features_of_batch(pictures):
+            last = discriminator.activations(images.to_float(tf.cast(pictures, tf.float32)))[-1]
+            return tf.cast(tf.reshape(last, (BATCH_SIZE, -1)), tf.float32)
+
+        return lambda pictures: _in_batches(
+            lambda part: features_of_batch(part).numpy(), pictures, lambda _: None
+        )
+
+    def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
+        """The data set of `reals`, of which no image is decoded; arguments and errors as there.
+
+        It is found once: to find a packed archive means to unpack it.
+        """
+        if (data_dir, splits) in self._sources:
+            return self._sources[data_dir, splits]
+        known = self._data_options(splits)
+        try:
+            source = _open(known, *_found(known["dataset"], data_dir, known["data_dir"]))
+        except _NotThere:
+            source = self._renamed(data_dir, known)
+            if source is None:
+                raise
+        self._sources[data_dir, splits] = source
+        return source
+
+    def _renamed(self, place: str | None, known: dict) -> Source | None:
+        """The data set at a place of another name; None where it is not of the run's own images."""
+        if place is None or not os.path.exists(place):
+            return None
+        try:
+            if known["splits"] == self.splits:
+                source = _open(known, place, place)
+                return source if self._is_own(self._prepare(source, known)) else None
+            self.source(place)
+            return _open(known, place, place)
+        except UserError:
+            return None
+
+    def _is_own(self, prepared: Prepared) -> bool:
+        """Whether the run has learnt from these images, as far as its checkpoints say."""
+        meta = Checkpointer(self.run.checkpoints).newest_meta()
+        return meta is None or prepared.is_same(meta)
+
+    def _compare(self, prepared: Prepared) -> None:
+        """Says it, once, where the images are others than those that the run has learnt from."""
+        if self._compared:
+            return
+        if not self._is_own(prepared):
+            logger.warning(
+                "The images of %s are not those that the run has learnt from; what follows is "
+                "about these.",
+                prepared.source.name,
+            )
+        self._compared = True
+
+    def count(self, source: Source) -> int:
+        """How many images of the run's own source there are to learn from, at most."""
+        return min(len(source), self._option("train_size") or len(source))
+
+    def _data_options(self, splits: str | None) -> dict:
+        """`DATA_OPTIONS` of the run, or of other parts of its data set."""
+        known = {name: self._option(name) for name in DATA_OPTIONS}
+        if splits and splits != known["splits"]:
+            known |= {"splits": splits, "train_size": None}
+        return known
+
+    def reals(self, data_dir: str | None = None, splits: str | None = None) -> Prepared:
+        """The images that the run learns from, or others of its data set, prepared as in training.
+
+        Args:
+            data_dir: the folder of data sets, where it is no longer the run's own.
+            splits: other parts of the data set, such as test, whole; the run's own when None.
+
+        Raises:
+            UserError: the data set is not there or has no such parts, or the run folder does not
+                say which it is.
+        """
+        known = self._data_options(splits)
+        prepared = self._prepare(self.source(data_dir, splits), known)
+        if known["splits"] == self.splits:
+            self._compare(prepared)
+        return prepared
+
+    def _prepare(self, source: Source, known: dict) -> Prepared:
+        spec = ImageSpec(
+            *self.shape,
+            crop=known["crop"],
+            crop_height=known["input_height"],
+            crop_width=known["input_width"],
+        )
+        return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
+
+    def held_out(self, data_dir: str | None = None) -> str:
+        """The part that judges the run: test, else val, where one lies beside what it learns from.
+
+        Its own parts otherwise, or where there are fewer than `FEWEST_HELD_OUT` files.
+        """
+        own = {parts.part_of(word) for word in self.splits.split(",")}
+        there = self.source(data_dir).parts
+        others = [part for part in ("test", "val") if there.get(part, 0) >= FEWEST_HELD_OUT]
+        return next((part for part in others if part not in own), self.splits)
+
+    def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
+        """`reals`, or what another of these methods gives, of the part that --split names.
+
+        Raises:
+            UserError: as above, saying that it was asked for by --split.
+        """
+        try:
+            return (of or self.reals)(data_dir, split)
+        except UserError as error:
+            raise UserError(f"There are no images for --split {split}: {error}") from error
+
+    def others(self, place: str, data_dir: str | None = None) -> Prepared:
+        """Pictures that the run has nothing to do with, at the size of its images.
+
+        Args:
+            place: a data set as `catalog.find` knows it.
+            data_dir: see `reals`.
+
+        Raises:
+            UserError: there are none.
+        """
+        source = catalog.find(place, data_dir or self._option("data_dir"))
+        return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where training keeps decoded images, and evaluation what it made of them."""
+        return cache_folder(self._option("cache_dir"))
+
+    @property
+    def splits(self) -> str:
+        """The parts of the data set that the run learns from, such as train."""
+        return self._option("splits")
+
+    @property
+    def flips(self) -> bool:
+        """Whether training mirrors images at random."""
+        return bool(self._option("flip"))
+
+    def _option(self, name: str):
+        """A value of config.json."""
+        if name not in self._config:
+            raise UserError(
+                f"{self.run.config} names no {name}, so it is no run's configuration; restore it, "
+                "or name another run with --run_dir."
+            )
+        value = self._config[name]
+        if not isinstance(value, OPTIONS[name]) or value not in DISTRIBUTIONS.get(name, [value]):
+            raise UserError(
+                f"{self.run.config} says of {name} what no run does, {str(value)[:80]!r}; restore "
+                "it, or name another run with --run_dir."
+            )
+        return value
+
+
+class _NotThere(UserError):
+    """The run's data are not where they are looked for."""
+
+
+def _open(known: dict, dataset: str, data_dir: str) -> Source:
+    """The data set at a place, as the run's `DATA_OPTIONS` have it."""
+    pattern, splits = known["input_fname_pattern"], known["splits"].split(",")
+    return catalog.find(dataset, data_dir, pattern=pattern, splits=splits)
+
+
+def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
+    """A run's data set and the folder of data sets that it is in now.
+
+    Args:
+        dataset, recorded: as the run names them.
+        data_dir: where the user says that they are: in this folder, or this folder or file itself.
+
+    Raises:
+        _NotThere: there is nothing of that name.
+    """
+    if data_dir is None:
+        if catalog.place(dataset, recorded) is not None:
+            return dataset, recorded
+        path = dataset if os.path.isabs(dataset) else os.path.join(recorded, dataset)
+        raise _NotThere(
+            f"The run's data are no longer at {os.path.abspath(path)}: name their place with "
+            "--data_dir."
+        )
+    name = data_names.stem(Path(dataset).name).lower()
+    if catalog.place(dataset, data_dir) == dataset.lower():  # no path
+        return dataset, data_dir
+    if data_names.stem(Path(data_dir).resolve().name).lower() == name:
+        return data_dir, data_dir
+    below = os.listdir(data_dir) if os.path.isdir(data_dir) else []
+    if name in {data_names.stem(one).lower() for one in below}:
+        return name, data_dir
+    if catalog.place(dataset, data_dir) is None:
+        raise _NotThere(
+            f"The run's data are not at --data_dir {data_dir}: expected {Path(dataset).name} by "
+            "that or another name, or the folder that it is in by that name."
+        )
+    return dataset, data_dir
+
+
+def _is_above_0(line: dict, name: str) -> bool:
+    value = line.get(name)
+    return isinstance(value, (int, float)) and 0 < value < float("inf")
+
+
+def _in_batches(
+    function: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    progress: Callable[[int], object],
+) -> np.ndarray:
+    """Applies a function to batches of one size, the last one filled up and cut.
+
+    So no result depends on how many are asked for.
+    """
+    results = []
+    for batch, count in full_batches(rows):
+        results.append(np.asarray(function(batch))[:count])
+        progress(count)
+    return np.concatenate(results)

@@ -1,0 +1,163 @@
+"""The endpoints that answer with pictures, for people, pages and the explorer."""
+
+import asyncio
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Annotated
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.convertors import IntegerConvertor, register_url_convertor
+from starlette.routing import Route
+
+from dcgan.latent import paths
+from dcgan.latent.seeds import LARGEST, SMALLEST
+from dcgan.serving import pictures, tfserving_json
+from dcgan.serving.limits import read_body
+from dcgan.serving.refusals import RequestError
+from dcgan.serving.service import LoadedVersion, Model, Service
+from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE
+
+Seed = Annotated[int, Path(ge=SMALLEST, le=LARGEST)]
+FromSeed = Annotated[int, Query(alias="from", ge=SMALLEST, le=LARGEST)]
+ToSeed = Annotated[int, Query(alias="to", ge=SMALLEST, le=LARGEST)]
+Columns = Annotated[int | None, Query(ge=1, le=1024)]
+Frames = Annotated[int, Query(ge=2, le=1024)]
+
+_PNG = {200: {"content": {"image/png": {}}}, 304: {"description": "Not changed."}}
+_GIF = {200: {"content": {"image/gif": {}}}, 304: {"description": "Not changed."}}
+_RENDER = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["z"],
+                    "properties": {
+                        "z": {
+                            "type": "array",
+                            "items": {"type": "array", "items": {"type": "number"}},
+                        },
+                        "columns": {"type": "integer", "minimum": 1},
+                    },
+                }
+            }
+        },
+    }
+}
+
+router = APIRouter(tags=["Pictures"])
+
+
+@router.get("/model.json")
+async def model(request: Request) -> Response:
+    """What the version that answers knows of itself: size, z prior, step, metrics, directions."""
+    with _service(request).lease() as served:
+        content = orjson.dumps(served.model.info)  # a metric that is not finite becomes null
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/image/{seed}.png", response_class=Response, responses=_PNG)
+async def image(request: Request, seed: Seed) -> Response:
+    """The picture of a seed: always the same bytes from the same version."""
+    with _service(request).lease() as served:
+        headers = _headers(served, f"image-{seed}")
+        if _is_known(request, headers):
+            return Response(status_code=304, headers=headers)
+        png = await served.run_for("png", {"seed": np.array([seed], np.int64)})
+    return Response(png[0], media_type="image/png", headers=headers)
+
+
+class _PlainSeed(IntegerConvertor):
+    """Seeds that need no validation: the largest int64 has 19 digits."""
+
+    regex = "[0-9]{1,18}"
+
+
+@functools.wraps(image)  # the counters know endpoints by their name
+async def _plain_image(request: Request) -> Response:
+    return await image(request, request.path_params["seed"])
+
+
+register_url_convertor("plain_seed", _PlainSeed())
+# What FastAPI does before it calls `image` takes three times as long as all else but the model:
+# most requests go past it, by a route that stands before the router's.
+plain_image = Route("/image/{seed:plain_seed}.png", _plain_image)
+
+
+@router.get("/grid.png", response_class=Response, responses=_PNG)
+async def grid(request: Request, seeds: str, columns: Columns = None) -> Response:
+    """The pictures of seeds such as 1,5,9-20 side by side, row by row."""
+    service = _service(request)
+    chosen = np.array(pictures.read_seeds(seeds, service.row_limit), np.int64)
+    with service.lease() as served:
+        headers = _headers(served, f"grid-{seeds}-{columns}")
+        if _is_known(request, headers):
+            return Response(status_code=304, headers=headers)
+        faces = await served.run_for("generate", {"seed": chosen})
+    png = await _drawn(request, pictures.png, faces, columns, 1)
+    return Response(png, media_type="image/png", headers=headers)
+
+
+@router.get("/interpolate.gif", response_class=Response, responses=_GIF)
+async def interpolate(
+    request: Request, first: FromSeed, last: ToSeed, frames: Frames = 24
+) -> Response:
+    """The way from the picture of one seed to that of another, and back."""
+    service = _service(request)
+    if frames > service.row_limit:
+        raise RequestError(413, f"{frames} frames; the limit is {service.row_limit} a request.")
+    with service.lease() as served:
+        headers = _headers(served, f"way-{first}-{last}-{frames}")
+        if _is_known(request, headers):
+            return Response(status_code=304, headers=headers)
+        z = await asyncio.to_thread(_way, served.model, [first, last], frames)
+        faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
+    gif = await _drawn(request, pictures.gif, faces)
+    return Response(gif, media_type="image/gif", headers=headers)
+
+
+@router.post("/render", response_class=Response, responses=_PNG, openapi_extra=_RENDER)
+async def render(request: Request) -> Response:
+    """The pictures of latent vectors as one PNG without gaps, row by row."""
+    service = _service(request)
+    body = await read_body(request, service)
+    with service.lease() as served:
+        tensor = served.model.signatures[DEFAULT_SIGNATURE].inputs["z"]
+        z, columns = await service.readers.run(
+            tfserving_json.read_render, body, tensor, service.row_limit, size=len(body)
+        )
+        faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
+    png = await _drawn(request, pictures.png, faces, columns, 0)
+    return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:
+    """A file of pictures, made beside the event loop."""
+    request.state.held.add(faces.nbytes)
+    content = await _service(request).aside.run(draw, faces, *how)
+    request.state.held.add(len(content))
+    return content
+
+
+def _way(model: Model, seeds: list[int], frames: int) -> np.ndarray:
+    """The latent vectors on the way from the one of the first seed to that of the last."""
+    method = paths.natural_method(model.info["z_dist"])
+    return paths.walk(model.latents(seeds), frames - 1, method=method)
+
+
+def _headers(served: LoadedVersion, what: str) -> dict[str, str]:
+    """Browsers keep a picture but ask whether it is still that one: a new version changes it."""
+    tag = f"{served.model.fingerprint}-{what}".encode()
+    return {"ETag": f'"{hashlib.sha256(tag).hexdigest()[:24]}"', "Cache-Control": "no-cache"}
+
+
+def _is_known(request: Request, headers: dict[str, str]) -> bool:
+    return headers["ETag"] in request.headers.get("if-none-match", "")

@@ -1,0 +1,1 @@
+"""What a person sees: text, progress, and none of TensorFlow's chatter."""

@@ -1,0 +1,168 @@
+"""How far work is: a bar on a terminal; elsewhere, as in a log file, a line now and then."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from dcgan.terminal import console
+
+LINE_SECONDS = 30.0  # between two lines where there is no terminal
+
+Item = TypeVar("Item")
+
+
+def watched() -> bool:
+    """Whether a person may look on: standard error is a terminal, or a notebook's cell."""
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
+
+
+class Bar:
+    """Progress of one piece of work; as a context manager it ends with the block.
+
+    Attributes:
+        n: done so far. total: what there is to do, or None where nobody knows.
+    """
+
+    def __init__(
+        self,
+        doing: str,
+        total: int | None,
+        unit: str = "images",
+        *,
+        initial: int = 0,
+        kept: bool | None = True,
+    ):
+        """
+        Args:
+            doing: what the work is, such as "decoding faces"; made printable.
+            total, initial: to do, and done of it before.
+            unit: what is counted, in the plural; "B" for bytes.
+            kept: whether the full bar stays on the screen; None: unless it is below another.
+        """
+        self.n, self.total = initial, total
+        self._doing, self._unit, self._note = console.printable(doing), unit, ""
+        self._initial, self._started = initial, time.monotonic()
+        self._said = self._started
+        self._bar = None
+        if watched():
+            self._bar = tqdm(
+                desc=self._doing,
+                total=total,
+                initial=initial,
+                unit=unit,
+                unit_scale=unit == "B",
+                leave=kept,
+                dynamic_ncols=True,
+            )
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def update(self, count: int = 1) -> None:
+        """So many more are done."""
+        self.n += count
+        if self._bar is not None:
+            self._bar.update(count)
+        elif time.monotonic() - self._said >= LINE_SECONDS:
+            self._say()
+
+    def note(self, text: str) -> None:
+        """What is shown behind the numbers from now on; made printable."""
+        changed, self._note = console.printable(text) != self._note, console.printable(text)
+        if self._bar is not None and changed:
+            self._bar.set_postfix_str(self._note)
+
+    def close(self) -> None:
+        """Shows the last state, where there was one before; further calls do nothing."""
+        if self._bar is not None:
+            self._bar.close()
+        elif self._said > self._started:
+            self._say()
+            self._said = self._started
+
+    def _say(self) -> None:
+        self._said = now = time.monotonic()
+        say(self.line(now - self._started))
+
+    def line(self, seconds: float) -> str:
+        """After some seconds, such as `decoding faces: 4,200 of 11,418 images, 0:30, 0:52 left`."""
+        is_bytes = self._unit == "B"
+        count = tqdm.format_sizeof if is_bytes else "{:,}".format
+        unit = "B" if is_bytes else f" {self._unit}"
+        of = "" if self.total is None else f" of {count(self.total)}"
+        parts = [f"{self._doing}: {count(self.n)}{of}{unit}", clock(seconds)]
+        done = self.n - self._initial
+        if self.total is not None and done and self.n < self.total:
+            parts.append(f"{clock(seconds / done * (self.total - self.n))} left")
+        return ", ".join(filter(None, (*parts, self._note)))
+
+
+def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> Iterator[Item]:
+    """The items, with a bar that shows how many have been dealt with; arguments of `Bar`."""
+    with Bar(doing, total, unit, **kept) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
+class Line(tqdm):
+    """A line on a terminal whose text is somebody else's."""
+
+    def __init__(self, text: Callable[[int], str], **options):
+        """
+        Args:
+            text: gives what to show in so many columns.
+            options: of `tqdm`.
+        """
+        self._text = text
+        super().__init__(**options)
+
+    def __str__(self) -> str:
+        return self._text(columns() - 1)  # some terminals begin a new line behind the last one
+
+
+def columns() -> int:
+    """The width of the terminal that standard error is; 80 where none says."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def clock(seconds: float) -> str:
+    """1:10, or 3:01:10 where it takes hours."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def say(text: str) -> None:
+    """Puts a line on standard error, above the bars."""
+    tqdm.write(text, file=sys.stderr)
+
+
+class Handler(logging.Handler):
+    """What is logged is printed, above the bars."""
+
+    def __init__(self):
+        super().__init__()
+        self.setFormatter(console.Formatter())
+        self._told = console.lost() is not None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stdout)
+        sys.stdout.flush()
+        error = console.lost()
+        if error is not None and not self._told:
+            self._told = True  # for the log file: here it is lost as well
+            logging.getLogger("dcgan").warning(
+                "Standard output cannot be written any more (%s).", error.strerror
+            )

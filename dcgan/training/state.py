@@ -1,0 +1,130 @@
+"""All that must survive a restart, in one object."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dcgan import UserError
+from dcgan.training.adam import Adam
+
+
+class GANState:
+    """Both networks, both optimizers, the averaged generator and the number of steps done.
+
+    Make it inside `strategy.scope()`. Every variable exists when it is made, so that a restore
+    finds all of them.
+
+    Args:
+        generator, discriminator: built or not.
+        learning_rate, beta1: of both Adam optimizers (Radford et al. 2015, section 4: 2e-4, 0.5).
+        averaged: whether samples come from a running average of the generator's weights.
+            Sampling computes in float32 whatever the training does, so that a seed is the same
+            picture in every command and export.
+        loss_scaling: whether losses are scaled up for their gradients, as float16 needs it
+            (Micikevicius et al. 2018, arXiv 1710.03740).
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        *,
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        averaged: bool = True,
+        loss_scaling: bool = False,
+    ):
+        self.generator = generator
+        self.discriminator = discriminator
+        for network in (generator, discriminator):
+            network.build()
+        self.generator_optimizer, self.discriminator_optimizer = (
+            _optimizer(network, learning_rate, beta1, loss_scaling)
+            for network in (generator, discriminator)
+        )
+        in_float32 = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
+        in_float32.build()
+        self.averaged_generator = in_float32 if averaged else None
+        self._in_float32 = in_float32
+        self.step = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            name="step",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    @property
+    def sampler(self) -> Callable:
+        """The generator to take samples from, in float32: (z, training) -> images."""
+        return self.averaged_generator or self._sample
+
+    def _sample(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The generator's images by its present weights, computed in float32."""
+        weights = self.generator.trainable_variables, self.generator.non_trainable_variables
+        return self._in_float32.stateless_call(*weights, z, training=training)[0]
+
+    def variables(self) -> dict:
+        """Every variable under a name that says whose it is."""
+        owners = {
+            "generator": self.generator.variables,
+            "discriminator": self.discriminator.variables,
+            **_owned("generator_optimizer", self.generator_optimizer),
+            **_owned("discriminator_optimizer", self.discriminator_optimizer),
+        }
+        if self.averaged_generator is not None:
+            owners["averaged_generator"] = self.averaged_generator.variables
+        named = {
+            f"{owner}/{variable.path.partition('/')[2]}": variable
+            for owner, variables in owners.items()
+            for variable in variables
+        }
+        return {**named, "step": self.step}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """A copy of every variable's value."""
+        return {name: np.array(variable.numpy()) for name, variable in self.variables().items()}
+
+    def assign(self, arrays: dict[str, np.ndarray]) -> None:
+        """Sets every variable.
+
+        Raises:
+            UserError: names or shapes are not exactly those of this state; nothing was changed.
+        """
+        variables = self.variables()
+        missing = sorted(variables.keys() - arrays.keys())
+        unknown = sorted(arrays.keys() - variables.keys())
+        unlike = sorted(
+            f"{name} {tuple(arrays[name].shape)} instead of {tuple(variable.shape)}"
+            for name, variable in variables.items()
+            if name in arrays and arrays[name].shape != tuple(variable.shape)
+        )
+        if missing or unknown or unlike:
+            found = unlike or [f"without {n}" for n in missing] or [f"with {n}" for n in unknown]
+            raise UserError(
+                f"The checkpoint is of another architecture ({len(missing + unknown + unlike)} "
+                f"differences, the first: {found[0]}); give the options it was made with, or "
+                "choose another --run_dir."
+            )
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+
+
+def _optimizer(
+    network: keras.Model, learning_rate: float, beta1: float, loss_scaling: bool
+) -> keras.optimizers.Optimizer:
+    optimizer = Adam(learning_rate, beta1)
+    if loss_scaling:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def _owned(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
+    """Its variables; the two of a loss scale apart, whose optimizer has names of its own."""
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return {name: optimizer.variables}
+    scale = [optimizer.dynamic_scale, optimizer.step_counter]
+    return {name: optimizer.inner_optimizer.variables, f"{name}_scale": scale}

@@ -1,0 +1,388 @@
+"""One start of a training run: the parts are built and introduced to each other.
+
+The command `train` has checked the options, locked the run folder and prepared the images before.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from dcgan import UserError, images
+from dcgan.cli.recorded import to_dict
+from dcgan.cli.train_options import Config, parse_seconds
+from dcgan.datasets.cache_folder import cache_folder
+from dcgan.datasets.prepare import Prepared
+from dcgan.distributed.devices import avoid_remapper, device_names, make_strategy, steps_per_call
+from dcgan.distributed.workers import Workers
+from dcgan.evaluation.evaluator import Generated
+from dcgan.evaluation.kept_results import is_seconds
+from dcgan.evaluation.periodic import Watch
+from dcgan.files import append_json_line, write_bytes, write_json
+from dcgan.latent.sampling import make_sampler
+from dcgan.models import Discriminator, Generator
+from dcgan.outputs.animation import make_gif
+from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.outputs.plots import draw_losses, read_metrics
+from dcgan.outputs.report.judgement import verdict
+from dcgan.outputs.report.measurements import read_series
+from dcgan.outputs.tensorboard import open_writer
+from dcgan.run.checkpoint import BEST, Checkpointer, state_fingerprint
+from dcgan.run.run_dir import RunDir
+from dcgan.training.environment import environment
+from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
+from dcgan.training.hooks import REASONS, SIGNALS, Metrics, Progress, StopSignals, stop_reason
+from dcgan.training.input import feed
+from dcgan.training.loop import Every, Hook
+from dcgan.training.loop import train as train_loop
+from dcgan.training.state import GANState
+from dcgan.training.step import StepOptions, make_call, make_step
+
+logger = logging.getLogger("dcgan")
+
+
+def make_networks(config: Config) -> tuple[Generator, Discriminator]:
+    """The generator and the discriminator that the options describe, not built yet."""
+    shape = (config.output_height, config.output_width, config.channels)
+    common = {
+        "kernel_size": config.kernel_size,
+        "gamma_stddev": config.gamma_stddev,
+        "layout": config.layout,
+        "seed": config.seed,
+        "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
+    }
+    generator = Generator(shape, z_dim=config.z_dim, width=config.g_width, **common)
+    discriminator = Discriminator(shape, width=config.d_width, **common)
+    for norm in (*generator.norms, *discriminator.norms):
+        norm.synchronized = config.sync_batch_norm  # how to train them, not what they are
+    return generator, discriminator
+
+
+def make_recipe(config: Config) -> StepOptions:
+    """What the options say of a step."""
+    return StepOptions(**{name: getattr(config, name) for name in StepOptions.__dataclass_fields__})
+
+
+def optimizer_options(config: Config) -> dict:
+    """What `GANState` is told of the optimizers."""
+    return {
+        "learning_rate": config.learning_rate,
+        "beta1": config.beta1,
+        "loss_scaling": config.precision == "float16",
+    }
+
+
+class Trainer:
+    """One start of a run: the parts, introduced to each other."""
+
+    def __init__(
+        self,
+        config: Config,
+        run_dir: RunDir,
+        prepare: Callable[[], Prepared],
+        workers: Workers | None = None,
+    ):
+        """
+        Args:
+            config: complete.
+            run_dir: locked.
+            prepare: makes the images ready; called when all else that may be refused has been.
+            workers: this process alone when None.
+
+        Raises:
+            UserError: what was asked for cannot be, or there is no whole checkpoint of it.
+        """
+        self.config = config
+        self.workers = workers or Workers()
+        self.run_dir = run_dir
+        self.strategy = self.workers.strategy or make_strategy(config.strategy)
+        avoid_remapper()
+        with self.strategy.scope():
+            self.state = GANState(
+                *make_networks(config),
+                averaged=config.ema_decay > 0,
+                **optimizer_options(config),
+            )
+        self.checkpointer = Checkpointer(run_dir.checkpoints, max_to_keep=config.max_to_keep)
+        restore = self.checkpointer.restore_newest if self.workers.is_chief else lambda _: None
+        self._restored = restore(self.state) or {}  # the checkpoint's meta
+        self.sample_images = make_sampler(
+            self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist
+        )
+        self.health = self._monitor()
+        self.prepared = prepared = prepare()
+        self.reals = prepared.images
+        self.report = prepared.report
+        self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
+        self.images_per_step = config.batch_size * config.d_steps
+        self.steps_per_epoch = len(self.reals) // self.images_per_step
+        self.until = config.steps or config.epoch * self.steps_per_epoch
+
+    def run(self, *more_hooks: Hook) -> int:
+        """Trains to the end or until stopped; returns the exit code.
+
+        Args:
+            more_hooks: called after each step behind the trainer's own, see `training.loop`.
+        """
+        meta = self._restored
+        if self.workers.count > 1:
+            self.state.assign(self.workers.tell_arrays(self.state.arrays()))
+        start = int(self.state.step.numpy())
+        if not self.workers.is_chief:
+            return self._follow(start)
+        self._begin(start, meta)
+        self.watch = self._make_watch()
+        self.writer = open_writer(self.run_dir.tensorboard)
+        progress = Progress(start=start, until=self.until, epochs=self.until / self.steps_per_epoch)
+        self.metrics = Metrics(
+            steps_per_epoch=self.steps_per_epoch,
+            images_per_step=self.images_per_step,
+            seconds=meta["seconds"] if is_seconds(meta.get("seconds")) else 0.0,
+            listeners=(self._record, progress.line),
+        )
+        try:
+            with StopSignals() as signals:
+                done, reason = self._loop(start, progress, signals, more_hooks)
+                if done > start:
+                    self.metrics.flush(done)
+                    if done % self.config.ckpt_freq:
+                        self._save(done)
+                progress.close()
+                logger.info("Drawing the curves and the animation of the grids.")
+                self._draw()
+                make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
+                self.workers.leave()
+        except KeyboardInterrupt:
+            self._say_what_is_lost(progress.done)
+            raise
+        finally:
+            progress.close()
+            if self.writer:
+                self.writer.close()
+        return self._end(start, done, reason, signals)
+
+    def _follow(self, start: int) -> int:
+        """What a worker does that is not the chief: the same steps, and no file."""
+        logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
+        self.metrics = Metrics(
+            steps_per_epoch=self.steps_per_epoch, images_per_step=self.images_per_step
+        )
+        with StopSignals() as signals:
+            done, reason = self._loop(start, None, signals, ())
+            self.workers.leave()
+        logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.number, done)
+        return _exit_code(signals, reason)
+
+    def _loop(self, start: int, progress: Progress | None, signals: StopSignals, more_hooks):
+        """Trains; without `progress`, only in step with the chief."""
+        config = self.config
+        batches, step = feed(
+            self.reals,
+            make_step(self.state, make_recipe(config), self.strategy),
+            self.strategy,
+            batch_size=self.images_per_step,
+            seed=config.seed,
+            start_step=start,
+            flip=config.flip,
+            share=self.workers.share,
+        )
+        acts = [
+            Every(config.sample_freq, self.sample, self.until),
+            Every(config.log_freq, self.metrics.flush),
+            Every(config.ckpt_freq, self.checkpoint),
+        ]
+        if config.evaluate_freq:  # before the line of the log that tells of it
+            acts.insert(1, Every(config.evaluate_freq, self._evaluate, self.until))
+        if progress:
+            hooks = [self.metrics.collect, progress.step, *acts, *more_hooks]
+        else:  # calls of several steps must end where the chief's do
+            hooks = [Every(act.period, lambda *_: None) for act in acts]
+        budget = parse_seconds(config.time_budget) if config.time_budget else None
+        at_once = steps_per_call(config.steps_per_call)
+        self.metrics.start()
+        return train_loop(
+            self.workers.distribute(batches, self.strategy),
+            make_call(step) if at_once > 1 else lambda batches, _: step(next(batches)),
+            start=start,
+            until=self.until,
+            hooks=hooks,
+            stop=self.workers.agreed(stop_reason(signals, self.metrics, budget), REASONS),
+            steps_per_call=at_once,
+        )
+
+    def _begin(self, start: int, meta: dict) -> None:
+        """Records what this start is, and says it."""
+        config, run_dir = self.config, self.run_dir
+        for sentence in self.report.sentences():
+            logger.info("%s", sentence)
+        write_json(run_dir.config, to_dict(config))
+        write_json(run_dir.environment, environment(self.strategy, config.precision))
+        self.checkpointer.write_models(self.state.generator, self.state.discriminator)
+        if start:
+            epoch = start / self.steps_per_epoch
+            logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
+        else:
+            logger.info("Training into %s.", run_dir.root)
+            if warning := self.report.warning():  # once: whoever goes on has read it
+                logger.warning("%s", warning)
+        if start and not self.prepared.is_same(meta):
+            logger.warning(
+                "The images of the data set have changed since the checkpoint; the run goes on "
+                "with these, so it may differ from one that was never interrupted."
+            )
+        logger.info(
+            "%s images of %dx%dx%d, %d steps an epoch, %d steps in all, on %s, %s.",
+            f"{len(self.reals):,}",
+            *self.reals.shape[1:],
+            self.steps_per_epoch,
+            self.until,
+            ", ".join(device_names(self.strategy))
+            + (f" of each of {self.workers.count} workers" if self.workers.count > 1 else ""),
+            config.precision,
+        )
+        if not run_dir.reals.exists():
+            grid = images.grid(self._some_reals(config.num_samples))
+            write_bytes(run_dir.reals, images.png_bytes(grid))
+        if start == 0:
+            self.sample(0)
+
+    def _monitor(self) -> HealthMonitor:
+        c = self.config
+        return HealthMonitor(c.real_label, learning_rate=c.learning_rate, augment=c.augment)
+
+    def _record(self, line: dict) -> None:
+        for message in self.health.update(line["step"], line):
+            if message.kind == "fatal":
+                raise self._fatal(message)
+            logger.warning("%s %s", message.text, message.advice)
+        append_json_line(self.run_dir.metrics, line)
+        if self.writer:
+            numbers = {k: v for k, v in line.items() if k not in ("step", "images", "seconds")}
+            self.writer.scalars(line["step"], numbers)
+
+    def sample(self, done: int, scalars: dict | None = None) -> None:
+        """Writes a grid; a hook."""
+        samples = self.sample_images(range(self.config.num_samples))
+        grid = images.grid(samples)
+        write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
+        if done:
+            reals = self._some_reals(len(samples))
+            self.metrics.extra["diversity"] = round(relative_diversity(samples, reals), 4)
+            if self.writer:
+                self.writer.image(done, "samples", grid)
+
+    def _make_watch(self) -> Watch | None:
+        """What evaluates while the run trains."""
+        config = self.config
+        if not config.evaluate_freq:
+            return None
+        return Watch(
+            self.prepared,
+            config.evaluate_metric,
+            extractor=config.evaluate_extractor,
+            split=config.splits,
+            cache_dir=cache_folder(config.cache_dir),
+            folder=self.run_dir.evaluation,
+            kept=(self.checkpointer.best_meta() or {}).get("evaluation"),
+        )
+
+    def _evaluate(self, done: int, scalars: dict | None = None) -> None:
+        """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
+        start, metric = time.monotonic(), self.config.evaluate_metric
+        network, epoch = self.state.generator.get_config(), done / self.steps_per_epoch
+        try:
+            fingerprint = state_fingerprint(self.state, network, self.config.z_dist)
+        except FloatingPointError as error:
+            raise self._fatal(fatal(done, str(error))) from error
+        generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
+        record = self.watch.measure(generated)
+        seconds = round(time.monotonic() - start, 3)
+        self.metrics.leave_out(seconds)
+        self.metrics.extra |= {metric: record["value"], "evaluation_seconds": seconds}
+        self.metrics.flush(done)  # a loss that is not finite must not be saved
+        is_best = self.watch.is_best(record)
+        if is_best:
+            self._save(done, evaluation=record)
+        logger.info(
+            "Step %d: %s %.4g%s.", done, metric, record["value"], ", the best so far" * is_best
+        )
+
+    def _some_reals(self, count: int) -> np.ndarray:
+        """Real images from all over the data: neighbours in it may be of one class."""
+        rows = np.linspace(0, len(self.reals) - 1, min(count, len(self.reals))).round().astype(int)
+        return self.reals[rows]
+
+    def checkpoint(self, done: int, scalars: dict) -> None:
+        """Saves the state and draws the curves; a hook."""
+        self.metrics.flush(done)  # a loss that is not finite must not be saved
+        self._save(done)
+        self._draw()
+
+    def _meta(self, done: int) -> dict:
+        """What a checkpoint says of its moment."""
+        seconds = round(self.metrics.seconds, 3)
+        return {"step": done, "seconds": seconds, **self.data}
+
+    def _save(self, done: int, **evaluation: dict) -> None:
+        """As the best one where an evaluation has found it so."""
+        save = self.checkpointer.save_best if evaluation else self.checkpointer.save
+        try:
+            save(self.state, self._meta(done) | evaluation)
+        except FloatingPointError as error:
+            raise self._fatal(fatal(done, str(error))) from error
+
+    def _fatal(self, message: Message) -> UserError:
+        paths = self.checkpointer.paths()
+        return UserError(stop_sentence(message, str(paths[-1]) if paths else None))
+
+    def _draw(self) -> None:
+        title = f"{self.config.dataset} {self.config.output_height}x{self.config.output_width}"
+        draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
+        if self.watch:
+            draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
+
+    def _say_what_is_lost(self, done: int) -> None:
+        """When the run is broken off after so many steps."""
+        paths = self.checkpointer.paths()
+        saved = int(paths[-1].stem) if paths else 0
+        lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
+        logger.warning("Broken off: %s; the same command goes on from step %d.", lost, saved)
+
+    def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:
+        """Says what was done and where it is."""
+        if done == start:
+            logger.info(
+                "The run already has its %d steps; give a larger --epoch or --steps to train on.",
+                done,
+            )
+        else:
+            stopped = f"Stopped by {reason} after" if reason else "Trained"
+            epochs, minutes = done / self.steps_per_epoch, self.metrics.seconds / 60
+            said = "%s %d steps (%.2f epochs, %.1f minutes in all)."
+            logger.info(said, stopped, done, epochs, minutes)
+        for what, paths in (
+            ("samples", self.run_dir.sample_grids()),
+            ("real images", [self.run_dir.reals]),
+            ("animation", [self.run_dir.animation]),
+            ("curves", [self.run_dir.losses]),
+            ("evaluation", [self.run_dir.evaluation_curve]),
+            ("best", [self.run_dir.checkpoints / BEST]),
+            ("checkpoint", self.checkpointer.paths()),
+        ):
+            if paths and paths[-1].exists():  # a user may have tidied up
+                new = done > start or what in ("animation", "curves", "evaluation")
+                logger.info("%s %-12s %s", "Wrote" if new else "Holds", what, paths[-1])
+        if reason and done < self.until:
+            logger.info("The same command goes on from here.")
+        health, series = self._monitor(), read_series(self.run_dir.evaluation)
+        health.replay(read_metrics(self.run_dir.metrics))  # those of earlier starts too
+        told = {"trouble": health.trouble, "seen": health.seen}
+        logger.info("Verdict: %s", verdict(series, **told, run_dir=str(self.run_dir.root)))
+        return _exit_code(signals, reason)
+
+
+def _exit_code(signals: StopSignals, reason: str | None) -> int:
+    """128 and the signal that ended the training, also where another worker received it."""
+    number = signals.received or SIGNALS.get(reason)
+    return 128 + number if number else 0

@@ -1,0 +1,212 @@
+"""The flags are the fields of the commands' dataclasses, and flags.md is what they say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dcgan import UserError
+from dcgan.cli import flags, help, option
+from dcgan.cli.flags import COMMANDS, parse
+from dcgan.cli.presets import DATASETS, PRESETS
+from dcgan.cli.train_options import FIELDS, resolve
+
+ROOT = Path(__file__).parents[2]
+EVERY_FIELD = [(c, f) for c, taken in COMMANDS.items() for f in option.fields(taken).values()]
+
+
+def given(line: str) -> dict:
+    return parse(line.split())[1]
+
+
+def refusal(line: str) -> str:
+    with pytest.raises(UserError) as caught:
+        parse(line.split())
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_flags_md_is_not_stale():
+    assert (ROOT / "flags.md").read_text("utf-8") == help.markdown(), (
+        "run: python -m dcgan.cli.help > flags.md"
+    )
+
+
+def test_flags_md_and_help_name_every_command_flag_preset_and_data_set():
+    markdown, help_text = help.markdown(), help.help_text()
+    for command, field in EVERY_FIELD:
+        section = re.search(rf"^## {command}\n.*?(?=^## |\Z)", markdown, re.M | re.S)[0]
+        for spelling in flags.spellings(field):
+            assert f"`--{spelling}`" in section
+            assert re.search(rf"--{spelling}\b", help_text)
+            assert re.search(rf"--{spelling}\b", help.help_text(command))
+    for name in (*PRESETS, *DATASETS, *COMMANDS):
+        assert f"| `{name}` |" in markdown
+    for command in COMMANDS:
+        assert f"  {command} " in help_text
+
+
+def test_every_option_has_a_help_and_a_group_and_a_required_one_an_example():
+    for command, field in EVERY_FIELD:
+        meta, name = field.metadata, f"{command} --{field.name}"
+        assert meta["help"].endswith((".", ")")) and "\n" not in meta["help"], name
+        groups = ("data", "sizes", "networks", "training", "run folder")
+        assert meta["group"] in (groups if command == "train" else (None,)), name
+        assert not meta.get("required") or field.default is None and meta["example"], name
+
+
+def test_no_spelling_is_used_twice():
+    for command in COMMANDS:
+        spellings = [s for c, f in EVERY_FIELD if c == command for s in flags.spellings(f)]
+        assert len(set(spellings)) == len(spellings), command
+        assert not {"log_dir", "help", "h"} & set(spellings)  # absl's own, and ours
+        # --nocrop must not mean something else
+        assert not {f"no{name}" for name in spellings} & set(spellings), command
+
+
+def test_a_flag_is_a_switch_in_every_command_or_in_none():
+    """A line is taken apart before its command is known."""
+    for command, field in EVERY_FIELD:
+        for spelling in flags.spellings(field):
+            is_switch = flags.kind(field) is bool
+            assert (spelling in flags.SWITCHES) == is_switch, (command, spelling)
+
+
+def test_a_flag_takes_a_list_in_every_command_or_in_none():
+    for command, field in EVERY_FIELD:
+        for spelling in flags.spellings(field):
+            is_list = bool(field.metadata.get("list"))
+            assert (spelling in flags.LISTS) == is_list, (command, spelling)
+
+
+def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
+    assert parse([]) == ("train", {})
+    assert parse(["train"]) == ("train", {})
+    assert parse(["--epoch", "3"]) == ("train", {"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("--epoch 3 --beta1=0.25", {"epoch": 3, "beta1": 0.25}),
+        ("train --epoch 3", {"epoch": 3}),
+        ("--epoch 3 train", {"epoch": 3}),
+        ("--epoch 3 --epoch 4", {"epoch": 4}),
+        ("--is_crop=false", {"crop": False}),
+        ("--is_train True", {"train": True}),
+        ("--c_dim 1", {"channels": 1}),
+        ("--df_dim 32", {"d_width": 32}),
+        ("--crop True --flip False", {"crop": True, "flip": False}),
+        ("--crop true --flip f", {"crop": True, "flip": False}),
+        ("--is_crop yes --noflip", {"crop": True, "flip": False}),
+        ("--flip 0 --crop 1", {"crop": True, "flip": False}),
+        ("--crop --flip", {"crop": True, "flip": True}),
+        ("--crop False train", {"crop": False}),
+        ("--crop train", {"crop": True}),
+        ("-crop True -flip False", {"crop": True, "flip": False}),
+        ("-epoch 3 -seed=1", {"epoch": 3, "seed": 1}),
+        ("--crop=yes --flip=N", {"crop": True, "flip": False}),
+        ("--dataset help", {"dataset": "help"}),
+        ("--dataset --help", {"dataset": "--help"}),
+        ("--dataset crop --run_dir -h", {"dataset": "crop", "run_dir": "-h"}),
+        ("--dataset=train", {"dataset": "train"}),
+        ("--input_fname_pattern a=b", {"input_fname_pattern": "a=b"}),
+        ("--dry_run --epoch 1", {"dry_run": True, "epoch": 1}),
+        ("--dataset true", {"dataset": "true"}),  # no switch: the word is its value
+        ("--seed 0", {"seed": 0}),  # the default, but given
+        ("--input_fname_pattern *.jpg", {"input_fname_pattern": "*.jpg"}),
+    ],
+)
+def test_spellings(line, values):
+    assert parse(line.split()) == ("train", values)
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "values"),
+    [
+        ("crop --from a --to b", "crop", {"from_": "a", "to": "b"}),
+        ("--from a --to b crop", "crop", {"from_": "a", "to": "b"}),
+        ("--from=a crop --to=b", "crop", {"from_": "a", "to": "b"}),
+        ("-from a crop -to b", "crop", {"from_": "a", "to": "b"}),
+        ("--from pack crop --to train", "crop", {"from_": "pack", "to": "train"}),
+        ("pack --crop False --split 0.1", "pack", {"crop": False, "split": 0.1}),
+        ("--crop pack", "pack", {"crop": True}),
+        ("--nocrop pack", "pack", {"crop": False}),
+        ("crawl --yes --original True", "crawl", {"yes": True, "original": True}),
+        ("--yes crawl --tags help", "crawl", {"yes": True, "tags": "help"}),
+        ("inspect --dataset anime", "inspect", {"dataset": "anime"}),
+        ("compare --runs a b", "compare", {"runs": "a,b"}),
+        ("compare --runs a,b c --to x", "compare", {"runs": "a,b,c", "to": "x"}),
+        ("compare --to x --runs=a b", "compare", {"runs": "a,b", "to": "x"}),
+        ("compare --runs a --seeds 1 --runs b", "compare", {"runs": "a,b", "seeds": "1"}),
+        ("--runs a b compare", "compare", {"runs": "a,b"}),
+        ("--runs train b compare --to x", "compare", {"runs": "train,b", "to": "x"}),
+        ("compare --runs train export", "compare", {"runs": "train,export"}),
+        ("crop", "crop", {}),  # what is missing is not this module's to say
+    ],
+)
+def test_the_command_is_the_first_word_that_is_no_value(line, command, values):
+    assert parse(line.split()) == (command, values)
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "-help", "--helpfull", "help"])
+def test_help_is_help_wherever_it_stands(word):
+    assert parse([word]) == ("help", {"command": None})
+    assert parse([*"--dataset anime --crop".split(), word]) == ("help", {"command": None})
+    assert parse(["train", "--epoch", "3", word]) == ("help", {"command": "train"})
+    assert parse([word, "crop"]) == ("help", {"command": "crop"})
+    assert parse(["compare", "--runs", "a", "b", word]) == ("help", {"command": "compare"})
+    assert parse(["crop", "--quux", word]) == ("help", {"command": "crop"})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--epch 3", ("--epch", "did you mean --epoch?")),
+        ("--batchsize=3", ("--batchsize", "did you mean --batch_size?")),
+        ("--is_corp True", ("--is_corp", "did you mean --is_crop?")),
+        ("--quux", ("--quux", "--help")),
+        ("trian", ("'trian'", "did you mean train?")),
+        ("quux", ("'quux'", "expected one of train")),
+        ("cropp --help", ("'cropp'", "did you mean crop?")),
+        ("--site konachan", ("--site", "of crawl, not of train", "python main.py crawl --to")),
+        ("--to x", ("of crawl, crop, pack, inspect", "not of train", "name the command")),
+        ("train --to x", ("not of train", "python main.py train --help")),
+        ("crop --epoch 3", ("--epoch", "of train, not of crop", "main.py crop --help")),
+        ("crop --noyes", ("--noyes", "of crawl, not of crop")),
+        ("crop --is_crop True", ("--is_crop", "of train, not of crop")),
+        ("crop --sise 3", ("--sise", "did you mean --size?")),
+        ("crop --size x", ("--size", "'x'", "whole number")),
+        ("crop pack", ("'pack'", "'crop'", "quotes")),
+        ("--noflip True", ("--noflip takes no value", "'True'", "--flip")),
+        ("--noflip=1", ("--noflip takes no value", "'1'", "--flip")),
+        ("--flagfile x", ("There is no flag --flagfile",)),  # absl's own
+        ("train train", ("'train'", "quotes")),
+        ("train --runs a b", ("--runs is a flag of compare, not of train",)),
+        ("compare --runs", ("--runs", "--help")),
+        ("--input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "--")),
+        ("--epoch", ("--epoch", "--help")),
+        ("--epoch three", ("--epoch", "three", "whole number")),
+        ("--epoch 1.5", ("--epoch", "1.5", "whole number")),
+        ("--beta1 fast", ("--beta1", "fast", "number")),
+        ("--crop=maybe", ("--crop", "maybe", "true or false")),
+        ("--crop maybe", ("--crop", "maybe", "true or false")),
+    ],
+)
+def test_what_is_unknown_or_of_another_type_is_refused(line, words):
+    message = refusal(line)
+    assert all(word in message for word in words), message
+
+
+def test_parsing_again_forgets_what_was_given_before():
+    assert given("--epoch 3 --nocrop") == {"epoch": 3, "crop": False}
+    assert given("--seed 1") == {"seed": 1}
+
+
+def test_every_flag_takes_its_own_default():
+    """What --help shows as default may be given, so that a command line can be complete."""
+    shown = {n: f.default for n, f in FIELDS.items() if f.default is not None and n != "epoch"}
+    line = " ".join(f"--{name}={flags.as_text(value)}" for name, value in shown.items())
+    assert given(line) == shown
+    assert resolve(given(line)).z_dim == FIELDS["z_dim"].default

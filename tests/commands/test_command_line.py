@@ -1,0 +1,245 @@
+"""`main.py` as a user starts it: help, dry runs, and every command line of the README."""
+
+import os
+import re
+import resource
+import shlex
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from running import SMALL, TIMEOUT, run, started, write_pictures
+
+import main
+from dcgan.cli import command_options, data_options, flags, option, train_options
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+CARPEDM20 = (
+    "python main.py --image_size 96 --output_size 48 --dataset anime --is_crop True "
+    '--is_train True --epoch 300 --input_fname_pattern "*.jpg"'
+)
+GROUPS = (
+    "commands",
+    "data",
+    "sizes",
+    "networks",
+    "training",
+    "run folder",
+    *command_options.COMMANDS,
+)
+COUNT = 136  # pictures of each generated data set: more than the largest batch of a preset
+
+
+def words_of(line: str) -> list[str]:
+    """The words behind `python main.py`, as a shell splits them."""
+    words = shlex.split(line, comments=True)
+    assert words[1] == "main.py"
+    return words[2:]
+
+
+# ---- help ----
+
+
+@pytest.fixture(scope="module")
+def help_run():
+    """`main.py --help` with a line on standard error for each module imported."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "main.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return result, seconds
+
+
+def test_help_lists_every_flag_in_its_group(help_run):
+    text = help_run[0].stdout
+    starts = [text.index(f"\n{group}:\n") for group in GROUPS]
+    assert starts == sorted(starts)
+    ends = [*starts[1:], len(text)]
+    parts = {g: text[a:b] for g, a, b in zip(GROUPS, starts, ends, strict=True)}
+    for command, taken in flags.COMMANDS.items():
+        assert f"  {command} " in parts["commands"] and taken.does in parts["commands"]
+        for field in option.fields(taken).values():
+            part = parts[field.metadata["group"] or command]
+            for spelling in flags.spellings(field):
+                assert re.search(rf"(  |, )--{spelling}\b", part)
+            assert field.metadata["help"] in part
+
+
+def test_help_loads_no_tensorflow_and_answers_in_a_second(help_run):
+    result, seconds = help_run
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "dcgan.cli.flags" in imported
+    assert not imported & {"tensorflow", "keras", "numpy", "PIL", "scipy", "dcgan.commands.train"}
+    # Of processor time: the machine may be busy with something else.
+    assert seconds < 1.0
+
+
+def test_help_of_a_command_is_of_that_command_only():
+    text = run("crop", "--help").stdout
+    assert text.startswith("usage: python main.py crop --from data/raw --to data/anime ")
+    assert set(re.findall(r"^  --(\w+)", text, re.MULTILINE)) == {
+        flags.spellings(field)[0] for field in option.fields(data_options.Crop).values()
+    }
+    assert run("--help", "crop").stdout == run("help", "crop").stdout == text
+
+
+def test_help_may_be_cut_short_by_its_reader():
+    with started("--help") as process:
+        process.stdout.close()
+        assert process.wait(timeout=TIMEOUT) == 0
+        assert process.stderr.read() == ""
+
+
+# ---- dry runs ----
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Every file's content and every folder below a folder."""
+    return {
+        str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_carpedm20s_line_means_what_it_says():
+    command, given = flags.parse(words_of(CARPEDM20))
+    got = train_options.resolve(given)
+    assert command == "train"
+    assert (got.input_height, got.input_width, got.crop) == (96, 96, True)
+    assert (got.output_height, got.output_width) == (48, 48)
+    assert (got.dataset, got.input_fname_pattern) == ("anime", "*.jpg")
+    assert (got.epoch, got.train) == (300, True)
+
+
+def test_carpedm20s_line_runs_dry_and_leaves_no_trace(tmp_path, tmp_path_factory):
+    write_pictures(tmp_path / "data" / "anime", 3, size=(96, 96))
+    for path in (tmp_path / "data" / "anime").glob("*.png"):
+        path.rename(path.with_suffix(".jpg"))
+    (tmp_path / "data" / "anime" / "notes.txt").write_text("not a picture, not of the pattern")
+    before = snapshot(tmp_path)
+    home = tmp_path_factory.mktemp("home")  # libraries may keep a cache of their own there
+    env = {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    result = run(*words_of(CARPEDM20), "--dry_run", warm=False, cwd=tmp_path, env=env)
+    assert result.returncode == 0, result.stderr
+    assert snapshot(tmp_path) == before
+    said = {line.strip().partition(":")[0] for line in result.stderr.split("\r")}
+    assert said <= {"", "decoding anime"}
+    assert list(home.rglob("*dcgan*")) == []
+    # The resolved options, the data, both networks, and where a run would be.
+    assert re.search(r"^output_height +48$", result.stdout, re.MULTILINE)
+    assert re.search(r"^epoch +300$", result.stdout, re.MULTILINE)
+    assert (
+        "anime: 3 found, 3 used, 0 skipped.\nSizes (height x width): 96x96 (3); colour.\n"
+        in result.stdout
+    )
+    for network in ("generator", "discriminator"):
+        assert re.search(rf"^{network}: [\d,]+ parameters$", result.stdout, re.MULTILINE)
+    assert f"runs{os.sep}anime-48x48x3" in result.stdout
+
+
+def test_a_dry_run_shows_every_option_and_leaves_an_existing_run_alone(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pictures", 16)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    before = snapshot(tmp_path)
+    words = ["--dataset", str(pictures), "--run_dir", str(tmp_path / "run")]
+    words += ["--cache_dir", str(tmp_path / "cache"), *SMALL, "--dry_run"]
+    words += ["--evaluate_freq", "4", "--evaluate_extractor", "inception"]  # not downloaded
+    assert main.main(words) == 0
+    assert snapshot(tmp_path) == before
+    shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line}
+    assert set(train_options.FIELDS) <= shown
+
+
+# ---- README ----
+
+
+def readme_lines() -> list[str]:
+    """The `python main.py ...` lines of README.md, of its code blocks and within its sentences."""
+    if not README.exists():
+        return []
+    text = README.read_text("utf-8").replace("\\\n", " ")
+    lines = []
+    for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        parts = re.split(r"\n|&&|;", block)
+        lines += [m[0] for m in (re.search(r"python3? main\.py.*", p) for p in parts) if m]
+    sentences = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`[^`\n]*?(python3? main\.py[^`\n]*)`", sentences)
+    lines += [line for line in inline if not re.search(r"\.\.\.|…|<", line)]
+    return sorted({line.strip() for line in lines})
+
+
+def idx(array: np.ndarray) -> bytes:
+    """MNIST's format: 0, 0, 8 for bytes, the number of dimensions, the dimensions, the bytes."""
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory) -> Path:
+    """Every data set by name, small, in the format of the real one."""
+    root = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    labels = np.arange(COUNT, dtype=np.uint8) % 10
+    for name in ("mnist", "fashion_mnist"):
+        (root / name).mkdir()
+        pixels = random.integers(0, 256, (COUNT, 28, 28), np.uint8)
+        for part in ("train", "t10k"):
+            (root / name / f"{part}-images-idx3-ubyte").write_bytes(idx(pixels))
+            (root / name / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    (root / "svhn").mkdir()
+    pixels = random.integers(0, 256, (32, 32, 3, COUNT), np.uint8)
+    for part in ("train", "test", "extra"):
+        content = {"X": pixels, "y": labels[:, np.newaxis]}
+        scipy.io.savemat(root / "svhn" / f"{part}_32x32.mat", content)
+    (root / "cifar10").mkdir()
+    # A label, then 1024 bytes of each of red, green and blue.
+    rows = random.integers(0, 256, (COUNT, 1 + 3 * 1024), np.uint8)
+    rows[:, 0] = labels
+    for part in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        (root / "cifar10" / f"{part}.bin").write_bytes(rows.tobytes())
+    faces = write_pictures(root / "anime", COUNT, size=(96, 96))
+    for path in faces.glob("*.png"):
+        path.rename(path.with_suffix(".jpg"))
+    (root / "celeba").mkdir()
+    with zipfile.ZipFile(root / "celeba" / "img_align_celeba.zip", "w") as archive:
+        for path in sorted(faces.iterdir()):
+            archive.write(path, f"img_align_celeba/{path.name}")
+    return root
+
+
+def test_the_readme_shows_how_to_train():
+    lines = readme_lines()
+    assert any(words_of(line) == [] for line in lines), "python main.py, alone, on the avatars"
+    shown = " ".join(lines)
+    for name in ("mnist", "svhn", "celeba", "anime"):
+        assert f"--dataset {name}" in shown
+
+
+@pytest.mark.parametrize("line", readme_lines())
+def test_every_command_of_the_readme_passes_a_dry_run(line, data_dir, tmp_path, monkeypatch):
+    words = words_of(line)
+    command, given = flags.parse(words)
+    if command in command_options.COMMANDS:  # what these do is tested on its own
+        command_options.complete(command, given)
+        return
+    if "--dataset" in words:  # a reader's own pictures, by name or path
+        name = words[words.index("--dataset") + 1]
+        if name.lower() != "avatars" and not (data_dir / name.lower()).exists():
+            words[words.index("--dataset") + 1] = str(data_dir / "anime")
+    monkeypatch.chdir(tmp_path)
+    if command != "help":
+        words += ["--dry_run", "--data_dir", str(data_dir), "--cache_dir", str(tmp_path / "c")]
+    assert main.main(words) == 0
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,119 @@
+"""`compare` as users start it: on real runs, on broken ones, and where it refuses."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_pages import Page
+from running import SMALL, content, run, write_pictures
+from toy_run import toy_run
+
+import main
+from dcgan import images
+from dcgan.commands.compare import MOST_SEEDS
+from dcgan.outputs.comparison.runs import MOST_RUNS
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+
+
+def pixels_of(address: str) -> np.ndarray:
+    data = base64.b64decode(address.partition(";base64,")[2], validate=True)
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Three real runs of a few steps: two seeds, and another batch."""
+    base = tmp_path_factory.mktemp("runs")
+    faces = write_pictures(base / "faces", 120)
+    common = ["--dataset", faces, "--cache_dir", base / "cache", *SMALL, "--steps", 20]
+    common += ["--evaluate_freq", 10, "--evaluate_metric", "fid", "--log_freq", 5]
+    common += ["--evaluate_extractor", "pixels"]
+    for name, more in (("s0", ()), ("s1", ("--seed", 1)), ("b16", ("--batch_size", 16))):
+        result = run(*common, *more, "--run_dir", base / "runs" / name)
+        assert result.returncode == 0, result.stderr
+    return base / "runs"
+
+
+def test_the_command_compares_real_runs_and_changes_none(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained.parent)
+    before = content(trained)
+    words = ["compare", "--runs", "runs/s0", "runs/b16,runs/s1", "--seeds", "3-7,100"]
+    assert main.main(words) == 0
+    printed = capsys.readouterr().out
+    after = content(trained)
+    html = after.pop("comparison.html")
+    assert after == before
+    found = Page(html.decode())
+    assert "Wrote runs/comparison.html" in printed
+    assert re.search(r"^s +0\.\d+ +160 +[\d,.]+ +[\d,.]+", printed, re.M)
+    assert re.search(r"^b16 +0\.\d+ +320 +[\d,.]+ +[\d,.]+", printed, re.M)
+    assert "--batch_size Images a step, over all devices. 8 16" in found.words["options"]
+    assert "--seed Seed of weights, order, flips and noise. 0, 1 0" in found.words["options"]
+    assert found.words["options"].count("--") == 2
+    assert "steps 20 20 images a second" in found.words["figures"]
+    assert "After 160 images each" in found.words["verdict"]
+    expected = [
+        TrainedRun(RunDir(trained / name)).sample([*range(3, 8), 100])
+        for name in ("s0", "s1", "b16")
+    ]
+    shown = found.all("img")[1:4]  # after the real images
+    for address, samples in zip((one["src"] for one in shown), expected, strict=True):
+        np.testing.assert_array_equal(pixels_of(address), images.grid(samples, columns=6))
+    grids = found.all("img")[5:]
+    for address, samples in zip((one["src"] for one in grids), expected, strict=True):
+        np.testing.assert_array_equal(pixels_of(address), images.grid(samples))
+    assert main.main(words) == 0  # its own file it replaces
+
+
+def test_two_runs_of_one_name_are_told_apart(tmp_path):
+    for name, batch in (("a", 8), ("b", 16)):
+        toy_run(tmp_path / name / "run", seed=batch)
+    to = tmp_path / "page.html"
+    folders = [str(tmp_path / name / "run") for name in "ab"]
+    assert main.main(["compare", "--runs", *folders, "--to", str(to)]) == 0
+    words = Page(to.read_text("utf-8")).words
+    assert "a/run" in words["runs"] and "b/run" in words["runs"]
+
+
+def test_a_run_without_a_checkpoint_is_compared_all_the_same(tmp_path):
+    for name in "ab":
+        toy_run(tmp_path / name)
+    for path in (tmp_path / "b" / "checkpoints").glob("*.npz"):
+        path.unlink()
+    to = tmp_path / "page.html"
+    folders = f"{tmp_path / 'a'},{tmp_path / 'b'}"
+    assert main.main(["compare", "--runs", folders, "--to", str(to)]) == 0
+    found = Page(to.read_text("utf-8"))
+    assert f"b is shown without images: {tmp_path / 'b'} holds no whole" in found.words["verdict"]
+    assert len(found.all("img")) == 2  # of the other: strip and grid
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a"], "--runs must be 2 to 24 different run folders; received 1 (a)"),
+        (["a", "./a", "a/../a"], "received 1"),
+        (["a", "nowhere"], "nowhere is no run folder"),
+        ([",", ","], "received 0"),
+        (["a", "b", "--seeds", "x"], "--seeds must be seeds such as"),
+        (["a", "b", "--seeds", f"0-{MOST_SEEDS}"], f"1 to {MOST_SEEDS} seeds"),
+        (["a", "b", "--to", "page.pdf"], "--to must end in .html or .htm"),
+        (["a", "b", "--to", "mine.html"], "was not made by this command"),
+        ([f"r{i}" for i in range(MOST_RUNS + 1)], f"received {MOST_RUNS + 1}"),
+    ],
+)
+def test_bad_input(tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", *(word for word in words if re.fullmatch(r"r\d+", word))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / "mine.html").write_text("mine")
+    before = content(tmp_path)
+    assert main.main(["compare", "--runs", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert content(tmp_path) == before

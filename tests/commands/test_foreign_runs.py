@@ -1,0 +1,248 @@
+"""A run folder that a stranger has sent: whatever is in its files is data, and nothing else."""
+
+import errno
+import logging
+import os
+import shutil
+import tracemalloc
+
+import pytest
+from keras.src.saving import serialization_lib
+from report_pages import add_lines, contents, fill, record
+from toy_run import toy_run
+
+import main
+from dcgan import UserError, files
+from dcgan.files import MOST_BYTES, MOST_OF_A_LINE, read_json, read_json_lines, write_json
+from dcgan.models import Discriminator, Generator
+from dcgan.outputs.report.page import render
+from dcgan.run.checkpoint import open_checkpoint
+from dcgan.run.run_dir import RunDir, newest_run
+from dcgan.run.trained_run import TrainedRun
+
+# ------------------------------------------------------------------------------------ config.json
+
+
+def directory(path):
+    path.mkdir()
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+GARBAGE = {
+    "empty": b"",
+    "cut": b'{"dataset": "to',
+    "NUL bytes": b"\0" * 500,
+    "no UTF-8": b'{"dataset": "\xff\xfe"}',
+    "a list": b'["dataset"]',
+    "a number of many digits": b'{"dataset": ' + b"9" * 5000 + b"}",
+    "a list as data set": b'{"dataset": ["toy"]}',
+    "no data set": b'{"z_dist": "normal01"}',
+    "deep": b'{"dataset": ' + b"[" * 100_000,
+    "huge": b'{"dataset": "toy"}' + b" " * MOST_BYTES,
+    "a directory": directory,
+    "a pipe": pipe,
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder that holds one good run, the older one."""
+    base = tmp_path_factory.mktemp("garbage")
+    toy_run(base / "runs" / "good")
+    for path in (base / "runs" / "good").rglob("*"):
+        os.utime(path, (1000, 1000))
+    return base / "runs"
+
+
+@pytest.fixture(params=GARBAGE)
+def garbage(request, runs):
+    """The folder of a newer run whose config.json is garbage."""
+    folder, content = runs / "garbage", GARBAGE[request.param]
+    folder.mkdir()
+    path = folder / "config.json"
+    content(path) if callable(content) else path.write_bytes(content)
+    yield folder
+    path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+
+
+def test_garbage_in_one_run_is_passed_over_with_a_warning(runs, garbage, caplog):
+    for dataset in (None, "toy"):
+        caplog.clear()
+        assert newest_run(runs, dataset) == runs / "good"
+        (warning,) = caplog.records
+        assert warning.levelno == logging.WARNING
+        assert f"The run {garbage} is passed over: " in warning.getMessage()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_config_that_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch, caplog, number):
+    """As of a folder of somebody else's, or on a disk that fails."""
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "config.json", {"dataset": name})
+
+    def fail(path, *mode):
+        if path.parent.name == "bad":
+            raise OSError(number, os.strerror(number), str(path))
+        return open(path, *mode)
+
+    monkeypatch.setattr(files, "open", fail, raising=False)
+    assert newest_run(tmp_path) == tmp_path / "good"
+    assert os.strerror(number) in caplog.text
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [pytest.param(n, marks=[pytest.mark.slow] * (i > 1)) for i, n in enumerate(GARBAGE)],
+    indirect=True,
+)
+def test_a_command_works_beside_garbage(runs, garbage, monkeypatch, capsys):
+    monkeypatch.chdir(runs.parent)
+    assert main.main(["interpolate", "--seeds", "0-1", "--frames", "1", "--to", "a.gif"]) == 0
+    assert "is passed over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [GARBAGE[name] for name in GARBAGE if "data set" not in name])
+def test_read_json_refuses_it_in_a_sentence(tmp_path, content):
+    path = tmp_path / "config.json"
+    content(path) if callable(content) else path.write_bytes(content)
+    if content == GARBAGE["a number of many digits"]:
+        assert read_json(path) == {"dataset": float("inf")}
+        return
+    with pytest.raises(UserError, match=r"config\.json is not readable as JSON .*--run_dir"):
+        read_json(path)
+
+
+def test_lines_that_are_no_data_are_left_out_and_harm_no_other(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    long = b'{"step": 2, "text": "' + b"x" * 2 * MOST_OF_A_LINE + b'", "step": 3}'
+    bad = [b"[" * 100_000, b"\0" * 1000, b"3", b"null", long, b'{"step": 5']
+    lines = [b'{"step": 1}', *bad, b'{"step": %s}' % (b"7" * 400)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    assert list(read_json_lines(path)) == [{"step": 1}, {"step": float("inf")}]
+    assert list(read_json_lines(tmp_path)) == []  # a directory
+    os.mkfifo(tmp_path / "pipe")
+    assert list(read_json_lines(tmp_path / "pipe")) == []
+
+
+# ------------------------------------------------------------------------------------- model.json
+
+
+def lambda_layer() -> dict:
+    return {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 1 << 40},
+        {"width": 4096},
+        {"kernel_size": 4096},
+        {"image_shape": [1 << 20, 16, 3]},
+        {"image_shape": [16, 16]},
+        {"image_shape": "16x16x3"},
+        {"width": lambda_layer()},
+        {"width": "8"},
+        {"width": -8},
+        {"width": True},
+        {"layout": "../../x"},
+        {"layers": [lambda_layer()], "input_layers": [], "output_layers": []},
+        {"activity_regularizer": lambda_layer()},
+        None,
+    ],
+)
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_model_is_numbers_and_known_words(runs, tmp_path, monkeypatch, network, change):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    path = root / "checkpoints" / "model.json"
+    models = read_json(path)
+    models[network] = [] if change is None else models[network] | change
+    write_json(path, models)
+
+    looked_up = names_looked_up(monkeypatch)
+    for one in (Generator, Discriminator):  # TensorFlow's memory is not traced
+        monkeypatch.setattr(one, "build", lambda *_: pytest.fail("it was built"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"model\.json"):
+            getattr(open_checkpoint(root), network)()
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+        assert "Lambda" not in looked_up  # Keras looks up its own "zeros"
+    finally:
+        tracemalloc.stop()
+
+
+def names_looked_up(monkeypatch) -> list[str]:
+    """A list in which each class that Keras looks up by its name will be."""
+    looked_up, look_up = [], serialization_lib.deserialize_keras_object
+    monkeypatch.setattr(
+        serialization_lib,
+        "deserialize_keras_object",
+        lambda config, *a, **k: looked_up.append(config["class_name"]) or look_up(config, *a, **k),
+    )
+    return looked_up
+
+
+@pytest.mark.parametrize(
+    "dtype", [lambda_layer(), {"module": "os", "class_name": "system", "config": "x"}, "float64"]
+)
+def test_what_a_model_says_of_its_arithmetic_is_not_asked(runs, tmp_path, monkeypatch, dtype):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    path = root / "checkpoints" / "model.json"
+    models = read_json(path)
+    models["generator"]["dtype"] = dtype
+    write_json(path, models)
+    looked_up = names_looked_up(monkeypatch)
+    assert open_checkpoint(root).generator().dtype_policy.name == "float32"
+    assert not {"Lambda", "system"} & set(looked_up)
+
+
+# ------------------------------------------------------------------ config.json of the run itself
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"z_dist": "cauchy"}, {"z_dist": 7}, {"z_dist": "\x1b[2J"}, {"z_dist": None}],
+)
+def test_a_command_believes_no_option_of_a_run(runs, tmp_path, capsys, change):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    write_json(root / "config.json", read_json(root / "config.json") | change)
+    assert main.main(["sample", "--run_dir", str(root), "--num_images", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "config.json says of z_dist what no run does" in said and "\x1b" not in said
+
+
+@pytest.mark.parametrize("line", ['{"epoch": 1}', '{"epoch": "x", "step": 3}', '{"epoch": 1e999}'])
+def test_an_epoch_that_is_no_number_is_not_known(runs, tmp_path, line):
+    root = shutil.copytree(runs / "good", tmp_path / "run")
+    (root / "metrics.jsonl").write_text(line + "\n")
+    assert TrainedRun(RunDir(root)).epoch is None
+
+
+# ------------------------------------------------------------------------------------- the report
+
+
+HOSTILE = "<script>alert(1)</script>\x1b[2J\ud800"
+
+
+def test_the_report_shows_a_strangers_words_as_words(tmp_path):
+    run = fill(tmp_path / "run")
+    lines = [
+        *({"metric": metric, "value": 1.0, "step": 5} for metric in ([], {}, 3)),
+        *(record("kid", 5, 1.0) | {"value": v} for v in (float("nan"), float("inf"), 1e308, "x")),
+        *(record("kid", 5, 1.0, low=low) for low in ("x", [1], float("inf"))),
+        *(record("kid", 6, 1.0, made=made) for made in (5, [])),
+        {"names": [1, {}], "real": ["x", None], "generated": [1, 2], "labelling": {}},
+        record("kid", 7, 1.0, split=HOSTILE),
+    ]
+    add_lines(run.evaluation / "kid-512-pixels.jsonl", lines)
+    add_lines(run.metrics, [{"step": step} for step in (float("nan"), -5, 10**400, 1e300, "x")])
+    run.log.write_text(HOSTILE.replace("\ud800", "") + "\n")
+    for argv in (5, {"a": 1}, [1, HOSTILE]):
+        write_json(run.environment, {"argv": argv, HOSTILE: [HOSTILE, {}], "cpus": {"a": HOSTILE}})
+        page = render(run, contents(tmp_path, dataset=HOSTILE, folder=HOSTILE)).decode()
+        assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page

@@ -1,0 +1,207 @@
+"""A run goes on with its data, however they are named and wherever they lie."""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from running import arrays_of, checkpoints, run, small_flags, write_pictures
+from toy_run import toy_run
+
+from dcgan import UserError
+from dcgan.files import read_json, write_json
+from dcgan.run.checkpoint_file import read, write
+from dcgan.run.run_dir import RunDir, newest_run
+from dcgan.run.trained_run import TrainedRun
+
+OTHERS = "The images of imgs are not those that the run has learnt from"
+MOVED = "The run's data are no longer at {}: name their place with --data_dir."
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder with data in `data/imgs` and a run on them in `run`."""
+    base = tmp_path_factory.mktemp("trained")
+    pictures = write_pictures(base / "data" / "imgs", 16)
+    result = run(*small_flags(pictures, base), "--steps", 2, cwd=base)
+    assert result.returncode == 0, result.stderr
+    return base
+
+
+@pytest.fixture
+def base(trained, tmp_path) -> Path:
+    """A copy of it that a test may change, of the same times."""
+    base = tmp_path / "base"
+    shutil.copytree(trained, base, copy_function=shutil.copy2)
+    config = read_json(base / "run" / "config.json")
+    write_json(base / "run" / "config.json", config | {"dataset": str(base / "data" / "imgs")})
+    (base / "link").symlink_to(base / "data" / "imgs")
+    return base
+
+
+def neighbours(base: Path, *words):
+    return run(
+        "neighbours", "--run_dir", base / "run", "--seeds", "1", "--k", "2", *words, cwd=base
+    )
+
+
+OTHERS = ("imgs", "IMGS", "data/imgs", "./data//imgs/", "link")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["imgs/", "data/../link/.", "new", *(pytest.param(w, marks=pytest.mark.slow) for w in OTHERS)],
+)
+def test_the_same_data_in_other_words_go_on(base, words):
+    if words == "new":
+        (base / "data" / "imgs").rename(base / "new")
+    flags = list(small_flags(Path(), base))
+    flags[1] = words
+    result = run(*flags, "--steps", 3, cwd=base)
+    assert result.returncode == 0, result.stderr
+    assert "Resuming from step 2" in result.stdout and "have changed" not in result.stdout
+    assert checkpoints(base / "run") == [2, 3]
+
+
+def test_other_data_of_that_name_are_refused(base):
+    write_pictures(base / "other" / "imgs", 16, seed=1)
+    result = run(*small_flags(Path("other/imgs"), base), "--steps", 3, cwd=base)
+    assert result.returncode == 2 and "with other options (--dataset:" in result.stderr
+
+
+def test_after_a_move_the_data_are_found_by_data_dir(base):
+    (base / "data").rename(base / "moved")
+    old = base / "data" / "imgs"
+    for command in ("evaluate", "features", "neighbours"):
+        result = run(command, "--run_dir", base / "run", cwd=base)
+        assert result.returncode == 2 and MOVED.format(old) in result.stderr
+    for place in ("moved", "moved/imgs", base / "moved"):
+        result = neighbours(base, "--data_dir", place)
+        assert result.returncode == 0, result.stderr
+        assert OTHERS not in result.stdout
+    for place in ("run", "nowhere"):
+        result = neighbours(base, "--data_dir", place)
+        assert result.returncode == 2
+        assert f"not at --data_dir {place}: expected imgs by that or another name" in result.stderr
+
+
+def copied(base: Path) -> Path:
+    """The data by `cp -r` under another name and with other times; those that were are removed."""
+    shutil.copytree(base / "data" / "imgs", base / "copy" / "faces", copy_function=shutil.copyfile)
+    shutil.rmtree(base / "data")
+    return base / "copy" / "faces"
+
+
+def test_a_copy_under_another_name_goes_on_bit_for_bit(base, tmp_path):
+    flags = small_flags(base / "data" / "imgs", tmp_path / "straight")
+    assert run(*flags, "--steps", 4, cwd=base).returncode == 0
+    result = run(*small_flags(copied(base), base), "--steps", 4, cwd=base)
+    assert result.returncode == 0, result.stderr
+    assert "Resuming from step 2" in result.stdout and "have changed" not in result.stdout
+    expected, found = arrays_of(tmp_path / "straight" / "run", 4), arrays_of(base / "run", 4)
+    assert {k: v.tobytes() for k, v in found.items()} == {
+        k: v.tobytes() for k, v in expected.items()
+    }
+
+
+def test_a_copy_under_another_name_is_found_by_data_dir(base):
+    place = copied(base)
+    result = neighbours(base, "--data_dir", place)
+    assert result.returncode == 0 and OTHERS not in result.stdout, result.stderr
+    Image.new("RGB", (16, 16)).save(place / "0003.png")
+    result = neighbours(base, "--data_dir", place)
+    assert result.returncode == 2 and "not at --data_dir" in result.stderr
+
+
+def test_other_images_in_their_place_are_named(base):
+    picture = base / "data" / "imgs" / "0003.png"
+    os.utime(picture, (1, 1))
+    assert OTHERS not in neighbours(base).stdout
+    Image.new("RGB", (16, 16)).save(picture)
+    result = neighbours(base)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(OTHERS) == 1
+    flags = small_flags(base / "data" / "imgs", base)
+    assert "have changed since" in run(*flags, "--steps", 3, cwd=base).stdout
+
+
+def before_images_were_told_apart(base: Path) -> None:
+    """Makes checkpoint and cache those of a version that knew files alone."""
+    path = base / "run" / "checkpoints" / "00000002.npz"
+    arrays, meta = read(path)
+    write(path, arrays.items(), {name: value for name, value in meta.items() if name != "images"})
+    for entry in (base / "cache").glob("*.json"):
+        write_json(entry, {k: v for k, v in read_json(entry).items() if k != "content"})
+
+
+def test_a_run_of_before_knows_its_files(base):
+    before_images_were_told_apart(base)
+    (base / "data" / "imgs").rename(base / "new")
+    result = neighbours(base, "--data_dir", "new")
+    assert result.returncode == 0 and OTHERS not in result.stdout, result.stderr
+    result = run(*small_flags(base / "new", base), "--steps", 3, cwd=base)
+    assert result.returncode == 0, result.stderr
+    assert "Resuming from step 2" in result.stdout and "have changed" not in result.stdout
+    assert "damaged" not in result.stdout and "decoding" not in result.stderr
+    _, meta = read(base / "run" / "checkpoints" / "00000003.npz")
+    assert meta["images"] in [
+        read_json(entry).get("content") for entry in (base / "cache").glob("*.json")
+    ]
+
+
+def with_data(root: Path, **options) -> Path:
+    config = {"input_fname_pattern": "*", "splits": "train", "train_size": None, **options}
+    config |= {"input_height": None, "input_width": None, "crop": True, "flip": True}
+    config |= {"cache_dir": None}
+    write_json(root / "config.json", read_json(root / "config.json") | config)
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".TGZ", ".zip", ".npz", ""])
+def test_an_archive_of_any_kind_is_found_by_its_name(tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    root = toy_run(tmp_path / "runs" / "a")
+    with_data(root, dataset=f"gone/Faces{suffix}", data_dir="data")
+    for name in ("faces", "FACES.zip", "x/faces.tar"):
+        assert newest_run(Path("runs"), name) == Path("runs/a")
+    (tmp_path / "there").mkdir()
+    with tarfile.open(tmp_path / "there" / "faces.tar.gz", "w:gz") as archive:
+        archive.add(write_pictures(tmp_path / "pictures", 2), "faces")
+    for place in ("there", "there/faces.tar.gz"):
+        assert len(TrainedRun(RunDir(root)).source(place)) == 2
+
+
+def test_a_zip_and_a_relative_place_move_likewise(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = with_data(toy_run(tmp_path / "run"), dataset="faces.zip", data_dir="data")
+    opened = TrainedRun(RunDir(root))
+    with pytest.raises(UserError) as refused:
+        opened.source()
+    assert str(refused.value) == MOVED.format(tmp_path / "data" / "faces.zip")
+    for place in ("there", "there/faces"):
+        write_pictures(tmp_path / "there" / "faces", 2)
+        assert len(opened.source(place)) == 2
+
+
+def test_built_in_data_have_no_place(tmp_path):
+    root = with_data(toy_run(tmp_path / "run"), dataset="avatars", data_dir="data")
+    assert TrainedRun(RunDir(root)).source(str(tmp_path / "avatars")).name == "avatars"
+
+
+def test_the_newest_run_is_found_by_any_name_of_its_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in ("a", "b"):
+        write_pictures(tmp_path / place / "imgs", 1)
+    for number, place in enumerate("ab"):
+        root = tmp_path / "runs" / place
+        root.mkdir(parents=True)
+        write_json(root / "config.json", {"dataset": f"{place}/imgs"})
+        os.utime(root / "config.json", (number + 1, number + 1))
+    (tmp_path / "link").symlink_to("a/imgs")
+    names = {"imgs": "b", "a/imgs": "a", "a/imgs/": "a", "link": "a", str(tmp_path / "b/imgs"): "b"}
+    for name, place in names.items():
+        assert newest_run(Path("runs"), name).name == place
+    monkeypatch.chdir(tmp_path / "a" / "imgs")
+    assert newest_run(tmp_path / "runs", ".").name in ("a", "b")

@@ -1,0 +1,140 @@
+"""Standard streams that are closed, full, left or of another encoding cost their text alone."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT, checkpoints, small_flags, started, write_pictures
+
+from dcgan.terminal import console
+
+FEW = ("--steps", "20", "--log_freq", "1")
+# A name that is no UTF-8, one that no other encoding has, and one that forges a line.
+NAMES = (b"broken_\xe9.jpg", "gebrochen_ß_漢.jpg".encode(), b"broken\n2026-01-01 forged.jpg")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = write_pictures(tmp_path_factory.mktemp("data"), 32)
+    for name in NAMES:
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write(b"words")
+    return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a run came to its end, and its log says all of it."""
+    log = (folder / "run" / "log.txt").read_text("utf-8").splitlines()
+    said = [line.split(" ", 2)[2] for line in log]
+    beginnings = ("Skipped 3: ", "Training into ", "Trained 20 steps ", "Wrote checkpoint ")
+    return checkpoints(folder / "run") == [20] and all(
+        any(line.startswith(words) for line in said) for words in beginnings
+    )
+
+
+def test_a_reader_that_goes_away_ends_no_run(pictures, tmp_path):
+    """As in `2>&1 | head -1`."""
+    os.mkfifo(tmp_path / "pipe")
+    flags = (*small_flags(pictures, tmp_path), *FEW)
+    with started(*flags, output=tmp_path / "pipe") as process:
+        with open(tmp_path / "pipe", "rb") as reader:
+            reader.readline()
+        assert process.wait(60) == 0
+    assert is_whole(tmp_path)
+    assert "Standard output cannot be written any more (Broken pipe)." in (
+        tmp_path / "run" / "log.txt"
+    ).read_text("utf-8")
+
+
+def test_a_full_disk_under_the_output_ends_no_run(pictures, tmp_path):
+    flags = (*small_flags(pictures, tmp_path), *FEW)
+    with started(*flags, output=Path("/dev/full")) as process:
+        assert process.wait(60) == 0
+    assert is_whole(tmp_path)
+
+
+def close_all() -> None:
+    for number in (0, 1, 2):
+        os.close(number)
+
+
+def test_closed_streams_end_no_run_and_no_file_takes_their_place(pictures, tmp_path):
+    """As in `<&- >&- 2>&-`: a file that got the number 2 would get what libraries say, too."""
+    words = [sys.executable, ROOT / "main.py", *small_flags(pictures, tmp_path), *FEW]
+    ended = subprocess.run(words, preexec_fn=close_all, cwd=tmp_path, timeout=200)
+    assert ended.returncode == 0 and is_whole(tmp_path)
+
+
+def inspect(pictures: Path, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
+    words = [sys.executable, ROOT / "main.py", "inspect", "--dataset", pictures]
+    env = {**os.environ, **kwargs.pop("env", {})}
+    return subprocess.run(words, cwd=cwd, timeout=100, env=env, **kwargs)
+
+
+def test_a_report_that_could_not_be_written_is_an_error(pictures, tmp_path):
+    with open("/dev/full", "wb") as full:
+        ended = inspect(pictures, tmp_path, stdout=full, stderr=subprocess.PIPE)
+    assert ended.returncode == 2
+    assert b"error: Standard output could not be written: No space left on device." in ended.stderr
+
+
+def test_a_report_whose_reader_had_enough_is_none(pictures, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = inspect(pictures, tmp_path, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+ASCII = {"PYTHONIOENCODING": "ascii"}
+C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    ("env", "shown"),
+    [
+        (ASCII, rb"gebrochen_\xdf_\u6f22.jpg"),
+        ({"PYTHONIOENCODING": "cp1252"}, b"gebrochen_\xdf_\\u6f22.jpg"),
+        ({"PYTHONIOENCODING": "utf-8"}, "gebrochen_ß_漢.jpg".encode()),
+        (C, rb"gebrochen_\udcc3\udc9f_\udce6\udcbc\udca2.jpg"),
+    ],
+)
+def test_what_an_encoding_lacks_is_escaped(pictures, tmp_path, env, shown):
+    ended = inspect(pictures, tmp_path, env=env, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert shown in ended.stdout and rb"broken_\udce9.jpg" in ended.stdout
+    assert rb"broken\n2026-01-01 forged.jpg" in ended.stdout
+
+
+def test_a_run_whose_terminal_knows_ascii_only_logs_all(pictures, tmp_path):
+    words = [sys.executable, ROOT / "main.py", *small_flags(pictures, tmp_path), *FEW]
+    env = {**os.environ, **ASCII}
+    ended = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, timeout=200)
+    assert ended.returncode == 0 and is_whole(tmp_path)
+    assert b"Traceback" not in ended.stderr and b"Logging error" not in ended.stderr
+    log = (tmp_path / "run" / "log.txt").read_text("utf-8")
+    assert all(name in log for name in (r"broken_\udce9", "gebrochen_ß_漢", r"broken\n2026"))
+
+
+def test_a_stream_that_is_not_ready_is_waited_for():
+    """Another program at the same terminal may have made it non-blocking: nothing is lost."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    text = "x" * 1_000_000  # more than a pipe holds
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from dcgan.terminal import console;"
+        "console.open_streams(); print('x' * 1_000_000)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=writer) as process:
+        os.close(writer)
+        with open(reader) as file:
+            assert file.read() == text + "\n"
+    assert process.returncode == 0
+
+
+def test_no_stream_of_a_library_is_taken_for_ours(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert console.lost() is None and console.failed() is None

@@ -1,0 +1,221 @@
+"""`interpolate` and `arithmetic`: what is drawn is what the seeds give, and nothing is lost."""
+
+import io
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PIL import Image
+from running import content, run
+from toy_run import toy_run
+
+import main
+from dcgan import UserError, images
+from dcgan.cli import flags
+from dcgan.latent import paths
+from dcgan.outputs import walks
+from dcgan.outputs.equation import HEAD, SIGN
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Path:
+    return toy_run(tmp_path_factory.mktemp("toy") / "run")
+
+
+@pytest.fixture(scope="module")
+def trained(toy) -> TrainedRun:
+    return TrainedRun(RunDir(toy))
+
+
+def start(*words) -> int:
+    return main.main([str(word) for word in words])
+
+
+def frames_of(count: int, shape=(9, 7, 3)) -> np.ndarray:
+    """Images of one colour each."""
+    levels = np.linspace(0, 255, count).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, *shape)).copy()
+
+
+# --- rendering
+
+
+def test_the_image_of_a_seeds_vector_is_the_seeds_image(trained):
+    seeds = [7, 2**40, 0, *range(100, 170)]  # two batches
+    images_of_seeds = trained.sample(seeds)
+    np.testing.assert_array_equal(trained.render(trained.latents(seeds)), images_of_seeds)
+    np.testing.assert_array_equal(trained.render(trained.latents(seeds[:1])), images_of_seeds[:1])
+
+
+# --- interpolate
+
+
+def test_a_strip_has_a_row_from_each_seed_to_the_next(toy, trained, tmp_path):
+    to = tmp_path / "strip.png"
+    line = ("interpolate", "--run_dir", toy, "--seeds", "7,9,12", "--frames", "4", "--scale", "2")
+    assert start(*line, "--loop", "--to", to) == 0
+    sheet = images.read_png(to)
+    assert sheet.shape == (3 * 34 - 2, 5 * 34 - 2, 3)  # rows and columns of 16 pixels, and a margin
+    cells = sheet[::2, ::2]
+    seven, nine, twelve = trained.sample([7, 9, 12])
+    for row, (first, last) in enumerate([(seven, nine), (nine, twelve), (twelve, seven)]):
+        strip = cells[row * 17 : row * 17 + 16]
+        np.testing.assert_array_equal(strip[:, :16], first)
+        np.testing.assert_array_equal(strip[:, 4 * 17 :], last)
+    halfway = paths.slerp(*trained.latents([7, 9]), [0.5])
+    np.testing.assert_array_equal(cells[:16, 34:50], trained.render(halfway)[0])
+
+
+def test_a_gif_walks_and_comes_back(toy, tmp_path):
+    line = ("interpolate", "--run_dir", toy, "--seeds", "3-5", "--frames", "6")
+    for name, more, count in (("open", (), 13), ("loop", ("--loop", "--fps", "50"), 18)):
+        assert start(*line, *more, "--to", tmp_path / f"{name}.gif") == 0
+        with Image.open(tmp_path / f"{name}.gif") as gif:
+            assert gif.n_frames == count and gif.size == (96, 96) and gif.info["loop"] == 0
+            assert gif.info["duration"] == (20 if more else 50)
+            assert gif.info["comment"].startswith(b"made by dcgan: interpolate --seeds 3-5")
+            gif.seek(count - 1)
+            assert gif.info["duration"] == (20 if more else 1000)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_mp4_plays_every_frame_in_even_sides(channels):
+    pytest.importorskip("imageio_ffmpeg")
+    frames = frames_of(12, (9, 7, channels))
+    data = walks.mp4(frames, fps=25, scale=1, comment="made by dcgan: test")
+    assert b"made by dcgan: test" in data
+    film = iio.imread(io.BytesIO(data), plugin="FFMPEG", extension=".mp4")
+    assert film.shape == (12, 10, 8, 3)
+    np.testing.assert_allclose(film.mean((1, 2, 3)), frames.mean((1, 2, 3)), atol=4)
+
+
+def test_without_the_package_an_mp4_is_refused_before_anything_else(
+    toy, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert start("interpolate", "--run_dir", toy, "--to", tmp_path / "walk.mp4") == 2
+    assert 'pip install "imageio-ffmpeg' in capsys.readouterr().err
+    with pytest.raises(UserError):
+        walks.mp4(frames_of(2), fps=25, scale=1, comment="")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_way_is_straight_for_uniform_vectors_and_on_demand(tmp_path):
+    run_root = toy_run(tmp_path / "run")
+    (run_root / "config.json").write_text('{"dataset": "toy", "z_dist": "uniform_signed"}')
+    line = ("interpolate", "--run_dir", run_root, "--seeds", "1,2", "--to")
+    results = {}
+    for method in (None, "linear", "slerp"):
+        more = ("--method", method) if method else ()
+        assert start(*line, tmp_path / "one.png", *more) == 0
+        results[method] = images.read_png(tmp_path / "one.png")
+    np.testing.assert_array_equal(results[None], results["linear"])
+    assert (results["slerp"] != results["linear"]).any()
+
+
+# --- arithmetic
+
+
+def test_several_plus_and_minus_keep_their_order():
+    line = "arithmetic --plus 3,8,12 --minus 4,9,11 --run_dir r --plus=5 --terms +6"
+    command, given = flags.parse(line.split())
+    assert (command, given["terms"]) == ("arithmetic", "+3,8,12 -4,9,11 +5 +6")
+    assert given["run_dir"] == "r"
+
+
+def test_an_equation_shows_its_operands_and_its_result(toy, trained, tmp_path):
+    to = tmp_path / "sum.png"
+    line = ("arithmetic", "--run_dir", toy, "--to", to)
+    assert start(*line, "--plus", "3,8,12", "--minus", "4,9,11", "--plus", "5,6,7") == 0
+    sheet = images.read_png(to)
+    z = trained.latents([3, 8, 12, 4, 9, 11, 5, 6, 7]).reshape(3, 3, -1)
+    result = (z[0].mean(0) - z[1].mean(0) + z[2].mean(0))[np.newaxis]
+
+    def places(picture) -> list[tuple[int, int]]:
+        """Where an image stands, enlarged to 96 pixels."""
+        large = picture.repeat(6, 0).repeat(6, 1)
+        corners = np.argwhere((sheet == large[0, 0]).all(-1))
+        return [
+            (y, x)
+            for y, x in corners.tolist()
+            if sheet[y : y + 96, x : x + 96].shape == large.shape
+            and (sheet[y : y + 96, x : x + 96] == large).all()
+        ]
+
+    rows = [[places(image) for image in trained.render(term)] for term in z]
+    (first,) = rows[0][0]
+    assert first == (HEAD, SIGN)
+    for term, found in zip(z, rows, strict=True):
+        tops = {top for ((top, _),) in found}
+        lefts = [left for ((_, left),) in found]
+        (average,) = places(trained.render(term.mean(0)[np.newaxis])[0])
+        assert tops == {average[0]} and lefts == sorted(lefts) and average[1] > lefts[-1]
+    assert rows[0][0][0][0] < rows[1][0][0][0] < rows[2][0][0][0]
+    alone, amid = places(trained.render(result.astype(np.float32))[0])
+    assert alone[1] < amid[1]
+    assert start(*line, "--terms", "3") == 0  # of one image the sum is the image
+    sheet = images.read_png(to)
+    assert len(places(trained.sample([3])[0])) == 4  # sample, average, result and the middle
+
+
+def test_drawings_are_of_every_kind_of_image(tmp_path):
+    run_root = toy_run(tmp_path / "run", shape=(24, 10, 1))
+    assert start("arithmetic", "--run_dir", run_root, "--plus", "1", "--minus", "2-5") == 0
+    assert start("interpolate", "--run_dir", run_root, "--frames", "3") == 0
+    with Image.open(run_root / "generated" / "interpolation.gif") as gif:
+        assert gif.size == (40, 96) and gif.n_frames == 13
+
+
+# --- files and refusals
+
+
+def test_only_own_files_are_replaced(toy, tmp_path, capsys):
+    before = content(toy)
+    for name, line in (
+        ("a.gif", ("interpolate", "--seeds", "1,2", "--frames", "2")),
+        ("b.png", ("arithmetic", "--plus", "1")),
+    ):
+        to = tmp_path / name
+        words = (*line, "--run_dir", toy, "--to", to)
+        assert start(*words) == start(*words) == 0  # its own
+        to.write_bytes(b"a holiday")
+        assert start(*words) == 2
+        assert "nothing is overwritten" in capsys.readouterr().err
+        assert to.read_bytes() == b"a holiday"
+    assert content(toy) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.gif", "b.png"}
+
+
+def test_a_walk_is_a_command(toy, tmp_path):
+    result = run("interpolate", "--run_dir", toy, "--seeds", "7", "--to", tmp_path / "a.gif")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert "--seeds must be 2 to 100 seeds; received 1: give more." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("interpolate --seeds 1,x", "--seeds must be seeds such as"),
+        ("interpolate --seeds 0-99 --frames 30", "give fewer of either"),
+        ("interpolate --method cubic", "--method must be one of slerp, linear"),
+        ("interpolate --to walk.avi", "--to must end in .gif or .mp4 or .png"),
+        ("interpolate --to /dev/null/walk.gif", "no folder that may be written"),
+        ("interpolate --checkpoint 77", "expected newest, a file, or of"),
+        ("interpolate --checkpoint best", "There is no checkpoint"),
+        ("arithmetic", "needs --terms, as in: python main.py arithmetic --terms '+3,8,12"),
+        ("arithmetic --plus 1,,2", "--terms (or --plus, --minus) must be seeds such as"),
+        ("arithmetic --plus 0-16", "must be 1 to 16 seeds"),
+        ("arithmetic --plus 1 --noise nan", "--noise must be at least 0.0"),
+        ("arithmetic --plus 1 --to sum.gif", "--to must end in .png"),
+    ],
+)
+def test_bad_input(toy, capsys, line, words):
+    before = content(toy)
+    assert start(*line.split(), "--run_dir", toy) == 2
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 2
+    assert content(toy) == before

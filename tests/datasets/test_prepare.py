@@ -1,0 +1,449 @@
+"""Decoding once into the cache: equal to a plain decode however it is done, and whole or absent."""
+
+import errno
+import functools
+import importlib
+import io
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import write_pictures
+
+from dcgan import UserError, files
+from dcgan.datasets import image_store
+from dcgan.datasets.folder import find
+from dcgan.datasets.image_store import FileStore
+from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
+
+# The package has a function of the same name.
+prepare = importlib.import_module("dcgan.datasets.prepare")
+ROOT = Path(__file__).parents[2]
+ANIME = ROOT.parent / "shared" / "data" / "anime"
+SPEC = ImageSpec(8, 8, 3)
+
+
+def png(level: int, side: int = 8) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (level, 255 - level, 7)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Twenty pictures in two folders, numbers 3, 4 and 19 of them unusable."""
+    path = tmp_path / "faces"
+    for i in range(20):
+        name = path / ("boys" if i < 10 else "girls") / f"{i:02}.png"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        bad = {3: b"words", 4: b"", 19: png(19)[:-30]}
+        name.write_bytes(bad.get(i, png(i)))
+    return path
+
+
+USED = [i for i in range(20) if i not in (3, 4, 19)]
+
+
+def levels(images: np.ndarray) -> list[int]:
+    return images[:, 0, 0, 0].tolist()
+
+
+def run(source, cache=None, **options):
+    return prepare.prepare(source, options.pop("spec", SPEC), cache_dir=cache, **options)
+
+
+def test_uses_what_is_usable_and_says_what_is_not(folder, tmp_path):
+    prepared = run(find(folder), tmp_path / "cache")
+    assert levels(prepared.images) == USED
+    assert prepared.images.dtype == np.uint8 and prepared.images.shape == (17, 8, 8, 3)
+    label = prepared.labels["label"]
+    assert [label.names[v] for v in label.values] == ["boys" if i < 10 else "girls" for i in USED]
+    report = prepared.report
+    assert (report.source, report.found, report.used, report.channels) == ("faces", 20, 17, 3)
+    assert [(s.name, s.reason) for s in report.skipped] == [
+        ("boys/03.png", "not an image"),
+        ("boys/04.png", "empty file"),
+        ("girls/19.png", "truncated"),
+    ]
+    assert report.sizes == (((8, 8), 18),)
+    assert report.sentences() == [
+        "faces: 20 found, 17 used, 3 skipped.",
+        "Skipped 1: not an image (boys/03.png).",
+        "Skipped 1: empty file (boys/04.png).",
+        "Skipped 1: truncated (girls/19.png).",
+        "Sizes (height x width): 8x8 (18); colour.",
+    ]
+
+
+def test_cache_gives_the_same_without_decoding(folder, tmp_path):
+    first = run(find(folder), tmp_path)
+    source = find(folder)
+    source.decode = source.summary = None  # calling either would raise
+    again = run(source, tmp_path)
+    np.testing.assert_array_equal(again.images, first.images)
+    np.testing.assert_array_equal(again.labels["label"].values, first.labels["label"].values)
+    assert again.report == first.report
+
+
+def test_the_cache_is_mapped_and_equals_memory(folder, tmp_path):
+    memory, first, again = (run(find(folder), cache).images for cache in (None, *[tmp_path] * 2))
+    assert not isinstance(memory, np.memmap)
+    for mapped in (first, again):
+        assert isinstance(mapped, np.memmap) and not mapped.flags.writeable
+        np.testing.assert_array_equal(mapped, memory)
+
+
+@pytest.mark.parametrize("limit, used", [(1, 1), (4, 4), (17, 17), (18, 17), (1000, 17)])
+@pytest.mark.parametrize("cached", [True, False])
+def test_limit_takes_the_first_usable(folder, tmp_path, monkeypatch, limit, used, cached):
+    monkeypatch.setattr(prepare, "CHUNK", 3)
+    cache = tmp_path / "cache" if cached else None
+    for _ in range(2):
+        prepared = run(find(folder), cache, limit=limit)
+        assert levels(prepared.images) == USED[:used]
+        assert len(prepared.labels["label"].values) == used
+        assert prepared.report.used == used and prepared.report.found == 20
+    first = prepared.report.sentences()[0]
+    assert ("not asked for" in first) == (limit < 17)
+
+
+def test_limit_below_one_is_refused(folder):
+    with pytest.raises(UserError, match="at least 1, received 0"):
+        run(find(folder), limit=0)
+
+
+def test_another_spec_limit_or_file_is_another_cache(folder, tmp_path):
+    cache = tmp_path / "cache"
+    run(find(folder), cache)
+    run(find(folder), cache, limit=3)
+    run(find(folder), cache, spec=ImageSpec(8, 8, 1))
+    run(find(folder), cache, spec=ImageSpec(8, 8, 3, crop=False))
+    (folder / "boys" / "00.png").write_bytes(png(99, side=9))
+    assert levels(run(find(folder), cache).images)[0] == 99
+    assert len(list(cache.glob("*.npy"))) == 5
+
+
+def test_parallel_equals_serial(folder, tmp_path, monkeypatch):
+    serial = run(find(folder), workers=1)
+    monkeypatch.setattr(prepare, "CHUNK", 2)
+    parallel = run(find(folder), tmp_path / "cache", workers=2)
+    np.testing.assert_array_equal(parallel.images, serial.images)
+    assert parallel.report == serial.report
+    np.testing.assert_array_equal(run(find(folder), workers=2, limit=5).images, serial.images[:5])
+
+
+class Numbers:
+    """A source whose pictures are their own numbers, to see which are decoded where."""
+
+    name, fingerprint, labels, parallel, notes, parts = "numbers", "abc", {}, True, (), {}
+
+    def __init__(self, count: int, bad: tuple[int, ...] = ()):
+        self.count, self.bad = count, bad
+
+    def __len__(self):
+        return self.count
+
+    def summary(self):
+        return Summary(self.count, (), (((8, 8), self.count),), 1)
+
+    def decode(self, indices, spec):
+        used = [i for i in indices if i not in self.bad]
+        shape = (len(used), spec.height, spec.width, spec.channels)
+        images = np.broadcast_to(np.array(used, np.uint8)[:, None, None, None], shape)
+        return Decoded(images, used, [Skipped(str(i), "bad") for i in indices if i in self.bad])
+
+
+class Ends(Numbers):
+    """Its decoding ends a worker process, but not the process it was made in."""
+
+    def __init__(self, count: int):
+        super().__init__(count)
+        self.home = os.getpid()
+
+    def decode(self, indices, spec):
+        if os.getpid() != self.home and 6 in indices:
+            os._exit(1)
+        return super().decode(indices, spec)
+
+
+def test_goes_on_in_one_process_when_the_workers_die(monkeypatch, caplog):
+    monkeypatch.setattr(prepare, "CHUNK", 2)
+    assert levels(run(Ends(12), workers=2).images) == list(range(12))
+    assert "going on in one process" in caplog.text
+
+
+def test_a_source_of_its_own_kind_needs_nothing_of_ours(tmp_path):
+    prepared = run(Numbers(70, bad=(5, 64)), tmp_path)
+    assert levels(prepared.images) == [i for i in range(70) if i not in (5, 64)]
+    assert prepared.report.channels == 1
+
+
+def test_labels_follow_the_used_pictures():
+    source = Numbers(6, bad=(0, 3))
+    source.labels = {"hair": Labels(np.arange(6, dtype=np.int32), tuple("abcdef"))}
+    label = run(source).labels["hair"]
+    assert label.values.tolist() == [1, 2, 4, 5] and label.names == tuple("abcdef")
+
+
+def test_nothing_usable_is_an_error_that_counts_the_reasons(tmp_path):
+    with pytest.raises(UserError, match=r"numbers holds no usable picture: looked at 3 files "):
+        run(Numbers(3, bad=(0, 1, 2)), tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.npy*"))
+
+
+def test_summary_is_remembered(folder, tmp_path):
+    source = find(folder)
+    first = prepare.summarize(source, cache_dir=tmp_path)
+    assert first == source.summary() and len(first.skipped) == 2
+    source.summary = None
+    assert prepare.summarize(source, cache_dir=tmp_path) == first
+
+
+def test_a_damaged_cache_is_made_again(folder, tmp_path):
+    first = run(find(folder), tmp_path)
+    whole = np.array(first.images)  # what is mapped is cut off with the file
+    (images,) = tmp_path.glob("*.npy")
+    with open(images, "r+b") as file:
+        file.truncate(300)
+    np.testing.assert_array_equal(run(find(folder), tmp_path).images, whole)
+    images.unlink()
+    np.testing.assert_array_equal(run(find(folder), tmp_path).images, whole)
+    for entry in tmp_path.glob("*.json"):
+        entry.write_text('{"found": ')
+    again = run(find(folder), tmp_path)
+    np.testing.assert_array_equal(again.images, whole)
+    assert again.report == first.report
+
+
+def entries(cache: Path) -> list[Path]:
+    """Of the images, then of the summary."""
+    return sorted(cache.glob("*.json"), key=lambda path: not path.with_suffix(".npy").exists())
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"found": -1},
+        {"found": "20"},
+        {"found": 1e400},
+        {"channels": 2},
+        {"channels": []},
+        {"skipped": [["a"]]},
+        {"skipped": [["a", 3]]},
+        {"skipped": {"a": "b"}},
+        {"sizes": [[[8], 20]]},
+        {"sizes": [[[8, 8], -20]]},
+        {"sizes": 3},
+        {"seen": 1 << 61},
+        {"seen": 20.0},
+        {"unused": [3, 4, 20]},
+        {"unused": [3, 3, 4]},
+        {"unused": [3, 4, True]},
+        {"unused": None},
+        None,
+    ],
+)
+def test_an_entry_that_we_did_not_write_is_not_believed(folder, tmp_path, which, change):
+    first = run(find(folder), tmp_path)
+    path = entries(tmp_path)[which]
+    path.write_text(
+        "[" * 100_000 if change is None else json.dumps(json.loads(path.read_text()) | change)
+    )
+    again = run(find(folder), tmp_path)
+    assert (again.report, again.used.tolist()) == (first.report, first.used.tolist()) and levels(
+        again.images
+    ) == USED
+    assert prepare.summarize(find(folder), cache_dir=tmp_path) == find(folder).summary()
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 8, 8, 3), (17, 8, 8, 1), (17, 8, 24), (17 * 192,), (0, 8, 8, 3)]
+)
+@pytest.mark.parametrize("dtype", ["u1", "i1", "f4"])
+def test_images_of_another_kind_are_not_believed(folder, tmp_path, shape, dtype):
+    shape = (17, 8, 8, 3) if dtype == "i1" else shape
+    run(find(folder), tmp_path)
+    (path,) = tmp_path.glob("*.npy")
+    path.unlink()
+    np.save(path, np.ones(shape, dtype))
+    assert levels(run(find(folder), tmp_path).images) == USED
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("suffix", ["json", "npy"])
+def test_what_is_no_plain_file_is_no_cache(folder, tmp_path, make, suffix):
+    cache = tmp_path / "cache"
+    run(find(folder), cache)
+    (path,) = (path.with_suffix(f".{suffix}") for path in cache.glob("*.npy"))
+    path.unlink()
+    make(path)
+    assert levels(run(find(folder), cache).images) == USED
+
+
+def test_images_without_their_entry_do_not_count(folder, tmp_path):
+    """The entry is written last: without it the writer was killed in between."""
+    run(find(folder), tmp_path)
+    (images,) = tmp_path.glob("*.npy")
+    images.write_bytes(images.read_bytes()[:-8] + b"\xff" * 8)
+    (tmp_path / f"{images.stem}.json").unlink()
+    assert levels(run(find(folder), tmp_path).images) == USED
+
+
+def test_cache_folder_below_a_file_means_memory_and_a_warning(folder, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    prepared = run(find(folder), tmp_path / "file" / "cache")
+    assert levels(prepared.images) == USED
+    assert len(caplog.records) == 1
+    assert "cannot be kept in" in caplog.text and "Not a directory" in caplog.text
+
+
+@pytest.mark.parametrize("moment", ["first", "later", "fsync"])
+def test_a_full_disk_means_memory_and_a_warning(folder, tmp_path, monkeypatch, caplog, moment):
+    monkeypatch.setattr(prepare, "CHUNK", 4)
+    calls, write = [], FileStore._write
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write_a_little(self, data):
+        calls.append(len(data))
+        if len(calls) == (1 if moment == "first" else 3):
+            write(self, data[:100])  # a part fits
+            full()
+        write(self, data)
+
+    monkeypatch.setattr(
+        *((os, "fsync", full) if moment == "fsync" else (FileStore, "_write", write_a_little))
+    )
+    prepared = run(find(folder), tmp_path / "cache")
+    assert levels(prepared.images) == USED
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    assert "No space left on device" in caplog.text
+    assert not list((tmp_path / "cache").glob("*.npy*"))
+
+
+def test_a_disk_too_small_is_seen_before_decoding(folder, tmp_path, monkeypatch, caplog):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage)
+    assert levels(run(find(folder), tmp_path).images) == USED
+    assert "are free" in caplog.text
+    monkeypatch.setattr(image_store, "free_memory", lambda: 1000)
+    with pytest.raises(UserError, match="20 images take .* GiB of memory are free"):
+        run(find(folder), tmp_path)
+
+
+def test_an_interrupted_decode_leaves_nothing(folder, tmp_path, monkeypatch):
+    source = find(folder)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    source.decode = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "cache")
+    assert not [p for p in (tmp_path / "cache").iterdir() if ".npy" in p.name]
+
+
+WRITER = """
+import importlib, sys, time
+from pathlib import Path
+from dcgan.datasets.folder import FolderSource
+from dcgan.datasets.source import ImageSpec
+
+prepare = importlib.import_module("dcgan.datasets.prepare")
+
+class Slow(FolderSource):
+    def decode(self, indices, spec):
+        if indices[0] and float(sys.argv[3]):
+            print("half", flush=True)
+            time.sleep(float(sys.argv[3]))
+        return super().decode(indices, spec)
+
+if __name__ == "__main__":
+    prepare.CHUNK = 10
+    source = Slow(sys.argv[1])
+    prepared = prepare.prepare(source, ImageSpec(8, 8, 3), cache_dir=Path(sys.argv[2]))
+    print(prepared.images.sum(dtype=int), len(prepared.images))
+"""
+
+
+def writer(folder: Path, cache: Path, sleep: float) -> subprocess.Popen:
+    command = [sys.executable, "-c", WRITER, str(folder), str(cache), str(sleep)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def test_a_killed_writer_leaves_nothing_that_counts(folder, tmp_path):
+    cache = tmp_path / "cache"
+    with writer(folder, cache, 60) as process:
+        assert process.stdout.readline() == "half\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(list(cache.glob("*.npy.*.tmp"))) == 1 and not list(cache.glob("*.npy"))
+    assert levels(run(find(folder), cache).images) == USED
+    assert not list(cache.glob("*.tmp"))  # what the dead process left is gone
+    assert len(list(cache.glob("*.npy"))) == 1
+
+
+def test_two_processes_at_once_both_succeed(folder, tmp_path):
+    cache = tmp_path / "cache"
+    both = [writer(folder, cache, 0.5) for _ in range(2)]
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    lines = [out.splitlines() for out, _ in outputs]
+    assert lines[0][0] == lines[1][0] == "half"  # neither had found the other's cache
+    assert lines[0][1] == lines[1][1] == f"{run(find(folder)).images.sum(dtype=int)} 17"
+    assert len(list(cache.glob("*.npy"))) == 1 and not list(cache.glob("*.tmp"))
+
+
+def test_temporary_files_of_living_processes_and_other_machines_stay(tmp_path):
+    mine = files.temporary_name(tmp_path / "a.npy")
+    other = tmp_path / "a.npy.1234abcd.999999999.another-machine.tmp"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    gone = Path(str(mine).replace(f".{os.getpid()}.", f".{dead.pid}."))
+    for path in (mine, other, gone):
+        path.touch()
+    files.remove_stale(tmp_path)
+    assert mine.exists() and other.exists() and not gone.exists()
+
+
+@pytest.mark.skipif(not ANIME.is_dir(), reason=f"no real data in {ANIME}")
+def test_real_faces_come_from_the_cache_in_no_time(tmp_path, monkeypatch):
+    source = find(ANIME, "10*.jpg")
+    first = run(source, tmp_path, spec=ImageSpec(48, 48, 3))
+    with monkeypatch.context() as patch:  # none is decoded again
+        patch.setattr(prepare, "_decode_all", None)
+        again = run(source, tmp_path, spec=ImageSpec(48, 48, 3))
+    assert len(again.images) == len(source) > 100
+    np.testing.assert_array_equal(again.images, first.images)
+    plain = source.decode(range(20), ImageSpec(48, 48, 3)).images
+    np.testing.assert_array_equal(plain, again.images[:20])
+    assert json.loads(next(tmp_path.glob("*.json")).read_text())["channels"] == 3
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_look_reports_what_preparing_would_and_leaves_nothing(tmp_path, limit):
+    folder = write_pictures(tmp_path / "data", 9, (16, 16))
+    whole = (folder / "0003.png").read_bytes()
+    (folder / "0001.png").write_bytes(whole[:-40])  # damage that its header does not show
+    (folder / "notes.txt").write_text("no picture")
+    source, spec = find(folder), ImageSpec(8, 8, 3)
+    look = functools.partial(
+        prepare.look, source, spec, summary=source.summary(), cache_dir=tmp_path / "cache"
+    )
+    seen = look(limit=limit)
+    assert not (tmp_path / "cache").exists()
+    prepared = prepare.prepare(source, spec, cache_dir=tmp_path / "cache", limit=limit)
+    assert seen == prepared.report and len(seen.skipped) == 2
+    assert look(limit=limit) == seen  # from the cache

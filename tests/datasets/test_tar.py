@@ -1,0 +1,199 @@
+"""Tar files: read in place whatever packs them, and believed in nothing."""
+
+import gzip
+import io
+import pickle
+import subprocess
+import tarfile
+import tracemalloc
+
+import numpy as np
+import pytest
+from pictures import bomb, decoded, fill, noise, read_or_refused, reasons, red
+
+from dcgan import UserError
+from dcgan.cli.recorded import run_name
+from dcgan.datasets import catalog, tar_archive
+from dcgan.datasets.download import Sparing
+from dcgan.datasets.folder import TarSource, find
+
+FILES = {
+    f"{part}/{kind}/{i}.png": noise("PNG", 8 + i)
+    for i, (part, kind) in enumerate([("train", "b"), ("train", "a"), ("test", "a"), ("test", "b")])
+}
+
+
+def tar(path, files: dict[str, bytes], mode: str = "w", form=tarfile.PAX_FORMAT):
+    with tarfile.open(path, mode, format=form) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_gives_what_its_folder_gives(tmp_path, mode, form):
+    """Whatever its name, in whatever order, from a worker too."""
+    long = {f"all/{'long' * 50}{i}.png": noise("PNG", 8 + i) for i in range(4)}
+    long = FILES if form == tarfile.USTAR_FORMAT else long  # which has no such names
+    for files in (FILES, long, {f"./x/{name}": data for name, data in FILES.items()}):
+        folder = catalog.find(str(fill(tmp_path / str(len(next(iter(files)))), files)), "none")
+        source = catalog.find(str(tar(tmp_path / "a.data", files, mode, form)), "none")
+        assert sorted(source.names) == folder.names and source.parts == folder.parts
+        order = [source.names.index(name) for name in folder.names]
+        for again in (source, pickle.loads(pickle.dumps(source))):
+            np.testing.assert_array_equal(decoded(again).images[order], decoded(folder).images)
+        assert source.summary() == folder.summary()
+        if folder.labels:
+            expected = folder.labels["label"]
+            np.testing.assert_array_equal(source.labels["label"].values[order], expected.values)
+
+
+def test_a_packed_one_is_read_once_from_start_to_end(tmp_path, monkeypatch):
+    """Names in another order than in the archive must not send the reader back and forth."""
+    files = {f"{i * 7 % 100:03}.png": red() for i in range(100)}
+    source = find(tar(tmp_path / "a.tar.gz", files, "w:gz"))
+    places = []
+    seek = gzip.GzipFile.seek
+    monkeypatch.setattr(
+        gzip.GzipFile, "seek", lambda self, to, *more: places.append(to) or seek(self, to, *more)
+    )
+    assert len(decoded(source).indices) == 100 and not source.parallel
+    assert places == sorted(places) and len(places) == 100
+
+
+def test_what_tar_itself_writes(tmp_path):
+    fill(tmp_path / "in", FILES | {".hidden.png": red(), "__MACOSX/._a.png": b"x"})
+    (tmp_path / "in" / "train" / "link.png").symlink_to("a/1.png")
+    subprocess.run(["tar", "-czf", tmp_path / "a.tgz", "-C", tmp_path / "in", "."], check=True)
+    source = find(tmp_path / "a.tgz")
+    assert set(source.names) == {*FILES, "train/link.png"}
+    assert reasons(source) == {"train/link.png": "a link in the archive"}
+
+
+def test_found_by_name_and_alone_in_a_folder(tmp_path):
+    tar(tmp_path / "faces.tar.gz", FILES, "w:gz")
+    assert len(catalog.find("faces", str(tmp_path))) == 2
+    assert isinstance(find(tmp_path), TarSource)
+    config = type("C", (), {"dataset": "x/Faces.tar.gz", "output_height": 8, "output_width": 8})
+    config.channels = 3
+    assert run_name(config) == "faces-8x8x3"
+
+
+# ---- hostile ones ----
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, **facts) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    for fact, value in facts.items():
+        setattr(info, fact, value)
+    return info
+
+
+def test_links_devices_and_unsafe_names_are_skipped(tmp_path):
+    secret = fill(tmp_path, {"secret.png": red()}) / "secret.png"
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(entry("up.png", tarfile.SYMTYPE, linkname=str(secret)))
+        archive.addfile(entry("hard.png", tarfile.LNKTYPE, linkname=str(secret)))
+        archive.addfile(entry("pipe.png", tarfile.FIFOTYPE))
+        archive.addfile(entry("zero.png", tarfile.CHRTYPE, devmajor=1, devminor=5))
+        for name in ("good.png", "../out.png", "/root.png"):
+            archive.addfile(entry(name, size=len(red())), io.BytesIO(red()))
+    source = find(tmp_path / "a.tar")
+    assert [source.names[i] for i in decoded(source).indices] == ["good.png"]
+    assert reasons(source) == {
+        "up.png": "a link in the archive",
+        "hard.png": "a link in the archive",
+        "pipe.png": "no plain file",
+        "zero.png": "no plain file",
+        "../out.png": "unsafe name",
+        "/root.png": "unsafe name",
+    }
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.tar", "secret.png"]
+
+
+def sentence(path) -> str:
+    with pytest.raises(UserError) as error:
+        find(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_cut_short(tmp_path, mode):
+    whole = tar(tmp_path / "whole", {"a.png": noise("PNG"), "b.png": noise("PNG")}, mode)
+    data = whole.read_bytes()
+    for size in (len(data) // 2, 300):
+        (tmp_path / "cut.tar").write_bytes(data[:size])
+        assert "is not a whole tar file" in sentence(tmp_path / "cut.tar")
+    (tmp_path / "words.tar").write_bytes(b"words")
+    assert "is not a whole tar file" in sentence(tmp_path / "words.tar")
+
+
+def size_of(info: tarfile.TarInfo, field: bytes) -> bytes:
+    """The entry's header with another size than numbers allow."""
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = field
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_negative_and_gigantic_sizes(tmp_path, kind):
+    """The first sends tarfile round in circles, the second fills its memory."""
+    good = tar(tmp_path / "good.tar", {"good.png": red()}).read_bytes()
+    negative = b"\xff" * 10 + b"\xfc\0"  # -1024
+    for field in (negative, b"\x80" + b"\0" * 5 + b"\x10" + b"\0" * 5, b"77777777777\0"):
+        (tmp_path / "a.tar").write_bytes(size_of(entry("a.png", kind), field) + good)
+        tracemalloc.start()
+        try:
+            assert "is not a whole tar file" in sentence(tmp_path / "a.tar")
+            assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
+    """As often as tarfile is asked, so often it comes."""
+    monkeypatch.setattr(tar_archive, "MAX_FILES", 1000)
+    good = tar(tmp_path / "good.tar", {"good.png": red()}).read_bytes()
+    back = size_of(entry("a.png"), b"\xff" * 10 + b"\xfe\0")  # -512
+    (tmp_path / "a.tar").write_bytes(good[:1024] + back + good)
+    assert "is not a whole tar file (a header states a negative size)" in sentence(
+        tmp_path / "a.tar"
+    )
+    with pytest.raises(tarfile.ReadError):  # which would read all that there is
+        Sparing(io.BytesIO(bytes(99)), 10).read(-512)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_archive, "ALWAYS_ALLOWED", 1 << 20)
+    files = {"a.png": red(), "zeros.bmp": bytes(5 << 20)}
+    assert "200 times its size" in sentence(tar(tmp_path / "a.tar.gz", files, "w:gz"))
+    assert reasons(find(tar(tmp_path / "a.tar", files))) == {"zeros.bmp": "not an image"}
+
+
+def test_millions_of_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_archive, "MAX_FILES", 10)
+    path = tar(tmp_path / "a.tar", {f"{i}.png": b"" for i in range(11)} | {"a.png": red()})
+    assert "more than 10 files" in sentence(path)
+
+
+def test_a_picture_that_is_a_bomb(tmp_path):
+    source = find(tar(tmp_path / "a.tar.gz", {"a.png": red(), "b.png": bomb()}, "w:gz"))
+    assert reasons(source) == {"b.png": "more than the limit of 100,000,000 pixels"}
+
+
+def test_no_damage_whatsoever_raises(tmp_path):
+    random = np.random.default_rng(3)
+    whole = np.frombuffer(tar(tmp_path / "w", FILES, "w").read_bytes(), np.uint8)
+    for i in range(100):
+        data = whole.copy()
+        places = random.integers(0, len(data), 3) if i % 2 else 512 * random.integers(0, 8, 3) + 130
+        data[places] = random.integers(0, 256, 3)
+        (tmp_path / "a.tar").write_bytes(data.tobytes())
+        read_or_refused(lambda: TarSource(tmp_path / "a.tar"))

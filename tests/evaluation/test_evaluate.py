@@ -1,0 +1,500 @@
+"""Evaluation: the right numbers of the right images, written once, in memory that stays flat."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from learnt import learnt_run
+from mnist_files import write_mnist
+from running import content
+
+import main
+from dcgan import UserError
+from dcgan.cli import run_options
+from dcgan.commands.evaluate import table
+from dcgan.datasets.source import Labels
+from dcgan.evaluation import (
+    classifier,
+    classifier_network,
+    evaluator,
+    extractors,
+    metrics,
+    network_file,
+    unseen,
+)
+from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.extractor import Extracted
+from dcgan.evaluation.metrics import CLASSES, Sample, measure, measure_all
+from dcgan.evaluation.protocol import first_seed, short
+from dcgan.evaluation.reals import Reals, choose_reals
+from dcgan.files import read_json_lines
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+
+SHAPE = (8, 8, 1)
+
+
+class Toy:
+    """An extractor of four means, whose class is whether the image is bright."""
+
+    name = "toy"
+    fingerprint = "f00d"
+    resize = "means of four columns"
+    classes = {"brightness": ("dark", "bright")}
+
+    def __init__(self, broken: bool = False):
+        self.broken = broken
+
+    def __call__(self, images: np.ndarray) -> Extracted:
+        columns = images.reshape(len(images), -1, 4).mean(1, dtype=np.float32)
+        bright = (columns.mean(1) > 127).astype(np.float32)
+        chances = np.stack([1 - bright, bright], 1)
+        features = np.full_like(columns, np.nan) if self.broken else columns
+        return Extracted(features, {"brightness": chances})
+
+
+def pictures(seeds, mean: int = 128) -> np.ndarray:
+    """One image a seed, whatever other seeds there are."""
+    rows = [np.random.default_rng(abs(seed)).normal(mean, 40, SHAPE) for seed in seeds]
+    return np.clip(rows, 0, 255).astype(np.uint8)
+
+
+class Painter:
+    """A generator that counts its images."""
+
+    def __init__(self, mean: int = 128):
+        self.mean = mean
+        self.asked: list[int] = []
+
+    def __call__(self, seeds) -> np.ndarray:
+        self.asked += seeds
+        return pictures(seeds, self.mean)
+
+    def generated(self, fingerprint: str = "a", step: int = 7) -> Generated:
+        return Generated(self, fingerprint, step, 0.5)
+
+
+def reals(count: int = 300, chosen: int = 200, dark: int = 100) -> Reals:
+    """In their order: the first are compared with, and two halves are of as many as there are."""
+    images, half = pictures(range(1_000_000, 1_000_000 + count)), min(chosen, count // 2)
+    labels = Labels((np.arange(count) >= dark).astype(np.int32), ("dark", "bright"))
+    rows = np.arange(max(chosen, 2 * half))
+    return Reals(images, rows, chosen, half, {"brightness": labels}, "da7a", "train")
+
+
+def judge(base: Path, *, count=150, seed=0, extractor=None, **kwargs) -> Evaluator:
+    return Evaluator(
+        extractor or Toy(), reals(**kwargs), count=count, seed=seed, cache_dir=base / "cache"
+    )
+
+
+# --- names
+
+
+def test_the_options_name_what_there_is():
+    assert run_options.METRICS == metrics.METRICS and run_options.FACES == metrics.FACES
+    assert run_options.EXTRACTORS == extractors.NAMES
+    assert run_options.RANGES == network_file.RANGES and run_options.LAYOUTS == network_file.LAYOUTS
+
+
+def test_the_protocol_is_in_the_name_of_the_file(tmp_path):
+    shown = [short(n) for n in (512, 1000, 2048, 5000, 50_000)]
+    assert shown == ["512", "1k", "2048", "5k", "50k"]
+    assert judge(tmp_path, count=5000).protocol("kid").file_name("kid") == "kid-5k-toy.jsonl"
+    # What looks at the images themselves depends on no extractor.
+    assert judge(tmp_path).protocol("swd").file_name("swd") == "swd-150-laplacian.jsonl"
+
+
+def test_no_two_seeds_share_an_image():
+    assert first_seed(0) == 0
+    assert first_seed(1) - first_seed(0) >= 1_000_000  # the largest --num_images
+    assert first_seed(2**30) + 1_000_000 < 2**63
+
+
+# --- the evaluator
+
+
+def test_the_numbers_are_those_of_the_images(tmp_path):
+    """150 images come in blocks through files; here all at once through `measure`."""
+    painter, wanted = Painter(), ("fid", "kid", "precision", "coverage", "swd", "is")
+    one = judge(tmp_path, seed=3)
+    records = one.evaluate(wanted, painter.generated(), tmp_path / "records")
+    assert painter.asked == list(range(first_seed(3), first_seed(3) + 150))
+    found, real = pictures(painter.asked), one.reals.images[:200]
+    samples = []
+    for images in (real, found):
+        seen = Toy()(images)
+        samples.append(Sample(images, seen.features, seen.probabilities["brightness"]))
+    for metric, record in zip(wanted, records, strict=True):
+        expected = measure(metric, *samples, seed=3)
+        assert record["metric"] == metric
+        assert record["value"] == pytest.approx(expected.value, rel=1e-9), metric
+        assert (record["low"], record["high"]) == pytest.approx((expected.low, expected.high))
+        assert record["interval"] == expected.interval
+    assert [r["better"] for r in records] == ["lower", "lower", *["higher"] * 2, "lower", "higher"]
+
+
+def test_a_record_says_what_was_measured_and_how(tmp_path):
+    judge(tmp_path, seed=3).evaluate(["fid"], Painter().generated(), tmp_path / "records")
+    (line,) = read_json_lines(tmp_path / "records" / "fid-150-toy.jsonl")
+    expected = {"metric": "fid", "step": 7, "epoch": 0.5, "generator": "a", "extractor": "toy"}
+    expected |= {"extractor_fingerprint": "f00d", "resize": "means of four columns"}
+    expected |= {"real_count": 200, "generated_count": 150, "split": "train", "unseen": False}
+    expected |= {"seed": 3, "mirrored": False, "version": metrics.VERSIONS["fid"]}
+    assert expected.items() <= line.items()
+    assert line["made"].endswith("+00:00") and line["seconds"] >= 0
+
+
+def test_images_of_the_data_themselves_are_perfect(tmp_path):
+    one = judge(tmp_path, count=200, chosen=200)
+    copies = Generated(lambda seeds: one.reals.images[list(seeds)], "a", 1, None)
+    by_name = {r["metric"]: r for r in one.evaluate(metrics.METRICS, copies, tmp_path / "r")}
+    assert by_name["fid"]["value"] == pytest.approx(0, abs=1e-6)
+    assert by_name["swd"]["value"] == 0
+    for metric in ("precision", "recall", "coverage"):
+        assert by_name[metric]["value"] == 1
+    worse = one.evaluate(["fid", "swd"], Painter(mean=90).generated("b"), tmp_path / "r")
+    assert all(r["value"] > 1 for r in worse)
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    painter, folder = Painter(), tmp_path / "records"
+    first = judge(tmp_path).evaluate(["kid", CLASSES], painter.generated(), folder)
+    assert len(painter.asked) == 150
+    again = judge(tmp_path).evaluate(["kid", CLASSES], painter.generated(), folder)
+    assert again == first and len(painter.asked) == 150
+    # One more metric takes its images only; the other's record is the old one.
+    both = judge(tmp_path).evaluate(["fid", "kid"], painter.generated(), folder)
+    assert both[1] == first[0] and len(painter.asked) == 300
+    # Another generator, seed or choice of reals is another measurement.
+    judge(tmp_path).evaluate(["kid"], painter.generated("b"), folder)
+    judge(tmp_path, seed=1).evaluate(["kid"], painter.generated(), folder)
+    judge(tmp_path, chosen=140).evaluate(["kid"], painter.generated(), folder)
+    judge(tmp_path).evaluate(["kid"], painter.generated(), folder, again=True)
+    lines = list(read_json_lines(folder / "kid-150-toy.jsonl"))
+    assert len(lines) == 5 and len(painter.asked) == 900
+    assert lines[0]["value"] == lines[4]["value"]  # the same again
+
+
+def test_records_of_another_version_are_measured_again(tmp_path, monkeypatch):
+    """A changed formula, or a record from before records had versions."""
+    painter, folder = Painter(), tmp_path / "records"
+
+    def evaluate(metric: str) -> dict:
+        return judge(tmp_path).evaluate([metric], painter.generated(), folder)[0]
+
+    for number, metric in enumerate(("kid", CLASSES)):
+        painter.asked.clear()
+        first = evaluate(metric)
+        assert first["version"] == metrics.VERSIONS[metric] and len(painter.asked) == 150
+        path = folder / f"{metric}-150-toy.jsonl"
+        for count, version in enumerate((None, 0, first["version"] + 1), start=2):
+            other = first | {"version": version}
+            if version is None:
+                del other["version"]
+            path.write_text(json.dumps(other) + "\n")
+            assert evaluate(metric)["version"] == first["version"]
+            assert len(painter.asked) == 150 * count and len(list(read_json_lines(path))) == 2
+        with monkeypatch.context() as patch:
+            patch.setitem(metrics.VERSIONS, metric, 9)
+            assert evaluate(metric)["version"] == 9 and len(painter.asked) == 150 * 5, number
+        assert evaluate(metric)["version"] == first["version"] and len(painter.asked) == 150 * 5
+
+
+# --- real images that the extractor has not learnt from, and the floor
+
+
+def some(images: np.ndarray) -> SimpleNamespace:
+    return SimpleNamespace(images=images, labels={})
+
+
+def test_reals_are_none_that_were_learnt_from():
+    images = pictures(range(400))
+    learnt = unseen.fingerprints(images[100:])
+    found = choose_reals(some(images), 60, learnt=learnt, split="train", seed=0)
+    assert (found.count, found.half, found.unseen) == (60, 50, True)
+    assert sorted(found.rows) == list(range(100))  # also those that only the floor needs
+    few = choose_reals(some(images), 40, learnt=learnt, split="train", seed=0)
+    assert (few.count, few.half, len(few.rows)) == (40, 40, 80)
+    assert len(set(few.rows)) == 80 and max(few.rows) < 100
+    assert few.rows[:40].tolist() != sorted(few.rows[:40])  # halves are of every part of the data
+    many = choose_reals(some(images), 500, learnt=None, split="train", seed=0)
+    assert (many.count, many.half, many.unseen) == (400, 200, False)
+    other = choose_reals(some(images), 40, learnt=learnt, split="train", seed=1)
+    assert len({found.fingerprint, few.fingerprint, many.fingerprint, other.fingerprint}) == 4
+
+
+def test_the_floor_is_of_two_halves_and_the_score_of_classes_of_the_reals(tmp_path):
+    one = judge(tmp_path, seed=3)
+    records = one.evaluate(("fid", "swd", "is"), Painter().generated(), tmp_path / "r")
+    images, halves = one.reals.images, []
+    for part in (slice(0, 150), slice(150, 300), slice(0, 200)):
+        seen = Toy()(images[part])
+        halves.append(Sample(images[part], seen.features, seen.probabilities["brightness"]))
+    for record in records[:2]:
+        expected, floor = measure(record["metric"], *halves[:2], seed=3), record["floor"]
+        assert (floor["of"], floor["count"]) == ("halves", 150)
+        assert floor["value"] == pytest.approx(expected.value, rel=1e-9)
+        assert (floor["low"], floor["high"]) == pytest.approx((expected.low, expected.high))
+    expected = measure("is", Sample(), halves[2]).value
+    assert records[2]["floor"]["value"] == pytest.approx(expected, rel=1e-9)
+    assert (records[2]["floor"]["of"], records[2]["floor"]["count"]) == ("reals", 200)
+
+
+def test_the_floor_is_measured_once_for_all_generators(tmp_path, monkeypatch):
+    (first,) = judge(tmp_path).evaluate(["fid"], Painter().generated(), tmp_path / "r")
+    calls = []
+    monkeypatch.setattr(
+        evaluator, "measure_all", lambda *args, **how: calls.append(args) or measure_all(*args)
+    )
+    (other,) = judge(tmp_path).evaluate(["fid"], Painter(90).generated("b"), tmp_path / "r")
+    assert len(calls) == 1 and other["floor"] == first["floor"]
+    monkeypatch.setitem(metrics.VERSIONS, "fid", 9)
+    judge(tmp_path).evaluate(["fid"], Painter(90).generated("b"), tmp_path / "r")
+    assert len(calls) == 4  # the comparison, and the floor: halves, and nothing alone
+
+
+def test_without_enough_reals_there_is_no_floor(tmp_path):
+    one = judge(tmp_path, count=150, chosen=199)
+    small = replace(one.reals, rows=one.reals.rows[:199], half=99)
+    one = Evaluator(Toy(), small, count=150, seed=0, cache_dir=tmp_path / "cache")
+    (record,) = one.evaluate(["kid"], Painter().generated(), tmp_path / "r")
+    assert record["floor"] is None and record["real_count"] == 199
+
+
+def noise(count: int, seed: int) -> tuple[np.ndarray, dict[str, Labels]]:
+    """Images with labels that have nothing to do with them: to be learnt by heart only."""
+    random = np.random.default_rng(seed)
+    labels = Labels(random.integers(0, 2, count, np.int32), ("heads", "tails"))
+    return random.integers(0, 256, (count, *SHAPE), np.uint8), {"coin": labels}
+
+
+def test_new_reals_score_the_floor_by_the_classifier(tmp_path, monkeypatch):
+    """A perfect generator, judged by a network that knows what it has learnt by heart."""
+    monkeypatch.setattr(classifier, "_require_knowledge", lambda *_: None)
+    for name in ("TURN", "SCALE", "SHIFT", "CONTRAST", "BRIGHTNESS", "DROPOUT", "SMOOTHING"):
+        monkeypatch.setattr(classifier_network, name, 0.0)
+    monkeypatch.setattr(classifier_network, "STEM", 16)
+    monkeypatch.setattr(classifier_network, "WIDTHS", (32, 32))
+    monkeypatch.setattr(classifier_network, "BATCH", 64)
+    monkeypatch.setattr(classifier_network, "PASSES", 24_000)
+    data = SimpleNamespace(images=noise(1000, 0)[0], labels=noise(1000, 0)[1])
+    made = extractors.make("classifier", data, cache_dir=tmp_path / "cache", seed=0)
+    learnt = extractors.learnt("classifier", data, seed=0)
+    others = Generated(lambda seeds: noise(100, 1)[0][list(seeds)], "a", 1, None)
+    found = {}
+    for name, left_out in (("unseen", learnt), ("any", None)):
+        chosen = choose_reals(data, 100, learnt=left_out, split="train", seed=0)
+        one = Evaluator(made, chosen, count=100, seed=0, cache_dir=tmp_path / "cache")
+        records = one.evaluate(["fid", "kid", CLASSES], others, tmp_path / name)
+        found[name] = {record["metric"]: record for record in records}
+    assert made.accuracy["coin"] == pytest.approx(0.5, abs=0.12)  # of 200 tosses: 3.4 deviations
+    for metric in ("fid", "kid"):
+        record, floor = found["unseen"][metric], found["unseen"][metric]["floor"]
+        assert floor["count"] == record["real_count"] == record["generated_count"] == 100
+        assert record["low"] <= floor["high"] and floor["low"] <= record["high"]
+    # The same generator beside any images, most of them learnt from: far above the floor.
+    assert found["any"]["fid"]["low"] > found["unseen"]["fid"]["floor"]["high"]
+    assert found["any"][CLASSES]["real_sure"] > found["unseen"][CLASSES]["real_sure"] + 0.1
+
+
+def test_classes_are_counted_beside_the_labels_of_all_reals(tmp_path):
+    """A third of the reals is dark by its labels; every image of mean 220 is bright."""
+    (record,) = judge(tmp_path).evaluate([CLASSES], Painter(220).generated(), tmp_path / "r")
+    assert record["labelling"] == "brightness" and record["names"] == ["dark", "bright"]
+    assert record["real"] == pytest.approx([1 / 3, 2 / 3]) and record["generated"] == [0, 1]
+    assert record["entropy"] == 0 and record["sure"] == 1
+    assert record["total_variation"] == pytest.approx(1 / 3)
+    # Seen by the same eyes, the reals are half dark: noise around the middle.
+    assert record["real_classified"][0] == pytest.approx(0.5, abs=0.15)
+    json.loads((tmp_path / "r" / "classes-150-toy.jsonl").read_text(), parse_constant=pytest.fail)
+
+
+def peak(base: Path, count: int) -> int:
+    one = judge(base, count=count)
+    flat = np.zeros((evaluator.BLOCK, *SHAPE), np.uint8)
+    tracemalloc.start()
+    one._look_at_generated(lambda seeds: flat[: len(seeds)] + 1, {"features", "images"})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path):
+    peak(tmp_path, 500)  # what is loaded at first
+    few, many = peak(tmp_path, 1000), peak(tmp_path, 40_000)
+    assert many - few < 400_000  # the images alone would be 2.5 MB more
+
+
+def test_features_that_are_not_finite_are_refused(tmp_path):
+    with pytest.raises(UserError, match="not finite"):
+        judge(tmp_path, extractor=Toy(broken=True)).evaluate(
+            ["fid"], Painter().generated(), tmp_path / "r"
+        )
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "extractor", "labels", "counts", "words"),
+    [
+        ("is", "pixels", (), (100, 100), "is needs probabilities of classes, which"),
+        ("is", "classifier", ("hair", "eyes"), (100, 100), "of one kind, not hair, eyes"),
+        ("kid", "pixels", (), (99, 100), "kid needs at least 100 real images, there are 99"),
+        ("is", "inception", (), (0, 99), "is needs at least 100 generated images"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before(metric, extractor, labels, counts, words):
+    named = {name: Labels(np.zeros(1, np.int32), ("a", "b")) for name in labels}
+    with pytest.raises(UserError, match=words):
+        evaluator.require([metric], extractor, named, real=counts[0], generated=counts[1])
+
+
+def test_what_can_be_measured():
+    one = {"label": Labels(np.arange(500, dtype=np.int32) % 2, ("a", "b"))}
+    assert evaluator.default_extractor(one, 900) == "classifier"
+    assert evaluator.default_extractor({}, 500) == "self_supervised"
+    assert evaluator.default_extractor({}, 499) == "pixels"
+    alike = replace(one["label"], values=np.zeros(500, np.int32))
+    assert evaluator.default_extractor({"label": alike}, 499) == "pixels"
+    assert evaluator.possible_metrics("classifier", one) == metrics.METRICS
+    without = tuple(m for m in metrics.METRICS if m != "is")
+    assert evaluator.possible_metrics("pixels", one) == without
+    assert evaluator.possible_metrics("classifier", one | {"other": alike}) == without
+
+
+# --- the command
+
+
+def evaluate(run_root: Path, *flags) -> int:
+    return main.main(["evaluate", "--run_dir", str(run_root), *map(str, flags)])
+
+
+def test_the_command_measures_prints_and_draws(tmp_path, capsys):
+    run_root = learnt_run(tmp_path, {"": 130})
+    before = content(run_root)
+    flags = ("--num_images", 200, "--metrics", "fid,precision,swd,fid")
+    with RunDir(run_root).lock():  # as when training goes on
+        assert evaluate(run_root, *flags) == 0
+    output = capsys.readouterr().out
+    assert "There are 130 real images of train, fewer than --num_images 200" in output
+    assert "run, step 1234, epoch 1.5:" in output
+    assert "No floor: two halves of the real images would be fewer than a metric" in output
+    lines = {name: list(read_json_lines(run_root / "evaluation" / name)) for name in NAMES}
+    for name, (record,) in lines.items():
+        assert name in output
+        shown = f"{record['metric']:10} {record['value']:10.4g}   {record['low']:.4g} to"
+        assert shown in output and output.count(shown) == 1
+        assert (record["real_count"], record["step"], record["epoch"]) == (130, 1234, 1.5)
+        assert record["generator"] == TrainedRun(RunDir(run_root)).fingerprint
+    assert "Protocol: extractor pixels " in output and "seeds 0 to 199" in output
+    assert (run_root / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+    after = content(run_root)
+    assert before.items() <= {k: v for k, v in after.items() if k != ".lock"}.items()
+    capsys.readouterr(), evaluate(run_root, *flags)
+    output = capsys.readouterr().out
+    assert "Wrote" not in output and output.count("Measured before, as ") == 2  # protocols
+    files = {n: b for n, b in content(run_root).items() if n.startswith("evaluation/")}
+    assert files == {n: b for n, b in after.items() if n.startswith("evaluation/")}
+    assert evaluate(run_root, *flags, "--again") == 0
+    assert all(len(list(read_json_lines(run_root / "evaluation" / n))) == 2 for n in NAMES)
+
+
+NAMES = ("fid-200-pixels.jsonl", "precision-200-pixels.jsonl", "swd-200-laplacian.jsonl")
+
+
+def test_labelled_data_get_a_histogram(tmp_path, capsys, monkeypatch):
+    run_root = learnt_run(tmp_path, {"dark": 60, "bright": 80})
+    toy = Toy()
+    toy.classes, toy.name = {"label": ("bright", "dark")}, "classifier"
+    toy.accuracy = {"label": 0.875}
+    call = Toy.__call__
+
+    def renamed(self, images):
+        found = call(self, images)
+        return Extracted(found.features, {"label": found.probabilities["brightness"][:, ::-1]})
+
+    monkeypatch.setattr(Toy, "__call__", renamed)
+    monkeypatch.setattr(extractors, "make", lambda name, *args, **kwargs: {"classifier": toy}[name])
+    flags = ("--num_images", 128, "--metrics", "is", "--extractor", "classifier")
+    monkeypatch.setattr(extractors, "learnt", lambda name, prepared, seed: None)
+    monkeypatch.setattr(extractors, "require", lambda *args, **kwargs: None)  # of 140 images
+    assert evaluate(run_root, *flags) == 0
+    output = capsys.readouterr().out
+    assert "in % of real > generated images: bright 57.1>" in output  # 80 of 140
+    assert "right on 87.5% of held-out" in output and "by chance alone" in output
+    (record,) = read_json_lines(run_root / "evaluation" / "classes-128-classifier.jsonl")
+    assert record["real"] == pytest.approx([80 / 140, 60 / 140])
+    assert record["accuracy"] == 0.875
+
+
+def test_another_part_of_the_data(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 28, 28), np.uint8)
+    for prefix, count in (("train", 150), ("t10k", 120)):
+        write_mnist(
+            tmp_path / "mnist", prefix, pixels=pixels[:count], labels=np.zeros(count, np.uint8)
+        )
+    run_root = learnt_run(tmp_path, {}, shape=(16, 16, 1), dataset="mnist", train_size=140)
+    flags = ("--metrics", "precision", "--num_images", 150, "--extractor", "pixels")
+    assert evaluate(run_root, *flags) == 0
+    assert evaluate(run_root, *flags, "--split", "train") == 0
+    assert evaluate(run_root, *flags, "--split", "test") == 0
+    first, other = read_json_lines(run_root / "evaluation" / "precision-150-pixels.jsonl")
+    assert (first["split"], first["real_count"]) == ("train", 140)  # the run's own --train_size
+    assert (other["split"], other["real_count"]) == ("test", 120)
+    assert first["data"] != other["data"]
+    capsys.readouterr()
+    assert evaluate(run_root, *flags, "--split", "valid") == 2
+    assert "no images for --split valid: mnist has no --splits valid" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--metrics", "fid,kld"], "--metrics must be one of fid, kid, "),
+        (["--metrics", "is"], "is needs probabilities of classes"),
+        (["--num_images", 99], "needs at least 100 generated images, there are 99"),
+        (["--num_images", 150], "needs at least 100 real images, there are 90"),
+        (["--split", "test"], "no images for --split test"),
+        (["--extractor", "classifier", "--metrics", "is"], "The classifier needs labels"),
+        (
+            ["--extractor", "vgg"],
+            "--extractor must be one of inception, classifier, self_supervised, pixels, or a file",
+        ),
+        (["--checkpoint", "best"], "no checkpoint {run}/checkpoints/best.npz"),
+    ],
+)
+def test_bad_input(tmp_path, capsys, flags, words):
+    run_root = learnt_run(tmp_path, {"": 90})
+    assert evaluate(run_root, *flags) == 2
+    sentence = capsys.readouterr().err.partition("\nerror: ")[2]
+    assert words.format(run=run_root) in sentence and sentence.count("\n") == 1
+    assert not (run_root / "evaluation").exists()
+
+
+def test_a_classifier_needs_labels(tmp_path, capsys):
+    run_root = learnt_run(tmp_path, {"": 110})
+    assert evaluate(run_root, "--extractor", "classifier", "--num_images", 110) == 2
+    assert "The classifier needs labels" in capsys.readouterr().err
+    assert not (run_root / "evaluation").exists()
+
+
+def test_a_run_without_checkpoints_is_refused(tmp_path, capsys):
+    run_root = learnt_run(tmp_path, {"": 2})
+    [path.unlink() for path in run_root.glob("checkpoints/*.npz")]
+    assert evaluate(run_root) == 2
+    assert "holds no whole checkpoint; train first" in capsys.readouterr().err
+
+
+def test_the_table_shows_levels_and_missing_intervals():
+    record = {"metric": "swd", "value": 12.345678, "low": 1.5, "high": 20.25, "better": "lower"}
+    floor = {"of": "halves", "count": 100, "value": 1.25}
+    some = record | {"parts": {"16x16": 3.25}, "floor": floor}
+    lines = table([some, record | {"low": None, "high": None, "floor": floor | {"of": "reals"}}])
+    assert lines[0].split() == ["metric", "value", "95", "%", "interval", "floor", "better"]
+    assert lines[1].split() == [*"swd 12.35 1.5 to 20.25 1.25 lower (16x16 3.25)".split()]
+    assert lines[2].split() == ["swd", "12.35", "1.25", "(reals)", "lower"]
+    assert table([record | {"floor": None}])[1].split()[-2:] == ["-", "lower"] and table([]) == []

@@ -1,0 +1,282 @@
+"""Evaluation while training: it changes no weight, and keeps the best checkpoint for good."""
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import arrays_of, logged, small_flags, temporaries, write_pictures
+
+import main
+from dcgan import UserError, images
+from dcgan.datasets import catalog
+from dcgan.datasets.prepare import Prepared, prepare
+from dcgan.datasets.source import ImageSpec
+from dcgan.evaluation import classifier, classifier_network, evaluator
+from dcgan.evaluation.evaluator import Generated
+from dcgan.evaluation.periodic import Watch
+from dcgan.files import read_json_lines
+from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.run.checkpoint import BEST, Checkpointer, read
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+
+STEPS = 12
+OFTEN = ("--evaluate_freq", 4)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Enough of them for a metric."""
+    return write_pictures(tmp_path_factory.mktemp("data") / "pictures", 110)
+
+
+def train(base: Path, pictures: Path, *more, steps: int = STEPS) -> int:
+    cadence = ("--log_freq", 5, "--sample_freq", 100, "--ckpt_freq", 6, "--steps", steps)
+    return main.main(list(map(str, (*small_flags(pictures, base), *cadence, *more))))
+
+
+@pytest.fixture(scope="module")
+def plain(pictures, tmp_path_factory) -> Path:
+    """A run that was never evaluated."""
+    base = tmp_path_factory.mktemp("plain")
+    assert train(base, pictures) == 0
+    return base / "run"
+
+
+@pytest.fixture(scope="module")
+def evaluated(pictures, tmp_path_factory) -> Path:
+    """The same, evaluated; only to be read."""
+    base = tmp_path_factory.mktemp("evaluated")
+    assert train(base, pictures, *OFTEN) == 0
+    return base / "run"
+
+
+def records(run_dir: Path, name: str = "kid-2048-pixels.jsonl") -> list[dict]:
+    return list(read_json_lines(run_dir / "evaluation" / name))
+
+
+def assert_same_weights(one: Path, other: Path, step: int = STEPS) -> None:
+    expected, found = arrays_of(one, step), arrays_of(other, step)
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        assert np.array_equal(array, found[name]), name
+
+
+def test_without_it_nothing_is_there(plain):
+    assert not (plain / "evaluation").exists() and not (plain / "evaluation.png").exists()
+    assert not (plain / "checkpoints" / BEST).exists()
+
+
+def test_it_changes_no_weight(plain, evaluated):
+    assert_same_weights(plain, evaluated)
+    grids = [[p.read_bytes() for p in RunDir(run).sample_grids()] for run in (plain, evaluated)]
+    assert grids[0] == grids[1]
+    assert not temporaries(evaluated)
+
+
+def test_what_it_measures_stands_in_both_files_and_the_curve(evaluated):
+    found = records(evaluated)
+    assert [record["step"] for record in found] == [4, 8, 12]
+    assert [record["epoch"] for record in found] == [round(s / 13, 4) for s in (4, 8, 12)]
+    assert all(record["low"] < record["value"] < record["high"] for record in found)
+    assert all(r["real_count"] == 110 and r["generated_count"] == 2048 for r in found)
+    lines = {line["step"]: line for line in logged(evaluated) if "kid" in line}
+    assert {step: line["kid"] for step, line in lines.items()} == {
+        record["step"]: record["value"] for record in found
+    }
+    assert (evaluated / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_last_one_stands_in_the_last_line_of_the_log(pictures, tmp_path):
+    """The end is a multiple of --log_freq, not of --evaluate_freq."""
+    assert train(tmp_path, pictures, "--evaluate_freq", 7, steps=5) == 0
+    (record,) = records(tmp_path / "run")
+    *_, last = logged(tmp_path / "run")
+    assert (last["step"], last["kid"], record["step"]) == (5, record["value"], 5)
+
+
+def test_the_speed_of_the_training_is_without_it(evaluated):
+    lines = list(read_json_lines(RunDir(evaluated).metrics))
+    pairs = [(one, other) for one, other in zip(lines, lines[1:], strict=False) if "kid" in other]
+    for before, line in pairs:
+        spent, looked = line["seconds"] - before["seconds"], line["evaluation_seconds"]
+        trained = (line["images"] - before["images"]) / line["images_per_second"]
+        assert trained == pytest.approx(spent - looked, abs=looked / 2)
+    assert len(pairs) == 2
+
+
+def test_the_best_checkpoint_is_that_of_the_best_value(evaluated):
+    best = min(records(evaluated), key=lambda record: record["value"])
+    trained = TrainedRun(RunDir(evaluated), "best")
+    assert trained.step == best["step"]
+    assert trained.fingerprint == best["generator"]  # the command would know it again
+    assert Checkpointer(evaluated / "checkpoints").best_meta()["evaluation"] == best
+    # It is a checkpoint like the others, beside them.
+    assert [p.name for p in Checkpointer(evaluated / "checkpoints").paths()] == [
+        *("00000006.npz", "00000012.npz")
+    ]
+    if best["step"] == STEPS:
+        arrays = read(evaluated / "checkpoints" / BEST)[0]
+        expected = arrays_of(evaluated, STEPS)
+        assert all(np.array_equal(arrays[name], array) for name, array in expected.items())
+
+
+def cut(evaluated: Path, run_dir: Path, *, records_too: bool) -> None:
+    """The run as a kill leaves it whose last checkpoint, or all since step 6, is lost."""
+    shutil.copytree(evaluated, run_dir)
+    (run_dir / "checkpoints" / "00000012.npz").unlink()
+    if records_too:
+        (run_dir / "checkpoints" / BEST).unlink()
+        path = run_dir / "evaluation" / "kid-2048-pixels.jsonl"
+        path.write_text(path.read_text().splitlines()[0] + '\n{"metric": "kid", "st')
+
+
+def test_interrupted_runs_end_with_the_same_weights_and_records(pictures, evaluated, tmp_path):
+    cut(evaluated, tmp_path / "run", records_too=True)
+    assert train(tmp_path, pictures, *OFTEN) == 0
+    assert_same_weights(evaluated, tmp_path / "run")
+    clock = ("seconds", "made")
+    expected, found = (
+        [{k: v for k, v in record.items() if k not in clock} for record in records(run)]
+        for run in (evaluated, tmp_path / "run")
+    )
+    assert found == expected and len(found) == 3
+
+
+def test_after_a_kill_nothing_is_measured_twice(pictures, evaluated, tmp_path, monkeypatch):
+    run_dir = tmp_path / "run"
+    cut(evaluated, run_dir, records_too=False)
+    kept, lines = (run_dir / "checkpoints" / BEST).read_bytes(), records(run_dir)
+    monkeypatch.setattr(evaluator, "measure_all", None)  # measuring would fail
+    assert train(tmp_path, pictures, *OFTEN) == 0
+    assert records(run_dir) == lines
+    assert (run_dir / "checkpoints" / BEST).read_bytes() == kept
+    assert_same_weights(evaluated, run_dir)
+
+
+# --- which is the best
+
+
+def labelled(base: Path, *, different: int) -> Prepared:
+    """A folder of 510 pictures in two classes: so many different ones, and the last again."""
+    random = np.random.default_rng(0)
+    drawn = [
+        images.png_bytes(one) for one in random.integers(0, 256, (different, 8, 8, 3), np.uint8)
+    ]
+    for number in range(510):
+        folder = base / ("odd" if number % 2 else "even")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.png").write_bytes(drawn[min(number, different - 1)])
+    return prepare(catalog.find(str(base), ""), ImageSpec(8, 8, 3), cache_dir=None)
+
+
+def test_the_classifier_judges_none_that_it_has_learnt_from(tmp_path, monkeypatch):
+    prepared, learnt = labelled(tmp_path / "pictures", different=510), []
+    monkeypatch.setattr(classifier, "_require_knowledge", lambda *_: None)
+    monkeypatch.setattr(
+        classifier_network, "train", lambda model, pictures, *_, **__: learnt.extend(pictures)
+    )
+    watched = watch(prepared, tmp_path)
+    seen = {picture.tobytes() for picture in learnt}
+    reals = watched._evaluator.reals
+    assert watched._evaluator.extractor.name == "classifier" and len(seen) == 408
+    assert reals.count == 102 and reals.unseen
+    assert not seen.intersection(image.tobytes() for image in reals.images[reals.rows])
+
+
+def test_copies_of_images_learnt_from_do_not_count(tmp_path):
+    """The last picture, which is there 110 times, is learnt from."""
+    prepared = labelled(tmp_path / "pictures", different=401)
+    with pytest.raises(UserError, match=r"needs at least 100 real images that the classifier has"):
+        watch(prepared, tmp_path)
+    assert watch(prepared, tmp_path, extractor="pixels")._evaluator.reals.count == 510
+
+
+@pytest.fixture(scope="module")
+def prepared(pictures) -> Prepared:
+    return prepare(catalog.find(str(pictures), ""), ImageSpec(8, 8, 3), cache_dir=None)
+
+
+def watch(
+    prepared: Prepared,
+    base: Path,
+    metric: str = "kid",
+    kept: dict | None = None,
+    extractor: str | None = None,
+) -> Watch:
+    folders = {"cache_dir": base / "cache", "folder": base / "evaluation"}
+    return Watch(prepared, metric, extractor=extractor, split="train", kept=kept, **folders)
+
+
+def seen(watched: Watch, values: list[float], better: str) -> list[bool]:
+    return [watched.is_best({"value": value, "better": better}) for value in values]
+
+
+def test_better_is_less_or_more(prepared, tmp_path):
+    values = [math.nan, 3.0, 1.0, 1.0, 2.0, math.nan, 0.5]
+    lower, higher = (seen(watch(prepared, tmp_path), values, b) for b in ("lower", "higher"))
+    assert lower == [False, True, True, False, False, False, True]
+    assert higher == [False, True, False, False, False, False, False]
+
+
+def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
+    prepared, tmp_path, caplog
+):
+    def draw(seeds):
+        return np.random.default_rng(seeds[0]).integers(0, 256, (len(seeds), 8, 8, 3), np.uint8)
+
+    record = watch(prepared, tmp_path).measure(Generated(draw, "a", 7, 0.5))
+    value = record["value"]
+    again = watch(prepared, tmp_path, kept=record)
+    assert seen(again, [value, value - 1], "lower") == [False, True]
+    assert not caplog.text
+    unversioned = {name: one for name, one in record.items() if name != "version"}
+    others = (record | {"seed": 1}, record | {"data": "other"}, record | {"version": 0})
+    for other in (*others, unversioned):
+        assert seen(watch(prepared, tmp_path, kept=other), [value + 1], "lower") == [True]
+    assert seen(watch(prepared, tmp_path, "fid", kept=record), [value + 1], "lower") == [True]
+    assert caplog.text.count("is the best by another measure (kid, pixels)") == 5
+
+
+@pytest.mark.parametrize("value", ["0.1", None, [1], math.nan, -math.inf, True])
+def test_a_best_value_that_is_none_is_not_believed(prepared, tmp_path, value, caplog):
+    what = watch(prepared, tmp_path)._evaluator.what("kid")
+    for kept in (what | {"value": value}, {"value": value}, [value], "kid"):
+        assert seen(watch(prepared, tmp_path, kept=kept), [3.0, 4.0], "lower") == [True, False]
+
+
+def test_the_best_checkpoint_is_whole_or_none(tmp_path, evaluated):
+    shutil.copytree(evaluated / "checkpoints", tmp_path / "checkpoints")
+    best, checkpointer = tmp_path / "checkpoints" / BEST, Checkpointer(tmp_path / "checkpoints")
+    assert checkpointer.best_meta()["evaluation"]["metric"] == "kid"
+    best.write_bytes(best.read_bytes()[:-1000])
+    assert checkpointer.best_meta() is None
+    best.unlink()
+    assert checkpointer.best_meta() is None
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--train_size", 60), "needs at least 100 real images, there are 60"),
+        (("--evaluate_metric", "is"), "is needs probabilities of classes"),
+        (("--evaluate_metric", "best"), "--evaluate_metric must be one of fid, kid"),
+        (("--evaluate_freq", -1), "--evaluate_freq must be at least 0"),
+    ],
+)
+def test_bad_input_is_refused_before_the_run_begins(pictures, tmp_path, capsys, flags, words):
+    assert train(tmp_path, pictures, *OFTEN, *flags) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_records_there_is_no_curve(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "classes-5k-toy.jsonl").write_text('{"metric": "classes"}\n{"cut')
+    assert not draw_evaluations(tmp_path / "evaluation", tmp_path / "evaluation.png")
+    assert not (tmp_path / "evaluation.png").exists()

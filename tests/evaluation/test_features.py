@@ -1,0 +1,323 @@
+"""Features of the discriminator, and how well a few labels classify with them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from learnt import learnt_run
+from mnist_files import write_mnist
+from running import content
+from sklearn.svm import LinearSVC
+
+import main
+from dcgan import UserError, images
+from dcgan.commands.features import table
+from dcgan.evaluation import linear_probe
+from dcgan.evaluation.linear_probe import PENALTIES, Classifier, Images, compare, draw_trials
+from dcgan.files import read_json_lines
+from dcgan.models import Discriminator
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+
+NAMES = ("a", "b", "c")
+
+
+def numbers(*shape, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def discriminator(shape=(28, 20, 1), width: int = 4) -> Discriminator:
+    made = Discriminator(shape, width=width)
+    made.build()
+    return made
+
+
+def test_other_numbers_are_another_version():
+    """Not right or wrong, but a record of the version, see `test_measures`."""
+    pictures = np.random.default_rng(0).integers(0, 256, (90, 3, 3, 1), np.uint8)
+    sums = pictures.reshape(90, -1).astype(int) @ [3, 1, -1, 0, 2, -3, 0, 0, -2]
+    known, labels = Images(pictures, (sums > 0).astype(int)), (sums > 0).astype(int)
+    trials = draw_trials(
+        labels, NAMES[:2], labels_per_class=12, repeats=3, among=None, at_most=50, seed=3
+    )
+    kinds = {"pixels": linear_probe.pixels}
+    found = compare(kinds, known, known, trials, seed=3)["pixels"].accuracy
+    made_of = (linear_probe.SIDE, linear_probe.SETTLING, linear_probe.HELD_OUT)
+    now = (found.value, found.low, found.high, *made_of, *linear_probe.PENALTIES)
+    golden = {1: (0.82, 0.688552, 0.951448, 4, 50, 0.2, 0.1, 0.3, 1.0, 3.0, 10.0)}
+    assert {linear_probe.VERSION: pytest.approx(now, rel=1e-4)} == golden, (
+        "raise VERSION in representation.py, and write the new numbers here"
+    )
+
+
+# --- the features
+
+
+@pytest.mark.parametrize("sides", [(16, 16), (7, 14), (5, 4), (3, 2), (4, 9)])
+def test_pooling_takes_the_maximum_of_each_of_four_by_four_parts(sides):
+    """Part i of n is from floor(i n / 4) to ceil((i + 1) n / 4), as in PyTorch's adaptive pool."""
+    maps = numbers(2, *sides, 3)
+    rows, columns = (min(side, 4) for side in sides)
+    expected = np.empty((2, rows, columns, 3), np.float32)
+    for y in range(rows):
+        for x in range(columns):
+            top, left = y * sides[0] // rows, x * sides[1] // columns
+            bottom, right = -(-(y + 1) * sides[0] // rows), -(-(x + 1) * sides[1] // columns)
+            expected[:, y, x] = maps[:, top:bottom, left:right].max((1, 2))
+    np.testing.assert_array_equal(linear_probe.pool(tf.constant(maps)), expected)
+
+
+def test_features_are_every_layers_maps_one_after_the_other():
+    network = discriminator()
+    pictures = np.random.default_rng(1).integers(0, 256, (5, 28, 20, 1), np.uint8)
+    found = linear_probe.pooled_features(network)(pictures)
+    layers = network.activations(images.to_float(tf.constant(pictures, tf.float32)))
+    # 28x20 becomes 14x10, 7x5 and 4x3: pooled to 4x4, 4x4 and 4x3.
+    assert [tuple(layer.shape[1:]) for layer in layers] == [(14, 10, 4), (7, 5, 8), (4, 3, 16)]
+    assert found.shape == (5, 4 * 4 * 4 + 4 * 4 * 8 + 4 * 3 * 16)
+    np.testing.assert_allclose(found[:, -192:], np.reshape(layers[2], (5, -1)), atol=1e-7)
+    first = np.asarray(layers[0])[:, :4, :3].max((1, 2))  # rows 0 to 3 of 14, columns 0 to 2 of 10
+    np.testing.assert_allclose(found[:, :4], first, atol=1e-7)
+
+
+def test_features_do_not_depend_on_the_number_of_images():
+    pictures = np.random.default_rng(1).integers(0, 256, (130, 28, 20, 1), np.uint8)
+    features = linear_probe.pooled_features(discriminator())
+    np.testing.assert_array_equal(features(pictures)[128:], features(pictures[128:]))
+
+
+def test_an_untrained_one_has_new_weights_and_knows_the_datas_statistics():
+    network = discriminator(width=32)
+    for variable in network.variables:
+        variable.assign(numbers(*variable.shape, seed=3) + 1)
+    before = [np.array(variable.numpy()) for variable in network.variables]
+    reals = np.random.default_rng(1).integers(0, 256, (40, 28, 20, 1), np.uint8)
+    made = linear_probe.untrained(network, reals, seed=5)
+    after = [variable.numpy() for variable in network.variables]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    fresh = Discriminator.from_config({**network.get_config(), "seed": 5})
+    fresh.build()
+    kernels = [np.asarray(one.convs[1].kernel) for one in (made, fresh, network)]
+    assert np.array_equal(kernels[0], kernels[1]) and not np.array_equal(kernels[0], kernels[2])
+    # What is normalized has mean 0 and variance 1 on the data.
+    maps = made.norms[0](
+        made.convs[1](made.activations(images.to_float(tf.constant(reals, tf.float32)))[0])
+    )
+    assert np.abs(np.mean(maps, (0, 1, 2))).max() < 0.1
+    assert np.var(maps, (0, 1, 2)) == pytest.approx(np.ones(64), abs=0.15)
+
+
+# --- the machine
+
+
+def clouds(count: int, apart: float, seed: int = 0, dimensions: int = 5):
+    """Points [count, dimensions] of three clouds, and which."""
+    labels = np.arange(count) % 3
+    centres = apart * np.eye(3, dimensions)
+    return centres[labels] + numbers(count, dimensions, seed=seed), labels
+
+
+@pytest.mark.parametrize("dimensions", [5, 400])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_machine_is_a_linear_svm_with_a_penalty_that_was_good_on_others(dimensions, classes):
+    """Fewer points than dimensions are turned before, which must not show."""
+    features, labels = clouds(90, 2.0, dimensions=dimensions)
+    features, labels = features[labels < classes], labels[labels < classes]
+    fitted = Classifier(features, labels, seed=0)
+    assert fitted.penalty in PENALTIES
+    centre = features.mean(0)
+    length = np.sqrt(np.square(features - centre).sum(1).mean())
+    machine = LinearSVC(C=fitted.penalty, dual=False).fit((features - centre) / length, labels)
+    others, _ = clouds(500, 2.0, seed=9, dimensions=dimensions)
+    expected = machine.predict((others - centre) / length)
+    assert (fitted.predict(others) == expected).mean() > 0.99
+    assert set(expected) == set(range(classes))
+
+
+def test_the_unit_of_the_features_does_not_matter():
+    features, labels = clouds(60, 1.5)
+    others, _ = clouds(300, 1.5, seed=9)
+    one = Classifier(features, labels, seed=0)
+    other = Classifier(1000 * features + 7, labels, seed=0)
+    assert one.penalty == other.penalty
+    assert (one.predict(others) == other.predict(1000 * others + 7)).mean() > 0.99
+
+
+def test_features_that_are_all_alike_are_no_error():
+    labels = np.arange(8) % 2
+    for dimensions in (3, 30):
+        alike = np.ones((8, dimensions))
+        assert len(Classifier(alike, labels, seed=0).predict(alike)) == 8
+
+
+# --- the trials
+
+
+def drawn(labels, *, k=4, repeats=3, among=None, at_most=1000, seed=0):
+    return draw_trials(
+        labels, NAMES, labels_per_class=k, repeats=repeats, among=among, at_most=at_most, seed=seed
+    )
+
+
+@pytest.mark.parametrize("at_most", [1000, 20])
+def test_nothing_is_scored_that_was_learnt_from(at_most):
+    labels = np.arange(60) % 3
+    trials = drawn(labels, at_most=at_most)
+    assert trials.count == min(48, at_most)  # of 60 images 12 are learnt from
+    assert len({tuple(rows) for rows in trials.learnt}) == 3
+    for rows, scored in zip(trials.learnt, trials.scored, strict=True):
+        assert np.bincount(labels[rows]).tolist() == [4, 4, 4]
+        tested = trials.classified[scored]
+        assert len(set(tested)) == trials.count and not set(tested) & set(rows)
+    again = drawn(labels, at_most=at_most)
+    assert np.array_equal(again.classified, trials.classified)
+    assert not np.array_equal(drawn(labels, seed=1).learnt[0], trials.learnt[0])
+
+
+def test_another_part_is_classified_whole():
+    trials = drawn(np.arange(60) % 3, among=30)
+    assert trials.classified.tolist() == list(range(30))
+    assert trials.scored.all() and trials.count == 30
+    assert drawn(np.arange(60) % 3, among=30, at_most=10).count == 10
+
+
+@pytest.mark.parametrize(
+    ("labels", "k", "among", "words"),
+    [
+        (np.arange(60) % 2, 4, None, "60, of them 0 of the class c: give a smaller one"),
+        (np.arange(60) % 3, 21, 5, "needs as many images of each class; there are 60, of them 20"),
+        (np.arange(60) % 3, 20, None, "of each class and others to classify; there are 60"),
+    ],
+)
+def test_too_few_images_of_a_class_are_refused(labels, k, among, words):
+    with pytest.raises(UserError, match=words):
+        drawn(labels, k=k, among=among)
+
+
+def test_scores_are_shares_of_what_was_scored(monkeypatch):
+    """Features that are the label are always right; that are noise, in a third of the cases."""
+    monkeypatch.setattr(linear_probe, "BLOCK", 100)
+    labels = np.random.default_rng(0).integers(0, 3, 900)
+    pixels = np.zeros((900, 2, 1, 1), np.uint8)
+    pixels[:, 0, 0, 0] = labels
+    pixels[:, 1, 0, 0] = np.random.default_rng(1).integers(0, 256, 900)
+    both = Images(pixels, labels)
+    kinds = {
+        "label": lambda found: np.eye(3)[found[:, 0, 0, 0]],
+        "noise": lambda found: found[:, 1, 0] / 255.0,
+    }
+    told = []
+    trials = drawn(labels, k=20, repeats=4)
+    results = compare(kinds, both, both, trials, seed=0, progress=told.append)
+    assert sum(told) == linear_probe.amount(kinds, trials)
+    perfect = results["label"].accuracy
+    assert (perfect.value, perfect.low, perfect.high) == (1.0, 1.0, 1.0)
+    assert results["noise"].accuracy.value == pytest.approx(1 / 3, abs=0.06)
+    assert (results["label"].dimensions, results["noise"].dimensions) == (3, 1)
+    with pytest.raises(UserError, match="features of the sky are not finite"):
+        compare({"sky": lambda x: np.full((len(x), 2), np.nan)}, both, both, trials, seed=0)
+
+
+def test_the_interval_is_students():
+    """0.7 and 0.8: deviation 0.0707, error 0.05, t of one degree of freedom 12.706."""
+    found = linear_probe.mean(np.array([0.7, 0.8]))
+    assert found.value == pytest.approx(0.75)
+    assert found.high - 0.75 == pytest.approx(12.7062 * 0.05, rel=1e-4)
+    assert found.low == pytest.approx(1.5 - found.high)
+
+
+# --- the command
+
+
+def features(run_root: Path, *flags) -> int:
+    return main.main(["features", "--run_dir", str(run_root), *map(str, flags)])
+
+
+def test_the_command_compares_and_writes_it_down(tmp_path, capsys):
+    run_root = learnt_run(tmp_path, {"dark": 40, "bright": 50})
+    before = content(run_root)
+    flags = ("--labels_per_class", 10, "--repeats", 2)
+    with RunDir(run_root).lock():
+        assert features(run_root, *flags) == 0
+    output = capsys.readouterr().out
+    path = run_root / "evaluation" / "features-10.jsonl"
+    (record,) = read_json_lines(path)
+    # Two flat colours: whatever looks at them tells them apart.
+    assert record["value"] == record["pixels"]["value"] == record["untrained"]["value"] == 1.0
+    expected = {"metric": "features", "labels_per_class": 10, "classes": 2, "labelling": "label"}
+    expected |= {"step": 1234, "epoch": 1.5, "test_count": 70, "split": "the rest of train"}
+    expected |= {"generator": TrainedRun(RunDir(run_root)).fingerprint, "repeats": 2, "seed": 0}
+    assert expected.items() <= record.items()
+    assert record["pixels"]["dimensions"] == 16 * 16 * 3
+    assert record["dimensions"] == record["untrained"]["dimensions"] == 4 * 4 * (8 + 16)
+    assert "20 labelled images (10 of each of 2 classes), 2 times, then 70 images" in output
+    assert f"Wrote {path}" in output and "brought +0.0 points" in output
+    after = content(run_root)
+    assert before.items() <= {k: v for k, v in after.items() if k != ".lock"}.items()
+    assert features(run_root, *flags) == 0
+    output = capsys.readouterr().out
+    assert "Wrote" not in output and f"Measured before, as {path} says" in output
+    assert len(path.read_text().splitlines()) == 1
+    assert features(run_root, *flags, "--again") == 0
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("made"), line.pop("seconds")
+    assert lines[0] == lines[1]  # the same to the last digit
+    assert lines[0].pop("version") == linear_probe.VERSION
+    path.write_text(json.dumps(lines[0]) + "\n")  # as before records had versions
+    assert features(run_root, *flags) == 0
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
+    values = np.arange(60, dtype=np.uint8) % 2
+    pixels = np.repeat(values * 200, 28 * 28).reshape(60, 28, 28)
+    pixels += np.random.default_rng(0).integers(0, 40, pixels.shape, np.uint8)
+    for prefix, count in (("train", 60), ("t10k", 30)):
+        write_mnist(tmp_path / "mnist", prefix, pixels=pixels[:count], labels=values[:count])
+    run_root = learnt_run(tmp_path, {}, shape=(16, 16, 1), dataset="mnist")
+    flags = ("--labels_per_class", 2, "--repeats", 2, "--split", "test")
+    assert features(run_root, *flags) == 2  # of MNIST's ten classes only two are there
+    assert "of them 0 of the class 2: give a smaller one" in capsys.readouterr().err
+    values[:] = np.arange(60) % 10
+    pixels = np.repeat(values * 20, 28 * 28).reshape(60, 28, 28)
+    for prefix, count in (("train", 60), ("t10k", 30)):
+        write_mnist(tmp_path / "mnist", prefix, pixels=pixels[:count], labels=values[:count])
+    assert features(run_root, *flags) == 0
+    (record,) = read_json_lines(run_root / "evaluation" / "features-2.jsonl")
+    assert (record["split"], record["test_count"], record["classes"]) == ("test", 30, 10)
+    capsys.readouterr()
+    assert features(run_root, *flags[:-1], "train") == 2
+    assert "may have been learnt from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "flags", "words"),
+    [
+        ({"": 30}, [], "has no labels"),
+        ({"a": 30, "b": 9}, ["--labels_per_class", 10], "of them 9 of the class b"),
+        ({"a": 30, "b": 9}, ["--labels", "hair"], "--labels must be one of label"),
+        ({"a": 30, "b": 9}, ["--labels_per_class", 1], "--labels_per_class must be at least 2"),
+        ({"a": 30, "b": 9}, ["--split", "test"], "no images for --split test"),
+        ({"a": 30, "b": 9}, ["--checkpoint", 9], "There is no checkpoint"),
+    ],
+)
+def test_bad_input(tmp_path, capsys, classes, flags, words):
+    run_root = learnt_run(tmp_path, classes)
+    assert features(run_root, *flags) == 2
+    sentence = capsys.readouterr().err.partition("\nerror: ")[2]
+    assert words in sentence and sentence.count("\n") == 1
+    assert not (run_root / "evaluation").exists()
+
+
+def test_the_table_says_what_training_has_brought():
+    one = {"value": 0.75, "low": 0.7, "high": 0.8, "dimensions": 7168}
+    record = one | {"labelling": "label", "labels_per_class": 100, "classes": 10, "repeats": 5}
+    record |= {"test_count": 2000, "split": "test"}
+    record |= {"untrained": one | {"value": 0.5}, "pixels": one | {"value": 0.625}}
+    lines = table(record)
+    assert lines[0].startswith("label: 1,000 labelled images (100 of each of 10 classes), 5 times")
+    assert lines[3].split() == "the discriminator 7,168 75.00% 70.00% to 80.00%".split()
+    assert lines[-1] == "Training has brought +12.5 points over the better of the others."

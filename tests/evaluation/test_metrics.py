@@ -1,0 +1,246 @@
+"""All metrics by name: each gets worse as images do, and says what it lacks."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from dcgan import UserError
+from dcgan.datasets import avatars
+from dcgan.evaluation import fid, histograms, inception_score, kid, precision_recall, swd
+from dcgan.evaluation.metrics import CLASSES, METRICS, NEEDS, VERSIONS, Sample, measure, measure_all
+
+COUNT = 200
+KINDS = ("images", "features", "probabilities")  # of a sample, in this order
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    """Avatars 16 x 16, and what each has for a background."""
+    return np.stack([avatars.draw(seed, 16, 16) for seed in range(5 * COUNT)])
+
+
+@pytest.fixture(scope="module")
+def backgrounds() -> np.ndarray:
+    return np.array([avatars.attributes(seed)["background"] for seed in range(5 * COUNT)])
+
+
+def sample(images: np.ndarray, centres: np.ndarray | None = None) -> Sample:
+    """With a stand-in of a network: colours and contrasts as features, nearness to the middle of
+    each class for its probability."""
+    pixels = images.astype(np.float64) / 255
+    coarse = pixels.reshape(len(images), 4, 4, 4, 4, 3).mean((2, 4)).reshape(len(images), -1)
+    slopes = (
+        np.abs(np.diff(pixels, axis=1)).mean((1, 3)),
+        np.abs(np.diff(pixels, axis=2)).mean((1, 3)),
+    )
+    features = np.concatenate([coarse, *slopes], 1).astype(np.float32)
+    if centres is None:
+        return Sample(images, features)
+    logits = -20 * np.square(coarse[:, np.newaxis] - centres).sum(2)
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(1, keepdims=True)
+    return Sample(images, features, probabilities.astype(np.float32))
+
+
+def blurred(images, strength):
+    return gaussian_filter(images.astype(float), (0, strength, strength, 0)).astype(np.uint8)
+
+
+def noisy(images, strength):
+    noise = np.random.default_rng(5).normal(0, 255 * strength, images.shape)
+    return np.clip(images + noise, 0, 255).astype(np.uint8)
+
+
+# How much of it, ascending; for drop: how many of the 7 backgrounds are left.
+WORSE = {"blur": (0.5, 1.0, 2.0), "noise": (0.1, 0.3, 0.6), "drop": (4, 2, 1)}
+# What each metric must notice. Precision and density may even rise where images are blurred or
+# kinds are dropped: what remains is usual. The score of classes does not see sharpness.
+NOTICED = {
+    "blur": ("fid", "kid", "recall", "coverage", "swd"),
+    "noise": METRICS,
+    "drop": ("fid", "kid", "recall", "coverage", "is"),
+}
+
+
+def degraded(others: np.ndarray, backgrounds: np.ndarray, how: str, strength: float) -> np.ndarray:
+    if how == "drop":
+        left = others[np.isin(backgrounds, range(int(strength)))]
+        return np.resize(left, (COUNT, *left.shape[1:]))
+    return {"blur": blurred, "noise": noisy}[how](others[:COUNT], strength)
+
+
+@pytest.mark.parametrize("how", WORSE)
+def test_every_metric_gets_worse_as_images_do(monkeypatch, faces, backgrounds, how):
+    monkeypatch.setattr(swd, "MOST_PATCHES", 4000)
+    real, others = sample(faces[:COUNT]), faces[COUNT:]
+    coarse = real.features[:, :48]
+    kinds = range(len(avatars.ATTRIBUTES["background"]))
+    centres = np.stack([coarse[backgrounds[:COUNT] == kind].mean(0) for kind in kinds])
+    images = [degraded(others, backgrounds[COUNT:], how, strength) for strength in WORSE[how]]
+    found = [
+        measure_all(NOTICED[how], real, sample(some, centres)) for some in (others[:COUNT], *images)
+    ]
+    for metric in NOTICED[how]:
+        sign = 1 if NEEDS[metric].higher_is_better else -1
+        values = sign * np.array([one[metric].value for one in found])
+        ends = np.array([(one[metric].low, one[metric].high) for one in found])
+        best, worst = np.sort(sign * ends, 1).T[::-1]
+        # Never better by more than chance, and in the end worse by more than chance.
+        assert (values[1:] <= best[:-1]).all() and best[-1] < worst[0], (metric, values)
+
+
+def random_sample(count: int = 120, seed: int = 0) -> Sample:
+    random = np.random.default_rng(seed)
+    return Sample(
+        random.integers(0, 256, (count, 9, 8, 1), np.uint8),
+        random.normal(size=(count, 6)).astype(np.float32),
+        random.dirichlet(np.ones(4), count).astype(np.float32),
+    )
+
+
+def test_each_metric_is_measured_alone_as_among_others(tmp_path):
+    real, fake = random_sample(), random_sample(130, 1)
+    together = measure_all(METRICS, real, fake, seed=3)
+    assert tuple(together) == METRICS
+    for metric in METRICS:
+        found = measure(metric, real, fake, seed=3)
+        assert found == together[metric]
+        assert found.low <= found.value <= found.high and "95 %" in found.interval
+
+
+def fixed_sample(count: int, seed: int) -> Sample:
+    """The same on every machine, with two levels of detail and three features."""
+    random = np.random.default_rng(seed)
+    return Sample(
+        random.integers(0, 256 - 60 * seed, (count, 24, 25, 1), np.uint8),
+        random.normal(0.2 * seed, 1, (count, 3)).astype(np.float32),
+        random.dirichlet(np.full(4, 0.3), count).astype(np.float32),
+    )
+
+
+# What each version of a metric gives for 100 and 103 fixed images: (value, low, high), and what it
+# is made of that so few images do not show. These are not right or wrong, but a record of the
+# version: whoever changes one raises VERSION in the metric's file, so that stored results of the
+# old version are measured again, and writes down the new numbers here.
+GOLDEN = {
+    ("fid", 1): (0.335018, 0.00546083, 0.664576),
+    ("kid", 1): (0.376605, -0.193061, 0.946272),
+    ("precision", 1): (0.932039, 0.853141, 0.970039),
+    ("recall", 1): (0.98, 0.778804, 0.998536),
+    ("density", 1): (1.04078, 0.924834, 1.15672),
+    ("coverage", 1): (0.95, 0.87525, 0.980935),
+    ("swd", 1): (27.0041, 20.6385, 33.3697),
+    ("is", 1): (1.77228, 1.65152, 1.89304),
+}
+GOLDEN_OF_MANY = {("kid", 1): (kid.SIZE, 1000), ("swd", 1): (swd.MOST_PATCHES, 2**18)}
+# entropy, sure, total variation, by chance, chi-square, p-value
+GOLDEN_CLASSES = {1: (1.90527, 0.126214, 0.0980583, 0.0647873, 6.41748, 0.0929745)}
+RAISE = "raise VERSION where the metric is defined, and write the new numbers here"
+
+
+def test_other_numbers_are_another_version():
+    assert GOLDEN.keys() == {(metric, need.version) for metric, need in NEEDS.items()}, RAISE
+    found = measure_all(METRICS, fixed_sample(100, 0), fixed_sample(103, 1), seed=3)
+    for (metric, version), expected in GOLDEN.items():
+        one = found[metric]
+        assert (one.value, one.low, one.high) == pytest.approx(expected, rel=1e-4), (
+            f"{metric} gives other numbers than its version {version}: {RAISE}."
+        )
+    for key, (now, then) in GOLDEN_OF_MANY.items():
+        assert key in GOLDEN and now == then, (key, RAISE)
+
+
+def test_other_histograms_are_another_version():
+    (version, expected), *_ = GOLDEN_CLASSES.items()
+    assert version == VERSIONS[CLASSES], RAISE
+    found = histograms.class_histogram(fixed_sample(103, 1).probabilities, [4, 3, 2, 1])
+    numbers = (found.entropy, found.sure, found.total_variation, found.by_chance)
+    assert (*numbers, found.chi_square, found.p_value) == pytest.approx(expected, rel=1e-4), RAISE
+
+
+def on_disk(path, shape, dtype) -> np.ndarray:
+    """Random rows, written block by block; the last axis of probabilities sums to 1 or so."""
+    table = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    random = np.random.default_rng(0)
+    for start in range(0, len(table), 1000):
+        table[start : start + 1000] = 100 * random.random(table[start : start + 1000].shape)
+    if dtype == np.float32:
+        table /= table.sum(1, keepdims=True)
+    del table
+    return np.load(path, mmap_mode="r")
+
+
+@pytest.mark.parametrize(
+    ("metric", "shape", "dtype"),
+    [
+        ("fid", (200,), np.float32),
+        ("kid", (200,), np.float32),
+        ("is", (200,), np.float32),
+        ("coverage", (200,), np.float32),
+        ("swd", (12, 12, 3), np.uint8),
+    ],
+)
+def test_memory_does_not_grow_with_the_images(tmp_path, monkeypatch, metric, shape, dtype):
+    """But for the few bytes that a nearest distance or a choice of rows takes for each."""
+    for module, name, small in ((kid, "SUBSETS", 5), (swd, "MOST_PATCHES", 2000)):
+        monkeypatch.setattr(module, name, small)
+    for module in (fid, kid, inception_score, precision_recall, swd):
+        monkeypatch.setattr(module, "SIZE" if module is kid else "BLOCK", 100)
+    peaks = []
+    for count in (500, 1500):
+        values = on_disk(tmp_path / f"{count}.npy", (count, *shape), dtype)
+        sample = Sample(*(values if kind == NEEDS[metric].kind else None for kind in KINDS))
+        tracemalloc.start()
+        measure(metric, sample, sample)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    grown, row = peaks[1] - peaks[0], values[0].nbytes
+    assert grown < 1000 * max(200, row / 8), (peaks, row)
+
+
+def test_memory_mapped_samples_do_as_well(tmp_path):
+    real, fake = random_sample(), random_sample(130, 1)
+    names = ("images", "features", "probabilities")
+    for name in names:
+        np.save(tmp_path / name, getattr(fake, name))
+    mapped = Sample(**{name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in names})
+    assert measure_all(METRICS, real, mapped) == measure_all(METRICS, real, fake)
+
+
+def broken(kind: str, value: float) -> Sample:
+    fake = random_sample()
+    getattr(fake, kind)[[3, 77], 1] = value
+    return fake
+
+
+GOOD = random_sample()
+SHORT = Sample(GOOD.images[:99], GOOD.features[:99], GOOD.probabilities[:99])
+SMALL = Sample(images=GOOD.images[:, :6])
+
+
+@pytest.mark.parametrize(
+    ("metric", "real", "fake", "words"),
+    [
+        ("fid", SHORT, GOOD, "fid needs at least 100 real images, received 99"),
+        ("kid", GOOD, SHORT, "kid needs at least 100 generated images, received 99"),
+        ("is", SHORT, SHORT, "is needs at least 100 generated images"),
+        ("recall", Sample(), GOOD, "recall needs features of the real images"),
+        ("is", GOOD, Sample(GOOD.images), "is needs probabilities of the generated images"),
+        ("kid", GOOD, broken("features", np.nan), "those of 2 of 120 generated images are not"),
+        ("density", broken("features", np.inf), GOOD, "those of 2 of 120 real images are not"),
+        ("is", GOOD, broken("probabilities", np.nan), "needs finite probabilities"),
+        ("fid", Sample(features=GOOD.features[:, :5]), GOOD, r"received \(5,\) and \(6,\)"),
+        ("swd", SMALL, SMALL, "7 x 7 pixels, received images of 6 x 8"),
+        ("mse", GOOD, GOOD, "no metric 'mse': expected one of fid, kid, precision"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(metric, real, fake, words):
+    with pytest.raises(UserError, match=words) as caught:
+        measure(metric, real, fake)
+    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_score_of_classes_needs_no_reals():
+    assert measure("is", Sample(), GOOD).value > 1

@@ -1,0 +1,123 @@
+"""Precision, recall, density, coverage: against full tables, closed forms, and their intervals."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from dcgan.evaluation import precision_recall as module
+from dcgan.evaluation.precision_recall import MANIFOLD, manifold, nearest_squared, shares
+
+PERFECT = dict.fromkeys(MANIFOLD, 1.0)
+
+
+def normal(count: int, seed: int, mean: float = 0.0, dimensions: int = 3) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return random.normal(mean, 1, (count, dimensions)).astype(np.float32)
+
+
+def by_tables(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
+    """As the papers write them, with all distances at once."""
+
+    def radius(points, k):
+        return np.sort(cdist(points, points), axis=1)[:, k]  # the 0th is the point itself
+
+    table = cdist(real, fake)  # [N, M]
+    return {
+        "precision": np.mean([any(column <= radius(real, 3)) for column in table.T]),
+        "recall": np.mean([any(row <= radius(fake, 3)) for row in table]),
+        "density": (table < radius(real, 5)[:, None]).sum() / (5 * len(fake)),
+        "coverage": np.mean(table.min(1) < radius(real, 5)),
+    }
+
+
+def test_they_agree_with_full_tables():
+    real, fake = normal(80, 0), normal(60, 1, 0.8)
+    assert shares(real, fake) == pytest.approx(by_tables(real, fake))
+    found = manifold(real, fake)
+    assert {name: one.value for name, one in found.items()} == shares(real, fake)
+
+
+def test_by_hand():
+    """Reals 0, 1, 2, 4, 8, 16; the distances of their 3rd and 5th nearest others are
+
+        4, 3, 2, 4, 7, 14 and 16, 15, 14, 12, 8, 16.
+
+    Fakes 1.5, 9.5, 10, 40: 1.5 lies in the narrow ball of 0, 9.5 and 10 in that of 8, 40 in none:
+    precision is 3/4. 1.5, 9.5 and 10 lie in all six wide balls, 40 in none: density is
+    18 / (5 * 4), and every ball holds one: coverage is 1. The third nearest fakes are 38.5, 30.5,
+    30 and 38.5 away, so that all reals are within: recall is 1.
+    """
+    real = np.array([[0.0], [1], [2], [4], [8], [16]])
+    fake = np.array([[1.5], [9.5], [10], [40]])
+    found = shares(real, fake)
+    assert found == {"precision": 0.75, "recall": 1.0, "density": 0.9, "coverage": 1.0}
+    near = np.sqrt(nearest_squared(real, 5))
+    assert near[:, 2].tolist() == [4, 3, 2, 4, 7, 14]
+    assert near[:, 4].tolist() == [16, 15, 14, 12, 8, 16]
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+@pytest.mark.parametrize("far", [0.0, 30.0])
+def test_of_a_sample_and_itself_they_are_exactly_1(monkeypatch, block, far):
+    """Every ball has a fake on its surface: an error of rounding would show."""
+    real = normal(100, 0, far, 20)
+    real[30:40] = real[50]  # and ten of its balls are points
+    monkeypatch.setattr(module, "BLOCK", block)
+    found = shares(real, np.random.default_rng(1).permutation(real))
+    assert (found["precision"], found["recall"]) == (1.0, 1.0)
+    distinct = np.delete(real, range(30, 40), 0)
+    assert shares(distinct, distinct[::-1]) == PERFECT
+
+
+def test_far_apart_all_are_0():
+    assert shares(normal(50, 0), normal(50, 1, 100)) == dict.fromkeys(MANIFOLD, 0.0)
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_neither_blocks_nor_order_show(monkeypatch, block):
+    real, fake = normal(90, 0), normal(70, 1, 0.5)
+    expected = shares(real, fake)
+    monkeypatch.setattr(module, "BLOCK", block)
+    assert shares(real[::-1], np.random.default_rng(2).permutation(fake)) == expected
+
+
+def test_what_is_lost_shows_where_it_should():
+    """Half of the kinds dropped: all fakes are good, half of the reals are missed, and the others'
+    balls hold twice as many. Half of the fakes outside: half of the fakes are bad."""
+    real = np.concatenate([normal(200, 0), normal(200, 1, 50)])
+    one_kind = shares(real, normal(400, 2))
+    assert one_kind["precision"] > 0.85 and 0.4 < one_kind["recall"] <= 0.5
+    assert 0.4 < one_kind["coverage"] <= 0.5 and one_kind["density"] == pytest.approx(1, abs=0.2)
+    half_bad = shares(real[:200], np.concatenate([normal(100, 3), normal(100, 4, -50)]))
+    assert 0.4 < half_bad["precision"] <= 0.5 and half_bad["recall"] > 0.8
+    assert half_bad["density"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_of_one_distribution_density_and_coverage_are_what_the_paper_derives():
+    """Naeem et al. 2020, section 3.3: 1, and 1 - (N-1)...(N-k) / ((M+N-1)...(M+N-k))."""
+    n, m = 60, 40
+    found = [shares(normal(n, 2 * i), normal(m, 2 * i + 1)) for i in range(300)]
+    missed = np.prod([(n - i) / (m + n - i) for i in range(1, 6)])
+    for name, expected in (("density", 1.0), ("coverage", 1 - missed)):
+        values = [one[name] for one in found]
+        assert abs(np.mean(values) - expected) < 3 * np.std(values) / np.sqrt(300)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+def test_19_of_20_intervals_hold_the_mean_of_all_measurements(mean):
+    found = [manifold(normal(300, 2 * i), normal(300, 2 * i + 1, mean), seed=i) for i in range(60)]
+    for name in MANIFOLD:
+        values = [one[name] for one in found]
+        centre = np.mean([one.value for one in values])
+        covered = np.mean([one.low <= centre <= one.high for one in values])
+        assert covered >= 0.85, name  # of 60 trials: 0.95 and three standard errors
+        widths = np.mean([one.high - one.low for one in values]) / 2
+        assert widths < 4 * np.std([one.value for one in values]), name  # nor are they idle
+
+
+def test_intervals_stay_inside_and_are_never_empty():
+    for real, fake in ((normal(100, 0), normal(100, 1, 100)), (normal(100, 0),) * 2):
+        for name, one in manifold(real, fake).items():
+            assert 0 <= one.low <= one.value <= one.high
+            if name != "density":
+                assert one.high <= 1 and 0.01 < one.high - one.low < 0.1

@@ -1,0 +1,284 @@
+"""The self-supervised extractor: what its figures see, what it keeps, says and refuses."""
+
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from faults import spoilt
+from scipy import ndimage
+
+from dcgan import UserError
+from dcgan.datasets import catalog
+from dcgan.datasets.avatars import Avatars
+from dcgan.datasets.prepare import prepare
+from dcgan.datasets.source import ImageSpec
+from dcgan.evaluation import degradations, self_supervised, self_supervised_network, unseen
+from dcgan.evaluation.metrics import Sample, measure_all
+from dcgan.evaluation.self_supervised import learnt, load
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+FIGURES = ("fid", "kid", "precision", "recall", "density", "coverage")
+
+
+def noise(count: int, shape=(12, 10, 3), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """The initial weights count as trained; returns how often that was asked for."""
+    calls = []
+    monkeypatch.setattr(self_supervised_network, "STEM", 4)
+    monkeypatch.setattr(self_supervised_network, "WIDTHS", (4, 6))
+    monkeypatch.setattr(
+        self_supervised_network, "train", lambda *args, **kwargs: calls.append((args, kwargs))
+    )
+    return calls
+
+
+# --- what its figures see
+
+
+def figures(
+    images: np.ndarray, folder: Path, *, count: int, weakest: int = 0
+) -> dict[str, dict[str, list[float]]]:
+    """By fault and figure: of faultless images, then at each strength from `weakest` on."""
+    extractor = load(images, folder=folder, seed=0)
+    rows = unseen.split(images, seed=0, most=self_supervised.MOST)[0]
+    rows = np.random.default_rng(0).permutation(rows)
+    real, others = images[rows[:count]], images[rows[count : 2 * count]]
+    pool = images[np.setdiff1d(np.arange(len(images)), rows[:count])]
+    reals = Sample(features=extractor(real).features)
+    found = {}
+    for fault, strengths in spoilt(others, pool).items():
+        looked_at = [strengths[0], *strengths[1 + weakest :]]
+        fakes = [Sample(features=extractor(one).features) for one in looked_at]
+        each = [measure_all(FIGURES, reals, fake) for fake in fakes]
+        found[fault] = {name: [one[name].value for one in each] for name in FIGURES}
+    return found
+
+
+def table(found: dict) -> str:
+    return "\n" + "\n".join(
+        f"{fault:13}{name:10}" + " ".join(f"{value:9.4f}" for value in values)
+        for fault, of_fault in found.items()
+        for name, values in of_fault.items()
+    )
+
+
+def assert_worse(found: dict) -> None:
+    """Distances grow with every step of every fault, and shares fall with what they answer to."""
+    for fault, of_fault in found.items():
+        for name in ("fid", "kid"):
+            assert (np.diff(of_fault[name]) > 0).all(), f"{fault} {name}{table(found)}"
+        # Good pictures of a few kinds are as precise as before.
+        falling = {"dropped": ("recall", "coverage")}.get(fault, FIGURES[2:])
+        for name in falling:
+            # At weak faults all images may still be inside; then only chance moves the share.
+            first, *steps = of_fault[name]
+            assert steps[-1] < 0.95 * first, f"{fault} {name}{table(found)}"
+            assert (np.diff(of_fault[name]) < 0.03).all(), f"{fault} {name}{table(found)}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "side"), [("anime", 48), ("celeba", 64), ("svhn", 32)])
+def test_every_fault_makes_the_figures_worse_on_real_data(tmp_path, name, side):
+    if not DATA.is_dir():
+        pytest.skip(f"{DATA} is not here")
+    source = catalog.find(name, str(DATA), download=False)
+    images = prepare(source, ImageSpec(side, side, 3), cache_dir=None).images
+    found = figures(images, tmp_path, count=500)
+    print(table(found))
+    assert_worse(found)
+
+
+def test_every_fault_makes_the_figures_worse_on_avatars(tmp_path, monkeypatch):
+    """With a small part of the training, which does not see the weakest ones yet."""
+    monkeypatch.setattr(self_supervised_network, "PASSES", 1_500)
+    images = prepare(Avatars(), ImageSpec(32, 32, 3), cache_dir=None, limit=1000).images
+    assert_worse(figures(images, tmp_path, count=100, weakest=1))
+
+
+# --- how it learns
+
+
+def test_the_same_seed_gives_the_same_extractor_and_another_seed_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(self_supervised_network, "PASSES", 300)
+    monkeypatch.setattr(self_supervised_network, "STEM", 4)
+    monkeypatch.setattr(self_supervised_network, "WIDTHS", (4, 6))
+    images = noise(500)
+    same = [load(images, folder=tmp_path / name, seed=5) for name in "ab"]
+    other = load(images, folder=tmp_path / "a", seed=6)
+    # Alike up to rounding: on busy cores TensorFlow may add up in another order.
+    one, again, another = (found(images).features for found in (*same, other))
+    np.testing.assert_allclose(again, one, atol=1e-2)
+    assert np.abs(another - one).max() > 0.1 and same[0].fingerprint != other.fingerprint
+
+
+def test_training_says_how_long_it_takes(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(self_supervised_network, "PASSES", 1_200)
+    monkeypatch.setattr(self_supervised_network, "STEM", 4)
+    monkeypatch.setattr(self_supervised_network, "WIDTHS", (4, 6))
+    with caplog.at_level(logging.INFO, "dcgan"):
+        load(noise(500), folder=tmp_path, seed=0)
+    ours = [record for record in caplog.records if record.name == "dcgan"]
+    before, said, after = (record.getMessage() for record in ours)
+    assert "this is done once" in before and re.fullmatch(r"It will take about .* minutes\.", said)
+    assert re.search(r"has learnt from 400 images of this data set in \d+\.\d minutes", after)
+
+
+def test_it_learns_from_none_of_the_images_that_it_judges(tmp_path, untrained):
+    images = noise(600)
+    images[500:] = images[:100]  # copies count as what they are copies of
+    load(images, folder=tmp_path, seed=3)
+    (_, pictures), _ = untrained[0]
+    seen = {picture.tobytes() for picture in pictures}
+    assert len(seen) == len(pictures) == 400
+    prints = learnt(images, seed=3)
+    judged = unseen.rows(images, prints)
+    assert not seen & {images[row].tobytes() for row in judged}
+    assert len({image.tobytes() for image in images[judged]}) == 100
+
+
+def test_it_learns_from_a_bounded_number_of_images(tmp_path, untrained, monkeypatch):
+    monkeypatch.setattr(self_supervised, "MOST", 150)
+    load(noise(500), folder=tmp_path, seed=0)
+    assert len(untrained[0][0][1]) == 150 and len(learnt(noise(500), seed=0)) == 150
+
+
+def test_large_images_are_made_smaller(tmp_path, untrained):
+    images = noise(500, (96, 80, 3))
+    found = load(images, folder=tmp_path, seed=0)
+    assert untrained[0][0][1].shape == (400, 64, 53, 3)
+    assert found.resize.startswith("to 64x53, bicubic with antialiasing")
+    assert found(images[:3]).features.shape == (3, 4 + 4 + 6)
+
+
+def test_features_do_not_depend_on_the_number_of_images(tmp_path, untrained):
+    images = noise(500, (9, 8, 1))
+    found = load(images, folder=tmp_path, seed=0)
+    everything = found(images).features
+    for rows in (slice(0, 1), slice(0, 100), slice(256, 500)):
+        np.testing.assert_array_equal(found(images[rows]).features, everything[rows])
+
+
+def test_features_are_in_deviations_of_the_data(tmp_path, untrained):
+    images = noise(500)
+    found = load(images, folder=tmp_path, seed=0)
+    (_, pictures), _ = untrained[0]
+    standard = np.sinh(found(pictures).features.astype(np.float64))
+    np.testing.assert_allclose(standard.mean(0), 0, atol=1e-3)
+    deviations = standard.std(0)
+    assert np.all((abs(deviations - 1) < 1e-3) | (deviations < 1e-3))  # some may be constant
+    assert (deviations > 0.5).any()
+
+
+# --- what it keeps and refuses
+
+
+def test_it_is_trained_once_for_the_same_data_recipe_and_seed(tmp_path, untrained, monkeypatch):
+    images = noise(500)
+    first = load(images, folder=tmp_path, seed=0)
+    again = load(images.copy(), folder=tmp_path, seed=0)
+    assert len(untrained) == 1 and again.fingerprint == first.fingerprint
+    np.testing.assert_array_equal(again(images).features, first(images).features)
+    changed = images.copy()
+    changed[-1, 0, 0, 0] ^= 1
+    load(changed, folder=tmp_path, seed=0)
+    load(images, folder=tmp_path, seed=1)
+    assert len(untrained) == 3
+    changes = [(self_supervised, "VERSION", 2), (self_supervised, "MOST", 399)]
+    changes += [(unseen, "SHARE", 0.3), (self_supervised_network, "RECIPE", ("another",))]
+    for count, change in enumerate(changes, start=4):
+        with monkeypatch.context() as patch:
+            patch.setattr(*change)
+            load(images, folder=tmp_path, seed=0)
+        assert len(untrained) == count
+
+
+def test_an_interrupted_training_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(self_supervised_network, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(noise(500), folder=tmp_path / "cache", seed=0)
+    assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.tmp"))
+
+
+def test_too_few_different_images_are_refused(tmp_path, untrained):
+    for images in (noise(499), np.repeat(noise(100), 6, 0)):
+        with pytest.raises(UserError, match="needs at least 500 different images, there are"):
+            load(images, folder=tmp_path, seed=0)
+    assert not untrained
+
+
+# --- views and faults
+
+
+def smooth(count: int, shape=(16, 12, 3)) -> tf.Tensor:
+    rows, columns = np.indices(shape[:2])
+    waves = [np.sin(rows / (2 + i) + columns / 4 + i) for i in range(count)]
+    return tf.constant(np.stack(waves)[..., np.newaxis] * [0.5, 0.4, 0.3][: shape[2]], tf.float32)
+
+
+def seed(number: int) -> tf.Tensor:
+    return tf.constant([number, 7], tf.int64)
+
+
+@pytest.mark.parametrize("kind", degradations.KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_stronger_fault_changes_more(kind, channels):
+    images = smooth(12, (16, 12, channels))
+    weak, strong = (
+        degradations.KINDS[kind](images, tf.fill([12], strength), seed(1)).numpy()
+        for strength in (0.1, 1.0)
+    )
+    changes = [np.abs(found - images).mean() for found in (weak, strong)]
+    assert weak.shape == images.shape and 0 < changes[0] < changes[1]
+
+
+def test_faults_are_dealt_evenly_and_a_seed_decides():
+    images = smooth(12)
+    found, kinds, strengths = degradations.degraded(images, seed(1))
+    assert kinds.numpy().tolist() == np.repeat(range(6), 2).tolist()
+    assert np.abs(found).max() <= 1 and 0 <= np.min(strengths) and np.max(strengths) <= 1
+    np.testing.assert_array_equal(found, degradations.degraded(images, seed(1))[0])
+    assert np.abs(found - degradations.degraded(images, seed(2))[0]).max() > 0.01
+
+
+def test_a_blur_is_scipys():
+    images = smooth(6)
+    strength = tf.constant([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    found = degradations.blurred(images, strength, seed(0)).numpy()
+    for one, image, s in zip(found, images.numpy(), strength.numpy(), strict=True):
+        deviation = 0.35 + 2.2 * s**1.5
+        expected = ndimage.gaussian_filter(
+            image, (deviation, deviation, 0), mode="nearest", radius=6
+        )
+        np.testing.assert_allclose(one, expected, atol=1e-4)
+
+
+def test_a_view_is_a_part_at_the_size_of_the_whole():
+    """Of pictures that hold their own coordinates, between -1 and 1."""
+    rows, columns = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-1, 1, 15), indexing="ij")
+    images = tf.constant(np.repeat(np.stack([rows, columns], -1)[np.newaxis], 50, 0), tf.float32)
+    views = self_supervised_network.view(images, seed(3)).numpy()
+    assert views.shape == images.shape
+    seen = views.max((1, 2)) - views.min((1, 2))
+    assert (seen > 2 * 0.7 * 0.92 - 0.01).all() and (seen <= 2.001).all() and np.ptp(seen) > 0.3
+    # Upright and never mirrored: coordinates grow.
+    assert (np.diff(views[..., 0], axis=1) > -1e-6).all()
+    assert (np.diff(views[..., 1], axis=2) > -1e-6).all()
+    np.testing.assert_array_equal(views, self_supervised_network.view(images, seed(3)))
+
+
+def test_a_view_is_told_from_faulty_pictures_too():
+    """By hand, for one picture: its two views alike (cosine 1), the faulty one at a right angle."""
+    projected = tf.constant([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
+    # Both views: -log(e^5 / (e^5 + e^0)), as 1 / 0.2 = 5.
+    loss = self_supervised_network._views_loss(projected, 1)
+    assert float(loss) == pytest.approx(np.log1p(np.exp(-5)), rel=1e-4)

@@ -1,0 +1,435 @@
+"""`crawl` with the real gallery-dl, against a site on this machine with the faults of real ones."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+import requests
+from booru_server import Post, Site, picture, serving
+from running import ROOT, TIMEOUT, run, send_when, started, wait_until
+
+import main
+from dcgan import UserError
+from dcgan.files import append_json_line, read_json_lines
+from dcgan.preparation import crawl, crawl_folder, sites
+
+pytest.importorskip("gallery_dl", reason="gallery-dl is not installed")
+
+QUICK = ("--delay", "0.01", "--yes")
+
+
+def words(site: Site, to: Path, *more, family: str = "moebooru") -> tuple:
+    return ("crawl", "--site", f"{family}:{site.root}", "--to", to, *QUICK, *more)
+
+
+def crawl_well(*arguments, **options) -> str:
+    """What a crawl that must succeed prints."""
+    result = run(*words(*arguments, **options))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def pictures(folder: Path) -> dict[int, bytes]:
+    """The pictures by the ids of their posts, after a check that each has exactly one line."""
+    lines = list(read_json_lines(folder / "posts.jsonl"))
+    text = (folder / "posts.jsonl").read_text("ascii")
+    assert text.endswith("\n") and len(text.splitlines()) == len(lines)
+    visible = {path.name for path in folder.iterdir() if path.name[0] != "."} - {"posts.jsonl"}
+    assert sorted(line["file"] for line in lines) == sorted(visible)
+    found = {line["id"]: (folder / line["file"]).read_bytes() for line in lines}
+    assert len(found) == len(lines)
+    return found
+
+
+def samples(posts: list[Post]) -> dict[int, bytes]:
+    return {post.number: post.sample for post in posts}
+
+
+def test_a_site_full_of_faults(tmp_path):
+    posts = [Post(number, name=f"初音ミク {number} é.jpg") for number in range(1, 11)]
+    posts[0].md5 = posts[9].md5  # the same picture, posted twice
+    posts[1].sample = posts[8].sample  # the same again, which only the content tells
+    faults = {
+        "/post.json": ["page", 429],
+        "/samples/初音ミク 10 é.jpg": [503],
+        "/samples/初音ミク 8 é.jpg": ["drop"],
+        "/samples/初音ミク 7 é.jpg": ["html"],
+        "/samples/初音ミク 6 é.jpg": ["half"],
+        "/samples/初音ミク 5 é.jpg": ["page"],
+        "/samples/初音ミク 4 é.jpg": [429],
+    }
+    with serving(posts, faults=faults) as site:
+        said = crawl_well(site, tmp_path)
+        assert pictures(tmp_path) == samples([p for p in posts if p.number in (10, 9, 8, 4, 3)])
+        for number, reason in ((7, "not an image"), (6, "truncated"), (5, "HTML response")):
+            assert any(f"_{number}." in x and reason in x for x in said.splitlines())
+        assert "3 files were no whole pictures" in said and "1 duplicates" in said
+        site.requests.clear()
+        assert "8 pictures, 3 of them new" in crawl_well(site, tmp_path)
+        assert pictures(tmp_path) == samples(posts[2:])
+        # Neither what is there nor what was a duplicate is asked for again.
+        asked = [request.path[-8:-6].strip() for request in site.asked("/samples")]
+        assert asked == ["7", "6", "5"]
+
+
+def test_danbooru_general_samples_with_a_contact_at_a_distance(tmp_path, capsys):
+    posts = [Post(1, rating="g"), Post(2, rating="s"), Post(3, rating="g")]
+    with serving(posts) as site:
+        refused = words(site, tmp_path / "none", family="danbooru")
+        assert main.main([*map(str, refused)]) == 2 and "--contact" in capsys.readouterr().err
+        assert not site.requests and not (tmp_path / "none").exists()
+        crawl_well(site, tmp_path / "a", "--contact", "me@example.org", family="danbooru")
+        assert pictures(tmp_path / "a") == samples([posts[0], posts[2]])
+        assert site.asked("/posts.json")[0].query["tags"] == "rating:general"
+        assert {request.user_agent for request in site.requests} == {
+            "dcgan-crawl/1.0 (me@example.org)"
+        }
+        os.environ["DCGAN_CONTACT"] = "https://example.org/me"
+        try:
+            site.requests.clear()
+            crawl_well(site, tmp_path / "b", "--original", "--delay", "0.3", family="danbooru")
+        finally:
+            del os.environ["DCGAN_CONTACT"]
+        assert pictures(tmp_path / "b") == {p.number: p.original for p in (posts[0], posts[2])}
+        assert site.requests[-1].user_agent == "dcgan-crawl/1.0 (https://example.org/me)"
+        # A page and two pictures keep their distance, counted where they are sent; a busy machine
+        # may hold one back on its way and bring the next one nearer. Without it: some 10 ms.
+        seconds = [request.seconds for request in site.requests]
+        assert len(seconds) == 3
+        assert min(b - a for a, b in zip(seconds, seconds[1:], strict=False)) > 0.15
+
+
+def test_a_page_without_a_rating_tag_gives_safe_pictures_only_and_their_lines(tmp_path):
+    post = Post(7, tags="1girl solo 初音", source="https://example.org/ü")
+    with serving([post, Post(8, tags="1boy"), Post(9, rating="e")]) as site:
+        address = f"moebooru:{site.root}/post?tags=1girl"  # nothing is added to it
+        result = run("crawl", "--site", address, "--to", tmp_path, *QUICK)
+        assert result.returncode == 0, result.stderr
+        assert site.asked("/post.json")[0].query["tags"] == "1girl"
+        assert list(pictures(tmp_path)) == [7]
+        (line,) = read_json_lines(tmp_path / "posts.jsonl")
+        assert line["tags"] == ["1girl", "solo", "初音"]
+        expected = {"id": 7, "rating": "s", "source": post.source, "md5": post.md5}
+        assert expected.items() <= line.items()
+        assert line["url"] == f"{site.root}/samples/7.jpg"
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "seconds"),
+    [
+        *((429, "7", 7), (503, "100000", 600), (200, "7", 0), (503, None, 0), (429, "soon", 0)),
+        *((429, "9" * 5000, 0), (503, "Fri, 31 Dec 999999999 23:59:59 GMT", 0), (429, "-7", 0)),
+    ],
+)
+def test_retry_after_is_obeyed_within_reason(code, value, seconds):
+    from dcgan.preparation import gallery_process
+
+    response = requests.Response()
+    response.status_code = code
+    if value:
+        response.headers["Retry-After"] = value
+    assert gallery_process._retry_after(response) == seconds
+
+
+def test_no_request_comes_before_the_delay_or_what_retry_after_says(monkeypatch):
+    from dcgan.preparation import gallery_process
+
+    clock, sent, answers = [0.0], [], [(200, None), (429, "7"), (200, None), (200, None)]
+
+    def send(session, request):
+        sent.append(clock[0])
+        response = requests.Response()
+        response.status_code, wait = answers[len(sent) - 1]
+        response.headers.update({"Retry-After": wait} if wait else {})
+        return response
+
+    def sleep(seconds):
+        clock[0] += seconds
+
+    fake = types.SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep)
+    monkeypatch.setattr(gallery_process, "time", fake)
+    monkeypatch.setattr(requests.Session, "send", send)
+    clock[0] = 100.0
+    gallery_process._pace(1.0)
+    for _ in answers:
+        requests.Session().send(None)
+    assert sent == [100.0, 101.0, 108.0, 109.0]
+
+
+def test_the_limit_counts_what_the_folder_holds(tmp_path):
+    posts = [Post(number) for number in range(1, 10)]
+    newest = posts[::-1]
+    with serving(posts) as site:
+        crawl_well(site, tmp_path, "--limit", "2")
+        assert pictures(tmp_path) == samples(newest[:2])
+        crawl_well(site, tmp_path, "--limit", "5")
+        assert pictures(tmp_path) == samples(newest[:5])
+        (tmp_path / f"127.0.0.1_{site.root[-5:]}_9.jpg").unlink()  # weeded out by hand
+        assert "5 pictures, 1 of them new" in crawl_well(site, tmp_path, "--limit", "5")
+        asked = [request.path for request in site.asked("/samples")]
+        assert asked.count("/samples/9.jpg") == 1 and "/samples/4.jpg" in asked
+
+
+def recorded(folder: Path) -> int:
+    path = folder / "posts.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process that is not of this one has not ended; nobody may have asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize(
+    "kills", [(4,), pytest.param((1, 6), marks=pytest.mark.slow)], ids=["once", "twice"]
+)
+def test_kill_in_mid_crawl_then_the_same_command(tmp_path, kills):
+    tmp_path = tmp_path / "killed"
+    posts = [Post(number) for number in range(1, 13)]
+    with serving(posts, wait=0.05) as site:
+        for least in kills:
+            with started(*words(site, tmp_path)) as process:
+                wait_until(lambda least=least: recorded(tmp_path) >= least, process)
+                (gallery_dl,) = children(process.pid)
+                process.kill()
+                assert process.wait() == -signal.SIGKILL
+            end = time.monotonic() + TIMEOUT
+            while is_running(gallery_dl):  # which ends with it
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert recorded(tmp_path) < len(posts)
+        crawl_well(site, tmp_path)
+        # A kill costs no more than the pictures that were on their way.
+        assert len(site.asked("/samples")) <= len(posts) + 2 * len(kills)
+        site.wait = 0
+        crawl_well(site, tmp_path.with_name("undisturbed"))
+        assert pictures(tmp_path) == pictures(tmp_path.with_name("undisturbed")) == samples(posts)
+        lines = (tmp_path / "posts.jsonl").read_bytes()
+        assert lines == tmp_path.with_name("undisturbed").joinpath("posts.jsonl").read_bytes()
+
+
+def test_a_stop_loses_nothing(tmp_path):
+    posts = [Post(number) for number in range(1, 13)]
+    with serving(posts, wait=0.1) as site:
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            least = recorded(tmp_path) + 2
+            now = lambda least=least: recorded(tmp_path) >= least  # noqa: E731
+            exit_code, said = send_when(words(site, tmp_path), now, number)
+            assert exit_code == code and "Traceback" not in said
+            there = pictures(tmp_path)
+            assert least <= len(there) < 12 and f"{len(there)} pictures are in" in said
+            assert there == samples(posts[-len(there) :])
+
+
+@contextlib.contextmanager
+def opened(root: Path):
+    folder = crawl_folder.CrawledFolder(root)
+    with folder.opened():
+        yield folder
+
+
+def download(folder: crawl_folder.CrawledFolder, number: int, name: str = "") -> dict:
+    """A picture as gallery-dl leaves it, and what it says of it."""
+    path = folder.incoming / (name or f"site_{number}.jpg")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture(number))
+    return {"_path": str(path), "_archive_key": f"k{number}", "category": "site", "id": number}
+
+
+@pytest.mark.parametrize("moment", ["before the line", "before the last step", "half a line"])
+def test_a_kill_between_the_steps_of_taking_a_picture(tmp_path, monkeypatch, moment):
+    class Killed(BaseException):
+        pass
+
+    def killed(path, *value):
+        if moment == "half a line":
+            path.write_text('{"file": "site_')
+        raise Killed
+
+    with pytest.raises(Killed), opened(tmp_path) as folder:
+        folder.prepare()
+        post = download(folder, 1)
+        for cleaning in ("_read", "_clear"):  # a dead process cleans nothing
+            monkeypatch.setattr(folder, cleaning, lambda: None)
+        if moment == "before the last step":
+            monkeypatch.setattr(folder, "_move_ready", lambda: killed(None))
+        else:
+            monkeypatch.setattr(crawl_folder, "append_json_line", killed)
+        folder.take(post)
+    monkeypatch.undo()
+    with opened(tmp_path) as folder:
+        folder.prepare()
+        kept = moment == "before the last step"
+        assert folder.count == kept
+        with contextlib.closing(sqlite3.connect(folder.archive)) as archive:
+            known = [key for (key,) in archive.execute("SELECT entry FROM archive")]
+        assert known == (["k1"] if kept else [])
+        assert folder.take(download(folder, 1)) == ("known" if kept else "new")
+    assert pictures(tmp_path) == {1: picture(1)}
+
+
+def test_names_are_safe_and_nothing_is_overwritten(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"mine")
+    with opened(tmp_path) as folder:
+        folder.prepare()
+        names = ["a.jpg", "deep/er/b.jpg", ".hidden.jpg", f"{'é' * 120}.jpg", "初音.jpg", "Ü.jpg"]
+        for number, name in enumerate(names):
+            assert folder.take(download(folder, number, name)) == "new"
+    assert (tmp_path / "a.jpg").read_bytes() == b"mine"
+    files = [line["file"] for line in read_json_lines(tmp_path / "posts.jsonl")]
+    assert files[0].startswith("a_") and files[1] == "deep_er_b.jpg" and files[2] == "hidden.jpg"
+    assert files[3] == f"{'é' * 90}.jpg" and files[4:] == ["初音.jpg", "Ü.jpg"]
+    assert all((tmp_path / file).exists() for file in files)
+
+
+def on_a_terminal(command: tuple, answer: str) -> tuple[int, str]:
+    """(exit code, output) of a command whose standard input is a terminal."""
+    ours, theirs = pty.openpty()
+    full = [sys.executable, str(ROOT / "main.py"), *map(str, command)]
+    process = subprocess.Popen(full, stdin=theirs, stdout=subprocess.PIPE, stderr=-2, text=True)
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    try:
+        return process.wait(60), process.stdout.read()
+    finally:
+        process.stdout.close()
+        os.close(ours)
+
+
+def test_consent_is_asked_once(tmp_path, capsys):
+    with serving([Post(1), Post(2)]) as site:
+        to = tmp_path / "raw"
+        command = [str(word) for word in words(site, to, "--limit", "1") if word != "--yes"]
+        # Tests have no terminal.
+        assert main.main(command) == 2 and "--yes" in capsys.readouterr().err
+        code, said = on_a_terminal(command, "n\n")
+        assert code == 2 and "did not agree" in said
+        assert not to.exists() and not site.requests
+        code, said = on_a_terminal(command, "y\n")
+        assert code == 0 and said.count("Do you agree") == 1
+        assert f"{site.root}/static/terms_of_service" in said
+        site.requests.clear()
+        # The answer is remembered in the folder.
+        assert main.main(command) == 0 and len(pictures(to)) == 1
+        assert not site.requests  # the limit had been reached
+
+
+@pytest.mark.parametrize(
+    ("faults", "sentence"),
+    [
+        ({"/post.json": [403]}, "broke off (HttpError: '403 Forbidden'"),
+        ({"/samples/1.jpg": ["html"]}, "not an image): look at the site"),
+    ],
+)
+def test_a_crawl_that_comes_to_nothing_leaves_nothing(tmp_path, faults, sentence):
+    with serving([Post(1)], faults=faults) as site:
+        result = run(*words(site, tmp_path / "raw"))
+        assert result.returncode == 2 and sentence in result.stderr
+        assert "Traceback" not in result.stderr
+        assert not (tmp_path / "raw").exists()
+        assert len(site.asked("/post.json")) == 1  # after a refusal nothing is asked again
+
+
+def test_any_address_that_gallery_dl_knows(tmp_path):
+    with serving([Post(1, name="初音.jpg")]) as site:
+        to = tmp_path / "raw"
+        command = ("crawl", "--site", f"{site.root}/samples/初音.jpg", "--to", to, *QUICK)
+        refused = run(*command)
+        assert refused.returncode == 2 and "lists no pictures of that rating" in refused.stderr
+        assert "--rating any" in refused.stderr and not to.exists()
+        result = run(*command, "--rating", "any")
+        assert result.returncode == 0, result.stderr
+        assert list(pictures(to).values()) == [picture(1)]
+
+
+@pytest.mark.parametrize(
+    ("site", "tags", "rating", "address"),
+    [
+        ("konachan", "1girl solo", "safe", "https://konachan.com/post?tags=1girl%20solo%20{s}"),
+        ("https://yande.re/", "a&b", "any", "https://yande.re/post?tags=a%26b"),
+        ("Danbooru", "", "safe", "https://danbooru.donmai.us/posts?tags=rating%3Ageneral"),
+        ("safebooru", "", "any", "https://safebooru.donmai.us/posts?tags="),
+        ("danbooru:http://a.b:1", "", "any", "Danbooru:http://a.b:1/posts?tags="),
+        ("danbooru:http://a.b/pools/1", "", "safe", "Danbooru:http://a.b/pools/1"),
+        ("https://yande.re/pool/show/1", "", "safe", "https://yande.re/pool/show/1"),
+        ("https://a.b/gallery/1", "", "safe", "https://a.b/gallery/1"),
+    ],
+)
+def test_addresses(site, tags, rating, address):
+    expected = address.replace("{s}", "rating%3Asafe")
+    found = sites.search(site, tags, rating)
+    assert found.address == expected
+    # danbooru's "s" is for sensitive; of unknown sites "g" and "s" stand for general and safe.
+    family = {"moebooru": "s", "danbooru": "g", None: "gs"}[found.family]
+    assert found.initials == (None if rating == "any" else family)
+
+
+@pytest.mark.parametrize(
+    ("site", "tags", "sentence"),
+    [
+        ("konachn", "", "expected one of danbooru, konachan, safebooru"),
+        ("konachan", "1girl rating:explicit", "use --rating"),
+        ("konachan", "-rating:e", "use --rating"),
+        ("https://a.b/gallery/1", "1girl", "leave out --tags"),
+    ],
+)
+def test_sites_refused(site, tags, sentence):
+    with pytest.raises(UserError, match=sentence):
+        sites.search(site, tags)
+
+
+def test_without_gallery_dl_the_pip_command_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gallery_dl", None)
+    with pytest.raises(UserError, match='-m pip install "gallery-dl>='):
+        crawl.check_requirements(sites.search("konachan"), None)
+
+
+def test_a_contact_that_cannot_be_sent():
+    with pytest.raises(UserError, match="ASCII"):
+        crawl.check_requirements(sites.search("konachan"), "mé@example.org")
+
+
+def test_two_crawls_do_not_share_a_folder(tmp_path):
+    with opened(tmp_path), pytest.raises(UserError, match="Another process"):
+        with opened(tmp_path):
+            pass
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    (tmp_path / "raw").write_text("mine")
+    with pytest.raises(UserError, match="cannot be written"):
+        with opened(tmp_path / "raw"):
+            pass
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    def full(path, **_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with opened(tmp_path) as folder:
+        monkeypatch.setattr(sqlite3, "connect", full)
+        with pytest.raises(UserError, match="disk is full.*free space"):
+            folder.prepare()
+
+
+def test_lines_of_others_do_no_harm(tmp_path):
+    append_json_line(tmp_path / "posts.jsonl", {"file": "a.jpg"})
+    (tmp_path / "posts.jsonl").open("a").write("no json\n" + json.dumps([1]) + "\n")
+    with opened(tmp_path) as folder:
+        assert folder.count == 0

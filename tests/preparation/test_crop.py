@@ -1,0 +1,438 @@
+"""The command crop: what it writes, leaves out and refuses, and that a kill changes nothing."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import matplotlib.cbook
+import numpy as np
+import pytest
+from pictures import encoded, fill, pack
+from PIL import Image, ImageFilter
+from running import content, run, started, wait_until
+
+import main
+from dcgan import UserError
+from dcgan.datasets import folder as folders
+from dcgan.files import read_json_lines
+from dcgan.preparation import cascades
+from dcgan.preparation.crop import Outcome, Recipe, contact_sheet, crop, drawing
+from dcgan.preparation.crop_folder import CroppedFolder
+from dcgan.preparation.faces import Search
+
+pytest.importorskip("cv2", reason="finding faces needs opencv-python-headless")
+pytest.importorskip("imagehash", reason="finding near duplicates needs imagehash")
+
+FLIP = Image.Transpose.FLIP_LEFT_RIGHT
+OPTIONS = {"size": 32}
+
+
+@pytest.fixture(scope="module")
+def woman() -> Image.Image:
+    """A photograph that matplotlib brings along, with one face."""
+    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
+        return Image.open(file).convert("RGB").resize((256, 300))
+
+
+@pytest.fixture(scope="module")
+def raw(woman, tmp_path_factory) -> Path:
+    """Pictures of every kind: faces, copies, blurred, without a face, and no pictures."""
+    two = Image.new("RGB", (520, 310), "white")
+    two.paste(woman, (0, 0))
+    two.paste(woman.resize((230, 310)).transpose(FLIP), (290, 0))
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by 90 degrees with the clock
+    files = {
+        "a.jpg": encoded(woman, "JPEG", quality=95),
+        "a.png": encoded(woman.transpose(FLIP)),
+        "b/two.webp": encoded(two, "WEBP", lossless=True),
+        "b/turned.jpg": encoded(
+            woman.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=turned, quality=95
+        ),
+        "blurred.png": encoded(woman.filter(ImageFilter.GaussianBlur(4))),
+        "cut.jpg": encoded(woman, "JPEG")[:5000],
+        "noise.bmp": encoded(Image.fromarray(noise), "BMP"),
+        "notes.txt": b"no picture",
+        "\u5973 \u00e9.png": encoded(woman.resize((190, 300)).transpose(FLIP)),
+    }
+    return fill(tmp_path_factory.mktemp("raw") / "raw", files)
+
+
+def crop_command(raw: Path, to: Path, *flags, **kwargs):
+    words = ("crop", "--from", raw, "--to", to, "--cascade", "frontalface_default")
+    return run(*words, *flags, **kwargs)
+
+
+def lines_of(to: Path) -> list[dict]:
+    return list(read_json_lines(to / "faces.jsonl"))
+
+
+def whole_of(to: Path) -> dict[str, bytes]:
+    """All files of a crop but the lock, which holds the number of the last process."""
+    files = {name: data for name, data in content(to).items() if name != ".crop/.lock"}
+    beside = CroppedFolder(to)
+    return files | {
+        path.name: path.read_bytes() for path in (beside.sheet, beside.drawing) if path.exists()
+    }
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return Recipe(Search(str(cascades.find("frontalface_default", Path("unused")))), size=32)
+
+
+def crop_here(raw: Path, to: Path, recipe: Recipe) -> Outcome:
+    folder = CroppedFolder(to)
+    with folder.opened(OPTIONS):
+        outcome = crop(folders.find(raw), folder, recipe, workers=1)
+        folder.sheet.write_bytes(contact_sheet(folder))
+        folder.drawing.write_bytes(drawing(folders.find(raw), folder))
+        return outcome
+
+
+@pytest.fixture(scope="module")
+def cropped(raw, tmp_path_factory):
+    """(folder, finished process) of the command."""
+    to = tmp_path_factory.mktemp("cropped") / "faces"
+    return to, crop_command(raw, to)
+
+
+# ---- what is written
+
+
+def test_the_command_writes_faces_and_says_so(cropped):
+    to, process = cropped
+    assert process.returncode == 0, process.stderr
+    lines = lines_of(to)
+    kept = [line["file"] for line in lines if line["file"]]
+    assert f"{to} holds {len(kept)} faces; boxes, sources, hashes" in process.stdout
+    assert f"wrote {len(kept)} faces, left out 1 blurred, " in process.stdout
+    assert "Looked at 7 new pictures, 1 of them without a face" in process.stdout
+    assert "1: truncated (cut.jpg)" in process.stdout and "(notes.txt)" in process.stdout
+    assert f"Look at {to}-contact_sheet.png and {to}-boxes.jpg." in process.stdout
+    assert {str(path.relative_to(to)) for path in to.rglob("*.png")} == set(kept)
+    assert {Image.open(to / name).size for name in kept} == {(96, 96)}
+    # A face has its picture's name; a.png would have been a-0 too.
+    assert {"a-0.png", "a.png-0.png", "b/two-1.png", "\u5973 \u00e9-0.png"} <= set(kept)
+
+
+def test_the_lines_say_where_each_face_is_from(cropped, raw):
+    to, _ = cropped
+    lines = lines_of(to)
+    assert [line["source"] for line in lines] == sorted(line["source"] for line in lines)
+    for line in lines:
+        assert line["sha256"] == hashlib.sha256((raw / line["source"]).read_bytes()).hexdigest()
+    by_source = {line["source"]: line for line in lines}
+    assert by_source["blurred.png"]["dropped"] == "blurred"
+    assert by_source["blurred.png"]["sharpness"] < 40 < by_source["a.jpg"]["sharpness"]
+    assert by_source["noise.bmp"]["dropped"] == "no face found"
+    assert not {"cut.jpg", "notes.txt"} & by_source.keys()
+    # The same face on its side, put upright: where it was, and a copy.
+    upright, turned = by_source["a.jpg"], by_source["b/turned.jpg"]
+    assert turned["dropped"] == "near duplicate of a-0.png"
+    assert np.abs(np.subtract(upright["box"], turned["box"])).max() <= 3
+
+
+def test_data_sets_see_the_faces_and_nothing_else(cropped):
+    to, _ = cropped
+    source = folders.find(to)
+    pictures = {name for i, name in enumerate(source.names) if source.is_picture(i)}
+    assert pictures == {line["file"] for line in lines_of(to) if line["file"]}
+
+
+def test_the_pictures_to_look_at_show_faces_and_boxes(cropped):
+    to, _ = cropped
+    count = sum(line["file"] is not None for line in lines_of(to))  # in a row, 2 pixels apart
+    assert Image.open(f"{to}-contact_sheet.png").size == (count * 98 - 2, 96)
+    with Image.open(f"{to}-boxes.jpg") as picture:
+        assert picture.size == (520, 310)  # of b/two.webp, with the most faces
+        pixels = np.asarray(picture).astype(int)
+    for line in lines_of(to):
+        if line["source"] == "b/two.webp":
+            left, top, right, _ = line["crop"]
+            red, green, blue = pixels[top + 1, left + 5 : right - 5].mean(0)
+            here, elsewhere = (red, green) if line["dropped"] else (green, red)
+            assert here - max(elsewhere, blue) > 60
+
+
+def test_transparent_becomes_white(woman, recipe, tmp_path):
+    ellipse = Image.new("L", woman.size, 0)
+    ellipse.paste(255, (60, 20, 200, 200))
+    see_through = woman.copy()
+    see_through.putalpha(ellipse)
+    fill(tmp_path / "raw", {"x.png": encoded(see_through)})
+    wide = Recipe(recipe.search, size=64, margin=0.5, min_sharpness=0)
+    crop_here(tmp_path / "raw", tmp_path / "to", wide)
+    face = np.asarray(Image.open(tmp_path / "to" / "x-0.png"))
+    assert face.shape == (64, 64, 3)
+    assert (face[0, 0] == 255).all() and face[32, 32].mean() < 250
+
+
+# ---- again
+
+
+def test_again_does_only_what_is_new(raw, recipe, tmp_path, woman):
+    to, again = tmp_path / "faces", tmp_path / "raw"
+    shutil.copytree(raw, again)
+    crop_here(again, to, recipe)
+    before, times = content(to), {path: path.stat().st_mtime_ns for path in to.rglob("*.png")}
+    # Before all others in order; and one mended.
+    fill(again, {"_new.png": encoded(woman.resize((256, 220))), "cut.jpg": encoded(woman, "JPEG")})
+    outcome = crop_here(again, to, recipe)
+    assert (outcome.pictures, [item.name for item in outcome.skipped]) == (2, ["notes.txt"])
+    assert content(to)["faces.jsonl"].startswith(before["faces.jsonl"])
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    known = len(before["faces.jsonl"].splitlines())
+    assert [line["source"] for line in lines_of(to)[known:]] == ["_new.png", "cut.jpg"]
+
+
+def test_faces_that_a_user_removed_stay_removed(raw, recipe, tmp_path):
+    to = tmp_path / "to"
+    crop_here(raw, to, recipe)
+    (to / "a-0.png").unlink()
+    assert crop_here(raw, to, recipe).pictures == 0
+    assert not (to / "a-0.png").exists()
+
+
+def test_names_depend_on_order_alone(tmp_path):
+    folder = CroppedFolder(tmp_path)
+    # "a" is taken by a.gif, "a.jpg" by itself; A.jpg is the same file on some systems.
+    order = ["a.gif", "a.jpg", "A.jpg", "a.jpg.png", "a", "b/a.gif", "x" * 251 + ".png"]
+    given = []
+    for name in order:
+        given.append(folder.prefix(name))
+        folder._know([{"source": name, "file": None, "faces": 0}])
+    assert given == ["a", "a.jpg", "A.jpg_2", "a.jpg.png", "a_2", "b/a", "x" * 200]
+
+
+# ---- kills
+
+
+def test_the_number_of_processes_changes_nothing(raw, recipe, tmp_path):
+    folder = CroppedFolder(tmp_path / "to")
+    with folder.opened(OPTIONS):
+        crop(folders.find(raw), folder, recipe, workers=2)
+    crop_here(raw, tmp_path / "reference", recipe)
+    assert content(tmp_path / "to") == content(tmp_path / "reference")
+
+
+def test_wherever_the_lines_break_off_the_files_are_the_same(raw, recipe, tmp_path):
+    reference, to = tmp_path / "1" / "to", tmp_path / "2" / "to"
+    crop_here(raw, reference, recipe)
+    wanted = whole_of(reference)
+    size = len(wanted["faces.jsonl"])
+    for length in (0, 1, size // 3, size // 2, size - 1):
+        shutil.rmtree(to.parent, ignore_errors=True)
+        shutil.copytree(reference, to)
+        os.truncate(to / "faces.jsonl", length)
+        (to / "b" / ".two-0.png.77.tmp").write_bytes(b"half")
+        (to.parent / ".to-boxes.jpg.77.tmp").write_bytes(b"half")
+        crop_here(raw, to, recipe)
+        assert whole_of(to) == wanted, length
+        assert not list(to.parent.rglob("*.tmp"))
+    shutil.rmtree(to.parent)
+    (to / ".crop").mkdir(parents=True)  # all that the first moment leaves
+    crop_here(raw, to, recipe)
+    assert whole_of(to) == wanted
+
+
+@pytest.mark.parametrize(
+    "moments", [(1,), pytest.param((0, 1, 2), marks=pytest.mark.slow)], ids=["once", "thrice"]
+)
+def test_kills_change_nothing(raw, tmp_path, woman, moments):
+    pictures = tmp_path / "raw"
+    shutil.copytree(raw, pictures)
+    for i in range(12):  # enough for workers; of different shapes
+        shape = woman.resize((230 - 5 * i, 180 + 6 * i))
+        fill(pictures, {f"c/{i}.png": encoded(shape.transpose(FLIP) if i % 2 else shape)})
+    flags = ("--similarity", "0", "--size", "64")
+    assert crop_command(pictures, tmp_path / "1" / "to", *flags).returncode == 0
+    wanted = whole_of(tmp_path / "1" / "to")
+
+    to = tmp_path / "2" / "to"
+    records = to / "faces.jsonl"
+
+    def lines() -> int:
+        return records.read_bytes().count(b"\n") if records.exists() else 0
+
+    every = [
+        lambda: (to / "a-0.png").exists(),
+        lambda: list(to.glob("c/*.png")),  # a face without its line
+        lambda: lines() >= 13,
+    ]
+    words = ("--from", pictures, "--to", to, "--cascade", "frontalface_default", *flags)
+    for moment in moments:
+        with started("crop", *words) as process:
+            wait_until(every[moment], process)
+            process.kill()
+            assert process.wait() == -9
+    assert lines() < wanted["faces.jsonl"].count(b"\n")
+    assert crop_command(pictures, to, *flags).returncode == 0
+    assert whole_of(to) == wanted
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+# ---- refusals
+
+
+@pytest.fixture
+def refused(capsys):
+    """What the command says when it refuses, in this process."""
+
+    def message(to: Path, raw: Path, *flags: str) -> str:
+        words = ("crop", "--from", raw, "--to", to, "--cascade", "frontalface_default", *flags)
+        assert main.main([*map(str, words)]) == 2
+        return capsys.readouterr().err.strip()
+
+    return message
+
+
+def test_other_options_are_refused_with_the_differences(cropped, raw, refused):
+    to, _ = cropped
+    before = whole_of(to)
+    message = refused(to, raw, "--size", "64", "--margin", "0.3")
+    assert "--margin 0.2 there, 0.3 now; --size 96 there, 64 now" in message
+    assert whole_of(to) == before
+
+
+def test_the_command_refuses_in_one_sentence(raw, tmp_path, refused):
+    message = refused(tmp_path / "to", tmp_path / "nowhere")
+    assert "nowhere does not exist: expected a folder" in message
+    assert "lies in --from" in refused(raw / "b" / "faces", raw)
+    message = refused(tmp_path / "to", raw, "--cascade", "frontal")
+    assert "--cascade frontal is neither a file nor a known name" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_foreign_is_mixed_with_or_overwritten(raw, recipe, tmp_path):
+    def refusal(match: str) -> None:
+        before = content(tmp_path)
+        with pytest.raises(UserError, match=match):
+            crop_here(raw, to, recipe)
+        assert content(tmp_path) == before
+
+    to = tmp_path / "to"
+    fill(to, {"holiday.jpg": b"mine"})
+    refusal(r"did not write there \(holiday.jpg\): choose another --to")
+    (to / "holiday.jpg").unlink()
+    fill(tmp_path, {"to-boxes.jpg": b"mine", "file": b"mine"})
+    refusal(r"did not write there \(.*to-boxes.jpg\)")
+    (tmp_path / "to-boxes.jpg").unlink()
+    to = tmp_path / "file"
+    refusal("is a file: expected a folder")
+
+
+def test_a_file_in_the_way_of_a_face_is_not_overwritten(raw, recipe, tmp_path):
+    to = tmp_path / "to"
+    crop_here(raw, to, recipe)
+    (to / "faces.jsonl").write_bytes(b"")
+    (to / "a-0.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match="a-0.png was not written by crop and is not overwritten"):
+        crop_here(raw, to, recipe)
+    assert (to / "a-0.png").read_bytes() == b"mine"
+
+
+def test_changed_lines_and_a_second_process_are_refused(raw, recipe, tmp_path):
+    to = tmp_path / "to"
+    crop_here(raw, to, recipe)
+    with CroppedFolder(to).opened(OPTIONS):
+        with pytest.raises(UserError, match="Another process is cropping into"):
+            crop_here(raw, to, recipe)
+    lines = lines_of(to)
+    for bad in ("[]", "{", json.dumps(lines[0] | {"face": 1}), json.dumps({"face": 0})):
+        (to / "faces.jsonl").write_text(f"{json.dumps(lines[0])}\n{bad}\n")
+        with pytest.raises(UserError, match="Line 2 of .* is not as crop wrote it: restore"):
+            crop_here(raw, to, recipe)
+    (to / ".crop" / "options.json").write_text("[]")
+    with pytest.raises(UserError, match="options.json is not as crop wrote it: restore"):
+        crop_here(raw, to, recipe)
+
+
+def test_lines_that_crop_has_not_written_are_refused(raw, recipe, tmp_path):
+    to = tmp_path / "deep" / "to"
+    crop_here(raw, to, recipe)
+    (tmp_path / "mine-0.png").write_bytes(encoded(Image.new("RGB", (9, 9), "red")))
+    lines = lines_of(to)
+    good = next(line for line in lines if line["file"] and line["faces"] == 1)
+    known = json.dumps(next(line for line in lines if line["faces"] == 0))
+    far = ["../../mine-0.png", "a/../../../mine-0.png", "..", "", "a\0", "\ud800", 7, ["a"], True]
+    far += [str(tmp_path / "mine-0.png"), "/", {}]
+    odd = [{name: value} for name in ("source", "file") for value in far] + [{"source": None}]
+    odd += [{"fingerprint": value} for value in ("f" * 17, "-1", "", None, "0x1", 7, "9" * 5000)]
+    odd += [{"faces": value} for value in (0, 0.5, 1e999, "1", None, True, [])]
+    odd += [{"face": value} for value in (-1, True, 0.0, "0", None)]
+    boxes = (None, [], [1, 2, 3], [0, 0, 1e999, 1], [9, 0, 1, 9], [0, 0, 10**30, 1], "abcd", 7)
+    odd += [{name: value} for name in ("box", "crop") for value in boxes]
+    texts = [json.dumps(good | change) for change in odd]
+    texts += [known, "[" * 100_000, "9" * 5000, "null", '"x"', json.dumps(good)[:-1], "\0"]
+    for text in texts:
+        (to / "faces.jsonl").write_text(f"{known}\n{text}\n")
+        with pytest.raises(UserError, match="Line 2 of .* is not as crop wrote it: restore"):
+            with CroppedFolder(to).opened(OPTIONS):
+                pass
+    for text in ("[" * 100_000, "9" * 5000, "null", "\0"):
+        (to / ".crop" / "options.json").write_text(text)
+        with pytest.raises(UserError, match="options.json is not as crop wrote it: restore"):
+            with CroppedFolder(to).opened(OPTIONS):
+                pass
+
+
+@pytest.mark.parametrize("name", ["faces.jsonl", ".crop", ".crop/.lock", "b"])
+def test_links_lead_crop_nowhere(raw, recipe, tmp_path, name):
+    mine, to = tmp_path / "mine", tmp_path / "to"
+    fill(mine, {"options.json": json.dumps(OPTIONS).encode(), "thesis.txt": b"years of work"})
+    fill(to, {".crop/options.json": json.dumps(OPTIONS).encode()})
+    if name == ".crop":
+        shutil.rmtree(to / name)
+    (to / name).symlink_to(mine / "thesis.txt" if name in ("faces.jsonl", ".crop/.lock") else mine)
+    before = content(mine)
+    with pytest.raises(UserError, match="is a link, which crop never|outside .*where a link leads"):
+        crop_here(raw, to, recipe)
+    assert content(mine) == before
+
+
+def test_what_lies_in_the_place_of_a_face_is_passed_over(raw, recipe, tmp_path):
+    to = tmp_path / "to"
+    crop_here(raw, to, recipe)
+    (to / "a-0.png").unlink()
+    os.mkfifo(to / "a-0.png")
+    (to / "a.png-0.png").write_bytes(encoded(Image.new("RGB", (900, 900), "red")))
+    (to / "b" / "two-1.png").unlink()
+    (to / "b" / "two-1.png").mkdir()
+    folder = CroppedFolder(to)
+    with folder.opened(OPTIONS):
+        with Image.open(io.BytesIO(contact_sheet(folder))) as sheet:
+            assert sheet.height == 32  # of the smallest; the large one is no larger on it
+
+
+def test_names_in_a_zip_lead_nowhere_else(woman, recipe, tmp_path):
+    data = encoded(woman)
+    bad = [
+        "../../evil.png",
+        "/evil.png",
+        "..\\evil.png",
+        f"{'x' * 300}/a.png",
+        "dd/" * 600 + "a.png",
+    ]
+    good = ["a\r\x1b[2J.png", "y" * 300 + ".png"]
+    pack(tmp_path / "raw.zip", {name: data for name in bad + good})
+    to = tmp_path / "deep" / "er" / "to"
+    process = crop_command(tmp_path / "raw.zip", to, "--similarity", "0")
+    assert process.returncode == 0, process.stderr
+    assert "\x1b" not in process.stdout + process.stderr
+    assert "3: unsafe name" in process.stdout and "2: name too long" in process.stdout
+    inside = {path.name for path in to.rglob("*.png")}
+    assert {path.name for path in tmp_path.rglob("*-0.png")} == inside and len(inside) == 1
+
+
+def test_without_any_face_it_says_what_to_try(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
+    fill(tmp_path / "raw", {"noise.png": encoded(Image.fromarray(noise))})
+    process = crop_command(tmp_path / "raw", tmp_path / "to")
+    assert process.returncode == 0
+    assert "No face was found or kept: try a smaller --min_size" in process.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "to"]

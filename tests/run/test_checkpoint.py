@@ -1,0 +1,300 @@
+"""Checkpoints: exact, whole or absent, and every kind of damage noticed."""
+
+import resource
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from states import Z_DIM, make_state, names, save_steps, scrambled
+
+from dcgan import UserError
+from dcgan.latent.sampling import make_sampler
+from dcgan.run.checkpoint import Checkpointer, load_generator
+from dcgan.run.checkpoint_file import DamagedCheckpoint, read
+from dcgan.training.state import GANState
+
+KERNEL = "generator/project/kernel"
+
+
+def assert_same(left: dict, right: dict) -> None:
+    assert left.keys() == right.keys()
+    for name, array in left.items():
+        assert array.dtype == right[name].dtype, name
+        assert np.array_equal(array, right[name]), name
+
+
+def images_of(generator, z_dist: str = "normal01") -> np.ndarray:
+    return make_sampler(generator, z_dim=Z_DIM, z_dist=z_dist)(range(5))
+
+
+@pytest.fixture(scope="module")
+def trained() -> GANState:
+    """Only to be read."""
+    return scrambled()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "run" / "checkpoints"
+    made.mkdir(parents=True)
+    return made
+
+
+# ---------------------------------------------------------------------------------- round trip
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_restores_every_variable_bit_for_bit(folder, averaged):
+    state = scrambled(averaged=averaged)
+    Checkpointer(folder).save(state, {"step": 7, "seconds": 1.5})
+    other = make_state(5, averaged=averaged)
+    meta = Checkpointer(folder).restore_newest(other)
+    assert meta == {"step": 7, "seconds": 1.5}
+    assert_same(other.arrays(), state.arrays())
+
+
+def test_state_holds_everything_under_a_name_of_its_own(trained):
+    owners = [
+        trained.generator,
+        trained.discriminator,
+        trained.generator_optimizer,
+        trained.discriminator_optimizer,
+        trained.averaged_generator,
+    ]
+    held = {id(variable) for variable in trained.variables().values()}
+    for owner in owners:
+        assert all(id(variable) in held for variable in owner.variables)
+    assert len(held) == len(trained.variables()) == 1 + sum(len(o.variables) for o in owners)
+    # Adam's two moments of every weight, and both networks' moving statistics.
+    keys = " ".join(trained.variables())
+    weights = len(trained.generator.trainable_variables)
+    assert keys.count(" generator_optimizer/") == 2 + 2 * weights
+    assert " discriminator/norm_1/moving_variance " in keys
+
+
+def test_arrays_are_copies(trained):
+    arrays = trained.arrays()
+    arrays[KERNEL][:] = 0
+    assert trained.arrays()[KERNEL].all()
+
+
+def test_saving_changes_nothing(folder):
+    state = scrambled()
+    before = state.arrays()
+    Checkpointer(folder).save(state, {})
+    assert_same(state.arrays(), before)
+
+
+def test_two_saves_of_one_state_hold_the_same(folder, trained):
+    first, _ = read(Checkpointer(folder).save(trained, {}))
+    second, _ = read(Checkpointer(folder).save(trained, {}))
+    assert_same(first, second)
+    assert names(folder) == ["00000007.npz"]
+
+
+def test_no_checkpoint_is_no_error(folder, trained):
+    assert Checkpointer(folder).restore_newest(trained) is None
+
+
+# --------------------------------------------------------------------------------- what is kept
+
+
+def test_keeps_the_newest_and_what_is_not_its_own(folder):
+    foreign = ["best.npz", "00000001.npz.damaged", "model.json"]
+    for name in foreign:
+        (folder / name).write_text("mine")
+    state, checkpointer = scrambled(), Checkpointer(folder, max_to_keep=2)
+    for step in (1, 2, 3, 10):
+        state.step.assign(step)
+        checkpointer.save(state, {"step": step})
+    assert [path.name for path in checkpointer.paths()] == ["00000003.npz", "00000010.npz"]
+    assert names(folder) == sorted([*foreign, "00000003.npz", "00000010.npz"])
+    other = make_state()
+    assert checkpointer.restore_newest(other) == {"step": 10}
+    assert int(other.step.numpy()) == 10
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "generator/norm_0/moving_mean",
+        "averaged_generator/deconv_0/kernel",
+        "discriminator_optimizer/discriminator_conv_0_kernel_velocity",
+    ],
+)
+def test_what_is_not_finite_is_never_saved(folder, name, value):
+    state = scrambled()
+    Checkpointer(folder).save(state, {})
+    array = state.arrays()[name]
+    array.flat[-1] = value
+    state.variables()[name].assign(array)
+    state.step.assign(8)
+    with pytest.raises(FloatingPointError, match=name):
+        Checkpointer(folder, max_to_keep=1).save(state, {})
+    assert names(folder) == ["00000007.npz"]
+
+
+def test_a_killed_writers_file_is_removed_and_not_read(folder, trained):
+    Checkpointer(folder).save(trained, {})
+    (folder / ".00000009.npz.4242.tmp").write_bytes(b"PK\x03\x04half")
+    (folder / "notes.tmp").write_text("mine")
+    other = make_state()
+    Checkpointer(folder).restore_newest(other)
+    assert int(other.step.numpy()) == 7
+    assert names(folder) == ["00000007.npz", "notes.tmp"]
+
+
+def test_a_write_that_fails_changes_nothing(folder):
+    state = scrambled()
+    path = Checkpointer(folder, max_to_keep=1).save(state, {})
+    content = path.read_bytes()
+    state.step.assign(8)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
+    try:  # Python ignores SIGXFSZ, so writing fails as on a full disk
+        with pytest.raises(OSError):
+            Checkpointer(folder, max_to_keep=1).save(state, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(folder) == [path.name]
+    assert path.read_bytes() == content
+
+
+# --------------------------------------------------------------------------------------- damage
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) * 2 // 3]
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+DAMAGES = {
+    "empty": lambda data: b"",
+    "cut": cut,
+    "one byte short": lambda data: data[:-1],
+    "flipped bit": flipped,
+    "zeros": lambda data: bytes(len(data)),
+    "end zeroed": lambda data: cut(data).ljust(len(data), b"\0"),
+    "text": lambda data: b"not a checkpoint\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_is_set_aside_for_the_one_before(folder, damage, caplog):
+    _, older, newest = save_steps(folder, 1, 2, 3)
+    newest.write_bytes(DAMAGES[damage](newest.read_bytes()))
+    state = make_state()
+    assert Checkpointer(folder).restore_newest(state) == {"step": 2}
+    assert int(state.step.numpy()) == 2
+    assert names(folder) == ["00000001.npz", "00000002.npz", "00000003.npz.damaged"]
+    assert "00000003.npz" in caplog.text and "damaged" in caplog.text
+    assert older.exists()
+
+
+def test_when_all_are_damaged_it_refuses_now_and_the_next_time(folder):
+    for path in save_steps(folder, 1, 2):
+        path.write_bytes(b"")
+    for _ in range(2):
+        state = make_state()
+        before = state.arrays()
+        with pytest.raises(UserError, match="whole.*backup.*--run_dir"):
+            Checkpointer(folder).restore_newest(state)
+        assert_same(state.arrays(), before)
+    assert names(folder) == ["00000001.npz.damaged", "00000002.npz.damaged"]
+
+
+class _FewArrays:
+    """In the place of a state, so that a file of a thousand bytes can be damaged everywhere."""
+
+    ARRAYS = {"a/kernel": np.linspace(1, 2, 12, dtype=np.float32), "step": np.array(3)}
+
+    def variables(self) -> dict:
+        return {name: tf.Variable(array) for name, array in self.ARRAYS.items()}
+
+
+def test_no_flipped_bit_goes_unnoticed_or_escapes_as_another_error(folder):
+    path = Checkpointer(folder).save(_FewArrays(), {"step": 3})
+    data = path.read_bytes()
+    for place in range(len(data)):
+        for mask in (1, 8, 32, 64, 128):
+            with open(path, "r+b") as file:
+                file.seek(place)
+                file.write(bytes([data[place] ^ mask]))
+            try:
+                arrays, meta = read(path)
+            except DamagedCheckpoint:
+                pass
+            else:  # the bit had no meaning, such as one of a date
+                assert meta == {"step": 3}, place
+                assert_same(arrays, _FewArrays.ARRAYS)
+            with open(path, "r+b") as file:
+                file.seek(place)
+                file.write(data[place : place + 1])
+
+
+# ---------------------------------------------------------------------------- another architecture
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape", "rank"])
+def test_what_does_not_fit_changes_nothing(trained, change):
+    state = make_state()
+    before, arrays = state.arrays(), trained.arrays()
+    if change == "missing":
+        del arrays[KERNEL]
+    elif change == "extra":
+        arrays["generator/extra"] = np.zeros(1, np.float32)
+    elif change == "shape":
+        arrays[KERNEL] = arrays[KERNEL][:, :-1]
+    else:
+        arrays["step"] = arrays["step"].reshape(1)
+    with pytest.raises(UserError, match="another architecture.*1 difference.*--run_dir"):
+        state.assign(arrays)
+    assert_same(state.arrays(), before)
+
+
+def test_restoring_another_architecture_is_refused_and_the_file_kept(folder, trained):
+    path = Checkpointer(folder).save(trained, {})
+    state = make_state(width=16)
+    before = state.arrays()
+    with pytest.raises(UserError, match=r"another architecture.*\(\d+.*instead of"):
+        Checkpointer(folder).restore_newest(state)
+    assert_same(state.arrays(), before)
+    assert names(folder) == [path.name]
+
+
+# ------------------------------------------------------------------------------- load_generator
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_load_generator_gives_the_runs_images(folder, averaged):
+    state = scrambled(averaged=averaged)
+    checkpointer = Checkpointer(folder)
+    checkpointer.write_models(state.generator, state.discriminator)
+    path = checkpointer.save(state, {})
+    expected = images_of(state.sampler)
+    if averaged:
+        assert not np.array_equal(expected, images_of(state.generator))
+    # A later, damaged one is passed over, and left where it is: reading changes nothing.
+    later = folder / "00000008.npz"
+    later.write_bytes(cut(path.read_bytes()))
+    before = names(folder)
+    assert np.array_equal(images_of(load_generator(folder.parent)), expected)
+    assert np.array_equal(images_of(load_generator(folder.parent, path)), expected)
+    assert names(folder) == before
+
+
+def test_load_generator_without_a_whole_checkpoint(folder, trained):
+    with pytest.raises(UserError, match="no whole checkpoint"):
+        load_generator(folder.parent)
+    checkpointer = Checkpointer(folder)
+    checkpointer.write_models(trained.generator, trained.discriminator)
+    path = checkpointer.save(trained, {})
+    path.write_bytes(b"")
+    for chosen in (None, path):
+        with pytest.raises(UserError, match="no whole checkpoint"):
+            load_generator(folder.parent, chosen)

@@ -1,0 +1,180 @@
+"""What takes long is done beside the event loop, and what is held for clients is bounded."""
+
+import asyncio
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from serving_models import SIDE, die, faces, read_when_told, refuse, service_of
+
+pytest.importorskip("fastapi", reason="FastAPI is not installed")
+pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
+
+from fastapi.testclient import TestClient
+
+from dcgan.serving import tfserving_json
+from dcgan.serving.app import make_app
+from dcgan.serving.aside import INLINE_BYTES, Aside
+from dcgan.serving.backlog import FREE_BYTES, PIECE_BYTES, Backlog, Held, HoldBack
+from dcgan.serving.refusals import QueueFull, RequestError
+
+PREDICT = "/v1/models/dcgan:predict"
+
+
+@pytest.fixture(scope="module")
+def aside():
+    aside = Aside()
+    yield aside
+    aside.close()
+
+
+def test_what_is_long_runs_in_another_process_and_what_is_short_here(aside):
+    here = os.getpid()
+    assert asyncio.run(aside.run(os.getpid)) != here
+    assert asyncio.run(aside.run(os.getpid, size=INLINE_BYTES + 1)) != here
+    assert asyncio.run(aside.run(os.getpid, size=INLINE_BYTES)) == here
+
+
+def test_a_refusal_comes_back_as_one(aside):
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(aside.run(refuse))
+    assert (refused.value.status, refused.value.message) == (418, "no \ud800")
+
+
+def test_a_process_that_dies_costs_its_task_only(aside):
+    for _ in range(2):
+        with pytest.raises(QueueFull):
+            asyncio.run(aside.run(die))
+        assert asyncio.run(aside.run(os.getpid)) != os.getpid()
+
+
+def test_readers_leave_the_processors_to_others():
+    readers = Aside(nice=5)
+    assert asyncio.run(readers.run(os.nice, 0)) == os.nice(0) + 5
+    readers.close()
+
+
+class Recorder(Aside):
+    """Does all here, and notes what was handed over with how many bytes."""
+
+    def __init__(self):
+        super().__init__()
+        self.done = []
+
+    async def run(self, function, *args, size=None):
+        self.done.append((function.__name__, size))
+        return function(*args)
+
+
+def test_all_reading_and_drawing_is_handed_over(tmp_path):
+    service = service_of(faces(), tmp_path, readers=(aside := Recorder()), aside=aside)
+    scores = {"signature_name": "discriminate", "inputs": [[[[7] * 3] * SIDE] * SIDE] * 64}
+    z = [[0.0] * 4] * 9
+    with TestClient(make_app(service)) as client:
+        body = json.dumps(scores)
+        assert client.post(PREDICT, content=body).status_code == 200
+        assert aside.done == [("read_predict", len(body)), ("answer", 64 * 4)]
+        aside.done.clear()
+        in_rows = {"signature_name": "generate", "instances": list(range(64))}
+        assert client.post(PREDICT, content=json.dumps(in_rows)).status_code == 200
+        assert aside.done[1] == ("answer", 64 * SIDE * SIDE * 3)
+        aside.done.clear()
+        body = json.dumps({"z": z})
+        assert client.post("/render", content=body).status_code == 200
+        assert client.get("/grid.png?seeds=1-4").status_code == 200
+        assert client.get("/interpolate.gif?from=1&to=2&frames=3").status_code == 200
+        assert client.get("/image/7.png").status_code == 200
+    drawn = [("png", None), ("png", None), ("gif", None)]
+    assert aside.done == [("read_render", len(body)), *drawn]
+
+
+def blocked(marks) -> bytes:
+    """A body of which the reading ends when the file go appears."""
+    marks.mkdir()
+    return json.dumps({"marks": str(marks), "filler": "x" * 150_000}).encode()
+
+
+def wait_for(path) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_others_are_answered_while_a_body_is_read_and_too_many_bodies_are_refused(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tfserving_json, "read_predict", read_when_told)
+    backlog = Backlog(most=150_000)
+    service = service_of(faces(), tmp_path / "models", backlog=backlog)
+    app = make_app(service)
+    with TestClient(app) as client, ThreadPoolExecutor(1) as other:
+        body = blocked(tmp_path / "first")
+        first = other.submit(client.post, PREDICT, content=body)
+        wait_for(tmp_path / "first" / "begun")
+        for path in ("/healthz", "/image/7.png", "/model.json"):
+            assert client.get(path).status_code == 200
+        assert not first.done()
+        assert backlog.taken == len(body) - FREE_BYTES
+        refused = client.post(PREDICT, content=blocked(tmp_path / "second"))
+        assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
+        assert "try again" in refused.json()["error"]
+        assert not first.done() and backlog.taken == len(body) - FREE_BYTES
+        (tmp_path / "first" / "go").touch()
+        level = first.result(60).json()["predictions"][0][0][0][0]
+        assert level != os.getpid() % 256  # another process has read it
+        assert backlog.taken == 0
+        (tmp_path / "third").mkdir()
+        (tmp_path / "third" / "go").touch()
+        body = json.dumps({"marks": str(tmp_path / "third"), "filler": "x" * 150_000})
+        assert client.post(PREDICT, content=body).status_code == 200
+
+
+def test_one_request_alone_may_exceed_the_backlog_and_two_may_not():
+    backlog = Backlog(most=1000)
+    one, other = Held(backlog), Held(backlog)
+    one.add(FREE_BYTES + 5000)
+    other.add(FREE_BYTES)
+    for _ in range(2):
+        with pytest.raises(QueueFull):
+            other.add(1)
+    assert backlog.taken == 5000
+    one.release()
+    other.add(1000)
+    assert backlog.taken == 1000
+    other.release()
+    assert backlog.taken == 0
+
+
+@pytest.mark.parametrize("size", [0, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES + 7])
+def test_an_answer_is_held_until_its_last_piece_is_taken(size):
+    backlog, sent = Backlog(), []
+    content = np.random.default_rng(0).bytes(size)
+
+    async def app(scope, receive, send):
+        scope["state"]["held"].add(FREE_BYTES + 1)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": content})
+        raise KeyError  # the middleware releases whatever happens
+
+    async def send(message):
+        assert backlog.taken == 1
+        sent.append(message)
+
+    with pytest.raises(KeyError):
+        asyncio.run(HoldBack(app, backlog)({"type": "http"}, None, send))
+    assert backlog.taken == 0
+    pieces = [message["body"] for message in sent[1:]]
+    assert b"".join(pieces) == content and max(map(len, pieces)) <= PIECE_BYTES
+    more = [message.get("more_body", False) for message in sent[1:]]
+    assert more == [True] * (len(pieces) - 1) + [False]
+
+
+def test_a_long_list_of_seeds_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("dcgan.serving.pictures.parse_seeds", None)
+    with TestClient(make_app(service_of(faces(), tmp_path, row_limit=8))) as client:
+        answer = client.get("/grid.png?seeds=" + ",".join("1" * 9))
+        assert answer.status_code == 413 and "1 to 8 seeds" in answer.json()["error"]

@@ -1,0 +1,50 @@
+"""The fused update against Keras' own; several replicas are in test_step.py."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan.training.adam import Adam
+
+
+def trained(optimizer: keras.optimizers.Optimizer, steps: int = 5) -> list[np.ndarray]:
+    """Two weights and the optimizer's variables after some updates."""
+    random = np.random.default_rng(0)
+    weights = [keras.Variable(random.normal(size=shape)) for shape in ((3, 4), (5,))]
+    optimizer.build(weights)
+    for _ in range(steps):
+        gradients = [tf.constant(random.normal(size=w.shape), tf.float32) for w in weights]
+        tf.function(lambda g=gradients: optimizer.apply(g, weights))()
+    return [np.copy(v.numpy()) for v in (*weights, *optimizer.variables)]
+
+
+def test_it_is_keras_adam():
+    arguments = {"learning_rate": 2e-3, "beta_1": 0.5}
+    ours, theirs = trained(Adam(**arguments)), trained(keras.optimizers.Adam(**arguments))
+    assert len(ours) == len(theirs)
+    for one, two in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-7)
+
+
+def test_the_first_update_moves_each_weight_by_the_learning_rate():
+    """m / sqrt(v) is the gradient's sign then, whatever its size (Kingma and Ba, section 2.1)."""
+    weight = keras.Variable([1.0, 1.0, 1.0])
+    optimizer = Adam(0.1)
+    optimizer.build([weight])
+    optimizer.apply([tf.constant([1e-3, -5.0, 700.0])], [weight])
+    np.testing.assert_allclose(weight.numpy(), [0.9, 1.1, 0.9], atol=1e-3)
+
+
+def test_amsgrad_is_refused():
+    with pytest.raises(ValueError, match="no amsgrad"):
+        Adam(amsgrad=True)
+
+
+def test_names_are_those_that_checkpoints_have():
+    weight = keras.Variable([1.0], name="kernel")
+    ours, theirs = Adam(), keras.optimizers.Adam()
+    for optimizer in (ours, theirs):
+        optimizer.build([weight])
+    rest = [[v.path.partition("/")[2] for v in o.variables] for o in (ours, theirs)]
+    assert rest[0] == rest[1]

@@ -1,0 +1,73 @@
+"""The losses against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan.training.losses import discriminator_loss, generator_loss
+
+
+def logits(*values):
+    return tf.constant([[v] for v in values], tf.float32)
+
+
+def log1pexp(x):
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def test_undecided():
+    """D = 1/2 everywhere: -0.9 log(1/2) - 0.1 log(1/2) - log(1/2) = 2 log 2, whatever the label."""
+    for label in (1.0, 0.9, 0.6):
+        losses = discriminator_loss(logits(0, 0), logits(0, 0), real_label=label)
+        np.testing.assert_allclose(losses, [2 * math.log(2)] * 2, rtol=1e-6)
+    np.testing.assert_allclose(generator_loss(logits(0)), [math.log(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("real", "fake"), [(2.0, -1.0), (-0.5, 3.0), (8.0, 8.0)])
+@pytest.mark.parametrize("label", [1.0, 0.9])
+def test_cross_entropy(real, fake, label):
+    """-y log s(x) - (1 - y) log(1 - s(x)), s the logistic function; y = 0 for fakes."""
+
+    def entropy(x, y):
+        s = 1 / (1 + math.exp(-x))
+        return -y * math.log(s) - (1 - y) * math.log(1 - s)
+
+    losses = discriminator_loss(logits(real), logits(fake), real_label=label)
+    np.testing.assert_allclose(losses, [entropy(real, label) + entropy(fake, 0)], rtol=1e-4)
+    np.testing.assert_allclose(generator_loss(logits(fake)), [entropy(fake, 1)], rtol=1e-4)
+
+
+def test_one_loss_an_example():
+    real, fake = (1.0, -2.0, 0.5), (-1.0, 0.0, 4.0)
+    losses = discriminator_loss(logits(*real), logits(*fake), real_label=0.9)
+    assert losses.shape == (3,) and losses.dtype == tf.float32
+    # log(1 + e^x) - 0.9 x for a real, log(1 + e^x) for a fake.
+    expected = [log1pexp(r) - 0.9 * r + log1pexp(f) for r, f in zip(real, fake, strict=True)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
+    losses = generator_loss(logits(*fake))
+    assert losses.shape == (3,) and losses.dtype == tf.float32
+    np.testing.assert_allclose(losses, [log1pexp(-f) for f in fake], rtol=1e-6)
+    assert generator_loss(logits(1)).shape == (1,)  # a batch of one stays a batch
+
+
+def test_large_logits_are_neither_infinite_nor_nan():
+    # real 1000: 1000 - 900; real -1000: 0 + 900; fake 1000: 1000; fake -1000: 0.
+    losses = discriminator_loss(logits(1000, -1000), logits(1000, -1000), real_label=0.9)
+    np.testing.assert_allclose(losses, [100 + 1000, 900 + 0], rtol=1e-5)
+    np.testing.assert_allclose(generator_loss(logits(1000, -1000)), [0, 1000], atol=1e-6)
+
+
+@pytest.mark.parametrize("x", [-1000.0, -3.0, 0.0, 2.0, 1000.0])
+def test_gradients(x):
+    """d/dx: s(x) - 0.9 for a real, s(x) for a fake, s(x) - 1 for the generator."""
+    logistic = math.exp(-log1pexp(-x))
+    real, fake = logits(x), logits(x)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([real, fake])
+        d_loss = discriminator_loss(real, fake, real_label=0.9)
+        g_loss = generator_loss(fake)
+    np.testing.assert_allclose(tape.gradient(d_loss, real), [[logistic - 0.9]], atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(d_loss, fake), [[logistic]], atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(g_loss, fake), [[logistic - 1]], atol=1e-6)
