@@ -1,4 +1,4 @@
-"""The one home of writing: whole files or none, temporary names, JSON lines.
+"""The one home of writing: whole files or none, temporary names, JSON lines, locks.
 
 A file is written under a temporary name beside it, flushed to the disk and renamed: whoever reads
 it finds the old content or the new. What killed writers leave is known by its name and removed.
@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dcgan import UserError, disk
@@ -214,3 +214,45 @@ def _is_running(process: int) -> bool:
     except PermissionError:
         return True  # another user's
     return True
+
+
+@contextlib.contextmanager
+def hold(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
+    """Holds a folder for this process by a lock in it, where the file system can (`disk.lock`).
+
+    Args:
+        folder: there must be one.
+        refusal: the sentence for a second process, from the number of the first.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    with open(folder / ".lock", "a+") as file:
+        try:
+            disk.lock(file, folder)
+        except (BlockingIOError, PermissionError) as error:
+            file.seek(0)
+            raise UserError(refusal(file.read().strip() or "(unknown)")) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def hold_target(state: Path, to: Path, doing: str) -> Iterator[None]:
+    """Holds the folder that a command writes to for this process.
+
+    Args:
+        state: the command's own folder in it, made when absent, where the lock lies.
+        to: the folder, as the user named it.
+        doing: what the command does into it, such as "cropping".
+
+    Raises:
+        UserError: another process holds it.
+        OSError: it cannot be written.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    said = f"Another process is {doing} into {to}: wait for it, stop it, or choose another --to."
+    with hold(state, lambda process: said):
+        yield

@@ -12,43 +12,50 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dcgan"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 CODE = [ROOT / "main.py", *MODULES]
-TESTS = sorted((ROOT / "tests").glob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-# What stands on what: a unit may import those of lower levels, never one of its own level.
+# The house: what stands on what. A unit may import those of lower levels, never one of its own. A
+# unit is a folder of dcgan/, a module beside them, or a module that a level names by itself.
 LEVELS = (
-    ("option", "data_names", "disk", "plain_path"),
-    ("options", "presets"),
-    ("config", "console", "images", "run_dir", "seeds", "surroundings"),
-    ("progress", "quiet"),
-    ("flags", "recorded", "datasets", "models", "losses", "adam", "checkpoint_file"),
-    ("state", "checkpoint", "sampling", "latent", "nearest", "preparation"),
-    ("training", "outputs", "evaluation", "export"),
-    ("serving", "session", "trained"),
+    ("disk", "images", "plain_path", "surroundings"),  # of numbers, paths and this process alone
+    ("files", "terminal"),
+    ("cli", "models"),
+    ("latent",),
+    ("datasets", "distributed", "serving"),
+    ("preparation", "run"),
+    ("evaluation", "export", "outputs", "training"),
+    ("training.trainer",),  # introduces the parts of a training to one another
     ("benchmarks",),
     ("commands",),
     ("main",),
 )
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
+LOOSE = {"__init__", "disk", "files", "images", "plain_path", "surroundings"}  # in no folder
 # What the lowest units may import besides the standard library.
 THIRD_PARTY = {
-    "option": set(),
-    "options": set(),
-    "config": set(),
-    "console": set(),
-    "data_names": set(),
     "disk": set(),
+    "files": set(),
     "plain_path": set(),
-    "presets": set(),
-    "run_dir": set(),
-    "quiet": set(),
-    "surroundings": {"matplotlib"},
-    "progress": {"tqdm"},
-    "seeds": set(),
     "images": {"numpy", "PIL", "imageio"},
-    "flags": {"absl"},
+    "surroundings": {"matplotlib"},
+    "terminal": {"tqdm"},
+    "cli": {"absl"},
+    "run.run_dir": set(),
+    "latent.seeds": set(),
+}
+# Who may import nothing else of this project: networks, losses, the loop and data sets know nothing
+# of one another, and the server nothing of training.
+ALONE = {
+    "models": set(),
+    "training.losses": set(),
+    "training.loop": set(),
+    "training.augment": set(),
+    "datasets": {"cli.data_names", "cli.option", "disk", "files", "images", "terminal"},
+    "serving": {"images", "latent", "plain_path"},
 }
 # Who may know the options objects; everything else takes plain, named values.
-KNOW_CONFIG = {"recorded", "options", "config", "flags", "session", "commands", "main"}
+OPTIONS = ("command_options", "data_options", "recorded", "run_options", "train_options")
+KNOW_OPTIONS = {"cli", "training.trainer", "commands", "main"}
 
 
 def names(paths) -> list[str]:
@@ -60,10 +67,27 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), str(path))
 
 
-def unit(path: Path) -> str:
-    """datasets for dcgan/datasets/mnist.py, config for dcgan/cli/train_options.py, main for main.py."""
+def dotted(path: Path) -> str:
+    """cli.flags for dcgan/cli/flags.py, images for dcgan/images.py, main for main.py."""
     parts = path.relative_to(ROOT).with_suffix("").parts
-    return parts[0] if len(parts) == 1 else parts[1]
+    return ".".join(parts[1:] or parts).removesuffix(".__init__")
+
+
+def unit(name: str) -> str:
+    """datasets for datasets.mnist, images for images.grid; training.trainer is its own."""
+    parts = name.split(".")
+    module = ".".join(parts[:2])
+    return module if module in LEVEL else parts[0]
+
+
+def of(table: dict, name: str):
+    """What a table says of a module, by itself or by its folder; None where it says nothing."""
+    return table.get(name, table.get(name.split(".")[0]))
+
+
+def within(name: str, units: set[str]) -> bool:
+    """Whether a module, or something in it, is among modules and folders."""
+    return any(f"{name}.".startswith(f"{one}.") for one in units)
 
 
 def imports(node: ast.AST) -> list[str]:
@@ -79,43 +103,60 @@ def imports(node: ast.AST) -> list[str]:
 
 
 def wrong_imports(importer: str, node: ast.AST) -> list[str]:
-    """The imports that a unit must not have."""
-    wrong = []
+    """The imports that a module must not have."""
+    wrong, room = [], importer.split(".")[0]
+    allowed = of(THIRD_PARTY, importer)
     for name in imports(node):
-        first, *rest = name.split(".")
+        first, _, rest = name.partition(".")
         if name == "dcgan.UserError":
             continue
-        if first == "dcgan" and rest and rest[0] in LEVEL:
-            below = LEVEL[rest[0]] < LEVEL[importer]
-            if not below and rest[0] != importer:
+        if first == "dcgan" and rest and unit(rest) in LEVEL:
+            mine, theirs = unit(importer), unit(rest)
+            below = LEVEL[theirs] < LEVEL[mine] or theirs == mine
+            alone = of(ALONE, importer)
+            known = alone is None or within(rest, {room} if room in ALONE else {importer})
+            if not below or not (known or within(rest, alone)):
                 wrong.append(name)
         elif first in ("", "dcgan", "main", "tests"):
             wrong.append(name)  # a relative import, or one of a unit that no level names
-        elif importer in THIRD_PARTY and first not in sys.stdlib_module_names:
-            if first not in THIRD_PARTY[importer]:
-                wrong.append(name)
+        elif allowed is not None and first not in sys.stdlib_module_names | allowed:
+            wrong.append(name)
     return wrong
 
 
 @pytest.mark.parametrize(
     ("importer", "line", "is_wrong"),
     [
-        ("models", "from dcgan import UserError", False),
-        ("models", "from dcgan.models.layers import x", False),
-        ("models", "import keras", False),
-        ("datasets", "from dcgan import images", False),
-        ("training", "from dcgan.training.state import GANState", False),
-        ("config", "from dcgan.cli.presets import PRESETS", False),
-        ("presets", "from dcgan.cli.train_options import Config", True),
-        ("options", "from dcgan.cli.train_options import Config", True),
-        ("preparation", "from dcgan.datasets.source import Source", False),
-        ("datasets", "from dcgan.preparation.duplicates import x", True),
-        ("models", "from dcgan import datasets", True),
+        ("models.layers", "from dcgan import UserError", False),
+        ("models.network", "from dcgan.models.layers import x", False),
+        ("models.network", "import keras", False),
+        ("models.network", "from dcgan import datasets", True),
+        ("models.network", "from dcgan import images", True),
         ("models", "def f():\n    from dcgan.training.state import GANState", True),
-        ("outputs", "import dcgan.training.health", True),
-        ("state", "from .models import Generator", True),
-        ("commands", "from dcgan.utils import x", True),
-        ("config", "import numpy as np", True),
+        ("datasets.arrays", "from dcgan import images", False),
+        ("datasets.arrays", "from dcgan.datasets.source import Source", False),
+        ("datasets.arrays", "from dcgan.cli.option import did_you_mean", False),
+        ("datasets.arrays", "from dcgan.cli import train_options", True),
+        ("datasets.arrays", "from dcgan.models import layers", True),
+        ("datasets.arrays", "from dcgan.preparation.duplicates import x", True),
+        ("preparation.pack", "from dcgan.datasets.source import Source", False),
+        ("preparation.pack", "from dcgan.run.run_dir import RunDir", True),
+        ("training.losses", "from dcgan.training.state import GANState", True),
+        ("training.step", "from dcgan.training.state import GANState", False),
+        ("training.step", "from dcgan.training.trainer import Trainer", True),
+        ("training.step", "from dcgan.training import trainer", True),
+        ("training.trainer", "from dcgan.training.step import make_step", False),
+        ("training.trainer", "from dcgan.outputs import plots", False),
+        ("outputs.plots", "import dcgan.training.health", True),
+        ("training.state", "from .models import Generator", True),
+        ("benchmarks.steps", "from dcgan.training.trainer import Trainer", False),
+        ("serving.app", "from dcgan.latent import paths", False),
+        ("serving.app", "from dcgan.models import Generator", True),
+        ("commands.train", "from dcgan.utils import x", True),
+        ("cli.flags", "from absl import flags", False),
+        ("cli.flags", "import numpy as np", True),
+        ("run.run_dir", "import numpy as np", True),
+        ("run.checkpoint", "import numpy as np", False),
         ("images", "import tensorflow as tf", True),
         ("images", "from PIL import Image", False),
     ],
@@ -127,23 +168,32 @@ def test_the_check_of_imports_tells_right_from_wrong(importer, line, is_wrong):
 def test_imports_point_down_only():
     first, *others = [PACKAGE / "__init__.py", *(p for p in CODE if p != PACKAGE / "__init__.py")]
     assert imports(tree(first)) == []  # everything imports it
-    assert {unit(path) for path in others} <= LEVEL.keys(), "say in LEVELS where they belong"
-    wrong = {str(path): wrong_imports(unit(path), tree(path)) for path in others}
+    wrong = {str(path): wrong_imports(dotted(path), tree(path)) for path in others}
     assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def test_the_house_has_these_rooms():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == {u for u in LEVEL if "." not in u} - LOOSE - {"main"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == LOOSE
+    # tests/ has a folder a room; what several of them share is in tests/fixtures.
+    shared = {path.parent.name for path in TESTS if path.parent != ROOT / "tests"} - folders
+    assert shared == {"fixtures"}
+    stems = [path.stem for path in TESTS]
+    assert len(set(stems)) == len(stems), "pytest imports test files by their names alone"
 
 
 def knows_options(node: ast.AST) -> bool:
     """Whether a file can name an options object."""
-    return any(
-        name.startswith(("dcgan.cli.train_options", "dcgan.cli.command_options"))
-        for name in imports(node)
-    )
+    return any(within(n, {f"dcgan.cli.{name}" for name in OPTIONS}) for n in imports(node))
 
 
-def test_the_options_end_in_commands():
+def test_the_options_end_in_commands_and_the_trainer():
     assert knows_options(ast.parse("from dcgan.cli.data_options import Crop"))
+    assert knows_options(ast.parse("from dcgan.cli import train_options"))
     assert not knows_options(ast.parse("from dcgan.cli.option import did_you_mean"))
-    assert {unit(path) for path in CODE if knows_options(tree(path))} <= KNOW_CONFIG
+    knowing = {unit(dotted(path)) for path in CODE if knows_options(tree(path))}
+    assert knowing <= KNOW_OPTIONS
 
 
 def test_only_the_pipeline_and_tfrecord_know_tensorflow_among_the_data_sets():
@@ -186,7 +236,7 @@ def test_there_are_no_import_cycles():
 
 
 def test_no_file_is_a_place_for_everything():
-    stems = {path.stem for path in CODE} | {path.name for path in PACKAGE.iterdir()}
+    stems = {path.stem for path in (*CODE, *TESTS)} | {path.name for path in PACKAGE.iterdir()}
     assert not stems & {"utils", "util", "common", "helpers", "helper", "misc"}
 
 

@@ -27,7 +27,6 @@ from dcgan.datasets import cached, image_store
 from dcgan.datasets.image_store import FileStore
 from dcgan.evaluation.spill import Table
 from dcgan.files import replace_folder, write_bytes, write_whole
-from dcgan.run import run_dir
 from dcgan.run.run_dir import RunDir
 
 LACKING = [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
@@ -57,7 +56,7 @@ def test_without_locks_it_warns_once_and_goes_on(tmp_path, monkeypatch, caplog, 
     monkeypatch.setattr(disk.fcntl, "flock", failing(number))
     run = RunDir(tmp_path)
     for _ in range(2):
-        with run.lock(), run_dir.held(tmp_path / ".state", tmp_path, "cropping"):
+        with run.lock(), files.hold_target(tmp_path / ".state", tmp_path, "cropping"):
             assert (tmp_path / ".lock").read_text() == str(os.getpid())
     [said] = warnings(caplog)
     assert said.startswith(f"{tmp_path} cannot be locked ({os.strerror(number)})")

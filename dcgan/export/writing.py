@@ -10,8 +10,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.export import parity
 from dcgan.export.format import Format, Subject
-from dcgan.files import flush_tree, replace_folder, write_json
-from dcgan.run.run_dir import held
+from dcgan.files import flush_tree, hold_target, replace_folder, write_json
 from dcgan.terminal.progress import over
 
 STATE = ".export"  # in the folder that is written to: the lock, and what is not checked yet
@@ -89,7 +88,7 @@ def _staging(to: Path) -> Iterator[Path]:
     """An empty folder inside of `to`, which is held for this process."""
     state, new = to / STATE, not to.exists()
     staging = state / "unfinished"
-    with held(state, to, "exporting"):
+    with hold_target(state, to, "exporting"):
         try:
             shutil.rmtree(staging, ignore_errors=True)  # of a killed process
             staging.mkdir()

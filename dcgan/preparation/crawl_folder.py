@@ -27,9 +27,8 @@ from dcgan.datasets.picture import open_picture, pixels
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import ImageSpec
-from dcgan.files import append_json_line, read_json_lines, remove_temporaries
+from dcgan.files import append_json_line, hold_target, read_json_lines, remove_temporaries
 from dcgan.preparation import archive, links
-from dcgan.run.run_dir import held
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
 # Of the files, by Pillow's names of what they hold: a site's own suffix may be that of a program.
@@ -111,7 +110,7 @@ class CrawledFolder:
         links.refuse(self.state, [self.records], "crawl")
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(held(self.state, self.root, "crawling"))
+                stack.enter_context(hold_target(self.state, self.root, "crawling"))
                 remove_temporaries(self.state)
                 self._read()
             except OSError as error:

@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from dcgan import UserError
-from dcgan.files import read_json, remove_temporaries, write_bytes, write_json
+from dcgan.files import hold_target, read_json, remove_temporaries, write_bytes, write_json
 from dcgan.preparation import links
-from dcgan.run.run_dir import held
 
 LONGEST_NAME_BYTES = 200  # of a picture without suffix; file systems end at 255
 NAMES_SHOWN = 3
@@ -84,7 +83,7 @@ class CroppedFolder:
         links.refuse(self.state, [self.records], "crop")
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(held(self.state, self.root, "cropping"))
+                stack.enter_context(hold_target(self.state, self.root, "cropping"))
             except OSError as error:
                 raise UserError(
                     f"The folder {self.root} cannot be written ({error.strerror or error}): "

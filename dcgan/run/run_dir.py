@@ -1,7 +1,6 @@
-"""The run folder: the one home of its paths, of atomic writes, of JSON lines and of the lock.
+"""The run folder: the one home of its paths, its lock, and of which run is the newest.
 
-Training writes the folder, everything after it only reads. A file is either whole or absent: it is
-written under a temporary name, flushed to the disk and renamed.
+Training writes the folder, everything after it only reads. `files` writes what is in it.
 """
 
 import contextlib
@@ -12,8 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+<<<<<<< HEAD
 from dcgan import UserError, disk
 from dcgan.cli import data_names
+=======
+from dcgan import UserError, files
+>>>>>>> 44b6d8e (Files: one home for the locks of folders too; the run folder keeps its paths and says whose it is)
 from dcgan.files import read_json
 
 logger = logging.getLogger("dcgan")
@@ -121,49 +124,20 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder for this process, where the file system can, see `disk.lock`.
+        """Holds the folder for this process, see `files.hold`.
 
         Raises:
             UserError: another process trains into this folder.
         """
-        with open(self.root / ".lock", "a+") as file:
-            try:
-                disk.lock(file, self.root)
-            except (BlockingIOError, PermissionError) as error:
-                file.seek(0)
-                raise UserError(
-                    f"Process {file.read().strip() or '(unknown)'} is already training into "
-                    f"{self.root}; wait for it, stop it, or choose another --run_dir."
-                ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+
+        def refusal(process: str) -> str:
+            return (
+                f"Process {process} is already training into {self.root}; wait for it, stop it, or "
+                "choose another --run_dir."
+            )
+
+        with files.hold(self.root, refusal):
             yield
-
-
-@contextlib.contextmanager
-def held(state: Path, to: Path, doing: str) -> Iterator[None]:
-    """Holds the folder that a command writes to for this process, as `RunDir.lock` does a run.
-
-    Args:
-        state: the command's own folder in it, made when absent, where the lock lies.
-        to: the folder, as the user named it.
-        doing: what the command does into it, such as "cropping".
-
-    Raises:
-        UserError: another process holds it.
-        OSError: it cannot be written.
-    """
-    state.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(RunDir(state).lock())
-        except UserError as error:
-            raise UserError(
-                f"Another process is {doing} into {to}: wait for it, stop it, or choose another "
-                "--to."
-            ) from error
-        yield
 
 
 def newest_run(root: Path, dataset: str | None = None) -> Path:
