@@ -11,12 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-<<<<<<< HEAD
-from dcgan import UserError, disk
-from dcgan.cli import data_names
-=======
 from dcgan import UserError, files
->>>>>>> 44b6d8e (Files: one home for the locks of folders too; the run folder keeps its paths and says whose it is)
+from dcgan.cli import data_names
 from dcgan.files import read_json
 
 logger = logging.getLogger("dcgan")

@@ -355,10 +355,9 @@ def test_mirrored_on_one_device_is_the_same_training():
 
 # --- two replicas, in a process of their own
 
-TWICE = {"d_steps": 2, "g_steps": 2, "augment": "color,translation"}
 RECIPES = {
     "one": (20, StepOptions(BATCH, seed=5, ema_decay=0.99)),
-    # With kernels of its own.
+    # Its kernels are narrower.
     "best": (20, StepOptions(16, seed=5, ema_decay=0.998, augment="translation")),
 }
 MANY = {"seed": 5, "ema_decay": 0.99, "d_steps": 2, "g_steps": 2, "augment": "color,translation"}
