@@ -189,11 +189,14 @@ def test_the_same_run_goes_on_however_it_is_typed(copy, capsys, dataset, flags):
 def test_moved_data_go_on_and_others_do_not(copy, trained, capsys):
     moved = shutil.copytree(trained / "data" / "toys", copy / "moved")  # with the files' times
     goes_on(copy, capsys, dataset=str(moved))
-    os.utime(moved / "0003.png", (1000, 1000))  # somebody has drawn in it
-    assert go(copy, "--steps", 4, dataset=str(moved)) == 0  # the run's own place by now
+    os.utime(moved / "0003.png", (1000, 1000))
     elsewhere = moved.rename(copy / "elsewhere")
-    os.utime(elsewhere / "0003.png", (2000, 2000))
-    refused(copy, capsys, "--steps", 5, words="--dataset: ", dataset=str(elsewhere))
+    assert go(copy, "--steps", 4, dataset=str(elsewhere)) == 0
+    shutil.copy(elsewhere / "0004.png", elsewhere / "0003.png")
+    assert go(copy, "--steps", 5, dataset=str(elsewhere)) == 0  # the run's own place by now
+    elsewhere = elsewhere.rename(copy / "another")
+    shutil.copy(elsewhere / "0005.png", elsewhere / "0003.png")
+    refused(copy, capsys, "--steps", 6, words="--dataset: ", dataset=str(elsewhere))
 
 
 @pytest.mark.parametrize(
