@@ -47,12 +47,12 @@ def neighbours(base: Path, *words):
     )
 
 
-SPELLINGS = ("imgs", "IMGS", "data/imgs", "./data//imgs/", "link")
+SLOW = ("imgs", "IMGS", "data/imgs", "./data//imgs/", "link")
 
 
 @pytest.mark.parametrize(
     "words",
-    ["imgs/", "data/../link/.", "new", *(pytest.param(w, marks=pytest.mark.slow) for w in SPELLINGS)],
+    ["imgs/", "data/../link/.", "new", *(pytest.param(w, marks=pytest.mark.slow) for w in SLOW)],
 )
 def test_the_same_data_in_other_words_go_on(base, words):
     if words == "new":
