@@ -1,14 +1,15 @@
 """The options of every command but train.
 
 They are frozen dataclasses of `option` fields: flags, `--help` and flags.md are made from them. To
-add a command: a dataclass here, a row in `COMMANDS`, and dcgan/commands/<name>.py. Train's
-dataclass is `train_options.Config`.
+add a command: a dataclass here, a row in `COMMANDS`, and dcgan/commands/<name>.py (with _ for -).
+Train's dataclass is `train_options.Config`.
 """
 
 from typing import Any
 
 from dcgan import UserError
 from dcgan.cli.data_options import Crawl, Crop, Inspect, Pack
+from dcgan.cli.exchange_options import ExportTorch, ImportTorch
 from dcgan.cli.option import check_value, fields, flag_name
 from dcgan.cli.run_options import (
     Arithmetic,
@@ -39,6 +40,8 @@ COMMANDS: dict[str, type] = {
     "report": Report,
     "compare": Compare,
     "export": Export,
+    "export-torch": ExportTorch,
+    "import-torch": ImportTorch,
     "serve": Serve,
     "benchmark": Benchmark,
 }

@@ -13,7 +13,7 @@ def help_text(command: str | None = None) -> str:
         lines = [f"usage: {command_options.usage(command)} [--flag value ...]", ""]
         return "\n".join([*lines, COMMANDS[command].does, *_help_of_flags(command)])
     lines = ["usage: python main.py [command] [--flag value ...]", "", "commands:"]
-    lines += [f"  {name:12} {taken.does}" for name, taken in COMMANDS.items()]
+    lines += [f"  {name:13} {taken.does}" for name, taken in COMMANDS.items()]
     for name in COMMANDS:
         lines += _help_of_flags(name)
     return "\n".join([*lines, "", "python main.py <command> --help shows those of one command."])

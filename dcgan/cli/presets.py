@@ -16,6 +16,7 @@ PRESETS = {
         "z_dist": "uniform_signed",  # main.py, line 37
         "real_label": 1.0,  # model.py, line 142: tf.ones_like(self.D)
         "g_steps": 2,  # model.py, line 287: "Run g_optim twice"
+        "adam_epsilon": 1e-8,  # model.py, line 164: tf.train.AdamOptimizer's default
         "g_noise": "same",  # model.py, line 289: feed_dict={ self.z: batch_z } as in line 284
         "ema_decay": 0.0,  # model.py, line 128: the sampler has the generator's variables
         "flip": False,  # model.py, lines 225 to 232: the pictures as they are
@@ -34,9 +35,12 @@ PRESETS = {
     # pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html. Its nz = 100 from torch.randn,
     # ngf 8 * 64, ndf = 64, lr = 0.0002, beta1 = 0.5 and normalization are the defaults.
     "torch": {
+        "layout": "torch_tutorial",  # bias=False in each convolution of both networks
         "kernel_size": 4,  # nn.ConvTranspose2d(ngf * 8, ngf * 4, 4, 2, 1, bias=False)
         "gamma_stddev": 0.02,  # nn.init.normal_(m.weight.data, 1.0, 0.02)
         "batch_size": 128,  # batch_size = 128
+        "adam_epsilon": 1e-8,  # optim.Adam(netD.parameters(), lr=lr, betas=(beta1, 0.999))
+        "adam_epsilon_on": "corrected",  # where torch.optim.Adam has it
         "real_label": 1.0,  # real_label = 1.
         "ema_decay": 0.0,  # fake = netG(fixed_noise)
         "flip": False,  # transforms.Compose: Resize, CenterCrop, ToTensor, Normalize
@@ -69,19 +73,16 @@ PRESETS = {
 # What a preset has otherwise than its source.
 OF_ALL = (
     "In all of them the size of the images and how long to train are the data set's or the "
-    "default, arithmetic is as --precision says, and Adam's epsilon is Keras' 1e-7."
+    "default, and arithmetic is as --precision says."
 )
 DIFFERENCES = {
-    "carpedm20": "Its Adam has an epsilon of 1e-8. The discriminator's convolutions begin "
-    "truncated at two standard deviations. Layers before normalization have biases, which "
-    "normalization takes away again. MNIST gets networks of its own there, which know the labels.",
+    "carpedm20": "Its discriminator's convolutions begin truncated at two standard deviations. "
+    "Layers before normalization have biases, which normalization takes away again. MNIST gets "
+    "networks of its own there, which know the labels; here it gets those of other pictures.",
     "paper": "It does not say in which order the networks learn, nor Adam's and normalization's "
     "epsilon. Its authors' code updates the two in turn, each on a batch of its own; it has no "
     "biases, draws gamma from N(1, 0.02), decays weights by 1e-5, and normalizes the generator's "
     "first tensor number by number.",
-    "torch": "Its Adam has an epsilon of 1e-8. It has no bias anywhere but in normalization; here "
-    "the discriminator's first and last layer and the generator's last have one, at first 0. Its "
-    "running variance is the unbiased estimate.",
 }
 
 # What a preset sets otherwise on a data set.

@@ -100,9 +100,10 @@ class Config:
         "radford",
         "How the networks are put together: radford = as in the paper; tf_tutorial = as in "
         "TensorFlow's tutorial, with larger first maps, LeakyReLU in the generator too and dropout "
-        "in place of the discriminator's batch normalization.",
+        "in place of the discriminator's batch normalization; torch_tutorial = as in PyTorch's, "
+        "radford without a bias outside normalization, whose running variance is unbiased.",
         "networks",
-        choices=("radford", "tf_tutorial"),
+        choices=("radford", "tf_tutorial", "torch_tutorial"),
     )
     z_dim: int = option(100, "Length of the latent vector z.", "networks", minimum=1, maximum=4096)
     z_dist: str = option(
@@ -163,6 +164,14 @@ class Config:
         0.0002, "Adam's learning rate.", "training", above=0.0, maximum=1.0
     )
     beta1: float = option(0.5, "Adam's beta 1.", "training", minimum=0.0, maximum=0.9999)
+    adam_epsilon: float = option(1e-7, "Adam's epsilon.", "training", above=0.0, maximum=1.0)
+    adam_epsilon_on: str = option(
+        "raw",
+        "What it is added to: raw = the root of the second moment, as in TensorFlow; corrected = "
+        "the root of its bias-corrected value, as in PyTorch.",
+        "training",
+        choices=("raw", "corrected"),
+    )
     real_label: float = option(
         0.9,
         "The discriminator's target for real images (one-sided label smoothing).",

@@ -58,7 +58,7 @@ def _load(command: str) -> types.ModuleType:
     """The command's module, and TensorFlow without its chatter where the module imports it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with quiet.quiet_start():
-        module = importlib.import_module(f"dcgan.commands.{command}")
+        module = importlib.import_module(f"dcgan.commands.{command.replace('-', '_')}")
         if "tensorflow" in sys.modules:
             from dcgan.distributed import devices
 

@@ -30,7 +30,7 @@ class Discriminator(Network):
                 width * min(1 << i, MAX_WIDENING),
                 self.kernel_size,
                 # Batch normalization subtracts it again.
-                use_bias=i == 0 or not self.plan.d_norm,
+                use_bias=self.plan.d_bias and (i == 0 or not self.plan.d_norm),
                 kernel_initializer=self.initializer(f"conv_{i}"),
                 dtype=self.dtype_policy,
                 name=f"conv_{i}",
@@ -40,6 +40,7 @@ class Discriminator(Network):
         self.norms = self.normalizations(range(1, len(self.convs)) if self.plan.d_norm else ())
         self.logit = keras.layers.Dense(
             1,
+            use_bias=self.plan.d_bias,
             kernel_initializer=self.initializer("logit"),
             dtype="float32",
             name="logit",

@@ -154,10 +154,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Args:
         gamma_stddev: standard deviation of gamma's initial values around 1.
         seed: of those values.
+        unbiased: whether the moving variance is of N / (N - 1) times the batch's, where N numbers
+            are normalized together.
         **kwargs: of `keras.layers.BatchNormalization`.
     """
 
-    def __init__(self, gamma_stddev: float = 0.0, seed: int = 0, **kwargs):
+    def __init__(
+        self, gamma_stddev: float = 0.0, seed: int = 0, *, unbiased: bool = False, **kwargs
+    ):
         kwargs = {"momentum": 0.9, "epsilon": 1e-5, "synchronized": True, **kwargs}
         if gamma_stddev and "gamma_initializer" not in kwargs:
             kwargs["gamma_initializer"] = keras.initializers.RandomNormal(
@@ -166,6 +170,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(**kwargs)
         for name, value in (("axis", -1), ("center", True), ("scale", True), ("renorm", False)):
             _require(self, name, value)
+        self.unbiased = unbiased
 
     def call(self, inputs, training=None):
         """inputs [N, H, W, C] or [N, C], float32 or bfloat16 -> the same shape and type."""
@@ -182,7 +187,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def _of_this_replica(self, maps):
-        """The normalized inputs, and their mean and variance."""
+        """The normalized inputs, their mean, and the variance to keep."""
         # `exponential_avg_factor` would average for us, but with Bessel's correction N / (N - 1).
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             maps if len(maps.shape) == 4 else maps[:, None, None],
@@ -191,8 +196,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        count = tf.cast(tf.size(maps) // maps.shape[-1], variance.dtype)
         outputs = outputs if len(maps.shape) == 4 else outputs[:, 0, 0]
+        if self.unbiased:
+            return outputs, mean, variance
+        count = tf.cast(tf.size(maps) // maps.shape[-1], variance.dtype)
         return outputs, mean, variance * (count - 1.0) / count
 
     def _of_all_replicas(self, maps, context):
@@ -213,4 +220,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             tf.convert_to_tensor(self.gamma),
             self.epsilon,
         )
+        if self.unbiased:
+            count = tf.size(maps) // maps.shape[-1] * context.num_replicas_in_sync
+            count = tf.cast(count, variance.dtype)
+            variance *= count / (count - 1.0)
         return tf.cast(outputs, maps.dtype), mean, variance

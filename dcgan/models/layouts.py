@@ -16,7 +16,9 @@ class Layout:
         d_norm: whether the discriminator normalizes its maps, all but the first.
         dropout: share of the discriminator's activations that are left out in training.
         momentum, epsilon: of batch normalization.
+        unbiased: whether the running variance is of N / (N - 1) times the batch's.
         image_bias: whether the generator's last layer has a bias.
+        d_bias: whether the discriminator's layers without normalization have one.
         weight_stddev: initial weights are N(0, weight_stddev); None for Glorot's uniform ones
             (Glorot and Bengio 2010), which are Keras' default.
     """
@@ -29,7 +31,9 @@ class Layout:
     dropout: float = 0.0
     momentum: float = 0.9
     epsilon: float = 1e-5
+    unbiased: bool = False
     image_bias: bool = True
+    d_bias: bool = True
     weight_stddev: float | None = WEIGHT_STDDEV
 
 
@@ -49,5 +53,8 @@ LAYOUTS = {
         image_bias=False,
         weight_stddev=None,
     ),
+    # pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html: bias=False in each convolution;
+    # torch.nn.BatchNorm2d keeps the unbiased variance.
+    "torch_tutorial": Layout(unbiased=True, image_bias=False, d_bias=False),
 }
 DEFAULT = "radford"

@@ -58,6 +58,7 @@ class Network(keras.Model):
                 layer_seed(self.seed, self.name, f"norm_{number}"),
                 momentum=self.plan.momentum,
                 epsilon=self.plan.epsilon,
+                unbiased=self.plan.unbiased,
                 dtype=self.dtype_policy,
                 name=f"norm_{number}",
             )

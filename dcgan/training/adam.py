@@ -9,10 +9,16 @@ class Adam(keras.optimizers.Adam):
 
     The same update as Keras' own, of which it has the arguments, by TensorFlow's fused kernel; for
     dense gradients, without `amsgrad`.
+
+    Args:
+        epsilon_on: what epsilon is added to: "raw", the root of the second moment, as in Keras and
+            the paper's section 2; or "corrected", that of its bias-corrected value, as in the
+            paper's algorithm 1 and PyTorch.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, epsilon_on: str = "raw", **kwargs):
         super().__init__(*args, **{"name": "adam", **kwargs})
+        self.epsilon_on = epsilon_on
         if self.amsgrad:
             raise ValueError("This Adam has no amsgrad; use keras.optimizers.Adam.")
 
@@ -20,15 +26,19 @@ class Adam(keras.optimizers.Adam):
         """Updates a float32 variable and its two moments, on the device that has them."""
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
+        beta2_power = tf.pow(tf.cast(self.beta_2, variable.dtype), step)
+        epsilon = self.epsilon
+        if self.epsilon_on == "corrected":  # of sqrt(v / (1 - beta2^t)), where the kernel has v
+            epsilon *= tf.sqrt(1.0 - beta2_power)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
+            beta2_power=beta2_power,
             lr=tf.cast(learning_rate, variable.dtype),
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=self.epsilon,
+            epsilon=epsilon,
             grad=tf.cast(gradient, variable.dtype),
         )

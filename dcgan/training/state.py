@@ -19,6 +19,7 @@ class GANState:
     Args:
         generator, discriminator: built or not.
         learning_rate, beta1: of both Adam optimizers (Radford et al. 2015, section 4: 2e-4, 0.5).
+        epsilon: of both, and what it is added to, see `Adam`.
         averaged: whether samples come from a running average of the generator's weights.
             Sampling computes in float32 whatever the training does, so that a seed is the same
             picture in every command and export.
@@ -33,6 +34,7 @@ class GANState:
         *,
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
+        epsilon: tuple[float, str] = (1e-7, "raw"),
         averaged: bool = True,
         loss_scaling: bool = False,
     ):
@@ -40,8 +42,9 @@ class GANState:
         self.discriminator = discriminator
         for network in (generator, discriminator):
             network.build()
+        on = {"epsilon": epsilon[0], "epsilon_on": epsilon[1]}
         self.generator_optimizer, self.discriminator_optimizer = (
-            _optimizer(network, learning_rate, beta1, loss_scaling)
+            _optimizer(network, Adam(learning_rate, beta1, **on), loss_scaling)
             for network in (generator, discriminator)
         )
         in_float32 = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
@@ -113,9 +116,8 @@ class GANState:
 
 
 def _optimizer(
-    network: keras.Model, learning_rate: float, beta1: float, loss_scaling: bool
+    network: keras.Model, optimizer: keras.optimizers.Optimizer, loss_scaling: bool
 ) -> keras.optimizers.Optimizer:
-    optimizer = Adam(learning_rate, beta1)
     if loss_scaling:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)

@@ -69,6 +69,7 @@ def optimizer_options(config: Config) -> dict:
     return {
         "learning_rate": config.learning_rate,
         "beta1": config.beta1,
+        "epsilon": (config.adam_epsilon, config.adam_epsilon_on),
         "loss_scaling": config.precision == "float16",
     }
 
@@ -223,7 +224,8 @@ class Trainer:
             epoch = start / self.steps_per_epoch
             logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
         else:
-            logger.info("Training into %s.", run_dir.root)
+            given = ", from imported weights" * ("imported" in meta)
+            logger.info("Training into %s%s.", run_dir.root, given)
             if warning := self.report.warning():  # once: whoever goes on has read it
                 logger.warning("%s", warning)
         if start and not self.prepared.is_same(meta):

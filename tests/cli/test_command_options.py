@@ -14,6 +14,7 @@ from dcgan.cli.option import check_value, did_you_mean, fields, option
 ENOUGH = {"crawl": {"to": "raw"}, "crop": {"from_": "raw", "to": "faces"}}
 ENOUGH |= {"pack": {"from_": "faces", "to": "faces.zip"}, "inspect": {}}
 ENOUGH |= {"arithmetic": {"terms": "+1 -2"}, "compare": {"runs": "runs/a,runs/b"}}
+ENOUGH |= {"import-torch": {"from_": "netG.pth", "to": "runs/imported"}}
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ WORDS |= {"terms", "method", "format", "weights", "name", "host", "allowed_hosts
 WORDS |= {"metrics", "extractor_range", "extractor_layout", "labels", "only", "compare", "preset"}
 WORDS |= {"update", "precision", "layout", "z_dist", "g_noise", "augment", "strategy"}
 WORDS |= {"evaluate_metric", "evaluate_extractor", "time_budget", "root_path"}
-WORDS |= {"forwarded_allow_ips"}
+WORDS |= {"forwarded_allow_ips", "adam_epsilon_on"}
 
 
 @pytest.mark.parametrize("command", flags.COMMANDS)

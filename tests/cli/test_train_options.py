@@ -72,6 +72,7 @@ def test_every_bundle_of_a_data_set_resolves(name):
 SILVA = {
     **{"layout": "radford", "z_dim": 100, "z_dist": "normal01", "g_width": 512, "d_width": 64},
     **{"kernel_size": 5, "gamma_stddev": 0.0, "batch_size": 64, "learning_rate": 0.0002},
+    **{"adam_epsilon": 1e-7, "adam_epsilon_on": "raw"},
     **{"beta1": 0.5, "real_label": 0.9, "d_steps": 1, "g_steps": 1, "g_noise": "new"},
     **{"update": "alternating", "ema_decay": 0.99, "augment": "none", "flip": True, "crop": True},
     **{"channels": None, "sync_batch_norm": True, "precision": "auto", "epoch": 25, "seed": 0},
@@ -82,9 +83,13 @@ UNIFORM = {"z_dist": "uniform_signed"}
 # for best in docs/recipes.md.
 OTHERWISE = {
     "silva": {},
-    "carpedm20": {**PLAIN, **UNIFORM, "g_steps": 2, "g_noise": "same"},
+    "carpedm20": {**PLAIN, **UNIFORM, "g_steps": 2, "g_noise": "same", "adam_epsilon": 1e-8},
     "paper": {**PLAIN, **UNIFORM, "batch_size": 128, "g_width": 1024, "d_width": 128},
-    "torch": {**PLAIN, "batch_size": 128, "kernel_size": 4, "gamma_stddev": 0.02},
+    "torch": {
+        **PLAIN,
+        **{"layout": "torch_tutorial", "batch_size": 128, "kernel_size": 4, "gamma_stddev": 0.02},
+        **{"adam_epsilon": 1e-8, "adam_epsilon_on": "corrected"},
+    },
     "tf_tutorial": {
         **PLAIN,
         **{"layout": "tf_tutorial", "update": "simultaneous", "batch_size": 256, "g_width": 256},

@@ -53,10 +53,12 @@ def mirrored() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(COUNT)])
 
 
-def normalized(strategy, values, *, synchronized=True, dtype="float32", moving_mean=0.0) -> dict:
+def normalized(
+    strategy, values, *, synchronized=True, dtype="float32", moving_mean=0.0, **more
+) -> dict:
     """Outputs, gradients and statistics of one step of a layer; each replica has its rows."""
     with strategy.scope():
-        layer = BatchNormalization(synchronized=synchronized, dtype=dtype)
+        layer = BatchNormalization(synchronized=synchronized, dtype=dtype, **more)
         layer.build((None, *MAPS[1:]))
         for variable, value in zip(layer.trainable_variables, PARAMETERS, strict=True):
             variable.assign(value)
@@ -144,6 +146,7 @@ CASES = {
     # After a while the moving mean is near: mean^2 / variance is 2e5 here.
     "far": {"values": maps(1000.0), "moving_mean": 990.0},
     "apart": {"values": maps(), "synchronized": False},
+    "unbiased": {"values": maps(), "unbiased": True},
 }
 
 
@@ -189,11 +192,14 @@ def expected(values: np.ndarray, moving_mean: float = 0.0) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("case", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.02), ("far", 1e-3)]
+    ("case", "tolerance"),
+    [("float32", 1e-5), ("bfloat16", 0.02), ("far", 1e-3), ("unbiased", 1e-5)],
 )
 def test_replicas_normalize_by_the_whole_batch(found, case, tolerance):
     options = CASES[case]
     wanted = expected(options["values"], options.get("moving_mean", 0.0))
+    if "unbiased" in options:  # 8 * 3 * 2 numbers of a channel
+        wanted["variance"] = 0.9 + (wanted["variance"] - 0.9) * 48 / 47
     for part, array in of(found, f"{case} ").items():
         assert np.abs(array - wanted[part]).max() <= tolerance * np.abs(wanted[part]).max(), part
 

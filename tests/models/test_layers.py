@@ -243,8 +243,17 @@ def test_the_variance_of_few_numbers_is_not_corrected():
     np.testing.assert_allclose(value(layer.moving_variance), 0.9 * 1 + 0.1 * 1, rtol=1e-6)
 
 
-def test_one_number_is_no_division_by_zero():
-    layer = BatchNormalization()
+def test_the_unbiased_variance_is_corrected_where_it_is_kept_only():
+    layer = BatchNormalization(unbiased=True)
+    layer.build((None, 1, 1, 1))
+    outputs = layer(np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1), training=True)
+    np.testing.assert_allclose(np.ravel(outputs), [-1, 1], atol=1e-4)  # by 1, as above
+    np.testing.assert_allclose(value(layer.moving_variance), 0.9 * 1 + 0.1 * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_one_number_is_no_division_by_zero(unbiased):
+    layer = BatchNormalization(unbiased=unbiased)
     layer.build((None, 1, 1, 1))
     outputs = layer(np.full((1, 1, 1, 1), 5, np.float32), training=True)
     np.testing.assert_allclose(np.ravel(outputs), [0])

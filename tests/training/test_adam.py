@@ -36,6 +36,27 @@ def test_the_first_update_moves_each_weight_by_the_learning_rate():
     np.testing.assert_allclose(weight.numpy(), [0.9, 1.1, 0.9], atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("epsilon_on", "second"),
+    [
+        # Algorithm 1 of the paper, of a gradient of 1 twice: m and v corrected are 1, so the
+        # update is 0.1 * 1 / (1 + 1), twice.
+        ("corrected", 0.1 / 2),
+        # Section 2's end: 0.1 * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1), where m = 1 - b1^t
+        # and v = 1 - b2^t: 0.1 * sqrt(v) / (sqrt(v) + 1) with v = 1 - 0.999^2 = 0.001999.
+        ("raw", 0.1 * 0.04471 / 1.04471),
+    ],
+)
+def test_where_epsilon_stands(epsilon_on, second):
+    weight, gradient = keras.Variable([0.0]), [tf.constant([1.0])]
+    optimizer = Adam(0.1, epsilon=1.0, epsilon_on=epsilon_on)
+    optimizer.build([weight])
+    optimizer.apply(gradient, [weight])
+    first = weight.numpy()[0]
+    optimizer.apply(gradient, [weight])
+    np.testing.assert_allclose(first - weight.numpy()[0], second, rtol=1e-4)
+
+
 def test_amsgrad_is_refused():
     with pytest.raises(ValueError, match="no amsgrad"):
         Adam(amsgrad=True)

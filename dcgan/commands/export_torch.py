@@ -1,0 +1,56 @@
+"""`python main.py export-torch`: writes netG.pth and netD.pth for PyTorch's DCGAN tutorial."""
+
+import logging
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.cli.exchange_options import ExportTorch
+from dcgan.export import torch_file
+from dcgan.export.torch_layout import to_torch
+from dcgan.files import read_json
+from dcgan.run.checkpoint import find_checkpoint, open_checkpoint
+from dcgan.run.trained_run import choose_run
+
+FILES = {"generator": "netG.pth", "discriminator": "netD.pth"}
+PASSES = {"generator": 1, "discriminator": 3}  # a step, which normalization counts
+
+logger = logging.getLogger("dcgan")
+
+
+def run(options: ExportTorch) -> int:
+    """Writes both files, and says how to load them.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        UserError: for everything that the user can mend.
+    """
+    torch_file.require("export-torch")
+    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
+    networks = checkpoint.generator(), checkpoint.discriminator()
+    weights = {network.name: to_torch(network) for network in networks}
+    folder = run_dir.root / "export" / "torch" / f"{checkpoint.step:08d}"
+    folder = Path(options.to) if options.to else folder
+    for path in (folder / file for file in FILES.values()):
+        if path.exists() or any(parent.is_file() for parent in path.parents):
+            raise UserError(
+                f"{path} exists already, or its folder is a file: nothing is overwritten; choose "
+                "another --to, or move it away."
+            )
+    for name, arrays in weights.items():
+        path = folder / FILES[name]
+        torch_file.write(path, arrays, batches=PASSES[name] * checkpoint.step)
+        logger.info("Wrote %-13s %s", name, path)
+    generator, discriminator = networks
+    side, _, channels = generator.image_shape
+    logger.info(
+        "They are of step %d: nz = %d, ngf = %d, ndf = %d, nc = %d, image_size = %d. To load one: "
+        'netG.load_state_dict(torch.load("netG.pth")).',
+        *(checkpoint.step, generator.z_dim, generator.width // 8, discriminator.width),
+        *(channels, side),
+    )
+    if (z_dist := read_json(run_dir.config).get("z_dist")) != "normal01":
+        logger.warning("The run's z is drawn from %s, not from torch.randn's N(0, 1).", z_dist)
+    return 0

@@ -1,0 +1,219 @@
+"""Weights in PyTorch's files, such as netG.pth: read without running any code, and written.
+
+A file is believed in nothing: PyTorch's own reader makes nothing but tensors and plain containers
+of it, and it takes no more memory than room on the disk. It may hold one network or several, in
+dictionaries by any name, also as `nn.DataParallel` has them.
+"""
+
+import errno
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from importlib import metadata, util
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.export.torch_layout import COUNTER
+from dcgan.files import replacing
+
+NEEDED = 'pip install "torch>=2.6,<3"'
+OLDEST = (2, 6)  # before, a file could run code in spite of weights_only (CVE-2025-32434)
+DEPTH = 4  # dictionaries in dictionaries
+# Of several networks of one kind in a file, whose names are those of the one in training.
+PREFERRED = {
+    "generator": ("netG", "generator", "G"),
+    "discriminator": ("netD", "discriminator", "D"),
+}
+_KEY = re.compile(
+    r"((?:.*\.)?)([0-9]{1,3}\.(?:weight|bias|running_mean|running_var|" + COUNTER + "))"
+)
+
+
+def require(command: str) -> None:
+    """Refuses to begin without PyTorch, or with one that is not safe."""
+    if util.find_spec("torch") is None:
+        raise UserError(f"{command} needs PyTorch, which is not installed: run {NEEDED}.")
+    version = metadata.version("torch")
+    if tuple(map(int, re.findall("[0-9]+", version)[:2])) < OLDEST:
+        raise UserError(
+            f"{command} needs PyTorch 2.6 or later, as earlier ones may run code that a file "
+            f"holds; found {version}: run {NEEDED}."
+        )
+
+
+class TorchFile:
+    """A file of weights, which was read.
+
+    Attributes:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path):
+        """
+        Raises:
+            UserError: there is no such file, it is damaged, or holds more than weights.
+            OSError: it cannot be read.
+        """
+        self.path = path
+        if not path.is_file():
+            raise UserError(f"There is no file {path}: expected one of weights, such as netG.pth.")
+        self._room = path.stat().st_size
+        self._networks: dict[str, list[tuple[str, dict]]] = {"generator": [], "discriminator": []}
+        for place, tensors in _groups(_load(path)):
+            # Behind the first convolution, only a generator has normalization.
+            kind = "generator" if "1.weight" in tensors else "discriminator"
+            self._networks[kind].append((place, tensors))
+
+    def has(self, network: str) -> bool:
+        """Whether it holds a generator or a discriminator, whatever its layers."""
+        return bool(self._networks[network])
+
+    def weights(self, network: str) -> dict[str, np.ndarray]:
+        """The float32 arrays of its generator or discriminator, by names such as 0.weight.
+
+        Raises:
+            UserError: it holds none or several, or not finite numbers.
+        """
+        tensors = self._chosen(network)
+        sizes = [one.numel() * one.element_size() for one in tensors.values()]
+        if sum(sizes) > self._room:
+            raise self._damaged("its weights are announced as more than the file holds")
+        arrays = {name: self._array(name, tensor) for name, tensor in tensors.items()}
+        return {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
+
+    def _chosen(self, network: str) -> dict:
+        found = self._networks[network]
+        preferred = [one for one in found if one[0].split(".")[0] in PREFERRED[network]]
+        if len(found) > 1 and len(preferred) == 1:
+            found = preferred
+        if len(found) == 1:
+            return found[0][1]
+        if found:
+            there = ", ".join(_shown(place) for place, _ in found)
+            raise UserError(
+                f"{self.path} holds several that may be the {network}: {there}; save the one that "
+                "is meant to a file of its own."
+            )
+        other = "discriminator" if network == "generator" else "generator"
+        there = f"only a {other}" if self.has(other) else "no layers such as main.0.weight"
+        raise UserError(
+            f"{self.path} holds no {network} as PyTorch's DCGAN tutorial has it: found {there}; "
+            "expected what its state_dict() gives."
+        )
+
+    def _array(self, name: str, tensor) -> np.ndarray:
+        try:
+            if not (tensor.is_floating_point() or name.endswith(COUNTER)):
+                raise TypeError(f"{name} is of {tensor.dtype}")
+            with np.errstate(over="ignore"):
+                array = tensor.detach().float().numpy()
+        except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantized, meta
+            raise self._damaged(_first_line(error)) from error
+        if not np.isfinite(array).all() or (name.endswith("running_var") and (array < 0).any()):
+            raise UserError(
+                f"{self.path} holds numbers in {name} that no trained network has (not finite, or "
+                "a variance below 0): take a checkpoint of before the training diverged."
+            )
+        return array
+
+    def _damaged(self, reason: str) -> UserError:
+        return _unreadable(self.path, reason)
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None:
+    """Writes a state_dict of the tutorial's classes, whole or not at all.
+
+    Args:
+        path: of the file.
+        arrays: by names such as 0.weight, layer by layer.
+        batches: that normalization has seen in training.
+    """
+    import torch
+
+    state: OrderedDict = OrderedDict()
+    for name, array in arrays.items():
+        state[f"main.{name}"] = torch.tensor(np.ascontiguousarray(array))
+        if name.endswith("running_var"):  # the last of its layer
+            counter = name.replace("running_var", COUNTER)
+            state[f"main.{counter}"] = torch.tensor(batches)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)  # to a file without a name: with one, its bytes would hold it
+
+
+def _load(path: Path):
+    """What a file holds: tensors and plain containers.
+
+    Raises:
+        UserError: it is damaged, or holds other objects.
+        OSError: it cannot be read.
+    """
+    import torch
+
+    try:
+        with open(path, "rb") as file:
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as entries:
+                    _require_room(entries, path)
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # a place in a damaged file that none has
+            raise
+        raise _unreadable(path, _first_line(error)) from error
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        if isinstance(error, pickle.UnpicklingError):
+            named = re.search(r"GLOBAL ([\w.]+)", str(error))
+            if named:
+                raise UserError(
+                    f"{path} holds a Python object ({named[1]}), which would have to run code, and "
+                    "not only weights; expected what torch.save(netG.state_dict(), ...) writes."
+                ) from error
+        raise _unreadable(path, _first_line(error)) from error
+
+
+def _require_room(entries: zipfile.ZipFile, path: Path) -> None:
+    """Refuses a zip that would take more memory than room on the disk."""
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.filelist)
+    if packed or sum(entry.file_size for entry in entries.filelist) > path.stat().st_size:
+        raise _unreadable(path, "its entries are packed or overlap")
+
+
+def _groups(value, place: str = "", depth: int = DEPTH) -> Iterator[tuple[str, dict]]:
+    """The tensors of each `nn.Sequential` by names such as 0.weight, with its place in the file."""
+    import torch
+
+    if not isinstance(value, Mapping) or depth == 0:
+        return
+    groups: dict[str, dict] = {}
+    for key, one in value.items():
+        parts = _KEY.fullmatch(key) if isinstance(key, str) else None
+        if parts and isinstance(one, torch.Tensor):
+            groups.setdefault(parts[1], {})[parts[2]] = one
+    for prefix, tensors in groups.items():
+        if "0.weight" in tensors and tensors["0.weight"].ndim == 4:
+            yield place + prefix, tensors
+    for key, one in value.items():
+        yield from _groups(one, f"{place}{key}.", depth - 1)
+
+
+def _shown(place: str) -> str:
+    return repr(place.rstrip(".")[:40])
+
+
+def _unreadable(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} is no whole file of PyTorch's weights ({reason}); expected what "
+        "torch.save(netG.state_dict(), ...) writes: save or copy it anew."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """The beginning of an error's text, which may be long and of several lines."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0].rstrip(".")[:160]
