@@ -43,6 +43,19 @@ def lacks(what: str, follows: str, *values: object) -> None:
         logger.warning(follows, *values)
 
 
+def failure(error: BaseException | None) -> OSError | None:
+    """The error of the disk or the system that is behind another; libraries hide some.
+
+    None where what was read is wrong: gzip and zipfile raise errors without a number for that, and
+    a place that no file has (EINVAL, EOVERFLOW) is named by what was read.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EOVERFLOW):
+            return error
+        error = error.__context__
+    return None
+
+
 def lock(file: TextIO | BinaryIO | int, name: Path, *, wait: bool = False) -> None:
     """Holds a file or folder for this process; the system lets go of it however the process ends.
 

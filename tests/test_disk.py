@@ -104,6 +104,28 @@ def test_a_folder_that_cannot_be_opened_is_not_flushed(tmp_path, monkeypatch, ca
     assert len(warnings(caplog)) == 1
 
 
+# ---- failures of the disk and of files ----
+
+
+@pytest.mark.parametrize("number", [None, errno.EINVAL, errno.EOVERFLOW])
+def test_what_a_file_says_is_no_failure_of_the_disk(number):
+    assert disk.failure(OSError(number, "x") if number else OSError("x")) is None
+    assert disk.failure(ValueError()) is disk.failure(None) is None
+
+
+def test_a_failure_of_the_disk_is_found_behind_other_errors():
+    failure = OSError(errno.EIO, os.strerror(errno.EIO))
+    with pytest.raises(ValueError) as caught:
+        try:
+            try:
+                raise failure
+            except OSError:
+                raise KeyError("x") from None
+        except KeyError as error:
+            raise ValueError from error
+    assert disk.failure(caught.value) is failure
+
+
 # ---- swaps of names ----
 
 

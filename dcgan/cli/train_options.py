@@ -341,7 +341,7 @@ def resolve(given: dict[str, Any]) -> Config:
     preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
     on_this = ON_DATASET.get((preset, dataset.lower()), {})
     # A size that the user gives in one form replaces the data set's in the other.
-    values = {**bundle, **PRESETS[preset], **on_this, **given, "preset": preset}
+    values = {**bundle, **PRESETS[preset], **on_this, **given}
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
         values.pop("output_size", None)
     _spread(values, "output_size", "output_height", "output_width")

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan import UserError, images
+from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 
 # Reads the files: uint8 images [N, height, width, channels], and whole numbers [N] or None.
@@ -50,7 +51,7 @@ class ArraySource:
     ):
         self.name = name
         self.fingerprint = _fingerprint(files, splits)
-        self._read = read
+        self._files, self._read = tuple(files), read
         self._label_names = tuple(label_names)
         self._arrays: tuple[np.ndarray, np.ndarray | None] | None = None
 
@@ -83,7 +84,10 @@ class ArraySource:
 
     def _load(self) -> tuple[np.ndarray, np.ndarray | None]:
         if self._arrays is None:
-            pixels, values = self._read()
+            try:
+                pixels, values = self._read()
+            except OSError as error:
+                raise unreadable(error, *self._files) from error
             self._arrays = pixels, None if values is None else values.astype(np.int32)
         return self._arrays
 
@@ -128,6 +132,15 @@ def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) ->
     if count and not 0 <= values.min() <= values.max() < classes:
         received = f"labels from {values.min()} to {values.max()}"
         raise unusable(path, f"labels from 0 to {classes - 1}", received)
+
+
+def unreadable(error: OSError, *paths: Path) -> UserError:
+    """The sentence about one of these files that the disk or the system does not give."""
+    where = error.filename or " or ".join(map(str, paths))
+    return UserError(
+        f"{where} {reading_failed(error)}: expected a file that you may read, on a disk that works;"
+        " see to that, or put a copy elsewhere and name that place."
+    )
 
 
 def unusable(path: Path, expected: str, received: str) -> UserError:

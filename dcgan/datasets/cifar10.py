@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from dcgan import disk
 from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_tar
 from dcgan.datasets.parts import wanted_parts
@@ -123,6 +124,8 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
             while archive.fileobj.read(RECORD):  # to the end, where gzip's checksum stands
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        if failure := disk.failure(error):
+            raise failure from None
         raise unusable(path, "a whole tar.gz archive", f"a damaged one ({error})") from error
     missing = [name for name in names if name not in contents]
     if missing:

@@ -19,8 +19,8 @@ from typing import IO, NoReturn
 
 import numpy as np
 
-from dcgan import UserError, images
-from dcgan.datasets.arrays import ArraySource
+from dcgan import UserError, disk, images
+from dcgan.datasets.arrays import ArraySource, unreadable
 from dcgan.datasets.cached import map_array
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.parts import PARTS, part_of, wanted_parts
@@ -90,10 +90,14 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
 
 def _names(path: Path) -> dict[str | None, tuple[str, str | None]]:
     """By part (None where there are none) the arrays of images and of labels."""
-    if not zipfile.is_zipfile(path):
-        return {None: ("", None)}
-    with zipfile.ZipFile(path) as archive:
-        arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":
+                return {None: ("", None)}
+            with zipfile.ZipFile(file) as archive:
+                arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+    except _BAD_FILE as error:
+        _refuse_bytes(path, "a whole .npz file", "a damaged one", error)
     found: dict[str | None, dict[str, str]] = {}
     for name in arrays:
         words = [word for word in re.split(r"[_\-. ]+", name.lower()) if word]
@@ -136,7 +140,7 @@ def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
             claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
             held = size - file.tell()
     except _BAD_FILE as error:
-        _refuse(path, "whole arrays of numbers", f"another or damaged file ({_short(error)})")
+        _refuse_bytes(path, "whole arrays of numbers", "another or damaged file", error)
     if dtype.hasobject:
         _refuse(path, "arrays of numbers", "Python objects, which can run any program")
     if claimed != held:
@@ -159,7 +163,7 @@ def _array(path: Path, name: str) -> np.ndarray:
         with _opened(path, name) as (file, _):
             return _FORMAT.read_array(file, allow_pickle=False)
     except _BAD_FILE as error:
-        _refuse(path, "a whole .npz file", f"a damaged one ({_short(error)})")
+        _refuse_bytes(path, "a whole .npz file", "a damaged one", error)
 
 
 def _labels(
@@ -257,5 +261,7 @@ def _refuse(path: Path, expected: str, received: str) -> NoReturn:
     raise UserError(f"{path} cannot be used: expected {expected}, received {received}.")
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def _refuse_bytes(path: Path, expected: str, received: str, error: Exception) -> NoReturn:
+    if failure := disk.failure(error):
+        raise unreadable(failure, path) from error
+    _refuse(path, expected, f"{received} ({' '.join(str(error).split())[:200]})")

@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dcgan import UserError
+from dcgan import UserError, disk
 from dcgan.datasets import packed, parts
 from dcgan.datasets.folder import holds_pictures, visible_files
 from dcgan.datasets.image_store import free_memory
+from dcgan.datasets.picture import damage_within, reading_failed
 from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, matching
 from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Labels
@@ -134,7 +135,7 @@ class ParquetSource(PictureFiles):
                 raise Unusable("not enough memory for its group of rows")
             chunks = file.read_row_group(group, columns=[self._image], use_threads=False)[column]
         except _bad_file() as error:
-            raise Unusable("damaged in the Parquet file") from error
+            raise damage_within("Parquet file", error) from error
         fields = [c.field("bytes") if "." in self._image else c for c in chunks.chunks]
         cells = [cell for field in fields for cell in field]
         if len(cells) != facts.num_rows:
@@ -174,6 +175,10 @@ def _refusing(shard: Path) -> Iterator[None]:
     try:
         yield
     except _bad_file() as error:
+        if failure := disk.failure(error):
+            raise UserError(
+                f"{shard} {reading_failed(failure)}: expected a Parquet file of pictures."
+            ) from error
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{shard} is not a whole Parquet file ({reason}): if it was downloaded, download it "

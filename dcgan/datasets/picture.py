@@ -17,6 +17,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from dcgan import disk
 from dcgan.datasets import picture_formats
 from dcgan.datasets.picture_formats import TOO_LARGE, Unusable
 from dcgan.datasets.source import ImageSpec
@@ -241,6 +242,12 @@ def _damage(error: BaseException) -> str:
     if "conversion from" in str(error):
         return "colours of an unknown kind"
     return "damaged"
+
+
+def damage_within(what: str, error: BaseException) -> Unusable:
+    """Why a picture within a file of many, such as a "zip file", cannot be used."""
+    failure = disk.failure(error)
+    return Unusable(reading_failed(failure) if failure else f"damaged in the {what}")
 
 
 def reading_failed(error: BaseException) -> str:

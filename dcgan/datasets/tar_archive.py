@@ -6,10 +6,10 @@ short, or unpacks to far more than pictures do, is refused.
 """
 
 import bz2
-import errno
 import gzip
 import io
 import lzma
+import math
 import os
 import re
 import tarfile
@@ -17,10 +17,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from dcgan import UserError
+from dcgan import UserError, disk
 from dcgan.datasets import picture_formats
 from dcgan.datasets.download import Sparing
-from dcgan.datasets.picture import reading_failed
+from dcgan.datasets.picture import damage_within, reading_failed
 from dcgan.datasets.picture_files import (
     MAX_FILE_BYTES,
     WHOLE_BYTES,
@@ -36,10 +36,10 @@ MAX_HEADER = 1 << 20
 MAX_FILES = 5_000_000
 # No pictures shrink to a two hundredth; below a gigabyte it does not matter.
 MAX_RATIO, ALWAYS_ALLOWED = 200, 1 << 30
+PIECE = 1 << 20  # bytes unpacked at once
 
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
 _BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
-_NOT_OF_THE_DISK = (None, errno.EINVAL, errno.EOVERFLOW)  # but of gzip, or of a header's numbers
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,15 @@ class TarSource(PictureFiles):
         self._stream: BinaryIO | None = None
         try:
             found, packed = _entries(self.path)
-        except OSError as error:
-            if error.errno in _NOT_OF_THE_DISK:
-                raise _damaged(path, error) from error
+        except (*_BAD_ARCHIVE, OSError) as error:
+            if failure := disk.failure(error):
+                raise UserError(
+                    f"{path} {reading_failed(failure)}: expected a tar file of pictures."
+                ) from error
             raise UserError(
-                f"{path} {reading_failed(error)}: expected a tar file of pictures."
+                f"{path} is not a whole tar file ({error}): expected pictures in a .tar, .tar.gz, "
+                ".tar.bz2 or .tar.xz; if it was downloaded, download it again."
             ) from error
-        except _BAD_ARCHIVE as error:
-            raise _damaged(path, error) from error
         if not packed:
             found = sorted(found, key=lambda item: item[0])
         self.parallel = not packed  # each process would have to unpack everything
@@ -113,7 +114,7 @@ class TarSource(PictureFiles):
             self._stream.seek(entry.start)
             data = self._stream.read(entry.size)
         except (*_BAD_ARCHIVE, OSError) as error:
-            raise Unusable("damaged in the tar file") from error
+            raise damage_within("tar file", error) from error
         if len(data) < entry.size:
             raise Unusable("damaged in the tar file")
         return io.BytesIO(data)
@@ -139,7 +140,7 @@ def _open(path: str | os.PathLike) -> tuple[BinaryIO, bool]:
 def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
     """(name, entry) of each visible file in the archive's order, and whether it is compressed."""
     stream, packed = _open(path)
-    most = max(ALWAYS_ALLOWED, MAX_RATIO * os.path.getsize(path)) if packed else None
+    most = max(ALWAYS_ALLOWED, MAX_RATIO * os.path.getsize(path)) if packed else math.inf
     found: list[tuple[str, _Entry]] = []
     options = {"mode": "r:", "encoding": "utf-8", "errors": "surrogateescape"}
     with stream, tarfile.open(fileobj=Sparing(stream, MAX_HEADER), **options) as archive:
@@ -148,16 +149,23 @@ def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
             end = member.offset_data + member.size
             if member.size < 0:  # or the same header would come again and again
                 raise tarfile.ReadError("a header states a negative size")
-            if most is not None and end > most or len(found) >= MAX_FILES:
-                raise UserError(
-                    f"{path} unpacks to more than {MAX_RATIO} times its size, or to more than "
-                    f"{MAX_FILES:,} files: expected pictures, which do not; unpack it yourself "
-                    "where you trust it, and name the folder."
-                )
+            if end > most or len(found) >= MAX_FILES:
+                raise _too_much(path)
             name = re.sub(r"^(\./+)+", "", member.name)
             if not member.isdir() and is_visible(name):
                 found.append((name, _entry(stream, member, name)))
+        while packed and stream.read(PIECE):  # to the end, where the checksum stands
+            if stream.tell() > most:
+                raise _too_much(path)
     return found, packed
+
+
+def _too_much(path: str) -> UserError:
+    return UserError(
+        f"{path} unpacks to more than {MAX_RATIO} times its size, or to more than {MAX_FILES:,} "
+        "files: expected pictures, which do not; unpack it yourself where you trust it, and name "
+        "the folder."
+    )
 
 
 def _entry(stream: BinaryIO, member: tarfile.TarInfo, name: str) -> _Entry:
@@ -189,10 +197,3 @@ def _is_picture(head: bytes, name: str) -> bool:
         return picture_formats.recognize(head, name)[1]
     except Unusable:
         return False
-
-
-def _damaged(path: str | os.PathLike, error: Exception) -> UserError:
-    return UserError(
-        f"{path} is not a whole tar file ({error}): expected pictures in a .tar, .tar.gz, .tar.bz2 "
-        "or .tar.xz; if it was downloaded, download it again."
-    )

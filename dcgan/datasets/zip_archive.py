@@ -5,8 +5,8 @@ import zipfile
 import zlib
 from typing import Any, BinaryIO
 
-from dcgan import UserError
-from dcgan.datasets.picture import reading_failed
+from dcgan import UserError, disk
+from dcgan.datasets.picture import damage_within, reading_failed
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, matching, stream
 from dcgan.datasets.picture_formats import Unusable
 
@@ -32,14 +32,14 @@ class ZipSource(PictureFiles):
         self._entries: list[int] = []  # numbers in the archive's directory
         try:
             infos = self._archive().infolist()
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+            if failure := disk.failure(error):
+                raise UserError(
+                    f"{path} {reading_failed(failure)}: expected a zip file of pictures."
+                ) from error
             raise UserError(
                 f"{path} is not a whole zip file ({error}): expected a folder or a zip file of "
                 "pictures; if it was downloaded, download it again."
-            ) from error
-        except OSError as error:
-            raise UserError(
-                f"{path} {reading_failed(error)}: expected a zip file of pictures."
             ) from error
         files = [(_name(info), i) for i, info in enumerate(infos)]
         files = sorted(file for file in files if is_visible(file[0]))
@@ -61,7 +61,7 @@ class ZipSource(PictureFiles):
         except NotImplementedError as error:
             raise Unusable("compressed in an unknown way") from error
         except _BAD_ENTRY as error:
-            raise Unusable("damaged in the zip file") from error
+            raise damage_within("zip file", error) from error
 
     def _archive(self) -> zipfile.ZipFile:
         if self._zip is None:

@@ -15,11 +15,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import tensorflow as tf
 
-from dcgan import UserError
+from dcgan import UserError, disk
 from dcgan.datasets.download import RemoteFile, fetch, open_tar
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
 from dcgan.evaluation.extractor import Extracted, in_batches
+from dcgan.files import named
 
 VERSION = 1  # raised when the same network and images give other features
 SIDE = 299  # pixels
@@ -147,11 +148,13 @@ def _downloaded(folder: Path, file: RemoteFile) -> Path:
 def _from_archive(path: Path, file: RemoteFile) -> bytes:
     """The graph inside the archive: nothing is unpacked, so no name in it can do harm."""
     try:
-        with open_tar(path, file.size) as archive:
+        with named(path), open_tar(path, file.size) as archive:
             for member in archive:
                 if PurePosixPath(member.name).name == file.name and member.size == file.size:
                     return _checked(archive.extractfile(member).read(), path, file)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        if failure := disk.failure(error):
+            raise failure from None
         raise _refusal(path, f"a damaged one ({error})", file) from error
     raise _refusal(path, f"none with {file.name} of {file.size:,} bytes in it", file)
 

@@ -189,7 +189,7 @@ class CrawledFolder:
             parts = path.relative_to(self.incoming).parts
         except ValueError:
             return False
-        if not parts or ".." in parts:
+        if ".." in parts:
             return False
         here = self.incoming
         try:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from dcgan import disk
 from dcgan.files import named, replacing
 
 _META = "meta.json"
@@ -82,7 +83,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         KeyError,
         OSError,
     ) as error:
-        if failure := _of_the_system(error):
+        if failure := disk.failure(error):
             failure.filename = failure.filename or str(path)
             raise failure from None
         raise DamagedCheckpoint(str(error) or type(error).__name__) from error
@@ -93,18 +94,6 @@ def _require_room(file: zipfile.ZipFile, room: int) -> None:
     size = sum(entry.file_size for entry in file.filelist)
     if packed or size > room or len(file.filelist) > len(file.NameToInfo):
         raise ValueError("its entries are packed, overlap or are there twice")
-
-
-def _of_the_system(error: BaseException | None) -> OSError | None:
-    """The error of the disk or the system that is behind another; `zipfile` hides some.
-
-    A place that no file has (EINVAL) is named by what was read, so it is none.
-    """
-    while error is not None:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            return error
-        error = error.__context__
-    return None
 
 
 def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

@@ -40,6 +40,13 @@ def test_a_preset_may_set_otherwise_on_a_data_set(monkeypatch):
     assert resolve({"dataset": "mnist"}).batch_size == FIELDS["batch_size"].default
 
 
+def test_what_a_bundle_sets_out_of_range_is_refused(monkeypatch):
+    for bundles, key in ((PRESETS, "fast"), (DATASETS, "mnist"), (ON_DATASET, ("fast", "mnist"))):
+        with monkeypatch.context() as changed:
+            changed.setitem(bundles, key, {"z_dim": 0})
+            assert "--z_dim" in refusal(dataset="mnist", preset="fast")
+
+
 @pytest.mark.parametrize(("preset", "dataset"), ON_DATASET)
 def test_what_a_preset_sets_on_a_data_set_resolves(preset, dataset):
     got = resolve({"dataset": dataset, "preset": preset})
@@ -300,6 +307,7 @@ def test_the_same_config_does_not_differ():
         ({"image_size": 90}, {"input_height": 90}),
         ({"learning_rate": 0.0002, "beta1": 0.5}, {"learning_rate": 2e-4}),
         ({"preset": "silva"}, {}),
+        ({"dataset": "MNIST"}, {"dataset": "mnist"}),
     ],
 )
 def test_options_are_compared_by_what_they_mean(typed, meant):
@@ -323,6 +331,12 @@ def test_each_difference_is_a_line_with_both_values():
         "--output_width: 48 in the run, 64 now",
         "--z_dim: 64 in the run, 100 now",
     ]
+
+
+def test_a_shorthand_is_no_difference_of_its_own():
+    before = to_dict(resolve({"dataset": "folder", "image_size": 90}))
+    lines = differences(resolve({"dataset": "folder", "image_size": 80}), before)
+    assert [line.split(":")[0] for line in lines] == ["--input_height", "--input_width"]
 
 
 def test_how_long_how_often_and_where_may_change():

@@ -1,5 +1,7 @@
 """Checkpoints: exact, whole or absent, and every kind of damage noticed."""
 
+import dataclasses
+import re
 import resource
 
 import numpy as np
@@ -9,7 +11,7 @@ from states import Z_DIM, make_state, names, save_steps, scrambled
 
 from dcgan import UserError
 from dcgan.latent.sampling import make_sampler
-from dcgan.run.checkpoint import Checkpointer, load_generator
+from dcgan.run.checkpoint import Checkpointer, load_generator, open_checkpoint
 from dcgan.run.checkpoint_file import DamagedCheckpoint, read
 from dcgan.training.state import GANState
 
@@ -267,6 +269,16 @@ def test_restoring_another_architecture_is_refused_and_the_file_kept(folder, tra
     assert names(folder) == [path.name]
 
 
+def test_checkpoints_are_files_named_by_their_steps_in_the_order_of_these(folder):
+    """Of a hundred million steps too, whose names are longer and sort otherwise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = (99_999_999, 100_000_000, 7)
+    for name in (*(f"{step:08d}" for step in steps), "9", "best", "00000001x"):
+        (folder / f"{name}.npz").write_bytes(b"")
+    (folder / "00000002.npz").mkdir()
+    assert [int(path.stem) for path in Checkpointer(folder).paths()] == sorted(steps)
+
+
 # ------------------------------------------------------------------------------- load_generator
 
 
@@ -286,6 +298,23 @@ def test_load_generator_gives_the_runs_images(folder, averaged):
     assert np.array_equal(images_of(load_generator(folder.parent)), expected)
     assert np.array_equal(images_of(load_generator(folder.parent, path)), expected)
     assert names(folder) == before
+
+
+@pytest.mark.parametrize("change", ["missing", "larger", "flat"])
+def test_networks_are_made_of_no_other_arrays_than_their_own(folder, trained, change):
+    checkpointer = Checkpointer(folder)
+    checkpointer.write_models(trained.generator, trained.discriminator)
+    whole = open_checkpoint(folder.parent, checkpointer.save(trained, {}))
+    owned = [name for name in whole.arrays if re.match(r"discriminator/\w+/\w+$", name)]
+    assert len(owned) > 5
+    for name in owned:
+        arrays = dict(whole.arrays)
+        array = arrays.pop(name)
+        if change != "missing":
+            larger = np.zeros([side + 1 for side in array.shape], array.dtype)
+            arrays[name] = larger if change == "larger" else array.ravel()[:0]
+        with pytest.raises(UserError, match=f"another architecture.*{name.partition('/')[2]}"):
+            dataclasses.replace(whole, arrays=arrays).discriminator()
 
 
 def test_load_generator_without_a_whole_checkpoint(folder, trained):

@@ -144,7 +144,8 @@ def test_nothing_in_a_file_is_believed(folder, name):
             file.writestr(entry, data)
     tracemalloc.start()
     try:
-        with pytest.raises(DamagedCheckpoint):
+        words = "is of another format" if name == "another version" else ""
+        with pytest.raises(DamagedCheckpoint, match=words):
             read(path)
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
