@@ -13,14 +13,12 @@ from ailing_disk import fails_within
 from mnist_files import write_mnist
 from pictures import noise, pack, reasons
 from test_cifar10 import binary_batch, python_batch, write_archive, write_batches
-from test_inception import GRAPH, archive, remote
 from test_tar import tar
 
 from dcgan import UserError
 from dcgan.datasets import cifar10, mnist, numpy_file, parquet, svhn
 from dcgan.datasets.tar_archive import TarSource
 from dcgan.datasets.zip_archive import ZipSource
-from dcgan.evaluation import inception
 
 PICTURES = {f"{i}.png": noise("PNG", 32 + i) for i in range(8)}
 IMAGES = np.frombuffer(np.random.default_rng(1).bytes(20 * 32 * 32), np.uint8).reshape(20, 32, 32)
@@ -124,15 +122,6 @@ def test_pictures_in_a_parquet_file_likewise(tmp_path, monkeypatch):
     assert set(reasons(found).values()) == {"cannot be read (Input/output error)"}
     with pytest.raises(UserError, match=r"a\.parquet cannot be read .Input/output error"):
         parquet.ParquetSource(path)
-
-
-def test_the_archive_of_inception(tmp_path, monkeypatch):
-    path = tmp_path / inception.ARCHIVE
-    path.write_bytes(archive(("classify_image_graph_def.pb", GRAPH)))
-    fails_within(monkeypatch, path, after=1000)
-    with pytest.raises(OSError, match="Input/output error") as caught:
-        inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
-    assert caught.value.filename == str(path)
 
 
 # ---- what is read and found wrong, though an archive's reader does not ask for it ----

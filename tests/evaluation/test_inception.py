@@ -17,6 +17,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from ailing_disk import fails_within
 
 from dcgan import UserError
 from dcgan.datasets.download import RemoteFile
@@ -357,3 +358,12 @@ def test_another_file_put_there_by_hand_is_refused_and_stays(tmp_path, name, con
     message = refusal(tmp_path, remote("http://127.0.0.1:1/graph"))
     assert words in message and "delete it to have it downloaded" in message
     assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_failing_disk_is_no_damaged_archive(tmp_path, monkeypatch):
+    path = tmp_path / inception.ARCHIVE
+    path.write_bytes(archive(("classify_image_graph_def.pb", GRAPH)))
+    fails_within(monkeypatch, path, after=1000)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
+    assert caught.value.filename == str(path)

@@ -73,7 +73,7 @@ class Theirs:
                 self._keep(f"{name}: Adam's second moments", key, state["exp_avg_sq"])
             for key, value in network.state_dict().items():
                 if "running" in key:
-                    self._keep(f"{name}: {key.partition('.')[2]}", key, value)
+                    self._keep(f"{name}: {key.rpartition('.')[2]}", key, value)
                 elif "num_batches" not in key:
                     self._keep(f"{name}: weights", key, value)
 
@@ -148,7 +148,7 @@ def trained(width, batch):
                     keep(f"{name}: gradients of the first step", key, 2 * array)
     for name, network in networks.items():
         for key, array in to_torch(network).items():
-            quantity = f"{key.partition('.')[2]}" if "running" in key else "weights"
+            quantity = f"{key.rpartition('.')[2]}" if "running" in key else "weights"
             keep(f"{name}: {quantity}", key, array)
         for kind, quantity in (("momentum", "first"), ("velocity", "second")):
             for key, array in moments(state, name, kind).items():
