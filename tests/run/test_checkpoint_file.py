@@ -144,7 +144,7 @@ def test_nothing_in_a_file_is_believed(folder, name):
             file.writestr(entry, data)
     tracemalloc.start()
     try:
-        words = "is of another format" if name == "another version" else ""
+        words = "is of another format" if name == "another version" else r"\w"
         with pytest.raises(DamagedCheckpoint, match=words):
             read(path)
         assert tracemalloc.get_traced_memory()[1] < 20e6
