@@ -20,14 +20,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Arithmetic) -> int:
-    """Computes the sum, and draws it with its operands.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Computes the sum, and draws it with its operands."""
     terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MOST)
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "generated" / "arithmetic.png"

@@ -40,14 +40,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Benchmark) -> int:
-    """Measures, prints a line a figure, and writes all figures as JSON.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Measures, prints a line a figure, and writes all figures as JSON."""
     to = Path(options.to or Path("runs", "benchmark.json"))
     provenance.refuse_foreign(to, ".json")
     bench = Bench(options)

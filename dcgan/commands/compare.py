@@ -29,14 +29,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Compare) -> int:
-    """Opens the runs, compares and writes.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Opens the runs, compares and writes."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST_SEEDS)
     to = Path(options.to) if options.to else DEFAULT
     provenance.refuse_foreign(to, ".html", ".htm")

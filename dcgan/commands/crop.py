@@ -20,14 +20,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Crop) -> int:
-    """Crops what is new, then says what was written, what was left out and why.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Crops what is new, then says what was written, what was left out and why."""
     cascades.require()
     duplicates.require()
     _refuse_nested(options)

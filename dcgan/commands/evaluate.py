@@ -32,14 +32,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Evaluate) -> int:
-    """Measures what was not measured before, prints all that was asked for, and draws the curve.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Measures what was not measured before, prints all that was asked for, and draws the curve."""
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = TrainedRun(run_dir, options.checkpoint)
     split = options.split or trained.held_out(options.data_dir)

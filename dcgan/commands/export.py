@@ -21,14 +21,7 @@ MODULES = {"keras": "keras_file"}  # the others are called as their format is
 
 
 def run(options: Export) -> int:
-    """Exports, checks, and says what was written.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Exports, checks, and says what was written."""
     forms = _forms(options)
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))

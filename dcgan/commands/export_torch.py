@@ -18,14 +18,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: ExportTorch) -> int:
-    """Writes both files, and says how to load them.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Writes both files, and says how to load them."""
     torch_file.require("export-torch")
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))

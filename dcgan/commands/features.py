@@ -26,14 +26,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Features) -> int:
-    """Fits, scores, writes it down, and says how much better the network is than the pixels.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Fits, scores, writes it down, and says how much better the network is than the pixels."""
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = TrainedRun(run_dir, options.checkpoint)
     own = options.split is None

@@ -30,14 +30,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: ImportTorch) -> int:
-    """Makes the run, and says how to go on with it.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Makes the run, and says how to go on with it."""
     torch_file.require("import-torch")
     to = Path(options.to)
     if to.is_file() or (to.is_dir() and any(to.iterdir())):

@@ -18,14 +18,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Inspect) -> int:
-    """Looks at all pictures, says what it found and writes the contact sheet.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Looks at all pictures, says what it found and writes the contact sheet."""
     source = catalog.find(
         options.dataset,
         options.data_dir,

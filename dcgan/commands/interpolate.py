@@ -20,14 +20,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Interpolate) -> int:
-    """Makes the walk and writes it.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Makes the walk and writes it."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     if len(seeds) * options.frames > MOST_FRAMES:
         raise UserError(

@@ -21,14 +21,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Neighbours) -> int:
-    """Searches, draws, writes the distances, and says what they mean.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Searches, draws, writes the distances, and says what they mean."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST)
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "generated" / "neighbours.png"

@@ -11,14 +11,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Pack) -> int:
-    """Packs, then says what was packed, what was left out and why.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Packs, then says what was packed, what was left out and why."""
     source = catalog.find(
         options.from_,
         options.data_dir,

@@ -45,14 +45,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Report) -> int:
-    """Gathers, draws and writes.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Gathers, draws and writes."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     to = Path(options.to) if options.to else run_dir.root / "report.html"

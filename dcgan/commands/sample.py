@@ -25,14 +25,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Sample) -> int:
-    """Makes the images that are not there yet, and says where they are.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Makes the images that are not there yet, and says where they are."""
     seeds = _seeds(options)
     trained = TrainedRun(
         choose_run(options.run_dir, options.dataset, options.checkpoint), options.checkpoint

@@ -29,9 +29,6 @@ def run(options: Serve) -> int:
 
     Returns:
         the exit code; after SIGTERM `main` ends with 143 instead, after Ctrl-C with 130.
-
-    Raises:
-        UserError: for everything that the user can mend.
     """
     _require()
     if not re.fullmatch("[^/:]+", options.name):

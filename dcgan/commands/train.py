@@ -37,14 +37,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(config: Config) -> int:
-    """Trains, or goes on where the run folder stands.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Trains, or goes on where the run folder stands."""
     _require_training(config)
     cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
