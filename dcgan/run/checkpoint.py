@@ -136,7 +136,7 @@ class Checkpointer:
         return None
 
     def write_models(self, generator: Generator, discriminator: Discriminator) -> None:
-        """Writes model.json, from which `load_generator` rebuilds the networks."""
+        """Writes model.json, from which `open_checkpoint` rebuilds the networks."""
         configs = {
             "generator": generator.get_config(),
             "discriminator": discriminator.get_config(),
@@ -378,8 +378,3 @@ def find_checkpoint(run_root: Path, which: str) -> Path | None:
         f"There is no checkpoint {path}; expected newest, a file, or of {run_root} one of "
         f"{', '.join(there) or 'those that training will write'}; received {which!r}."
     )
-
-
-def load_generator(run_root: Path, checkpoint: Path | None = None) -> Generator:
-    """The generator that a run's samples come from; arguments and errors of `open_checkpoint`."""
-    return open_checkpoint(run_root, checkpoint).generator()

@@ -18,60 +18,29 @@ from dcgan.files import read_json
 logger = logging.getLogger("dcgan")
 
 
+def _within(name: str) -> property:
+    """The path of a part of the run, such as samples/reals.png."""
+    return property(lambda run: run.root / name)
+
+
 @dataclass(frozen=True)
 class RunDir:
     """Where the parts of one run lie; makes no folder by itself."""
 
     root: Path
 
-    @property
-    def config(self) -> Path:
-        return self.root / "config.json"
-
-    @property
-    def environment(self) -> Path:
-        return self.root / "environment.json"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "log.txt"
-
-    @property
-    def metrics(self) -> Path:
-        return self.root / "metrics.jsonl"
-
-    @property
-    def samples(self) -> Path:
-        return self.root / "samples"
-
-    @property
-    def reals(self) -> Path:
-        return self.samples / "reals.png"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.root / "checkpoints"
-
-    @property
-    def losses(self) -> Path:
-        return self.root / "losses.png"
-
-    @property
-    def animation(self) -> Path:
-        return self.root / "training.gif"
-
-    @property
-    def evaluation(self) -> Path:
-        """The folder of the measurements, a file a protocol."""
-        return self.root / "evaluation"
-
-    @property
-    def evaluation_curve(self) -> Path:
-        return self.root / "evaluation.png"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.root / "tensorboard"
+    config = _within("config.json")
+    environment = _within("environment.json")
+    log = _within("log.txt")
+    metrics = _within("metrics.jsonl")
+    samples = _within("samples")
+    reals = _within("samples/reals.png")
+    checkpoints = _within("checkpoints")
+    losses = _within("losses.png")
+    animation = _within("training.gif")
+    evaluation = _within("evaluation")  # the measurements, a file a protocol
+    evaluation_curve = _within("evaluation.png")
+    tensorboard = _within("tensorboard")
 
     def sample(self, step: int) -> Path:
         """The grid of one step."""

@@ -11,7 +11,7 @@ from states import Z_DIM, make_state, names, save_steps, scrambled
 
 from dcgan import UserError
 from dcgan.latent.sampling import make_sampler
-from dcgan.run.checkpoint import Checkpointer, load_generator, open_checkpoint
+from dcgan.run.checkpoint import Checkpointer, open_checkpoint
 from dcgan.run.checkpoint_file import DamagedCheckpoint, read
 from dcgan.training.state import GANState
 
@@ -279,11 +279,11 @@ def test_checkpoints_are_files_named_by_their_steps_in_the_order_of_these(folder
     assert [int(path.stem) for path in Checkpointer(folder).paths()] == sorted(steps)
 
 
-# ------------------------------------------------------------------------------- load_generator
+# ------------------------------------------------------------------------------- open_checkpoint
 
 
 @pytest.mark.parametrize("averaged", [True, False])
-def test_load_generator_gives_the_runs_images(folder, averaged):
+def test_its_generator_gives_the_runs_images(folder, averaged):
     state = scrambled(averaged=averaged)
     checkpointer = Checkpointer(folder)
     checkpointer.write_models(state.generator, state.discriminator)
@@ -295,8 +295,8 @@ def test_load_generator_gives_the_runs_images(folder, averaged):
     later = folder / "00000008.npz"
     later.write_bytes(cut(path.read_bytes()))
     before = names(folder)
-    assert np.array_equal(images_of(load_generator(folder.parent)), expected)
-    assert np.array_equal(images_of(load_generator(folder.parent, path)), expected)
+    assert np.array_equal(images_of(open_checkpoint(folder.parent).generator()), expected)
+    assert np.array_equal(images_of(open_checkpoint(folder.parent, path).generator()), expected)
     assert names(folder) == before
 
 
@@ -317,13 +317,13 @@ def test_networks_are_made_of_no_other_arrays_than_their_own(folder, trained, ch
             dataclasses.replace(whole, arrays=arrays).discriminator()
 
 
-def test_load_generator_without_a_whole_checkpoint(folder, trained):
+def test_it_refuses_a_folder_without_a_whole_checkpoint(folder, trained):
     with pytest.raises(UserError, match="no whole checkpoint"):
-        load_generator(folder.parent)
+        open_checkpoint(folder.parent)
     checkpointer = Checkpointer(folder)
     checkpointer.write_models(trained.generator, trained.discriminator)
     path = checkpointer.save(trained, {})
     path.write_bytes(b"")
     for chosen in (None, path):
         with pytest.raises(UserError, match="no whole checkpoint"):
-            load_generator(folder.parent, chosen)
+            open_checkpoint(folder.parent, chosen)

@@ -18,7 +18,6 @@ from dcgan.run import checkpoint_file
 from dcgan.run.checkpoint import (
     BEST,
     Checkpointer,
-    load_generator,
     open_checkpoint,
     state_fingerprint,
 )
@@ -64,7 +63,7 @@ def test_a_file_that_cannot_be_read_is_not_damaged(folder, monkeypatch, number, 
     for ask in (
         lambda: checkpointer.restore_newest(make_state()),
         checkpointer.best_meta,
-        lambda: load_generator(folder.parent),
+        lambda: open_checkpoint(folder.parent),
     ):
         with pytest.raises(OSError) as caught:
             ask()
