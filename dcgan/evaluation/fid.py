@@ -41,15 +41,6 @@ class Moments:
             moments.update(features[start : start + BLOCK])
         return moments
 
-    @classmethod
-    def restored(cls, count: int, mean: np.ndarray, covariance: np.ndarray) -> "Moments":
-        """From what was written down; more rows may follow."""
-        moments = cls(len(mean))
-        moments.count = count
-        moments._origin = np.array(mean, np.float64)
-        moments._products = np.array(covariance, np.float64) * (count - 1)
-        return moments
-
     def update(self, features: np.ndarray) -> None:
         """Looks at more rows [B, D]."""
         rows = np.asarray(features, np.float64)
