@@ -4,38 +4,12 @@ The order and the flips of epoch e are a pure function of (seed, e), so a run th
 sees the batches that it would have seen.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import tensorflow as tf
 
 from dcgan import UserError
 
 BATCHES_AHEAD = 4  # of the device
-
-
-def batches(
-    images: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0, flip: bool = False
-) -> Iterator[np.ndarray]:
-    """Endless batches.
-
-    Args:
-        images: uint8 [N, H, W, C], an array or a mapped file.
-        batch_size: images a batch; what is left over at the end of an epoch is dropped, and is
-            another part of the data in every epoch.
-        seed: of order and flips.
-        start_step: number of the first batch.
-        flip: whether to mirror every second image at random.
-
-    Yields:
-        uint8 [batch_size, H, W, C].
-
-    Raises:
-        UserError: there are fewer images than a batch.
-    """
-    _require_a_batch(len(images), batch_size)
-    epochs = _epochs(len(images), batch_size, seed, start_step, flip)
-    return (_pick(images, *batch) for epoch in epochs for batch in zip(*epoch, strict=True))
 
 
 def make_dataset(
@@ -48,13 +22,29 @@ def make_dataset(
     share: tuple[int, int] = (0, 1),
     by_number: bool = False,
 ) -> tf.data.Dataset:
-    """`batches` as a dataset that works ahead of the device; arguments and errors as there.
+    """Endless batches, made ahead of the device.
 
     Args:
+        images: uint8 [N, H, W, C], an array or a mapped file.
+        batch_size: images a batch; what is left over at the end of an epoch is dropped, and is
+            another part of the data in every epoch.
+        seed: of order and flips.
+        start_step: number of the first batch.
+        flip: whether to mirror every second image at random.
         share: (i, n): of each batch only the i-th of n equal parts; n divides batch_size.
         by_number: give, in place of images, what `gather` needs to pick them.
+
+    Returns:
+        a dataset of uint8 [batch_size / n, H, W, C].
+
+    Raises:
+        UserError: there are fewer images than a batch.
     """
-    _require_a_batch(len(images), batch_size)  # here, not in another thread
+    if len(images) < batch_size:
+        raise UserError(
+            f"There are {len(images)} images, fewer than a batch of {batch_size}; "
+            "expected at least one batch: give more images or a smaller batch."
+        )
     size = batch_size // share[1]
     mine = slice(share[0] * size, (share[0] + 1) * size)
 
@@ -112,14 +102,6 @@ def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: 
         left = slice(done * batch_size, per_epoch * batch_size)
         yield rows[left].reshape(-1, batch_size), mirrored[left].reshape(-1, batch_size)
         epoch, done = epoch + 1, 0
-
-
-def _require_a_batch(num_images: int, batch_size: int) -> None:
-    if num_images < batch_size:
-        raise UserError(
-            f"There are {num_images} images, fewer than a batch of {batch_size}; "
-            "expected at least one batch: give more images or a smaller batch."
-        )
 
 
 def _pick(images: np.ndarray, rows: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
