@@ -17,6 +17,9 @@ from dcgan.files import append_json_line, read_json_lines
 class Protocol:
     """How something was measured.
 
+    Real images are never mirrored, also where training mirrors: the data are what the samples are
+    to be like, and published figures compare with the data as they are.
+
     Attributes:
         extractor: what looked at the images.
         extractor_fingerprint: of its weights and code; empty where nothing was learnt.
@@ -25,9 +28,6 @@ class Protocol:
         split: the parts of the data set that the real images are from, such as train.
         data: fingerprint of the real images that were looked at, and of what each was for.
         seed: chose the images on both sides.
-        mirrored: whether mirrored real images were among them. They never are, also where training
-            mirrors: the data are what the samples are to be like, and published figures compare
-            with the data as they are.
         unseen: whether real images that the extractor has learnt from were left out.
     """
 
@@ -39,7 +39,6 @@ class Protocol:
     split: str
     data: str
     seed: int
-    mirrored: bool = False
     unseen: bool = False
 
     def file_name(self, metric: str) -> str:
@@ -60,7 +59,7 @@ class Protocol:
         return (
             f"extractor {self.extractor}{fingerprint} (resize: {self.resize}), "
             f"{self.generated_count:,} {measured}, {self.real_count:,} real ones of {self.split}"
-            f"{unseen} ({'some mirrored' if self.mirrored else 'none mirrored'}), seed {self.seed}."
+            f"{unseen} (none mirrored), seed {self.seed}."
         )
 
 

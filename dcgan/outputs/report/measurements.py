@@ -16,7 +16,7 @@ from dcgan.outputs.report.formatting import number
 # What a protocol is, of a record: numbers of different ones cannot be compared.
 PROTOCOL = (
     *("metric", "version", "extractor", "extractor_fingerprint", "resize", "real_count"),
-    *("generated_count", "split", "data", "seed", "mirrored", "unseen", "labelling"),
+    *("generated_count", "split", "data", "seed", "unseen", "labelling"),
     *("labels_per_class", "repeats"),
 )
 WORDS = ("metric", "extractor", "better", "made", "interval", "split", "resize", "labelling")
