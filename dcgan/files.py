@@ -31,13 +31,18 @@ def named(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Gives a temporary path beside `path` to write to; renames it when the block ends well.
 
     The content is on the disk before the name is. When the block raises, nothing stays.
+
+    Args:
+        path: of the file.
+        shared: whether others, on other machines too, may write it at once (see `temporary_name`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    own = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path) if shared else own
     try:
         with named(path):
             yield temporary
@@ -104,9 +109,36 @@ def remove_temporaries(folder: Path, name: str | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file that is whole or absent."""
-    with replacing(path) as temporary:
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that is this process's own: <name>.<random>.<process>.<machine>.tmp."""
+    return path.with_name(
+        f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.{socket.gethostname()}.tmp"
+    )
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes the temporary files of processes of this machine that are no more."""
+    for path in folder.glob(f"*.{socket.gethostname()}.tmp"):
+        process = path.name.removesuffix(f".{socket.gethostname()}.tmp").rpartition(".")[2]
+        if process.isdecimal() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True  # Windows has no harmless way to ask
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
+
+
+def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
+    """Writes a file that is whole or absent; for the arguments see `replacing`."""
+    with replacing(path, shared=shared) as temporary:
         temporary.write_bytes(data)
 
 
@@ -174,46 +206,6 @@ def read_json_lines(path: Path) -> Iterator[dict]:
                 continue  # what a crash has cut is not data
             if isinstance(value, dict):
                 yield value
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a small file so that it is there whole or not at all."""
-    temporary = temporary_name(path)
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            disk.flush(file.fileno(), path)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def temporary_name(path: Path) -> Path:
-    """A name beside `path` that is this process's own: <name>.<random>.<process>.<machine>.tmp."""
-    return path.with_name(
-        f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.{socket.gethostname()}.tmp"
-    )
-
-
-def remove_stale(folder: Path) -> None:
-    """Removes the temporary files of processes of this machine that are no more."""
-    for path in folder.glob(f"*.{socket.gethostname()}.tmp"):
-        process = path.name.removesuffix(f".{socket.gethostname()}.tmp").rpartition(".")[2]
-        if process.isdecimal() and not _is_running(int(process)):
-            path.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    if os.name != "posix":
-        return True  # Windows has no harmless way to ask
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from dcgan import UserError, disk, files
 from dcgan.datasets import cached, image_store
 from dcgan.datasets.image_store import FileStore
 from dcgan.evaluation.spill import Table
-from dcgan.files import replace_folder, write_bytes, write_whole
+from dcgan.files import replace_folder, write_bytes
 from dcgan.run.run_dir import RunDir
 
 LACKING = [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
@@ -77,7 +77,7 @@ def test_a_lock_that_fails_otherwise_is_an_error(tmp_path, monkeypatch, number):
 def test_what_cannot_be_flushed_is_written_all_the_same(tmp_path, monkeypatch, caplog, number):
     monkeypatch.setattr(os, "fsync", failing(number))
     write_bytes(tmp_path / "a", b"1")
-    write_whole(tmp_path / "b", b"2")
+    write_bytes(tmp_path / "b", b"2", shared=True)
     store = FileStore(tmp_path / "c.npy", (2,), 3)
     store.append(np.arange(6, dtype=np.uint8).reshape(3, 2))
     store.finish()
@@ -197,6 +197,14 @@ def test_a_disk_that_does_not_say_its_size_is_taken_for_large_enough(tmp_path, m
     monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage._replace(total=1))
     with pytest.raises(OSError, match="0.0 GiB are free"):
         FileStore(tmp_path / "a.npy", (2,), 6)
+
+
+def test_room_is_asked_for_in_bytes(tmp_path, monkeypatch):
+    usage = image_store.shutil.disk_usage(tmp_path)._replace(free=47)
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage)
+    FileStore(tmp_path / "a.npy", (2,), 6).discard()  # 12 bytes
+    with pytest.raises(OSError, match="are needed"):
+        FileStore(tmp_path / "a.npy", (2,), 6, "<f4")  # 48
 
 
 # ---- all of it, as a user meets it ----

@@ -1,4 +1,7 @@
-"""Where decoded images go, chunk after chunk: a .npy file that appears when whole, or memory."""
+"""Where decoded images go, chunk after chunk: a .npy file that appears when whole, or memory.
+
+Features, which are rows of numbers, go to such a file too.
+"""
 
 import math
 import os
@@ -22,21 +25,23 @@ class FileStore:
     what another is writing, and is removed.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...], capacity: int):
+    def __init__(self, path: Path, shape: tuple[int, ...], capacity: int, dtype: str = "|u1"):
         """
         Args:
             path: of the finished file.
             shape: of one image.
             capacity: images that will come at most.
+            dtype: of their levels, in NumPy's notation.
 
         Raises:
             OSError: the folder cannot be written, or has no room for that many images.
         """
-        self.path, self.shape, self.capacity = path, shape, capacity
+        self.path, self.shape, self.capacity, self._dtype = path, shape, capacity, np.dtype(dtype)
         self._count = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path.parent)
-        needed, usage = capacity * int(np.prod(shape)), shutil.disk_usage(path.parent)
+        needed = capacity * int(np.prod(shape)) * self._dtype.itemsize
+        usage = shutil.disk_usage(path.parent)
         free = usage.free
         if usage.total and needed > free:  # some file systems do not say how large they are
             raise OSError(f"{needed / _GIB:.1f} GiB are needed, {free / _GIB:.1f} GiB are free")
@@ -49,18 +54,17 @@ class FileStore:
         return self._count
 
     def append(self, images: np.ndarray) -> None:
-        """Adds uint8 [n, *shape]. Raises OSError, e.g. when the disk is full."""
-        self._write(np.ascontiguousarray(images).reshape(-1).data)
+        """Adds images [n, *shape]. Raises OSError, e.g. when the disk is full."""
+        self._write(np.ascontiguousarray(images, self._dtype).reshape(-1).view(np.uint8).data)
         self._count += len(images)
 
     def array(self) -> np.ndarray:
         """The images so far, as a view of the unfinished file."""
         if not self._count:
-            return np.empty((0, *self.shape), np.uint8)
+            return np.empty((0, *self.shape), self._dtype)
         with open(self._temporary, "rb") as file:
-            return map_rows(
-                file, self._temporary, np.uint8, (self._count, *self.shape), _HEADER_BYTES
-            )
+            shape = (self._count, *self.shape)
+            return map_rows(file, self._temporary, self._dtype, shape, _HEADER_BYTES)
 
     def finish(self) -> None:
         """Gives the file its name. Raises OSError; the images so far can then still be read."""
@@ -76,7 +80,8 @@ class FileStore:
         self._temporary.unlink(missing_ok=True)
 
     def _write_header(self) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self._count, *self.shape)}
+        shape = (self._count, *self.shape)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
         if self._file.tell() != _HEADER_BYTES:
             raise RuntimeError(f"NumPy wrote a header of {self._file.tell()} bytes")

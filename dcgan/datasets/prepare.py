@@ -29,7 +29,7 @@ from dcgan.datasets.image_store import FileStore, MemoryStore, NoStore, Store, f
 from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
-from dcgan.files import write_whole
+from dcgan.files import write_bytes
 from dcgan.terminal.progress import Bar
 
 FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
@@ -359,7 +359,6 @@ def _write_json(folder: Path | None, key: str, entry: dict) -> None:
     if folder is None:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"{key}.json", json.dumps(entry).encode())
+        write_bytes(folder / f"{key}.json", json.dumps(entry).encode(), shared=True)
     except OSError as error:
         logger.debug("%s/%s.json was not written: %s", folder, key, error)

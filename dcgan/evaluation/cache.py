@@ -10,16 +10,15 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from dcgan import disk
 from dcgan.datasets.cached import map_array, read_entry
+from dcgan.datasets.image_store import FileStore
 from dcgan.evaluation.extractor import Extracted, Extractor, extract, gather, pieces
-from dcgan.files import remove_stale, replacing, temporary_name, write_whole
+from dcgan.files import replacing, write_bytes
 from dcgan.run.checkpoint import DamagedCheckpoint, read
 
 FORMAT = 1  # of the files; raised when the same key would mean other content
@@ -139,49 +138,19 @@ def remember(
     return arrays, facts
 
 
-class _Table:
-    """An array that grows row by row into a .npy file, which has its name only when whole."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...]):
-        """
-        Args:
-            path: of the finished file.
-            shape: of the finished array, float32.
-        """
-        self._path, self._temporary = path, temporary_name(path)
-        self._file = open(self._temporary, "xb")
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-    def append(self, rows: np.ndarray) -> None:
-        self._file.write(np.ascontiguousarray(rows, "<f4").data)
-
-    def finish(self) -> None:
-        self._file.flush()
-        disk.flush(self._file.fileno(), self._path)
-        os.replace(self._temporary, self._path)
-
-    def discard(self) -> None:
-        """Removes what `finish` has not given its name."""
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
-
-
 def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_stale(folder)
-    tables: dict[str, _Table] = {}
+    tables: dict[str, FileStore] = {}
     with contextlib.ExitStack() as stack:
         for part in found:
             for name, rows in _by_name(part).items():
                 if name not in tables:
                     path = folder / f"{key}.{len(tables)}.npy"
-                    tables[name] = _Table(path, (count, *rows.shape[1:]))
+                    tables[name] = FileStore(path, rows.shape[1:], count, "<f4")
                     stack.callback(tables[name].discard)
                 tables[name].append(rows)
         for table in tables.values():
             table.finish()
-    write_whole(folder / f"{key}.json", json.dumps({"names": list(tables)}).encode())
+    write_bytes(folder / f"{key}.json", json.dumps({"names": list(tables)}).encode(), shared=True)
 
 
 def _by_name(part: Extracted) -> Arrays:

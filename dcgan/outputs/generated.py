@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError, images
-from dcgan.files import read_json, remove_stale, temporary_name, write_whole
+from dcgan.files import read_json, remove_stale, temporary_name, write_bytes
 
 NOTE = "generated.json"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"  # the last chunk of a whole PNG file
@@ -55,7 +55,7 @@ class Generated:
                 "move it away."
             )
         else:
-            write_whole(note, (json.dumps(self._note, indent=2) + "\n").encode())
+            write_bytes(note, (json.dumps(self._note, indent=2) + "\n").encode(), shared=True)
 
     def _refuse_other(self, note: Path) -> None:
         """Refuses a folder whose images another generator made."""

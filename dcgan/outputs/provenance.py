@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.files import remove_stale, write_whole
+from dcgan.files import remove_stale, write_bytes
 
 MARK = "made by dcgan"  # in a PNG's or GIF's comment, an MP4's metadata, a JSON file's text
 
@@ -50,6 +50,5 @@ def refuse_foreign(path: Path, *suffixes: str) -> None:
 
 def write(path: Path, data: bytes) -> None:
     """Writes a file whose bytes hold a `mark`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path.parent)
-    write_whole(path, data)
+    write_bytes(path, data, shared=True)

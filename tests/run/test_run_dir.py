@@ -99,6 +99,15 @@ def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
     assert calls == ["flush", "rename", "flush"]  # the last one is the folder's
 
 
+def test_several_may_write_a_shared_file_at_once(tmp_path):
+    path = tmp_path / "a.json"
+    with replacing(path, shared=True) as one, replacing(path, shared=True) as other:
+        one.write_bytes(b"1")
+        other.write_bytes(b"2")
+    assert path.read_bytes() == b"1"  # the last to end
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
 def test_only_what_killed_writers_left_is_removed(tmp_path):
     with replacing(tmp_path / "a.json") as temporary:
         temporary.write_bytes(b"1")
