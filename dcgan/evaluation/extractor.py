@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from dcgan import UserError
+from dcgan.latent.sampling import full_batches
 from dcgan.terminal.progress import Bar
 
 BLOCK = 256  # images; every extractor's own batch divides it
@@ -73,11 +74,8 @@ def in_batches(
         the arrays, each [N, ...].
     """
     parts = []
-    for start in range(0, len(images), size):
-        batch = np.asarray(images[start : start + size])
-        missing = size - len(batch)
-        filled = np.concatenate([batch, np.repeat(batch[-1:], missing, 0)]) if missing else batch
-        parts.append([np.asarray(part)[: len(batch)] for part in function(filled)])
+    for batch, count in full_batches(images, size):
+        parts.append([np.asarray(part)[:count] for part in function(batch)])
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 

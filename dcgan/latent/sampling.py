@@ -97,8 +97,8 @@ def sample_batches(
         yield images.to_uint8(sample_batch(tf.constant(batch)).numpy())[:count]
 
 
-def full_batches(rows: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """(BATCH_SIZE rows, how many of them count): the last ones are repeated to fill a batch."""
-    for start in range(0, len(rows), BATCH_SIZE):
-        batch = rows[start : start + BATCH_SIZE]
-        yield batch[np.arange(BATCH_SIZE) % len(batch)], len(batch)
+def full_batches(rows: np.ndarray, size: int = BATCH_SIZE) -> Iterator[tuple[np.ndarray, int]]:
+    """(`size` rows, how many of them count): the last ones are repeated to fill a batch."""
+    for start in range(0, len(rows), size):
+        batch = np.asarray(rows[start : start + size])
+        yield batch[np.arange(size) % len(batch)], len(batch)
