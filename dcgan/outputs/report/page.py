@@ -67,7 +67,8 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "log": history.log[-LINES_SHOWN:],
         "log_lines": len(history.log),
     }
-    commands = {name: _command(name, contents) for name in ("evaluate", "neighbours", "report")}
+    commands = {name: _command(name, contents) for name in ("evaluate", "neighbours")}
+    parts["command"] = _command("report", contents)
     return template("page.html").render(parts, **commands).encode("utf-8", "replace")
 
 
