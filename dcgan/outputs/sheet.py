@@ -55,11 +55,6 @@ class Sheet:
             self._line(x + half - 5, y - 5, x + half, y, 2)
             self._line(x + half - 5, y + 5, x + half, y, 2)
 
-    def frame(self, left: int, top: int, height: int, width: int) -> None:
-        """Draws a line around what lies inside."""
-        box = (left - 3, top - 3, left + width + 2, top + height + 2)
-        self._pen.rectangle(box, outline=INK, width=2)
-
     def _line(self, x0: int, y0: int, x1: int, y1: int, width: int) -> None:
         self._pen.line((x0, y0, x1, y1), INK, width)
 
