@@ -1,58 +1,14 @@
 """Trains a DCGAN, makes data for it and makes use of it: `python main.py --help`."""
 
 import os
-import signal
 import sys
 
 if os.environ.pop("PYTHONSAFEPATH", None):  # which keeps a program from finding what lies beside it
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from dcgan import UserError, commands, surroundings
-from dcgan.cli import command_options, flags, help, train_options
-from dcgan.terminal import console  # noqa: E402
+from dcgan.__main__ import main, start
 
-
-def main(argv: list[str]) -> int:
-    """Runs one command.
-
-    Returns:
-        the exit code: 0 done, 2 refused, 128 and the signal's number where one ended it.
-    """
-    try:
-        command, given = flags.parse(argv)
-        if command == "help":
-            code = print(help.help_text(**given)) or 0
-        elif command == "train":
-            return commands.run(command, train_options.resolve(given))
-        else:
-            code = commands.run(command, command_options.complete(command, given))
-        if error := console.failed():
-            raise UserError(f"Standard output could not be written: {error.strerror}.")
-        return code
-    except UserError as error:
-        print(f"\nerror: {console.printable(str(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped by Ctrl-C; what was written before is whole.", file=sys.stderr)
-        return 128 + signal.SIGINT
-
-
-def end(number: int, frame=None) -> None:
-    """Ends the process at once, until training takes the signal over to save first."""
-    sys.exit(128 + number)
-
-
-def hang_up(number: int, frame=None) -> None:
-    """The terminal was closed: whoever handles SIGTERM, such as the server, hears that."""
-    if signal.getsignal(signal.SIGTERM) is end:
-        end(number)
-    signal.raise_signal(signal.SIGTERM)
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
-    console.open_streams()
-    surroundings.isolate()
-    signal.signal(signal.SIGTERM, end)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, hang_up)
-    console.leave(main(sys.argv[1:]))
+    start()

@@ -17,7 +17,13 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # The house: what stands on what. A unit may import those of lower levels, never one of its own. A
 # unit is a folder of dcgan/, a module beside them, or a module that a level names by itself.
 LEVELS = (
-    ("disk", "images", "plain_path", "surroundings"),  # of numbers, paths and this process alone
+    (
+        "disk",
+        "extras",
+        "images",
+        "plain_path",
+        "surroundings",
+    ),  # of numbers, paths and this process alone
     ("files", "terminal"),
     ("cli", "models"),
     ("latent",),
@@ -27,13 +33,24 @@ LEVELS = (
     ("training.trainer",),  # introduces the parts of a training to one another
     ("benchmarks",),
     ("commands",),
+    ("__main__",),
     ("main",),
 )
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
-LOOSE = {"__init__", "disk", "files", "images", "plain_path", "surroundings"}  # in no folder
+LOOSE = {
+    "__init__",
+    "__main__",
+    "disk",
+    "extras",
+    "files",
+    "images",
+    "plain_path",
+    "surroundings",
+}  # in no folder
 # What the lowest units may import besides the standard library.
 THIRD_PARTY = {
     "disk": set(),
+    "extras": set(),
     "files": set(),
     "plain_path": set(),
     "images": {"numpy", "PIL", "imageio"},
@@ -50,12 +67,12 @@ ALONE = {
     "training.losses": set(),
     "training.loop": set(),
     "training.augment": set(),
-    "datasets": {"cli.data_names", "cli.option", "disk", "files", "images", "terminal"},
+    "datasets": {"cli.data_names", "cli.option", "disk", "extras", "files", "images", "terminal"},
     "serving": {"images", "latent", "plain_path"},
 }
 # Who may know the options objects; everything else takes plain, named values.
 OPTIONS = ("command_options", "data_options", "recorded", "run_options", "train_options")
-KNOW_OPTIONS = {"cli", "training.trainer", "commands", "main"}
+KNOW_OPTIONS = {"cli", "training.trainer", "commands", "__main__"}
 
 
 def names(paths) -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m dcgan.benchmarks.peak FILE PROGRAM ...`: runs a Python program, and writes its peak.
+"""`python -m dcgan.benchmarks.peak FILE PROGRAM ...`: runs it, and writes its peak.
 
 That is the most memory, in megabytes, that the process ever had resident. It is asked for inside of
 the process, by /proc: what the system tells the parent of a process begins with the parent's own
@@ -23,9 +23,10 @@ def megabytes() -> float:
 
 def main(to: Path, program: str) -> None:
     """Runs the program with the words behind its name, and writes its peak however it ends."""
-    # At exit, and not after the program: `main.py` ends the process itself.
+    # At exit, and not after the program: ours ends the process itself.
     atexit.register(lambda: to.write_text(f"{megabytes():.1f}"))
-    runpy.run_path(program, run_name="__main__")
+    run = runpy.run_path if program.endswith(".py") else runpy.run_module
+    run(program, run_name="__main__")
 
 
 if __name__ == "__main__":

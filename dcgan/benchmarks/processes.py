@@ -20,7 +20,6 @@ from dcgan import UserError
 from dcgan.benchmarks.turns import Comparison, in_turn
 
 ROOT = Path(__file__).parents[2]
-MAIN = ROOT / "main.py"
 BARE = Path(__file__).with_name("bare.py")
 IMPORT = "import tensorflow, time; print(time.time())"
 # Of the training whose peak is measured: grids and checkpoints happen in it, several times.
@@ -46,7 +45,7 @@ def startup(train: Sequence[str], *, pairs: int) -> Comparison:
             run = Path(folder) / "run"
             flags = (*train, f"--run_dir={run}", "--steps=1", "--log_freq=1")
             start = time.time()
-            _python([str(MAIN), "train", *flags])
+            _python(["-m", "dcgan", "train", *flags])
             # Written behind the first step, before anything else that the end of a run writes.
             return (run / "metrics.jsonl").stat().st_mtime - start
 
@@ -75,7 +74,7 @@ def memory(train: Sequence[str], spec: dict, *, pairs: int) -> Comparison:
     def ours() -> float:
         with tempfile.TemporaryDirectory() as folder:
             flags = ("train", *train, *PEAK_FLAGS, f"--run_dir={folder}/run")
-            return _peak(Path(folder), MAIN, flags)
+            return _peak(Path(folder), "dcgan", flags)
 
     def bare() -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +84,7 @@ def memory(train: Sequence[str], spec: dict, *, pairs: int) -> Comparison:
     return Comparison("memory", "MB", *figures, "bare step's process", more_is_better=False)
 
 
-def _peak(folder: Path, program: Path, flags: Sequence[str], given: str = "") -> float:
+def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = "") -> float:
     """Megabytes of a process that runs a program of ours; `folder` is for the figure."""
     to = folder / "peak"
     _python(["-m", "dcgan.benchmarks.peak", str(to), str(program), *flags], given)

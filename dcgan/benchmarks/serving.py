@@ -25,7 +25,6 @@ import numpy as np
 
 from dcgan.benchmarks.turns import Comparison, in_turn
 
-MAIN = Path(__file__).parents[2] / "main.py"
 BATCH = 64
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -143,7 +142,16 @@ class Server:
     """A server process of its own."""
 
     def __init__(self, folder: Path, flags: list[str]):
-        command = [sys.executable, str(MAIN), "serve", "--model_dir", str(folder), "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "dcgan",
+            "serve",
+            "--model_dir",
+            str(folder),
+            "--port",
+            "0",
+        ]
         self._process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
         for line in self._process.stdout:
             if found := re.search(r"http://\S+:(\d+)", line):

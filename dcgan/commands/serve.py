@@ -3,25 +3,17 @@
 TensorFlow is imported here without Keras, and no training code at all.
 """
 
-import importlib.util
 import os
 import re
 import shlex
 from pathlib import Path
 
-from dcgan import UserError
+from dcgan import UserError, extras
 from dcgan.cli.run_options import Serve
 from dcgan.run.run_dir import newest_run
 from dcgan.terminal import quiet
 
-# Module -> its requirement.
-REQUIREMENTS = {
-    "fastapi": "fastapi>=0.160,<1",
-    "uvicorn": "uvicorn>=0.50,<1",
-    "httptools": "httptools>=0.7,<1",
-    "orjson": "orjson>=3.10,<4",
-    "prometheus_client": "prometheus-client>=0.21,<1",
-}
+NEEDED = ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client")
 
 
 def run(options: Serve) -> int:
@@ -30,7 +22,7 @@ def run(options: Serve) -> int:
     Returns:
         the exit code; after SIGTERM `main` ends with 143 instead, after Ctrl-C with 130.
     """
-    _require()
+    extras.require("The server", "serve", *NEEDED)
     if not re.fullmatch("[^/:]+", options.name):
         raise UserError(
             f"--name must be a word without / and :, as it stands in addresses; received "
@@ -82,15 +74,6 @@ def run(options: Serve) -> int:
         )
         server.run(application, listener)
     return 0
-
-
-def _require() -> None:
-    missing = [name for name in REQUIREMENTS if importlib.util.find_spec(name) is None]
-    if missing:
-        wanted = " ".join(f'"{REQUIREMENTS[name]}"' for name in missing)
-        raise UserError(
-            f"The server needs {', '.join(missing)}, not installed here: run pip install {wanted}."
-        )
 
 
 def _model_folder(options: Serve) -> Path:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dcgan import UserError, disk
+from dcgan import UserError, disk, extras
 from dcgan.datasets import packed, parts
 from dcgan.datasets.folder import holds_pictures, visible_files
 from dcgan.datasets.image_store import free_memory
@@ -26,7 +26,6 @@ from dcgan.datasets.picture_formats import Unusable
 from dcgan.datasets.source import Labels
 
 MAGIC, SUFFIX = b"PAR1", ".parquet"
-NEEDED = 'pip install "pyarrow>=19,<27"'
 IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png", "webp")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class")
 MOST_NOTES = 1 << 24  # bytes of what a file says of its columns
@@ -62,7 +61,7 @@ class ParquetSource(PictureFiles):
             UserError: pyarrow is not installed, there is no such part, or a file is no whole
                 Parquet file of pictures.
         """
-        _require()
+        extras.require("The Parquet file", "data", "pyarrow")
         self.path = str(place.absolute())
         files = _shards(place, pattern)
         shards, self.notes = _choose(place.name, files, splits)
@@ -144,15 +143,6 @@ class ParquetSource(PictureFiles):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_loaded": None}
-
-
-def _require() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"Parquet files need the library pyarrow, which is not installed: run {NEEDED}."
-        ) from error
 
 
 def _bad_file() -> tuple[type[BaseException], ...]:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 # TIFF and WebP are imported because Pillow would otherwise look for them among all its plugins.
 from PIL import TiffImagePlugin, WebPImagePlugin, features  # noqa: F401
 
+from dcgan import extras
 from dcgan.images import MAX_PIXELS
 
 READ = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, TGA, ICO, JPEG 2000, AVIF or HEIC pictures"
@@ -88,8 +89,7 @@ def load(form: str) -> None:
         try:
             import pillow_heif
         except ImportError as error:
-            needed = 'HEIC, which needs: pip install "pillow-heif>=1,<2"'
-            raise Unusable(needed) from error
+            raise Unusable(f"HEIC, which needs: {extras.command('data')}") from error
         pillow_heif.register_heif_opener()
 
 

@@ -5,11 +5,11 @@ Each format's module has a `Format` named FORMAT. Imports neither TensorFlow nor
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dcgan import UserError
+from dcgan import extras
 
 DESCRIPTION = "dcgan.json"
 
@@ -50,7 +50,7 @@ class Format:
         signatures: what to check of it, of `parity.cases`.
         model: where the target is a folder, the model in it; "" is the target itself.
         inside: where the target is a folder, the place of its description; a file's lies beside it.
-        packages: module -> requirement of what must be installed besides requirements.txt.
+        packages: modules that must be installed, of the extra export.
         halves: whether it can hold float16 weights.
     """
 
@@ -61,7 +61,7 @@ class Format:
     signatures: tuple[str, ...] = ("serving_default",)
     model: str = ""
     inside: str = ""
-    packages: tuple[tuple[str, str], ...] = ()
+    packages: tuple[str, ...] = ()
     halves: bool = False
 
     def path(self, to: Path, step: int) -> Path:
@@ -78,14 +78,9 @@ class Format:
         Raises:
             UserError: says what to install.
         """
-        missing = [need for module, need in self.packages if util.find_spec(module) is None]
-        if missing:
-            quoted = " ".join(f'"{need}"' for need in missing)
-            raise UserError(
-                f"--format {self.name} needs packages that are not installed: pip install {quoted}."
-            )
+        extras.require(f"--format {self.name}", "export", *self.packages)
 
     def versions(self) -> dict[str, str]:
         """Of the packages that it needs."""
-        names = [module.replace("_", "-") for module, _ in self.packages]
+        names = [module.replace("_", "-") for module in self.packages]
         return {name: metadata.version(name) for name in names}

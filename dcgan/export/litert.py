@@ -31,6 +31,6 @@ FORMAT = Format(
     target="generator.tflite",
     write=_write,
     runtime="litert",
-    packages=(("ai_edge_litert", "ai-edge-litert>=2,<3"),),  # only to check it
+    packages=("ai_edge_litert",),  # only to check it
     halves=True,
 )

@@ -9,11 +9,7 @@ from dcgan.models import Generator
 
 # Each release of ONNX Runtime, onnxruntime-web's too, reads this one since 2022.
 OPSET = 17
-PACKAGES = (
-    ("tf2onnx", "tf2onnx>=1.17,<2"),
-    ("onnx", "onnx>=1.17,<2"),
-    ("onnxruntime", "onnxruntime>=1.20,<2"),
-)
+PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 SMALLEST_HALVED = 256  # elements; below, the Cast would take more bytes than it saves
 
 

@@ -11,16 +11,15 @@ import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError
+from dcgan import UserError, extras
 from dcgan.export.torch_layout import COUNTER
 from dcgan.files import replacing
 
-NEEDED = 'pip install "torch>=2.6,<3"'
 OLDEST = (2, 6)  # before, a file could run code in spite of weights_only (CVE-2025-32434)
 DEPTH = 4  # dictionaries in dictionaries
 # Of several networks of one kind in a file, whose names are those of the one in training.
@@ -35,13 +34,12 @@ _KEY = re.compile(
 
 def require(command: str) -> None:
     """Refuses to begin without PyTorch, or with one that is not safe."""
-    if util.find_spec("torch") is None:
-        raise UserError(f"{command} needs PyTorch, which is not installed: run {NEEDED}.")
+    extras.require(command, "torch", "torch")
     version = metadata.version("torch")
     if tuple(map(int, re.findall("[0-9]+", version)[:2])) < OLDEST:
         raise UserError(
             f"{command} needs PyTorch 2.6 or later, as earlier ones may run code that a file "
-            f"holds; found {version}: run {NEEDED}."
+            f"holds; found {version}: run {extras.command('torch')}."
         )
 
 

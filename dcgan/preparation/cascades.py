@@ -7,12 +7,11 @@ OpenCV is missing or is of version 5, which has left cascades out.
 import hashlib
 from pathlib import Path
 
-from dcgan import UserError
+from dcgan import UserError, extras
 from dcgan.datasets.download import RemoteFile, fetch
 from dcgan.preparation import faces
 from dcgan.preparation.faces import cv2
 
-REQUIREMENT = "opencv-python-headless>=4.10,<5"
 ANIMEFACE = "animeface"
 ANIMEFACE_FILE = RemoteFile(
     name="lbpcascade_animeface.xml",
@@ -30,13 +29,13 @@ def require() -> None:
     """Raises UserError where OpenCV is missing or has no cascades."""
     if cv2 is None:
         raise UserError(
-            "Finding faces needs the library OpenCV, which is not installed: "
-            f'run pip install "{REQUIREMENT}".'
+            "Finding faces needs the library OpenCV, not installed here: "
+            f"run {extras.command('data')}."
         )
     if not hasattr(cv2, "CascadeClassifier"):
         raise UserError(
             f"Finding faces needs the cascades of OpenCV 4, and OpenCV {cv2.__version__}, which is "
-            f'installed, has none: run pip install "{REQUIREMENT}".'
+            f"installed, has none: run {extras.command('data')}."
         )
 
 

@@ -7,7 +7,6 @@ fetched again by the next start. What comes from the site is shown with its cont
 escaped. Refused is going on without gallery-dl, or without a contact where a site wants one.
 """
 
-import importlib.util
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from dcgan import UserError
+from dcgan import UserError, extras
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.files import write_json
 from dcgan.preparation.crawl_folder import CrawledFolder
@@ -30,7 +29,6 @@ from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
 
-REQUIREMENT = "gallery-dl>=1.32,<2"
 CONTACT_VARIABLE = "DCGAN_CONTACT"
 STARTS = 3  # of gallery-dl, where a list of posts broke off
 # Suffixes that are not asked for, since `datasets` could not read the files.
@@ -65,11 +63,7 @@ class Outcome:
 
 def check_requirements(search: Search, contact: str | None) -> None:
     """Raises UserError when gallery-dl or a contact is missing, before anything is done."""
-    if importlib.util.find_spec("gallery_dl") is None:
-        raise UserError(
-            "crawl needs gallery-dl, which is not installed: run "
-            f'{sys.executable} -m pip install "{REQUIREMENT}"'
-        )
+    extras.require("crawl", "data", "gallery_dl")
     if search.wants_contact and not contact:
         raise UserError(
             f"{search.host} wants to know whom to reach about a robot: give your mail or web "

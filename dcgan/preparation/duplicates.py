@@ -10,7 +10,7 @@ all pairs are different drawings of faces that look the same way.
 import numpy as np
 from PIL import Image
 
-from dcgan import UserError
+from dcgan import extras
 
 BITS = 64
 FIRST_CAPACITY = 1024
@@ -22,13 +22,7 @@ def require() -> None:
     Raises:
         UserError: imagehash is not installed.
     """
-    try:
-        import imagehash  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "Finding near duplicates needs the library imagehash, which is not installed: "
-            'run pip install "imagehash>=4.3,<5".'
-        ) from error
+    extras.require("Finding near duplicates", "data", "imagehash")
 
 
 def fingerprint(image: Image.Image) -> int:

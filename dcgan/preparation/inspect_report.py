@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dcgan import images
+from dcgan import extras, images
 from dcgan.datasets.report import FEW, Report, few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
@@ -35,7 +35,7 @@ def sentences(source: Source, result: Survey) -> list[str]:
         lines.append(f"Without colour: {result.grey:,} of {result.usable:,}.")
     lines.append(f"Exact duplicates: {_pairs(source, result.same)}.")
     if result.near is None:
-        lines.append('Near duplicates: not looked for; pip install "imagehash>=4.3,<5" first.')
+        lines.append(f"Near duplicates: not looked for; {extras.command('data')} first.")
     else:
         limit = f" (perceptual hashes that differ in at most {NEAR} of 64 bits)"
         lines.append(f"Near duplicates{limit}: {_pairs(source, result.near)}.")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan import surroundings
+from dcgan import extras, surroundings
 from dcgan.distributed.devices import device_names
 
 
@@ -37,6 +37,8 @@ def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
 
 def _git_commit() -> str | None:
     """The commit of this code, None where it is no git checkout or git is absent."""
+    if extras.CHECKOUT is None:  # a repository around an installed package is another's
+        return None
     try:
         result = subprocess.run(
             ["git", "rev-parse", "HEAD"],

@@ -114,7 +114,7 @@ def test_its_echo_within_a_second_does_not(pictures, tmp_path, monkeypatch):
 
 def test_a_command_that_is_hung_up_ends_with_its_signal():
     code = (
-        "import main, os, signal; signal.signal(signal.SIGHUP, main.hang_up);"
+        "import dcgan.__main__ as main, os, signal; signal.signal(signal.SIGHUP, main.hang_up);"
         "signal.signal(signal.SIGTERM, {}); os.kill(os.getpid(), signal.SIGHUP)"
     )
     for handler, ended in (("main.end", 129), ("lambda *_: os._exit(7)", 7)):

@@ -85,7 +85,7 @@ def test_tga_is_told_by_its_suffix_alone(tmp_path):
 @pytest.mark.parametrize(
     ("library", "data", "words"),
     [
-        ("pillow_heif", HEIC, 'HEIC, which needs: pip install "pillow-heif>=1,<2"'),
+        ("pillow_heif", HEIC, "HEIC, which needs: pip install"),
         ("pillow_heif", HEIC.replace(b"heic", b"mif1", 1), "HEIC, which needs"),
         (
             "pillow_avif",

@@ -125,8 +125,8 @@ def test_what_is_said_of_other_files(tmp_path, monkeypatch):
         (tmp_path / "cut.parquet").write_bytes(cut)
         assert "is not a whole Parquet file" in sentence(tmp_path / "cut.parquet")
     assert "no rows" in sentence(write(tmp_path / "none.parquet", []))
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    assert 'run pip install "pyarrow>=' in sentence(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "run pip install" in sentence(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,8 @@ def test_a_run_without_the_checkpoint_is_refused(root, tmp_path, which, words):
 
 
 def test_missing_packages_are_named():
-    form = toy_format("toy", "toy", "", packages=(("no_such_module", "no-such>=1,<2"),))
-    with pytest.raises(UserError, match=r'--format toy needs .*: pip install "no-such>=1,<2"\.'):
+    form = toy_format("toy", "toy", "", packages=("no_such_module",))
+    with pytest.raises(
+        UserError, match=r"--format toy needs no_such_module, .* pip install .*\[export\]"
+    ):
         form.require()

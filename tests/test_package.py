@@ -1,0 +1,120 @@
+"""The package: its extras, what its wheel holds, and the program that it installs."""
+
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from importlib import util
+from pathlib import Path
+
+import pytest
+from running import ROOT, small_flags, write_pictures
+
+from dcgan import UserError, extras
+
+tomllib = pytest.importorskip("tomllib")  # Python 3.11
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def listed(name: str) -> set[str]:
+    """The requirements of a file, without blanks and comments."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    return {line for line in lines if line and not line.startswith("-r")}
+
+
+def all_of(extra: str) -> set[str]:
+    """An extra's requirements, and those of the extras that it names."""
+    found = set()
+    for need in EXTRAS[extra]:
+        inner = re.fullmatch(r"dcgan\[(.*)\]", need)
+        found |= {n for e in inner[1].split(",") for n in all_of(e)} if inner else {need}
+    return found
+
+
+def test_the_requirement_files_are_the_packages():
+    pytest_ = next(need for need in EXTRAS["dev"] if need.startswith("pytest>="))
+    assert listed("requirements.txt") == {*PROJECT["dependencies"], pytest_}
+    assert listed("requirements-dev.txt") | {pytest_} == all_of("dev")
+
+
+def test_all_is_every_extra_but_dev():
+    assert all_of("all") == set().union(*(all_of(e) for e in EXTRAS if e not in ("all", "dev")))
+
+
+def test_what_the_code_and_the_readme_tell_to_install_is_in_an_extra():
+    known = {need for needs in EXTRAS.values() for need in needs}
+    texts = [path.read_text("utf-8") for path in (ROOT / "dcgan").rglob("*.py")]
+    for text in (*texts, (ROOT / "README.md").read_text("utf-8")):
+        named = re.findall(r"extras\.(?:command\(|require\([^()]*?, )[\"'](\w+)[\"']", text)
+        named += re.findall(r"pip install[^`\n]*\[(\w+)\]", text)
+        assert set(named) <= {*EXTRAS, "extra"}
+        assert set(re.findall(r"[\w-]+>=[\d.]+,<[\d.]+", text)) <= known
+
+
+def test_the_advice_is_right_in_a_checkout_and_in_a_wheel(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    assert extras.command("serve") == 'pip install -e ".[serve]"'
+    monkeypatch.chdir(tmp_path)
+    assert f"{ROOT}[serve]" in extras.command("serve")
+    monkeypatch.setattr(extras, "CHECKOUT", None)
+    assert extras.command("serve") == 'pip install "dcgan[serve]"'
+    extras.require("It", "serve", "json")
+    with pytest.raises(UserError, match=r"^It needs no_a, no_b, not .*dcgan\[serve\]"):
+        extras.require("It", "serve", "json", "no_a", "no_b")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    if not (util.find_spec("build") and util.find_spec("hatchling")):
+        pytest.skip("needs build and hatchling")
+    to = tmp_path_factory.mktemp("wheel")
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", to, ROOT]
+    subprocess.run(words, check=True, capture_output=True, timeout=120)
+    return next(to.glob("*.whl"))
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
+    kept = {p for p in (ROOT / "dcgan").rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {str(p.relative_to(ROOT)) for p in kept} <= names
+    assert not any(n.startswith(("tests/", "main.py")) for n in names)
+
+
+@pytest.mark.parametrize("start", [["main.py"], ["-m", "dcgan"]])
+def test_the_starts_are_the_same(start):
+    def answer(*words):
+        ended = subprocess.run(
+            [sys.executable, *start, *words], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    code, said, wrong = answer("crop", "--help")
+    assert (code, wrong) == (0, "") and "--min_neighbors" in said
+    code, said, wrong = answer("trian")
+    assert (code, said) == (2, "") and "did you mean train?" in wrong
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_trains_samples_exports_and_refuses(wheel, tmp_path):
+    """In an environment with nothing else, whose packages come from this one by a path file."""
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True)
+    site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
+    (site / "others.pth").write_text(str(Path(pytest.__file__).parents[1]))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    flags = small_flags(write_pictures(tmp_path / "pictures", 32), empty)
+    for words in (
+        ["--steps", "4", *flags],
+        ["sample", "--run_dir", "run", "--num_images", "2"],
+        ["export", "--run_dir", "run"],
+        ["report", "--run_dir", "run"],
+    ):
+        done = subprocess.run(
+            [python.with_name("dcgan"), *words], cwd=empty, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert (empty / "run" / "report.html").exists()
