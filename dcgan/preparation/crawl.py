@@ -3,8 +3,8 @@
 gallery-dl runs as a process of its own (`gallery_process`), configured by `.crawl/gallery-dl.json`
 and by nothing of the user's. What it has downloaded it says in messages, on a pipe that carries
 nothing else; here each file is looked at, recorded and kept (`crawled`), or thrown away, to be
-fetched again by the next start. What comes from the site is shown with its control characters
-escaped. Refused is going on without gallery-dl, or without a contact where a site wants one.
+fetched again by the next start. Refused is going on without gallery-dl, or without a contact where
+a site wants one.
 """
 
 import json
@@ -24,7 +24,6 @@ from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.files import write_json
 from dcgan.preparation.crawl_folder import CrawledFolder
 from dcgan.preparation.sites import Search
-from dcgan.terminal.console import printable
 from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
@@ -146,7 +145,7 @@ class _Run:
         elif message["kind"] == "failed":
             self._throw_away(message["name"], self.last)
         else:
-            self._log(message["name"], message["level"], printable(message["text"]))
+            self._log(message["name"], message["level"], message["text"])
         return self.folder.count < self.limit
 
     def broken_off(self, exit_code: int, last_words: str) -> str:
@@ -178,7 +177,6 @@ class _Run:
             self.error = text.partition(". Please run gallery-dl")[0]
 
     def _throw_away(self, name: str, reason: str) -> None:
-        name = printable(name)
         self.outcome.broken.append((name, reason))
         logger.warning("%s was not kept: %s", name, reason)
 
@@ -217,7 +215,7 @@ def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[in
         reader.join()
         process.stderr.close()
     words = last.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    return process.returncode, printable(words)
+    return process.returncode, words
 
 
 def _keep_last(pipe: BinaryIO, last: bytearray) -> None:

@@ -79,9 +79,8 @@ class Messages(logging.Handler):
     def send(self, kind: str, **content) -> None:
         """Sends a message; whatever the content is, it stays one line of ASCII."""
         line = json.dumps({"kind": kind, **content}, default=str) + "\n"
-        with self.lock:
-            self._pipe.write(line.encode("ascii"))
-            self._pipe.flush()
+        self._pipe.write(line.encode("ascii"))
+        self._pipe.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Sends what gallery-dl logs."""

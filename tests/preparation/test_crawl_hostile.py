@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_noise_on_standard_error_neither_blocks_nor_counts():
     heard = []
     command = (sys.executable, "-c", f"print('one', flush=True); {noise}; print('two')")
     code, last = crawl._follow(command, lambda line: heard.append(line) or True)
-    assert (code, last) == (0, r'\x1b[2J{"kind": 1}')
+    assert (code, last) == (0, '\x1b[2J{"kind": 1}')
     assert [line.strip() for line in heard] == [b"one", b"two"]
 
 
@@ -122,6 +123,28 @@ def test_a_message_that_a_kill_has_cut_is_no_message(tmp_path):
     for line in (b'{"kind": "picture", "post": {"_path', b"", b"\xff\n", b"[" * 100_000):
         assert listener.hear(line)
     assert listener.outcome == crawl.Outcome()
+
+
+def test_whatever_is_sent_is_one_line_of_ascii(monkeypatch):
+    """Extractors give sets and dates, too; what they mean is nothing that JSON knows."""
+    from dcgan.preparation.gallery_process import Messages
+
+    reading, writing = os.pipe()
+    renamed = []
+    with monkeypatch.context() as patch:  # this process keeps its own standard output
+        patch.setattr(os, "dup", lambda number: writing)
+        patch.setattr(os, "dup2", lambda *numbers: renamed.append(numbers))
+        messages = Messages()
+    said = {"tags": {"a"}, "date": datetime(2026, 1, 2), "text": "\r\n\u2028\x85é\ud800"}
+    messages.send("picture", post=said)
+    messages.close()
+    messages._pipe.close()
+    with open(reading, "rb") as pipe:
+        data = pipe.read()
+    assert renamed == [(2, 1)]  # nothing else writes to the pipe
+    assert data.isascii() and len(data.decode().splitlines()) == 1
+    post = json.loads(data)["post"]
+    assert post == {"tags": "{'a'}", "date": "2026-01-02 00:00:00", "text": said["text"]}
 
 
 # ---- paths that are none of ours
