@@ -63,7 +63,7 @@ def _plain(text: str) -> str:
     text = _FORBIDDEN.sub("_", text)
     if text.startswith("."):
         text = f"_{text[1:]}"
-    if not text or _RESERVED.fullmatch(text) or text.casefold() == _PASSED_OVER:
+    if _RESERVED.fullmatch(text) or text.casefold() == _PASSED_OVER:
         text = f"_{text}"
     return text
 

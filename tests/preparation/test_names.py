@@ -163,6 +163,53 @@ def test_names_that_need_no_change_stay():
     assert names.give("000001", (1, "dog")) == "dog/000001.png"
 
 
+FORBIDDEN = '"*:<>?\\|'  # on Windows
+INVISIBLE = "\0\n\x7f\u202e\u2028\u2029\ue000\u0378"  # of each kind
+DEVICES = ["con", "PRN.tar", "aux .x", "nul\u2003", "com0", "COM9.", "com¹", "Lpt²", "lpt³.x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *((f"x{c}y/x{c}y.jpg", "x_y/x_y.png") for c in FORBIDDEN + INVISIBLE),
+        *((f"{device}/a.jpg", f"_{device.rstrip('.')}/a.png") for device in DEVICES),
+        *((f"{device}.jpg", f"_{device.rstrip('.')}.png") for device in DEVICES),
+        ("console/com10.jpg", "console/com10.png"),
+        ("__MacOSX/a.jpg", "___MacOSX/a.png"),
+        ("a.png/b.JSONL/c.png/d.PNG.jpg", "a_png/b_JSONL/c_png/d.PNG.png"),
+        (".a/.b.jpg", "_a/_b.png"),
+        ("a. ./b. .jpg", "a/b.png"),
+        (" / .jpg", "_/_.png"),
+        ("\ud800.jpg", "\N{REPLACEMENT CHARACTER}.png"),
+        ("e\u0301/e\u0301.jpg", "é/é.png"),
+        (f"{'é' * 150}x/x{'é' * 150}.jpg", f"{'é' * 100}/x{'é' * 99}.png"),
+        (f"{'x' * 196}.png.jpg/a.jpg", f"{'x' * 196}_png/a.png"),
+        ("/".join(map(str, range(40))), "/".join(map(str, range(24, 40))) + ".png"),
+    ],
+)
+def test_each_part_of_a_name_is_text_on_every_system(name, given):
+    """None is a device of Windows, hidden or longer than 200 bytes; the last 15 folders stay."""
+    assert Names().give(name) == given
+
+
+def test_what_is_taken_gets_the_next_number():
+    names = Names()
+    given = [names.give(f"{name}.jpg") for name in ("a", "A", "a-2", "a", "É", "é", "A-2-2")]
+    assert given == ["a.png", "A-2.png", "a-2-2.png", "a-3.png", "É.png", "é-2.png", "A-2-2-2.png"]
+
+
+def test_each_class_has_a_folder_of_its_own():
+    """Where the source has one it is replaced, else it comes first; 15 others may follow."""
+    names = Names(["x", "X", "a.png", "a/png", ""])
+    assert names.give("1.png", (1, "X")) == "X-2/1.png"
+    assert names.give("all/x/a.png/2.png", (2, "a.png")) == "all/x/a_png/2.png"
+    assert names.give("all/X/3.png", (1, "X")) == "all/X-2/3.png"
+    assert names.give("4.png", (3, "a/png")) == "a_png-2/4.png"
+    assert names.give("5.png", (4, "")) == "_/5.png"
+    deep = "/".join(map(str, range(20)))
+    assert names.give(f"{deep}/4.png", (0, "x")) == f"x/{deep.partition('4/')[2]}/4.png"
+
+
 def test_many_pictures_of_one_name_take_no_longer_each():
     names = Names()
     start = time.process_time()
