@@ -11,8 +11,9 @@ from states import Z_DIM, make_state, names, save_steps, scrambled
 
 from dcgan import UserError
 from dcgan.latent.sampling import make_sampler
+from dcgan.run import checkpoint
 from dcgan.run.checkpoint import Checkpointer, open_checkpoint
-from dcgan.run.checkpoint_file import DamagedCheckpoint, read
+from dcgan.run.checkpoint_file import DamagedCheckpoint, read, write
 from dcgan.training.state import GANState
 
 KERNEL = "generator/project/kernel"
@@ -327,3 +328,27 @@ def test_it_refuses_a_folder_without_a_whole_checkpoint(folder, trained):
     for chosen in (None, path):
         with pytest.raises(UserError, match="no whole checkpoint"):
             open_checkpoint(folder.parent, chosen)
+
+
+@pytest.mark.parametrize(("gone", "written", "found"), [([3], [], 2), ([1, 2, 3], [4, 5], 5)])
+def test_training_may_remove_what_is_about_to_be_read(folder, monkeypatch, gone, written, found):
+    """The folder is listed anew: what training has written meanwhile is taken."""
+
+    def path_of(step):
+        return folder / f"{step:08d}.npz"
+
+    def save(*steps):
+        for step in steps:
+            write(path_of(step), [("step", np.array(step))], {})
+
+    def read_late(path):
+        if path == path_of(3):
+            for step in gone:
+                path_of(step).unlink()
+            save(*written)
+        return read(path)
+
+    save(1, 2, 3)
+    (folder / "model.json").write_text("{}")
+    monkeypatch.setattr(checkpoint, "read", read_late)
+    assert open_checkpoint(folder.parent).step == found

@@ -17,6 +17,7 @@ from states import make_state, names, save_steps, scrambled
 from dcgan.run import checkpoint_file
 from dcgan.run.checkpoint import (
     BEST,
+    Checkpoint,
     Checkpointer,
     open_checkpoint,
     state_fingerprint,
@@ -294,3 +295,32 @@ def test_a_sampler_that_is_not_finite_has_no_fingerprint():
     state.variables()[name].assign(np.full(state.variables()[name].shape, np.nan))
     with pytest.raises(FloatingPointError, match=name):
         state_fingerprint(state, {}, "normal01")
+
+
+def test_a_fingerprint_is_of_all_that_makes_the_images_and_of_nothing_else(tmp_path):
+    """What the network is, its weights by name and what latents are drawn from."""
+    weights = {"a": np.zeros(2), "b": np.ones(2)}
+    config = {"width": 8, "layout": "x", "dtype": "float32"}
+
+    def fingerprint(weights=weights, config=config, z_dist="normal01", owner="generator", **more):
+        arrays = {f"{owner}/{name}": array for name, array in weights.items()} | more
+        configs = {"generator": config, "discriminator": more}
+        return Checkpoint(tmp_path / "x.npz", arrays, configs).fingerprint(z_dist)
+
+    same = [
+        fingerprint(),
+        fingerprint(dict(reversed(weights.items()))),
+        fingerprint(config=dict(reversed(config.items()))),
+        fingerprint(config=config | {"dtype": "mixed_bfloat16"}),  # samples are float32's always
+        fingerprint(owner="averaged_generator"),
+        fingerprint(owner="averaged_generator", **{"generator/a": np.ones(2)}),
+        fingerprint(step=np.array(9), **{"discriminator/a": np.ones(2), "averaged_x": np.ones(1)}),
+    ]
+    others = [
+        fingerprint(z_dist="uniform"),
+        fingerprint(config=config | {"width": 9}),
+        fingerprint({"a": np.zeros(2), "b": np.zeros(2)}),
+        fingerprint({"a": np.zeros(2), "c": np.ones(2)}),
+        fingerprint({"a": np.ones(2), "b": np.zeros(2)}),
+    ]
+    assert len(set(same)) == 1 and len({same[0], *others}) == 1 + len(others)
