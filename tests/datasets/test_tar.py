@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import pickle
 import subprocess
 import tarfile
@@ -16,6 +17,7 @@ from dcgan.cli.recorded import run_name
 from dcgan.datasets import catalog, tar_archive
 from dcgan.datasets.download import Sparing
 from dcgan.datasets.folder import TarSource, find
+from dcgan.datasets.picture_formats import Unusable
 
 FILES = {
     f"{part}/{kind}/{i}.png": noise("PNG", 8 + i)
@@ -38,7 +40,7 @@ def test_a_tar_gives_what_its_folder_gives(tmp_path, mode, form):
     """Whatever its name, in whatever order, from a worker too."""
     long = {f"all/{'long' * 50}{i}.png": noise("PNG", 8 + i) for i in range(4)}
     long = FILES if form == tarfile.USTAR_FORMAT else long  # which has no such names
-    for files in (FILES, long, {f"./x/{name}": data for name, data in FILES.items()}):
+    for files in (FILES, long, {f"././x/{name}": data for name, data in FILES.items()}):
         folder = catalog.find(str(fill(tmp_path / str(len(next(iter(files)))), files)), "none")
         source = catalog.find(str(tar(tmp_path / "a.data", files, mode, form)), "none")
         assert sorted(source.names) == folder.names and source.parts == folder.parts
@@ -71,6 +73,23 @@ def test_what_tar_itself_writes(tmp_path):
     source = find(tmp_path / "a.tgz")
     assert set(source.names) == {*FILES, "train/link.png"}
     assert reasons(source) == {"train/link.png": "a link in the archive"}
+
+
+def test_a_plain_one_has_the_order_of_its_folder(tmp_path):
+    files = {f"{name}.png": red() for name in "bca"}
+    assert find(tar(tmp_path / "a.tar", files)).names == ["a.png", "b.png", "c.png"]
+    assert find(tar(tmp_path / "b.tar.gz", files, "w:gz")).names == list(files)
+
+
+def test_its_fingerprint_changes_with_the_file_and_with_an_entry(tmp_path):
+    """Also where a copy keeps the file's size and time."""
+    path, prints = tmp_path / "a.tar", []
+    for entry_time, file_time in ((0, 10), (0, 10), (0, 11), (7, 10)):
+        with tarfile.open(path, "w") as archive:
+            archive.addfile(entry("a.png", size=len(red()), mtime=entry_time), io.BytesIO(red()))
+        os.utime(path, (file_time, file_time))
+        prints.append(find(path).fingerprint)
+    assert prints[0] == prints[1] and len(set(prints)) == 3
 
 
 def test_found_by_name_and_alone_in_a_folder(tmp_path):
@@ -173,8 +192,27 @@ def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(tar_archive, "ALWAYS_ALLOWED", 1 << 20)
     files = {"a.png": red(), "zeros.bmp": bytes(5 << 20)}
-    assert "200 times its size" in sentence(tar(tmp_path / "a.tar.gz", files, "w:gz"))
-    assert reasons(find(tar(tmp_path / "a.tar", files))) == {"zeros.bmp": "not an image"}
+    places = []
+    seek = gzip.GzipFile.seek
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            gzip.GzipFile, "seek", lambda self, to, *how: places.append(to) or seek(self, to, *how)
+        )
+        assert "200 times its size" in sentence(tar(tmp_path / "a.tar.gz", files, "w:gz"))
+    assert 0 < max(places) < 1 << 20
+    plain = find(tar(tmp_path / "a.tar", files))
+    assert reasons(plain) == {"zeros.bmp": "not an image"}
+    with pytest.raises(Unusable, match="not an image"):  # not even read
+        plain.open(1)
+
+
+def test_what_is_cut_off_later_is_damaged(tmp_path):
+    large = noise("PNG", 128)  # more than is read ahead
+    source = find(path := tar(tmp_path / "a.tar", {"a.png": large, "b.png": large}))
+    os.truncate(path, path.read_bytes().rindex(large) + len(large) - 10)
+    assert source.open(0).read() == large
+    with pytest.raises(Unusable, match="damaged in the tar file"):
+        source.open(1)
 
 
 def test_millions_of_files_are_refused(tmp_path, monkeypatch):

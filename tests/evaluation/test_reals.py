@@ -1,0 +1,30 @@
+"""The real images that are compared with, and the floors that are kept of them."""
+
+from dataclasses import replace
+
+from test_evaluate import Painter, Toy, judge, pictures, some
+
+from dcgan.evaluation.reals import choose_reals
+
+
+def test_every_image_is_compared_with_where_there_are_few():
+    """Also the last of an odd number, which belongs to neither half."""
+    found = choose_reals(some(pictures(range(9))), 20, learnt=None, split="train", seed=0)
+    assert (found.count, found.half, sorted(found.rows)) == (9, 4, list(range(9)))
+
+
+def test_a_fingerprint_is_of_the_images_and_of_what_each_is_for():
+    found = choose_reals(some(pictures(range(9))), 4, learnt=None, split="train", seed=0)
+    changes = ({}, {"count": 3}, {"half": 3}, {"data": "other"}, {"rows": found.rows[::-1]})
+    assert len({replace(found, **change).fingerprint for change in changes}) == len(changes)
+
+
+def test_a_floor_is_kept_for_all_that_it_depends_on(tmp_path):
+    class Other(Toy):
+        fingerprint = "beef"
+
+    judges = [{}, {"seed": 1}, {"extractor": Other()}, {"chosen": 160}]
+    for number, how in enumerate([*judges, {}], 1):
+        judge(tmp_path, **how).evaluate(["fid"], Painter().generated(), tmp_path / str(number))
+        kept = list((tmp_path / "cache").rglob("floors-*"))
+        assert len(kept) == min(number, len(judges)), how
