@@ -392,15 +392,15 @@ def replicas_noise(strategy, recipe):
 
 
 def overflow_on_the_second(strategy):
-    """A weight of 1 and the loss scale after an update whose gradient is infinite on replica 1."""
+    """A weight of 1 and the loss scale after an update with an infinite gradient on replica 1."""
     with strategy.scope():
-        weight = keras.Variable([1.0], name="weight")
+        first, weight = (keras.Variable([1.0], name=name) for name in ("first", "weight"))
         optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.1))
-        optimizer.build([weight])
+        optimizer.build([first, weight])
     moves = step_module.ReplicaStep(None, StepOptions(BATCH), strategy.num_replicas_in_sync)
 
     def update(gradient):
-        moves._apply(optimizer, [gradient], [weight])
+        moves._apply(optimizer, [tf.constant([1.0]), gradient], [first, weight])
 
     # Arguments, which only the running step knows: constants would be computed beforehand.
     gradients = strategy.experimental_distribute_values_from_function(
