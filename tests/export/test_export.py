@@ -77,7 +77,7 @@ class CommandLine:
 def exported(root, tmp_path_factory):
     """Every format that can be made here, only to be read."""
     to = tmp_path_factory.mktemp("to") / "deep" / "models"
-    names = [f.name for f in FORMS if all(util.find_spec(module) for module, _ in f.packages)]
+    names = [f.name for f in FORMS if all(util.find_spec(module) for module in f.packages)]
     words = ("export", "--format", ",".join(names), "--to", to)
     unfinished = to / ".export" / "unfinished" / "saved_model" / str(STEP) / "variables"
     with started(*words, cwd=root.parents[1]) as process:
