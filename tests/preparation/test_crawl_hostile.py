@@ -208,10 +208,12 @@ def test_names_of_a_site_stay_names(tmp_path, thesis, key, values):
         assert not set(name) & set('\\/:*?"<>|') and stat.S_ISREG((to / name).lstat().st_mode)
 
 
-def test_titles_that_name_folders_lead_nowhere_else(tmp_path):
+@pytest.mark.parametrize("folders", [["{title}"] * 3, ["{title}", "incoming{id}"]])
+def test_titles_that_name_folders_lead_nowhere_else(tmp_path, folders):
+    """Nor into a neighbour whose name begins as the folder's."""
     incoming = tmp_path / "a" / "b" / "incoming"
     incoming.mkdir(parents=True)
-    config = {"base-directory": "incoming", "directory": ["{title}"] * 3, "filename": "{id}.jpg"}
+    config = {"base-directory": "incoming", "directory": folders, "filename": "{id}.jpg"}
     (tmp_path / "config.json").write_text(json.dumps({"extractor": config}))
     titles = ["..", ".\x01.", "/etc", "../..", "\0..", " .. "]
     posts = [Post(i, says={"title": title}) for i, title in enumerate(titles)]
