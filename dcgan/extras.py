@@ -11,7 +11,8 @@ from pathlib import Path
 from dcgan import UserError
 
 # The folder of this code with its pyproject.toml; None where it is installed as a package.
-CHECKOUT = next((f for f in [Path(__file__).parents[1]] if (f / "pyproject.toml").exists()), None)
+_ROOT = Path(__file__).parents[1]
+CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").exists() else None
 
 
 def command(extra: str) -> str:
