@@ -47,7 +47,7 @@ class Bar:
         self.n, self.total = initial, total
         self._doing, self._unit, self._note = console.printable(doing), unit, ""
         self._initial, self._started = initial, time.monotonic()
-        self._said = self._started
+        self._said, self._shown = self._started, initial
         self._bar = None
         if watched():
             self._bar = tqdm(
@@ -81,15 +81,15 @@ class Bar:
             self._bar.set_postfix_str(self._note)
 
     def close(self) -> None:
-        """Shows the last state, where there was one before; further calls do nothing."""
+        """Shows the last state where an earlier one was shown; further calls do nothing."""
         if self._bar is not None:
             self._bar.close()
-        elif self._said > self._started:
+        elif self._said > self._started and self.n != self._shown:
             self._say()
-            self._said = self._started
 
     def _say(self) -> None:
-        self._said = now = time.monotonic()
+        now = time.monotonic()
+        self._said, self._shown = now, self.n
         say(self.line(now - self._started))
 
     def line(self, seconds: float) -> str:

@@ -44,8 +44,11 @@ def test_downloads_of_unknown_length_and_notes(clock, capsys):
     bar.update(1_200_000)
     assert capsys.readouterr().err == "downloading x: 6.20MB, 1:01:10, slow\\x1b[2J\n"
     bar.close()
+    assert capsys.readouterr().err == ""  # it has been said
+    bar.update(100_000)
     bar.close()
-    assert capsys.readouterr().err == "downloading x: 6.20MB, 1:01:10, slow\\x1b[2J\n"
+    bar.close()
+    assert capsys.readouterr().err == "downloading x: 6.30MB, 1:01:10, slow\\x1b[2J\n"
 
 
 def test_nothing_but_progress_draws_bars():
