@@ -13,6 +13,8 @@ from typing import Any
 
 from dcgan import UserError
 
+ENDLESS = 1_000_000  # epochs of a run that only its time or its user ends
+
 
 def option(default, help: str, group: str | None = None, **metadata) -> Any:
     """A field of an options dataclass with what its flag needs.
@@ -38,8 +40,8 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
 
 
 def fields(options: type) -> dict[str, dataclasses.Field]:
-    """The fields of an options dataclass by name."""
-    return {field.name: field for field in dataclasses.fields(options)}
+    """The options of a dataclass by the names of its fields; a field without help is none."""
+    return {field.name: field for field in dataclasses.fields(options) if field.metadata}
 
 
 def flag_name(name: str) -> str:

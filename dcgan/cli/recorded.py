@@ -1,6 +1,5 @@
 """What config.json says of a run, and whether a start with other words goes on with it."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ SHORTHANDS = ("preset", "output_size", "image_size")  # say only what others sha
 
 def to_dict(config: Config) -> dict[str, Any]:
     """Every option by name, as config.json holds them."""
-    return dataclasses.asdict(config)
+    return {name: getattr(config, name) for name in FIELDS}
 
 
 def differences(

@@ -1,15 +1,15 @@
 """Every choice of a training run: the dataclass that flags, flags.md and config.json come from.
 
-Nothing below `trainer.py` knows this class: parts take plain values. The module refuses values
-that are out of range or contradict one another before anything expensive starts.
+Nothing below `trainer.py` knows this class: parts take plain values. Values that are out of range
+or contradict one another are refused before anything expensive starts.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dcgan import UserError
-from dcgan.cli.option import check_value, fields, option, parse_seconds
-from dcgan.cli.presets import DATASETS, ON_DATASET, OTHER_DATASET, PRESETS
+from dcgan.cli.option import ENDLESS, check_value, fields, option, parse_seconds
+from dcgan.cli.presets import CHOSEN, DATASETS, ON_DATASET, OTHER_DATASET, PRESETS
 from dcgan.cli.run_options import EXTRACTORS, METRICS
 
 MIN_SIDE, MAX_SIDE = 8, 256
@@ -143,7 +143,7 @@ class Config:
     # ---- training
     epoch: int = option(
         25,
-        "Passes over the data in total, earlier runs included.",
+        "Passes over the data, earlier starts included; no limit with --time_budget alone.",
         "training",
         minimum=1,
         harmless=True,
@@ -153,7 +153,8 @@ class Config:
     )
     time_budget: str | None = option(
         None,
-        "Stop cleanly after so much training time of this start: 90s, 10m, 2h, 1h30m.",
+        "Train for so long, at most to --epoch or --steps where given: 90s, 10m, 2h, 1h30m. Each "
+        "start has its own.",
         "training",
         harmless=True,
     )
@@ -266,11 +267,7 @@ class Config:
         harmless=True,
     )
     train: bool = option(
-        True,
-        "carpedm20's switch; training is the default.",
-        "training",
-        aliases=("is_train",),
-        harmless=True,
+        True, "carpedm20's switch, true to train.", "training", aliases=("is_train",), harmless=True
     )
 
     # ---- run folder
@@ -319,6 +316,8 @@ class Config:
         harmless=True,
     )
 
+    undecided: tuple[str, ...] = ()  # no option: those that the preset will choose, see `best`
+
 
 FIELDS = fields(Config)
 
@@ -340,15 +339,18 @@ def resolve(given: dict[str, Any]) -> Config:
     bundle = DATASETS.get(dataset.lower(), OTHER_DATASET)
     preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
     on_this = ON_DATASET.get((preset, dataset.lower()), {})
+    open_ = () if on_this else [name for name in CHOSEN.get(preset, ()) if name not in given]
     # A size that the user gives in one form replaces the data set's in the other.
     values = {**bundle, **PRESETS[preset], **on_this, **given}
+    if "time_budget" in given and not given.keys() & {"epoch", "steps"}:
+        values["epoch"] = ENDLESS  # the time alone ends it
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
         values.pop("output_size", None)
     _spread(values, "output_size", "output_height", "output_width")
     _spread(values, "image_size", "input_height", "input_width")
     for name, value in values.items():
         check_value(FIELDS[name], value)
-    config = Config(**values)
+    config = Config(**values, undecided=tuple(open_))
     _check_together(config, given)
     return config
 

@@ -156,7 +156,8 @@ class Bench:
     def _flags(self) -> list[str]:
         """What train is given; it finds its images in the cache."""
         self._prepare()
-        return [f"--{name}={value}" for name, value in self.given.items()]
+        chosen = {name: getattr(self.config, name) for name in self.config.undecided}
+        return [f"--{name}={value}" for name, value in {**self.given, **chosen}.items()]
 
     def description(self) -> str:
         """What is measured, on what, in a sentence."""

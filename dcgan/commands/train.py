@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from dcgan import UserError
+from dcgan.cli import best
 from dcgan.cli.option import check_value
 from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
@@ -19,7 +20,7 @@ from dcgan.datasets.cache_folder import cache_folder, known_folder
 from dcgan.datasets.prepare import Prepared, look, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.distributed.cluster import find_cluster
-from dcgan.distributed.devices import make_strategy, native_precision
+from dcgan.distributed.devices import make_strategy, native_precision, on_gpu
 from dcgan.distributed.workers import Workers
 from dcgan.evaluation import periodic
 from dcgan.files import read_json, remove_temporaries
@@ -67,10 +68,13 @@ def _require_training(config: Config) -> None:
 
 def _train(config: Config, workers: Workers) -> int:
     """What needs no pixel is refused first, and what needs no data set before that is opened."""
+    config = best.choose_for_device(config, gpu=on_gpu())
+    if config.run_dir and workers.is_chief and not config.dry_run:
+        run_dir = RunDir(Path(config.run_dir))
+        config = _with_recorded_choices(config, run_dir)
+        _refuse_other_config(config, run_dir, alike=OF_SOURCE)
     if workers.strategy:
         _require_shares(config, workers.strategy)
-    if config.run_dir and workers.is_chief and not config.dry_run:
-        _refuse_other_config(config, RunDir(Path(config.run_dir)), alike=OF_SOURCE)
     source = catalog.find(
         config.dataset,
         config.data_dir,
@@ -90,8 +94,12 @@ def _train(config: Config, workers: Workers) -> int:
         config = _as_the_chief(config, workers)
         return _session(config, run_dir, _prepared(config, source), workers).run()
     config = replace(config, precision=_precision(config, run_dir))
+    config = _with_recorded_choices(config, run_dir)
+    config, chosen = best.decided(config, _count(config, source), gpu=on_gpu())
+    if workers.strategy:
+        _require_shares(config, workers.strategy)
     if config.dry_run:
-        return _dry_run(config, source, summary)
+        return _dry_run(config, chosen, source, summary)
     prepared = _prepared(config, source)
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
@@ -100,6 +108,8 @@ def _train(config: Config, workers: Workers) -> int:
             _refuse_other_config(config, run_dir, alike=alike)
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer tidies its own
                 remove_temporaries(folder)
+            if chosen:
+                logger.info("%s", chosen)
             workers.tell_json(to_dict(config))
             return _session(config, run_dir, prepared, workers).run()
         finally:
@@ -123,7 +133,7 @@ def _require_data(config: Config, source: Source) -> None:
         UserError: there are too few pictures even if all of them can be used, or not what
             --evaluate_metric needs.
     """
-    count = min(len(source), config.train_size or len(source))
+    count = _count(config, source)
     _require_a_step(config, count)
     if config.evaluate_freq:
         periodic.require(
@@ -133,6 +143,11 @@ def _require_data(config: Config, source: Source) -> None:
             extractor=config.evaluate_extractor,
             cache_dir=cache_folder(config.cache_dir),
         )
+
+
+def _count(config: Config, source: Source) -> int:
+    """How many pictures there are to use, if all of them can be."""
+    return min(len(source), config.train_size or len(source))
 
 
 def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
@@ -157,6 +172,7 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
         UserError: they are not.
     """
     told = workers.tell_json()
+    config = best.recorded_choices(config, told)
     if config.precision == "auto":
         config = replace(config, precision=told["precision"])
     alike = ("dataset",) if _place(told) == _place(to_dict(config)) is not None else ()
@@ -212,6 +228,13 @@ def _image_spec(config: Config) -> ImageSpec:
     )
 
 
+def _with_recorded_choices(config: Config, run_dir: RunDir) -> Config:
+    """A run keeps what its preset once chose wherever it goes on."""
+    if not config.undecided or not run_dir.config.exists():
+        return config
+    return best.recorded_choices(config, read_json(run_dir.config))
+
+
 def _precision(config: Config, run_dir: RunDir) -> str:
     """The precision to train in; a run keeps its own wherever it goes on."""
     precision = config.precision
@@ -265,7 +288,7 @@ def _place(options: dict) -> str | None:
     return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
 
-def _dry_run(config: Config, source: Source, summary: Summary) -> int:
+def _dry_run(config: Config, chosen: str, source: Source, summary: Summary) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
         logger.info("%-20s %s", name, value)
@@ -277,7 +300,7 @@ def _dry_run(config: Config, source: Source, summary: Summary) -> int:
         limit=config.train_size,
     )
     logger.info("")
-    for sentence in report.sentences():
+    for sentence in filter(None, (chosen, *report.sentences())):
         logger.info("%s", sentence)
     for network in make_networks(config):
         network.build()

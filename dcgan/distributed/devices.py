@@ -51,6 +51,11 @@ def avoid_remapper() -> None:
     tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
+def on_gpu() -> bool:
+    """Whether this machine trains on a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def native_precision() -> str:
     """ "bfloat16" where the devices multiply it natively, else "float32".
 

@@ -3,6 +3,7 @@
 Hooks are called after a step with (steps done, scalars). None of them changes the training.
 """
 
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -100,13 +101,18 @@ class Progress:
     On a terminal this is one line as wide as there is room, which changes; elsewhere it is a line
     for each line of metrics.jsonl.
 
+    Args:
+        start, until, epochs: steps done and to be done, and the latter in epochs.
+        seconds: when it ends if the steps do not end it before; None where nothing else does.
+
     Attributes:
         done: steps.
     """
 
-    def __init__(self, *, start: int, until: int, epochs: float):
+    def __init__(self, *, start: int, until: int, epochs: float, seconds: float | None = None):
         self.done = start
         self._until, self._epochs = until, epochs
+        self._ends = time.monotonic() + seconds if seconds else math.inf
         self._line: dict = {}
         # The first step takes the compiler's time, which says nothing of the others.
         self._first: tuple[int, float] | None = None
@@ -135,14 +141,17 @@ class Progress:
 
     def text(self, width: int = 1000) -> str:
         """The line in so many columns: what matters least is left out first."""
-        line = self._line
-        parts = {"step": f"step {self.done}/{self._until}", "left": self._left()}
+        line, (left, is_by_steps) = self._line, self._left()
+        all_steps, all_epochs = f"/{self._until}", f"/{self._epochs:.4g}"
+        if not is_by_steps:
+            all_steps = all_epochs = ""
+        parts = {"step": f"step {self.done}{all_steps}", "left": left}
         if line:
             parts |= {
                 "D(x)": f"D(x) {_share(line['d_real'])}",
                 "D(G(z))": f"D(G(z)) {_share(line['d_fake'])}",
                 "speed": f"{_rounded(line['images_per_second'])} img/s",
-                "epoch": f"epoch {line['epoch']:.1f}/{self._epochs:.4g}",
+                "epoch": f"epoch {line['epoch']:.1f}{all_epochs}",
                 "loss": f"loss D {line['d_loss']:.2f} G {line['g_loss']:.2f}",
             }
         shorter = ("loss", "epoch", "speed", "left", "step", "none")
@@ -153,13 +162,18 @@ class Progress:
             parts[name] = f"step {self.done}" if name == "step" else ""
         return text[:width]
 
-    def _left(self) -> str:
-        """How long the rest takes if it goes on as it did; empty while nobody knows."""
+    def _left(self) -> tuple[str, bool]:
+        """How long the rest takes if it goes on as it did, empty while nobody knows; and whether
+        the steps end it, not the time."""
+        now = time.monotonic()
+        rest, by_steps = self._ends - now, math.inf
         steps = self.done - self._first[0] if self._first else 0
-        if not steps or self.done >= self._until:
-            return ""
-        pace = (time.monotonic() - self._first[1]) / steps
-        return f"{progress.clock(pace * (self._until - self.done))} left"
+        if steps:
+            by_steps = (now - self._first[1]) / steps * (self._until - self.done)
+        is_by_steps = self._ends == math.inf or by_steps <= rest
+        seconds = max(min(rest, by_steps), 0.0)
+        is_known = seconds < math.inf and self.done < self._until
+        return f"{progress.clock(seconds)} left" if is_known else "", is_by_steps
 
 
 def _share(value: float) -> str:

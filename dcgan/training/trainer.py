@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from dcgan import UserError, images
+from dcgan.cli.option import ENDLESS, parse_seconds
 from dcgan.cli.recorded import to_dict
-from dcgan.cli.train_options import Config, parse_seconds
+from dcgan.cli.train_options import Config
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import Prepared
 from dcgan.distributed.devices import avoid_remapper, device_names, make_strategy, steps_per_call
@@ -119,6 +120,8 @@ class Trainer:
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
+        self.endless = config.steps is None and config.epoch == ENDLESS
+        self.budget = parse_seconds(config.time_budget) if config.time_budget else None
 
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.
@@ -135,7 +138,8 @@ class Trainer:
         self._begin(start, meta)
         self.watch = self._make_watch()
         self.writer = open_writer(self.run_dir.tensorboard)
-        progress = Progress(start=start, until=self.until, epochs=self.until / self.steps_per_epoch)
+        epochs = self.until / self.steps_per_epoch
+        progress = Progress(start=start, until=self.until, epochs=epochs, seconds=self.budget)
         self.metrics = Metrics(
             steps_per_epoch=self.steps_per_epoch,
             images_per_step=self.images_per_step,
@@ -146,6 +150,8 @@ class Trainer:
             with StopSignals() as signals:
                 done, reason = self._loop(start, progress, signals, more_hooks)
                 if done > start:
+                    if self.endless and reason not in SIGNALS and done % self.config.sample_freq:
+                        self.sample(done)  # the end that was planned
                     self.metrics.flush(done)
                     if done % self.config.ckpt_freq:
                         self._save(done)
@@ -199,7 +205,6 @@ class Trainer:
             hooks = [self.metrics.collect, progress.step, *acts, *more_hooks]
         else:  # calls of several steps must end where the chief's do
             hooks = [Every(act.period, lambda *_: None) for act in acts]
-        budget = parse_seconds(config.time_budget) if config.time_budget else None
         at_once = steps_per_call(config.steps_per_call)
         self.metrics.start()
         return train_loop(
@@ -208,7 +213,7 @@ class Trainer:
             start=start,
             until=self.until,
             hooks=hooks,
-            stop=self.workers.agreed(stop_reason(signals, self.metrics, budget), REASONS),
+            stop=self.workers.agreed(stop_reason(signals, self.metrics, self.budget), REASONS),
             steps_per_call=at_once,
         )
 
@@ -234,11 +239,11 @@ class Trainer:
                 "with these, so it may differ from one that was never interrupted."
             )
         logger.info(
-            "%s images of %dx%dx%d, %d steps an epoch, %d steps in all, on %s, %s.",
+            "%s images of %dx%dx%d, %d steps an epoch, %s, on %s, %s.",
             f"{len(self.reals):,}",
             *self.reals.shape[1:],
             self.steps_per_epoch,
-            self.until,
+            f"{config.time_budget} of training" if self.endless else f"{self.until} steps in all",
             ", ".join(device_names(self.strategy))
             + (f" of each of {self.workers.count} workers" if self.workers.count > 1 else ""),
             config.precision,

@@ -205,6 +205,32 @@ def test_stopped_by_sigterm_ctrl_c_and_the_time_budget(whole, tmp_path):
     assert {line["step"] for line in logged(run_dir)} >= {first, second, third, STEPS}
 
 
+def test_a_time_alone_ends_a_run_with_a_grid_and_goes_on_as_the_preset_chose(whole, tmp_path):
+    folders = (
+        "--dataset",
+        whole.pictures,
+        "--cache_dir",
+        whole.cache,
+        "--run_dir",
+        tmp_path / "run",
+    )
+    small = ("--output_size", 8, "--g_width", 16, "--d_width", 4, "--num_samples", 4)
+    flags = (*folders, *small, "--preset", "best", *ONE_CHECKPOINT)
+    ended = finish((*flags, "--time_budget", "1s", "--sample_freq", 10**6))
+    (step,) = checkpoints(tmp_path / "run")
+    said = "For 1s of 40 images at 8x8 on a CPU the preset best takes --batch_size 16 --learning"
+    assert said in ended.stdout and "1s of training, on CPU" in ended.stdout
+    assert (tmp_path / "run" / "samples" / f"{step:08d}.png").exists()
+    other = run(*flags, "--steps", step + 1, "--batch_size", 8)
+    assert other.returncode == 2 and "--batch_size: 16 in the run, 8 now" in other.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["learning_rate"] = 0.0003  # as if the preset chose otherwise at that time
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    gone_on = finish((*flags, "--steps", step + 1))
+    assert f"Resuming from step {step}" in gone_on.stdout
+    assert "preset best takes" not in gone_on.stdout
+
+
 def test_a_second_process_is_refused_and_disturbs_nothing(whole, tmp_path):
     """Also: another uninterrupted run of the same options is the same run."""
     flags = whole.flags(tmp_path)

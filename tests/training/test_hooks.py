@@ -189,6 +189,20 @@ def test_before_the_first_line_the_steps_are_shown():
     assert progress.text() == "step 11/40"  # nobody knows yet how long the others take
 
 
+def test_the_time_left_is_that_of_the_budget_where_it_ends_the_run(clock):
+    progress = Progress(start=0, until=1000, epochs=10, seconds=100.0)
+    assert progress.text() == "step 0  1:40 left"
+    progress.step(1, {})
+    clock.now += 40.0
+    progress.step(501, {})
+    assert progress.text() == "step 501/1000  0:40 left"  # of the 60 seconds that it has
+    clock.now += 40.0
+    assert progress.text() == "step 501  0:20 left"  # at this pace the others would take 80
+    clock.now += 40.0
+    progress.step(502, {})
+    assert progress.text() == "step 502  0:00 left"  # a step may end later
+
+
 @pytest.mark.parametrize(("value", "text"), [(1.0, "1.00"), (0.999, "1.00"), (0.0, ".00")])
 def test_scores_are_short(clock, value, text):
     progress = Progress(start=0, until=9, epochs=1)

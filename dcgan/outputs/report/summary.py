@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dcgan.cli.option import ENDLESS
 from dcgan.outputs.report.contents import Contents, Health, Memory
 from dcgan.outputs.report.formatting import count, duration, large, listed, number, percent
 from dcgan.outputs.report.history import LATELY, History
@@ -66,7 +67,7 @@ def _asked(contents: Contents, history: History) -> str:
     passes = f"{number(epoch)} passes over the data" if epoch is not None else ""
     if steps:
         return f" of {steps:,}" + (f", {passes}" if passes else "")
-    if passes and epochs:
+    if passes and epochs and epochs < ENDLESS:
         of = "1 pass" if epochs == 1 else f"{epochs:,} passes"
         return f", {number(epoch)} of {of} over the data"
     return f", {passes}" if passes else ""
