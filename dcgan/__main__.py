@@ -3,8 +3,9 @@
 import signal
 import sys
 
-from dcgan import UserError, commands, surroundings
-from dcgan.cli import command_options, flags, help, train_options
+from dcgan import UserError, __version__, commands, surroundings
+from dcgan.cli import command_options, flags, help
+from dcgan.cli.resolve import resolve
 from dcgan.terminal import console
 
 
@@ -18,8 +19,10 @@ def main(argv: list[str]) -> int:
         command, given = flags.parse(argv)
         if command == "help":
             code = print(help.help_text(**given)) or 0
+        elif command == "version":
+            code = print(f"dcgan {__version__}") or 0
         elif command == "train":
-            return commands.run(command, train_options.resolve(given))
+            return commands.run(command, resolve(given))
         else:
             code = commands.run(command, command_options.complete(command, given))
         if error := console.failed():

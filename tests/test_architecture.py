@@ -22,6 +22,7 @@ LEVELS = (
         "extras",
         "images",
         "plain_path",
+        "program",
         "surroundings",
     ),  # of numbers, paths and this process alone
     ("files", "terminal"),
@@ -45,6 +46,7 @@ LOOSE = {
     "files",
     "images",
     "plain_path",
+    "program",
     "surroundings",
 }  # in no folder
 # What the lowest units may import besides the standard library.
@@ -53,6 +55,7 @@ THIRD_PARTY = {
     "extras": set(),
     "files": set(),
     "plain_path": set(),
+    "program": set(),
     "images": {"numpy", "PIL", "imageio"},
     "surroundings": {"matplotlib"},
     "terminal": {"tqdm"},
@@ -125,7 +128,7 @@ def wrong_imports(importer: str, node: ast.AST) -> list[str]:
     allowed = of(THIRD_PARTY, importer)
     for name in imports(node):
         first, _, rest = name.partition(".")
-        if name == "dcgan.UserError":
+        if name in ("dcgan.UserError", "dcgan.__version__"):
             continue
         if first == "dcgan" and rest and unit(rest) in LEVEL:
             mine, theirs = unit(importer), unit(rest)

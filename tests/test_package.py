@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from running import ROOT, small_flags, write_pictures
 
-from dcgan import UserError, extras
+from dcgan import UserError, __version__, extras, program
+from dcgan.cli import command_options
 
 tomllib = pytest.importorskip("tomllib")  # Python 3.11
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -82,18 +83,43 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
     assert not any(n.startswith(("tests/", "main.py")) for n in names)
 
 
-@pytest.mark.parametrize("start", [["main.py"], ["-m", "dcgan"]])
-def test_the_starts_are_the_same(start):
+@pytest.mark.parametrize(
+    ("start", "name"), [(["main.py"], "python main.py"), (["-m", "dcgan"], "python -m dcgan")]
+)
+def test_the_starts_are_the_same_but_for_their_name(start, name):
     def answer(*words):
         ended = subprocess.run(
             [sys.executable, *start, *words], cwd=ROOT, capture_output=True, text=True, timeout=60
         )
         return ended.returncode, ended.stdout, ended.stderr
 
+    code, said, wrong = answer("--version")
+    assert (code, said, wrong) == (0, f"dcgan {__version__}\n", "")
     code, said, wrong = answer("crop", "--help")
-    assert (code, wrong) == (0, "") and "--min_neighbors" in said
+    assert said.startswith(f"usage: {name} crop --from")
+    assert (code, wrong) == (0, "") and "--min_neighbours" in said
     code, said, wrong = answer("trian")
     assert (code, said) == (2, "") and "did you mean train?" in wrong
+    assert f": {name} --dataset trian\n" in wrong
+
+
+@pytest.mark.parametrize(
+    ("started", "name"),
+    [
+        ("/usr/local/bin/dcgan", "dcgan"),
+        ("dcgan.exe", "dcgan"),
+        ("/site-packages/dcgan/__main__.py", "python -m dcgan"),
+        ("main.py", "python main.py"),
+        ("/site-packages/pytest/__main__.py", "python main.py"),
+        ("/home/dcgan/main.py", "python main.py"),
+        ("", "python main.py"),
+    ],
+)
+def test_messages_name_the_program_as_it_was_started(started, name, monkeypatch):
+    assert program.name(started) == name
+    monkeypatch.setattr(sys, "argv", [started])
+    assert program.line("pack", "--from", Path("a b")) == f"{name} pack --from 'a b'"
+    assert command_options.usage("inspect") == f"{name} inspect"
 
 
 @pytest.mark.slow

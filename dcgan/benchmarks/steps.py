@@ -2,13 +2,25 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import Comparison
 from dcgan.training.loop import Every
-from dcgan.training.trainer import Trainer
+from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
+
+
+def bare_spec(config) -> dict:
+    """What `BareStep` needs of train's options."""
+    generator, discriminator = make_networks(config)
+    return {
+        "generator": generator.get_config(),
+        "discriminator": discriminator.get_config(),
+        "recipe": asdict(make_recipe(config)),
+        "optimizer": optimizer_options(config),
+    }
 
 
 def training(

@@ -1,13 +1,14 @@
 """The options of every command but train.
 
 They are frozen dataclasses of `option` fields: flags, `--help` and flags.md are made from them. To
-add a command: a dataclass here, a row in `COMMANDS`, and dcgan/commands/<name>.py (with _ for -).
+add a command: a dataclass here, its row in `COMMANDS`, its name in `GROUPS`, and
+dcgan/commands/<name>.py (with _ for -).
 Train's dataclass is `train_options.Config`.
 """
 
 from typing import Any
 
-from dcgan import UserError
+from dcgan import UserError, program
 from dcgan.cli.data_options import Crawl, Crop, Inspect, Pack
 from dcgan.cli.exchange_options import ExportTorch, ImportTorch
 from dcgan.cli.option import check_value, fields, flag_name
@@ -46,6 +47,17 @@ COMMANDS: dict[str, type] = {
     "benchmark": Benchmark,
 }
 
+# What help shows together: by what a person is about to do.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "data": ("crawl", "crop", "inspect", "pack"),
+    "train": ("train", "benchmark", "import-torch"),
+    "look": (
+        *("sample", "interpolate", "arithmetic", "neighbours"),
+        *("evaluate", "features", "report", "compare"),
+    ),
+    "ship": ("export", "serve", "export-torch"),
+}
+
 
 def complete(command: str, given: dict[str, Any]) -> Any:
     """The checked options of one of `COMMANDS`.
@@ -70,7 +82,7 @@ def complete(command: str, given: dict[str, Any]) -> Any:
 
 def usage(command: str) -> str:
     """The shortest line that the command takes."""
-    words = ["python main.py", command]
+    words = [program.name(), command]
     for name, field in fields(COMMANDS[command]).items() if command in COMMANDS else ():
         if field.metadata.get("required"):
             words += [f"--{flag_name(name)}", field.metadata["example"]]

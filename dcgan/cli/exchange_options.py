@@ -11,28 +11,28 @@ from dcgan.cli.run_options import OfCheckpoint
 class ImportTorch:
     """The choices of an import."""
 
-    does: ClassVar[str] = "make a run of weights that PyTorch's DCGAN tutorial has trained"
+    does: ClassVar[str] = "make a run from the weights of PyTorch's DCGAN tutorial"
 
     from_: str | None = option(
         None,
-        "File of its generator's state_dict, or of several in a dictionary. No code in it is run.",
+        "File with its generator's state_dict, or a dictionary of several. No code in it is run.",
         required=True,
         example="netG.pth",
         path=True,
     )
     discriminator: str | None = option(
         None,
-        "File of its discriminator's; when not given, that in --from, else one that has learnt "
-        "nothing.",
+        "File with its discriminator's state_dict (default: the one in --from, else an untrained "
+        "one).",
         path=True,
     )
     to: str | None = option(
-        None, "Folder of the run, a new one.", required=True, example="runs/imported", path=True
+        None, "New folder for the run.", required=True, example="runs/imported", path=True
     )
     dataset: str = option(
         "celeba",
-        "What it has learnt from, as train takes it: evaluate compares with this, and training "
-        "goes on with it.",
+        "Data set that it has learnt from, as in train: evaluate compares with it, and training "
+        "continues on it.",
         path=True,
     )
 
@@ -41,8 +41,8 @@ class ImportTorch:
 class ExportTorch(OfCheckpoint):
     """The choices of an export to PyTorch."""
 
-    does: ClassVar[str] = "write netG.pth and netD.pth for the classes of PyTorch's DCGAN tutorial"
+    does: ClassVar[str] = "write netG.pth and netD.pth for PyTorch's DCGAN tutorial"
 
     to: str | None = option(
-        None, "Folder for the files; export/torch/<step>/ in the run when not given.", path=True
+        None, "Folder for the files (default: export/torch/<step>/ in the run).", path=True
     )

@@ -5,20 +5,25 @@ Imports no TensorFlow, so that `--help` and every refusal answer at once.
 
 import collections
 import dataclasses
+import os
 import re
 import types
 import typing
 
 from absl import flags
 
-from dcgan import UserError
+from dcgan import UserError, program
 from dcgan.cli import command_options, option
-from dcgan.cli.option import did_you_mean, expanded
+from dcgan.cli.option import did_you_mean, expanded, names_file
 from dcgan.cli.train_options import Config
 
 # Every command with the dataclass of its options; the first is taken when none is named.
 COMMANDS: dict[str, type] = {"train": Config, **command_options.COMMANDS}
 DEFAULT = next(iter(COMMANDS))
+# A bare word behind these is --dataset.
+OF_DATASET = (DEFAULT, "inspect")
+# Other spellings of commands.
+SPELT = {"neighbors": "neighbours"}
 TRUE, FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
@@ -28,10 +33,14 @@ def kind(field: dataclasses.Field) -> type:
     return next(kind for kind in kinds if kind is not types.NoneType)
 
 
-def spellings(field: dataclasses.Field) -> tuple[str, ...]:
-    """The flags of a field without their dashes, the present one first."""
-    more = (*field.metadata.get("aliases", ()), *field.metadata.get("pieces", ()))
-    return (option.flag_name(field.name), *more)
+def spellings(field: dataclasses.Field, *, shown: bool = False) -> tuple[str, ...]:
+    """The flags of a field without their dashes, the present one first.
+
+    Args:
+        shown: only those that help and flags.md show.
+    """
+    kinds = ("aliases", "pieces") if shown else ("aliases", "pieces", "formerly")
+    return (option.flag_name(field.name), *(s for k in kinds for s in field.metadata.get(k, ())))
 
 
 def _by_spelling(command: str) -> dict[str, dataclasses.Field]:
@@ -56,30 +65,61 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
 
     Returns:
         (command, values by field name); where the user asked for help ("help", arguments for
-        `help_text`).
+        `help_text`), or for the version ("version", {}).
 
     Raises:
         UserError: an unknown command or flag, or a value of the wrong type.
     """
     words, given = _take_apart(argv)
+    if ("version", None) in given:
+        return "version", {}
     wants_help = "help" in words
-    named = [word for word in words if word != "help"]
-    command = named[0] if named else DEFAULT
-    if command not in COMMANDS:
-        raise UserError(
-            f"There is no command {command!r}{did_you_mean(command, COMMANDS)}; "
-            f"expected one of {', '.join(COMMANDS)}, then flags that begin with --."
-        )
+    words = [word for word in words if word != "help"]
+    command = _command(words[0]) if words else None
+    if words and command is None:
+        _require_dataset(words[0])
+    else:
+        words = words[1:]
     if wants_help:
-        return "help", {"command": command if named else None}
-    if named[1:]:
+        return "help", {"command": command}
+    is_named, command = command is not None, command or DEFAULT
+    if words and command in OF_DATASET:
+        given += [("dataset", _only_dataset(words.pop(0), given))]
+    if words:
         raise UserError(
-            f"Did not expect {named[1]!r} behind the command {command!r}; "
+            f"Did not expect {words[0]!r} behind the command {command!r}; "
             "flags begin with --, and a value with spaces needs quotes."
         )
     for name, value in given:
-        _check_flag(name, value, command, is_named=bool(named))
+        _check_flag(name, value, command, is_named=is_named)
     return command, _values(command, given)
+
+
+def _command(word: str) -> str | None:
+    """The command that a word names; hyphens may be underscores."""
+    name = word.replace("_", "-")
+    return name if name in COMMANDS else SPELT.get(name)
+
+
+def _require_dataset(word: str) -> None:
+    """Refuses a first word that is more likely a command with a typing error than a data set."""
+    hint = did_you_mean(word, COMMANDS)
+    is_there = os.path.exists(word) or os.path.exists(os.path.join("data", word))
+    if hint and not is_there and not names_file(word):
+        raise UserError(
+            f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}, or a data "
+            f"set: {program.line('--dataset', word)}"
+        )
+
+
+def _only_dataset(word: str, given: list[tuple[str, str | None]]) -> str:
+    """The data set of a bare word, which --dataset must not name as well."""
+    if others := [value for name, value in given if name == "dataset"]:
+        raise UserError(
+            f"Received the data set {word!r} and --dataset {others[-1]}: give one of them; a value "
+            "with spaces or * needs quotes."
+        )
+    return word
 
 
 def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
@@ -90,6 +130,7 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
     while rest:
         word = rest.popleft()
         name, equals, value = word.lstrip("-").partition("=")
+        name = _spelt(name)
         if not word.startswith("-") or not name:
             words.append(word)
         elif name in ("h", "help", "helpfull"):
@@ -101,17 +142,24 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
     return words, given
 
 
+def _spelt(name: str) -> str:
+    """A flag with underscores for hyphens, and --noflip for --no-flip."""
+    name = name.replace("-", "_")
+    is_off = name.startswith("no_") and name.removeprefix("no_") in SWITCHES
+    return name.replace("_", "", 1) if is_off else name
+
+
 def _ends_a_list(word: str, *, is_named: bool) -> bool:
     """Whether a word is no further value; the command may still come, where none is named yet."""
-    return word.startswith("-") or (not is_named and word in COMMANDS) or word == "help"
+    return word.startswith("-") or (not is_named and _command(word)) or word == "help"
 
 
 def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
     """Takes the flag's value off the words behind it, where it has one there."""
-    if not rest:
+    if not rest or name == "version":
         return None
     word = rest[0]
-    is_other = word.startswith("-") or word in (*COMMANDS, "help")
+    is_other = word.startswith("-") or word == "help" or _command(word)
     if name in SWITCHES:  # `--crop True`, as carpedm20's users write it
         is_value = word.lower() in TRUE + FALSE
         if not is_value and not is_other:
@@ -134,14 +182,14 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
         if value is not None:
             raise UserError(f"--{name} takes no value; received {value!r}: use --{switch} instead.")
     elif owners:
-        hint = f"python main.py {command} --help lists the flags of {command}"
+        hint = f"{program.line(command, '--help')} lists the flags of {command}"
         if not is_named:
             hint = f"name the command, as in: {command_options.usage(owners[0])}"
         raise UserError(f"--{name} is a flag of {_listed(owners)}, not of {command}; {hint}.")
     else:
         hint = did_you_mean(name, FIELDS[command], prefix="--")
         raise UserError(
-            f"There is no flag --{name}{hint}; python main.py {command} --help lists all flags."
+            f"There is no flag --{name}{hint}; {program.line(command, '--help')} lists all flags."
         )
 
 
@@ -151,12 +199,12 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
     given = _gathered(command, given)
     joined = [f"--{n}" if v is None else f"--{n}={_switch(n, v)}" for n, v in given]
     try:
-        values(["main.py", *joined])
+        values(["", *joined])  # the first is the program, which absl passes over
     except flags.IllegalFlagValueError as error:
         raise UserError(_illegal_value(str(error), command)) from error
     except flags.Error as error:
         raise UserError(
-            f"{str(error).rstrip('.')}; see python main.py {command} --help."
+            f"{str(error).rstrip('.')}; see {program.line(command, '--help')}."
         ) from error
     return {
         name: expanded(field, values[option.flag_name(name)].value)

@@ -1,22 +1,68 @@
 """`--help` and flags.md, made from the options and presets."""
 
 import dataclasses
+import shutil
+import textwrap
 
+from dcgan import program
 from dcgan.cli import command_options, option
-from dcgan.cli.flags import COMMANDS, as_text, kind, spellings
+from dcgan.cli.flags import COMMANDS, DEFAULT, as_text, kind, spellings
 from dcgan.cli.presets import DATASETS, DIFFERENCES, OF_ALL, ON_DATASET, OTHER_DATASET, PRESETS
+
+# The flags of train that most people want, in the fewest words.
+COMMON = {
+    "dataset": "a built-in name, or your folder, zip or array file",
+    "output_size": "image size in pixels",
+    "preset": "which networks: silva, best, fast, paper ...",
+    "epoch": "passes over the data, in total",
+    "time_budget": "stop after so long: 30m, 2h",
+    "batch_size": "images a step",
+    "run_dir": "folder of the run",
+    "dry_run": "show what would be trained, and how long it would take",
+}
+WIDEST = 100  # longer lines are tiring to read
 
 
 def help_text(command: str | None = None) -> str:
-    """What `--help` prints: the flags of a command; all commands and their flags when None."""
-    if command is not None:
-        lines = [f"usage: {command_options.usage(command)} [--flag value ...]", ""]
-        return "\n".join([*lines, COMMANDS[command].does, *_help_of_flags(command)])
-    lines = ["usage: python main.py [command] [--flag value ...]", "", "commands:"]
-    lines += [f"  {name:13} {taken.does}" for name, taken in COMMANDS.items()]
-    for name in COMMANDS:
-        lines += _help_of_flags(name)
-    return "\n".join([*lines, "", "python main.py <command> --help shows those of one command."])
+    """What `--help` prints: the flags of a command; None: the commands and common flags."""
+    if command is None:
+        return _overview()
+    usage = f"usage: {command_options.usage(command)} [--flag value ...]"
+    lines = [*_wrapped(usage, "", " " * 7), "", *_wrapped(f"{COMMANDS[command].does}.", "", "")]
+    return "\n".join([*lines, *_help_of_flags(command)])
+
+
+def _overview() -> str:
+    """The commands by group and the common flags, on one screen."""
+    name = program.name()
+    lines = _wrapped(f"usage: {name} [command] [--flag value ...]", "", " " * 7)
+    lines += ["", *_wrapped(f"To train on your own pictures: {name} path/to/pictures", "", "  ")]
+    for group, commands in command_options.GROUPS.items():
+        lines += ["", f"{group}:"]
+        for command in commands:
+            lines += _wrapped(COMMANDS[command].does, f"  {command:14}", " " * 16)
+    lines += ["", f"common flags of {DEFAULT}:"]
+    for flag, meaning in COMMON.items():
+        lines += _wrapped(meaning, f"  --{flag:13}", " " * 17)
+    lines += ["", *_wrapped(f"All flags of a command: {name} <command> --help", "", "")]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, indent: str) -> list[str]:
+    """The text in lines that fit the terminal.
+
+    Args:
+        first: what the first line begins with; indent: the others.
+    """
+    width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _help_of_flags(command: str) -> list[str]:
@@ -28,16 +74,18 @@ def _help_of_flags(command: str) -> list[str]:
             values = "|".join(map(str, choices)) if choices else f"<{kind(field).__name__}>"
             values += " ..." if field.metadata.get("list") else ""
             default = f" [{_default(field)}]" if _default(field) else ""
-            lines += [f"  --{', --'.join(spellings(field))} {values}{default}"]
-            lines += [f"      {field.metadata['help']}"]
+            names = ", --".join(spellings(field, shown=True))
+            lines += _wrapped(f"--{names} {values}{default}", "  ", " " * 6)
+            lines += _wrapped(field.metadata["help"], " " * 6, " " * 6)
     return lines
 
 
 def _groups(command: str) -> dict[str, list[dataclasses.Field]]:
-    groups: dict[str, list[dataclasses.Field]] = {}
+    """The fields by heading: a command's own first, those of several commands after them."""
+    groups: dict[str, list[dataclasses.Field]] = {command: []}
     for field in option.fields(COMMANDS[command]).values():
         groups.setdefault(field.metadata["group"] or command, []).append(field)
-    return groups
+    return {group: fields for group, fields in groups.items() if fields}
 
 
 def _default(field: dataclasses.Field) -> str:
@@ -53,29 +101,64 @@ def markdown() -> str:
         "",
         "Made by `python -m dcgan.cli.help`; a test fails when it is stale.",
         "`python main.py [command] [--flag value ...]`: the command may stand before or behind its",
-        "flags. `--flag value` and `--flag=value` are the same; a switch may be written `--crop`,",
-        "`--nocrop`, `--crop=false` or `--crop False`, and a list `--runs a b` or `--runs a,b`.",
-        "A path may begin with `~` or `~user`.",
+        "flags. `--flag value` and `--flag=value` are the same, and so are `--image-size` and",
+        "`--image_size`; a switch may be written `--crop`, `--nocrop`, `--crop=false` or",
+        "`--crop False`, and a list `--runs a b` or `--runs a,b`. A path may begin with `~` or",
+        "`~user`. `python main.py pictures` is `python main.py train --dataset pictures`, and",
+        "`inspect pictures` likewise.",
         "",
-        *("| command | what it does |", "|---|---|"),
-        *(f"| `{name}` | {taken.does} |" for name, taken in COMMANDS.items()),
+        *("| | command | what it does |", "|---|---|---|"),
     ]
+    for group, commands in command_options.GROUPS.items():
+        lines += [f"| {group} | {_link(name)} | {COMMANDS[name].does} |" for name in commands]
+    lines += ["", f"For several commands: {', '.join(_link(g) for g in _shared())}."]
+    for group, fields in _shared().items():
+        lines += ["", f"## {group.capitalize()}", "", *_table(fields)]
     for command in COMMANDS:
-        lines += ["", f"## {command}"]
-        if command == "train":
-            lines += ["", "Precedence: default < data set < preset < preset on a data set < flag."]
+        lines += ["", f"## {command}", *_section(command)]
+    return "\n".join(lines) + "\n"
+
+
+def _link(heading: str) -> str:
+    return f"[{heading}](#{heading.replace(' ', '-')})"
+
+
+def _shared() -> dict[str, list[dataclasses.Field]]:
+    """The groups that several commands have, which flags.md shows once, with all their flags."""
+    found: dict[str, dict[str, dataclasses.Field]] = {}
+    for command in command_options.COMMANDS:
         for group, fields in _groups(command).items():
             if group != command:
-                lines += ["", f"### {group.capitalize()}"]
-            lines += ["", "| flag | default | meaning |", "|---|---|---|", *map(_row, fields)]
-        if command == "train":
-            lines += _bundles()
-    return "\n".join(lines) + "\n"
+                found.setdefault(group, {}).update({field.name: field for field in fields})
+    return {group: list(fields.values()) for group, fields in found.items()}
+
+
+def _section(command: str) -> list[str]:
+    """What flags.md says of a command."""
+    lines, groups = [], _groups(command)
+    if command == DEFAULT:
+        names = [*map(str.capitalize, groups), "Presets", "Data sets"]
+        lines += ["", ", ".join(f"[{n}](#{n.lower().replace(' ', '-')})" for n in names) + "."]
+        lines += ["", "Precedence: default < data set < preset < preset on a data set < flag."]
+        for group, fields in groups.items():
+            lines += ["", f"### {group.capitalize()}", "", *_table(fields)]
+        return lines + _bundles()
+    for group, fields in groups.items():
+        if group == command:
+            lines += ["", *_table(fields)]
+        else:
+            flags = " ".join(f"`--{s}`" for f in fields for s in spellings(f, shown=True))
+            lines += ["", f"And {_link(group)}: {flags}"]
+    return lines
+
+
+def _table(fields: list[dataclasses.Field]) -> list[str]:
+    return ["| flag | default | meaning |", "|---|---|---|", *map(_row, fields)]
 
 
 def _row(field: dataclasses.Field) -> str:
     """The line of a flag in a table of flags.md."""
-    names = " ".join(f"`--{spelling}`" for spelling in spellings(field))
+    names = " ".join(f"`--{spelling}`" for spelling in spellings(field, shown=True))
     choices = " \\| ".join(f"`{choice}`" for choice in field.metadata.get("choices", ()))
     meaning = field.metadata["help"] + (f" One of {choices}." if choices else "")
     default = _default(field)

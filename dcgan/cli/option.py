@@ -22,14 +22,14 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
     Args:
         default: the value when the flag is not given.
         help: a sentence for `--help` and flags.md.
-        group: the heading it stands under; the command's name when None.
+        group: the heading it stands under; None: the command's name.
 
     Metadata:
         choices: the allowed values; several: True where commas may join many of them; files: True
             where the path of a file, which has a dot or a slash in it, may stand in their place.
         path: True where the value is the path of a file or folder, or may be one.
         minimum, maximum: the allowed range; above: the excluded lower end.
-        aliases: older names of the flag.
+        aliases: other names of the flag; formerly: old ones, which still work and are not shown.
         pieces: more flags that may be given several times, each with the sign that is put before
             its value; together they make the value of the field.
         list: True where several values may stand behind the flag, as words or joined by commas.

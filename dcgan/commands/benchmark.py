@@ -7,7 +7,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,8 +16,9 @@ from dcgan.benchmarks import pictures, processes, samples, steps
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import HEADER, Comparison
 from dcgan.cli.recorded import to_dict
+from dcgan.cli.resolve import resolve
 from dcgan.cli.run_options import Benchmark, Sample
-from dcgan.cli.train_options import Config, resolve
+from dcgan.cli.train_options import Config
 from dcgan.commands import sample
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder
@@ -28,7 +29,7 @@ from dcgan.distributed.devices import device_names, native_precision
 from dcgan.outputs import provenance
 from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
-from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
+from dcgan.training.trainer import Trainer, make_networks
 
 # In this order: other processes have the device's memory to themselves before this one takes it.
 PARTS = ("startup", "memory", "compare", "input", "sampling", "step")
@@ -79,7 +80,7 @@ class Bench:
 
     def __init__(self, options: Benchmark):
         self.pairs = options.pairs
-        self.steps = options.steps
+        self.steps = options.steps_per_turn
         self.command = options.compare
         given = {name: getattr(options, name) for name in OF_TRAINING}
         given = {name: value for name, value in given.items() if value is not None}
@@ -107,7 +108,7 @@ class Bench:
             run_dir = RunDir(Path(folder))
             run_dir.create()
             trainer = Trainer(config, run_dir, self._prepare)
-            bare = BareStep(bare_spec(config))
+            bare = BareStep(steps.bare_spec(config))
             # What is said of the health of so short a training is of no use.
             with quietly(logging.ERROR):
                 compared = steps.training(
@@ -142,11 +143,11 @@ class Bench:
 
     def memory(self) -> list[Comparison]:
         """A training process against a process of bare steps."""
-        return [processes.memory(self._flags(), bare_spec(self.config), pairs=self.pairs)]
+        return [processes.memory(self._flags(), steps.bare_spec(self.config), pairs=self.pairs)]
 
     def compare(self) -> list[Comparison]:
         """An outside program against our bare step."""
-        spec = bare_spec(self.config)
+        spec = steps.bare_spec(self.config)
         return [processes.outside(self.command, spec, steps=self.steps, pairs=self.pairs)]
 
     def _prepare(self) -> Prepared:
@@ -184,17 +185,6 @@ class Bench:
 def image_spec(config: Config) -> ImageSpec:
     """The images that the networks take."""
     return ImageSpec(config.output_height, config.output_width, config.channels)
-
-
-def bare_spec(config: Config) -> dict:
-    """What `BareStep` needs of the options."""
-    generator, discriminator = make_networks(config)
-    return {
-        "generator": generator.get_config(),
-        "discriminator": discriminator.get_config(),
-        "recipe": asdict(make_recipe(config)),
-        "optimizer": optimizer_options(config),
-    }
 
 
 def _machine() -> dict:

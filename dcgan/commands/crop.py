@@ -1,10 +1,9 @@
 """`python main.py crop`: cuts the faces out of a folder of illustrations."""
 
 import logging
-import shlex
 from pathlib import Path
 
-from dcgan import UserError
+from dcgan import UserError, program
 from dcgan.cli.data_options import Crop
 from dcgan.datasets import folder as folders
 from dcgan.datasets.cache_folder import cache_folder
@@ -48,7 +47,7 @@ def _recipe(options: Crop, cascade: Path) -> Recipe:
     search = Search(
         str(cascade),
         scale_factor=options.scale_factor,
-        min_neighbors=options.min_neighbors,
+        min_neighbors=options.min_neighbours,
         min_size=options.min_size,
         tilt=options.tilt,
     )
@@ -57,11 +56,12 @@ def _recipe(options: Crop, cascade: Path) -> Recipe:
 
 def _remembered(options: Crop, cascade: Path) -> dict:
     """What faces and their names depend on, by flag."""
-    names = ("size", "scale_factor", "min_neighbors", "min_size", "tilt", "margin")
+    names = ("size", "scale_factor", "min_size", "tilt", "margin", "min_sharpness", "similarity")
     return {
         "from": str(Path(options.from_).resolve()),
         "cascade": f"{cascade.name} ({cascades.checksum(cascade)[:8]})",
-        **{name: getattr(options, name) for name in (*names, "min_sharpness", "similarity")},
+        "min_neighbors": options.min_neighbours,  # as folders have it since before its new name
+        **{name: getattr(options, name) for name in names},
     }
 
 
@@ -89,8 +89,8 @@ def _report(source: PictureFiles, folder: CroppedFolder, outcome: Outcome) -> No
     )
     if not folder.kept:
         logger.warning(
-            "No face was found or kept: try a smaller --min_size, fewer --min_neighbors or another "
-            "--cascade, with another --to."
+            "No face was found or kept: try a smaller --min_size, a lower --min_neighbours or "
+            "another --cascade, with another --to."
         )
         return
     logger.info(
@@ -100,4 +100,4 @@ def _report(source: PictureFiles, folder: CroppedFolder, outcome: Outcome) -> No
         folder.records,
     )
     logger.info("Look at %s and %s.", folder.sheet, folder.drawing)
-    logger.info("Train on it with: python main.py --dataset %s", shlex.quote(str(folder.root)))
+    logger.info("Train on it with: %s", program.line("--dataset", folder.root))

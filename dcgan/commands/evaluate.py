@@ -35,7 +35,7 @@ def run(options: Evaluate) -> int:
     """Measures what was not measured before, prints all that was asked for, and draws the curve."""
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = TrainedRun(run_dir, options.checkpoint)
-    split = options.split or trained.held_out(options.data_dir)
+    split = options.splits or trained.held_out(options.data_dir)
     pictures = _pictures(options, trained)
     count = min(options.num_images, len(pictures)) if options.images else options.num_images
     _require(options, trained, split, count)

@@ -29,12 +29,12 @@ def run(options: Features) -> int:
     """Fits, scores, writes it down, and says how much better the network is than the pixels."""
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     trained = TrainedRun(run_dir, options.checkpoint)
-    own = options.split is None
+    own = options.splits is None
     if not own:
         _require_other(trained, options)
     labelling, names = _labelling(options.labels, trained.source(options.data_dir))
     learnt = trained.reals(options.data_dir)
-    asked = learnt if own else trained.part(options.split, options.data_dir)
+    asked = learnt if own else trained.part(options.splits, options.data_dir)
     known = Images(learnt.images, learnt.labels[labelling].values)
     tested = known if own else Images(asked.images, asked.labels[labelling].values)
     trials = linear_probe.draw_trials(
@@ -70,11 +70,14 @@ def run(options: Features) -> int:
 
 def _require_other(trained: TrainedRun, options: Features) -> None:
     """Refuses a part of the data set that the run learns from."""
-    learnt = {parts.part_of(word) for word in trained.splits.split(",")}
-    if parts.part_of(options.split) in learnt:
+    learnt, asked = (
+        {parts.part_of(word) for word in words.split(",")}
+        for words in (trained.splits, options.splits)
+    )
+    if learnt & asked:
         raise UserError(
-            f"The run learns from {trained.splits}, so --split {options.split} would classify what "
-            "may have been learnt from: leave it out, which takes care of that, or name another."
+            f"The run learns from {trained.splits}, so --splits {options.splits} would classify "
+            "images that it has learnt from: leave it out to use only others, or name another."
         )
 
 
@@ -108,7 +111,7 @@ def _what(options: Features, trained: TrainedRun, labelling: str, classes: int) 
         "classes": classes,
         "labels_per_class": options.labels_per_class,
         "repeats": options.repeats,
-        "split": options.split or f"the rest of {trained.splits}",
+        "split": options.splits or f"the rest of {trained.splits}",
         "seed": options.seed,
     }
 

@@ -2,17 +2,17 @@
 
 import logging
 import os
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError, images
+from dcgan import UserError, images, program
 from dcgan.cli.exchange_options import ImportTorch
 from dcgan.cli.recorded import to_dict
-from dcgan.cli.train_options import FIELDS, Config, resolve
+from dcgan.cli.resolve import resolve
+from dcgan.cli.train_options import FIELDS, Config
 from dcgan.distributed.devices import avoid_remapper, native_precision
 from dcgan.export import torch_file
 from dcgan.export.torch_file import TorchFile
@@ -118,5 +118,5 @@ def _report(config: Config, to: Path, weights: dict) -> None:
     ]
     logger.info(
         "Such files hold no moments of Adam, so training that goes on begins with new ones: %s",
-        shlex.join(["python", "main.py", *words]),
+        program.line(*words),
     )

@@ -1,8 +1,8 @@
 """`python main.py pack`: puts a data set into one zip file, or into TFRecord shards."""
 
 import logging
-import shlex
 
+from dcgan import program
 from dcgan.cli.data_options import Pack
 from dcgan.datasets import catalog
 from dcgan.preparation.pack import Recipe, pack
@@ -13,12 +13,12 @@ logger = logging.getLogger("dcgan")
 def run(options: Pack) -> int:
     """Packs, then says what was packed, what was left out and why."""
     source = catalog.find(
-        options.from_,
+        options.dataset,
         options.data_dir,
         pattern=options.input_fname_pattern,
         splits=options.splits.split(","),
     )
-    recipe = Recipe(options.size, options.crop, options.split, options.similarity)
+    recipe = Recipe(options.size, options.crop, options.test_share, options.similarity)
     packed = pack(source, options.to, recipe, shard_bytes=options.shard_size << 20)
     for line in packed.report.sentences():
         logger.info("%s", line)
@@ -27,8 +27,8 @@ def run(options: Pack) -> int:
         "Wrote %s: %s pictures%s of %s together, and a manifest.",
         options.to,
         f"{packed.report.used:,}",
-        f" ({parts})" if options.split else "",
+        f" ({parts})" if options.test_share else "",
         f"{packed.size / 1e6:,.1f} MB",
     )
-    logger.info("Train on it with: python main.py --dataset %s", shlex.quote(options.to))
+    logger.info("Train on it with: %s", program.line("--dataset", options.to))
     return 0

@@ -52,14 +52,14 @@ def run(options: Sample) -> int:
 def _seeds(options: Sample) -> list[int]:
     """Of the images, each once."""
     if options.seeds is None:
-        first, count = options.seed or 0, options.num_images or NUM_IMAGES
+        first, count = options.first_seed or 0, options.num_images or NUM_IMAGES
         if first + count - 1 > LARGEST:
-            raise UserError(f"--seed {first} is too large; expected at most 2^63 - {count}.")
+            raise UserError(f"--first_seed {first} is too large; expected at most 2^63 - {count}.")
         return list(range(first, first + count))
-    if options.seed is not None or options.num_images is not None:
+    if options.first_seed is not None or options.num_images is not None:
         raise UserError(
-            f"--seeds {options.seeds} says which images already: leave out --seed and "
-            "--num_images, or --seeds."
+            f"--seeds {options.seeds} says which images already: leave out --first_seed "
+            "and --num_images, or --seeds."
         )
     return list(dict.fromkeys(parse_seeds(options.seeds, flag="--seeds", at_most=MOST)))
 

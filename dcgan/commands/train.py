@@ -11,8 +11,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from dcgan import UserError
+from dcgan.benchmarks.estimate import estimate
+from dcgan.benchmarks.steps import bare_spec
 from dcgan.cli import best
-from dcgan.cli.option import check_value
+from dcgan.cli.option import check_value, parse_seconds
 from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
 from dcgan.datasets import catalog
@@ -24,6 +26,7 @@ from dcgan.distributed.devices import make_strategy, native_precision, on_gpu
 from dcgan.distributed.workers import Workers
 from dcgan.evaluation import periodic
 from dcgan.files import read_json, remove_temporaries
+from dcgan.models import summary as network_summary
 from dcgan.run.checkpoint import Checkpointer
 from dcgan.run.run_dir import RunDir
 from dcgan.terminal import console
@@ -302,15 +305,34 @@ def _dry_run(config: Config, chosen: str, source: Source, summary: Summary) -> i
     logger.info("")
     for sentence in filter(None, (chosen, *report.sentences())):
         logger.info("%s", sentence)
-    for network in make_networks(config):
+    generator, discriminator = make_networks(config)
+    for network, shape in (
+        (generator, (config.z_dim,)),
+        (discriminator, discriminator.image_shape),
+    ):
         network.build()
-        logger.info("\n%s: %s parameters", network.name, f"{network.count_params():,}")
-        for layer in network.layers:
-            for variable in layer.trainable_variables[:1]:
-                kind, shape = type(layer).__name__, tuple(variable.shape)
-                logger.info("  %-10s %-20s %s", layer.name, kind, shape)
+        rows = network_summary.rows(network, tf.zeros([1, *shape]))
+        logger.info("")
+        for line in network_summary.table(network.name, rows):
+            logger.info("%s", line)
+    _estimate(config, report.used)
     logger.info("\nDry run: would train into %s; nothing was written.", config.run_dir)
     return 0
+
+
+def _estimate(config: Config, num_images: int) -> None:
+    """Says how long the training would take here, or that the images are too few for it."""
+    try:
+        _require_a_step(config, num_images)
+    except UserError as error:
+        logger.warning("\n%s", error)
+        return
+    found = estimate(bare_spec(config))
+    steps = config.steps or config.epoch * (num_images // (config.batch_size * config.d_steps))
+    limit = parse_seconds(config.time_budget) if config.time_budget else None
+    logger.info("")
+    for sentence in found.sentences(steps, limit):
+        logger.info("%s", sentence)
 
 
 class _LogFile(logging.FileHandler):

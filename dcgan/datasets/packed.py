@@ -89,7 +89,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
     if not chosen:
         raise UserError(
             f"{source.name} holds no picture for --splits {','.join(splits)}: choose from "
-            f"{', '.join(SPLITS)}, or pack it with another --split."
+            f"{', '.join(SPLITS)}, or pack it with another --test_share."
         )
     found = Part(source, chosen)
     found.parts = {part: len(of_part) for part, of_part in by_part.items() if of_part}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dcgan import extras, images
+from dcgan import extras, images, program
 from dcgan.datasets.report import FEW, Report, few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
@@ -51,7 +51,7 @@ def _advice(result: Survey) -> list[str]:
     lines = []
     if result.same or result.near or result.skipped:
         lines.append(
-            "To leave out duplicates and broken files: python main.py pack --similarity "
+            f"To leave out duplicates and broken files: {program.name()} pack --similarity "
             f"{NEAR} (0 for exact duplicates only)."
         )
     if result.distinct < FEW:

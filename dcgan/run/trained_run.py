@@ -257,15 +257,15 @@ class TrainedRun:
         return next((part for part in others if part not in own), self.splits)
 
     def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
-        """`reals`, or what another of these methods gives, of the part that --split names.
+        """`reals`, or what another of these methods gives, of the part that --splits names.
 
         Raises:
-            UserError: as above, saying that it was asked for by --split.
+            UserError: as above, saying that it was asked for by --splits.
         """
         try:
             return (of or self.reals)(data_dir, split)
         except UserError as error:
-            raise UserError(f"There are no images for --split {split}: {error}") from error
+            raise UserError(f"There are no images for --splits {split}: {error}") from error
 
     def others(self, place: str, data_dir: str | None = None) -> Prepared:
         """Pictures that the run has nothing to do with, at the size of its images.

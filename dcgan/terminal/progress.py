@@ -144,6 +144,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def about(seconds: float) -> str:
+    """A duration that is estimated: about 40 seconds, 3 minutes or 2 hours."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * size:
+            return f"about {round(seconds / size):,} {unit}s"
+    if seconds > 50:
+        return "about a minute"
+    return f"about {round(seconds)} seconds" if seconds >= 1.5 else "about a second"
+
+
 def say(text: str) -> None:
     """Puts a line on standard error, above the bars."""
     tqdm.write(text, file=sys.stderr)

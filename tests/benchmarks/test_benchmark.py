@@ -19,8 +19,8 @@ from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import HEADER, Comparison, in_turn
 from dcgan.cli.command_options import complete
 from dcgan.cli.recorded import to_dict
+from dcgan.cli.resolve import resolve
 from dcgan.cli.run_options import Benchmark, Sample
-from dcgan.cli.train_options import resolve
 from dcgan.commands import benchmark
 from dcgan.commands.sample import run as run_sample
 from dcgan.datasets.folder import FolderSource

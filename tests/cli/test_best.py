@@ -10,7 +10,7 @@ from dcgan.cli import best, presets
 from dcgan.cli.option import ENDLESS
 from dcgan.cli.presets import CHOSEN, PRESETS
 from dcgan.cli.recorded import differences, to_dict
-from dcgan.cli.train_options import resolve
+from dcgan.cli.resolve import resolve
 
 ON_CPU = {name: PRESETS["best"][name] for name in ("batch_size", "ema_decay")}
 ON_CPU["learning_rate"] = 2e-4

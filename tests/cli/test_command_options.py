@@ -7,12 +7,12 @@ import pytest
 
 from dcgan import UserError
 from dcgan.cli import flags
-from dcgan.cli.command_options import COMMANDS, complete, usage
+from dcgan.cli.command_options import COMMANDS, GROUPS, complete, usage
 from dcgan.cli.data_options import Crop
 from dcgan.cli.option import check_value, did_you_mean, fields, option
 
 ENOUGH = {"crawl": {"to": "raw"}, "crop": {"from_": "raw", "to": "faces"}}
-ENOUGH |= {"pack": {"from_": "faces", "to": "faces.zip"}, "inspect": {}}
+ENOUGH |= {"pack": {"dataset": "faces", "to": "faces.zip"}, "inspect": {}}
 ENOUGH |= {"arithmetic": {"terms": "+1 -2"}, "compare": {"runs": "runs/a,runs/b"}}
 ENOUGH |= {"import-torch": {"from_": "netG.pth", "to": "runs/imported"}}
 
@@ -84,7 +84,7 @@ def test_what_is_required_is_enough_and_the_rest_takes_its_default(command):
         ("crawl", {}, "crawl needs --to, as in: python main.py crawl --to data/raw."),
         ("crop", {}, "crop needs --from and --to, as in: python main.py crop --from "),
         ("crop", {"to": "x"}, "crop needs --from, as in: python main.py crop --from "),
-        ("pack", {"from_": "x", "to": ""}, "pack needs --to, as in: python main.py pack --from "),
+        ("pack", {"dataset": "x", "to": ""}, "needs --to, as in: python main.py pack --dataset "),
         ("crop", {"size": 7}, "--size must be at least 8"),  # before anything else
     ],
 )
@@ -96,6 +96,11 @@ def test_usage_shows_what_a_command_needs():
     assert usage("train") == "python main.py train"
     assert usage("inspect") == "python main.py inspect"
     assert usage("crop") == "python main.py crop --from data/raw --to data/anime"
+
+
+def test_each_command_is_in_one_group_of_the_help():
+    grouped = [command for commands in GROUPS.values() for command in commands]
+    assert sorted(grouped) == sorted(flags.COMMANDS)
 
 
 def test_from_is_the_flag_of_from_():

@@ -9,10 +9,14 @@ from dcgan import UserError
 from dcgan.cli import flags, help, option
 from dcgan.cli.flags import COMMANDS, parse
 from dcgan.cli.presets import DATASETS, PRESETS
-from dcgan.cli.train_options import FIELDS, resolve
+from dcgan.cli.resolve import resolve
+from dcgan.cli.train_options import FIELDS
 
 ROOT = Path(__file__).parents[2]
 EVERY_FIELD = [(c, f) for c, taken in COMMANDS.items() for f in option.fields(taken).values()]
+
+
+SIZE = {"image_size": 96}
 
 
 def given(line: str) -> dict:
@@ -37,14 +41,39 @@ def test_flags_md_and_help_name_every_command_flag_preset_and_data_set():
     markdown, help_text = help.markdown(), help.help_text()
     for command, field in EVERY_FIELD:
         section = re.search(rf"^## {command}\n.*?(?=^## |\Z)", markdown, re.M | re.S)[0]
-        for spelling in flags.spellings(field):
+        for spelling in flags.spellings(field, shown=True):
             assert f"`--{spelling}`" in section
-            assert re.search(rf"--{spelling}\b", help_text)
             assert re.search(rf"--{spelling}\b", help.help_text(command))
-    for name in (*PRESETS, *DATASETS, *COMMANDS):
+        for spelling in field.metadata.get("formerly", ()):
+            assert f"`--{spelling}`" not in section
+    for name in (*PRESETS, *DATASETS):
         assert f"| `{name}` |" in markdown
-    for command in COMMANDS:
+    for command, taken in COMMANDS.items():
+        assert f"| [{command}](#{command}) | {taken.does} |" in markdown
         assert f"  {command} " in help_text
+
+
+def test_flags_md_leads_to_its_own_headings_and_says_what_is_shared_once():
+    markdown = help.markdown()
+    headings = re.findall(r"^#+ (.*)$", markdown, re.M)
+    anchors = [heading.lower().replace(" ", "-") for heading in headings]
+    assert len(set(anchors)) == len(anchors)
+    assert set(re.findall(r"\(#([^)]*)\)", markdown)) <= set(anchors)
+    assert len(re.findall(r"^\| `--checkpoint` ", markdown, re.M)) == 1
+    assert markdown.count("(default: the run's own)") == 1
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_help_fits_the_screen(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert len(help.help_text().splitlines()) <= (45 if columns >= 80 else 80)
+    for command in (None, *COMMANDS):
+        for line in help.help_text(command).splitlines():
+            assert len(line) <= min(columns, help.WIDEST) or " " not in line.strip(), line
+
+
+def test_the_common_flags_are_flags_of_train():
+    assert len(help.COMMON) == 8 and set(help.COMMON) <= FIELDS.keys()
 
 
 def test_every_option_has_a_help_and_a_group_and_a_required_one_an_example():
@@ -52,7 +81,8 @@ def test_every_option_has_a_help_and_a_group_and_a_required_one_an_example():
         meta, name = field.metadata, f"{command} --{field.name}"
         assert meta["help"].endswith((".", ")")) and "\n" not in meta["help"], name
         groups = ("data", "sizes", "networks", "training", "run folder")
-        assert meta["group"] in (groups if command == "train" else (None,)), name
+        shared = (None, "which run", "which pictures")
+        assert meta["group"] in (groups if command == "train" else shared), name
         assert not meta.get("required") or field.default is None and meta["example"], name
 
 
@@ -97,6 +127,16 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
         ("--is_train True", {"train": True}),
         ("--c_dim 1", {"channels": 1}),
         ("--df_dim 32", {"d_width": 32}),
+        ("--image-size 96", {"image_size": 96}),
+        ("--image-size=96 --input-fname-pattern a-b", {**SIZE, "input_fname_pattern": "a-b"}),
+        ("--no-flip --no-crop", {"flip": False, "crop": False}),
+        ("--is-crop False", {"crop": False}),
+        ("--lr 1e-3 --epochs 3 --bs=8", {"learning_rate": 1e-3, "epoch": 3, "batch_size": 8}),
+        ("mypics", {"dataset": "mypics"}),
+        ("train mypics", {"dataset": "mypics"}),
+        ("--epoch 3 ./trian", {"epoch": 3, "dataset": "./trian"}),
+        ("my-pics --epoch 3", {"epoch": 3, "dataset": "my-pics"}),
+        ("train train", {"dataset": "train"}),
         ("--crop True --flip False", {"crop": True, "flip": False}),
         ("--crop true --flip f", {"crop": True, "flip": False}),
         ("--is_crop yes --noflip", {"crop": True, "flip": False}),
@@ -130,7 +170,16 @@ def test_spellings(line, values):
         ("--from=a crop --to=b", "crop", {"from_": "a", "to": "b"}),
         ("-from a crop -to b", "crop", {"from_": "a", "to": "b"}),
         ("--from pack crop --to train", "crop", {"from_": "pack", "to": "train"}),
-        ("pack --crop False --split 0.1", "pack", {"crop": False, "split": 0.1}),
+        ("pack --crop False --split 0.1", "pack", {"crop": False, "test_share": 0.1}),
+        ("pack --from a --to b", "pack", {"dataset": "a", "to": "b"}),
+        ("evaluate --split test", "evaluate", {"splits": "test"}),
+        ("features --split test", "features", {"splits": "test"}),
+        ("sample --seed 3", "sample", {"first_seed": 3}),
+        ("benchmark --steps 3 --bs 4", "benchmark", {"steps_per_turn": 3, "batch_size": 4}),
+        ("crop --min_neighbors 3", "crop", {"min_neighbours": 3}),
+        ("neighbors --k 3", "neighbours", {"k": 3}),
+        ("export_torch --to a", "export-torch", {"to": "a"}),
+        ("inspect anime", "inspect", {"dataset": "anime"}),
         ("--crop pack", "pack", {"crop": True}),
         ("--nocrop pack", "pack", {"crop": False}),
         ("crawl --yes --original True", "crawl", {"yes": True, "original": True}),
@@ -158,6 +207,22 @@ def test_help_is_help_wherever_it_stands(word):
     assert parse([word, "crop"]) == ("help", {"command": "crop"})
     assert parse(["compare", "--runs", "a", "b", word]) == ("help", {"command": "compare"})
     assert parse(["crop", "--quux", word]) == ("help", {"command": "crop"})
+    assert parse(["mypics", word]) == ("help", {"command": None})
+    assert parse(["neighbors", word]) == ("help", {"command": "neighbours"})
+
+
+def test_the_version_is_asked_for_wherever_it_stands():
+    for line in ("--version", "-version", "crop --version", "--version crop", "--version --help"):
+        assert parse(line.split()) == ("version", {})
+
+
+def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("faces", "data/sampels"):
+        (tmp_path / folder).mkdir(parents=True)
+        assert parse([Path(folder).name]) == ("train", {"dataset": Path(folder).name})
+    for name in DATASETS:
+        assert parse([name]) == ("train", {"dataset": name})
 
 
 @pytest.mark.parametrize(
@@ -168,7 +233,12 @@ def test_help_is_help_wherever_it_stands(word):
         ("--is_corp True", ("--is_corp", "did you mean --is_crop?")),
         ("--quux", ("--quux", "--help")),
         ("trian", ("'trian'", "did you mean train?")),
-        ("quux", ("'quux'", "expected one of train")),
+        ("faces", ("'faces'", "did you mean features?", "python main.py --dataset faces")),
+        ("a --dataset b", ("'a'", "--dataset b", "one of them")),
+        ("a b", ("'b'", "'train'", "quotes")),
+        ("inspect a b", ("'b'", "'inspect'", "quotes")),
+        ("sample a", ("'a'", "'sample'", "quotes")),
+        ("--no-epoch", ("--no_epoch",)),
         ("cropp --help", ("'cropp'", "did you mean crop?")),
         ("--site konachan", ("--site", "of crawl, not of train", "python main.py crawl --to")),
         ("--to x", ("of crawl, crop, pack, inspect", "not of train", "name the command")),
@@ -182,10 +252,11 @@ def test_help_is_help_wherever_it_stands(word):
         ("--noflip True", ("--noflip takes no value", "'True'", "--flip")),
         ("--noflip=1", ("--noflip takes no value", "'1'", "--flip")),
         ("--flagfile x", ("There is no flag --flagfile",)),  # absl's own
-        ("train train", ("'train'", "quotes")),
+        ("train train train", ("'train'", "quotes")),
         ("train --runs a b", ("--runs is a flag of compare, not of train",)),
         ("compare --runs", ("--runs", "--help")),
-        ("--input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "--")),
+        ("--input_fname_pattern a.jpg b.jpg c.jpg", ("'c.jpg'", "quotes")),
+        ("--dataset x --input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "quotes")),
         ("--epoch", ("--epoch", "--help")),
         ("--epoch three", ("--epoch", "three", "whole number")),
         ("--epoch 1.5", ("--epoch", "1.5", "whole number")),

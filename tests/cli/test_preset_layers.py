@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dcgan.cli.train_options import resolve
+from dcgan.cli.resolve import resolve
 from dcgan.training.trainer import make_networks
 
 # (layer, shape of its output, trainable numbers), from the input on. A normalization, which keeps

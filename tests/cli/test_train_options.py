@@ -6,9 +6,11 @@ import json
 import pytest
 
 from dcgan import UserError
+from dcgan.cli.option import parse_seconds
 from dcgan.cli.presets import DATASETS, ON_DATASET, PRESETS
 from dcgan.cli.recorded import SHORTHANDS, differences, run_name, to_dict
-from dcgan.cli.train_options import FIELDS, Config, parse_seconds, resolve
+from dcgan.cli.resolve import resolve
+from dcgan.cli.train_options import FIELDS, Config
 
 
 def refusal(**given) -> str:

@@ -145,9 +145,9 @@ def test_checkpoints_that_cannot_be_gone_on_with(copy, monkeypatch, capsys, how)
     [
         (("evaluate", "--metrics", "is", "--extractor", "pixels"), "needs probabilities"),
         (("evaluate", "--metrics", "kid", "--extractor", "pixels"), "at least 100 real images"),
-        (("evaluate", "--split", "test"), "There are no images for --split test"),
+        (("evaluate", "--splits", "test"), "There are no images for --splits test"),
         (("features",), "has no labels"),
-        (("features", "--split", "train"), "The run learns from train"),
+        (("features", "--splits", "train"), "The run learns from train"),
         (("neighbours", "--k", 20), "The run has 16 training images, fewer than the 20"),
         (("neighbours", "--to", "foreign.png"), "foreign.png"),
         (("report", "--to", "foreign.html"), "foreign.html"),

@@ -196,7 +196,7 @@ def test_evaluation_takes_the_test_part(tmp_path):
     run_root = learnt_run(tmp_path, {}, shape=(16, 16, 3), dataset=str(path))
     flags = ["evaluate", "--run_dir", run_root, "--metrics", "precision", "--num_images", 100]
     flags = [*map(str, flags), "--extractor", "pixels"]
-    for more in ([], ["--split", "train"], ["--split", "Testing", "--again"]):
+    for more in ([], ["--splits", "train"], ["--split", "Testing", "--again"]):
         assert main.main([*flags, *more]) == 0
     records = list(read_json_lines(run_root / "evaluation" / "precision-100-pixels.jsonl"))
     assert [(r["split"], r["real_count"]) for r in records] == [

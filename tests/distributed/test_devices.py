@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from dcgan.cli.train_options import resolve
+from dcgan.cli.resolve import resolve
 from dcgan.commands import train
 from dcgan.distributed import devices as devices_module
 from dcgan.distributed.devices import avoid_remapper, device_names, native_precision, steps_per_call

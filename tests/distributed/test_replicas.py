@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan.cli.train_options import resolve
+from dcgan.cli.resolve import resolve
 from dcgan.datasets.pipeline import make_dataset
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layers import BatchNormalization

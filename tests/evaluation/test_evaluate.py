@@ -440,15 +440,15 @@ def test_another_part_of_the_data(tmp_path, capsys):
     run_root = learnt_run(tmp_path, {}, shape=(16, 16, 1), dataset="mnist", train_size=140)
     flags = ("--metrics", "precision", "--num_images", 150, "--extractor", "pixels")
     assert evaluate(run_root, *flags) == 0
-    assert evaluate(run_root, *flags, "--split", "train") == 0
-    assert evaluate(run_root, *flags, "--split", "test") == 0
+    assert evaluate(run_root, *flags, "--splits", "train") == 0
+    assert evaluate(run_root, *flags, "--splits", "test") == 0
     first, other = read_json_lines(run_root / "evaluation" / "precision-150-pixels.jsonl")
     assert (first["split"], first["real_count"]) == ("train", 140)  # the run's own --train_size
     assert (other["split"], other["real_count"]) == ("test", 120)
     assert first["data"] != other["data"]
     capsys.readouterr()
-    assert evaluate(run_root, *flags, "--split", "valid") == 2
-    assert "no images for --split valid: mnist has no --splits valid" in capsys.readouterr().err
+    assert evaluate(run_root, *flags, "--splits", "valid") == 2
+    assert "no images for --splits valid: mnist has no --splits valid" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_another_part_of_the_data(tmp_path, capsys):
         (["--metrics", "is"], "is needs probabilities of classes"),
         (["--num_images", 99], "needs at least 100 generated images, there are 99"),
         (["--num_images", 150], "needs at least 100 real images, there are 90"),
-        (["--split", "test"], "no images for --split test"),
+        (["--splits", "test"], "no images for --splits test"),
         (["--extractor", "classifier", "--metrics", "is"], "The classifier needs labels"),
         (
             ["--extractor", "vgg"],

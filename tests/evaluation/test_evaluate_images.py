@@ -116,7 +116,7 @@ def test_copies_of_another_split_are_said(tmp_path, capsys):
     flags = ("--images", test, "--metrics", "precision", "--extractor", "pixels")
     assert evaluate(run_root, *flags) == 0
     assert "real images of the data set" not in capsys.readouterr().out
-    assert evaluate(run_root, *flags, "--split", "test") == 0
+    assert evaluate(run_root, *flags, "--splits", "test") == 0
     assert "120 of the 120 pictures" in capsys.readouterr().out
 
 

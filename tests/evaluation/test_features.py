@@ -278,7 +278,7 @@ def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
     for prefix, count in (("train", 60), ("t10k", 30)):
         write_mnist(tmp_path / "mnist", prefix, pixels=pixels[:count], labels=values[:count])
     run_root = learnt_run(tmp_path, {}, shape=(16, 16, 1), dataset="mnist")
-    flags = ("--labels_per_class", 2, "--repeats", 2, "--split", "test")
+    flags = ("--labels_per_class", 2, "--repeats", 2, "--splits", "test")
     assert features(run_root, *flags) == 2  # of MNIST's ten classes only two are there
     assert "of them 0 of the class 2: give a smaller one" in capsys.readouterr().err
     values[:] = np.arange(60) % 10
@@ -300,7 +300,7 @@ def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
         ({"a": 30, "b": 9}, ["--labels_per_class", 10], "of them 9 of the class b"),
         ({"a": 30, "b": 9}, ["--labels", "hair"], "--labels must be one of label"),
         ({"a": 30, "b": 9}, ["--labels_per_class", 1], "--labels_per_class must be at least 2"),
-        ({"a": 30, "b": 9}, ["--split", "test"], "no images for --split test"),
+        ({"a": 30, "b": 9}, ["--splits", "test"], "no images for --splits test"),
         ({"a": 30, "b": 9}, ["--checkpoint", 9], "There is no checkpoint"),
     ],
 )

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan.cli.train_options import MAX_SIDE, MIN_SIDE, resolve
+from dcgan.cli.resolve import resolve
+from dcgan.cli.train_options import MAX_SIDE, MIN_SIDE
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layers import BatchNormalization, StridedConv2D, StridedConv2DTranspose, sizes
 from dcgan.models.layouts import WEIGHT_STDDEV

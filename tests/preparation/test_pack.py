@@ -370,7 +370,7 @@ def test_killed_at_any_moment_and_run_again_the_file_is_the_same(tmp_path, share
     """At a share of the file, or with -1 as soon as there is a folder for it."""
     folder = write_pictures(tmp_path / "in", 240, (48, 48))
     packed(folder, tmp_path / "whole.zip", split=0.1)
-    line = ("pack", "--from", folder, "--split", "0.1", "--to")
+    line = ("pack", "--from", folder, "--test_share", "0.1", "--to")
     to = tmp_path / "cut" / "out.zip"
 
     def written() -> int:

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from keras import layers as plain
 
-from dcgan.cli.train_options import FIELDS, resolve
+from dcgan.cli.resolve import resolve
+from dcgan.cli.train_options import FIELDS
 from dcgan.latent.sampling import training_noise
 from dcgan.models import Discriminator, Generator, layouts
 from dcgan.models.convolutions import up

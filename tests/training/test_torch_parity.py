@@ -10,7 +10,7 @@ import tensorflow as tf
 import torch_networks
 from torch_networks import torch
 
-from dcgan.cli.train_options import resolve
+from dcgan.cli.resolve import resolve
 from dcgan.export.torch_layout import to_torch
 from dcgan.latent.sampling import training_noise
 from dcgan.training.state import GANState

@@ -1,14 +1,13 @@
 """The page itself, which asks no address for anything, and the same in a few lines of text."""
 
 import datetime
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dcgan import images
+from dcgan import images, program
 from dcgan.outputs import provenance
 from dcgan.outputs.comparison import curves, figures
 from dcgan.outputs.comparison.figures import Figure, Measured
@@ -75,7 +74,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     data = by_data(runs)
     parts = {
         "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
-        "command": shlex.join(["python", "main.py", "compare", "--runs", *folders]),
+        "command": program.line("compare", "--runs", *folders),
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
         "comparison": comparison,
         "title": f"{count(len(runs), 'run')} side by side",
@@ -90,7 +89,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "training": curves.training(comparison.settings),
         "quality": curves.quality(comparison.protocols),
         "evaluate": [
-            shlex.join(["python", "main.py", "evaluate", "--run_dir", folder])
+            program.line("evaluate", "--run_dir", folder)
             for run, folder in zip(runs, folders, strict=True)
             if not run.series
         ],

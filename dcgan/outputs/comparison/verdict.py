@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dcgan import UserError
+from dcgan import UserError, program
 from dcgan.cli.option import parse_seconds
 from dcgan.outputs.comparison import figures
 from dcgan.outputs.comparison.figures import Figure, Measured
@@ -126,8 +126,8 @@ def notes(runs: Sequence[Run]) -> list[str]:
             )
         if not run.series:
             lines.append(
-                f"{run.name} was not evaluated: python main.py evaluate --run_dir "
-                f"{run.folder.root} does it."
+                f"{run.name} was not evaluated: run "
+                f"{program.line('evaluate', '--run_dir', run.folder.root)}."
             )
     return lines
 

@@ -5,10 +5,10 @@ all alike, lie in the middle of the real ones' features: of them precision is 1,
 and recall 0. Nothing is said here that was not measured.
 """
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dcgan import program
 from dcgan.outputs.report.formatting import listed, number
 from dcgan.outputs.report.measurements import Series
 
@@ -120,9 +120,7 @@ def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) 
     lines += [judgement.text] if judgement else []
     if not measured and not judgement:
         lines += [] if trouble else [seen]
-        lines.append(
-            f"How good the images are: python main.py evaluate --run_dir {shlex.quote(run_dir)}"
-        )
+        lines.append(f"How good the images are: {program.line('evaluate', '--run_dir', run_dir)}")
     elif not trouble:
         lines.append(_next(measured))
     return " ".join(line for line in lines if line)

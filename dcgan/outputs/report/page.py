@@ -14,7 +14,7 @@ import jinja2
 import markupsafe
 import numpy as np
 
-from dcgan import images
+from dcgan import images, program
 from dcgan.files import read_json
 from dcgan.outputs import provenance
 from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
@@ -104,7 +104,7 @@ def _ribbon(samples: np.ndarray) -> Picture:
 
 def _command(name: str, contents: Contents) -> str:
     """What to type for a command on this run."""
-    return shlex.join(["python", "main.py", name, "--run_dir", contents.folder])
+    return program.line(name, "--run_dir", contents.folder)
 
 
 def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
@@ -304,7 +304,7 @@ def _environment(run: RunDir) -> list[tuple[str, str]]:
     found = read_json(run.environment)
     argv = found.pop("argv", None)
     words = list(map(str, argv[1:])) if isinstance(argv, list) else []
-    rows = [("command", shlex.join(["python", "main.py", *words]))] if argv else []
+    rows = [("command", f"{program.name(str(argv[0]))} {shlex.join(words)}")] if argv else []
     for name, value in found.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         rows.append((name.replace("_", " "), "unknown" if value is None else text))

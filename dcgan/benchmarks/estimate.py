@@ -1,0 +1,65 @@
+"""How long a training will take here and how much memory, by a few steps of it."""
+
+import statistics
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from dcgan.benchmarks.bare import BareStep
+from dcgan.terminal.progress import about
+
+TIMED = 3  # steps, after one that compiles
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """
+    Attributes:
+        seconds: of each timed step.
+        megabytes: the most that this process or its device has held; None where that is not told.
+    """
+
+    seconds: tuple[float, ...]
+    megabytes: float | None
+
+    def sentences(self, steps: int, limit: float | None) -> list[str]:
+        """For a person.
+
+        Args:
+            steps: of the training.
+            limit: seconds after which it would be stopped.
+        """
+        step = statistics.median(self.seconds)
+        timed = ", ".join(f"{one:.3g}" for one in self.seconds)
+        lines = [
+            f"Estimated time: {about(steps * step)} for {steps:,} steps, not counting grids, "
+            f"checkpoints and evaluations. Three steps took {timed} s after a warm-up, on one "
+            "device, as busy as it is now."
+        ]
+        if limit is not None and limit < steps * step:
+            lines.append(f"--time_budget ends it after {about(limit).removeprefix('about ')}.")
+        if self.megabytes is not None:
+            lines.append(f"Memory: about {self.megabytes:,.0f} MB, and the images.")
+        return lines
+
+
+def estimate(spec: dict) -> Estimate:
+    """Takes a few training steps on random images, in memory alone.
+
+    Args:
+        spec: see `BareStep`.
+    """
+    bare = BareStep(spec)
+    bare.seconds(1)
+    seconds = tuple(bare.seconds(1) for _ in range(TIMED))
+    return Estimate(seconds, _megabytes())
+
+
+def _megabytes() -> float | None:
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+    try:
+        from dcgan.benchmarks.peak import megabytes
+    except ImportError:  # Windows does not have what it asks
+        return None
+    return megabytes()

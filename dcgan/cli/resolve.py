@@ -1,0 +1,84 @@
+"""From the options that a user gave to a complete `Config`: presets, data sets, sizes, refusals."""
+
+from typing import Any
+
+from dcgan import UserError
+from dcgan.cli.option import ENDLESS, check_value, parse_seconds
+from dcgan.cli.presets import CHOSEN, DATASETS, ON_DATASET, OTHER_DATASET, PRESETS
+from dcgan.cli.train_options import FIELDS, Config
+
+
+def resolve(given: dict[str, Any]) -> Config:
+    """A complete, checked `Config` from the options that a user gave.
+
+    Args:
+        given: values by field name; the others are the preset's, the data set's or the default.
+
+    Raises:
+        UserError: a value is out of range or contradicts another.
+    """
+    dataset = given.get("dataset", FIELDS["dataset"].default)
+    if dataset.lower() in DATASETS:
+        given = {**given, "dataset": dataset.lower()}
+    for name, value in given.items():
+        check_value(FIELDS[name], value)
+    bundle = DATASETS.get(dataset.lower(), OTHER_DATASET)
+    preset = given.get("preset", bundle.get("preset", FIELDS["preset"].default))
+    on_this = ON_DATASET.get((preset, dataset.lower()), {})
+    open_ = () if on_this else [name for name in CHOSEN.get(preset, ()) if name not in given]
+    # A size that the user gives in one form replaces the data set's in the other.
+    values = {**bundle, **PRESETS[preset], **on_this, **given}
+    if "time_budget" in given and not given.keys() & {"epoch", "steps"}:
+        values["epoch"] = ENDLESS  # the time alone ends it
+    if {"output_height", "output_width"} & given.keys() and "output_size" not in given:
+        values.pop("output_size", None)
+    _spread(values, "output_size", "output_height", "output_width")
+    _spread(values, "image_size", "input_height", "input_width")
+    for name, value in values.items():
+        check_value(FIELDS[name], value)
+    config = Config(**values, undecided=tuple(open_))
+    _check_together(config, given)
+    return config
+
+
+def _spread(values: dict, both: str, height: str, width: str) -> None:
+    """Fills height and width from the shorthand for both, or one from the other."""
+    side = values.get(both)
+    for name in (height, width):
+        if side is not None and values.get(name, side) not in (side, None):
+            raise UserError(
+                f"--{both} {side} and --{name} {values[name]} contradict each other; "
+                f"give --{both} for a square or --{height} and --{width}."
+            )
+    values[height], values[width] = (
+        values.get(height) or side or values.get(width),
+        values.get(width) or side or values.get(height),
+    )
+    values[both] = values[height] if values[height] == values[width] else None
+
+
+def _check_together(config: Config, given: dict[str, Any]) -> None:
+    """What one value alone does not show."""
+    if config.time_budget is not None:
+        parse_seconds(config.time_budget)
+    if not config.crop and config.input_height is not None:
+        raise UserError(
+            f"--crop false squeezes the whole picture, so the crop box {config.input_height}x"
+            f"{config.input_width} would not be used; leave out --image_size / --input_height / "
+            "--input_width, or give --crop true."
+        )
+    if "none" in config.augment and config.augment != "none":
+        raise UserError(
+            f"--augment none goes with nothing else; received {config.augment!r}; leave out none, "
+            "or give it alone."
+        )
+    if config.update == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
+        raise UserError(
+            f"--update simultaneous takes one step of each network; received --d_steps "
+            f"{config.d_steps} --g_steps {config.g_steps}; give --update alternating."
+        )
+    if "steps" in given and "epoch" in given:
+        raise UserError(
+            f"--steps {config.steps} and --epoch {config.epoch} both set how long to train; "
+            "give one of them."
+        )

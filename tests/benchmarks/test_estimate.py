@@ -1,0 +1,46 @@
+"""How long a training would take, by three steps of it."""
+
+import pytest
+
+from dcgan.benchmarks.bare import BareStep
+from dcgan.benchmarks.estimate import Estimate, estimate
+from dcgan.benchmarks.steps import bare_spec
+from dcgan.cli.resolve import resolve
+from dcgan.terminal.progress import about
+
+
+def test_three_steps_are_timed_behind_one_that_compiles(monkeypatch):
+    asked, seconds = [], BareStep.seconds
+    monkeypatch.setattr(BareStep, "seconds", lambda *a: asked.append(a[1]) or seconds(*a))
+    small = {"output_size": 8, "channels": 3, "g_width": 16, "d_width": 4, "precision": "float32"}
+    found = estimate(bare_spec(resolve(small)))
+    assert asked == [1, 1, 1, 1] and len(found.seconds) == 3
+    assert min(found.seconds) > 0 and found.megabytes > 100
+
+
+def test_the_sentences_multiply_the_median():
+    lines = Estimate((0.4, 9.0, 0.5), 1234.4).sentences(1200, None)  # 0.5 s * 1200 = 10 minutes
+    assert lines[0].startswith("Estimated time: about 10 minutes for 1,200 steps, ")
+    assert "Three steps took 0.4, 9, 0.5 s" in lines[0]
+    assert lines[1:] == ["Memory: about 1,234 MB, and the images."]
+    assert len(Estimate((0.5,) * 3, None).sentences(1200, 660.0)) == 1
+    lines = Estimate((0.5,) * 3, None).sentences(1200, 120.0)
+    assert lines[1:] == ["--time_budget ends it after 2 minutes."]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.01, "about a second"),
+        (40, "about 40 seconds"),
+        (55, "about a minute"),
+        (89, "about a minute"),
+        (90, "about 2 minutes"),
+        (600, "about 10 minutes"),
+        (5399, "about 90 minutes"),
+        (7300, "about 2 hours"),
+        (4e6, "about 1,111 hours"),
+    ],
+)
+def test_an_estimate_in_words(seconds, words):
+    assert about(seconds) == words
