@@ -83,8 +83,8 @@ def test_a_run_in_an_odd_folder_is_exported_and_served(tmp_path):
 
 def test_a_folder_without_an_export_is_answered_with_a_command_that_works(tmp_path):
     root = toy_run(tmp_path / "a '[b]")
-    said = run("serve", f"--run_dir={root}").stderr
-    assert f"export --run_dir '{tmp_path}/a '\"'\"'[b]'" in said
+    said = run("serve", f"--model_dir={root}/export/saved_model").stderr
+    assert f"run: python main.py export --run_dir '{tmp_path}/a '\"'\"'[b]'" in said
 
 
 def test_training_reads_and_writes_in_odd_folders(tmp_path):

@@ -3,15 +3,19 @@
 TensorFlow is imported here without Keras, and no training code at all.
 """
 
+import logging
 import os
 import re
-import shlex
+import subprocess
+import sys
 from pathlib import Path
 
-from dcgan import UserError, extras
+from dcgan import UserError, extras, program
 from dcgan.cli.run_options import Serve
 from dcgan.run.run_dir import newest_run
 from dcgan.terminal import quiet
+
+logger = logging.getLogger("dcgan")
 
 NEEDED = ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client")
 
@@ -32,7 +36,10 @@ def run(options: Serve) -> int:
 
     root_path = proxies.prefix(options.root_path)
     trusted = proxies.trusted(options.forwarded_allow_ips)
-    folder = _model_folder(options)
+    folder, run_dir = _model_folder(options)
+    is_new = not _has_versions(folder)
+    if is_new and run_dir is None:
+        raise _nothing_to_serve(folder)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave room for a training
     with quiet.quiet_start():
         from dcgan.serving import app, hosts, saved_model, server
@@ -55,6 +62,10 @@ def run(options: Serve) -> int:
     with server.bind(options.host, options.port) as listener:
         address = listener.getsockname()[0]
         allowed = hosts.allowed(options.host, address, options.allowed_hosts)
+        if is_new:
+            logger.info("%s was not exported yet: exporting it first.", run_dir)
+            if code := _export(run_dir):
+                return code
         with quiet.quiet_start():  # what TensorFlow says when it first runs
             version = versions.start()
         if version is None:
@@ -72,12 +83,12 @@ def run(options: Serve) -> int:
             root_path=root_path,
             trusted_proxies=trusted,
         )
-        server.run(application, listener)
+        server.run(application, listener, show=options.open)
     return 0
 
 
-def _model_folder(options: Serve) -> Path:
-    """The folder of versions, which must hold one."""
+def _model_folder(options: Serve) -> tuple[Path, Path | None]:
+    """The folder of versions, and the run whose exports they are; None where one was named."""
     if options.model_dir:
         folder = Path(options.model_dir)
         if (folder / "saved_model.pb").exists():
@@ -85,28 +96,42 @@ def _model_folder(options: Serve) -> Path:
                 f"{folder} is one version of a model, expected the folder of its versions: "
                 f"--model_dir {folder.parent}"
             )
-    else:
-        run_dir = options.run_dir and Path(options.run_dir)
-        folder = (run_dir or newest_run(Path("runs"), options.dataset)) / "export" / "saved_model"
+        return folder, None
+    run_dir = (
+        Path(options.run_dir) if options.run_dir else newest_run(Path("runs"), options.dataset)
+    )
+    return run_dir / "export" / "saved_model", run_dir
+
+
+def _has_versions(folder: Path) -> bool:
+    """Whether there is one, whole or not.
+
+    Raises:
+        UserError: nobody may look.
+    """
     try:
-        found = [path.name for path in folder.iterdir()]
+        return any(path.name.isdecimal() for path in folder.iterdir())
     except FileNotFoundError:
-        found = []
+        return False
     except OSError as error:
         raise UserError(
             f"{folder} cannot be read ({error.strerror}); name a folder of versions with "
             "--model_dir."
         ) from error
-    if not any(name.isdecimal() for name in found):
-        raise _nothing_to_serve(folder)
-    return folder
+
+
+def _export(run_dir: Path) -> int:
+    """Exports the newest checkpoint in a process of its own, as this one loads no training code."""
+    paths = filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))
+    return subprocess.run(
+        [sys.executable, "-m", "dcgan", "export", f"--run_dir={run_dir}"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        check=False,
+    ).returncode
 
 
 def _nothing_to_serve(folder: Path) -> UserError:
-    run_dir = "runs/<name>"
+    words = ["export"]
     if folder.parent.name == "export":
-        run_dir = shlex.quote(str(folder.parent.parent))
-    return UserError(
-        f"{folder} holds no exported model that is whole; make one with: "
-        f"python main.py export --run_dir {run_dir}"
-    )
+        words += ["--run_dir", folder.parent.parent]
+    return UserError(f"No whole exported model in {folder} yet; run: {program.line(*words)}")

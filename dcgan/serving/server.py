@@ -3,6 +3,9 @@
 import logging
 import os
 import socket
+import sys
+import threading
+import webbrowser
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,6 +15,7 @@ from dcgan.serving.limits import CONNECTIONS, PatientProtocol
 
 logger = logging.getLogger("dcgan")
 
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that X11 and Wayland set
 DRAIN_SECONDS = 30  # for the requests that are under way when a signal comes
 
 
@@ -75,13 +79,24 @@ def config(app: FastAPI, *, connections: int = CONNECTIONS) -> uvicorn.Config:
     )
 
 
-def run(app: FastAPI, listener: socket.socket) -> None:
+def show_in_browser(url: str) -> None:
+    """Opens a page where there is a screen; a browser in the terminal would take it over."""
+    is_screen = os.name == "nt" or sys.platform == "darwin" or any(map(os.environ.get, SCREENS))
+    if is_screen:
+        # Some browsers are waited for. Where there is none, nothing is opened.
+        threading.Thread(target=webbrowser.open, args=[url], daemon=True).start()
+
+
+def run(app: FastAPI, listener: socket.socket, *, show: bool = False) -> None:
     """Serves until SIGTERM or Ctrl-C, answers what is under way, and lets the signal have its way.
 
     Args:
         app: the application.
         listener: made by `bind`; closed at the end.
+        show: whether to open it in the browser.
     """
     listener.listen()  # who connects from now on is answered as soon as the server runs
+    if show:
+        show_in_browser(address(listener))
     logger.info("%s is at %s (Ctrl-C ends it).", app.title, address(listener))
     uvicorn.Server(config(app)).run(sockets=[listener])
