@@ -44,10 +44,12 @@ def test_all_is_every_extra_but_dev():
     assert all_of("all") == set().union(*(all_of(e) for e in EXTRAS if e not in ("all", "dev")))
 
 
-def test_what_the_code_and_the_readme_tell_to_install_is_in_an_extra():
-    known = {need for needs in EXTRAS.values() for need in needs}
+def test_what_the_code_and_the_documents_tell_to_install_is_in_an_extra():
+    known = {need for needs in EXTRAS.values() for need in needs} | set(PROJECT["dependencies"])
     texts = [path.read_text("utf-8") for path in (ROOT / "dcgan").rglob("*.py")]
-    for text in (*texts, (ROOT / "README.md").read_text("utf-8")):
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        texts.append(path.read_text("utf-8").replace("[and-cuda]", ""))
+    for text in texts:
         named = re.findall(r"extras\.(?:command\(|require\([^()]*?, )[\"'](\w+)[\"']", text)
         named += re.findall(r"pip install[^`\n]*\[(\w+)\]", text)
         assert set(named) <= {*EXTRAS, "extra"}

@@ -1,4 +1,4 @@
-"""`main.py` as a user starts it: help, dry runs, and every command line of the README."""
+"""`main.py` as a user starts it: help, dry runs, and every command line of the documents."""
 
 import os
 import re
@@ -154,11 +154,15 @@ def test_a_dry_run_shows_every_option_and_leaves_an_existing_run_alone(tmp_path,
 # ---- README ----
 
 
-def readme_lines() -> list[str]:
-    """The `python main.py ...` lines of README.md, of its code blocks and within its sentences."""
-    if not README.exists():
-        return []
-    text = README.read_text("utf-8").replace("\\\n", " ")
+def documented_lines(*documents: Path) -> list[str]:
+    """The `python main.py ...` lines of documents, of code blocks and within sentences."""
+    lines = []
+    for text in (path.read_text("utf-8").replace("\\\n", " ") for path in documents):
+        lines += _lines_of(text)
+    return sorted(set(lines))
+
+
+def _lines_of(text: str) -> list[str]:
     lines = []
     for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         parts = re.split(r"\n|&&|;", block)
@@ -166,7 +170,7 @@ def readme_lines() -> list[str]:
     sentences = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     inline = re.findall(r"`[^`\n]*?(python3? main\.py[^`\n]*)`", sentences)
     lines += [line for line in inline if not re.search(r"\.\.\.|…|<", line)]
-    return sorted({line.strip() for line in lines})
+    return [line.strip() for line in lines]
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -209,24 +213,24 @@ def data_dir(tmp_path_factory) -> Path:
 
 
 def test_the_readme_shows_how_to_train():
-    lines = readme_lines()
+    lines = documented_lines(README)
     assert any(words_of(line) == [] for line in lines), "python main.py, alone, on the avatars"
     shown = " ".join(lines)
     for name in ("mnist", "svhn", "celeba", "anime"):
         assert f"--dataset {name}" in shown
 
 
-@pytest.mark.parametrize("line", readme_lines())
-def test_every_command_of_the_readme_passes_a_dry_run(line, data_dir, tmp_path, monkeypatch):
+@pytest.mark.parametrize("line", documented_lines(README, *sorted((ROOT / "docs").glob("*.md"))))
+def test_every_command_of_the_documents_passes_a_dry_run(line, data_dir, tmp_path, monkeypatch):
     words = words_of(line)
     command, given = flags.parse(words)
     if command in command_options.COMMANDS:  # what these do is tested on its own
         command_options.complete(command, given)
         return
-    if "--dataset" in words:  # a reader's own pictures, by name or path
-        name = words[words.index("--dataset") + 1]
-        if name.lower() != "avatars" and not (data_dir / name.lower()).exists():
-            words[words.index("--dataset") + 1] = str(data_dir / "anime")
+    name = given.get("dataset", "avatars")
+    if name.lower() != "avatars" and not (data_dir / name.lower()).exists():
+        # A reader's own pictures, by name or path.
+        words = [str(data_dir / "anime") if word == name else word for word in words]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "dcgan.commands.train._estimate", lambda *_: None

@@ -1,0 +1,101 @@
+"""The documents: their links lead somewhere, their contents are complete, their programs run.
+
+The commands in them are tried in commands/test_command_line.py.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import ROOT
+from toy_run import Z_DIM, toy_run
+
+README = ROOT / "README.md"
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+ALL = [README, ROOT / "flags.md", *DOCUMENTS]
+LONG = 80  # lines; longer documents begin with contents
+
+
+def text_of(path: Path) -> str:
+    """Without blocks of code."""
+    return re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(path: Path) -> list[str]:
+    return re.findall(r"^#+ (.*)$", text_of(path), re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes them."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_are_there(path):
+    for link in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", text_of(path)):
+        link = "".join(link)
+        if re.match(r"https?://", link):
+            continue
+        file, _, fragment = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        if fragment:
+            assert fragment in map(anchor, headings(target)), link
+
+
+def test_every_document_is_within_reach_of_the_readme():
+    reached = {README}
+    for _ in ALL:
+        texts = [(path, text_of(path)) for path in reached if path.suffix == ".md"]
+        for path, text in texts:
+            links = re.findall(r"\]\(([^)\s#]+)", text)
+            reached |= {(path.parent / link).resolve() for link in links if "://" not in link}
+    assert set(ALL) <= reached
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_long_documents_begin_with_their_contents(path):
+    text = path.read_text("utf-8")
+    sections = re.findall(r"^## (.*)$", text_of(path), re.MULTILINE)
+    if len(text.splitlines()) > LONG and path.name != "recipes.md":
+        before = text.partition("\n## ")[0]
+        assert re.findall(r"^\* \[.*\]\(#(.*)\)$", before, re.M) == list(map(anchor, sections))
+
+
+def test_the_readme_is_two_screens():
+    assert len(README.read_text("utf-8").splitlines()) <= 150
+
+
+def test_serving_md_has_every_address_that_the_server_has(tmp_path):
+    pytest.importorskip("fastapi")
+    from dcgan.serving.app import make_app
+
+    class Service:
+        name, metrics, backlog = "dcgan", None, None
+
+    text = (ROOT / "docs" / "serving.md").read_text("utf-8")
+    for path in make_app(Service()).openapi()["paths"]:
+        shown = path.replace("/image/{seed}.png", "/image/7.png")
+        assert re.search(rf"`{re.escape(shown)}[`?]", text), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("heading", "form", "package"),
+    [("ONNX in four lines", "onnx", "onnxruntime"), ("LiteRT in four lines", "litert", "ai_edge")],
+)
+def test_the_programs_of_serving_md_draw(heading, form, package, tmp_path):
+    pytest.importorskip({"ai_edge": "ai_edge_litert"}.get(package, package))
+    pytest.importorskip("tf2onnx")
+    text = (ROOT / "docs" / "serving.md").read_text("utf-8")
+    program = re.search(rf"## {heading}\n+```python\n(.*?)```", text, re.DOTALL)[1]
+    assert len(program.splitlines()) == 4
+    root = toy_run(tmp_path / "run")
+    words = [ROOT / "main.py", "export", "--run_dir", root, "--format", form]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    program = program.replace("100", str(Z_DIM)) + "print(images.shape, abs(images).max() <= 1)"
+    words = [sys.executable, "-I", "-c", program]
+    drawn = subprocess.run(words, cwd=root / "export", capture_output=True, text=True)
+    assert drawn.stdout == "(4, 16, 16, 3) True\n", drawn.stderr
