@@ -31,16 +31,18 @@ for line in sys.stdin.buffer:
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """While it is entered, lines of `CHATTER` on standard error are dropped.
+    """While it is entered, lines of `CHATTER` on standard error are dropped, if possible.
 
     And TensorFlow and Keras, when they are imported, find no settings of other projects.
     """
     surroundings.isolate_networks()
+    process = _start_filter()
+    if process is None:
+        yield
+        return
     sys.stderr.flush()
     shown = os.dup(2)
-    # In a session of its own, Ctrl-C is for this process alone.
-    command = [sys.executable, "-I", "-S", "-c", _FILTER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+    with process:
         os.dup2(process.stdin.fileno(), 2)
         try:
             yield
@@ -48,3 +50,15 @@ def quiet_start() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(shown, 2)
             os.close(shown)  # the filter ends with the last who can write to it
+
+
+def _start_filter() -> subprocess.Popen | None:
+    """None where Python cannot be started, such as in a program that only embeds it."""
+    try:
+        return subprocess.Popen(
+            [sys.executable or "", "-I", "-S", "-c", _FILTER],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for this process alone
+        )
+    except OSError:
+        return None

@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from running import ROOT, run
 
 import main
@@ -132,6 +133,18 @@ def test_nothing_of_the_users_python_is_started_for_it(tmp_path):
     result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert result.stderr == f"shown\nshown too\n{AFTERWARDS}"
     assert (tmp_path / "starts").read_text() == "1"
+
+
+@pytest.mark.parametrize("python", ["", None, "/nowhere/python", "/dev/null", "/"])
+def test_without_a_python_to_start_all_is_shown(python):
+    """As in a program that embeds Python."""
+    before = f"sys.executable = {python!r}"
+    result = speak("pass", before=before)
+    assert result.returncode == 0
+    chatter = "I0000 00:00:1.0 1 port.cc:153] dropped\n"
+    assert result.stderr == f"{chatter}shown\nshown too\n{AFTERWARDS}"
+    error = speak('raise ImportError("x")', before=before).stderr
+    assert error.count("Traceback") == 1 and error.endswith("ImportError: x\n")
 
 
 def test_an_error_while_it_loads_is_shown_as_it_is():
