@@ -237,6 +237,22 @@ def test_a_stop_loses_nothing(tmp_path):
             assert there == samples(posts[-len(there) :])
 
 
+def test_what_was_finished_when_a_stop_comes_is_heard():
+    """Waiting in the pipe as well as sent on the way to the end, which closing its input is."""
+    program = "import sys; print(1); print(2); sys.stdin.read(); print(3)"
+    heard = []
+
+    def hear(line: bytes) -> bool:
+        heard.append(int(line))
+        if heard == [1]:
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        crawl._follow((sys.executable, "-c", program), hear)
+    assert heard == [1, 2, 3]
+
+
 @contextlib.contextmanager
 def opened(root: Path):
     folder = crawl_folder.CrawledFolder(root)
