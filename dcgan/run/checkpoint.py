@@ -116,8 +116,7 @@ class Checkpointer:
             OSError: one cannot be read, which says nothing of what is in it: all stay as they are.
         """
         remove_temporaries(self.folder)
-        paths = self.paths()
-        for path in reversed(paths):
+        for path in reversed(self.paths()):
             try:
                 arrays, meta = read(path)
                 _require_step(arrays)
@@ -128,7 +127,7 @@ class Checkpointer:
                 continue
             state.assign(arrays)
             return meta
-        if paths or list(self.folder.glob("*.damaged")):
+        if list(self.folder.glob("*.damaged")):
             raise UserError(
                 f"None of the checkpoints in {self.folder} is whole; restore one from a backup, or "
                 "choose another --run_dir to start anew."
@@ -253,7 +252,7 @@ def _made(network: type, config, path: Path):
     """
     given = dict(config) if isinstance(config, dict) else {}
     given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}
-    if given and all(_is_plain(*one) for one in given.items()):
+    if all(_is_plain(*one) for one in given.items()):
         with contextlib.suppress(TypeError, ValueError):
             return network(**given, dtype="float32")
     raise UserError(
