@@ -1,11 +1,12 @@
 """Weights in PyTorch's files, such as netG.pth: read without running any code, and written.
 
 A file is believed in nothing: PyTorch's own reader makes nothing but tensors and plain containers
-of it, and it takes no more memory than room on the disk. It may hold one network or several, in
-dictionaries by any name, also as `nn.DataParallel` has them.
+of it, and it takes no more memory than twice its room on the disk. It may hold one network or
+several, in dictionaries by any name, also as `nn.DataParallel` has them.
 """
 
 import errno
+import io
 import pickle
 import re
 import zipfile
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -61,7 +63,7 @@ class TorchFile:
             raise UserError(f"There is no file {path}: expected one of weights, such as netG.pth.")
         self._room = path.stat().st_size
         self._networks: dict[str, list[tuple[str, dict]]] = {"generator": [], "discriminator": []}
-        for place, tensors in _groups(_load(path)):
+        for place, tensors in _groups(_load(path), set()):
             # Behind the first convolution, only a generator has normalization.
             kind = "generator" if "1.weight" in tensors else "discriminator"
             self._networks[kind].append((place, tensors))
@@ -108,7 +110,7 @@ class TorchFile:
             if not (tensor.is_floating_point() or name.endswith(COUNTER)):
                 raise TypeError(f"{name} is of {tensor.dtype}")
             with np.errstate(over="ignore"):
-                array = tensor.detach().float().numpy()
+                array = tensor.float().numpy()
         except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantized, meta
             raise self._damaged(_first_line(error)) from error
         if not np.isfinite(array).all() or (name.endswith("running_var") and (array < 0).any()):
@@ -153,11 +155,10 @@ def _load(path: Path):
 
     try:
         with open(path, "rb") as file:
-            if zipfile.is_zipfile(file):
-                with zipfile.ZipFile(file) as entries:
-                    _require_room(entries, path)
+            packed = file.read(2) == b"PK"
             file.seek(0)
-            return torch.load(file, map_location="cpu", weights_only=True)
+            source = _checked(file, path) if packed else file
+            return torch.load(source, map_location="cpu", weights_only=True)
     except UserError:
         raise
     except OSError as error:
@@ -175,29 +176,46 @@ def _load(path: Path):
         raise _unreadable(path, _first_line(error)) from error
 
 
-def _require_room(entries: zipfile.ZipFile, path: Path) -> None:
-    """Refuses a zip that would take more memory than room on the disk."""
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.filelist)
-    if packed or sum(entry.file_size for entry in entries.filelist) > path.stat().st_size:
-        raise _unreadable(path, "its entries are packed or overlap")
+def _checked(file: BinaryIO, path: Path) -> BinaryIO:
+    """A copy of a zip, which would take more memory than room on the disk in no way.
+
+    PyTorch's reader has ways of its own to find entries: what it reads are those that were checked.
+    """
+    copy = io.BytesIO()
+    with zipfile.ZipFile(file) as entries, zipfile.ZipFile(copy, "w") as target:
+        found = entries.filelist
+        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in found)
+        room = sum(entry.file_size for entry in found) <= path.stat().st_size
+        if packed or not room or len(found) > len(entries.NameToInfo):
+            raise _unreadable(path, "its entries are packed, overlap or are there twice")
+        for entry in found:
+            target.writestr(entry.filename, entries.read(entry))
+    copy.seek(0)
+    return copy
 
 
-def _groups(value, place: str = "", depth: int = DEPTH) -> Iterator[tuple[str, dict]]:
-    """The tensors of each `nn.Sequential` by names such as 0.weight, with its place in the file."""
+def _groups(
+    value, seen: set[int], place: str = "", depth: int = DEPTH
+) -> Iterator[tuple[str, dict]]:
+    """The tensors of each `nn.Sequential` by names such as 0.weight, with its place in the file.
+
+    Methods are those of the classes: objects in a file may have attributes of the same names.
+    """
     import torch
 
-    if not isinstance(value, Mapping) or depth == 0:
+    if not isinstance(value, dict) or depth == 0 or id(value) in seen:
         return
+    seen.add(id(value))
     groups: dict[str, dict] = {}
-    for key, one in value.items():
+    for key, one in dict.items(value):
         parts = _KEY.fullmatch(key) if isinstance(key, str) else None
         if parts and isinstance(one, torch.Tensor):
-            groups.setdefault(parts[1], {})[parts[2]] = one
+            groups.setdefault(parts[1], {})[parts[2]] = torch.Tensor.detach(one)
     for prefix, tensors in groups.items():
         if "0.weight" in tensors and tensors["0.weight"].ndim == 4:
             yield place + prefix, tensors
-    for key, one in value.items():
-        yield from _groups(one, f"{place}{key}.", depth - 1)
+    for key, one in dict.items(value):
+        yield from _groups(one, seen, f"{place}{key}.", depth - 1)
 
 
 def _shown(place: str) -> str:

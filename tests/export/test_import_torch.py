@@ -7,6 +7,7 @@ import re
 import shlex
 import struct
 import zipfile
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -165,6 +166,16 @@ def test_of_several_generators_that_in_training_is_taken_or_none(tmp_path):
         TorchFile(saved(tmp_path / "b.pth", states)).weights("generator")
 
 
+class Pickled:
+    """What a pickle says of how to make something."""
+
+    def __init__(self, *how):
+        self.how = how
+
+    def __reduce__(self):
+        return self.how
+
+
 class Touch:
     """A pickle that would make a file."""
 
@@ -264,7 +275,9 @@ def test_what_else_is_refused_before_anything_is_written(tmp_path):
         assert f"--to {to} is not empty" in sentence
 
 
-def test_a_packed_zip_is_refused_before_it_is_unpacked(tmp_path):
+@pytest.mark.parametrize("behind", [b"", b"x" * 67_000], ids=["whole", "followed"])
+def test_pytorch_reads_no_other_zip_than_was_checked(tmp_path, behind):
+    """It finds a zip's directory farther before the end of a file than others look for it."""
     saved(tmp_path / "whole.pth", generator())
     with (
         zipfile.ZipFile(tmp_path / "whole.pth") as one,
@@ -272,8 +285,23 @@ def test_a_packed_zip_is_refused_before_it_is_unpacked(tmp_path):
     ):
         for entry in one.namelist():
             other.writestr(entry, one.read(entry))
-    with pytest.raises(UserError, match="packed or overlap"):
+    with open(tmp_path / "packed.pth", "ab") as file:
+        file.write(behind)
+    words = "not a zip file" if behind else "packed, overlap"
+    with pytest.raises(UserError, match=words):
         TorchFile(tmp_path / "packed.pth")
+
+
+def test_what_objects_say_of_themselves_is_not_asked(tmp_path):
+    """Attributes that stand before methods, and a dictionary that is in itself many times."""
+    state = generator().state_dict()
+    says = dict.fromkeys(("items", "numel", "element_size", "detach", "float"), 3)
+    make, name = torch._utils._rebuild_parameter_with_state, "main.0.weight"
+    odd = {**state, name: Pickled(make, (state[name], False, OrderedDict(), says))}
+    around: dict = {"netG": Pickled(OrderedDict, (), says, None, iter(odd.items()))}
+    around |= {str(i): around for i in range(2000)}
+    found = TorchFile(saved(tmp_path / "odd.pth", around)).weights("generator")
+    assert found["0.weight"].shape == (8, 32, 4, 4)
 
 
 def test_damaged_files_end_in_a_sentence_whatever_is_damaged(tmp_path):
