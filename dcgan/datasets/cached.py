@@ -22,6 +22,7 @@ _BAD_HEADER = (
     OverflowError,
     RecursionError,
     SyntaxError,
+    TypeError,
     tokenize.TokenError,
 )
 WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}

@@ -12,7 +12,6 @@ import functools
 import re
 import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
@@ -24,6 +23,7 @@ from dcgan.datasets.arrays import ArraySource, unreadable
 from dcgan.datasets.cached import map_array
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.parts import PARTS, part_of, wanted_parts
+from dcgan.datasets.picture_formats import BAD_ZIP
 
 CHANNELS = (1, 3, 4)
 BLOCK_BYTES = 1 << 26
@@ -32,8 +32,9 @@ IMAGES = ("images", "image", "x", "data", "imgs", "pixels", "samples", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
 _FORMAT = np.lib.format
 _BAD_FILE = (
-    *(zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, OSError, RuntimeError),
+    *(*BAD_ZIP, ValueError, KeyError, OSError, RuntimeError),
     *(SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError),
+    SystemError,  # of text with numbers that are no characters
 )
 
 
@@ -137,6 +138,8 @@ def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
             version = _FORMAT.read_magic(file)
             read = {(1, 0): _FORMAT.read_array_header_1_0, (2, 0): _FORMAT.read_array_header_2_0}
             shape, _, dtype = read[version](file)
+            if any(type(side) is not int or side < 0 for side in shape):
+                raise ValueError(f"the shape {shape}")
             claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
             held = size - file.tell()
     except _BAD_FILE as error:
@@ -153,7 +156,8 @@ def _array(path: Path, name: str) -> np.ndarray:
     shape, dtype = _shape(path, name)
     if not name:
         return map_array(path)
-    needed, free = int(np.prod(shape, dtype=object)) * dtype.itemsize, free_memory()
+    wide = max(dtype.itemsize, 16 if len(shape) < 3 else 1)  # labels become numbers and places
+    needed, free = int(np.prod(shape, dtype=object)) * wide, free_memory()
     if 2 * needed > free:
         raise UserError(
             f"{name} of {path} takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of "
@@ -179,14 +183,24 @@ def _labels(
         found[part] = values
     if any(found[part] is None for part in wanted):
         return None, ()
-    known: list = []
-    for values in found.values():  # a class has the same number in every part
-        known += sorted(set(() if values is None else values.tolist()) - set(known))
-    if len(known) > MOST_CLASSES:
+    numbers: dict = {}  # of each class, the same in every part
+    places = {}
+    for part, values in found.items():
+        if values is None:
+            continue
+        different, places[part] = np.unique(values, return_inverse=True)
+        if len(different) > MOST_CLASSES:
+            return None, ()
+        try:
+            found[part] = different.tolist()
+        except _BAD_FILE as error:
+            _refuse_bytes(path, "labels", "others", error)
+        for value in found[part]:
+            numbers.setdefault(value, len(numbers))
+    if len(numbers) > MOST_CLASSES:
         return None, ()
-    numbers = {value: i for i, value in enumerate(known)}
-    values = [numbers[value] for part in wanted for value in found[part].tolist()]
-    return np.array(values, np.int64), tuple(map(str, known))
+    values = [np.array([numbers[v] for v in found[p]], np.int64)[places[p]] for p in wanted]
+    return np.concatenate(values), tuple(map(str, numbers))
 
 
 def _classes(values: np.ndarray) -> np.ndarray | None:
@@ -199,7 +213,7 @@ def _classes(values: np.ndarray) -> np.ndarray | None:
     if values.ndim != 1 or values.dtype.kind not in "biufU":
         return None
     if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and (values == np.trunc(values)).all()):
+        if not (np.abs(values) < 2**53).all() or (values != np.trunc(values)).any():
             return None
         values = values.astype(np.int64)
     return values

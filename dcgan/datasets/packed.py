@@ -10,7 +10,6 @@ Without a manifest of ours the names of folders decide, see `parts`.
 import json
 import re
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from dcgan import UserError
 from dcgan.datasets import parts
 from dcgan.datasets.parts import Part
 from dcgan.datasets.picture_files import PictureFiles
+from dcgan.datasets.picture_formats import BAD_ZIP
 
 MANIFEST = "manifest.jsonl"
 FORMAT = "dcgan pack 1"
@@ -26,7 +26,6 @@ MAX_HEADER = 1 << 24  # bytes; the first line of a manifest has a few hundred, a
 UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of them is whole
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
-_NO_ZIP = (zipfile.BadZipFile, zlib.error, EOFError)  # damaged, or somebody else's
 
 
 def is_shard(name: str) -> bool:
@@ -113,7 +112,7 @@ def header(path: Path) -> dict | None:
                 return parse_header(file.read(MAX_HEADER))
         with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
             return parse_header(file.read(MAX_HEADER))
-    except (*_NO_ZIP, KeyError, OSError, RuntimeError, ValueError):
+    except (*BAD_ZIP, KeyError, OSError, RuntimeError, ValueError):  # or somebody else's
         return None
 
 

@@ -28,6 +28,7 @@ from dcgan.datasets.source import Labels
 MAGIC, SUFFIX = b"PAR1", ".parquet"
 IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png", "webp")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class")
+MOST_ROWS = 5_000_000  # of files with fewer bytes, since empty ones take no room
 MOST_NOTES = 1 << 24  # bytes of what a file says of its columns
 
 
@@ -66,6 +67,12 @@ class ParquetSource(PictureFiles):
         files = _shards(place, pattern)
         shards, self.notes = _choose(place.name, files, splits)
         groups = {shard: _group_sizes(shard) for shard in files}
+        most = max(MOST_ROWS, sum(shard.stat().st_size for shard in files))
+        if (count := sum(map(sum, groups.values()))) > most:
+            raise UserError(
+                f"{place} states {count:,} rows, more than pictures have room in it: expected up "
+                f"to {most:,}; if it was downloaded, download it again."
+            )
         self.parts = {
             part: sum(sum(groups[shard]) for shard in files if files[shard] == part)
             for part in parts.PARTS
@@ -121,23 +128,22 @@ class ParquetSource(PictureFiles):
 
     def _read(self, shard: Path, group: int) -> list:
         """The cells of a row group: what a picture's bytes are, not yet as bytes of Python."""
+        cells, room = [], free_memory() // 2
         try:
             file = _open(shard)
-            facts = file.metadata.row_group(group)
-            column = self._image.partition(".")[0]
-            needed = sum(
-                facts.column(i).total_uncompressed_size
-                for i in range(facts.num_columns)
-                if facts.column(i).path_in_schema == self._image
-            )
-            if 2 * needed > free_memory():
-                raise Unusable("not enough memory for its group of rows")
-            chunks = file.read_row_group(group, columns=[self._image], use_threads=False)[column]
+            rows = file.metadata.row_group(group).num_rows
+            # One by one: sizes are not believed, and a row may stand for a long one before it.
+            how = {"row_groups": [group], "columns": [self._image], "use_threads": False}
+            for batch in file.iter_batches(batch_size=1, **how):
+                column = batch.column(0)
+                cell = column.field("bytes") if "." in self._image else column
+                room -= cell.nbytes
+                if room < 0:
+                    raise Unusable("not enough memory for its group of rows")
+                cells += cell
         except _bad_file() as error:
             raise damage_within("Parquet file", error) from error
-        fields = [c.field("bytes") if "." in self._image else c for c in chunks.chunks]
-        cells = [cell for field in fields for cell in field]
-        if len(cells) != facts.num_rows:
+        if len(cells) != rows:
             raise Unusable("damaged in the Parquet file")
         return cells
 
@@ -180,7 +186,10 @@ def _group_sizes(shard: Path) -> list[int]:
     """The number of rows of each row group."""
     with _refusing(shard):
         facts = _open(shard).metadata
-        return [facts.row_group(i).num_rows for i in range(facts.num_row_groups)]
+        sizes = [facts.row_group(i).num_rows for i in range(facts.num_row_groups)]
+        if any(size < 0 for size in sizes):
+            raise ValueError("it states a negative number of rows")
+        return sizes
 
 
 def _shards(place: Path, pattern: str) -> dict[Path, str | None]:

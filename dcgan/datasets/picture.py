@@ -8,8 +8,6 @@ file that cannot be used raises `Unusable` with the reason in a few words. Pictu
 import io
 import struct
 import warnings
-import zipfile
-import zlib
 from collections import Counter
 from typing import BinaryIO
 
@@ -19,7 +17,7 @@ from PIL import Image
 
 from dcgan import disk
 from dcgan.datasets import picture_formats
-from dcgan.datasets.picture_formats import TOO_LARGE, Unusable
+from dcgan.datasets.picture_formats import BAD_ZIP, TOO_LARGE, Unusable
 from dcgan.datasets.source import ImageSpec
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, fit, orientation, plain
 
@@ -28,11 +26,10 @@ SMALL_PIXELS = 1 << 18
 
 _DEEP_COLOURS = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-# What Pillow is known to raise when the bytes of a file make no sense.
+# What Pillow is known to raise when the bytes of a file make no sense, which may come from a zip.
 _BAD_BYTES = (
-    *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError),
-    *(AttributeError, RuntimeError, MemoryError, AssertionError, struct.error, zlib.error),
-    zipfile.BadZipFile,
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, *BAD_ZIP),
+    *(AttributeError, RuntimeError, MemoryError, AssertionError, struct.error),
 )
 # What Pillow warns of is damage beside the pixels, without naming the file: of no use to anybody.
 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -6,8 +6,11 @@ less than what its decoder takes memory for (ICO, JPEG 2000), the inner sizes ar
 
 import functools
 import importlib
+import lzma
 import re
 import struct
+import zipfile
+import zlib
 from typing import BinaryIO
 
 # TIFF and WebP are imported because Pillow would otherwise look for them among all its plugins.
@@ -18,6 +21,8 @@ from dcgan.images import MAX_PIXELS
 
 READ = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, TGA, ICO, JPEG 2000, AVIF or HEIC pictures"
 HEAD_BYTES = 64
+# What zipfile raises for damage besides ValueError, OSError and RuntimeError, by the compression.
+BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 TOO_LARGE = f"more than the limit of {MAX_PIXELS:,} pixels"
 # OpenJPEG takes six kilobytes for each tile that a header claims.
 MAX_TILES = 1 << 13

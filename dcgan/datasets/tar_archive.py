@@ -31,7 +31,7 @@ from dcgan.datasets.picture_files import (
 )
 from dcgan.datasets.picture_formats import Unusable
 
-# Bytes of a name or note; tarfile itself believes headers that claim gigabytes.
+# Bytes of names and notes of an entry; tarfile itself believes headers that claim gigabytes.
 MAX_HEADER = 1 << 20
 MAX_FILES = 5_000_000
 # No pictures shrink to a two hundredth; below a gigabyte it does not matter.
@@ -39,7 +39,10 @@ MAX_RATIO, ALWAYS_ALLOWED = 200, 1 << 30
 PIECE = 1 << 20  # bytes unpacked at once
 
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
-_BAD_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
+_BAD_ARCHIVE = (
+    *(tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError),
+    *(IndexError, RecursionError),  # of headers that are cut short, or about one another
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,22 @@ class _Entry:
     version: tuple
     reason: str
     is_picture: bool
+
+
+class _Headers(Sparing):
+    """The headers of an entry, which may not go on without end."""
+
+    _given = 0
+
+    def renew(self) -> None:
+        """Begins to count anew."""
+        self._given = 0
+
+    def read(self, size: int) -> bytes:
+        self._given += max(size, 0)
+        if self._given > MAX_HEADER:
+            raise tarfile.ReadError(f"headers of an entry state {self._given:,} bytes")
+        return super().read(size)
 
 
 def is_tar(path: str | os.PathLike) -> bool:
@@ -143,8 +162,10 @@ def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
     most = max(ALWAYS_ALLOWED, MAX_RATIO * os.path.getsize(path)) if packed else math.inf
     found: list[tuple[str, _Entry]] = []
     options = {"mode": "r:", "encoding": "utf-8", "errors": "surrogateescape"}
-    with stream, tarfile.open(fileobj=Sparing(stream, MAX_HEADER), **options) as archive:
+    headers = _Headers(stream, MAX_HEADER)
+    with stream, tarfile.open(fileobj=headers, **options) as archive:
         while (member := archive.next()) is not None:
+            headers.renew()
             archive.members.clear()  # which would grow without end
             end = member.offset_data + member.size
             if member.size < 0:  # or the same header would come again and again

@@ -2,17 +2,16 @@
 
 import os
 import zipfile
-import zlib
 from typing import Any, BinaryIO
 
 from dcgan import UserError, disk
 from dcgan.datasets.picture import damage_within, reading_failed
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, matching, stream
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import BAD_ZIP, Unusable
 
 _ENCRYPTED = 1  # bit of ZipInfo.flag_bits
 # What zipfile is known to raise for a damaged entry.
-_BAD_ENTRY = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError)
+_BAD_ENTRY = (*BAD_ZIP, ValueError, OSError, RuntimeError)
 
 
 class ZipSource(PictureFiles):

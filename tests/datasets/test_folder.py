@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from pictures import RED, WHITE, bomb, decoded, encoded, fill, noise, pack, reas
 from PIL import Image
 
 from dcgan import images
+from dcgan.datasets import packed, picture_files
 from dcgan.datasets.folder import FolderSource, ZipSource, find
 from dcgan.datasets.source import ImageSpec
 
@@ -296,6 +298,22 @@ def test_encrypted_and_corrupt_entries_are_skipped(tmp_path):
     source = find(path)
     assert reasons(source) == {"a.png": "encrypted", "b.png": "damaged in the zip file"}
     assert [source.names[i] for i in decoded(source).indices] == ["c.png"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_entries_of_any_compression_are_skipped(tmp_path, monkeypatch, method):
+    """Read at once, in pieces and as a manifest: each library has errors of its own."""
+    monkeypatch.setattr(picture_files, "WHOLE_BYTES", 1000)
+    files = {"a.png": red(), "b.png": noise("PNG"), packed.MANIFEST: b"{}" * 50, "c.png": red()}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    whole = bytearray((tmp_path / "a.zip").read_bytes())
+    for entry in archive.infolist()[:3]:
+        start = entry.header_offset + 30 + len(entry.filename) + 12
+        whole[start : start + 8] = b"\xff" * 8
+    (tmp_path / "a.zip").write_bytes(whole)
+    assert set(reasons(find(tmp_path / "a.zip"))) == {"a.png", "b.png", packed.MANIFEST}
 
 
 def test_zip_is_small_and_works_after_pickling(tmp_path):

@@ -116,6 +116,8 @@ def test_parts_and_labels(tmp_path, form):
         (np.eye(2)[LABELS // 2], ("0", "1")),
         (np.ones((7, 4)), None),  # several labels an image
         (LABELS + 0.5, None),
+        (np.full(7, 1e300), None),
+        (LABELS * np.inf, None),
     ],
 )
 def test_kinds_of_labels(tmp_path, labels, names):
@@ -211,6 +213,8 @@ HOSTILE = {
     "endless": claim((2**40, 2**40, 3)),
     "negative": claim((-1, 8, 8)),
     "short": claim((4, 8, 8), bytes(100)),
+    "twice negative": claim((-4, -8, 8), bytes(256)),
+    "a truth": claim((True, 8, 8), bytes(64)),
     "nothing": b"\x93NUMPY",
     "program": b"\x93NUMPY\x01\x00"
     + (76).to_bytes(2, "little")
@@ -235,15 +239,53 @@ def test_claims_cost_no_memory(tmp_path, name, kind):
 
 
 def test_a_bomb_is_refused_by_the_memory_that_is_free(tmp_path, monkeypatch):
+    """Labels of a byte each become numbers of eight, and places of eight."""
+    many = claim((10**6, 1, 1), bytes(10**6))
     path = zipped(tmp_path / "a.npz", {"images.npy": claim((1000, 100, 100), bytes(10**7))})
-    assert path.stat().st_size < 20_000
+    labelled = {"images.npy": many, "labels.npy": claim((10**6,), bytes(10**6))}
     monkeypatch.setattr(numpy_file, "free_memory", lambda: 10**7)
-    tracemalloc.start()
-    try:
-        assert "of memory are free" in sentence(path)
-        assert tracemalloc.get_traced_memory()[1] < 5_000_000
-    finally:
-        tracemalloc.stop()
+    for bomb in (path, zipped(tmp_path / "b.npz", labelled)):
+        assert bomb.stat().st_size < 20_000
+        tracemalloc.start()
+        try:
+            assert "of memory are free" in sentence(bomb)
+            assert tracemalloc.get_traced_memory()[1] < 5_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_many_labels_are_no_classes(tmp_path, monkeypatch):
+    """In one part, or in all of them; a class has one number in every part."""
+    monkeypatch.setattr(numpy_file, "MOST_CLASSES", 3)
+    for train, test, names in (
+        ([5, 3, 5, 3, 3, 3, 3], [4, 3], ("3", "5", "4")),
+        ([5, 3, 5, 3, 3, 3, 3], [4, 6], None),
+        ([5, 3, 4, 6, 3, 3, 3], [3, 3], None),
+    ):
+        arrays = {"x_train": PIXELS, "y_train": train, "x_test": PIXELS[:2], "y_test": test}
+        path = save(tmp_path / "a.npz", **{n: np.array(a) for n, a in arrays.items()})
+        labels = catalog.find(path, "none", splits=["test", "train"]).labels
+        assert (labels["label"].names if labels else None) == names
+        if names:
+            assert labels["label"].values.tolist() == [2, 0, 1, 0, 1, 0, 0, 0, 0]
+
+
+def test_labels_that_are_no_text(tmp_path):
+    """Numbers that are no characters, of which Python cannot even make an error's text."""
+    labels = claim((7,), b"\xff" * 28, "<U1")
+    images_ = claim((7, 8, 8), bytes(448))
+    path = zipped(tmp_path / "a.npz", {"images.npy": images_, "labels.npy": labels})
+    assert "expected labels" in sentence(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_of_any_compression(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        archive.writestr("images.npy", claim((7, 8, 8), bytes(448)))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[52:60] = b"\xff" * 8
+    (tmp_path / "a.npz").write_bytes(data)
+    assert "damaged file" in sentence(tmp_path / "a.npz")
 
 
 def test_cut_short(tmp_path):
@@ -269,9 +311,13 @@ def test_no_damage_whatsoever_raises(tmp_path):
                 pass
 
 
-@pytest.mark.parametrize("header", [b"{'descr': (", b"{'shape': (7, }", b'"""', b"(" * 5000])
+TRUTH = b"{'descr': '|u1', 'fortran_order': False, 'shape': (True,), }\n"
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"{'shape': (7, }", b'"""', b"(" * 5000, TRUTH])
 def test_a_mapped_header_that_is_no_python(tmp_path, header):
     """NumPy gives it to Python's tokenizer and parser, which raise errors of their own."""
-    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+    start = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little")
+    (tmp_path / "a.npy").write_bytes(start + header + bytes(9))
     with pytest.raises(ValueError):
         map_array(tmp_path / "a.npy")

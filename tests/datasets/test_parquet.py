@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from pictures import bomb, decoded, fill, noise, read_or_refused, reasons, red
 
 from dcgan import UserError
 from dcgan.datasets import catalog, parquet
+from dcgan.datasets.picture_formats import Unusable
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -144,6 +146,33 @@ def test_a_group_of_rows_larger_than_memory_is_not_read(tmp_path, monkeypatch):
     source = find(write(tmp_path / "a.parquet", PICTURES))
     monkeypatch.setattr(parquet, "free_memory", lambda: 100)
     assert set(reasons(source).values()) == {"not enough memory for its group of rows"}
+
+
+def test_a_row_that_stands_for_many_is_not_read_as_many(tmp_path, monkeypatch):
+    """Of a picture that comes 2000 times the file holds one, and says so; together 200 MB."""
+    rows = pa.table({"jpg": pa.array([red() + bytes(100_000)] * 2000, pa.binary())})
+    pq.write_table(rows, tmp_path / "a.parquet", dictionary_pagesize_limit=1 << 26)
+    assert (tmp_path / "a.parquet").stat().st_size < 20_000
+    source = find(tmp_path / "a.parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "free_memory", lambda: 390_000_000)
+        with pytest.raises(Unusable, match="not enough memory for its group of rows"):
+            source.open(0)
+    assert source.open(1999).read(len(red())) == red()
+
+
+def test_rows_that_take_no_room_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "MOST_ROWS", 9000)
+    for name, count in (("a", 10_000), ("b/1", 5000), ("b/2", 5000)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pq.write_table(
+            pa.table({"jpg": pa.nulls(count, pa.binary())}), tmp_path / f"{name}.parquet"
+        )
+    for place in ("a.parquet", "b"):
+        assert "states 10,000 rows, more than pictures have room" in sentence(tmp_path / place)
+    facts = types.SimpleNamespace(num_row_groups=1, row_group=lambda i: facts, num_rows=-5)
+    monkeypatch.setattr(parquet, "_open", lambda shard: types.SimpleNamespace(metadata=facts))
+    assert "a negative number of rows" in sentence(tmp_path / "a.parquet")
 
 
 def test_no_damage_whatsoever_raises(tmp_path):

@@ -189,6 +189,29 @@ def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
         Sparing(io.BytesIO(bytes(99)), 10).read(-512)
 
 
+def test_headers_without_end(tmp_path):
+    """Notes about notes, and lists of a sparse file's pieces that go on and on or end at once."""
+    good = tar(tmp_path / "good.tar", {"good.png": red()}).read_bytes()
+    note = entry("x", tarfile.GNUTYPE_LONGNAME, size=2).tobuf(tarfile.GNU_FORMAT)
+    note += b"a\0" + bytes(510)
+    sparse = bytearray(entry("a.png", tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
+    sparse[482], sparse[148:156] = 1, b" " * 8  # a list follows
+    sparse[148:156] = b"%06o\0 " % sum(sparse)
+    pieces = (b"00000000001\0" * 42)[:504] + b"\1" + bytes(7)
+    for headers in (note * 400, sparse, bytes(sparse) + pieces * 40_000):
+        (tmp_path / "a.tar").write_bytes(good[:1024] + headers)
+        tracemalloc.start()
+        try:
+            assert "is not a whole tar file" in sentence(tmp_path / "a.tar")
+            assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        finally:
+            tracemalloc.stop()
+    (tmp_path / "a.tar").write_bytes(note * 40 + good)
+    assert len(find(tmp_path / "a.tar")) == 1
+    many = {f"{i}/{'long' * 30}.png": red() for i in range(1200)}  # together more than one may have
+    assert len(find(tar(tmp_path / "b.tar", many, form=tarfile.GNU_FORMAT))) == 1200
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(tar_archive, "ALWAYS_ALLOWED", 1 << 20)
     files = {"a.png": red(), "zeros.bmp": bytes(5 << 20)}
