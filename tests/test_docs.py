@@ -13,8 +13,9 @@ from running import ROOT
 from toy_run import Z_DIM, toy_run
 
 README = ROOT / "README.md"
+CHINESE = ROOT / "README.zh-CN.md"
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
-ALL = [README, ROOT / "flags.md", *DOCUMENTS]
+ALL = [README, CHINESE, ROOT / "flags.md", *DOCUMENTS]
 LONG = 80  # lines; longer documents begin with contents
 
 
@@ -66,6 +67,29 @@ def test_long_documents_begin_with_their_contents(path):
 
 def test_the_readme_is_two_screens():
     assert len(README.read_text("utf-8").splitlines()) <= 150
+
+
+def parts(path: Path) -> dict[str, list]:
+    """What a translation keeps, in order; within a paragraph words may change places."""
+    text = path.read_text("utf-8")
+    other = CHINESE if path == README else README
+    prose = re.sub(r"`[^`]*`|\]\([^)]*\)", " ", text_of(path))
+    return {
+        "headings": [len(marks) for marks in re.findall(r"^(#+) ", text_of(path), re.MULTILINE)],
+        "blocks": re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL),
+        "rows": [line.count("|") for line in text.splitlines() if line.startswith("|")],
+        "points": len(re.findall(r"^\* ", text, re.MULTILINE)),
+        "links": sorted(set(re.findall(r"\]\(([^)\s]+)\)", text)) - {other.name}),
+        "code": sorted(re.findall(r"`([^`\n]+)`", text_of(path))),
+        "numbers": sorted(re.findall(r"\d[\d,.]*\d|\d", prose)),
+    }
+
+
+def test_the_chinese_readme_says_the_same():
+    english, chinese = parts(README), parts(CHINESE)
+    for part, expected in english.items():
+        assert chinese[part] == expected, part
+    assert len(english["code"]) > 40 and len(english["numbers"]) > 40 and english["points"] == 9
 
 
 def test_serving_md_has_every_address_that_the_server_has(tmp_path):
