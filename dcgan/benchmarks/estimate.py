@@ -22,22 +22,26 @@ class Estimate:
     seconds: tuple[float, ...]
     megabytes: float | None
 
-    def sentences(self, steps: int, limit: float | None) -> list[str]:
+    def sentences(self, steps: int | None, limit: float | None) -> list[str]:
         """For a person.
 
         Args:
-            steps: of the training.
+            steps: of the training; None where only the time ends it.
             limit: seconds after which it would be stopped.
         """
         step = statistics.median(self.seconds)
         timed = ", ".join(f"{one:.3g}" for one in self.seconds)
+        time = about(limit).removeprefix("about ") if limit else ""
+        if steps is None:
+            told = f"Estimated length: {limit / step:,.0f} steps in {time}"
+        else:
+            told = f"Estimated time: {about(steps * step)} for {steps:,} steps"
         lines = [
-            f"Estimated time: {about(steps * step)} for {steps:,} steps, not counting grids, "
-            f"checkpoints and evaluations. Three steps took {timed} s after a warm-up, on one "
-            "device, as busy as it is now."
+            f"{told}, not counting grids, checkpoints and evaluations. Three steps took {timed} s "
+            "after a warm-up, on one device, as busy as it is now."
         ]
-        if limit is not None and limit < steps * step:
-            lines.append(f"--time_budget ends it after {about(limit).removeprefix('about ')}.")
+        if steps is not None and limit is not None and limit < steps * step:
+            lines.append(f"--time_budget ends it after {time}.")
         if self.megabytes is not None:
             lines.append(f"Memory: about {self.megabytes:,.0f} MB, and the images.")
         return lines

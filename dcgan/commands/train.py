@@ -14,7 +14,7 @@ from dcgan import UserError
 from dcgan.benchmarks.estimate import estimate
 from dcgan.benchmarks.steps import bare_spec
 from dcgan.cli import best
-from dcgan.cli.option import check_value, parse_seconds
+from dcgan.cli.option import ENDLESS, check_value, parse_seconds
 from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
 from dcgan.datasets import catalog
@@ -328,7 +328,9 @@ def _estimate(config: Config, num_images: int) -> None:
         logger.warning("\n%s", error)
         return
     found = estimate(bare_spec(config))
-    steps = config.steps or config.epoch * (num_images // (config.batch_size * config.d_steps))
+    steps = config.steps
+    if steps is None and config.epoch < ENDLESS:
+        steps = config.epoch * (num_images // (config.batch_size * config.d_steps))
     limit = parse_seconds(config.time_budget) if config.time_budget else None
     logger.info("")
     for sentence in found.sentences(steps, limit):

@@ -26,6 +26,8 @@ def test_the_sentences_multiply_the_median():
     assert len(Estimate((0.5,) * 3, None).sentences(1200, 660.0)) == 1
     lines = Estimate((0.5,) * 3, None).sentences(1200, 120.0)
     assert lines[1:] == ["--time_budget ends it after 2 minutes."]
+    (line,) = Estimate((0.5,) * 3, None).sentences(None, 600.0)  # nothing but the time ends it
+    assert line.startswith("Estimated length: 1,200 steps in 10 minutes, ")
 
 
 @pytest.mark.parametrize(
