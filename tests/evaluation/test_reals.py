@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from test_evaluate import Painter, Toy, judge, pictures, some
+import numpy as np
+from test_evaluate import Painter, Toy, judge, pictures, reals, some
 
+from dcgan.evaluation.evaluator import Evaluator
 from dcgan.evaluation.reals import choose_reals
 
 
@@ -28,3 +30,14 @@ def test_a_floor_is_kept_for_all_that_it_depends_on(tmp_path):
         judge(tmp_path, **how).evaluate(["fid"], Painter().generated(), tmp_path / str(number))
         kept = list((tmp_path / "cache").rglob("floors-*"))
         assert len(kept) == min(number, len(judges)), how
+
+
+def test_without_enough_reals_there_is_no_floor(tmp_path):
+    """100 are enough: of each half, or of all for a score of classes, which compares nothing."""
+    for count, metrics, counts in ((199, ["kid", "is"], [None, 199]), (99, ["is"], [None])):
+        few = replace(reals(), rows=np.arange(count), count=count, half=count // 2)
+        one = Evaluator(Toy(), few, count=150, seed=0, cache_dir=tmp_path / "cache")
+        records = one.evaluate(metrics, Painter().generated(), tmp_path / str(count))
+        floors = [record["floor"] for record in records]
+        assert [floor and floor["count"] for floor in floors] == counts
+        assert {record["real_count"] for record in records} == {count}
