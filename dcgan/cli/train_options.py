@@ -6,6 +6,7 @@ Nothing below `trainer.py` knows this class: parts take plain values.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dcgan.cli.label_options import CONDITIONAL, LABEL_COLUMNS
 from dcgan.cli.option import fields, option
 from dcgan.cli.presets import PRESETS
 from dcgan.cli.run_options import EXTRACTORS, METRICS
@@ -57,6 +58,8 @@ class Config:
         choices=(1, 3),
         aliases=("c_dim",),
     )
+    conditional: bool = CONDITIONAL
+    label_columns: str | None = LABEL_COLUMNS
     flip: bool = option(True, "Mirror half of the images, chosen at random.", "data")
 
     # ---- sizes

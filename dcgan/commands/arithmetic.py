@@ -40,10 +40,12 @@ def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes
     result = paths.arithmetic([(sign, z) for (sign, _), z in zip(terms, vectors, strict=True)])
     # The noise of figure 7 is uniform, whatever z is drawn from.
     uniform = latents(tf.range(8, dtype=tf.int64), z_dim=len(result), z_dist="uniform_signed")
+    # Classes are added like vectors.
+    known = [trained.classes(seeds) for _, seeds in terms]
     around = paths.around(result, uniform.numpy(), scale=noise)
     averages = [paths.average(z)[np.newaxis] for z in vectors]
     parts = [*vectors, *averages, around]
-    pictures = trained.render(np.concatenate(parts))
+    pictures = trained.render(np.concatenate(parts), _classes(terms, known, len(around)))
     split = np.split(pictures, np.cumsum([len(part) for part in parts])[:-1])
     drawn = [
         Term(sign, seeds, samples, average[0])
@@ -52,3 +54,12 @@ def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes
         )
     ]
     return draw_equation(drawn, split[-1], noise=noise, comment=comment)
+
+
+def _classes(terms: list, known: list, count: int) -> np.ndarray | None:
+    """Of all the images: of the seeds, of the averages, and `count` times their sum."""
+    if known[0] is None:
+        return None
+    averages = [paths.average(one)[np.newaxis] for one in known]
+    result = paths.arithmetic([(sign, one) for (sign, _), one in zip(terms, known, strict=True)])
+    return np.concatenate([*known, *averages, *[result[np.newaxis]] * count])

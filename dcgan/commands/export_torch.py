@@ -23,6 +23,11 @@ def run(options: ExportTorch) -> int:
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
     networks = checkpoint.generator(), checkpoint.discriminator()
+    if networks[0].classes:
+        raise UserError(
+            f"{run_dir.root} was trained with --conditional, and the tutorial's networks know no "
+            "classes: name a run without it, or write another format with export."
+        )
     weights = {network.name: to_torch(network) for network in networks}
     folder = run_dir.root / "export" / "torch" / f"{checkpoint.step:08d}"
     folder = Path(options.to) if options.to else folder

@@ -118,7 +118,13 @@ def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
         paths.walk(np.stack(ends), FRAMES - 1, method=method)
         for ends in zip(z[:-1], z[1:], strict=True)
     ]
-    frames = trained.render(np.concatenate(ways)).reshape(len(ways), FRAMES, *trained.shape)
+    classes = trained.classes(seeds)
+    if classes is not None:
+        ends = zip(classes[:-1], classes[1:], strict=True)
+        along = [paths.walk(np.stack(one), FRAMES - 1, method="linear") for one in ends]
+        classes = np.concatenate(along)
+    frames = trained.render(np.concatenate(ways), classes)
+    frames = frames.reshape(len(ways), FRAMES, *trained.shape)
     return [Walk(*ends) for ends in zip(seeds[:-1], seeds[1:], frames, strict=True)]
 
 

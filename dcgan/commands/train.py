@@ -4,7 +4,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from dcgan.cli import best
 from dcgan.cli.option import ENDLESS, check_value, parse_seconds
 from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
-from dcgan.datasets import catalog
+from dcgan.datasets import catalog, label_columns
 from dcgan.datasets.cache_folder import cache_folder, known_folder
 from dcgan.datasets.prepare import Prepared, look, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
@@ -36,6 +36,9 @@ from dcgan.training.trainer import Trainer, make_networks
 NAME_DATA = ("dataset", "input_fname_pattern", "splits")
 # What is known only when the data set has been opened.
 OF_SOURCE = (*NAME_DATA, "train_size", "channels", "precision")
+
+# Names of the classes that are learnt, by column of labels.
+Columns = Mapping[str, tuple[str, ...]]
 
 logger = logging.getLogger("dcgan")
 
@@ -84,25 +87,30 @@ def _train(config: Config, workers: Workers) -> int:
         pattern=config.input_fname_pattern,
         splits=config.splits.split(","),
         download=not config.dry_run,
+        sheets=config.conditional,
     )
+    labels = label_columns.choose(source, config.label_columns) if config.conditional else {}
+    columns = {name: one.names for name, one in labels.items()}
     if not config.dry_run:  # which shows even what would be refused, and downloads nothing
         _require_data(config, source)
     summary = summarize(
         source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
     )
+    rows = label_columns.usable(source, summary, config.train_size)
+    label_columns.require(labels, rows, names=getattr(source, "names", ()))
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     run_dir = RunDir(Path(config.run_dir))
     if not workers.is_chief:
         config = _as_the_chief(config, workers)
-        return _session(config, run_dir, _prepared(config, source), workers).run()
+        return _session(config, run_dir, _prepared(config, source), workers, columns).run()
     config = replace(config, precision=_precision(config, run_dir))
     config = _with_recorded_choices(config, run_dir)
     config, chosen = best.decided(config, _count(config, source), gpu=on_gpu())
     if workers.strategy:
         _require_shares(config, workers.strategy)
     if config.dry_run:
-        return _dry_run(config, chosen, source, summary)
+        return _dry_run(config, chosen, source, summary, columns)
     prepared = _prepared(config, source)
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
@@ -114,7 +122,7 @@ def _train(config: Config, workers: Workers) -> int:
             if chosen:
                 logger.info("%s", chosen)
             workers.tell_json(to_dict(config))
-            return _session(config, run_dir, prepared, workers).run()
+            return _session(config, run_dir, prepared, workers, columns).run()
         finally:
             if made:
                 run_dir.remove_if_unused()
@@ -188,7 +196,11 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
 
 
 def _session(
-    config: Config, run_dir: RunDir, prepared: Callable[[], Prepared], workers: Workers
+    config: Config,
+    run_dir: RunDir,
+    prepared: Callable[[], Prepared],
+    workers: Workers,
+    columns: Columns,
 ) -> Trainer:
     """What trains; the images are made ready when all else has been."""
 
@@ -196,16 +208,15 @@ def _session(
         """Raises UserError where they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
-        if workers.count > 1 and workers.tell_json({"images": made.content})["images"] != (
-            made.content
-        ):
+        content = [made.content, *(made.labels[name].values.tolist() for name in columns)]
+        if workers.count > 1 and workers.tell_json(content) != content:
             raise UserError(
                 f"Worker {workers.number} has other images than worker 0 ({len(made.images):,} of "
                 "them here); give all machines the same files."
             )
         return made
 
-    return Trainer(config, run_dir, images, workers)
+    return Trainer(config, run_dir, images, workers, columns)
 
 
 def _prepared(config: Config, source: Source) -> Callable[[], Prepared]:
@@ -291,7 +302,9 @@ def _place(options: dict) -> str | None:
     return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
 
-def _dry_run(config: Config, chosen: str, source: Source, summary: Summary) -> int:
+def _dry_run(
+    config: Config, chosen: str, source: Source, summary: Summary, columns: Columns
+) -> int:
     """Prints what a run would be, and leaves no trace."""
     for name, value in to_dict(config).items():
         logger.info("%-20s %s", name, value)
@@ -305,13 +318,16 @@ def _dry_run(config: Config, chosen: str, source: Source, summary: Summary) -> i
     logger.info("")
     for sentence in filter(None, (chosen, *report.sentences())):
         logger.info("%s", sentence)
-    generator, discriminator = make_networks(config)
+    for name, classes in columns.items():
+        logger.info("Classes of %s: %s.", name, ", ".join(classes))
+    generator, discriminator = make_networks(config, [len(names) for names in columns.values()])
+    labels = [tf.zeros([1, len(columns)], tf.int32)] * bool(columns)
     for network, shape in (
         (generator, (config.z_dim,)),
         (discriminator, discriminator.image_shape),
     ):
         network.build()
-        rows = network_summary.rows(network, tf.zeros([1, *shape]))
+        rows = network_summary.rows(network, tf.zeros([1, *shape]), *labels)
         logger.info("")
         for line in network_summary.table(network.name, rows):
             logger.info("%s", line)

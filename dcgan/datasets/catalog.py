@@ -7,9 +7,20 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.cli.data_names import SUFFIXES
 from dcgan.cli.option import did_you_mean
-from dcgan.datasets import cifar10, folder, foreign, mnist, numpy_file, packed, parquet, svhn
+from dcgan.datasets import (
+    cifar10,
+    folder,
+    foreign,
+    label_sheet,
+    mnist,
+    numpy_file,
+    packed,
+    parquet,
+    svhn,
+)
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.download import Absent
+from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.source import Source
 
 # Data sets that come as arrays in files of known names, found in or downloaded to
@@ -36,6 +47,7 @@ def find(
     pattern: str = "*",
     splits: Sequence[str] = ("train",),
     download: bool = True,
+    sheets: bool = False,
 ) -> Source:
     """The data set of a name; downloads it where it is one of `ARRAYS` and absent.
 
@@ -47,10 +59,21 @@ def find(
         pattern: which files of a folder or zip to take.
         splits: which parts of one of `ARRAYS`, or of what `pack` has split, to take.
         download: whether to download one of `ARRAYS` that is absent; else it is refused.
+        sheets: whether labels are read from a .csv beside picture files, too.
 
     Raises:
         UserError: there is no such data set, or it cannot be read.
     """
+    found = _find(name, data_dir, pattern=pattern, splits=splits, download=download)
+    if sheets and isinstance(found, PictureFiles):
+        label_sheet.attach(found)
+    return found
+
+
+def _find(
+    name: str, data_dir: str, *, pattern: str, splits: Sequence[str], download: bool
+) -> Source:
+    """`find` without labels from sheets."""
     name = foreign.local(name)
     known = name.lower()
     own = None if known not in ARRAYS else _own_pictures(known, data_dir, pattern)

@@ -13,7 +13,7 @@ BATCHES_AHEAD = 4  # of the device
 
 
 def make_dataset(
-    images: np.ndarray,
+    images: np.ndarray | tuple[np.ndarray, np.ndarray],
     *,
     batch_size: int,
     seed: int,
@@ -25,7 +25,8 @@ def make_dataset(
     """Endless batches, made ahead of the device.
 
     Args:
-        images: uint8 [N, H, W, C], an array or a mapped file.
+        images: uint8 [N, H, W, C], an array or a mapped file; or these and labels int32
+            [N, columns].
         batch_size: images a batch; what is left over at the end of an epoch is dropped, and is
             another part of the data in every epoch.
         seed: of order and flips.
@@ -35,11 +36,13 @@ def make_dataset(
         by_number: give, in place of images, what `gather` needs to pick them.
 
     Returns:
-        a dataset of uint8 [batch_size / n, H, W, C].
+        a dataset of uint8 [batch_size / n, H, W, C]; with labels, of these and int32
+        [batch_size / n, columns].
 
     Raises:
         UserError: there are fewer images than a batch.
     """
+    images, labels = images if isinstance(images, tuple) else (images, None)
     if len(images) < batch_size:
         raise UserError(
             f"There are {len(images)} images, fewer than a batch of {batch_size}; "
@@ -54,7 +57,11 @@ def make_dataset(
 
     def pick(rows, mirrored):
         batch = tf.numpy_function(lambda *of: _pick(images, *of), (rows, mirrored), tf.uint8)
-        return tf.ensure_shape(batch, (size, *images.shape[1:]))
+        batch = tf.ensure_shape(batch, (size, *images.shape[1:]))
+        if labels is None:
+            return batch
+        of_batch = tf.numpy_function(lambda rows: labels[rows], (rows,), tf.int32)
+        return batch, tf.ensure_shape(of_batch, (size, labels.shape[1]))
 
     # Python is asked once an epoch for numbers and once a batch for pixels: images that went
     # through `from_generator` would be copied once more.

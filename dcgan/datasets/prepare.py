@@ -62,9 +62,13 @@ class Prepared:
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
-        """By name of the labelling, one value for each image; read when first asked for."""
+        """By name of the labelling, one value for each image; read when first asked for.
+
+        Labels that not every image has are left out.
+        """
         labels = self.source.labels
-        return {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
+        found = {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
+        return {name: one for name, one in found.items() if one.values.min(initial=0) >= 0}
 
     def is_same(self, meta: Mapping) -> bool:
         """Whether these are the images that a checkpoint of this meta has learnt from.

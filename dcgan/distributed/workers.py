@@ -105,7 +105,7 @@ class Workers:
             return strategy.experimental_distribute_dataset(batches)
         devices = strategy.num_replicas_in_sync // self.count
         if devices > 1:
-            size = batches.element_spec.shape[0] // devices
+            size = tf.nest.flatten(batches.element_spec)[0].shape[0] // devices
             batches = batches.rebatch(size, drop_remainder=True)
         return strategy.distribute_datasets_from_function(lambda _: batches)
 

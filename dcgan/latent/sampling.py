@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan import images
+from dcgan.latent.labels import ClassTable
 
 BATCH_SIZE = 64  # always the same, so that an image does not depend on how many were asked for
 DRAWS = 8  # latent vectors at a time
@@ -74,27 +75,58 @@ def draw_seed(seed: int, step: tf.Tensor, draw: int) -> tf.Tensor:
     return tf.stack([tf.constant(seed + (draw << 32), tf.int64), step])
 
 
+def sampled_from(z_dist: str, table: ClassTable | None) -> str:
+    """What the random numbers of samples are drawn from, in words that tell it apart."""
+    return z_dist if table is None else f"{z_dist}, classes {table.digest}"
+
+
 def make_sampler(
-    generator: Callable, *, z_dim: int, z_dist: str
-) -> Callable[[Sequence[int]], np.ndarray]:
-    """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic."""
+    generator: Callable, *, z_dim: int, z_dist: str, table: ClassTable | None = None
+) -> Callable[..., np.ndarray]:
+    """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic.
 
-    @tf.function(input_signature=[tf.TensorSpec([BATCH_SIZE], tf.int64)], autograph=False)
-    def sample_batch(seeds):
-        return generator(latents(seeds, z_dim=z_dim, z_dist=z_dist), training=False)
+    Args:
+        generator: (z, training) -> images; where there is a `table`, it takes `labels` too.
+        z_dim, z_dist: see `latents`.
+        table: of the classes that the generator knows. The function then takes labels
+            int32 [N, columns] behind the seeds; without them it draws each seed's.
+    """
+    of_seeds = [tf.TensorSpec([BATCH_SIZE], tf.int64)]
+    if table is None:
 
-    def sample(seeds: Sequence[int]) -> np.ndarray:
-        return np.concatenate(list(sample_batches(sample_batch, seeds)))
+        @tf.function(input_signature=of_seeds, autograph=False)
+        def sample_batch(seeds):
+            return generator(latents(seeds, z_dim=z_dim, z_dist=z_dist), training=False)
+
+        return lambda seeds: np.concatenate(list(sample_batches(sample_batch, seeds)))
+
+    of_labels = [tf.TensorSpec([BATCH_SIZE, len(table.columns)], tf.int32)]
+
+    @tf.function(input_signature=of_seeds + of_labels, autograph=False)
+    def sample_classes(seeds, labels):
+        z = latents(seeds, z_dim=z_dim, z_dist=z_dist)
+        return generator(z, labels=labels, training=False)
+
+    def sample(seeds: Sequence[int], labels: np.ndarray | None = None) -> np.ndarray:
+        if labels is None:
+            labels = table.of_seeds(tf.constant(list(seeds), tf.int64)).numpy()
+        return np.concatenate(list(sample_batches(sample_classes, seeds, labels)))
 
     return sample
 
 
 def sample_batches(
-    sample_batch: Callable[[tf.Tensor], tf.Tensor], seeds: Iterable[int]
+    sample_batch: Callable[..., tf.Tensor], seeds: Iterable[int], *more: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """uint8 images of seeds in batches of one size; the last batch is filled up and cut."""
-    for batch, count in full_batches(np.asarray(list(seeds), np.int64)):
-        yield images.to_uint8(sample_batch(tf.constant(batch)).numpy())[:count]
+    """uint8 images of seeds in batches of one size; the last batch is filled up and cut.
+
+    Args:
+        more: what else `sample_batch` takes, a row a seed.
+    """
+    columns = [full_batches(rows) for rows in (np.asarray(list(seeds), np.int64), *more)]
+    for parts in zip(*columns, strict=True):
+        batches, (count, *_) = zip(*parts, strict=True)
+        yield images.to_uint8(sample_batch(*map(tf.constant, batches)).numpy())[:count]
 
 
 def full_batches(rows: np.ndarray, size: int = BATCH_SIZE) -> Iterator[tuple[np.ndarray, int]]:

@@ -2,6 +2,7 @@
 
 import keras
 
+from dcgan.models.classes import class_layer, one_hot, require
 from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation
 from dcgan.models.network import Network
 
@@ -12,7 +13,8 @@ class Generator(Network):
 
     Dense -> h x w x width -> BN -> ReLU, then 5x5 stride-2 transposed convolutions with BN and
     ReLU, each doubling the sides and halving the channels, the last one to the image with tanh.
-    That is the layout "radford"; see `layouts` for what others change.
+    That is the layout "radford"; see `layouts` for what others change. Where it knows classes, z is
+    lengthened by them (Mirza and Osindero 2014, arXiv 1411.1784).
 
     Args:
         image_shape, **kwargs: of `Network`.
@@ -37,6 +39,8 @@ class Generator(Network):
             dtype=policy,
             name="project",
         )
+        # The rows of the first layer's kernel that the classes take.
+        self.of_classes = class_layer(self, self.project.units, dtype=policy)
         self.norms = self.normalizations(range(len(widths)))
         self.deconvs = [
             StridedConv2DTranspose(
@@ -56,6 +60,8 @@ class Generator(Network):
     def build(self, input_shape=None):
         """Makes every variable, so that a restore finds them all."""
         self.project.build((None, self.z_dim))
+        if self.of_classes:
+            self.of_classes.build((None, sum(self.classes)))
         channels = self.width
         for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):
             maps = (None, *self.maps[i], channels)
@@ -64,9 +70,16 @@ class Generator(Network):
             channels = deconv.filters
         self.built = True
 
-    def call(self, z, training=False):
-        """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1]."""
+    def call(self, z, labels=None, training=False):
+        """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].
+
+        Args:
+            labels: as `classes.one_hot` takes them, where the network knows classes.
+        """
+        require(labels, self.classes, self.name)
         x = self.project(z)
+        if self.of_classes:
+            x = x + self.of_classes(one_hot(labels, self.classes))
         if not self.plan.by_unit:
             x = self._as_maps(x)
         for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):

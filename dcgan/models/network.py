@@ -1,6 +1,6 @@
 """What the two networks have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import keras
 
@@ -18,6 +18,7 @@ class Network(keras.Model):
         gamma_stddev: of batch normalization's initial gamma around 1.
         layout: one of `LAYOUTS`.
         seed: of the initial weights, see `layers.layer_seed`; at least 0.
+        classes: how many classes each column of labels has; none for a network without labels.
         **kwargs: of `keras.Model`.
 
     Attributes:
@@ -34,6 +35,7 @@ class Network(keras.Model):
         gamma_stddev: float = 0.0,
         layout: str = DEFAULT,
         seed: int = 0,
+        classes: Sequence[int] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -43,6 +45,7 @@ class Network(keras.Model):
         self.gamma_stddev = gamma_stddev
         self.layout = layout
         self.seed = seed
+        self.classes = tuple(classes)
         self.plan = LAYOUTS[layout]
         self.maps = sizes(*image_shape[:2], self.plan.smallest)
 
@@ -66,7 +69,7 @@ class Network(keras.Model):
         ]
 
     def get_config(self):
-        """All of the arguments."""
+        """All of the arguments; `classes` where there are any."""
         return {
             **super().get_config(),
             "image_shape": self.image_shape,
@@ -75,4 +78,5 @@ class Network(keras.Model):
             "gamma_stddev": self.gamma_stddev,
             "layout": self.layout,
             "seed": self.seed,
+            **({"classes": self.classes} if self.classes else {}),
         }

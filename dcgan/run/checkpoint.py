@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from dcgan import UserError
+from dcgan.datasets.label_columns import MOST_CLASSES, MOST_COLUMNS
 from dcgan.files import read_json, remove_temporaries, write_json
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layouts import LAYOUTS
@@ -229,6 +230,10 @@ class Checkpoint:
                 kernel is None or layer.filters not in kernel.shape[2:]
             ):
                 raise self._unlike(f"{layer.name}/kernel")
+        if made.of_classes:
+            kernel = arrays.get("classes/kernel")
+            if kernel is None or kernel.shape != (sum(made.classes), made.of_classes.units):
+                raise self._unlike("classes/kernel")
         made.build()
         for variable in made.variables:
             name = variable.path.partition("/")[2]
@@ -266,6 +271,12 @@ def _is_plain(name: str, value) -> bool:
     if name == "image_shape":
         sides = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
         return sides and all(8 <= n <= 256 for n in value[:2]) and value[2] in (1, 3)
+    if name == "classes":
+        return (
+            isinstance(value, list)
+            and 0 < len(value) <= MOST_COLUMNS
+            and all(type(n) is int and 2 <= n <= MOST_CLASSES for n in value)
+        )
     if name == "layout":
         return isinstance(value, str) and value in LAYOUTS
     if type(value) is float:

@@ -21,7 +21,9 @@ from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import read_json, read_json_lines
-from dcgan.latent.sampling import BATCH_SIZE, full_batches, latents, make_sampler
+from dcgan.latent.sampling import BATCH_SIZE, full_batches, latents, make_sampler, sampled_from
+from dcgan.models.classes import one_hot
+from dcgan.run import classes_file
 from dcgan.run.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
 from dcgan.run.run_dir import RunDir, newest_run
 from dcgan.terminal.progress import Bar
@@ -72,7 +74,9 @@ class TrainedRun:
         checkpoint: what was read.
         shape: (height, width, channels) of its images.
         z_dist: what its latent vectors are drawn from.
-        sample: seeds -> uint8 [N, height, width, channels]; the cells of the run's sample grids.
+        table: of the classes that it knows; None where it knows none.
+        sample: seeds, and labels or not, -> uint8 [N, height, width, channels]; the cells of the
+            run's sample grids. See `make_sampler`.
     """
 
     def __init__(self, run: RunDir, which: str = "newest"):
@@ -93,7 +97,9 @@ class TrainedRun:
         self._generator = self.checkpoint.generator()
         avoid_remapper()
         self.shape: tuple[int, int, int] = self._generator.image_shape
-        self.sample = make_sampler(self._generator, z_dim=self._generator.z_dim, z_dist=self.z_dist)
+        self.table = classes_file.read(self.checkpoint.path.parent, self._generator.classes)
+        z_dim, table = self._generator.z_dim, self.table
+        self.sample = make_sampler(self._generator, z_dim=z_dim, z_dist=self.z_dist, table=table)
 
     @property
     def name(self) -> str:
@@ -115,18 +121,27 @@ class TrainedRun:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Tells generators apart: those of one fingerprint give the same images for a seed."""
-        return self.checkpoint.fingerprint(self.z_dist)
+        return self.checkpoint.fingerprint(sampled_from(self.z_dist, self.table))
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """float32 [N, z_dim] of seeds."""
         of_seeds = tf.constant(seeds, tf.int64)
         return latents(of_seeds, z_dim=self._generator.z_dim, z_dist=self.z_dist).numpy()
 
-    def render(self, z: np.ndarray) -> np.ndarray:
+    def classes(self, seeds: list[int], labels: np.ndarray | None = None) -> np.ndarray | None:
+        """float32 [N, classes of all columns]: the seeds' own or labels; None without classes."""
+        if self.table is None:
+            return None
+        if labels is None:
+            labels = self.table.of_seeds(tf.constant(seeds, tf.int64))
+        return one_hot(labels, self.table.sizes).numpy()
+
+    def render(self, z: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
         """The images of latent vectors, those of seeds' vectors equal to the seeds' images.
 
         Args:
             z: float32 [N, z_dim], N >= 1.
+            classes: float32 [N, classes of all columns], for a run that knows any.
 
         Returns:
             uint8 [N, height, width, channels].
@@ -134,14 +149,20 @@ class TrainedRun:
         few = len(z) <= BATCH_SIZE
         with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
             done = bar.update if bar else lambda _: None
-            return _in_batches(lambda part: images.to_uint8(self._forward(part)), z, done)
+            both = z if classes is None else np.concatenate([z, classes], 1)
+            return _in_batches(lambda part: images.to_uint8(self._forward(part)), both, done)
 
     @functools.cached_property
     def _forward(self) -> Callable:
-        spec = tf.TensorSpec([BATCH_SIZE, self._generator.z_dim], tf.float32)
-        return tf.function(
-            lambda z: self._generator(z, training=False), input_signature=[spec], autograph=False
-        )
+        """Of latent vectors with the classes beside them."""
+        z_dim, knows = self._generator.z_dim, self._generator.classes
+
+        def forward(both):
+            labels = both[:, z_dim:] if knows else None
+            return self._generator(both[:, :z_dim], labels=labels, training=False)
+
+        spec = tf.TensorSpec([BATCH_SIZE, z_dim + sum(knows)], tf.float32)
+        return tf.function(forward, input_signature=[spec], autograph=False)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
         """What the run's discriminator sees in images before it judges.
@@ -171,7 +192,7 @@ class TrainedRun:
             return self._sources[data_dir, splits]
         known = self._data_options(splits)
         try:
-            source = _open(known, *_found(known["dataset"], data_dir, known["data_dir"]))
+            source = self._open(known, *_found(known["dataset"], data_dir, known["data_dir"]))
         except _NotThere:
             source = self._renamed(data_dir, known)
             if source is None:
@@ -179,16 +200,22 @@ class TrainedRun:
         self._sources[data_dir, splits] = source
         return source
 
+    def _open(self, known: dict, dataset: str, data_dir: str) -> Source:
+        """The data set at a place, as the run's `DATA_OPTIONS` have it."""
+        pattern, splits = known["input_fname_pattern"], known["splits"].split(",")
+        sheets = self.table is not None
+        return catalog.find(dataset, data_dir, pattern=pattern, splits=splits, sheets=sheets)
+
     def _renamed(self, place: str | None, known: dict) -> Source | None:
         """The data set at a place of another name; None where it is not of the run's own images."""
         if place is None or not os.path.exists(place):
             return None
         try:
             if known["splits"] == self.splits:
-                source = _open(known, place, place)
+                source = self._open(known, place, place)
                 return source if self._is_own(self._prepare(source, known)) else None
             self.source(place)
-            return _open(known, place, place)
+            return self._open(known, place, place)
         except UserError:
             return None
 
@@ -313,12 +340,6 @@ class TrainedRun:
 
 class _NotThere(UserError):
     """The run's data are not where they are looked for."""
-
-
-def _open(known: dict, dataset: str, data_dir: str) -> Source:
-    """The data set at a place, as the run's `DATA_OPTIONS` have it."""
-    pattern, splits = known["input_fname_pattern"], known["splits"].split(",")
-    return catalog.find(dataset, data_dir, pattern=pattern, splits=splits)
 
 
 def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:

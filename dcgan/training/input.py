@@ -11,7 +11,10 @@ WORKSPACE_BYTES = 2 << 30  # of a GPU, beside images that stay there: for the tr
 
 
 def feed(
-    images: np.ndarray, step: Callable, strategy: tf.distribute.Strategy, **order
+    images: np.ndarray | tuple[np.ndarray, np.ndarray],
+    step: Callable,
+    strategy: tf.distribute.Strategy,
+    **order,
 ) -> tuple[tf.data.Dataset, Callable]:
     """Batches, and the step that takes them.
 
@@ -19,7 +22,7 @@ def feed(
     travel; else batches are sent ahead. CPUs and several GPUs get what `make_dataset` makes.
 
     Args:
-        images: uint8 [N, H, W, C].
+        images: uint8 [N, H, W, C]; or these and labels int32 [N, columns].
         step: of `make_step`.
         strategy: that of the step.
         **order: of `make_dataset`.
@@ -30,14 +33,16 @@ def feed(
     device = single_gpu(strategy)
     if device is None:
         return make_dataset(images, **order), step
-    resident = _on_device(images, device)
+    pictures, labels = images if isinstance(images, tuple) else (images, None)
+    resident = _on_device(pictures, device)
     if resident is None:
         ahead = tf.data.experimental.prefetch_to_device(device)
         return make_dataset(images, **order).apply(ahead), step
 
     @tf.function(autograph=False)
     def gathering(batch):
-        return step(gather(resident, *batch))
+        pictures = gather(resident, *batch)
+        return step(pictures if labels is None else (pictures, tf.gather(labels, batch[0])))
 
     return make_dataset(images, **order, by_number=True), gathering
 

@@ -61,13 +61,14 @@ class GANState:
 
     @property
     def sampler(self) -> Callable:
-        """The generator to take samples from, in float32: (z, training) -> images."""
+        """The generator to take samples from, in float32: (z, labels, training) -> images."""
         return self.averaged_generator or self._sample
 
-    def _sample(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def _sample(self, z: tf.Tensor, labels=None, training: bool = False) -> tf.Tensor:
         """The generator's images by its present weights, computed in float32."""
         weights = self.generator.trainable_variables, self.generator.non_trainable_variables
-        return self._in_float32.stateless_call(*weights, z, training=training)[0]
+        call = self._in_float32.stateless_call
+        return call(*weights, z, labels=labels, training=training)[0]
 
     def variables(self) -> dict:
         """Every variable under a name that says whose it is."""

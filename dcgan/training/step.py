@@ -7,14 +7,17 @@ import keras
 import tensorflow as tf
 
 from dcgan import images as pixels
+from dcgan.latent.labels import ClassTable
 from dcgan.latent.sampling import draw_seed, training_noise
 from dcgan.training.augment import KINDS, augment
 from dcgan.training.losses import discriminator_loss, generator_loss
 from dcgan.training.state import GANState
 
 SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
-# Where the draws of dropout and of augmentation begin, behind those of the noise.
-_DROPOUT, _AUGMENT = 1 << 10, 1 << 11
+# Where the draws of labels, of dropout and of augmentation begin, behind those of the noise.
+_LABELS, _DROPOUT, _AUGMENT = 1 << 9, 1 << 10, 1 << 11
+# What a network is shown: images, and their labels where it knows classes.
+Shown = tuple[tf.Tensor, tf.Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -47,28 +50,34 @@ class StepOptions:
 
 
 def make_step(
-    state: GANState, recipe: StepOptions, strategy: tf.distribute.Strategy
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    state: GANState,
+    recipe: StepOptions,
+    strategy: tf.distribute.Strategy,
+    table: ClassTable | None = None,
+) -> Callable[[tf.Tensor | Shown], dict[str, tf.Tensor]]:
     """Compiles the step.
 
     Args:
         state: is trained in place.
         recipe: what to do.
         strategy: under whose scope `state` was made.
+        table: of the data's classes, from which those of generated images are drawn; None where the
+            networks know none.
 
     Returns:
         A function of images uint8 [batch_size * d_steps, H, W, C] (distributed over the
-        replicas) that does one step and gives float32 scalars: d_loss, g_loss, d_real = mean D(x)
-        and d_fake = mean D(G(z)), the last two as seen by the discriminator before its last update.
+        replicas), or of these and their labels int32 [.., columns], that does one step and gives
+        float32 scalars: d_loss, g_loss, d_real = mean D(x) and d_fake = mean D(G(z)), the last two
+        as seen by the discriminator before its last update.
     """
-    moves = ReplicaStep(state, recipe, strategy.num_replicas_in_sync)
+    moves = ReplicaStep(state, recipe, strategy.num_replicas_in_sync, table)
     replica_step = {"alternating": moves.alternating, "simultaneous": moves.simultaneous}[
         recipe.update
     ]
 
     @tf.function(autograph=False)  # only Python decides here; converting it takes seconds
-    def step(images):
-        scalars = strategy.run(replica_step, args=(images, state.step.read_value()))
+    def step(batch):
+        scalars = strategy.run(replica_step, args=(batch, state.step.read_value()))
         if state.averaged_generator is not None:
             _average(state, recipe.ema_decay)
         state.step.assign_add(1)
@@ -106,21 +115,28 @@ def make_call(step: Callable) -> Callable[[Iterator, int], dict[str, tf.Tensor]]
 class ReplicaStep:
     """What each replica does in a step, on its share of the batch."""
 
-    def __init__(self, state: GANState, recipe: StepOptions, num_replicas: int):
+    def __init__(
+        self,
+        state: GANState,
+        recipe: StepOptions,
+        num_replicas: int,
+        table: ClassTable | None = None,
+    ):
         self.state = state
+        self.table = table
         self.recipe = recipe
         self.num_replicas = num_replicas
         self.local_batch = recipe.batch_size // num_replicas
         self.augmentations = tuple(kind for kind in KINDS if kind in recipe.augment.split(","))
 
-    def alternating(self, images, step):
+    def alternating(self, batch, step):
         """The discriminator's updates, then the generator's through the updated discriminator."""
         state, recipe = self.state, self.recipe
         for k in range(recipe.d_steps):
             # Every d_steps-th image: so any split over replicas gives each update the same images.
-            reals = self._reals(images[k :: recipe.d_steps])
+            reals = self._reals(batch, slice(k, None, recipe.d_steps))
             with tf.GradientTape() as g_tape:
-                fakes = state.generator(self._noise(step, k), training=True)
+                fakes = self._fakes(step, k)
                 with g_tape.stop_recording():
                     scalars = self._update_discriminator(reals, fakes, step, k)
                 if k == recipe.d_steps - 1:
@@ -130,18 +146,18 @@ class ReplicaStep:
         for k in range(1, recipe.g_steps):
             draw = recipe.d_steps + k if recipe.g_noise == "new" else recipe.d_steps - 1
             with tf.GradientTape() as g_tape:
-                fakes = state.generator(self._noise(step, draw), training=True)
+                fakes = self._fakes(step, draw)
                 g_loss = self._generator_loss(fakes, step, k)
                 g_scaled = state.generator_optimizer.scale_loss(g_loss)
             self._apply_generator(g_tape, g_scaled)
         return {**scalars, "g_loss": g_loss}
 
-    def simultaneous(self, images, step):
+    def simultaneous(self, batch, step):
         """Both gradients from one forward pass, as in the Keras tutorial."""
         state = self.state
-        reals = self._reals(images)
+        reals = self._reals(batch, slice(None))
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
-            fakes = state.generator(self._noise(step, 0), training=True)
+            fakes = self._fakes(step, 0)
             real_logits = self._logits(reals, step, 0)
             fake_logits = self._logits(fakes, step, 1)
             d_loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
@@ -154,12 +170,25 @@ class ReplicaStep:
         self._apply(state.discriminator_optimizer, d_gradients, d_variables)
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
-    def _logits(self, images, step, number):
+    def _reals(self, batch: tf.Tensor | Shown, rows: slice) -> Shown:
+        """Some of a batch's images, and their labels."""
+        images, labels = batch if self.table else (batch, None)
+        images = pixels.to_float(tf.cast(images[rows], tf.float32))
+        return images, None if labels is None else labels[rows]
+
+    def _fakes(self, step, draw) -> Shown:
+        """What the generator makes of one draw of noise, and of as many classes."""
+        labels = self._labels(step, draw)
+        fakes = self.state.generator(self._noise(step, draw), labels=labels, training=True)
+        return fakes, labels
+
+    def _logits(self, shown: Shown, step, number):
         """The discriminator's logits; `number` tells its passes of a step apart."""
+        images, labels = shown
         seed = draw_seed(self.recipe.seed, step, _AUGMENT + number)
         images = augment(images, self.augmentations, seed=seed)
         seed = draw_seed(self.recipe.seed, step, _DROPOUT + number)
-        return self.state.discriminator(images, training=True, seed=seed)
+        return self.state.discriminator(images, labels=labels, training=True, seed=seed)
 
     def _update_discriminator(self, reals, fakes, step, k):
         state = self.state
@@ -208,17 +237,25 @@ class ReplicaStep:
         """This replica's share of a mean over all replicas' examples: gradients are summed."""
         return tf.reduce_sum(values) / self.recipe.batch_size
 
-    def _reals(self, images):
-        return pixels.to_float(tf.cast(images, tf.float32))
-
     def _noise(self, step, draw):
         """This replica's rows of the noise of all replicas."""
         shape = (self.recipe.batch_size, self.state.generator.z_dim)
-        noise = training_noise(
-            shape, seed=self.recipe.seed, step=step, draw=draw, z_dist=self.recipe.z_dist
+        return self._share(
+            training_noise(
+                shape, seed=self.recipe.seed, step=step, draw=draw, z_dist=self.recipe.z_dist
+            )
         )
+
+    def _labels(self, step, draw):
+        """Likewise of the classes of generated images."""
+        if not self.table:
+            return None
+        seed = draw_seed(self.recipe.seed, step, _LABELS + draw)
+        return self._share(self.table.draw(self.recipe.batch_size, seed))
+
+    def _share(self, rows):
         start = tf.distribute.get_replica_context().replica_id_in_sync_group * self.local_batch
-        return noise[start : start + self.local_batch]
+        return rows[start : start + self.local_batch]
 
 
 def _average(state: GANState, decay: float) -> None:

@@ -5,7 +5,7 @@ The command `train` has checked the options, locked the run folder and prepared 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from dcgan.evaluation.evaluator import Generated
 from dcgan.evaluation.kept_results import is_seconds
 from dcgan.evaluation.periodic import Watch
 from dcgan.files import append_json_line, write_bytes, write_json
-from dcgan.latent.sampling import make_sampler
+from dcgan.latent.sampling import make_sampler, sampled_from
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -29,8 +29,11 @@ from dcgan.outputs.plots import draw_losses, read_metrics
 from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import read_series
 from dcgan.outputs.tensorboard import open_writer
-from dcgan.run.checkpoint import BEST, Checkpointer, state_fingerprint
+from dcgan.run import classes_file
+from dcgan.run.checkpoint import Checkpointer, state_fingerprint
 from dcgan.run.run_dir import RunDir
+from dcgan.training.by_class import ByClass, make_cells
+from dcgan.training.ending import say_files
 from dcgan.training.environment import environment
 from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
 from dcgan.training.hooks import REASONS, SIGNALS, Metrics, Progress, StopSignals, stop_reason
@@ -43,14 +46,19 @@ from dcgan.training.step import StepOptions, make_call, make_step
 logger = logging.getLogger("dcgan")
 
 
-def make_networks(config: Config) -> tuple[Generator, Discriminator]:
-    """The generator and the discriminator that the options describe, not built yet."""
+def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generator, Discriminator]:
+    """The generator and the discriminator that the options describe, not built yet.
+
+    Args:
+        classes: of `Network`.
+    """
     shape = (config.output_height, config.output_width, config.channels)
     common = {
         "kernel_size": config.kernel_size,
         "gamma_stddev": config.gamma_stddev,
         "layout": config.layout,
         "seed": config.seed,
+        "classes": classes,
         "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
     }
     generator = Generator(shape, z_dim=config.z_dim, width=config.g_width, **common)
@@ -84,6 +92,7 @@ class Trainer:
         run_dir: RunDir,
         prepare: Callable[[], Prepared],
         workers: Workers | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
     ):
         """
         Args:
@@ -91,6 +100,7 @@ class Trainer:
             run_dir: locked.
             prepare: makes the images ready; called when all else that may be refused has been.
             workers: this process alone when None.
+            columns: the labels to learn, and the names of their classes; none when None.
 
         Raises:
             UserError: what was asked for cannot be, or there is no whole checkpoint of it.
@@ -102,21 +112,26 @@ class Trainer:
         avoid_remapper()
         with self.strategy.scope():
             self.state = GANState(
-                *make_networks(config),
+                *make_networks(config, [len(names) for names in (columns or {}).values()]),
                 averaged=config.ema_decay > 0,
                 **optimizer_options(config),
             )
         self.checkpointer = Checkpointer(run_dir.checkpoints, max_to_keep=config.max_to_keep)
+        if columns and self.checkpointer.paths():
+            classes_file.refuse_other(run_dir.checkpoints, columns)
         restore = self.checkpointer.restore_newest if self.workers.is_chief else lambda _: None
         self._restored = restore(self.state) or {}  # the checkpoint's meta
-        self.sample_images = make_sampler(
-            self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist
-        )
         self.health = self._monitor()
         self.prepared = prepared = prepare()
         self.reals = prepared.images
         self.report = prepared.report
         self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
+        self.by_class = ByClass.of(prepared.labels, columns or {})
+        self.data |= self.by_class.meta()
+        self.cells = make_cells(config.num_samples, table := self.by_class.table)
+        self.sample_images = make_sampler(
+            self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist, table=table
+        )
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
@@ -185,8 +200,8 @@ class Trainer:
         """Trains; without `progress`, only in step with the chief."""
         config = self.config
         batches, step = feed(
-            self.reals,
-            make_step(self.state, make_recipe(config), self.strategy),
+            self.by_class.beside(self.reals),
+            make_step(self.state, make_recipe(config), self.strategy, self.by_class.table),
             self.strategy,
             batch_size=self.images_per_step,
             seed=config.seed,
@@ -225,6 +240,8 @@ class Trainer:
         write_json(run_dir.config, to_dict(config))
         write_json(run_dir.environment, environment(self.strategy, config.precision))
         self.checkpointer.write_models(self.state.generator, self.state.discriminator)
+        if self.by_class.table:
+            classes_file.write(run_dir.checkpoints, self.by_class.table)
         if start:
             epoch = start / self.steps_per_epoch
             logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
@@ -233,10 +250,13 @@ class Trainer:
             logger.info("Training into %s%s.", run_dir.root, given)
             if warning := self.report.warning():  # once: whoever goes on has read it
                 logger.warning("%s", warning)
-        if start and not self.prepared.is_same(meta):
+        others = ["images"] * (not self.prepared.is_same(meta))
+        others += ["labels"] * (meta.get("labels") != self.by_class.digest)
+        if start and others:
             logger.warning(
-                "The images of the data set have changed since the checkpoint; the run goes on "
-                "with these, so it may differ from one that was never interrupted."
+                "The %s of the data set have changed since the checkpoint; the run goes on "
+                "with these, so it may differ from one that was never interrupted.",
+                " and ".join(others),
             )
         logger.info(
             "%s images of %dx%dx%d, %d steps an epoch, %s, on %s, %s.",
@@ -270,8 +290,8 @@ class Trainer:
 
     def sample(self, done: int, scalars: dict | None = None) -> None:
         """Writes a grid; a hook."""
-        samples = self.sample_images(range(self.config.num_samples))
-        grid = images.grid(samples)
+        samples = self.cells(self.sample_images)
+        grid = images.grid(samples, columns=self.cells.in_a_row)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
         if done:
             reals = self._some_reals(len(samples))
@@ -299,7 +319,8 @@ class Trainer:
         start, metric = time.monotonic(), self.config.evaluate_metric
         network, epoch = self.state.generator.get_config(), done / self.steps_per_epoch
         try:
-            fingerprint = state_fingerprint(self.state, network, self.config.z_dist)
+            drawn = sampled_from(self.config.z_dist, self.by_class.table)
+            fingerprint = state_fingerprint(self.state, network, drawn)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
         generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
@@ -368,18 +389,7 @@ class Trainer:
             epochs, minutes = done / self.steps_per_epoch, self.metrics.seconds / 60
             said = "%s %d steps (%.2f epochs, %.1f minutes in all)."
             logger.info(said, stopped, done, epochs, minutes)
-        for what, paths in (
-            ("samples", self.run_dir.sample_grids()),
-            ("real images", [self.run_dir.reals]),
-            ("animation", [self.run_dir.animation]),
-            ("curves", [self.run_dir.losses]),
-            ("evaluation", [self.run_dir.evaluation_curve]),
-            ("best", [self.run_dir.checkpoints / BEST]),
-            ("checkpoint", self.checkpointer.paths()),
-        ):
-            if paths and paths[-1].exists():  # a user may have tidied up
-                new = done > start or what in ("animation", "curves", "evaluation")
-                logger.info("%s %-12s %s", "Wrote" if new else "Holds", what, paths[-1])
+        say_files(self.run_dir, self.checkpointer.paths(), is_new=done > start)
         if reason and done < self.until:
             logger.info("The same command goes on from here.")
         health, series = self._monitor(), read_series(self.run_dir.evaluation)

@@ -1,0 +1,148 @@
+"""Labels from a .csv beside the pictures: a column of file names, and a column a kind of label.
+
+Which column names the pictures is seen by its values, so its heading does not matter. Pictures that
+it does not name, or whose cell is empty, have no label. A sheet that names none is passed over.
+"""
+
+import csv
+import io
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.datasets.label_columns import NONE
+from dcgan.datasets.picture import reading_failed
+from dcgan.datasets.picture_files import PictureFiles
+from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.source import Labels
+
+SUFFIXES = (".csv", ".tsv")
+MOST_BYTES = 1 << 28  # of a sheet
+SEPARATORS = ",;\t"
+PROBES = 1000  # rows that are looked at to tell which column names pictures
+
+logger = logging.getLogger("dcgan")
+
+
+def attach(source: PictureFiles) -> None:
+    """Gives a source the labels of its sheet in place of its own, where it has one.
+
+    Raises:
+        UserError: the sheet cannot be read, or says two things of one picture.
+    """
+    keys = _keys(source.names)
+    best, most = None, 0
+    for name, open_sheet in _sheets(source):
+        heads, rows = _read(name, open_sheet)
+        column, found = _naming(rows[:PROBES], keys, len(heads))
+        if found > most and len(heads) > 1:
+            best, most = (name, heads, rows, column), found
+    if best is None:
+        return
+    name, heads, rows, column = best
+    source.labels = _labels(name, heads, rows, column=column, keys=keys, count=len(source))
+    source.notes += (f"Labels are read from {name}: {', '.join(source.labels)}.",)
+
+
+def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
+    """Those among the pictures, in their folder, and beside their archive; each once."""
+    seen = set()
+    for i, name in enumerate(source.names):
+        if name.lower().endswith(SUFFIXES):
+            seen.add(os.path.basename(name))
+            yield name, lambda i=i: source.open(i)
+    path = Path(getattr(source, "path", ""))
+    folder = path if path.is_dir() else path.parent
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.name.lower().endswith(SUFFIXES) and file.name not in seen and file.is_file():
+            yield file.name, lambda file=file: open(file, "rb")
+
+
+def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows."""
+    try:
+        with open_sheet() as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, Unusable) as error:
+        reason = reading_failed(error) if isinstance(error, OSError) else f"is unusable: {error}"
+        raise UserError(f"The file {name} {reason}: expected labels that you may read.") from error
+    if len(data) > MOST_BYTES:
+        raise UserError(f"The labels {name} have more than {MOST_BYTES >> 20} MB: expected a .csv.")
+    try:
+        text = data.decode("utf-8-sig")
+        first = text.partition("\n")[0]
+        separator = max(SEPARATORS, key=first.count)
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"The labels {name} are no .csv in UTF-8 ({error}): save the sheet as such."
+        ) from error
+    heads = [head.strip() for head in rows[0]] if rows else []
+    return heads, rows[1:]
+
+
+def _keys(names: list[str]) -> dict[str, int]:
+    """The pictures' numbers by their names, also without folders and suffixes where that is
+    enough."""
+    found = {name: i for i, name in enumerate(names)}
+    for shorten in (os.path.basename, lambda name: os.path.splitext(os.path.basename(name))[0]):
+        short = [shorten(name) for name in names]
+        count = Counter(short)
+        found |= {word: i for i, word in enumerate(short) if count[word] == 1 and word not in found}
+    return found
+
+
+def _key(cell: str) -> str:
+    return cell.strip().replace("\\", "/").removeprefix("./")
+
+
+def _naming(rows: list[list[str]], keys: dict[str, int], columns: int) -> tuple[int, int]:
+    """The column that names most pictures, and how many."""
+    counts = [sum(_key(row[i]) in keys for row in rows if i < len(row)) for i in range(columns)]
+    best = max(range(columns), key=counts.__getitem__, default=0)
+    return best, counts[best] if counts else 0
+
+
+def _labels(
+    name: str,
+    heads: list[str],
+    rows: list[list[str]],
+    *,
+    column: int,
+    keys: dict[str, int],
+    count: int,
+) -> dict[str, Labels]:
+    """Every other column as labels; a class is what its cells say."""
+    said: dict[int, list[str]] = {}
+    for row in rows:
+        cells = [cell.strip() for cell in row] + [""] * (len(heads) - len(row))
+        number = keys.get(_key(cells[column]))
+        if number is None:
+            continue
+        if said.setdefault(number, cells) != cells:
+            raise UserError(
+                f"The labels {name} have two rows for {cells[column]} that differ: leave one."
+            )
+    labels = {}
+    for i, head in enumerate(heads):
+        if i == column or not head:
+            continue
+        classes = sorted({cells[i] for cells in said.values()} - {""}, key=_order)
+        numbers = {one: number for number, one in enumerate(classes)}
+        values = np.full(count, NONE, np.int32)
+        for picture, cells in said.items():
+            values[picture] = numbers.get(cells[i], NONE)
+        labels[head] = Labels(values, tuple(classes))
+    return labels
+
+
+def _order(word: str) -> tuple[int, int, str]:
+    """Numbers as numbers, words by the alphabet."""
+    digits = word.removeprefix("-")
+    return (0, int(word), word) if digits.isdecimal() and digits.isascii() else (1, 0, word)

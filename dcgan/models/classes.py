@@ -1,0 +1,53 @@
+"""Classes as the networks take them: numbers that are 1 for an image's own classes, else 0.
+
+An image has one class in each column of labels, such as its hair and its eyes. Between two classes
+lie numbers that add up to 1.
+"""
+
+import keras
+import tensorflow as tf
+
+
+def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
+    """Columns of classes side by side.
+
+    Args:
+        labels: whole numbers [N, columns], each from 0 to below the column's number of classes; or
+            what this function returns, or numbers between several such rows.
+        classes: how many classes each column has.
+
+    Returns:
+        float32 [N, sum(classes)].
+    """
+    labels = tf.convert_to_tensor(labels)
+    if not labels.dtype.is_integer:
+        return labels
+    columns = [
+        keras.ops.one_hot(labels[:, i], count, dtype="float32") for i, count in enumerate(classes)
+    ]
+    return tf.concat(columns, 1)
+
+
+def class_layer(network, units: int, dtype) -> keras.layers.Dense | None:
+    """What turns classes into vectors of so many numbers, one a class; None without classes."""
+    if not network.classes:
+        return None
+    return keras.layers.Dense(
+        units,
+        use_bias=False,
+        kernel_initializer=network.initializer("classes"),
+        dtype=dtype,
+        name="classes",
+    )
+
+
+def require(labels, classes: tuple[int, ...], network: str) -> None:
+    """Refuses to compute without labels what was learnt with them, and the other way round.
+
+    Raises:
+        ValueError: says which.
+    """
+    if bool(classes) != (labels is not None):
+        raise ValueError(
+            f"The {network} {'needs' if classes else 'knows no'} labels: its classes are {classes}."
+        )

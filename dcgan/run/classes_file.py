@@ -1,0 +1,102 @@
+"""checkpoints/classes.json: the names of a conditional run's classes, and how often they occur."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dcgan import UserError
+from dcgan.files import read_json, write_json
+from dcgan.latent.labels import MOST_ROWS, ClassTable
+
+NAME = "classes.json"
+_NAMED = 12  # classes of a sentence
+
+
+def write(checkpoints: Path, table: ClassTable) -> None:
+    """Writes the file into the folder of a run's checkpoints."""
+    names = {column: list(classes) for column, classes in table.names.items()}
+    rows = {"rows": table.rows.tolist(), "counts": table.counts.tolist()}
+    write_json(checkpoints / NAME, {"names": names, **rows})
+
+
+def read(checkpoints: Path, classes: Iterable[int]) -> ClassTable | None:
+    """The table of a run.
+
+    Args:
+        checkpoints: the folder.
+        classes: how many each column has, by its networks; none for a run without labels.
+
+    Raises:
+        UserError: the file is missing or not of these networks.
+    """
+    sizes = tuple(classes)
+    if not sizes:
+        return None
+    path = checkpoints / NAME
+    if not path.exists():
+        raise UserError(
+            f"{path} is missing, which says what the classes of this run are; restore it, or name "
+            "another run with --run_dir."
+        )
+    found = _parsed(read_json(path))
+    if found is None or found.sizes != sizes:
+        raise UserError(
+            f"{path} does not describe the classes of this run's networks; restore it, or name "
+            "another run with --run_dir."
+        )
+    return found
+
+
+def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Refuses to go on with classes of other names than a run's.
+
+    Args:
+        checkpoints: the folder.
+        columns: names of the classes by column, in their order.
+
+    Raises:
+        UserError: says what has changed.
+    """
+    path = checkpoints / NAME
+    found = _parsed(read_json(path)) if path.exists() else None
+    now = {column: tuple(names) for column, names in columns.items()}
+    if found is None or list(found.names.items()) == list(now.items()):
+        return
+    for column in {**found.names, **now}:
+        before, after = found.names.get(column, ()), now.get(column, ())
+        if before != after:
+            break
+    raise UserError(
+        f"The run has learnt other classes: its {column!r} are {_some(before)}, those of the data "
+        f"now {_some(after)}; restore the labels, or choose another --run_dir to start anew."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + ", ..." * (len(names) > _NAMED) or "none"
+
+
+def _parsed(value: dict) -> ClassTable | None:
+    """None where the file is not as `write` has it."""
+    names, rows, counts = (value.get(name) for name in ("names", "rows", "counts"))
+    if not (isinstance(names, dict) and isinstance(rows, list) and isinstance(counts, list)):
+        return None
+    texts = all(
+        isinstance(classes, list) and all(isinstance(one, str) for one in classes)
+        for classes in names.values()
+    )
+    if not texts or not 0 < len(rows) == len(counts) <= MOST_ROWS:
+        return None
+    width = {len(row) if isinstance(row, list) else -1 for row in rows}
+    numbers = [n for row in rows if isinstance(row, list) for n in row]
+    if width != {len(names)} or not all(type(n) is int and n >= 0 for n in numbers):
+        return None
+    if not all(type(n) is int and 0 < n < 1 << 53 for n in counts):
+        return None
+    sizes = [len(classes) for classes in names.values()]
+    table = np.array(rows, np.int64)
+    if (table >= sizes).any():
+        return None
+    known = {column: tuple(classes) for column, classes in names.items()}
+    return ClassTable(known, table.astype(np.int32), np.array(counts, np.int64))

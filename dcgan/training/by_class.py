@@ -1,0 +1,74 @@
+"""What training by class adds to a run: the labels of its images, and grids with a class a row."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan.datasets.label_columns import matrix
+from dcgan.datasets.source import Labels
+from dcgan.latent.labels import ClassTable
+
+MOST_ROWS = 16  # classes in a grid
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """The labels that a run learns; all None where it learns none.
+
+    Attributes:
+        values: int32 [N, columns], of each image.
+        table: of them.
+        digest: hexadecimal; tells labels apart.
+    """
+
+    values: np.ndarray | None = None
+    table: ClassTable | None = None
+    digest: str | None = None
+
+    @classmethod
+    def of(cls, labels: Mapping[str, Labels], columns: Mapping[str, Sequence[str]]) -> "ByClass":
+        """Those of some columns, or of none, whose classes have these names."""
+        if not columns:
+            return cls()
+        values = matrix(labels, columns)
+        digest = hashlib.sha256(values.astype("<i4").tobytes()).hexdigest()[:32]
+        return cls(values, ClassTable.of(columns, values), digest)
+
+    def beside(self, images: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Images and their labels, or images alone; see `make_dataset`."""
+        return images if self.values is None else (images, self.values)
+
+    def meta(self) -> dict[str, str]:
+        """What a checkpoint says of them."""
+        return {"labels": self.digest} if self.digest else {}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The images of a sample grid.
+
+    Attributes:
+        seeds: of the images.
+        labels: int32 [N, columns]; None where there are no classes.
+        in_a_row: images; the nearest to a square when None.
+    """
+
+    seeds: Sequence[int]
+    labels: np.ndarray | None = None
+    in_a_row: int | None = None
+
+    def __call__(self, sample: Callable) -> np.ndarray:
+        """uint8 [N, H, W, channels], see `make_sampler`."""
+        return sample(self.seeds) if self.labels is None else sample(self.seeds, self.labels)
+
+
+def make_cells(count: int, table: ClassTable | None) -> Cells:
+    """The cells of a grid of about `count` images: with classes, one a row and a seed a column."""
+    if table is None:
+        return Cells(range(count))
+    rows = min(table.sizes[0], MOST_ROWS, count)
+    seeds = np.arange(count // rows)
+    labels = [table.like({0: number}).of_seeds(seeds).numpy() for number in range(rows)]
+    return Cells(np.tile(seeds, rows), np.concatenate(labels), len(seeds))

@@ -1,0 +1,164 @@
+"""`--conditional` as a user meets it: what it learns, where it goes on, what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import (
+    SMALL,
+    arrays_of,
+    checkpoints,
+    grids,
+    kill_when,
+    last_step,
+    logged,
+    run,
+    write_pictures,
+)
+
+import main
+from dcgan.datasets import folder
+from dcgan.files import read_json
+
+STEPS = 40
+CADENCE = ("--ckpt_freq", 10, "--sample_freq", 20, "--log_freq", 5, "--max_to_keep", 9)
+HAIR = ["red", "blue", "red", "green"]
+
+
+def faces(base: Path, count: int = 24) -> Path:
+    """Pictures with a sheet of three kinds of labels, one of which cannot be learnt."""
+    write_pictures(base, count)
+    rows = [f"{i:04d}.png,{HAIR[i % 4]},{'grey' if i % 3 else 'hazel'},{i}" for i in range(count)]
+    (base / "labels.csv").write_text("\n".join(["file,hair,eyes,person", *rows]) + "\n", "utf-8")
+    return base
+
+
+def flags(pictures: Path, base: Path, *more) -> list[str]:
+    folders = ("--dataset", pictures, "--cache_dir", base / "cache", "--run_dir", base / "run")
+    small = (*folders, *SMALL, "--conditional", "--label_columns", "hair,eyes", *CADENCE)
+    return list(map(str, (*small, "--steps", STEPS, *more)))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The pictures and an uninterrupted run; only to be read."""
+    base = tmp_path_factory.mktemp("whole")
+    assert main.main(flags(faces(base / "faces"), base)) == 0
+    return base
+
+
+def test_a_run_knows_its_classes(whole):
+    found = read_json(whole / "run" / "checkpoints" / "classes.json")
+    assert found["names"] == {"hair": ["blue", "green", "red"], "eyes": ["grey", "hazel"]}
+    assert sum(found["counts"]) == 24
+    networks = read_json(whole / "run" / "checkpoints" / "model.json")
+    assert networks["generator"]["classes"] == networks["discriminator"]["classes"] == [3, 2]
+    config = read_json(whole / "run" / "config.json")
+    assert config["conditional"] is True and config["label_columns"] == "hair,eyes"
+    assert "Labels are read from labels.csv" in (whole / "run" / "log.txt").read_text("utf-8")
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(whole, tmp_path):
+    words = flags(whole / "faces", tmp_path)
+    run_dir = tmp_path / "run"
+    kill_when(
+        words,
+        lambda: last_step(run_dir) >= 15,
+        lambda: 10 <= max(checkpoints(run_dir), default=0) < STEPS,
+        before=lambda: shutil.rmtree(run_dir, ignore_errors=True),
+    )
+    result = run(*words)
+    assert result.returncode == 0, result.stderr
+    assert "Resuming from step" in result.stdout and "have changed" not in result.stderr
+    expected, found = arrays_of(whole / "run", STEPS), arrays_of(run_dir, STEPS)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert grids(run_dir) == grids(whole / "run")
+    assert logged(run_dir)[-1] == logged(whole / "run")[-1]
+
+
+def test_it_goes_on_with_the_same_classes_only(whole, tmp_path, capfd):
+    shutil.copytree(whole / "run", tmp_path / "run")
+    pictures = tmp_path / "faces"
+    shutil.copytree(whole / "faces", pictures)
+    sheet = pictures / "labels.csv"
+    text = sheet.read_text("utf-8")
+
+    def go(*more) -> tuple[int, str]:
+        code = main.main(flags(pictures, tmp_path, "--steps", STEPS + 5, *more))
+        said = capfd.readouterr()
+        return code, said.out + said.err
+
+    sheet.write_text(text.replace("blue", "black"), "utf-8")
+    code, said = go()
+    assert code == 2 and "its 'hair' are blue, green, red, those of the data now black" in said
+    code, said = go("--label_columns", "hair")
+    assert code == 2 and "--label_columns" in said
+    words = [word for word in flags(pictures, tmp_path) if word not in ("--conditional",)]
+    at = words.index("--label_columns")
+    assert main.main(words[:at] + words[at + 2 :]) == 2
+    assert "--conditional: true in the run, false now" in capfd.readouterr().err
+    assert checkpoints(tmp_path / "run")[-1] == STEPS
+    sheet.write_text(text.replace("0001.png,blue", "0001.png,red"), "utf-8")
+    code, said = go()
+    assert code == 0 and "The labels of the data set have changed" in said
+
+
+def refused(capfd, words, told: str) -> None:
+    assert main.main(list(map(str, words))) == 2
+    error = capfd.readouterr().err
+    assert told in error
+    assert "\n" not in error.strip()
+
+
+def test_what_cannot_be_learnt_is_refused_before_a_picture_is_decoded(tmp_path, capfd, monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("a picture was decoded")
+
+    monkeypatch.setattr(folder.FolderSource, "decode", fail)
+    plain = write_pictures(tmp_path / "plain", 10)
+    refused(capfd, flags(plain, tmp_path), "--conditional needs labels, and plain has none")
+    pictures = faces(tmp_path / "faces")
+    refused(capfd, flags(pictures, tmp_path, "--label_columns", "hare"), "did you mean hair?")
+    refused(capfd, flags(pictures, tmp_path, "--label_columns", "person"), "fewer than 2 pictures")
+    with open(pictures / "labels.csv", "a") as sheet:
+        sheet.write("0000.png,red,grey,0\n")
+    refused(capfd, flags(pictures, tmp_path), "two rows for 0000.png that differ")
+    write_pictures(pictures / "more", 1)
+    faces(pictures)
+    refused(capfd, flags(pictures, tmp_path), "1 of 25 pictures have no label 'hair' (such as more")
+    many = write_pictures(tmp_path / "many", 1001, (1, 1))
+    rows = "".join(f"{i:04d}.png,{i}\n" for i in range(1001))
+    (many / "labels.csv").write_text(f"file,who\n{rows}")
+    refused(capfd, flags(many, tmp_path, "--label_columns", "who"), "1,001 classes: expected 2 to")
+    assert not (tmp_path / "run").exists()
+
+
+def test_columns_without_by_class_are_refused(tmp_path, capfd):
+    words = [*flags(faces(tmp_path / "faces"), tmp_path), "--noconditional"]
+    refused(capfd, words, "--label_columns hair,eyes is for --conditional")
+
+
+def test_a_dry_run_shows_the_classes(tmp_path, capfd):
+    assert main.main(flags(faces(tmp_path / "faces"), tmp_path, "--dry_run")) == 0
+    said = capfd.readouterr().out
+    assert "Classes of hair: blue, green, red." in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_a_class_and_avatars_can_be_learnt(tmp_path):
+    for name in ("cats", "dogs"):
+        write_pictures(tmp_path / "pets" / name, 6)
+    small = ["--cache_dir", tmp_path / "cache", *SMALL, "--conditional", "--steps", 2]
+    words = ["--dataset", tmp_path / "pets", "--run_dir", tmp_path / "one", *small]
+    assert main.main(list(map(str, words))) == 0
+    names = json.loads((tmp_path / "one" / "checkpoints" / "classes.json").read_text())["names"]
+    assert names == {"label": ["cats", "dogs"]}
+    words = ["--dataset", "avatars", "--train_size", 200, "--run_dir", tmp_path / "two", *small]
+    words += ["--label_columns", "hair,eyes"]
+    assert main.main(list(map(str, words))) == 0
+    names = json.loads((tmp_path / "two" / "checkpoints" / "classes.json").read_text())["names"]
+    assert list(names) == ["hair", "eyes"] and "blue" in names["hair"]

@@ -1,0 +1,124 @@
+"""Labels from a .csv beside the pictures."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from running import write_pictures
+
+from dcgan import UserError
+from dcgan.datasets import catalog
+
+
+def pictures(folder, count=4):
+    return write_pictures(folder, count, (8, 8))  # 0000.png, 0001.png ...
+
+
+def said(source) -> dict[str, list[str | None]]:
+    """By column, what each picture's label is; sheets and other files left out."""
+    rows = [i for i, name in enumerate(source.names) if name.endswith(".png")]
+    return {
+        column: [one.names[v] if v >= 0 else None for v in one.values[rows]]
+        for column, one in source.labels.items()
+    }
+
+
+def find(path, **kwargs):
+    return catalog.find(str(path), str(path.parent), sheets=True, **kwargs)
+
+
+SHEETS = {
+    "plain": "file,hair,eyes\n0000.png,red,blue\n0001.png,blue,grey\n0002.png,red,grey\n"
+    "0003.png,red,blue\n",
+    "the name last, in other words": "hair;eyes;image id\nred;blue;./0000.png\nblue;grey;0001.png"
+    "\nred;grey;0002.png\nred;blue;0003.png\n",
+    "without suffixes, by tabs, with a mark": "\ufeffid\thair\teyes\n0000\tred\tblue\n"
+    "0001\tblue\tgrey\n0002\tred\tgrey\n0003\tred\tblue\n",
+    "more than there is, blanks, empty lines": "file,hair,eyes\r\n 0003.png , red,blue\r\n\r\n"
+    "gone.png,green,pink\r\n0000.png,red,blue\r\n0001.png,blue,grey\r\n0002.png,red,grey\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", SHEETS)
+def test_a_sheet_labels_the_pictures_that_it_names(tmp_path, kind):
+    folder = pictures(tmp_path / "faces")
+    (folder / "labels.csv").write_text(SHEETS[kind], "utf-8", newline="")
+    source = find(folder)
+    assert said(source) == {
+        "hair": ["red", "blue", "red", "red"],
+        "eyes": ["blue", "grey", "grey", "blue"],
+    }
+    assert source.labels["hair"].names == ("blue", "red")  # nothing of what is gone
+    assert any("labels.csv" in note for note in source.notes)
+
+
+def test_a_sheet_is_found_whatever_the_pattern_in_subfolders_and_beside_an_archive(tmp_path):
+    folder = pictures(tmp_path / "faces" / "inner").parent
+    (folder / "labels.csv").write_text(SHEETS["plain"], "utf-8")
+    expected = ["red", "blue", "red", "red"]
+    assert said(find(folder))["hair"] == expected
+    assert said(find(folder, pattern="*.png"))["hair"] == expected
+    inside, beside = tmp_path / "inside.zip", tmp_path / "other" / "beside.zip"
+    beside.parent.mkdir()
+    with zipfile.ZipFile(inside, "w") as one, zipfile.ZipFile(beside, "w") as other:
+        for file in sorted(folder.rglob("*.*")):
+            one.write(file, file.relative_to(folder))
+            if file.suffix == ".png":
+                other.write(file, file.name)
+    assert said(find(inside))["hair"] == expected
+    (beside.parent / "list.csv").write_text(SHEETS["plain"], "utf-8")
+    assert said(find(beside))["hair"] == expected
+
+
+def test_without_being_asked_no_sheet_is_read(tmp_path):
+    folder = pictures(tmp_path / "faces")
+    (folder / "labels.csv").write_text(SHEETS["plain"], "utf-8")
+    assert catalog.find(str(folder), str(tmp_path)).labels == {}
+
+
+def test_pictures_that_it_does_not_name_or_says_nothing_of_have_no_label(tmp_path):
+    folder = pictures(tmp_path / "faces")
+    (folder / "labels.csv").write_text("file,hair\n0000.png,red\n0001.png,\n0003.png,blue\n")
+    assert said(find(folder))["hair"] == ["red", None, None, "blue"]
+
+
+def test_numbers_are_in_their_order(tmp_path):
+    folder = pictures(tmp_path / "faces")
+    (folder / "labels.csv").write_text("file,n\n0000.png,10\n0001.png,9\n0002.png,-1\n0003.png,9\n")
+    assert find(folder).labels["n"].names == ("-1", "9", "10")
+
+
+def test_the_sheet_that_names_the_pictures_is_taken(tmp_path):
+    folder = pictures(tmp_path / "a" / "cats", 3).parent
+    pictures(folder / "dogs", 2)
+    (folder / "aaa.csv").write_text("file,hair\nother.png,red\n")
+    assert find(folder).labels["label"].names == ("cats", "dogs")  # the folders' own
+    (folder / "labels.csv").write_text("file,hair\ncats/0000.png,red\ndogs/0000.png,blue\n")
+    assert said(find(folder))["hair"] == ["red", None, None, "blue", None]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"file,hair\n0000.png,r\xff\n", "UTF-8"),
+        (b"file,hair\n0000.png,red\n0000.png,blue\n", "two rows for 0000.png"),
+    ],
+)
+def test_a_sheet_that_cannot_be_used_is_refused(tmp_path, content, told):
+    folder = pictures(tmp_path / "faces")
+    (folder / "labels.csv").write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        find(folder)
+
+
+def test_labels_stay_with_their_pictures_when_some_are_skipped(tmp_path):
+    from dcgan.datasets.prepare import prepare
+    from dcgan.datasets.source import ImageSpec
+
+    folder = pictures(tmp_path / "faces")
+    (folder / "0001.png").write_bytes(b"no picture")
+    (folder / "labels.csv").write_text(SHEETS["plain"], "utf-8")
+    prepared = prepare(find(folder), ImageSpec(8, 8, 3), cache_dir=None)
+    hair = prepared.labels["hair"]
+    assert [hair.names[i] for i in hair.values] == ["red", "red", "red"]
+    assert prepared.labels["eyes"].values.tolist() == np.array([0, 1, 0]).tolist()

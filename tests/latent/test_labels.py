@@ -1,0 +1,74 @@
+"""The table of a data set's classes, and what is drawn from it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan.latent import labels as labels_module
+from dcgan.latent.labels import ClassTable
+
+NAMES = {"hair": ("black", "blue", "red"), "eyes": ("green", "grey")}
+# Black with green 5 times, black with grey once, blue with grey twice, red with green twice.
+LABELS = np.array([[0, 0]] * 5 + [[0, 1]] + [[1, 1]] * 2 + [[2, 0]] * 2, np.int32)
+
+
+@pytest.fixture
+def table():
+    return ClassTable.of(NAMES, LABELS)
+
+
+def test_a_table_counts_what_occurs_together(table):
+    assert table.columns == ("hair", "eyes") and table.sizes == (3, 2)
+    assert table.rows.tolist() == [[0, 0], [0, 1], [1, 1], [2, 0]]
+    assert table.counts.tolist() == [5, 1, 2, 2]
+
+
+def test_draws_are_as_often_as_in_the_data(table):
+    drawn = table.draw(20_000, tf.constant([3, 4], tf.int64)).numpy()
+    rows, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert rows.tolist() == table.rows.tolist()  # nothing that does not occur
+    # Standard deviation of a share of 20,000 draws: at most sqrt(0.25 / 20000) = 0.0035.
+    np.testing.assert_allclose(counts / 20_000, [0.5, 0.1, 0.2, 0.2], atol=0.015)
+
+
+def test_a_seed_has_the_same_classes_wherever_it_stands(table):
+    seeds = np.arange(200)
+    together = table.of_seeds(tf.constant(seeds)).numpy()
+    alone = [table.of_seeds(tf.constant([seed], tf.int64)).numpy()[0] for seed in seeds[:20]]
+    np.testing.assert_array_equal(together[:20], alone)
+    assert len(np.unique(together, axis=0)) == 4
+    again = ClassTable.of(NAMES, LABELS[::-1])
+    np.testing.assert_array_equal(again.of_seeds(tf.constant(seeds)).numpy(), together)
+
+
+def test_what_is_fixed_leaves_the_rest_as_it_occurs_with_it(table):
+    blue = table.like({0: 1})
+    assert blue.rows.tolist() == [[1, 1]] and blue.counts.tolist() == [2]
+    black = table.like({0: 0})
+    assert black.rows.tolist() == [[0, 0], [0, 1]] and black.counts.tolist() == [5, 1]
+
+
+def test_what_never_occurs_together_is_drawn_too(table):
+    drawn = table.like({0: 1, 1: 0}).of_seeds(tf.range(50, dtype=tf.int64)).numpy()
+    assert drawn.tolist() == [[1, 0]] * 50
+    assert table.rows.tolist() == [[0, 0], [0, 1], [1, 1], [2, 0]]  # the table itself stays
+
+
+def test_a_table_of_very_many_combinations_keeps_some_from_all_over_the_data(monkeypatch):
+    monkeypatch.setattr(labels_module, "MOST_ROWS", 100)
+    labels = np.stack([np.arange(1000), np.arange(1000) // 500], 1).astype(np.int32)
+    found = ClassTable.of({"number": [str(i) for i in range(1000)], "half": ["a", "b"]}, labels)
+    assert len(found.rows) == 100 and found.sizes == (1000, 2)
+    assert (found.rows[:, 0].min(), found.rows[:, 0].max()) == (0, 999)
+    assert found.rows[:, 1].sum() == 50
+
+
+def test_tables_are_told_apart():
+    first = ClassTable.of(NAMES, LABELS)
+    assert first.digest == ClassTable.of(NAMES, LABELS[::-1]).digest
+    others = [
+        ClassTable.of({**NAMES, "eyes": ("grey", "green")}, LABELS),
+        ClassTable.of({"eyes": NAMES["eyes"], "hair": NAMES["hair"]}, LABELS),
+        ClassTable.of(NAMES, LABELS[:-1]),
+    ]
+    assert len({one.digest for one in (first, *others)}) == 4

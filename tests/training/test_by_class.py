@@ -1,0 +1,318 @@
+"""Training by class: labels come with their images, those of fakes are drawn as noise is.
+
+Run as a script, this file is the process with two logical CPUs, which must be asked for before
+TensorFlow starts.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dcgan.datasets.pipeline import make_dataset
+from dcgan.datasets.source import Labels
+from dcgan.distributed.devices import make_strategy
+from dcgan.distributed.workers import Workers
+from dcgan.latent.labels import ClassTable
+from dcgan.latent.sampling import make_sampler, training_noise
+from dcgan.models import Discriminator, Generator
+from dcgan.training import input as input_module
+from dcgan.training.by_class import MOST_ROWS, ByClass, make_cells
+from dcgan.training.input import feed
+from dcgan.training.state import GANState
+from dcgan.training.step import StepOptions, make_call, make_step
+
+ROOT = Path(__file__).parents[2]
+BATCH, Z_DIM, SHAPE, CLASSES = 8, 4, (8, 8, 3), (3, 2)
+NAMES = {"hair": ("black", "blue", "red"), "eyes": ("green", "grey")}
+COUNT = 40
+STEPS = 8
+
+
+def labels() -> np.ndarray:
+    """Of a seed's own, but for the third combination, which never occurs."""
+    random = np.random.default_rng(2)
+    found = np.stack([random.integers(0, n, COUNT) for n in CLASSES], 1).astype(np.int32)
+    found[(found == [2, 1]).all(1), 1] = 0
+    return found
+
+
+def pictures() -> np.ndarray:
+    """Each of one level, its number, but for a bright left edge."""
+    levels = np.broadcast_to(np.arange(COUNT, dtype=np.uint8)[:, None, None, None], (COUNT, *SHAPE))
+    found = levels.copy()
+    found[:, :, 0] += 100
+    return found
+
+
+def make_state() -> GANState:
+    return GANState(
+        Generator(SHAPE, z_dim=Z_DIM, width=8, seed=3, classes=CLASSES),
+        Discriminator(SHAPE, width=8, seed=1003, classes=CLASSES),
+        learning_rate=2e-3,
+    )
+
+
+TABLE = ClassTable.of(NAMES, labels())
+
+
+# --- from the data to the step
+
+
+@pytest.mark.parametrize("share", [(0, 1), (0, 2), (1, 2)])
+def test_each_image_comes_with_its_own_labels(share):
+    order = {"batch_size": 8, "seed": 3, "start_step": 3, "flip": True, "share": share}
+    plain = make_dataset(pictures(), **order).take(7)
+    for batch, alone in zip(make_dataset((pictures(), labels()), **order), plain, strict=False):
+        images, found = batch
+        np.testing.assert_array_equal(images, alone)  # the order is that of unlabelled images
+        np.testing.assert_array_equal(found, labels()[images.numpy()[:, 0, 4, 0]])
+        assert found.dtype == tf.int32
+
+
+def test_labels_reach_a_gpu_that_holds_the_images(monkeypatch):
+    monkeypatch.setattr(input_module, "single_gpu", lambda strategy: "/CPU:0")
+    order = {"batch_size": 8, "seed": 3, "flip": True}
+    strategy = tf.distribute.get_strategy()
+    batches, step = feed((pictures(), labels()), lambda batch: batch, strategy, **order)
+    expected = make_dataset((pictures(), labels()), **order).take(6)
+    for batch, wanted in zip(batches, expected, strict=False):
+        for one, other in zip(step(batch), wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_each_replica_of_a_worker_has_its_labels():
+    """Two devices of one of two workers, whose share of 8 images they halve."""
+    dataset = make_dataset((pictures(), labels()), batch_size=16, seed=1, share=(0, 2))
+
+    class Strategy:
+        num_replicas_in_sync = 4
+
+        @staticmethod
+        def distribute_datasets_from_function(function):
+            return function(None)
+
+    workers = Workers()
+    workers.count = 2
+    images, found = next(iter(workers.distribute(dataset, Strategy)))
+    assert images.shape[0] == found.shape[0] == 4
+    np.testing.assert_array_equal(found, labels()[images.numpy()[:, 0, 4, 0]])
+
+
+def test_what_a_run_learns_is_told_apart():
+    known = {name: Labels(labels()[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
+    both, hair = ByClass.of(known, NAMES), ByClass.of(known, {"hair": NAMES["hair"]})
+    assert both.values.tolist() == labels().tolist() and both.table.digest == TABLE.digest
+    assert hair.values.tolist() == labels()[:, :1].tolist()
+    none = ByClass.of(known, {})
+    assert none.beside("images") == "images" and none.meta() == {}
+    assert both.meta() == {"labels": both.digest} != hair.meta()
+    # Equally many of each class, but two images have changed places.
+    swapped = labels()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    assert (swapped != labels()).any()
+    known = {name: Labels(swapped[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
+    assert ByClass.of(known, NAMES).digest != both.digest
+
+
+# --- the step
+
+
+class Watched:
+    """A network's stand-in that notes what it is shown."""
+
+    def __init__(self, network, seen):
+        self._network, self._seen = network, seen
+
+    def __getattr__(self, name):
+        return getattr(self._network, name)
+
+    def __call__(self, images, labels=None, **kwargs):
+        self._seen.append((images, labels))
+        return self._network(images, labels=labels, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("update", "d_steps", "g_steps", "g_noise"),
+    [
+        ("alternating", 1, 1, "new"),
+        ("alternating", 2, 2, "new"),
+        ("alternating", 2, 2, "same"),
+        ("simultaneous", 1, 1, "new"),
+    ],
+)
+def test_every_image_is_judged_with_the_class_that_it_was_made_or_found_with(
+    update, d_steps, g_steps, g_noise
+):
+    state, made, judged = make_state(), [], []
+    state.generator = Watched(state.generator, made)
+    state.discriminator = Watched(state.discriminator, judged)
+    recipe = StepOptions(
+        BATCH, update=update, d_steps=d_steps, g_steps=g_steps, g_noise=g_noise, seed=5
+    )
+    step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
+    rows = np.random.default_rng(0).permutation(COUNT)[: BATCH * d_steps]
+    with_eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        step((tf.constant(pictures()[rows]), tf.constant(labels()[rows])))
+    finally:
+        tf.config.run_functions_eagerly(with_eager)
+    of_reals = [shown for shown in judged if np.ptp(shown[0][0, :, 1:].numpy()) == 0]  # one level
+    assert len(of_reals) >= d_steps
+    for k, (images, found) in enumerate(of_reals[:d_steps]):
+        mine = rows[k::d_steps]
+        np.testing.assert_allclose(images[:, 0, 4, 0], pictures()[mine, 0, 4, 0] / 127.5 - 1, 1e-5)
+        np.testing.assert_array_equal(found, labels()[mine])
+    fakes = [found for images, found in judged if np.ptp(images[0, :, 1:].numpy()) > 0]
+    drawn = [found.numpy() for _, found in made]
+    # Every draw but the last is judged in the discriminator's update; those of the generator's too.
+    expected = [*drawn[:d_steps], *drawn[d_steps - 1 :]] if update == "alternating" else drawn
+    np.testing.assert_array_equal([one.numpy() for one in fakes], expected)
+    assert len(made) == d_steps + g_steps - 1
+    for z, found in made:
+        assert z.shape == (BATCH, Z_DIM)
+        assert {tuple(row) for row in found.numpy()} <= {tuple(row) for row in TABLE.rows}
+    same = g_noise == "same"
+    if len(made) > 2:
+        assert np.array_equal(drawn[1], drawn[2]) == same
+        assert not np.array_equal(drawn[0], drawn[1])
+
+
+def test_labels_of_fakes_are_the_datas_own_and_others_in_each_step():
+    state, made = make_state(), []
+    state.generator = Watched(state.generator, made)
+    step = make_step(state, StepOptions(BATCH, seed=5), tf.distribute.get_strategy(), TABLE)
+    tf.config.run_functions_eagerly(True)
+    try:
+        for _ in range(40):
+            step((tf.constant(pictures()[:BATCH]), tf.constant(labels()[:BATCH])))
+    finally:
+        tf.config.run_functions_eagerly(False)
+    drawn = np.stack([found.numpy() for _, found in made])
+    assert len(np.unique(drawn.reshape(40, -1), axis=0)) == 40
+    share = (drawn[..., 0] == 0).mean()
+    # 320 draws: one standard deviation is at most 0.028.
+    assert share == pytest.approx((labels()[:, 0] == 0).mean(), abs=0.1)
+
+
+def test_conditional_runs_repeat_and_resume_bit_for_bit():
+    recipe = StepOptions(BATCH, seed=5, ema_decay=0.9)
+
+    def train(state, start, stop):
+        order = {"batch_size": BATCH, "seed": 1, "start_step": start}
+        batches = make_dataset((pictures(), labels()), **order)
+        step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
+        for batch in batches.take(stop - start):
+            step(batch)
+        return state
+
+    whole, first, second = train(make_state(), 0, 4), train(make_state(), 0, 2), make_state()
+    second.assign(first.arrays())
+    train(second, 2, 4)
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
+
+
+# --- grids
+
+
+def test_a_grid_has_a_class_a_row_and_a_seed_a_column():
+    cells = make_cells(13, TABLE)
+    assert cells.in_a_row == 4  # 13 // 3
+    assert cells.seeds.tolist() == [0, 1, 2, 3] * 3
+    assert cells.labels[:, 0].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert set(cells.labels[8:, 1]) == {0}  # red never occurs with grey
+    plain = make_cells(13, None)
+    assert list(plain.seeds) == list(range(13)) and plain.in_a_row is plain.labels is None
+
+
+def test_a_grid_of_very_many_classes_shows_the_first():
+    many = ClassTable.of({"n": [str(i) for i in range(100)]}, np.arange(100)[:, None])
+    cells = make_cells(64, many)
+    assert cells.labels[:, 0].tolist() == [i for i in range(MOST_ROWS) for _ in range(4)]
+    assert make_cells(4, many).labels[:, 0].tolist() == [0, 1, 2, 3]
+
+
+# --- two replicas, in a process of their own
+
+
+def train_distributed(strategy, at_once=1):
+    """From the pipeline to samples, as a run does it; returns arrays by name."""
+    with strategy.scope():
+        state = make_state()
+    dataset = make_dataset((pictures(), labels()), batch_size=2 * BATCH, seed=1, flip=True)
+    batches = iter(strategy.experimental_distribute_dataset(dataset))
+    recipe = StepOptions(BATCH, seed=5, ema_decay=0.99, d_steps=2)
+    call = make_call(make_step(state, recipe, strategy, TABLE))
+    scalars = [call(batches, at_once) for _ in range(STEPS // at_once)]
+    sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01", table=TABLE)
+    lines = {k: np.concatenate([s[k] for s in scalars]) for k in scalars[0]}
+    return {**state.arrays(), **lines, "samples": sample(range(5))}
+
+
+def main(path):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    mirrored = make_strategy("mirrored")
+    assert mirrored.num_replicas_in_sync == 2
+    found = {"one": train_distributed(make_strategy("none")), "two": train_distributed(mirrored)}
+    found["at once"] = train_distributed(make_strategy("none"), at_once=4)
+    np.savez(path, **{f"{k}|{n}": a for k, arrays in found.items() for n, a in arrays.items()})
+
+
+def test_two_replicas_and_several_steps_a_call_train_as_one(tmp_path):
+    path = tmp_path / "found.npz"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+    words = [sys.executable, __file__, str(path)]
+    subprocess.run(words, check=True, env=environment, timeout=300)
+    with np.load(path) as file:
+        one = {n.partition("|")[2]: file[n] for n in file.files if n.startswith("one|")}
+        for name, array in one.items():
+            np.testing.assert_array_equal(file[f"at once|{name}"], array, err_msg=name)
+            other, largest = file[f"two|{name}"], np.abs(array.astype(float)).max(initial=0)
+            off = np.abs(other.astype(float) - array).max(initial=0)
+            assert off <= (1 if name == "samples" else 1e-3 * largest + 1e-12), name
+
+
+# --- samples
+
+
+def test_samples_have_the_classes_of_their_seeds_or_those_asked_for():
+    state = make_state()
+    random = np.random.default_rng(0)
+    for variable in state.averaged_generator.variables:
+        if variable.name == "kernel":
+            variable.assign(random.normal(0, 0.15, variable.shape))
+    sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01", table=TABLE)
+    seeds = list(range(70))
+    own = TABLE.of_seeds(tf.constant(seeds, tf.int64)).numpy()
+    np.testing.assert_array_equal(sample(seeds), sample(seeds, own))
+    np.testing.assert_array_equal(sample(seeds[40:]), sample(seeds)[40:])
+    others = np.tile(np.array([[1, 1]], np.int32), (70, 1))
+    changed = (sample(seeds, others) != sample(seeds)).any((1, 2, 3))
+    np.testing.assert_array_equal(changed, (own != others).any(1))
+
+
+def test_noise_is_that_of_unlabelled_runs():
+    """So that labels are drawn apart from it."""
+    made = []
+    state = make_state()
+    state.generator = Watched(state.generator, made)
+    step = make_step(state, StepOptions(BATCH, seed=5), tf.distribute.get_strategy(), TABLE)
+    tf.config.run_functions_eagerly(True)
+    try:
+        step((tf.constant(pictures()[:BATCH]), tf.constant(labels()[:BATCH])))
+    finally:
+        tf.config.run_functions_eagerly(False)
+    zero = tf.constant(0, tf.int64)
+    noise = training_noise((BATCH, Z_DIM), seed=5, step=zero, draw=0, z_dist="normal01")
+    np.testing.assert_array_equal(made[0][0], noise)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
