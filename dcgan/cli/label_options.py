@@ -1,4 +1,4 @@
-"""Options of training by class."""
+"""Options of training by class, and of looking at what was trained so."""
 
 from dcgan import UserError
 from dcgan.cli.option import option
@@ -13,6 +13,16 @@ LABEL_COLUMNS = option(
     None,
     "With --conditional, which kinds of labels to learn, such as hair,eyes; all when not given.",
     "data",
+)
+_OF_CLASS = "Of a run by class, which one: cat, or hair=blue where there are several kinds; "
+LABEL = option(
+    None, f"{_OF_CLASS}commas join several kinds. Each seed's own when not given.", list=True
+)
+LABEL_OF_EACH = option(
+    None,
+    f"{_OF_CLASS}one for all seeds, or as many as seeds, such as 3,8. Each seed's own when not "
+    "given.",
+    list=True,
 )
 
 

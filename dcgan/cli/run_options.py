@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dcgan.cli.label_options import LABEL, LABEL_OF_EACH
 from dcgan.cli.option import option
 
 # What evaluates, as in dcgan/evaluation/, which a test compares: this file imports nothing of it.
@@ -137,6 +138,7 @@ class Sample(OfCheckpoint):
         None, "Seed of the first image (default: 0).", minimum=0, formerly=("seed",)
     )
     seeds: str | None = option(None, "These seeds instead, such as 1,5,9-20.")
+    label: str | None = LABEL
     to: str | None = option(
         None, "Folder for the images (default: generated/<step>/ in the run).", path=True
     )
@@ -149,6 +151,7 @@ class Interpolate(OfCheckpoint):
     does: ClassVar[str] = "walk from seed to seed: a GIF, MP4 or strip"
 
     seeds: str = option("0-4", "The seeds on the way, such as 7,9,12.")
+    label: str | None = LABEL_OF_EACH
     frames: int = option(30, "Images from one seed to the next.", minimum=1, maximum=1000)
     method: str | None = option(
         None,

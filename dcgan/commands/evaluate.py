@@ -71,7 +71,13 @@ def run(options: Evaluate) -> int:
         generated = as_generator(pictures, count, seed=options.seed)
         folder = run_dir.evaluation / "images"  # whose records are not the run's
     else:
-        generated = Generated(trained.sample, trained.fingerprint, trained.step, trained.epoch)
+        generated = Generated(
+            trained.sample,
+            trained.fingerprint,
+            trained.step,
+            trained.epoch,
+            trained.table.named if trained.table else None,
+        )
         folder = run_dir.evaluation
     records = judge.evaluate((*metrics, CLASSES), generated, folder, again=options.again)
     _say(options.images or _moment(trained), records)
@@ -262,7 +268,17 @@ def histogram(record: dict) -> str:
         f"({record['by_chance']:.1%} by chance alone; of real ones "
         f"{record['real_total_variation']:.1%}); entropy {record['entropy']:.2f} of "
         f"{record['true_entropy']:.2f} bits; the classifier{right} is sure of "
-        f"{record['sure']:.1%} (of real ones: {record['real_sure']:.1%}).",
+        f"{record['sure']:.1%} (of real ones: {record['real_sure']:.1%}).{_of_asked(record)}",
         WIDTH,
         subsequent_indent="  ",
+    )
+
+
+def _of_asked(record: dict) -> str:
+    """How often a generator by class gives the class asked for."""
+    if not (asked := record.get("asked")):
+        return ""
+    return (
+        f" It sees the class asked for in {asked['value']:.1%} (95 % interval "
+        f"{asked['low']:.1%} to {asked['high']:.1%})."
     )

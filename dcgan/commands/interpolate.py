@@ -35,11 +35,12 @@ def run(options: Interpolate) -> int:
     trained = TrainedRun(run_dir, options.checkpoint)
     method = options.method or paths.natural_method(trained.z_dist)
     z = paths.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
-    classes = trained.classes(seeds)
+    classes = trained.classes(seeds, trained.asked(options.label))
     if classes is not None:
         classes = paths.walk(classes, options.frames, method="linear", loop=options.loop)
     comment = provenance.mark(
-        f"interpolate --seeds {options.seeds} --method {method}, {trained.name}, "
+        f"interpolate --seeds {options.seeds}{f' --label {options.label}' * bool(options.label)} "
+        f"--method {method}, {trained.name}, "
         f"step {trained.step}"
     )
     provenance.write(to, _bytes(options, to.suffix.lower(), trained.render(z, classes), comment))

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import logging
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,18 +31,25 @@ def run(options: Sample) -> int:
     trained = TrainedRun(
         choose_run(options.run_dir, options.dataset, options.checkpoint), options.checkpoint
     )
-    root = trained.run.root
-    to = Path(options.to) if options.to else root / "generated" / f"{trained.step:08d}"
+    root, asked = trained.run.root, trained.asked(options.label)
+    words = ",".join(f"{column}={name}" for column, names in asked.items() for name in names)
+    folder = f"{trained.step:08d}{f'-{_safe(words)}' * bool(words)}"
+    to = Path(options.to) if options.to else root / "generated" / folder
+    if asked:
+        trained.table.labels(seeds[:1], asked)  # refused before a folder is made
     shown = seeds[:GRID_IMAGES]
     grid = _grid(to, shown)
     provenance.refuse_foreign(grid, ".png")
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
-    folder = Generated(to, fingerprint=trained.fingerprint, note=note)
+    note |= {"label": words} if words else {}
+    fingerprint = f"{trained.fingerprint}{f', {words}' * bool(words)}"
+    folder = Generated(to, fingerprint=fingerprint, note=note)
     folder.claim()
     missing = folder.missing(seeds)
     logger.info("Sampling from %s, step %d.", root, trained.step)
-    _fill(folder, trained, missing)
-    comment = provenance.mark(f"sample, {trained.name}, step {trained.step}")
+    _fill(folder, trained, missing, asked)
+    of_class = f" of {words}" * bool(words)
+    comment = provenance.mark(f"sample{of_class}, {trained.name}, step {trained.step}")
     provenance.write(grid, images.png_bytes(images.grid(folder.read(shown)), comment=comment))
     there = f" ({len(seeds) - len(missing):,} were there)" if len(missing) < len(seeds) else ""
     logger.info("Wrote %s images%s into %s.", f"{len(seeds):,}", there, to)
@@ -74,7 +82,15 @@ def _grid(folder: Path, seeds: list[int]) -> Path:
     return folder.with_name(f"{folder.name}-seeds-{name}.png")
 
 
-def _fill(folder: Generated, trained: TrainedRun, seeds: list[int]) -> None:
+def _safe(words: str) -> str:
+    """A part of a file's name."""
+    name = re.sub(r"[^\w.=,-]+", "_", words)
+    if name == words and len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
+
+def _fill(folder: Generated, trained: TrainedRun, seeds: list[int], asked: dict) -> None:
     """Makes images batch by batch; while one is computed, the one before is written."""
     written: collections.deque[Future] = collections.deque()
     with (
@@ -83,7 +99,8 @@ def _fill(folder: Generated, trained: TrainedRun, seeds: list[int]) -> None:
     ):
         for start in range(0, len(seeds), BATCH_SIZE):
             batch = seeds[start : start + BATCH_SIZE]
-            written.append(writer.submit(folder.add, batch, trained.sample(batch)))
+            labels = [trained.table.labels(batch, asked)] if asked else []
+            written.append(writer.submit(folder.add, batch, trained.sample(batch, *labels)))
             if len(written) > WAITING:
                 written.popleft().result()
             bar.update(len(batch))

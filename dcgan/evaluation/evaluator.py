@@ -28,7 +28,7 @@ from dcgan.evaluation.extractor import (
     pieces,
 )
 from dcgan.evaluation.histograms import class_histogram
-from dcgan.evaluation.intervals import Estimate
+from dcgan.evaluation.intervals import Estimate, of_trials
 from dcgan.evaluation.kept_results import is_floors, is_histogram, is_score
 from dcgan.evaluation.metrics import CLASSES, FACES, METRICS, NEEDS, VERSIONS, Sample, measure_all
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
@@ -51,12 +51,15 @@ class Generated:
         sample: seeds -> uint8 [N, height, width, channels].
         fingerprint: tells generators apart.
         step, epoch: of its training; None where they are not known.
+        asked: seeds -> by labelling, the names of the classes that their images shall show; None
+            where the generator knows no classes.
     """
 
     sample: Callable[[Sequence[int]], np.ndarray]
     fingerprint: str
     step: int | None
     epoch: float | None
+    asked: Callable[[Sequence[int]], dict[str, list[str]]] | None = None
 
 
 def default_extractor(
@@ -200,7 +203,7 @@ class Evaluator:
         missing = [key for key in wanted if found.get(key) is None]
         if missing:
             start = time.monotonic()
-            results = self._measure({metric for metric, _ in missing}, generated.sample)
+            results = self._measure({metric for metric, _ in missing}, generated)
             seconds = time.monotonic() - start
             when = {"step": generated.step, "epoch": generated.epoch}
             for key in missing:
@@ -230,9 +233,9 @@ class Evaluator:
             for key, what in wanted.items()
         }
 
-    def _measure(self, metrics: set[str], sample: Callable) -> dict[tuple, dict]:
+    def _measure(self, metrics: set[str], generated: Generated) -> dict[tuple, dict]:
         kinds = {self._kind(metric) for metric in metrics}
-        fake_images, fakes = self._look_at_generated(sample, kinds)
+        fake_images, fakes = self._look_at_generated(generated.sample, kinds)
         reals = self._look_at_reals() if kinds & {"features", "probabilities"} else None
         numbers = [metric for metric in METRICS if metric in metrics]
         real_images = self._real_images() if "images" in kinds else None
@@ -248,6 +251,7 @@ class Evaluator:
             results[FACES, None] = self._faces(fake_images, real_images)
         for name in self._labellings if CLASSES in metrics else ():
             results[CLASSES, name] = self._histogram(name, reals, fakes)
+            results[CLASSES, name] |= self._asked(name, fakes, generated)
         return results
 
     def _floors(self, metrics: Collection[str], known: Sample) -> dict[str, dict | None]:
@@ -292,10 +296,14 @@ class Evaluator:
             found = held(extract(self.extractor, batches, total=self.count, doing=doing))
         return images.array() if "images" in kinds else None, found
 
-    def _batches(self, sample: Callable) -> Iterator[np.ndarray]:
+    def _seeds(self) -> range:
         first = first_seed(self.seed)
-        for start in range(first, first + self.count, BLOCK):
-            yield sample(range(start, min(start + BLOCK, first + self.count)))
+        return range(first, first + self.count)
+
+    def _batches(self, sample: Callable) -> Iterator[np.ndarray]:
+        seeds = self._seeds()
+        for start in range(0, self.count, BLOCK):
+            yield sample(seeds[start : start + BLOCK])
 
     def _look_at_reals(self) -> Extracted:
         """At all rows, also those that only the floor needs."""
@@ -327,6 +335,15 @@ class Evaluator:
         found = face_share(self.finder(fakes))
         floor = {"of": "reals", "count": len(of_reals), **_numbers(face_share(of_reals))}
         return {**_numbers(found), "interval": found.interval, "better": "higher", "floor": floor}
+
+    def _asked(self, name: str, fakes: Extracted, generated: Generated) -> dict:
+        """In how many images the extractor sees the class that was asked for, if any was."""
+        asked = generated.asked(self._seeds()) if generated.asked else {}
+        if name not in asked:
+            return {}
+        known = np.array(self.reals.labels[name].names)
+        seen = known[fakes.probabilities[name].argmax(1)]
+        return {"asked": _numbers(of_trials(int((seen == asked[name]).sum()), self.count))}
 
     def _histogram(self, name: str, reals: Extracted, fakes: Extracted) -> dict:
         """How often the classes of a labelling occur, beside the labels of all real images."""

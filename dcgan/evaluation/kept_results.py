@@ -63,6 +63,7 @@ SCORE = {
     "better": lambda value: value in ("higher", "lower"),
     "floor": or_none(lambda value: holds(value, FLOOR)),
 }
+ASKED = ("value", "low", "high")
 HISTOGRAM_NUMBERS = (
     *("entropy", "true_entropy", "sure", "total_variation", "by_chance", "p_value"),
     *("real_sure", "real_total_variation"),
@@ -97,6 +98,8 @@ def is_histogram(record: dict) -> bool:
     def is_shares(value: object) -> bool:
         return isinstance(value, list) and len(value) == len(names) and all(map(is_share, value))
 
+    if "asked" in record and not holds(record["asked"], dict.fromkeys(ASKED, is_share)):
+        return False
     numbers = dict.fromkeys(HISTOGRAM_NUMBERS, is_number)
     shares = dict.fromkeys(SHARES, is_shares)
     return holds(record, {**numbers, **shares, "accuracy": or_none(is_share)})

@@ -8,13 +8,19 @@ the same classes everywhere.
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
+from dcgan import UserError
+from dcgan.cli.option import did_you_mean
+
 MOST_ROWS = 1 << 14  # different ones that are kept; of more, as many from all over the data
+_TAKEN = ("z", "seed", "images", "score", "png_bytes")  # other inputs and outputs
+_NAMED = 20  # classes of a sentence
 _LABELS = -2  # where latent vectors have -1 and training's noise the step, which is never negative
 
 
@@ -51,6 +57,18 @@ class ClassTable:
         """How many classes each column has."""
         return tuple(map(len, self.names.values()))
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the columns are called as inputs of an exported model: letters, digits and _."""
+        found: list[str] = []
+        for column in self.names:
+            name = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_") or "label"
+            name = name if name[0].isalpha() and name not in _TAKEN else f"label_{name}"
+            while name in found:
+                name += "_"
+            found.append(name)
+        return tuple(found)
+
     @functools.cached_property
     def digest(self) -> str:
         """Hexadecimal; tells tables apart."""
@@ -58,23 +76,38 @@ class ClassTable:
         numbers = (np.ascontiguousarray(one, "<i8").tobytes() for one in (self.rows, self.counts))
         return hashlib.sha256(names + b"".join(numbers)).hexdigest()[:32]
 
-    def like(self, fixed: Mapping[int, int]) -> "ClassTable":
-        """The rows whose columns have these classes.
-
-        Where there is none, all rows with these classes put into them.
+    def labels(self, seeds: Sequence[int], asked: Mapping[str, Sequence[str]]) -> np.ndarray:
+        """The classes of seeds with those asked for in the place of their own.
 
         Args:
-            fixed: class by column, both as numbers.
+            seeds: N of them.
+            asked: names of classes by column: one for all seeds, or one a seed.
+
+        Returns:
+            int32 [N, columns].
+
+        Raises:
+            UserError: there is no such column or class, or not one a seed.
         """
-        chosen = np.ones(len(self.rows), bool)
-        for column, number in fixed.items():
-            chosen &= self.rows[:, column] == number
-        rows, counts = self.rows.copy(), self.counts
-        if chosen.any():
-            return ClassTable(self.names, rows[chosen], counts[chosen])
-        for column, number in fixed.items():
-            rows[:, column] = number
-        return ClassTable(self.names, rows, counts)
+        found = self.of_seeds(tf.constant(list(seeds), tf.int64)).numpy()
+        for column, names in asked.items():
+            numbers = [class_number(self.names, column, name) for name in names]
+            if len(numbers) not in (1, len(found)):
+                raise UserError(
+                    f"There are {len(numbers)} classes of {column} for {len(found)} seeds: name "
+                    "one for all, or one a seed."
+                )
+            found[:, self.columns.index(column)] = numbers
+        return found
+
+    def named(self, seeds: Sequence[int]) -> dict[str, list[str]]:
+        """The names of the seeds' own classes, by column."""
+        rows = self.labels(seeds, {}).T
+        names = self.names.items()
+        return {
+            column: [known[number] for number in numbers]
+            for (column, known), numbers in zip(names, rows, strict=True)
+        }
 
     def draw(self, count: int, seed: tf.Tensor) -> tf.Tensor:
         """So many rows int32 [count, columns], as often as they occur, of a seed int64 [2]."""
@@ -103,3 +136,59 @@ def _uniform(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.StatelessRandomUniformV2(
         shape=shape, key=key, counter=counter, alg=philox, dtype=tf.float64
     )
+
+
+def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> int:
+    """The number of a class.
+
+    Args:
+        names: of the classes by column.
+        column, name: what a user calls it.
+
+    Raises:
+        UserError: there is no such column or class.
+    """
+    if column not in names:
+        raise UserError(
+            f"There are no labels {column!r}{did_you_mean(column, names)}: expected "
+            f"{', '.join(names)}."
+        )
+    if name not in names[column]:
+        known = names[column]
+        some = ", ".join(known[:_NAMED]) + ", ..." * (len(known) > _NAMED)
+        raise UserError(
+            f"There is no class {name!r} of {column}{did_you_mean(name, known)}: expected {some}."
+        )
+    return list(names[column]).index(name)
+
+
+def parse_classes(text: str, names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """What a user asks for, such as hair=blue,eyes=red, or 7 where there is one column.
+
+    Args:
+        text: column=class, or class alone; commas join several.
+        names: of the classes by column.
+
+    Returns:
+        names of classes by column, in the order given.
+
+    Raises:
+        UserError: it is unclear which column a class is of, or there is no such column or class.
+    """
+    only = next(iter(names)) if len(names) == 1 else None
+    if only is not None and text in names[only]:  # which may have commas in it
+        return {only: [text]}
+    found: dict[str, list[str]] = {}
+    for word in text.split(","):
+        column, equals, name = (part.strip() for part in word.partition("="))
+        if not equals or (only is not None and column not in names):
+            column, name = only, word.strip()
+        if column is None:
+            first = next(iter(names))
+            raise UserError(
+                f"--label {word} does not say which label it is: write column=class, such as "
+                f"{first}={names[first][0]}; the columns are {', '.join(names)}."
+            )
+        class_number(names, column, name)
+        found.setdefault(column, []).append(name)
+    return found

@@ -134,3 +134,19 @@ def full_batches(rows: np.ndarray, size: int = BATCH_SIZE) -> Iterator[tuple[np.
     for start in range(0, len(rows), size):
         batch = np.asarray(rows[start : start + size])
         yield batch[np.arange(size) % len(batch)], len(batch)
+
+
+def in_batches(
+    function: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    progress: Callable[[int], object],
+) -> np.ndarray:
+    """Applies a function to batches of one size, the last one filled up and cut.
+
+    So no result depends on how many are asked for.
+    """
+    results = []
+    for batch, count in full_batches(rows):
+        results.append(np.asarray(function(batch))[:count])
+        progress(count)
+    return np.concatenate(results)

@@ -21,7 +21,8 @@ from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import read_json, read_json_lines
-from dcgan.latent.sampling import BATCH_SIZE, full_batches, latents, make_sampler, sampled_from
+from dcgan.latent.labels import parse_classes
+from dcgan.latent.sampling import BATCH_SIZE, in_batches, latents, make_sampler, sampled_from
 from dcgan.models.classes import one_hot
 from dcgan.run import classes_file
 from dcgan.run.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
@@ -128,13 +129,26 @@ class TrainedRun:
         of_seeds = tf.constant(seeds, tf.int64)
         return latents(of_seeds, z_dim=self._generator.z_dim, z_dist=self.z_dist).numpy()
 
-    def classes(self, seeds: list[int], labels: np.ndarray | None = None) -> np.ndarray | None:
-        """float32 [N, classes of all columns]: the seeds' own or labels; None without classes."""
+    def asked(self, label: str | None) -> dict[str, list[str]]:
+        """What --label asks for, see `parse_classes`.
+
+        Raises:
+            UserError: likewise, or the run knows no classes.
+        """
+        if label is None:
+            return {}
+        if self.table is None:
+            raise UserError(
+                f"--label {label} asks for a class, and {self.run.root} was trained without "
+                "--conditional: leave it out, or name another run with --run_dir."
+            )
+        return parse_classes(label, self.table.names)
+
+    def classes(self, seeds: list[int], asked: dict | None = None) -> np.ndarray | None:
+        """float32 [N, classes of all columns], see `ClassTable.labels`; None without classes."""
         if self.table is None:
             return None
-        if labels is None:
-            labels = self.table.of_seeds(tf.constant(seeds, tf.int64))
-        return one_hot(labels, self.table.sizes).numpy()
+        return one_hot(self.table.labels(seeds, asked or {}), self.table.sizes).numpy()
 
     def render(self, z: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
         """The images of latent vectors, those of seeds' vectors equal to the seeds' images.
@@ -150,7 +164,7 @@ class TrainedRun:
         with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
             done = bar.update if bar else lambda _: None
             both = z if classes is None else np.concatenate([z, classes], 1)
-            return _in_batches(lambda part: images.to_uint8(self._forward(part)), both, done)
+            return in_batches(lambda part: images.to_uint8(self._forward(part)), both, done)
 
     @functools.cached_property
     def _forward(self) -> Callable:
@@ -179,7 +193,7 @@ class TrainedRun:
             last = discriminator.activations(images.to_float(tf.cast(pictures, tf.float32)))[-1]
             return tf.cast(tf.reshape(last, (BATCH_SIZE, -1)), tf.float32)
 
-        return lambda pictures: _in_batches(
+        return lambda pictures: in_batches(
             lambda part: features_of_batch(part).numpy(), pictures, lambda _: None
         )
 
@@ -379,19 +393,3 @@ def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]
 def _is_above_0(line: dict, name: str) -> bool:
     value = line.get(name)
     return isinstance(value, (int, float)) and 0 < value < float("inf")
-
-
-def _in_batches(
-    function: Callable[[np.ndarray], np.ndarray],
-    rows: np.ndarray,
-    progress: Callable[[int], object],
-) -> np.ndarray:
-    """Applies a function to batches of one size, the last one filled up and cut.
-
-    So no result depends on how many are asked for.
-    """
-    results = []
-    for batch, count in full_batches(rows):
-        results.append(np.asarray(function(batch))[:count])
-        progress(count)
-    return np.concatenate(results)

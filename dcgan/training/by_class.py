@@ -40,6 +40,11 @@ class ByClass:
         """Images and their labels, or images alone; see `make_dataset`."""
         return images if self.values is None else (images, self.values)
 
+    @property
+    def asked(self) -> Callable | None:
+        """The names of the classes of seeds, see `ClassTable.named`."""
+        return self.table.named if self.table else None
+
     def meta(self) -> dict[str, str]:
         """What a checkpoint says of them."""
         return {"labels": self.digest} if self.digest else {}
@@ -70,5 +75,6 @@ def make_cells(count: int, table: ClassTable | None) -> Cells:
         return Cells(range(count))
     rows = min(table.sizes[0], MOST_ROWS, count)
     seeds = np.arange(count // rows)
-    labels = [table.like({0: number}).of_seeds(seeds).numpy() for number in range(rows)]
+    column, names = next(iter(table.names.items()))
+    labels = [table.labels(seeds, {column: [name]}) for name in names[:rows]]
     return Cells(np.tile(seeds, rows), np.concatenate(labels), len(seeds))

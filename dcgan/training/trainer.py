@@ -33,7 +33,7 @@ from dcgan.run import classes_file
 from dcgan.run.checkpoint import Checkpointer, state_fingerprint
 from dcgan.run.run_dir import RunDir
 from dcgan.training.by_class import ByClass, make_cells
-from dcgan.training.ending import say_files
+from dcgan.training.ending import say_files, say_what_is_lost
 from dcgan.training.environment import environment
 from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
 from dcgan.training.hooks import REASONS, SIGNALS, Metrics, Progress, StopSignals, stop_reason
@@ -123,8 +123,7 @@ class Trainer:
         self._restored = restore(self.state) or {}  # the checkpoint's meta
         self.health = self._monitor()
         self.prepared = prepared = prepare()
-        self.reals = prepared.images
-        self.report = prepared.report
+        self.reals, self.report = prepared.images, prepared.report
         self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
         self.by_class = ByClass.of(prepared.labels, columns or {})
         self.data |= self.by_class.meta()
@@ -176,7 +175,7 @@ class Trainer:
                 make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
                 self.workers.leave()
         except KeyboardInterrupt:
-            self._say_what_is_lost(progress.done)
+            say_what_is_lost(self.checkpointer.paths(), progress.done)
             raise
         finally:
             progress.close()
@@ -317,13 +316,14 @@ class Trainer:
     def _evaluate(self, done: int, scalars: dict | None = None) -> None:
         """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
-        network, epoch = self.state.generator.get_config(), done / self.steps_per_epoch
+        network = self.state.generator.get_config()
+        drawn = sampled_from(self.config.z_dist, self.by_class.table)
         try:
-            drawn = sampled_from(self.config.z_dist, self.by_class.table)
             fingerprint = state_fingerprint(self.state, network, drawn)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
-        generated = Generated(self.sample_images, fingerprint, done, round(epoch, 4))
+        asked, epoch = self.by_class.asked, round(done / self.steps_per_epoch, 4)
+        generated = Generated(self.sample_images, fingerprint, done, epoch, asked)
         record = self.watch.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)
@@ -369,13 +369,6 @@ class Trainer:
         draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
         if self.watch:
             draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
-
-    def _say_what_is_lost(self, done: int) -> None:
-        """When the run is broken off after so many steps."""
-        paths = self.checkpointer.paths()
-        saved = int(paths[-1].stem) if paths else 0
-        lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
-        logger.warning("Broken off: %s; the same command goes on from step %d.", lost, saved)
 
     def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:
         """Says what was done and where it is."""

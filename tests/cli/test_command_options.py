@@ -114,7 +114,7 @@ WORDS |= {"terms", "method", "format", "weights", "name", "host", "allowed_hosts
 WORDS |= {"metrics", "extractor_range", "extractor_layout", "labels", "only", "compare", "preset"}
 WORDS |= {"update", "precision", "layout", "z_dist", "g_noise", "augment", "strategy"}
 WORDS |= {"evaluate_metric", "evaluate_extractor", "time_budget", "root_path"}
-WORDS |= {"forwarded_allow_ips", "adam_epsilon_on", "label_columns"}
+WORDS |= {"forwarded_allow_ips", "adam_epsilon_on", "label_columns", "label"}
 
 
 @pytest.mark.parametrize("command", flags.COMMANDS)

@@ -1,11 +1,14 @@
 """The table of a data set's classes, and what is drawn from it."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dcgan import UserError
 from dcgan.latent import labels as labels_module
-from dcgan.latent.labels import ClassTable
+from dcgan.latent.labels import ClassTable, parse_classes
 
 NAMES = {"hair": ("black", "blue", "red"), "eyes": ("green", "grey")}
 # Black with green 5 times, black with grey once, blue with grey twice, red with green twice.
@@ -41,17 +44,40 @@ def test_a_seed_has_the_same_classes_wherever_it_stands(table):
     np.testing.assert_array_equal(again.of_seeds(tf.constant(seeds)).numpy(), together)
 
 
-def test_what_is_fixed_leaves_the_rest_as_it_occurs_with_it(table):
-    blue = table.like({0: 1})
-    assert blue.rows.tolist() == [[1, 1]] and blue.counts.tolist() == [2]
-    black = table.like({0: 0})
-    assert black.rows.tolist() == [[0, 0], [0, 1]] and black.counts.tolist() == [5, 1]
+def test_classes_asked_for_take_the_place_of_the_seeds_own(table):
+    seeds = range(30)
+    own = table.labels(seeds, {})
+    np.testing.assert_array_equal(own, table.of_seeds(tf.range(30, dtype=tf.int64)))
+    blue = table.labels(seeds, {"hair": ["blue"]})
+    assert set(blue[:, 0]) == {1} and (blue[:, 1] == own[:, 1]).all()
+    both = table.labels([3, 4], {"hair": ["red", "black"], "eyes": ["grey"]})
+    assert both.tolist() == [[2, 1], [0, 1]] and both.dtype == np.int32
+    with pytest.raises(UserError, match="2 classes of hair for 3 seeds"):
+        table.labels([1, 2, 3], {"hair": ["red", "blue"]})
 
 
-def test_what_never_occurs_together_is_drawn_too(table):
-    drawn = table.like({0: 1, 1: 0}).of_seeds(tf.range(50, dtype=tf.int64)).numpy()
-    assert drawn.tolist() == [[1, 0]] * 50
-    assert table.rows.tolist() == [[0, 0], [0, 1], [1, 1], [2, 0]]  # the table itself stays
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("hair=blue", NAMES, {"hair": ["blue"]}),
+        ("hair=blue, eyes=grey ,hair=red", NAMES, {"hair": ["blue", "red"], "eyes": ["grey"]}),
+        ("7", {"label": "0123456789"}, {"label": ["7"]}),
+        ("7,3", {"label": "0123456789"}, {"label": ["7", "3"]}),
+        ("label=7", {"label": "0123456789"}, {"label": ["7"]}),
+        ("a=b", {"label": ("a=b", "c")}, {"label": ["a=b"]}),
+        ("cat, big", {"label": ("cat, big", "dog")}, {"label": ["cat, big"]}),
+        ("blue", NAMES, "does not say which label it is: write column=class, such as hair=black"),
+        ("hair=bleu", NAMES, "no class 'bleu' of hair (did you mean blue?): expected black, blue"),
+        ("hare=blue", NAMES, "no labels 'hare' (did you mean hair?): expected hair, eyes"),
+        ("11", {"label": "0123456789"}, "no class '11' of label"),
+    ],
+)
+def test_classes_are_asked_for_by_their_names(text, names, expected):
+    if isinstance(expected, dict):
+        assert parse_classes(text, names) == expected
+        return
+    with pytest.raises(UserError, match=re.escape(expected)):
+        parse_classes(text, names)
 
 
 def test_a_table_of_very_many_combinations_keeps_some_from_all_over_the_data(monkeypatch):

@@ -107,6 +107,9 @@ def _in_words(histogram: Histogram) -> str:
         lines.append(f"The classifier is sure of {known['sure']} of them{reals}.")
     if "accuracy" in known:
         lines.append(f"Of real images that are new to it, it is right about {known['accuracy']}.")
+    asked = record.get("asked")
+    if isinstance(asked, dict) and isinstance(asked.get("value"), (int, float)):
+        lines.append(f"It sees the class that was asked for in {percent(asked['value'])}.")
     entropies = [record.get("entropy"), record.get("true_entropy")]
     if all(isinstance(one, (int, float)) for one in entropies):
         lines.append(f"The entropy is {number(entropies[0])} of {number(entropies[1])} bits.")
