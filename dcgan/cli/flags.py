@@ -103,7 +103,7 @@ def _command(word: str) -> str | None:
 
 def _require_dataset(word: str) -> None:
     """Refuses a first word that is more likely a command with a typing error than a data set."""
-    hint = did_you_mean(word, COMMANDS)
+    hint = did_you_mean(word, COMMANDS, near=0.75)  # pictures are no features
     is_there = os.path.exists(word) or os.path.exists(os.path.join("data", word))
     if hint and not is_there and not names_file(word):
         raise UserError(

@@ -124,7 +124,11 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """The known word that is meant, in brackets behind a blank; nothing when none is close."""
-    close = difflib.get_close_matches(word, list(known), 1)
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "", near: float = 0.6) -> str:
+    """The known word that is meant, in brackets behind a blank; nothing when none is close.
+
+    Args:
+        near: share of letters in common, from which on a word is.
+    """
+    close = difflib.get_close_matches(word, list(known), 1, near)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""

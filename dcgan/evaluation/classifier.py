@@ -204,7 +204,7 @@ def _trained(
             f"The classifier needs different images, and of these {len(images):,} only "
             f"{len(rows)} are: choose --extractor inception or pixels, or another data set."
         )
-    logger.info("Training a classifier on the data set's labels: this is done once.")
+    logger.info("Training a classifier on the data set's labels, once.")
     size = resizing.shrunk(*shape[:2], LONGEST)
     model = classifier_network.build((*size, shape[2]), counts, seed=seed)
     pictures = trunk.small(images, rows, size)

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from dcgan.evaluation import trunk
 from dcgan.images import to_float
-from dcgan.terminal.progress import over
 
 STEM = 24
 WIDTHS = (48, 96, 192)  # of the stages, each of which halves the sides; the last is of features
@@ -105,7 +104,7 @@ def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, s
     steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
     step = _step(model, steps, seed)
     order = trunk.order(len(images), steps * batch, seed)
-    for number in over(range(steps), "training the classifier", steps, "steps"):
+    for number in trunk.steps(steps, "training the classifier"):
         rows = order[number * batch : (number + 1) * batch]
         truths = [tf.constant(one[rows], tf.int32) for one in labels]
         step(tf.constant(images[rows]), truths, tf.constant(number, tf.int64))

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError
+from dcgan import UserError, extras
 from dcgan.cli.option import did_you_mean
 from dcgan.plain_path import plain
 
-REQUIREMENT = "onnxruntime>=1.20,<2"
 # Of ONNX Runtime's names, and NumPy's: what images can be given as.
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -87,14 +86,10 @@ def checksum(path: Path) -> str:
 
 
 def _onnx(path: Path, output: str | None) -> Network:
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-    except ImportError as error:
-        raise UserError(
-            f"--extractor {path} needs ONNX Runtime, which is not installed: run pip install "
-            f'"{REQUIREMENT}".'
-        ) from error
+    extras.require(f"--extractor {path}", "export", "onnxruntime")
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is said below
     try:

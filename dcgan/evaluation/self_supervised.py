@@ -97,7 +97,7 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
 
     weights, facts = remember(folder, f"self-supervised-{key}", make, fits=fits)
     logger.info(
-        "The self-supervised extractor has learnt from %s images of this data set in %.1f minutes "
+        "The self-supervised extractor learnt from %s images of this data set in %.1f minutes "
         "(kept in %s).",
         f"{facts['learnt']:,}",
         facts["seconds"] / 60,
@@ -144,12 +144,12 @@ def _trained(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     """Trains on a part of the images: weights, mean and deviation of features, and facts."""
     rows = _rows(images, seed)
     start = time.perf_counter()
-    logger.info("Training a self-supervised extractor on the data set: this is done once.")
+    logger.info("Training an extractor on the data set's images, without labels, once.")
     shape = images.shape[1:]
     size = resizing.shrunk(*shape[:2], LONGEST)
     model = self_supervised_network.build((*size, shape[2]), seed=seed)
     pictures = trunk.small(images, rows, size)
-    self_supervised_network.train(model, pictures, seed=seed, announce=_announce)
+    self_supervised_network.train(model, pictures, seed=seed)
     run = _compiled(model)
     known = np.concatenate(
         [
@@ -161,7 +161,3 @@ def _trained(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     arrays = [*model.get_weights(), known.mean(0), np.maximum(deviation, LEAST * deviation.max())]
     weights = {f"{i:03d}": array for i, array in enumerate(arrays)}
     return weights, {"learnt": len(rows), "seconds": time.perf_counter() - start}
-
-
-def _announce(seconds: float) -> None:
-    logger.info("It will take about %.1f minutes.", seconds / 60)

@@ -7,7 +7,6 @@ change. And of a faulty picture, the kind of the fault and its strength are to b
 mirrored, as a mirrored digit is none.
 """
 
-import time
 from collections.abc import Callable
 
 import keras
@@ -17,7 +16,6 @@ import tensorflow as tf
 from dcgan.evaluation import degradations, trunk
 from dcgan.evaluation.degradations import KINDS, degraded
 from dcgan.images import to_float
-from dcgan.terminal.progress import over
 
 STEM = 16
 WIDTHS = (32, 64, 128)  # of the stages
@@ -30,7 +28,6 @@ SMALLEST = 0.7  # of a picture's sides that a view shows
 STRETCH = 0.08  # of a view, at most
 FAULTS = 1.0  # weight of the second task
 STRENGTHS = 4.0  # weight of the strength's error in it
-FIRST_STEPS = 10  # after which the time that all take can be told
 
 RECIPE = (
     *(STEM, WIDTHS, PROJECTED, BATCH, PASSES, MOST_EPOCHS, TEMPERATURE, SMALLEST, STRETCH),
@@ -87,29 +84,21 @@ def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     )
 
 
-def train(
-    model: keras.Model, images: np.ndarray, *, seed: int, announce: Callable[[float], object]
-) -> None:
+def train(model: keras.Model, images: np.ndarray, *, seed: int) -> None:
     """Trains a network; the same seed gives the same weights on the same machine, up to rounding.
 
     Args:
         model: of `build`.
         images: uint8 [N, H, W, C], N >= len(KINDS).
         seed: of order, views and faults.
-        announce: told how many seconds it will take, as soon as that is known.
     """
     batch = min(BATCH, len(images)) // len(KINDS) * len(KINDS)
     steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
     step = _step(model, (batch, *images.shape[1:]), steps, seed)
     order = trunk.order(len(images), steps * batch, seed)
-    start = time.monotonic()
-    for number in over(range(steps), "training the extractor", steps, "steps"):
+    for number in trunk.steps(steps, "training the extractor"):
         rows = order[number * batch : (number + 1) * batch]
         step(tf.constant(images[rows]), tf.constant(number, tf.int64))
-        if number == 0:
-            start = time.monotonic()  # the first step takes the compiler's time
-        if number == FIRST_STEPS:
-            announce((time.monotonic() - start) / FIRST_STEPS * (steps - number))
 
 
 def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> Callable:

@@ -4,6 +4,8 @@ A small residual network (He et al. 2016, arXiv 1603.05027), trained by AdamW wi
 cosine decay, on images in a shuffled order that a seed decides.
 """
 
+import logging
+import time
 from collections.abc import Iterator
 
 import keras
@@ -12,6 +14,7 @@ import numpy as np
 from dcgan.evaluation import resizing
 from dcgan.evaluation.extractor import pieces
 from dcgan.models.layers import BatchNormalization
+from dcgan.terminal.progress import about, over
 
 LARGE = 40  # pixels: the longer side above which the stem halves the sides too
 PEAK_RATE = 4e-3
@@ -20,6 +23,10 @@ DECAY = 0.05  # of weights, as a multiple of the learning rate
 
 # All of the above decides what is learnt.
 RECIPE = (LARGE, PEAK_RATE, WARM_UP, DECAY)
+
+FIRST_STEPS = 10  # after which the time that all take can be told
+
+logger = logging.getLogger("dcgan")
 
 
 def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> list:
@@ -70,6 +77,18 @@ def order(count: int, passes: int, seed: int) -> np.ndarray:
     """Which image comes when: one shuffle after the other, int [passes]."""
     random = np.random.Generator(np.random.Philox(key=seed))
     return np.concatenate([random.permutation(count) for _ in range(-(-passes // count))])[:passes]
+
+
+def steps(count: int, doing: str) -> Iterator[int]:
+    """The numbers of a training's steps, with a bar; says how long it takes once some are done."""
+    start = time.monotonic()
+    for number in over(range(count), doing, count, "steps"):
+        yield number
+        if number == 0:
+            start = time.monotonic()  # the first step takes the compiler's time
+        if number == FIRST_STEPS:
+            seconds = (time.monotonic() - start) / FIRST_STEPS * (count - number)
+            logger.info("%s once: %s.", doing.capitalize(), about(seconds))
 
 
 def small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -31,6 +31,16 @@ PARTS = {
     "moving_variance": "running_var",
 }
 COUNTER = "num_batches_tracked"
+# Of each network, by our name: the tutorial's name, what our options allow, and that in words.
+CHANNELS = ("nc", (1, 3), "1 or 3")
+OPTIONS = {
+    "generator": {
+        "width": ("ngf * 8", range(8, 4097), "8 to 4096"),
+        "channels": CHANNELS,
+        "z_dim": ("nz", range(1, 4097), "1 to 4096"),
+    },
+    "discriminator": {"width": ("ndf", range(1, 1025), "1 to 1024"), "channels": CHANNELS},
+}
 
 Shape = tuple[int, ...]
 
@@ -131,17 +141,9 @@ def _stages(network: str, named: Mapping) -> int:
 
 def _require_options(network: str, found: dict[str, int]) -> None:
     """Refuses what no option of ours can say."""
-    least, most = (8, 4096) if network == "generator" else (1, 1024)
-    for name, meant, allowed in (
-        ("width", "ngf * 8" if network == "generator" else "ndf", range(least, most + 1)),
-        ("channels", "nc", (1, 3)),
-        ("z_dim", "nz", range(1, 4097)),
-    ):
-        if found.get(name, 1) not in allowed:
-            expected = " or ".join(map(str, (allowed[0], allowed[-1])))
-            if isinstance(allowed, range):
-                expected = f"{least if name == 'width' else 1} to {allowed[-1]}"
-            raise _unlike(network, f"{meant} = {found[name]} (expected {expected})")
+    for name, (theirs, allowed, expected) in OPTIONS[network].items():
+        if found[name] not in allowed:
+            raise _unlike(network, f"{theirs} = {found[name]} (expected {expected})")
 
 
 def _unlike(network: str, found: str) -> UserError:

@@ -3,13 +3,14 @@
 The same numbers and grids are always in metrics.jsonl and samples/: this is a second view of them.
 """
 
-import importlib.util
 import logging
 import os
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
+
+from dcgan import extras
 
 logger = logging.getLogger("dcgan")
 
@@ -20,11 +21,9 @@ def open_writer(folder: str | os.PathLike) -> "TensorBoardWriter | None":
     A resumed run opens the same folder again: TensorBoard joins its files into one curve.
     """
     # `tf.summary` raises at its first use without the package, which TensorFlow does not require.
-    if importlib.util.find_spec("tensorboard") is None:
+    if extras.missing("tensorboard"):
         logger.info(
-            "The package tensorboard is not installed, so nothing is written to %s; "
-            "pip install tensorboard changes that.",
-            folder,
+            "No curves for TensorBoard: it is not installed; %s", extras.command("tensorboard")
         )
         return None
     return TensorBoardWriter(folder)

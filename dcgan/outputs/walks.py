@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError, images
+from dcgan import extras, images
 from dcgan.outputs.sheet import enlarge
 
 HOLD_SECONDS = 1.0  # a walk that ends shows its last image for so long
@@ -30,13 +30,7 @@ def gif(frames: np.ndarray, *, fps: int, loop: bool, scale: int, comment: str) -
 
 def require_mp4() -> None:
     """Raises UserError: the package that MP4 files need is not installed."""
-    try:
-        import imageio_ffmpeg  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            'An .mp4 file needs imageio-ffmpeg: pip install "imageio-ffmpeg>=0.6,<1", or give a '
-            ".gif."
-        ) from error
+    extras.require("An .mp4 file (a .gif needs nothing)", "video", "imageio_ffmpeg")
 
 
 def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:

@@ -133,6 +133,7 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
         ("--is-crop False", {"crop": False}),
         ("--lr 1e-3 --epochs 3 --bs=8", {"learning_rate": 1e-3, "epoch": 3, "batch_size": 8}),
         ("mypics", {"dataset": "mypics"}),
+        ("pictures", {"dataset": "pictures"}),  # has much in common with features
         ("train mypics", {"dataset": "mypics"}),
         ("--epoch 3 ./trian", {"epoch": 3, "dataset": "./trian"}),
         ("my-pics --epoch 3", {"epoch": 3, "dataset": "my-pics"}),
@@ -218,7 +219,7 @@ def test_the_version_is_asked_for_wherever_it_stands():
 
 def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for folder in ("faces", "data/sampels"):
+    for folder in ("samples", "data/reports"):
         (tmp_path / folder).mkdir(parents=True)
         assert parse([Path(folder).name]) == ("train", {"dataset": Path(folder).name})
     for name in DATASETS:
@@ -233,7 +234,7 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
         ("--is_corp True", ("--is_corp", "did you mean --is_crop?")),
         ("--quux", ("--quux", "--help")),
         ("trian", ("'trian'", "did you mean train?")),
-        ("faces", ("'faces'", "did you mean features?", "python main.py --dataset faces")),
+        ("samples", ("'samples'", "mean sample?", "python main.py --dataset samples")),
         ("a --dataset b", ("'a'", "--dataset b", "one of them")),
         ("a b", ("'b'", "'train'", "quotes")),
         ("inspect a b", ("'b'", "'inspect'", "quotes")),

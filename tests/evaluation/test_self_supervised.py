@@ -126,8 +126,9 @@ def test_training_says_how_long_it_takes(tmp_path, monkeypatch, caplog):
         load(noise(500), folder=tmp_path, seed=0)
     ours = [record for record in caplog.records if record.name == "dcgan"]
     before, said, after = (record.getMessage() for record in ours)
-    assert "this is done once" in before and re.fullmatch(r"It will take about .* minutes\.", said)
-    assert re.search(r"has learnt from 400 images of this data set in \d+\.\d minutes", after)
+    assert before == "Training an extractor on the data set's images, without labels, once."
+    assert re.fullmatch(r"Training the extractor once: about .*\.", said)
+    assert re.search(r"learnt from 400 images of this data set in \d+\.\d minutes", after)
 
 
 def test_it_learns_from_none_of_the_images_that_it_judges(tmp_path, untrained):
