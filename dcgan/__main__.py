@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
         print(f"\nerror: {console.printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped by Ctrl-C; what was written before is whole.", file=sys.stderr)
+        print("\nStopped by Ctrl-C; files already written are complete.", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

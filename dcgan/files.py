@@ -155,7 +155,7 @@ def read_json(path: Path) -> dict:
     """
     try:
         if path.exists() and not path.is_file():
-            raise ValueError("it is no plain file")  # to open a pipe would be to wait for ever
+            raise ValueError("it is not a regular file")  # to open a pipe would be to wait for ever
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:

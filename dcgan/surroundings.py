@@ -55,8 +55,8 @@ def isolate() -> None:
     _shield_matplotlib()
     meant = sorted(name for name in dropped if name.startswith(MEANT))
     if meant:
-        ours = "what is computed depends on our own options alone"
-        print(f"Not obeyed, as {ours}: {', '.join(meant)}.", file=sys.stderr)
+        why = "results depend on the options of this project alone"
+        print(f"Ignored, since {why}: {', '.join(meant)}.", file=sys.stderr)
 
 
 def isolate_networks() -> list[str]:

@@ -25,7 +25,7 @@ NAMES = [
     "e\u0301",
     "\x1b",
 ]
-ODD = "-[a]*?{x}%&;#'\"\n\U0001f600 \udce9"  # the last one is a byte that is no UTF-8
+ODD = "-[a]*?{x}%&;#'\"\n\U0001f600 \udce9"  # the last one is a byte that is not UTF-8
 
 
 @pytest.mark.parametrize("name", [*NAMES, ODD, "plain"])
@@ -104,7 +104,7 @@ def test_shards_lie_in_odd_folders(tmp_path):
         target.add(picture)
         target.close()
     for use in (lambda: packages.package(f"{place}\udce9", 1), lambda: TFRecordSource(ODD)):
-        with pytest.raises(UserError, match=r"is no UTF-8.* \.zip"):
+        with pytest.raises(UserError, match=r"is not UTF-8.* \.zip"):
             use()
     assert len(TFRecordSource(place, "*", ("train",))) == 1
 

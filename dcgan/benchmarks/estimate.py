@@ -43,7 +43,7 @@ class Estimate:
         if steps is not None and limit is not None and limit < steps * step:
             lines.append(f"--time_budget ends it after {time}.")
         if self.megabytes is not None:
-            lines.append(f"Memory: about {self.megabytes:,.0f} MB, and the images.")
+            lines.append(f"Memory: about {self.megabytes:,.0f} MB, plus the images.")
         return lines
 
 

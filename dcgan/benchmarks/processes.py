@@ -152,7 +152,7 @@ def _words(command: str) -> list[str]:
         words = shlex.split(command)
     except ValueError as error:
         raise UserError(
-            f"--compare {command!r} cannot be read ({error}): mend its quotes."
+            f"--compare {command!r} cannot be read ({error}): fix its quotes."
         ) from error
     if not words:
         raise UserError("--compare must be a command, such as 'python program.py'; received none.")
@@ -184,7 +184,7 @@ def _output(words: Sequence[str], given: str = "", environment: dict | None = No
     if ended.returncode:
         last = " ".join(ended.stderr.split())[-SAID:]
         raise UserError(
-            f"{shown} failed with exit code {ended.returncode}: mend it, or try it by itself; it "
+            f"{shown} failed with exit code {ended.returncode}: fix it, or run it by itself; it "
             f"ended with: {last or '(nothing)'}"
         )
     return ended.stdout

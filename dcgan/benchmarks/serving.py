@@ -157,7 +157,7 @@ class Server:
             if found := re.search(r"http://\S+:(\d+)", line):
                 self.port = int(found[1])
                 return
-        raise SystemExit("The server did not start; its reason stands above.")
+        raise SystemExit("The server did not start; its reason is above.")
 
     def megabytes(self) -> float:
         """Its resident memory."""

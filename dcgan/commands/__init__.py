@@ -49,8 +49,8 @@ def run(command: str, options: Any) -> int:
             raise
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(
-            f"A file could not be read or written: {error.strerror}{where}; free space or mend the "
-            "folder, then run the same command: it goes on from what is saved."
+            f"A file could not be read or written: {error.strerror}{where}; free space or fix the "
+            "folder, then run the same command: it continues from what is saved."
         ) from error
 
 

@@ -37,7 +37,7 @@ def run(options: Crawl) -> int:
         raise
     except (KeyboardInterrupt, SystemExit):
         there = folder.count, folder.root
-        logger.info("%d pictures are in %s; the same command goes on.", *there)
+        logger.info("%d pictures are in %s; the same command continues.", *there)
         raise
     _report(folder, outcome)
     return 0
@@ -59,7 +59,7 @@ def _agree(search: sites.Search, folder: CrawledFolder, *, yes: bool) -> None:
         )
     print("Do you agree, and crawl? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UserError(f"Nothing was fetched: you did not agree to the rules of {search.host}.")
+        raise UserError(f"Nothing was downloaded: you did not agree to the rules of {search.host}.")
 
 
 def _report(folder: CrawledFolder, outcome: Outcome) -> None:
@@ -72,9 +72,9 @@ def _report(folder: CrawledFolder, outcome: Outcome) -> None:
         folder.records,
     )
     if outcome.duplicates:
-        logger.info("%d duplicates were thrown away.", outcome.duplicates)
+        logger.info("%d duplicates were discarded.", outcome.duplicates)
     if outcome.broken:
         logger.warning(
-            "%d files were no whole pictures; the same command fetches them again.",
+            "%d files were incomplete; the same command downloads them again.",
             len(outcome.broken),
         )

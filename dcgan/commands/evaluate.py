@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
 
 WIDTH = 100  # of what is printed
+CLASSES_SHOWN = 20
 
 logger = logging.getLogger("dcgan")
 
@@ -124,7 +125,7 @@ def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
 
     images = reals.images[np.sort(reals.rows[: face_share.LOOKED_AT])]
     found = face_share.choose(images, cascade=cascade, cache_dir=cache_dir)
-    logger.info("Faces are found by the cascade %s.", found.name)
+    logger.info("Finding faces with the cascade %s.", found.name)
     return found
 
 
@@ -191,7 +192,7 @@ def _say(what: str, records: list[dict]) -> None:
     for record in records:
         if record["metric"] == CLASSES:
             logger.info("")
-            for line in histogram(record).splitlines():
+            for line in histogram(record):
                 logger.info("%s", line)
 
 
@@ -207,7 +208,7 @@ def _say_how(judge: Evaluator, records: list[dict], folder: Path, images: str | 
             logger.info("Wrote %s in %s.", ", ".join(new), folder)
         if old := [file for file, is_new in files.items() if not is_new]:
             logger.info(
-                "Measured before, as %s in %s say; --again measures anew.", ", ".join(old), folder
+                "Measured before (%s in %s); --again measures again.", ", ".join(old), folder
             )
 
 
@@ -256,22 +257,25 @@ def about_floors(records: list[dict]) -> list[str]:
     return lines
 
 
-def histogram(record: dict) -> str:
+def histogram(record: dict) -> list[str]:
     """How often each class occurs among real and generated images, with what to make of it."""
-    shares = zip(record["names"], record["real"], record["generated"], strict=True)
-    classes = ", ".join(f"{name} {100 * r:.1f}>{100 * g:.1f}" for name, r, g in shares)
+    rows = list(zip(record["names"], record["real"], record["generated"], strict=True))
+    shown = sorted(rows, key=lambda row: -abs(row[2] - row[1]))[:CLASSES_SHOWN]
+    kept = [row for row in rows if row in shown]
+    more = f", the {len(kept)} that differ most of {len(rows)}" if len(kept) < len(rows) else ""
+    width = max(len(record["labelling"]), *(len(name) for name, _, _ in kept))
+    lines = [f"{record['labelling']:{width}} {'real':>9} {'generated':>10}{more}"]
+    lines += [f"{name:{width}} {real:9.1%} {drawn:10.1%}" for name, real, drawn in kept]
     accuracy = record["accuracy"]
-    right = f", which is right on {accuracy:.1%} of held-out real ones" if accuracy else ""
-    return textwrap.fill(
-        f"{record['labelling']}, in % of real > generated images: {classes}. "
-        f"{record['total_variation']:.1%} are of other classes than they should be "
-        f"({record['by_chance']:.1%} by chance alone; of real ones "
-        f"{record['real_total_variation']:.1%}); entropy {record['entropy']:.2f} of "
-        f"{record['true_entropy']:.2f} bits; the classifier{right} is sure of "
-        f"{record['sure']:.1%} (of real ones: {record['real_sure']:.1%}).{_of_asked(record)}",
-        WIDTH,
-        subsequent_indent="  ",
+    right = f", which is right on {accuracy:.1%} of held-out real images," if accuracy else ""
+    notes = (
+        f"{record['total_variation']:.1%} of the generated images are of other classes than they "
+        f"should be ({record['by_chance']:.1%} by chance alone; of real ones "
+        f"{record['real_total_variation']:.1%}). Entropy {record['entropy']:.2f} of "
+        f"{record['true_entropy']:.2f} bits. The classifier{right} is sure of {record['sure']:.1%} "
+        f"(of real ones {record['real_sure']:.1%}).{_of_asked(record)}"
     )
+    return lines + textwrap.wrap(notes, WIDTH)
 
 
 def _of_asked(record: dict) -> str:

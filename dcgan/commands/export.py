@@ -37,8 +37,8 @@ def run(options: Export) -> int:
     for exported in export(subject, forms, to, weights=options.weights):
         _report(exported)
     logger.info(
-        "The numbers are the largest differences from the Keras model, seen from a process of its "
-        "own, at batch sizes %s.",
+        "The numbers are the largest differences from the Keras model, measured in a separate "
+        "process at batch sizes %s.",
         ", ".join(map(str, parity.BATCH_SIZES)),
     )
     return 0

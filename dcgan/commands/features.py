@@ -64,7 +64,7 @@ def run(options: Features) -> int:
         draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
         logger.info("\nWrote %s%s.", f"{path} and " * is_new, run_dir.evaluation_curve)
     if not is_new:
-        logger.info("\nMeasured before, as %s says; --again measures anew.", path)
+        logger.info("\nMeasured before (%s); --again measures again.", path)
     return 0
 
 
@@ -96,7 +96,7 @@ def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]
         )
     name = asked or there[0]
     if asked is None and len(there) > 1:
-        logger.info("Of the labels %s the first is taken.", ", ".join(there))
+        logger.info("Using the first of the labels %s.", ", ".join(there))
     return name, source.labels[name].names
 
 

@@ -104,7 +104,7 @@ def _report(config: Config, to: Path, weights: dict) -> None:
         *(config.g_width // 8, config.d_width),
     )
     if "discriminator" not in weights:
-        logger.warning("Its discriminator has learnt nothing yet: --discriminator reads one.")
+        logger.warning("Its discriminator is untrained: --discriminator reads a trained one.")
     run_dir = RunDir(to)
     logger.info("Wrote %-12s %s", "samples", run_dir.sample(0))
     logger.info("Wrote %-12s %s", "checkpoint", Checkpointer(run_dir.checkpoints).paths()[-1])
@@ -117,6 +117,6 @@ def _report(config: Config, to: Path, weights: dict) -> None:
         w for name, value in {**options, "run_dir": to}.items() for w in (f"--{name}", str(value))
     ]
     logger.info(
-        "Such files hold no moments of Adam, so training that goes on begins with new ones: %s",
+        "These files hold no moments of Adam. To continue training, with new ones: %s",
         program.line(*words),
     )

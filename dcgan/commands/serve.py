@@ -134,4 +134,4 @@ def _nothing_to_serve(folder: Path) -> UserError:
     words = ["export"]
     if folder.parent.name == "export":
         words += ["--run_dir", folder.parent.parent]
-    return UserError(f"No whole exported model in {folder} yet; run: {program.line(*words)}")
+    return UserError(f"No complete exported model in {folder} yet; run: {program.line(*words)}")

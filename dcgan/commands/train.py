@@ -52,7 +52,9 @@ def run(config: Config) -> int:
             return _train(config, Workers())
         if cluster is None:
             return _train(config, Workers(strategy=make_strategy(config.strategy)))
-        logger.info("Worker %d of %d meets the others.", cluster.number, len(cluster.addresses))
+        logger.info(
+            "Worker %d of %d is waiting for the others.", cluster.number, len(cluster.addresses)
+        )
         # First of all: TensorFlow refuses to do this once it has begun.
         workers = Workers.join(cluster, limit_seconds=config.worker_wait)
         with workers.explained():
@@ -66,10 +68,7 @@ def run(config: Config) -> int:
 
 def _require_training(config: Config) -> None:
     if not config.train:
-        raise UserError(
-            "--train false leaves nothing to do: training is this command's work; "
-            "leave the flag out to train."
-        )
+        raise UserError("--train false leaves nothing to do; leave the flag out to train.")
 
 
 def _train(config: Config, workers: Workers) -> int:
@@ -168,7 +167,7 @@ def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
         return
     fitting = max(2, num_images // (2 * config.d_steps))
     enough = num_images >= fitting * config.d_steps
-    advice = f"give --batch_size {fitting} or more images" if enough else "give more images"
+    advice = f"use --batch_size {fitting}, or add images" if enough else "add images"
     left_out = f" ({skipped} more were skipped)" if skipped else ""
     raise UserError(
         f"There are {num_images} images{left_out}, fewer than the {needed} of a step (a batch of "
@@ -264,8 +263,8 @@ def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, .
     lines = differences(config, read_json(run_dir.config), alike=alike)
     if lines:
         raise UserError(
-            f"{run_dir.root} holds a run with other options ({'; '.join(lines)}); give the same "
-            "options to go on with it, or another --run_dir to start anew."
+            f"{run_dir.root} holds a run with other options ({'; '.join(lines)}); use the same "
+            "options to continue it, or another --run_dir to start a new run."
         )
 
 

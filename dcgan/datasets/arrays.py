@@ -139,7 +139,7 @@ def unreadable(error: OSError, *paths: Path) -> UserError:
     where = error.filename or " or ".join(map(str, paths))
     return UserError(
         f"{where} {reading_failed(error)}: expected a file that you may read, on a disk that works;"
-        " see to that, or put a copy elsewhere and name that place."
+        " fix that, or copy it elsewhere and name that place."
     )
 
 

@@ -51,7 +51,7 @@ def _own_folder() -> Path:
         ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     logger.warning(
-        "There is no home folder to write to (%s): decoded images and fetched files are kept in "
+        "There is no home folder to write to (%s): decoded images and downloads are kept in "
         "%s until this command ends; with HOME or --cache_dir they stay.",
         reason,
         folder,

@@ -41,13 +41,13 @@ def read_entry(path: Path) -> dict | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
-        raise ValueError("it is no plain file, or far too large")
+        raise ValueError("it is not a regular file, or far too large")
     try:
         entry = json.loads(path.read_bytes())
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(entry, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return entry
 
 
@@ -62,7 +62,7 @@ def map_array(path: Path) -> np.ndarray:
         OSError: it cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a regular file")
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except _BAD_HEADER as error:

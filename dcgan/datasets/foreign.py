@@ -31,7 +31,7 @@ _KNOWN = (
     (
         rb"ARROW1|\xff\xff\xff\xff",
         "an Arrow file",
-        "write it anew: datasets.Dataset.from_file({name!r}).to_parquet('images.parquet')",
+        "write it again: datasets.Dataset.from_file({name!r}).to_parquet('images.parquet')",
     ),
     (rb"SQLite format 3", "a database", "save its pictures as files and name the folder"),
     (rb"(\x1f\x8b|BZh|\xfd7zXZ)", "one packed file and no archive", "unpack it"),

@@ -109,7 +109,7 @@ class MemoryStore:
         if needed > free:
             raise UserError(
                 f"{capacity:,} images take {needed / _GIB:.1f} GiB, but {free / _GIB:.1f} GiB of "
-                "memory are free and no disk is to be had: free some disk space for the cache, use "
+                "memory are free and no disk is available: free some disk space for the cache, use "
                 "fewer images (--train_size) or smaller ones (--output_size)."
             )
         self._images = np.empty((capacity, *shape), np.uint8)

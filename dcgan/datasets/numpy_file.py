@@ -85,7 +85,7 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
         shapes = {part: _shape(path, names[0])[0] for part, names in there.items()}
         source.parts = {part: shape[0] for part, shape in shapes.items()}
         counts = ", ".join(f"{part} ({count:,})" for part, count in source.parts.items())
-        source.notes = (f"The parts of {path.name} are {counts}: used is {' and '.join(wanted)}.",)
+        source.notes = (f"The parts of {path.name} are {counts}: using {' and '.join(wanted)}.",)
     return source
 
 

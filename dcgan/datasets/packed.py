@@ -39,12 +39,12 @@ def is_address(place: str | Path) -> bool:
 
 
 def refuse_bytes(place: str) -> None:
-    """Refuses a place for TFRecord shards whose name tf.io.gfile cannot take: it is no UTF-8."""
+    """Refuses a place for TFRecord shards whose name tf.io.gfile cannot take: it is not UTF-8."""
     try:
         place.encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f"{place} is no UTF-8, and TFRecord shards are read and written by TensorFlow, which "
+            f"{place} is not UTF-8, and TFRecord shards are read and written by TensorFlow, which "
             "takes no other name: rename the folder, or choose another place or a .zip file."
         ) from error
 

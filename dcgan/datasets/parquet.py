@@ -217,7 +217,7 @@ def _choose(
         packed.refuse_splits(name, splits)
         return list(files), ()
     wanted = parts.wanted_parts(name, splits, there, what="files are the parts")
-    note = f"The files of {name} are the parts {', '.join(there)}: used is {' and '.join(wanted)}."
+    note = f"The files of {name} are the parts {', '.join(there)}: using {' and '.join(wanted)}."
     return [file for file, part in files.items() if part in wanted], (note,)
 
 

@@ -219,11 +219,11 @@ def _sentence(layout: Layout, wanted: Sequence[str]) -> str:
     """For a person: what there is, and what of it is used."""
     counts = ", ".join(f"{part} ({len(files):,} files)" for part, files in layout.files.items())
     used = " and ".join(part for part in layout.files if part in wanted)
-    sentence = f"The folders are parts of the data set, {counts}: used is {used}"
+    sentence = f"The folders are parts of the data set, {counts}: using {used}"
     if len(wanted) < len(layout.files):
         sentence += f"; --splits {','.join(layout.files)} takes them all"
     if layout.others:
         more = ", ..." if len(layout.others) > _FOLDERS_NAMED else ""
         beside = ", ".join(layout.others[:_FOLDERS_NAMED])
-        sentence += f". What lies beside them is left out: {beside}{more}"
+        sentence += f". Anything beside them is left out: {beside}{more}"
     return sentence + "."

@@ -82,9 +82,9 @@ def _from_tf_config(text: str) -> Cluster:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise refused(f"is no JSON ({error})") from error
+        raise refused(f"is not JSON ({error})") from error
     if not isinstance(value, dict):
-        raise refused("is no JSON object")
+        raise refused("is not a JSON object")
     jobs, task = value.get("cluster"), value.get("task")
     if not isinstance(jobs, dict) or not jobs or not isinstance(task, dict):
         raise refused("lacks the object cluster or task")

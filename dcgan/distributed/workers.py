@@ -69,7 +69,7 @@ class Workers:
         # other threads; a machine that is lost in these seconds would keep it waiting for ever, so
         # the system ends it then. All that can be said is said before.
         logger.info(
-            "All %d workers are here and connect; should one be lost meanwhile, worker %d ends "
+            "All %d workers are here and connecting; if one is lost meanwhile, worker %d ends "
             "within %d seconds (SIGALRM).",
             *(workers.count, workers.number, CONNECT_SECONDS),
         )
@@ -183,7 +183,7 @@ class Workers:
         places = re.findall(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)", error.message)
         numbers = {Cluster(self.cluster.jobs, job, int(i)).number for job, i in places}
         others = sorted(numbers - {self.number})
-        again = "the same command on all workers goes on from the last checkpoint."
+        again = "the same command on all workers continues from the last checkpoint."
         if not others:  # its own fault, too, comes as one of these errors
             return f"Worker {self.number} cannot go on with the others ({first_line}); {again}"
         return (

@@ -66,8 +66,8 @@ def open_network(path: Path, output: str | None = None) -> Network:
         return _keras(path, output)
     received = "a folder without it" if path.is_dir() else "another file"
     raise UserError(
-        f"--extractor {path} is no network: expected an .onnx or .keras file, or the folder of a "
-        f"SavedModel, which holds {SAVED_MODEL}; received "
+        f"--extractor {path} is not a network: expected an .onnx or .keras file, or the folder of "
+        f"a SavedModel, which holds {SAVED_MODEL}; received "
         f"{received if path.exists() else 'a path where there is nothing'}."
     )
 

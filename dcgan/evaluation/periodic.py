@@ -105,8 +105,8 @@ class Watch:
         if self._evaluator.what(self.metric).items() <= kept.items() and is_finite(value):
             return value
         logger.warning(
-            "The best checkpoint is the best by another measure (%s, %s): the next evaluation's "
-            "takes its place.",
+            "The best checkpoint was chosen by another measure (%s, %s): the next evaluation "
+            "replaces it.",
             kept.get("metric"),
             kept.get("extractor"),
         )

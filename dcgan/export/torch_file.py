@@ -224,8 +224,8 @@ def _shown(place: str) -> str:
 
 def _unreadable(path: Path, reason: str) -> UserError:
     return UserError(
-        f"{path} is no whole file of PyTorch's weights ({reason}); expected what "
-        "torch.save(netG.state_dict(), ...) writes: save or copy it anew."
+        f"{path} is not a whole file of PyTorch's weights ({reason}); expected what "
+        "torch.save(netG.state_dict(), ...) writes: save or copy it again."
     )
 
 

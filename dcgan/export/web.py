@@ -127,7 +127,7 @@ def _fetch(version: str, folder: Path) -> Path:
     found = next(folder.glob("*.tgz"), None)
     if found is None:
         raise UserError(
-            f"npm could not fetch onnxruntime-web {version} ({said}): see to the network, or name "
+            f"npm could not fetch onnxruntime-web {version} ({said}): check the network, or name "
             "a folder or .tgz of the package with --onnxruntime."
         )
     expected, received = PACKAGE_HASHES.get(version), _hash(found.read_bytes())

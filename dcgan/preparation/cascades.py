@@ -56,7 +56,7 @@ def find(cascade: str, cache_dir: Path) -> Path:
         if checksum(path) != ANIMEFACE_FILE.sha256:
             raise UserError(
                 f"{path} is not the cascade that was expected there (SHA-256 {checksum(path)} "
-                f"instead of {ANIMEFACE_FILE.sha256}): remove it, so that it is fetched again, or "
+                f"instead of {ANIMEFACE_FILE.sha256}): remove it to have it downloaded again, or "
                 "name it with --cascade."
             )
     elif (own / f"{OWN_PREFIX}{cascade}.xml").is_file():

@@ -65,7 +65,7 @@ def check_requirements(search: Search, contact: str | None) -> None:
     extras.require("crawl", "data", "gallery_dl")
     if search.wants_contact and not contact:
         raise UserError(
-            f"{search.host} wants to know whom to reach about a robot: give your mail or web "
+            f"{search.host} requires a contact address: give your mail or web "
             f"address with --contact, or in the environment variable {CONTACT_VARIABLE}."
         )
     if contact and not (contact.isascii() and contact.isprintable()):

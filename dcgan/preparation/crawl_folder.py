@@ -138,8 +138,8 @@ class CrawledFolder:
             self._write_archive()
         except sqlite3.Error as error:  # which is no OSError, not even where the disk is full
             raise UserError(
-                f"{self.archive} could not be written ({error}): free space or mend the folder, "
-                "then run the same command: it goes on from what is saved."
+                f"{self.archive} could not be written ({error}): free space or fix the folder, "
+                "then run the same command: it continues from what is saved."
             ) from error
 
     def _write_archive(self) -> None:

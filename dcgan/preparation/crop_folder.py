@@ -110,8 +110,8 @@ class CroppedFolder:
         if names:
             shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
             raise UserError(
-                f"Cropping into {self.root} would mix with what crop did not write there ({shown}):"
-                " choose another --to, or move it away."
+                f"{self.root} holds files that crop did not write ({shown}): choose another --to, "
+                "or move them away."
             )
 
     def _claim(self, options: dict) -> None:
@@ -133,7 +133,7 @@ class CroppedFolder:
         if lines:
             raise UserError(
                 f"{self.root} holds faces that were cropped with other options "
-                f"({'; '.join(lines)}): give the same to go on, or another --to."
+                f"({'; '.join(lines)}): use the same options to continue, or another --to."
             )
 
     def _tidy(self) -> None:

@@ -117,7 +117,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
     except OSError as error:
         raise UserError(
             f"{path} could not be written ({error.strerror or error}): expected a place with room, "
-            "and no second pack into it; mend that, or choose another --to."
+            "and no second pack into it; fix that, or choose another --to."
         ) from error
 
 
@@ -233,7 +233,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
     except tf.errors.OpError as error:
         raise UserError(
             f"{place} could not be written ({error.message}): expected a folder or an address of "
-            "tf.io.gfile with room in it; mend that, or choose another --to."
+            "tf.io.gfile with room in it; fix that, or choose another --to."
         ) from error
 
 

@@ -82,8 +82,8 @@ class Search:
     def rules(self) -> str:
         """The site's rules in one line."""
         return (
-            f"{self.host}: the pictures belong to their artists, and what you and a robot may do "
-            f"with them stands at {self.terms}"
+            f"{self.host}: the pictures belong to their artists, and the rules for people and "
+            f"robots are at {self.terms}"
         )
 
 

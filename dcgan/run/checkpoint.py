@@ -131,7 +131,7 @@ class Checkpointer:
         if list(self.folder.glob("*.damaged")):
             raise UserError(
                 f"None of the checkpoints in {self.folder} is whole; restore one from a backup, or "
-                "choose another --run_dir to start anew."
+                "choose another --run_dir to start a new run."
             )
         return None
 

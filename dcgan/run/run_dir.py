@@ -138,10 +138,10 @@ def _dataset(config: Path) -> tuple[str, str] | None:
         options = read_json(config)
         name, data_dir = options.get("dataset"), options.get("data_dir")
     except UserError as error:
-        logger.warning("The run %s is passed over: %s", config.parent, error)
+        logger.warning("Skipped the run %s: %s", config.parent, error)
         return None
     if not isinstance(name, str):
-        logger.warning("The run %s is passed over: %s names no data set.", config.parent, config)
+        logger.warning("Skipped the run %s: %s names no data set.", config.parent, config)
         return None
     return name, data_dir if isinstance(data_dir, str) else "data"
 

@@ -62,7 +62,7 @@ def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> Run
         root = newest_run(Path("runs"), dataset)
     if not RunDir(root).config.exists():
         raise UserError(
-            f"{root} is no run folder (there is no config.json in it); name one with --run_dir."
+            f"{root} is not a run folder (there is no config.json in it); name one with --run_dir."
         )
     return RunDir(root)
 

@@ -85,7 +85,7 @@ class SavedModel:
     def _check(self) -> None:
         """Refuses what the endpoints could not answer with, before a client asks."""
         if not isinstance(self.info, dict):
-            raise Unusable(f"{INFO} is no JSON object")
+            raise Unusable(f"{INFO} is not a JSON object")
         kinds = {"z_dim": int, "height": int, "width": int, "channels": int, "z_dist": str}
         for name, kind in kinds.items():
             if type(self.info.get(name)) is not kind:

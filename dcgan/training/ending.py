@@ -40,4 +40,4 @@ def say_what_is_lost(checkpoints: list[Path], done: int) -> None:
     """
     saved = int(checkpoints[-1].stem) if checkpoints else 0
     lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
-    logger.warning("Broken off: %s; the same command goes on from step %d.", lost, saved)
+    logger.warning("Aborted: %s; the same command continues from step %d.", lost, saved)

@@ -374,17 +374,17 @@ class Trainer:
         """Says what was done and where it is."""
         if done == start:
             logger.info(
-                "The run already has its %d steps; give a larger --epoch or --steps to train on.",
+                "The run already has its %d steps; use a larger --epoch or --steps to go on.",
                 done,
             )
         else:
             stopped = f"Stopped by {reason} after" if reason else "Trained"
             epochs, minutes = done / self.steps_per_epoch, self.metrics.seconds / 60
-            said = "%s %d steps (%.2f epochs, %.1f minutes in all)."
+            said = "%s %d steps (%.2f epochs, %.1f minutes in total)."
             logger.info(said, stopped, done, epochs, minutes)
         say_files(self.run_dir, self.checkpointer.paths(), is_new=done > start)
         if reason and done < self.until:
-            logger.info("The same command goes on from here.")
+            logger.info("The same command continues from here.")
         health, series = self._monitor(), read_series(self.run_dir.evaluation)
         health.replay(read_metrics(self.run_dir.metrics))  # those of earlier starts too
         told = {"trouble": health.trouble, "seen": health.seen}

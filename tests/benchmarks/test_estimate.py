@@ -22,7 +22,7 @@ def test_the_sentences_multiply_the_median():
     lines = Estimate((0.4, 9.0, 0.5), 1234.4).sentences(1200, None)  # 0.5 s * 1200 = 10 minutes
     assert lines[0].startswith("Estimated time: about 10 minutes for 1,200 steps, ")
     assert "Three steps took 0.4, 9, 0.5 s" in lines[0]
-    assert lines[1:] == ["Memory: about 1,234 MB, and the images."]
+    assert lines[1:] == ["Memory: about 1,234 MB, plus the images."]
     assert len(Estimate((0.5,) * 3, None).sentences(1200, 660.0)) == 1
     lines = Estimate((0.5,) * 3, None).sentences(1200, 120.0)
     assert lines[1:] == ["--time_budget ends it after 2 minutes."]

@@ -98,7 +98,7 @@ def test_a_run_without_a_checkpoint_is_compared_all_the_same(tmp_path):
     [
         (["a"], "--runs must be 2 to 24 different run folders; received 1 (a)"),
         (["a", "./a", "a/../a"], "received 1"),
-        (["a", "nowhere"], "nowhere is no run folder"),
+        (["a", "nowhere"], "nowhere is not a run folder"),
         ([",", ","], "received 0"),
         (["a", "b", "--seeds", "x"], "--seeds must be seeds such as"),
         (["a", "b", "--seeds", f"0-{MOST_SEEDS}"], f"1 to {MOST_SEEDS} seeds"),

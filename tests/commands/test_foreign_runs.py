@@ -75,7 +75,7 @@ def test_garbage_in_one_run_is_passed_over_with_a_warning(runs, garbage, caplog)
         assert newest_run(runs, dataset) == runs / "good"
         (warning,) = caplog.records
         assert warning.levelno == logging.WARNING
-        assert f"The run {garbage} is passed over: " in warning.getMessage()
+        assert f"Skipped the run {garbage}: " in warning.getMessage()
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
@@ -103,7 +103,7 @@ def test_a_config_that_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch, 
 def test_a_command_works_beside_garbage(runs, garbage, monkeypatch, capsys):
     monkeypatch.chdir(runs.parent)
     assert main.main(["interpolate", "--seeds", "0-1", "--frames", "1", "--to", "a.gif"]) == 0
-    assert "is passed over" in capsys.readouterr().out
+    assert "Skipped the run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [GARBAGE[name] for name in GARBAGE if "data set" not in name])

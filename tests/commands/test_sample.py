@@ -211,7 +211,7 @@ def test_nothing_is_written_among_other_peoples_files(toy, tmp_path, capsys, nam
         ("--seeds 1 --num_images 2", "leave out --first_seed and --num_images, or --seeds"),
         ("--checkpoint 77", "expected newest, a file, or of"),
         ("--to {toy}/config.json", "is a file"),
-        ("--run_dir {toy}/checkpoints", "is no run folder"),
+        ("--run_dir {toy}/checkpoints", "is not a run folder"),
     ],
 )
 def test_bad_input(toy, capsys, line, words):

@@ -101,7 +101,7 @@ def test_a_later_ctrl_c_breaks_off_and_says_what_is_lost(
     assert main.main([*flags, "--sample_freq", str(8 if lost else 60)]) == 130
     assert checkpoints(tmp_path / "run") == [saved]
     said = (tmp_path / "run" / "log.txt").read_text("utf-8")
-    expected = f"Broken off: {lost or 'no step is lost'}; the same command goes on from step "
+    expected = f"Aborted: {lost or 'no step is lost'}; the same command continues from step "
     assert f"{expected}{saved}." in said and "Ctrl-C: saving" in capfd.readouterr().err
 
 

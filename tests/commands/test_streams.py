@@ -12,7 +12,7 @@ from running import ROOT, checkpoints, small_flags, started, write_pictures
 from dcgan.terminal import console
 
 FEW = ("--steps", "20", "--log_freq", "1")
-# A name that is no UTF-8, one that no other encoding has, and one that forges a line.
+# A name that is not UTF-8, one that no other encoding has, and one that forges a line.
 NAMES = (b"broken_\xe9.jpg", "gebrochen_ß_漢.jpg".encode(), b"broken\n2026-01-01 forged.jpg")
 
 

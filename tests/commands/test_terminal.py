@@ -14,7 +14,7 @@ from dcgan.terminal import console
 
 ROOT = Path(__file__).parents[2]
 # A formula that there is not would end the drawing of a picture headed with such a name.
-# And the last byte is no UTF-8.
+# And the last byte is not UTF-8.
 STEERING = "\x1b[2J\n forged: line\r\u202e$\\z$b\udce9"
 SHOWN = r"\x1b[2J\n forged: line\r\u202e$\z$b\udce9"
 

@@ -55,8 +55,8 @@ def test_an_entry_counts_the_images_that_are_there(seen, unused, images, fits):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        *(("[" * 100_000, "nested too deeply"), ("[1]", "no JSON object")),
-        *((None, "no plain file"), ("large", "far too large")),
+        *(("[" * 100_000, "nested too deeply"), ("[1]", "not a JSON object")),
+        *((None, "not a regular file"), ("large", "far too large")),
     ],
 )
 def test_an_entry_that_is_none_is_a_value_error(tmp_path, content, reason):
@@ -97,5 +97,5 @@ def test_a_header_of_open_brackets_is_damage(tmp_path):
     with pytest.raises(ValueError, match="header"):
         cached.map_array(tmp_path / "a.npy")
     (tmp_path / "folder.npy").mkdir()
-    with pytest.raises(ValueError, match="no plain file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         cached.map_array(tmp_path / "folder.npy")

@@ -96,7 +96,7 @@ def test_parts_and_labels(tmp_path, form):
     np.testing.assert_array_equal(images(path, splits=["test"]), PIXELS[:2])
     assert len(images(path, splits=["train", "Test"])) == 9
     source = catalog.find(path, "none")
-    assert source.parts == {"train": 7, "test": 2} and "used is train" in source.notes[0]
+    assert source.parts == {"train": 7, "test": 2} and "using train" in source.notes[0]
     labels = source.labels["label"]
     assert [labels.names[v] for v in labels.values] == list(map(str, LABELS))
     other = catalog.find(path, "none", splits=["test"]).labels["label"]

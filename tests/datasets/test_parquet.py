@@ -71,7 +71,7 @@ def test_shards_in_a_folder(tmp_path, train, test):
     assert [source.open(i).read() for i in range(len(source))] == PICTURES[:10]
     assert source.labels["label"].values.tolist() == [0] * 5 + [1] * 5
     other = "val" if "validation" in test else "test"
-    assert source.parts == {"train": 10, other: 2} and "used is train" in source.notes[0]
+    assert source.parts == {"train": 10, other: 2} and "using train" in source.notes[0]
     test_part = find(tmp_path / "a", splits=[other])
     assert [test_part.open(i).read() for i in range(2)] == PICTURES[10:]
     assert test_part.labels["label"].values.tolist() == [2, 1]

@@ -80,7 +80,7 @@ def test_train_is_what_is_learnt_from(tmp_path, word):
     assert default.names == EXPECTED["train"]
     assert catalog.find(str(path), "none", splits=[word]).names == default.names
     assert default.parts == {"train": 3, "test": 2, "val": 2}
-    assert "train (3 files), test (2 files), val (2 files): used is train" in default.notes[0]
+    assert "train (3 files), test (2 files), val (2 files): using train" in default.notes[0]
     assert "--splits train,test,val" in default.notes[0]
 
 
@@ -158,7 +158,7 @@ def test_what_is_said_of_other_parts(tmp_path):
     with pytest.raises(UserError, match="has no --splits test,extra"):
         catalog.find(path, "none", splits=["test", "extra"])
     beside = catalog.find(str(fill(tmp_path / "b", LAYOUTS["beside"])), "none")
-    assert beside.notes[0].endswith("What lies beside them is left out: sample.")
+    assert beside.notes[0].endswith("Anything beside them is left out: sample.")
 
 
 def test_unsafe_names_belong_to_no_part(tmp_path):
@@ -186,7 +186,7 @@ def test_training_says_what_it_leaves_out(tmp_path):
     said = run(*flags, "--run_dir", tmp_path / "run")
     assert said.returncode == 0, said.stderr
     assert "faces: 16 found, 16 used" in said.stdout + said.stderr
-    assert "used is train; --splits train,test takes them all" in said.stdout + said.stderr
+    assert "using train; --splits train,test takes them all" in said.stdout + said.stderr
     both = run(*flags, "--run_dir", tmp_path / "both", "--splits", "train,test")
     assert "faces: 28 found, 28 used" in both.stdout + both.stderr
 

@@ -69,8 +69,8 @@ def test_auto_stays_on_one_machine_where_nothing_names_several():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "is no JSON"),
-        ("[]", "is no JSON object"),
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
         ('{"cluster": {}}', "lacks the object"),
         ('{"cluster": {"worker": ["a:1"]}}', "lacks the object"),
         (tf_config(["a:1"], 0, cluster={"worker": ["a:1"], "ps": ["b:1"]}), "the jobs ps"),
@@ -399,7 +399,7 @@ def test_whichever_worker_dies_the_run_goes_on_to_the_same_weights(whole, pictur
             ((_, errors),) = ends([processes[1 - killed]], 2)
             assert processes[killed].wait(TIMEOUT) == -signal.SIGKILL
         assert f"Worker {1 - killed} has lost worker {killed} (127.0.0.1:" in errors
-        assert "the same command on all workers goes on from the last checkpoint" in errors
+        assert "the same command on all workers continues from the last checkpoint" in errors
         assert step <= last_step(machines.run) < STEPS
     # A wish to stop that only one of them hears, and not the chief, ends both.
     with machines.started() as processes:

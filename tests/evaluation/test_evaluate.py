@@ -389,7 +389,7 @@ def test_the_command_measures_prints_and_draws(tmp_path, capsys):
     assert before.items() <= {k: v for k, v in after.items() if k != ".lock"}.items()
     capsys.readouterr(), evaluate(run_root, *flags)
     output = capsys.readouterr().out
-    assert "Wrote" not in output and output.count("Measured before, as ") == 2  # protocols
+    assert "Wrote" not in output and output.count("Measured before (") == 2  # protocols
     files = {n: b for n, b in content(run_root).items() if n.startswith("evaluation/")}
     assert files == {n: b for n, b in after.items() if n.startswith("evaluation/")}
     assert evaluate(run_root, *flags, "--again") == 0
@@ -417,11 +417,11 @@ def test_labelled_data_get_a_histogram(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(extractors, "require", lambda *args, **kwargs: None)  # of 140 images
     assert evaluate(run_root, *flags) == 0
     output = capsys.readouterr().out
-    assert "in % of real > generated images: bright 57.1>" in output  # 80 of 140
+    rows = [line.split()[:2] for line in output.partition("\nlabel ")[2].splitlines()[:3]]
+    assert rows == [["real", "generated"], ["bright", "57.1%"], ["dark", "42.9%"]]  # 80 of 140
     assert "right on 87.5% of held-out" in output and "by chance alone" in output
     (record,) = read_json_lines(run_root / "evaluation" / "classes-128-classifier.jsonl")
-    assert record["real"] == pytest.approx([80 / 140, 60 / 140])
-    assert record["accuracy"] == 0.875
+    assert (record["real"], record["accuracy"]) == (pytest.approx([80 / 140, 60 / 140]), 0.875)
 
 
 def test_another_part_of_the_data(tmp_path, capsys):

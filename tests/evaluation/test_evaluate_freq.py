@@ -237,7 +237,7 @@ def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
     for other in (*others, unversioned):
         assert seen(watch(prepared, tmp_path, kept=other), [value + 1], "lower") == [True]
     assert seen(watch(prepared, tmp_path, "fid", kept=record), [value + 1], "lower") == [True]
-    assert caplog.text.count("is the best by another measure (kid, pixels)") == 5
+    assert caplog.text.count("was chosen by another measure (kid, pixels)") == 5
 
 
 @pytest.mark.parametrize("value", ["0.1", None, [1], math.nan, -math.inf, True])

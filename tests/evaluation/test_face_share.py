@@ -84,7 +84,7 @@ def test_the_command_says_it_beside_the_reals(tmp_path, capsys, monkeypatch):
     assert 0.2 < record["floor"]["value"] < 0.8  # noise around 60
     assert record["low"] <= record["value"] <= record["high"]
     output = capsys.readouterr().out
-    assert "Faces are found by the cascade frontalface_default." in output
+    assert "Finding faces with the cascade frontalface_default." in output
     assert "(reals)" in output and "\nfaces " in output
 
 

@@ -258,7 +258,7 @@ def test_the_command_compares_and_writes_it_down(tmp_path, capsys):
     assert before.items() <= {k: v for k, v in after.items() if k != ".lock"}.items()
     assert features(run_root, *flags) == 0
     output = capsys.readouterr().out
-    assert "Wrote" not in output and f"Measured before, as {path} says" in output
+    assert "Wrote" not in output and f"Measured before ({path})" in output
     assert len(path.read_text().splitlines()) == 1
     assert features(run_root, *flags, "--again") == 0
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from dcgan.commands.evaluate import histogram
 from dcgan.evaluation.histograms import chi_square, class_histogram, entropy, total_variation
 
 
@@ -64,3 +65,15 @@ def test_dropped_classes_are_found():
     # Half of the images would have to be of another class, if the rest were even.
     assert dropped.total_variation == pytest.approx(0.5) and dropped.p_value < 1e-50
     assert dropped.entropy == pytest.approx(np.log2(5), abs=0.03)
+
+
+def test_of_many_classes_those_that_differ_most_are_listed():
+    shares = {"real": [1 / 30] * 30, "generated": [i / 435 for i in range(30)]}
+    record = {"labelling": "kind", "names": [f"k{i}" for i in range(30)], "accuracy": None} | shares
+    numbers = ("total_variation", "by_chance", "real_total_variation", "entropy", "true_entropy")
+    lines = histogram(record | dict.fromkeys((*numbers, "sure", "real_sure"), 0.5))
+    assert lines[0].endswith("the 20 that differ most of 30")
+    assert [line.split()[0] for line in lines[1:21]] == [
+        f"k{i}" for i in [*range(10), *range(20, 30)]
+    ]
+    assert max(map(len, lines)) <= 100

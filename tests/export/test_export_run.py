@@ -296,9 +296,9 @@ def test_folders_are_exchanged_where_the_system_cannot_do_it_in_one_step(tmp_pat
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"run_dir": "elsewhere"}, "no run folder .* name one with --run_dir"),
+        ({"run_dir": "elsewhere"}, "not a run folder .* name one with --run_dir"),
         ({"dataset": "mnist"}, "no run on mnist"),
-        ({"checkpoint": "elsewhere/checkpoints/1.npz"}, "no run folder"),
+        ({"checkpoint": "elsewhere/checkpoints/1.npz"}, "not a run folder"),
         ({"weights": "float16"}, "--weights float16 is for litert, onnx and web"),
         ({"onnxruntime": "cdn", "format": "onnx"}, "--onnxruntime is for --format web"),
         ({"onnxruntime": "nowhere", "format": "web"}, "--onnxruntime nowhere is neither"),

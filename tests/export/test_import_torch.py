@@ -114,7 +114,7 @@ def test_every_command_takes_the_run(imported):
 
 def test_training_goes_on_by_the_command_that_was_printed(imported):
     base, g, _, said = imported
-    assert "hold no moments of Adam, so training that goes on begins with new ones" in said
+    assert "hold no moments of Adam. To continue training, with new ones: " in said
     words = shlex.split(re.search(r"python main\.py (--.*)", said)[1])
     more = ("--steps", 2, "--batch_size", 8, "--cache_dir", base / "cache")
     refused = run(*words, *more, cwd=base)
@@ -211,8 +211,8 @@ BAD = {
     "missing": (lambda: replaced("main.4.bias", None), "no 4.bias"),
     "shape": (lambda: replaced("main.4.bias", torch.ones(7)), "a 4.bias of (7,)"),
     "whole numbers": (lambda: replaced("main.4.bias", torch.ones(16).int()), "torch.int32"),
-    "sparse": (lambda: replaced("main.4.bias", torch.ones(16).to_sparse()), "no whole file"),
-    "meta": (lambda: replaced("main.4.bias", torch.ones(16, device="meta")), "no whole file"),
+    "sparse": (lambda: replaced("main.4.bias", torch.ones(16).to_sparse()), "not a whole file"),
+    "meta": (lambda: replaced("main.4.bias", torch.ones(16, device="meta")), "not a whole file"),
     "expanded": (
         lambda: replaced("main.0.weight", torch.ones(1).expand(4096, 4096, 4, 4)),
         "more than the file holds",
@@ -261,8 +261,8 @@ def test_what_else_is_refused_before_anything_is_written(tmp_path):
     for words, expected in (
         (("--from", "absent.pth"), "There is no file absent.pth"),
         (("--from", "."), "There is no file ."),
-        (("--from", "text.pth"), "no whole file of PyTorch's weights"),
-        (("--from", "empty.pth"), "no whole file of PyTorch's weights"),
+        (("--from", "text.pth"), "not a whole file of PyTorch's weights"),
+        (("--from", "empty.pth"), "not a whole file of PyTorch's weights"),
         (("--from", "netG.pth", "--discriminator", "netD.pth"), "do not belong together"),
         (("--from", "netG.pth", "--discriminator", "netG.pth"), "only a generator"),
         (("--from", "netD.pth"), "only a discriminator"),

@@ -55,7 +55,7 @@ def test_what_is_clustered_in_the_middle_is_called_so(values, floors):
         ({"precision": 0.2, "recall": 0.8}, "vary, and most are unlike real ones", False),
         ({"precision": 0.01, "recall": 0.0}, "apart from the real ones", True),
         ({"precision": 1.0}, "Precision alone does not tell", False),
-        ({"recall": 0.0}, "Hardly a real image has its like", False),
+        ({"recall": 0.0}, "Hardly any real image resembles", False),
     ],
 )
 def test_other_figures_in_words(values, words, is_bad):

@@ -428,7 +428,7 @@ def test_it_is_a_command_that_says_what_is_wrong(tmp_path):
         (["--seeds", "1"], "--seeds must be 2 to 1,000 seeds"),
         (["--to", "page.pdf"], "--to must end in .html or .htm"),
         (["--checkpoint", "7"], "There is no checkpoint"),
-        (["--run_dir", "nowhere"], "is no run folder"),
+        (["--run_dir", "nowhere"], "is not a run folder"),
     ],
 )
 def test_bad_input(toy, capsys, flags, words):

@@ -311,7 +311,7 @@ REFUSED = {
     "broken": ({"in/a.png": png(0)[:-80]}, "in", "out.zip", "holds no usable picture"),
     "foreign file": ({**PICTURE, "out.zip": b"x"}, "in", "out.zip", "not written by pack"),
     "foreign folder": ({**PICTURE, "out.zip/x": b"x"}, "in", "out.zip", "not written by pack"),
-    "inside": (PICTURE, "in", "in/out.zip", "lies inside --from"),
+    "inside": (PICTURE, "in", "in/out.zip", "lies inside --dataset"),
     "itself": ({"in.zip": b""}, "in.zip", "in.zip", "not a whole zip file"),
     "below a file": ({**PICTURE, "file": b"x"}, "in", "file/out.zip", "could not be written"),
     "address": (PICTURE, "in", "gs://bucket/out.zip", "can only be written to a path"),
@@ -331,7 +331,7 @@ def test_refused_with_a_sentence_and_nothing_changed(tmp_path, monkeypatch, caps
 
 def test_another_zip_and_the_source_itself_are_not_overwritten(tmp_path):
     packed(noises(tmp_path / "in", 3), tmp_path / "out.zip")
-    with pytest.raises(UserError, match="lies inside --from"):
+    with pytest.raises(UserError, match="lies inside --dataset"):
         pack(catalog.find(str(tmp_path / "out.zip"), "data"), str(tmp_path / "out.zip"), Recipe())
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         archive.writestr("a.png", png(0))

@@ -129,7 +129,7 @@ def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[]", "dcgan.json is no JSON object"),
+        ("[]", "dcgan.json is not a JSON object"),
         (json.dumps(INFO | {"z_dim": "4"}), "has no z_dim that is int"),
         (json.dumps(INFO | {"channels": True}), "has no channels that is int"),
         (json.dumps(INFO | {"z_dist": None}), "has no z_dist that is str"),

@@ -59,7 +59,7 @@ def judge(records: Iterable[Mapping]) -> Judgement | None:
             "of the real ones: recall and density do."
         )
     if recall is not None and recall < NEAR_ZERO:
-        return Judgement(f"Hardly a real image has its like among the generated ones ({numbers}).")
+        return Judgement(f"Hardly any real image resembles a generated one ({numbers}).")
     return None
 
 

@@ -109,7 +109,7 @@ export class Shelf {
       const slot = document.createElement("li");
       const remove = document.createElement("button");
       Object.assign(remove, { type: "button", className: "remove", textContent: "×", tabIndex: -1 });
-      remove.setAttribute("aria-label", `Keep ${face.name} no longer`);
+      remove.setAttribute("aria-label", `Remove ${face.name}`);
       slot.append(tile(face, this.info), remove);
       return slot;
     });
