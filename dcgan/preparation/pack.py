@@ -133,8 +133,8 @@ def _refuse_inside(source: Source, to: str) -> None:
     source_path, target = Path(path).resolve(), Path(to).resolve()
     if source_path in (target, *target.parents):
         raise UserError(
-            f"--to {to} lies inside --dataset {path}: choose a place outside, or the next pack would "
-            "read what this one writes."
+            f"--to {to} lies inside --dataset {path}: choose a place outside, or the next pack "
+            "would read what this one writes."
         )
 
 
