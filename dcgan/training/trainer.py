@@ -262,7 +262,7 @@ class Trainer:
             f"{len(self.reals):,}",
             *self.reals.shape[1:],
             self.steps_per_epoch,
-            f"{config.time_budget} of training" if self.endless else f"{self.until} steps in all",
+            f"{config.time_budget} of training" if self.endless else f"{self.until} steps in total",
             ", ".join(device_names(self.strategy))
             + (f" of each of {self.workers.count} workers" if self.workers.count > 1 else ""),
             config.precision,
