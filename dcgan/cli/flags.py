@@ -14,7 +14,7 @@ from absl import flags
 
 from dcgan import UserError, program
 from dcgan.cli import command_options, option
-from dcgan.cli.option import did_you_mean, expanded, names_file
+from dcgan.cli.option import did_you_mean, expanded
 from dcgan.cli.train_options import Config
 
 # Every command with the dataclass of its options; the first is taken when none is named.
@@ -105,7 +105,7 @@ def _require_dataset(word: str) -> None:
     """Refuses a first word that is more likely a command with a typing error than a data set."""
     hint = did_you_mean(word, COMMANDS, near=0.75)  # pictures are no features
     is_there = os.path.exists(word) or os.path.exists(os.path.join("data", word))
-    if hint and not is_there and not names_file(word):
+    if hint and not is_there:
         raise UserError(
             f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}, or a data "
             f"set: {program.line('--dataset', word)}"

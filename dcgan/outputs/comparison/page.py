@@ -119,7 +119,7 @@ def text(comparison: Comparison) -> list[str]:
         of = f"{setting.name:{width}}{shown[0]:>8} {shown[1]:>10} {shown[2]:>9}{''.join(cells)}"
         lines.append(of.rstrip())
     lines += ["* intervals apart"] if any(one.ahead for one in most) else []
-    lines += ["", " ".join(comparison.verdict), *comparison.notes, ""]
+    lines += ["", *comparison.verdict, *comparison.notes, ""]
     # What folders and files are named is no command to a terminal.
     return [printable(line) for line in lines]
 

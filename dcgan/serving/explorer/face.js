@@ -36,7 +36,7 @@ export function fromKey(space, key) {
   const [kind, ...rest] = key.split("=");
   const value = rest.join("=");
   if (kind === "seed") return drawn(space, parseSeed(decodeURIComponent(value)));
-  if (kind !== "z") throw new Error("This address names no seed and no vector (#seed=7, #z=…).");
+  if (kind !== "z") throw new Error("This address has no seed and no vector (#seed=7, #z=…).");
   const z = unpack(value);
   if (z.length !== space.length) {
     throw new Error(

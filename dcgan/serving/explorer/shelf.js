@@ -80,7 +80,7 @@ export class Shelf {
     try {
       localStorage.setItem(this.name, JSON.stringify(faces.map((face) => face.key)));
     } catch {
-      this.say("This browser stores nothing for this page: what is kept goes with the window.");
+      this.say("This browser stores nothing for this page: kept pictures are lost when you close it.");
     }
     this.show();
   }
