@@ -126,8 +126,8 @@ def notes(runs: Sequence[Run]) -> list[str]:
             )
         if not run.series:
             lines.append(
-                f"{run.name} was not evaluated: run "
-                f"{program.line('evaluate', '--run_dir', run.folder.root)}."
+                f"{run.name} was not evaluated: "
+                f"{program.line('evaluate', '--run_dir', run.folder.root)} does it."
             )
     return lines
 
