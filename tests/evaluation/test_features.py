@@ -290,7 +290,7 @@ def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
     assert (record["split"], record["test_count"], record["classes"]) == ("test", 30, 10)
     capsys.readouterr()
     assert features(run_root, *flags[:-1], "train") == 2
-    assert "may have been learnt from" in capsys.readouterr().err
+    assert "images that it has learnt from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

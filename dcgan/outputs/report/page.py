@@ -303,8 +303,8 @@ def _environment(run: RunDir) -> list[tuple[str, str]]:
         return []
     found = read_json(run.environment)
     argv = found.pop("argv", None)
-    words = list(map(str, argv[1:])) if isinstance(argv, list) else []
-    rows = [("command", f"{program.name(str(argv[0]))} {shlex.join(words)}")] if argv else []
+    started, *words = map(str, argv) if isinstance(argv, list) and argv else ("",)
+    rows = [("command", f"{program.name(started)} {shlex.join(words)}")] if argv else []
     for name, value in found.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         rows.append((name.replace("_", " "), "unknown" if value is None else text))
