@@ -84,7 +84,7 @@ def test_what_is_computed_and_drawn_depends_on_our_own_options_alone(
     assert found["arrays"] == undisturbed["arrays"]
     assert found["pictures"] == undisturbed["pictures"]
     dropped = ("TF_ENABLE_ONEDNN_OPTS", "TF_FUNCTION_JIT_COMPILE_DEFAULT", "TF_XLA_FLAGS")
-    assert f"options alone: {', '.join(dropped)}." in found["said"]
+    assert f"options of this project alone: {', '.join(dropped)}." in found["said"]
     assert found["environment"]["settings"]["TF_DETERMINISTIC_OPS"] == "1"
     assert found["environment"]["git_commit"] == undisturbed["environment"]["git_commit"]
     assert not undisturbed["environment"]["settings"].keys() & HOSTILE.keys()

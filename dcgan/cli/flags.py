@@ -107,8 +107,8 @@ def _require_dataset(word: str) -> None:
     is_there = os.path.exists(word) or os.path.exists(os.path.join("data", word))
     if hint and not is_there:
         raise UserError(
-            f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}, or a data "
-            f"set: {program.line('--dataset', word)}"
+            f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}; a data "
+            f"set of that name is --dataset {word}."
         )
 
 

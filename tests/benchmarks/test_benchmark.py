@@ -76,7 +76,7 @@ def test_turns_alternate():
 def test_the_bare_step_is_the_step_of_training(precision):
     """The same weights after two steps, bit for bit: nothing is left out or slowed down."""
     config = small_config(update="simultaneous", ema_decay=0.5, precision=precision)
-    spec = json.loads(json.dumps(benchmark.bare_spec(config)))
+    spec = json.loads(json.dumps(steps.bare_spec(config)))
     bare = BareStep(spec)
     assert bare.seconds(2) > 0
     state = GANState(*make_networks(config), **optimizer_options(config))
@@ -100,7 +100,7 @@ def test_a_run_of_training_in_turn_with_the_bare_step(tmp_path, at_once):
     run_dir = RunDir(tmp_path / "run")
     run_dir.create()
     trainer = Trainer(config, run_dir, lambda: prepared)
-    bare = BareStep(benchmark.bare_spec(config))
+    bare = BareStep(steps.bare_spec(config))
     compared = steps.training(trainer, bare, steps=3, pairs=2, cadence=(200, 500))
     assert len(compared.ours) == len(compared.bare) == 2  # the first turn compiles
     assert min(compared.ours + compared.bare) > 0

@@ -234,7 +234,7 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
         ("--is_corp True", ("--is_corp", "did you mean --is_crop?")),
         ("--quux", ("--quux", "--help")),
         ("trian", ("'trian'", "did you mean train?")),
-        ("samples", ("'samples'", "mean sample?", "python main.py --dataset samples")),
+        ("samples", ("'samples'", "mean sample?", "--dataset samples")),
         ("a --dataset b", ("'a'", "--dataset b", "one of them")),
         ("a b", ("'b'", "'train'", "quotes")),
         ("inspect a b", ("'b'", "'inspect'", "quotes")),

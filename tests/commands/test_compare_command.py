@@ -52,7 +52,7 @@ def test_the_command_compares_real_runs_and_changes_none(trained, capsys, monkey
     assert "Wrote runs/comparison.html" in printed
     assert re.search(r"^s +0\.\d+ +160 +[\d,.]+ +[\d,.]+", printed, re.M)
     assert re.search(r"^b16 +0\.\d+ +320 +[\d,.]+ +[\d,.]+", printed, re.M)
-    assert "--batch_size Images a step, over all devices. 8 16" in found.words["options"]
+    assert "--batch_size Images per step, over all devices. 8 16" in found.words["options"]
     assert "--seed Seed of weights, order, flips and noise. 0, 1 0" in found.words["options"]
     assert found.words["options"].count("--") == 2
     assert "steps 20 20 images a second" in found.words["figures"]

@@ -317,10 +317,10 @@ def test_nothing_foreign_is_mixed_with_or_overwritten(raw, recipe, tmp_path):
 
     to = tmp_path / "to"
     fill(to, {"holiday.jpg": b"mine"})
-    refusal(r"did not write there \(holiday.jpg\): choose another --to")
+    refusal(r"crop did not write \(holiday.jpg\): choose another --to")
     (to / "holiday.jpg").unlink()
     fill(tmp_path, {"to-boxes.jpg": b"mine", "file": b"mine"})
-    refusal(r"did not write there \(.*to-boxes.jpg\)")
+    refusal(r"crop did not write \(.*to-boxes.jpg\)")
     (tmp_path / "to-boxes.jpg").unlink()
     to = tmp_path / "file"
     refusal("is a file: expected a folder")
