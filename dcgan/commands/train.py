@@ -30,6 +30,7 @@ from dcgan.models import summary as network_summary
 from dcgan.run.checkpoint import Checkpointer
 from dcgan.run.run_dir import RunDir
 from dcgan.terminal import console
+from dcgan.training.by_class import ByClass
 from dcgan.training.trainer import Trainer, make_networks
 
 # What says which images these are; how many images there are says whether a limit is one.
@@ -95,8 +96,9 @@ def _train(config: Config, workers: Workers) -> int:
     summary = summarize(
         source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
     )
-    rows = label_columns.usable(source, summary, config.train_size)
-    label_columns.require(labels, rows, names=getattr(source, "names", ()))
+    if labels:
+        rows = label_columns.usable(source, summary, config.train_size)
+        label_columns.require(labels, rows, names=getattr(source, "names", ()))
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     run_dir = RunDir(Path(config.run_dir))
@@ -207,7 +209,7 @@ def _session(
         """Raises UserError where they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
-        content = [made.content, *(made.labels[name].values.tolist() for name in columns)]
+        content = {"images": made.content, **ByClass.of(made.labels, columns).meta()}
         if workers.count > 1 and workers.tell_json(content) != content:
             raise UserError(
                 f"Worker {workers.number} has other images than worker 0 ({len(made.images):,} of "

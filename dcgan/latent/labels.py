@@ -93,9 +93,9 @@ class ClassTable:
         for column, names in asked.items():
             numbers = [class_number(self.names, column, name) for name in names]
             if len(numbers) not in (1, len(found)):
+                each = f", or one for each of the {len(found)} seeds" if len(found) > 1 else ""
                 raise UserError(
-                    f"There are {len(numbers)} classes of {column} for {len(found)} seeds: name "
-                    "one for all, or one a seed."
+                    f"--label must name one class of {column}{each}; received {len(numbers)}."
                 )
             found[:, self.columns.index(column)] = numbers
         return found

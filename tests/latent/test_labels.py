@@ -52,7 +52,7 @@ def test_classes_asked_for_take_the_place_of_the_seeds_own(table):
     assert set(blue[:, 0]) == {1} and (blue[:, 1] == own[:, 1]).all()
     both = table.labels([3, 4], {"hair": ["red", "black"], "eyes": ["grey"]})
     assert both.tolist() == [[2, 1], [0, 1]] and both.dtype == np.int32
-    with pytest.raises(UserError, match="2 classes of hair for 3 seeds"):
+    with pytest.raises(UserError, match="or one for each of the 3 seeds; received 2"):
         table.labels([1, 2, 3], {"hair": ["red", "blue"]})
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels
 
 from dcgan.datasets.pipeline import gather, make_dataset
+from dcgan.latent.labels import ClassTable
 from dcgan.models import Discriminator, Generator, convolutions
 from dcgan.training import input as input_module
 from dcgan.training.input import feed
@@ -53,24 +54,30 @@ def test_there_is_no_single_gpu_among_cpus():
 
 
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_step_with_its_images_on_a_gpu_needs_no_cpu(precision, monkeypatch):
+@pytest.mark.parametrize(
+    ("precision", "classes"),
+    [("float32", ()), ("mixed_bfloat16", ()), ("mixed_float16", ()), ("float32", (3,))],
+)
+def test_a_step_with_its_images_on_a_gpu_needs_no_cpu(precision, classes, monkeypatch):
     """Every operation has a kernel there: else all images would come back for each batch.
 
     TensorFlow knows its kernels where no GPU is.
     """
     monkeypatch.setattr(convolutions, "_on_gpus", lambda: True)
     state = GANState(
-        Generator((16, 16, 3), z_dim=5, width=8, dtype=precision),
-        Discriminator((16, 16, 3), width=8, dtype=precision),
+        Generator((16, 16, 3), z_dim=5, width=8, dtype=precision, classes=classes),
+        Discriminator((16, 16, 3), width=8, dtype=precision, classes=classes),
         loss_scaling=precision == "mixed_float16",
     )
-    step = make_step(state, StepOptions(4, ema_decay=0.9), tf.distribute.get_strategy())
+    labels = np.array([[0], [1], [2]] * 3, np.int32)
+    table = ClassTable.of({"label": "abc"}, labels) if classes else None
+    step = make_step(state, StepOptions(4, ema_decay=0.9), tf.distribute.get_strategy(), table)
     resident = tf.Variable(np.zeros((9, 16, 16, 3), np.uint8), trainable=False)
 
     @tf.function(autograph=False)
     def whole(rows, mirrored):
-        return step(gather(resident, rows, mirrored))
+        pictures = gather(resident, rows, mirrored)
+        return step((pictures, tf.gather(labels, rows)) if classes else pictures)
 
     numbers = tf.TensorSpec([4], tf.int64), tf.TensorSpec([4], tf.bool)
     graph = whole.get_concrete_function(*numbers).graph.as_graph_def()
