@@ -12,6 +12,7 @@ from dcgan.export import parity
 from dcgan.export.description import describe
 from dcgan.export.format import Format, Subject
 from dcgan.export.writing import Exported, export
+from dcgan.run import classes_file
 from dcgan.run.checkpoint import find_checkpoint, open_checkpoint
 from dcgan.run.trained_run import choose_run
 
@@ -27,10 +28,13 @@ def run(options: Export) -> int:
     checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
     # A graphics card may be busy with the training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
+    classes = checkpoint.configs["generator"].get("classes", [])
+    table = classes_file.read(checkpoint.path.parent, classes)
     subject = Subject(
         checkpoint.generator(),
         checkpoint.discriminator(),
-        describe(run_dir, checkpoint),
+        describe(run_dir, checkpoint, table),
+        table,
     )
     logger.info("Exporting %s, step %d.", run_dir.root, subject.step)
     to = Path(options.to) if options.to else run_dir.root / "export"

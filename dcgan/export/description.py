@@ -8,6 +8,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.files import read_json, read_json_lines
+from dcgan.latent.labels import ClassTable
 from dcgan.run.checkpoint import Checkpoint
 from dcgan.run.run_dir import RunDir
 
@@ -46,8 +47,8 @@ def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndar
     return vectors * np.sign(largest), np.sqrt(np.maximum(values[::-1][:count], 0.0))
 
 
-def describe(run: RunDir, checkpoint: Checkpoint) -> dict:
-    """The description of a checkpoint's networks.
+def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = None) -> dict:
+    """The description of a checkpoint's networks, with the classes that they know.
 
     Raises:
         UserError: the run's config.json does not say what z is drawn from.
@@ -77,9 +78,18 @@ def describe(run: RunDir, checkpoint: Checkpoint) -> dict:
             **{name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
         },
         "score": SCORE,
+        **({"classes": _classes(table)} if table else {}),
         "directions": [[round(float(x), 7) for x in direction] for direction in found],
         "direction_scales": [round(float(scale), 6) for scale in scales],
     }
+
+
+def _classes(table: ClassTable) -> list[dict]:
+    """A column each: its name, the input that it is, and the names of its classes from 0."""
+    columns = zip(table.names.items(), table.inputs, strict=True)
+    return [
+        {"column": name, "input": given, "names": list(known)} for (name, known), given in columns
+    ]
 
 
 def _metrics(path: Path, step: int) -> dict:

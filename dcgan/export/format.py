@@ -21,11 +21,13 @@ class Subject:
     Attributes:
         generator, discriminator: of `dcgan.models`, computing in float32.
         description: what `description.describe` says of them.
+        table: of the classes that they know; None where they know none.
     """
 
     generator: Any
     discriminator: Any
     description: dict
+    table: Any = None
 
     @property
     def step(self) -> int:

@@ -14,8 +14,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
-# (signature, input, output, values) -> the output's values
-Model = Callable[[str, str, str, np.ndarray], np.ndarray]
+# (signature, values by input, output) -> the output's values
+Model = Callable[[str, dict[str, np.ndarray], str], np.ndarray]
 
 
 def saved_model(path: str) -> Model:
@@ -23,8 +23,9 @@ def saved_model(path: str) -> Model:
 
     loaded = tf.saved_model.load(path)
 
-    def run(signature, given, wanted, values):
-        output = loaded.signatures[signature](**{given: tf.constant(values)})[wanted]
+    def run(signature, given, wanted):
+        tensors = {name: tf.constant(values) for name, values in given.items()}
+        output = loaded.signatures[signature](**tensors)[wanted]
         if output.dtype == tf.string:
             return np.stack([tf.io.decode_png(png).numpy() for png in output])
         return output.numpy()
@@ -39,7 +40,13 @@ def keras(path: str) -> Model:
     import dcgan.models  # noqa: F401 - registers the classes
 
     loaded = keras.saving.load_model(path, compile=False)
-    return lambda signature, given, wanted, values: np.asarray(loaded(values, training=False))
+
+    def run(signature, given, wanted):
+        z, *columns = given.values()  # in their order
+        labels = np.stack(columns, 1) if columns else None
+        return np.asarray(loaded(z, labels=labels, training=False))
+
+    return run
 
 
 def litert(path: str) -> Model:
@@ -47,16 +54,16 @@ def litert(path: str) -> Model:
 
     # By its path it would be mapped into memory, which not every file system can.
     interpreter = Interpreter(model_content=Path(path).read_bytes())
-    return lambda signature, given, wanted, values: interpreter.get_signature_runner(signature)(
-        **{given: values}
-    )[wanted]
+    return lambda signature, given, wanted: interpreter.get_signature_runner(signature)(**given)[
+        wanted
+    ]
 
 
 def onnx(path: str) -> Model:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda signature, given, wanted, values: session.run([wanted], {given: values})[0]
+    return lambda signature, given, wanted: session.run([wanted], given)[0]
 
 
 # Runtime -> how it loads a model, and the packages that a user of the model may not have.
@@ -76,16 +83,22 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def main(runtime: str, path: str, cases: str) -> None:
-    """See the module; a case's name is signature/input/output/number."""
+    """See the module; a case's name is signature/output/number."""
     load, absent = RUNTIMES[runtime]
     # Python puts this file's folder on the path, where onnx.py is another one than the package's.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (HERE, PROJECT)]
     sys.modules.update(dict.fromkeys(absent))  # None: their import fails
     model, largest = load(path), {}
     with np.load(cases) as arrays:
-        for name in sorted({key.rpartition("/")[0] for key in arrays.files}):
-            signature, given, wanted, _ = name.split("/")
-            found = model(signature, given, wanted, arrays[f"{name}/values"])
+        for name in sorted({"/".join(key.split("/")[:3]) for key in arrays.files}):
+            signature, wanted, _ = name.split("/")
+            prefix = f"{name}/given/"
+            given = {
+                key.removeprefix(prefix): arrays[key]
+                for key in arrays.files
+                if key.startswith(prefix)
+            }
+            found = model(signature, given, wanted)
             off = difference(found, arrays[f"{name}/expected"])
             largest[signature] = max(largest.get(signature, 0.0), off, key=_order)
     print(json.dumps(largest))

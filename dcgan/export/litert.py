@@ -15,7 +15,7 @@ from dcgan.terminal.quiet import quiet_start
 
 def _write(subject: Subject, path: Path, weights: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        archive_of(subject.generator).write_out(folder, verbose=False)
+        archive_of(subject.generator, subject.table).write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=["serving_default"]
         )

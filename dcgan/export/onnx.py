@@ -5,6 +5,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from dcgan.export.format import Format, Subject
+from dcgan.export.saved_model import joined, latent_inputs
+from dcgan.latent.labels import ClassTable
 from dcgan.models import Generator
 
 # Each release of ONNX Runtime, onnxruntime-web's too, reads this one since 2022.
@@ -13,7 +15,13 @@ PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 SMALLEST_HALVED = 256  # elements; below, the Cast would take more bytes than it saves
 
 
-def write_onnx(generator: Generator, path: Path, *, weights: str = "float32") -> None:
+def write_onnx(
+    generator: Generator,
+    path: Path,
+    *,
+    weights: str = "float32",
+    table: ClassTable | None = None,
+) -> None:
     """Writes a generator as ONNX.
 
     Args:
@@ -21,15 +29,16 @@ def write_onnx(generator: Generator, path: Path, *, weights: str = "float32") ->
         path: of the file.
         weights: float32, or float16 to store them in half of the bytes; what is computed with them
             stays float32.
+        table: of the classes that it knows, each column of which is an input.
     """
     import onnx
     import tf2onnx
 
-    signature = [tf.TensorSpec([None, generator.z_dim], tf.float32, name="z")]
+    signature = latent_inputs(generator, table)
 
     @tf.function(input_signature=signature, autograph=False)
-    def serving_default(z):
-        return {"images": generator(z, training=False)}
+    def serving_default(z, *columns):
+        return {"images": generator(z, labels=joined(columns), training=False)}
 
     model, _ = tf2onnx.convert.from_function(serving_default, signature, opset=OPSET)
     if weights == "float16":
@@ -61,7 +70,7 @@ def _halve(model) -> None:
 
 
 def _write(subject: Subject, path: Path, weights: str) -> None:
-    write_onnx(subject.generator, path, weights=weights)
+    write_onnx(subject.generator, path, weights=weights, table=subject.table)
 
 
 FORMAT = Format(

@@ -30,31 +30,38 @@ FLOAT16_TOLERANCE = 2 / 255
 LEVELS_TOLERANCE = 1.0  # of uint8 images
 IN_LEVELS = ("generate", "png")
 
-# Signature -> input, output, and the values given and expected for each batch size.
-Cases = dict[str, tuple[str, str, list[tuple[np.ndarray, np.ndarray]]]]
+# Signature -> output, and for each batch size the values given by input and those expected.
+Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
 
 
 def make_cases(subject: Subject) -> Cases:
     """What the Keras models give for fixed seeds, at each batch size."""
     generator, discriminator = subject.generator, subject.discriminator
-    z_dim, z_dist = generator.z_dim, subject.z_dist
-    sample = make_sampler(generator, z_dim=z_dim, z_dist=z_dist)
+    z_dim, z_dist, table = generator.z_dim, subject.z_dist, subject.table
+    sample = make_sampler(generator, z_dim=z_dim, z_dist=z_dist, table=table)
     cases: Cases = {
-        "serving_default": ("z", "images", []),
-        "generate": ("seed", "images", []),
-        "png": ("seed", "png_bytes", []),
-        "discriminate": ("images", "score", []),
+        "serving_default": ("images", []),
+        "generate": ("images", []),
+        "png": ("png_bytes", []),
+        "discriminate": ("score", []),
     }
     for size in BATCH_SIZES:
         seeds = np.arange(size, dtype=np.int64)
         z = latents(tf.constant(seeds), z_dim=z_dim, z_dist=z_dist)
         pictures = sample(seeds)
         reals = tf.constant(images.to_float(pictures.astype(np.float32)))
-        logits = discriminator(reals, training=False)
-        cases["serving_default"][2].append((z.numpy(), generator(z, training=False).numpy()))
-        cases["generate"][2].append((seeds, pictures))
-        cases["png"][2].append((seeds, pictures))
-        cases["discriminate"][2].append((pictures, tf.sigmoid(logits[:, 0]).numpy()))
+        labels, given, own = None, {}, {}
+        if table:
+            labels = table.of_seeds(tf.constant(seeds))
+            given = dict(zip(table.inputs, labels.numpy().T.copy(), strict=True))
+            own = dict.fromkeys(table.inputs, np.full(size, -1, np.int32))
+        logits = discriminator(reals, labels=labels, training=False)
+        faces = generator(z, labels=labels, training=False)
+        cases["serving_default"][1].append(({"z": z.numpy(), **given}, faces.numpy()))
+        cases["generate"][1].append(({"seed": seeds, **own}, pictures))
+        cases["png"][1].append(({"seed": seeds, **given}, pictures))
+        score = tf.sigmoid(logits[:, 0]).numpy()
+        cases["discriminate"][1].append(({"images": pictures, **given}, score))
     return cases
 
 
@@ -95,10 +102,11 @@ def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -
 def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
     arrays = {}
     for signature in form.signatures:
-        given, wanted, pairs = cases[signature]
-        for number, (values, expected) in enumerate(pairs):
-            name = f"{signature}/{given}/{wanted}/{number}"
-            arrays |= {f"{name}/values": values, f"{name}/expected": expected}
+        wanted, pairs = cases[signature]
+        for number, (given, expected) in enumerate(pairs):
+            name = f"{signature}/{wanted}/{number}"
+            arrays |= {f"{name}/given/{input_}": values for input_, values in given.items()}
+            arrays[f"{name}/expected"] = expected
     with tempfile.TemporaryDirectory() as folder, plain(model) as place:
         path = Path(folder, "cases.npz")
         np.savez(path, **arrays)

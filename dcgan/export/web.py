@@ -178,7 +178,7 @@ def _from_package(package: Path) -> dict[str, bytes]:
 def _write(subject: Subject, path: Path, weights: str, *, onnxruntime: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / MODEL
-        write_onnx(subject.generator, model, weights=weights)
+        write_onnx(subject.generator, model, weights=weights, table=subject.table)
         write_web(model, subject.description, path, onnxruntime=onnxruntime)
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from dcgan.latent import paths
 from dcgan.latent.seeds import LARGEST, SMALLEST
-from dcgan.serving import pictures, tfserving_json
+from dcgan.serving import classes, pictures, tfserving_json
 from dcgan.serving.limits import read_body
 from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import LoadedVersion, Model, Service
@@ -42,6 +42,10 @@ _RENDER = {
                             "items": {"type": "array", "items": {"type": "number"}},
                         },
                         "columns": {"type": "integer", "minimum": 1},
+                        "labels": {
+                            "type": "object",
+                            "additionalProperties": {"type": "string"},
+                        },
                     },
                 }
             }
@@ -62,12 +66,17 @@ async def model(request: Request) -> Response:
 
 @router.get("/image/{seed}.png", response_class=Response, responses=_PNG)
 async def image(request: Request, seed: Seed) -> Response:
-    """The picture of a seed: always the same bytes from the same version."""
+    """The picture of a seed: always the same bytes from the same version.
+
+    Of a model by class it has the seed's own, or those in the query: label=cat, hair=blue&eyes=red.
+    """
     with _service(request).lease() as served:
-        headers = _headers(served, f"image-{seed}")
+        labels = classes.asked(served.columns, request.query_params) if served.columns else {}
+        headers = _headers(served, f"image-{seed}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
-        png = await served.run_for("png", {"seed": np.array([seed], np.int64)})
+        given = {"seed": np.array([seed], np.int64), **classes.repeated(labels, 1)}
+        png = await served.run_for("png", given)
     return Response(png[0], media_type="image/png", headers=headers)
 
 
@@ -90,14 +99,16 @@ plain_image = Route("/image/{seed:plain_seed}.png", _plain_image)
 
 @router.get("/grid.png", response_class=Response, responses=_PNG)
 async def grid(request: Request, seeds: str, columns: Columns = None) -> Response:
-    """The pictures of seeds such as 1,5,9-20 side by side, row by row."""
+    """The pictures of seeds such as 1,5,9-20 side by side, row by row; classes as of `image`."""
     service = _service(request)
     chosen = np.array(pictures.read_seeds(seeds, service.row_limit), np.int64)
     with service.lease() as served:
-        headers = _headers(served, f"grid-{seeds}-{columns}")
+        labels = classes.asked(served.columns, request.query_params)
+        headers = _headers(served, f"grid-{seeds}-{columns}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
-        faces = await served.run_for("generate", {"seed": chosen})
+        given = {"seed": chosen, **classes.repeated(labels, len(chosen))}
+        faces = await served.run_for("generate", given)
     png = await _drawn(request, pictures.png, faces, columns, 1)
     return Response(png, media_type="image/png", headers=headers)
 
@@ -106,31 +117,44 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
 async def interpolate(
     request: Request, first: FromSeed, last: ToSeed, frames: Frames = 24
 ) -> Response:
-    """The way from the picture of one seed to that of another, and back."""
+    """The way from the picture of one seed to that of another, and back.
+
+    Of a model by class, the first seed's own classes or those in the query stay along the way.
+    """
     service = _service(request)
     if frames > service.row_limit:
         raise RequestError(413, f"{frames} frames; the limit is {service.row_limit} a request.")
     with service.lease() as served:
-        headers = _headers(served, f"way-{first}-{last}-{frames}")
+        labels = classes.asked(served.columns, request.query_params)
+        headers = _headers(served, f"way-{first}-{last}-{frames}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
         z = await asyncio.to_thread(_way, served.model, [first, last], frames)
-        faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
+        if classes.OWN in labels.values():
+            own = await served.run("classes", {"seed": np.array([first], np.int64)})
+            labels |= {name: int(own[name][0]) for name, n in labels.items() if n == classes.OWN}
+        given = {"z": z, **classes.repeated(labels, len(z))}
+        faces = await served.run_for(DEFAULT_SIGNATURE, given)
     gif = await _drawn(request, pictures.gif, faces)
     return Response(gif, media_type="image/gif", headers=headers)
 
 
 @router.post("/render", response_class=Response, responses=_PNG, openapi_extra=_RENDER)
 async def render(request: Request) -> Response:
-    """The pictures of latent vectors as one PNG without gaps, row by row."""
+    """The pictures of latent vectors as one PNG without gaps, row by row.
+
+    A model by class also takes "labels", the name of a class by column, of all of them.
+    """
     service = _service(request)
     body = await read_body(request, service)
     with service.lease() as served:
         tensor = served.model.signatures[DEFAULT_SIGNATURE].inputs["z"]
-        z, columns = await service.readers.run(
+        z, columns, labels = await service.readers.run(
             tfserving_json.read_render, body, tensor, service.row_limit, size=len(body)
         )
-        faces = await served.run_for(DEFAULT_SIGNATURE, {"z": z})
+        labels = classes.of_all(served.columns, labels)
+        given = {"z": z, **classes.repeated(labels, len(z))}
+        faces = await served.run_for(DEFAULT_SIGNATURE, given)
     png = await _drawn(request, pictures.png, faces, columns, 0)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 

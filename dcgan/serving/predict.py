@@ -8,7 +8,7 @@ import re
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from dcgan.serving import tfserving_json
+from dcgan.serving import classes, tfserving_json
 from dcgan.serving.limits import read_body
 from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Service
@@ -118,6 +118,7 @@ async def _predict(request: Request, model: str, version: int | None) -> Respons
             *(body, served.model.signatures, service.row_limit),
             size=len(body),
         )
+        classes.check(served.columns, wanted.inputs)
         outputs = await served.run(wanted.signature, wanted.inputs)
     size = tfserving_json.size_of(outputs)
     request.state.held.add(size)

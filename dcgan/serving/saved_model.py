@@ -20,6 +20,7 @@ from google.protobuf.json_format import MessageToDict
 
 from dcgan.plain_path import plain
 from dcgan.serving.batching import Arrays, ModelFailure
+from dcgan.serving.classes import columns_of
 from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import Unusable
 
@@ -91,11 +92,15 @@ class SavedModel:
             if type(self.info.get(name)) is not kind:
                 raise Unusable(f"{INFO} has no {name} that is {kind.__name__}")
         orjson.dumps(self.info)  # what it cannot write, /model.json could not show
+        labels = [Tensor(one.input, "int32", (None,)) for one in columns_of(self.info)]
         z_dim, *picture = (self.info[name] for name in ("z_dim", "height", "width", "channels"))
         seed = Tensor("seed", "int64", (None,))
-        self._need(DEFAULT_SIGNATURE, Tensor("z", "float32", (None, z_dim)), "float32", *picture)
-        self._need("generate", seed, "uint8", *picture)
-        self._need("png", seed, "string")
+        z = Tensor("z", "float32", (None, z_dim))
+        self._need(DEFAULT_SIGNATURE, [z, *labels], "float32", *picture)
+        self._need("generate", [seed, *labels], "uint8", *picture)
+        self._need("png", [seed, *labels], "string")
+        if labels:
+            self._need_classes(seed, labels)
         for name, signature in self.signatures.items():
             for tensor in (*signature.inputs.values(), *signature.outputs.values()):
                 if tensor.shape[:1] != (None,):
@@ -103,19 +108,24 @@ class SavedModel:
                 if math.prod(size or 1 for size in tensor.shape[1:]) > MOST_NUMBERS:
                     raise Unusable(f"its signature {name} has a row of more than {MOST_NUMBERS:,}")
 
-    def _need(self, name: str, only_input: Tensor, dtype: str, *shape: int) -> None:
+    def _need_classes(self, seed: Tensor, labels: list[Tensor]) -> None:
+        """Refuses a model by class that does not say which classes seeds have."""
+        known = {label.name: label for label in labels}
+        if self.signatures.get("classes") != Signature({"seed": seed}, known):
+            raise Unusable(f"it has no signature classes(seed) of the classes that {INFO} names")
+
+    def _need(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
         """Refuses a model without a signature that the server's own pictures are made with.
 
         Args:
             name: of the signature.
-            only_input: that it must take.
+            inputs: that it must take, and no others.
             dtype, shape: of a row of its only output.
         """
         signature = self.signatures.get(name)
-        if signature is None or signature.inputs != {only_input.name: only_input}:
-            raise Unusable(
-                f"it has no signature {name}({only_input.name}) of the shape that {INFO} names"
-            )
+        if signature is None or signature.inputs != {one.name: one for one in inputs}:
+            given = ", ".join(one.name for one in inputs)
+            raise Unusable(f"it has no signature {name}({given}) of the shape that {INFO} names")
         output, *others = signature.outputs.values()
         known = [size or 0 for size in output.shape[1:]]  # a graph may leave sizes open
         fits = len(known) == len(shape) and all(

@@ -9,6 +9,7 @@ from typing import Protocol
 from dcgan.serving.aside import Aside
 from dcgan.serving.backlog import Backlog
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
+from dcgan.serving.classes import columns_of
 from dcgan.serving.metrics import Metrics
 from dcgan.serving.refusals import RequestError
 from dcgan.serving.tfserving_json import Signature
@@ -45,6 +46,7 @@ class LoadedVersion:
         model.warm(batch_sizes(row_limit))
         self.model = model
         self.version = model.version
+        self.columns = columns_of(model.info)
         self._batcher = Batcher(
             model.compute,
             row_limit=row_limit,

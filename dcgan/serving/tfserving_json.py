@@ -145,16 +145,16 @@ def _read_inputs(
     return arrays
 
 
-def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int | None]:
+def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int | None, Any]:
     """The body of a request for pictures of latent vectors.
 
     Args:
-        body: JSON: "z", rows of numbers, and "columns" or not.
+        body: JSON: "z", rows of numbers, and "columns" and "labels" or not.
         z: the model's input.
         row_limit: the most rows.
 
     Returns:
-        the latent vectors, and how many pictures stand in a row.
+        the latent vectors, how many pictures stand in a row, and the labels as they came.
 
     Raises:
         RequestError: 413, there are more rows; 400, it is not of that form.
@@ -163,7 +163,7 @@ def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int
     columns = wanted.get("columns")
     if columns is not None and (type(columns) is not int or columns < 1):
         raise RequestError(400, "Expected columns to be a whole number of at least 1.")
-    return array(wanted.get("z"), z, row_limit), columns
+    return array(wanted.get("z"), z, row_limit), columns, wanted.get("labels")
 
 
 def _columns(instances: Any, signature: Signature) -> dict[str, Any]:

@@ -184,8 +184,8 @@ def test_the_check_runs_without_this_project_and_other_runtimes(exported, subjec
     cases = tmp_path / "cases.npz"
     z = np.zeros((1, Z_DIM), np.float32)
     expected = subject.generator(z).numpy()
-    case, wrong = "serving_default/z/images/0", expected + np.float32(0.25)
-    np.savez(cases, **{f"{case}/values": z, f"{case}/expected": wrong})
+    case, wrong = "serving_default/images/0", expected + np.float32(0.25)
+    np.savez(cases, **{f"{case}/given/z": z, f"{case}/expected": wrong})
     process = subprocess.run(
         [sys.executable, "-X", "importtime", fresh.__file__, name, path, cases],
         cwd=tmp_path,

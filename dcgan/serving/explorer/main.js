@@ -1,6 +1,7 @@
 /* Builds the page: makes the parts, introduces them to one another, and minds the address bar. */
 
 import { Arithmetic } from "./arithmetic.js";
+import { menus } from "./classes.js";
 import { createMessages } from "./messages.js";
 import { createRenderer } from "./renderer.js";
 import { Directions } from "./directions.js";
@@ -38,6 +39,7 @@ async function start() {
 function build(info, space, pictures) {
   document.body.classList.add("ready");
   describe(info);
+  menus(info, elements.classes);
   const shared = { info, space, pictures, ...messages };
   const change = (z, settled) => studio.change(z, settled);
   const sheet = new Sheet(elements);

@@ -45,9 +45,12 @@ async function open({ model, runtime, integrity = {} }) {
   session = await ort.InferenceSession.create(generator);
 }
 
-async function render({ z, shape, height, width }) {
-  const input = new ort.Tensor("float32", z, shape);
-  const images = (await session.run({ [session.inputNames[0]]: input }))[session.outputNames[0]];
+async function render({ z, shape, labels, height, width }) {
+  const inputs = { z: new ort.Tensor("float32", z, shape) };
+  for (const [name, number] of Object.entries(labels)) {
+    inputs[name] = new ort.Tensor("int32", new Int32Array(shape[0]).fill(number), [shape[0]]);
+  }
+  const images = (await session.run(inputs))[session.outputNames[0]];
   const channels = images.dims[3];
   if (images.dims[1] !== height || images.dims[2] !== width || ![1, 3].includes(channels)) {
     throw new Error("generator.onnx and dcgan.json do not belong together.");

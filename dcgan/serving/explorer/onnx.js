@@ -1,5 +1,7 @@
 /* Draws in the page itself: ONNX Runtime in a worker, so that scrolling never waits for arithmetic. */
 
+import { chosen } from "./classes.js";
+
 const BATCH = 8; // a few milliseconds each: what the hand waits for comes in between
 
 /**
@@ -48,8 +50,13 @@ export function createRenderer(files, progress = () => {}) {
     async render(zs) {
       const z = new Float32Array(zs.length * info.z_dim);
       zs.forEach((one, i) => z.set(one, i * info.z_dim));
-      const { height, width } = info;
-      const pixels = await ask({ render: { z, shape: [zs.length, info.z_dim], height, width } });
+      const { height, width, classes = [] } = info;
+      const names = chosen(info);
+      const labels = Object.fromEntries(
+        classes.map((one) => [one.input, one.names.indexOf(names[one.column])]),
+      );
+      const shape = [zs.length, info.z_dim];
+      const pixels = await ask({ render: { z, shape, labels, height, width } });
       return Promise.all(
         zs.map((_, i) => {
           const size = 4 * height * width;

@@ -1,5 +1,7 @@
 /* Draws by asking the server that this page came from: POST render, GET model.json. */
 
+import { chosen } from "./classes.js";
+
 const AT_ONCE = 32; // pictures of a request, unless the server allows fewer
 const PATIENCE = 5; // times that a busy server is asked again
 
@@ -41,7 +43,8 @@ export function createRenderer() {
 
     /** Pictures of latent vectors: ImageBitmaps in the same order. */
     async render(zs) {
-      const body = JSON.stringify({ z: zs.map((z) => Array.from(z)), columns: zs.length });
+      const labels = chosen(info);
+      const body = JSON.stringify({ z: zs.map((z) => Array.from(z)), columns: zs.length, labels });
       const headers = { "Content-Type": "application/json" };
       const answer = await ask("render", { method: "POST", headers, body });
       if (answer.status === 413 && zs.length > 1) {

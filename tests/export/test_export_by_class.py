@@ -1,0 +1,102 @@
+"""Exports of a run by class: a column of labels is an input, and -1 the seed's own class."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from toy_run import toy_run
+
+import main
+from dcgan.export import keras_file, litert, onnx, parity
+from dcgan.export.format import Subject
+from dcgan.latent.labels import ClassTable
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+from dcgan.serving.saved_model import SavedModel
+
+pytest.importorskip("orjson", reason="orjson is not installed")
+
+TABLE = ClassTable.of(
+    {"hair color": ("black", "blue", "light red"), "eyes": ("green", "grey")},
+    np.array([[0, 0], [0, 1], [1, 1], [2, 0]] * 2, np.int32),
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    root = toy_run(tmp_path_factory.mktemp("toy") / "run", table=TABLE)
+    assert main.main(["export", "--run_dir", str(root)]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(root) -> TrainedRun:
+    return TrainedRun(RunDir(root))
+
+
+@pytest.fixture(scope="module")
+def signatures(root):
+    return tf.saved_model.load(str(root / "export" / "saved_model" / "1234")).signatures
+
+
+def columns(*rows) -> dict:
+    hair, eyes = np.array(rows, np.int32).T
+    return {"hair_color": tf.constant(hair), "eyes": tf.constant(eyes)}
+
+
+def test_the_description_names_the_classes(root):
+    path = root / "export" / "saved_model" / "1234" / "assets.extra" / "dcgan.json"
+    assert json.loads(path.read_text("utf-8"))["classes"] == [
+        {"column": "hair color", "input": "hair_color", "names": ["black", "blue", "light red"]},
+        {"column": "eyes", "input": "eyes", "names": ["green", "grey"]},
+    ]
+
+
+def test_inputs_have_names_that_every_runtime_takes():
+    names = ["hair color", "hair-color", "z", "7", "Ärmel", "", "seed"]
+    table = ClassTable(dict.fromkeys(names, ("a", "b")), TABLE.rows, TABLE.counts)
+    found = table.inputs
+    assert found[:4] == ("hair_color", "hair_color_", "label_z", "label_7")
+    assert len(set(found)) == len(names) and all(name.isidentifier() for name in found)
+    assert not {"z", "seed", "images"} & set(found) and all(name.isascii() for name in found)
+
+
+def test_a_seed_has_its_own_classes_or_those_given(signatures, trained):
+    seeds = tf.range(5, dtype=tf.int64)
+    own = TABLE.of_seeds(seeds).numpy()
+    said = signatures["classes"](seed=seeds)
+    np.testing.assert_array_equal(np.stack([said["hair_color"], said["eyes"]], 1), own)
+    free = signatures["generate"](seed=seeds, **columns(*[[-1, -1]] * 5))["images"]
+    np.testing.assert_array_equal(free, trained.sample(range(5)))
+    blue = signatures["generate"](seed=seeds, **columns(*[[1, -1]] * 5))["images"]
+    expected = TABLE.labels(range(5), {"hair color": ["blue"]})
+    np.testing.assert_array_equal(blue, trained.sample(range(5), expected))
+    png = signatures["png"](seed=seeds, **columns(*[[1, -1]] * 5))["png_bytes"]
+    np.testing.assert_array_equal([tf.io.decode_png(one) for one in png], blue)
+
+
+def test_the_discriminator_is_asked_about_a_class(signatures, trained):
+    faces = trained.sample([0, 0])
+    score = signatures["discriminate"](images=faces, **columns([0, 0], [2, 1]))["score"].numpy()
+    assert score.shape == (2,) and score[0] != score[1]
+
+
+def test_the_server_holds_it_and_refuses_another(root, tmp_path):
+    folder = root / "export" / "saved_model" / "1234"
+    assert SavedModel(folder).signatures["classes"].outputs.keys() == {"hair_color", "eyes"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [keras_file.FORMAT, litert.FORMAT, onnx.FORMAT], ids=str)
+def test_other_formats_take_labels_too(root, tmp_path, form):
+    form.require()
+    run = TrainedRun(RunDir(root))
+    checkpoint = run.checkpoint
+    networks = checkpoint.generator(), checkpoint.discriminator()
+    subject = Subject(*networks, {"z_dist": "normal01", "step": 1234}, TABLE)
+    path = form.path(tmp_path, 1234)
+    form.write(subject, path, "float32")
+    found = parity.check(form, path, parity.make_cases(subject))
+    assert found["serving_default"] <= parity.TOLERANCE

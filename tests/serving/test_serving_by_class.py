@@ -1,0 +1,162 @@
+"""The server of a model by class: classes by name in addresses, by number in TensorFlow Serving's
+API."""
+
+import json
+
+import numpy as np
+import pytest
+from serving_models import INFO, SIDE, Z_DIM, FakeModel, service_of, tensors
+
+pytest.importorskip("fastapi", reason="FastAPI is not installed")
+pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
+
+from fastapi.testclient import TestClient
+
+from dcgan.serving import classes
+from dcgan.serving.app import make_app
+from dcgan.serving.tfserving_json import Signature
+
+HAIR, EYES = ("black", "blue"), ("green", "light grey", "red")
+KNOWN = [
+    {"column": "hair", "input": "hair", "names": list(HAIR)},
+    {"column": "eye color", "input": "eye_color", "names": list(EYES)},
+]
+PICTURE = (SIDE, SIDE, 3)
+
+
+def by_class(known=KNOWN) -> FakeModel:
+    """Notes what it is asked for; seed s has the classes s modulo their numbers."""
+    names = [one["input"] for one in known]
+    sizes = [len(one["names"]) for one in known]
+    model = None
+
+    def noted(signature, key, **inputs):
+        model.asked.append((signature, {name: inputs[name].tolist() for name in names}))
+        return {key: np.zeros((len(inputs[names[0]]), *PICTURE), np.uint8)}
+
+    def png(**inputs):
+        noted("png", "images", **inputs)
+        return {"png_bytes": np.array([b"\x89PNG"] * len(inputs["seed"]), object)}
+
+    def own(seed):
+        return {n: (seed % size).astype(np.int32) for n, size in zip(names, sizes, strict=True)}
+
+    labels = {name: ("int32",) for name in names}
+    seed, pictures = tensors(seed=("int64",), **labels), tensors(images=("uint8", *PICTURE))
+    z = tensors(z=("float32", Z_DIM), **labels)
+    signatures = {
+        "serving_default": (Signature(z, pictures), lambda **i: noted("z", "images", **i)),
+        "generate": (Signature(seed, pictures), lambda **i: noted("generate", "images", **i)),
+        "png": (Signature(seed, tensors(png_bytes=("string",))), png),
+        "classes": (Signature(tensors(seed=("int64",)), tensors(**labels)), own),
+    }
+    model = FakeModel(1, signatures, {**INFO, "classes": known})
+    model.asked = []
+    return model
+
+
+@pytest.fixture
+def model():
+    return by_class()
+
+
+@pytest.fixture
+def client(model, tmp_path):
+    service = service_of(model, tmp_path, row_limit=8)
+    with TestClient(make_app(service), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("query", "hair", "eyes"),
+    [
+        ("", -1, -1),
+        ("?hair=blue", 1, -1),
+        ("?hair=black&eye%20color=light%20grey", 0, 1),
+        ("?other=blue", -1, -1),
+    ],
+)
+@pytest.mark.parametrize("seed", [7, -7])  # by both routes
+def test_a_picture_has_the_classes_of_its_address(client, model, query, hair, eyes, seed):
+    assert client.get(f"/image/{seed}.png{query}").status_code == 200
+    assert model.asked == [("png", {"hair": [hair], "eye_color": [eyes]})]
+
+
+def test_each_class_is_another_picture_to_a_browser(client):
+    tags = {
+        client.get(f"/image/7.png{query}").headers["etag"]
+        for query in ("", "?hair=blue", "?hair=black", "?eye%20color=green")
+    }
+    assert len(tags) == 4
+    tag = client.get("/image/7.png?hair=blue").headers["etag"]
+    again = client.get("/image/7.png?hair=blue", headers={"if-none-match": tag})
+    assert again.status_code == 304
+    assert client.get("/image/7.png", headers={"if-none-match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/image/7.png", "/image/-7.png", "/grid.png", "/interpolate.gif"])
+def test_a_class_that_there_is_not_is_refused(client, model, path):
+    params = {"hair": "bleu", "seeds": "1", "from": 1, "to": 2, "frames": 4}
+    answer = client.get(path, params=params)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "There is no class 'bleu' of hair: expected black, blue."
+    assert model.asked == []
+
+
+def test_grids_have_one_class(client, model):
+    assert client.get("/grid.png", params={"seeds": "1-3", "hair": "blue"}).status_code == 200
+    ((signature, asked),) = model.asked  # of four rows, as batches have
+    assert (signature, set(asked["hair"]), set(asked["eye_color"])) == ("generate", {1}, {-1})
+
+
+def test_a_way_keeps_the_first_seeds_classes_or_those_asked_for(client, model):
+    params = {"from": 5, "to": 6, "frames": 4, "hair": "black"}
+    assert client.get("/interpolate.gif", params=params).status_code == 200
+    assert model.asked == [("z", {"hair": [0] * 4, "eye_color": [5 % 3] * 4})]
+
+
+def test_latent_vectors_are_drawn_of_the_classes_sent_with_them(client, model):
+    z = [[0.0] * Z_DIM] * 2
+    body = {"z": z, "labels": {"hair": "blue", "eye color": "red"}}
+    assert client.post("/render", json=body).status_code == 200
+    assert model.asked == [("z", {"hair": [1] * 2, "eye_color": [2] * 2})]
+    for labels in (None, {}, {"hair": "blue"}, {"hair": 1, "eye color": 2}, "blue"):
+        answer = client.post("/render", json={"z": z, "labels": labels})
+        assert answer.status_code == 400 and "hair, eye color" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("signature", "hair", "told"),
+    [
+        ("generate", [0, -1], None),
+        ("generate", [0, 2], "from 0 to 1, or -1 for the seed's own; received 2"),
+        ("generate", [0, -2], "from 0 to 1, or -1 for the seed's own; received -2"),
+        ("serving_default", [0, 1], None),
+        ("serving_default", [0, -1], "from 0 to 1; received -1"),
+    ],
+)
+def test_tensorflow_servings_api_takes_numbers(client, model, signature, hair, told):
+    first = {"seed": [1, 2]} if signature == "generate" else {"z": [[0.0] * Z_DIM] * 2}
+    body = {"signature_name": signature, "inputs": {**first, "hair": hair, "eye_color": [2, 0]}}
+    answer = client.post("/v1/models/dcgan:predict", content=json.dumps(body))
+    if told is None:
+        assert answer.status_code == 200 and model.asked[-1][1]["hair"] == hair
+    else:
+        assert answer.status_code == 400 and told in answer.json()["error"]
+        assert model.asked == []
+
+
+def test_one_column_is_asked_for_as_label(tmp_path):
+    model = by_class([{"column": "digit", "input": "digit", "names": list("0123456789")}])
+    with TestClient(make_app(service_of(model, tmp_path))) as client:
+        assert client.get("/image/7.png?label=3").status_code == 200
+        assert client.get("/image/7.png?digit=4").status_code == 200
+    assert [asked["digit"] for _, asked in model.asked] == [[3], [4]]
+
+
+@pytest.mark.parametrize(
+    "known", [[{"column": "a", "input": "a", "names": "xyz"}], [{"column": "a"}], [7]]
+)
+def test_a_description_of_something_else_is_no_model(known):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        classes.columns_of({"classes": known})
