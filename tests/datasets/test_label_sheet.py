@@ -8,6 +8,8 @@ from running import write_pictures
 
 from dcgan import UserError
 from dcgan.datasets import catalog
+from dcgan.datasets.prepare import prepare
+from dcgan.datasets.source import ImageSpec
 
 
 def pictures(folder, count=4):
@@ -112,9 +114,6 @@ def test_a_sheet_that_cannot_be_used_is_refused(tmp_path, content, told):
 
 
 def test_labels_stay_with_their_pictures_when_some_are_skipped(tmp_path):
-    from dcgan.datasets.prepare import prepare
-    from dcgan.datasets.source import ImageSpec
-
     folder = pictures(tmp_path / "faces")
     (folder / "0001.png").write_bytes(b"no picture")
     (folder / "labels.csv").write_text(SHEETS["plain"], "utf-8")
@@ -122,3 +121,17 @@ def test_labels_stay_with_their_pictures_when_some_are_skipped(tmp_path):
     hair = prepared.labels["hair"]
     assert [hair.names[i] for i in hair.values] == ["red", "red", "red"]
     assert prepared.labels["eyes"].values.tolist() == np.array([0, 1, 0]).tolist()
+
+
+def test_a_name_that_two_pictures_have_labels_neither(tmp_path):
+    folder = pictures(tmp_path / "a" / "cats", 2).parent
+    pictures(folder / "dogs", 1)
+    (folder / "labels.csv").write_text("file,hair\n0000.png,red\n0001.png,blue\n")
+    assert said(find(folder))["hair"] == [None, "blue", None]
+
+
+def test_labels_that_not_every_image_has_judge_nothing(tmp_path):
+    folder = pictures(tmp_path / "faces")
+    rows = "0000.png,red,grey\n0001.png,,grey\n0002.png,blue,green\n0003.png,red,green\n"
+    (folder / "labels.csv").write_text(f"file,hair,eyes\n{rows}")
+    assert list(prepare(find(folder), ImageSpec(8, 8, 3), cache_dir=None).labels) == ["eyes"]
