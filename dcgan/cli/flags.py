@@ -108,7 +108,7 @@ def _require_dataset(word: str) -> None:
     if hint and not is_there:
         raise UserError(
             f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}; a data "
-            f"set of that name is --dataset {word}."
+            f"set of that name is trained on by: {program.line('--dataset', word)}"
         )
 
 
