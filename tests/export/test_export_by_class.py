@@ -89,7 +89,9 @@ def test_the_server_holds_it_and_refuses_another(root, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", [keras_file.FORMAT, litert.FORMAT, onnx.FORMAT], ids=str)
+@pytest.mark.parametrize(
+    "form", [keras_file.FORMAT, litert.FORMAT, onnx.FORMAT], ids=lambda form: form.name
+)
 def test_other_formats_take_labels_too(root, tmp_path, form):
     form.require()
     run = TrainedRun(RunDir(root))
