@@ -285,7 +285,9 @@ def test_the_user_s_own_configuration_of_gallery_dl_is_left_alone(tmp_path):
     home, mark = tmp_path / "home", tmp_path / "mark"
     (home / ".config" / "gallery-dl").mkdir(parents=True)
     run_this = {"name": "exec", "event": "after", "command": f"touch '{mark}'"}
-    config = json.dumps({"extractor": {"postprocessors": [run_this], "base-directory": str(home)}})
+    theirs = {"postprocessors": [run_this], "base-directory": str(home)}
+    names = ("moebooru", "127.0.0.1", "unmatched")  # what is said of one site comes before all else
+    config = json.dumps({"extractor": {**theirs, **dict.fromkeys(names, theirs)}})
     (home / ".config" / "gallery-dl" / "config.json").write_text(config)
     (home / ".gallery-dl.conf").write_text(config)
     before = set(home.rglob("*"))
