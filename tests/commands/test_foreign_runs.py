@@ -136,11 +136,19 @@ def lambda_layer() -> dict:
     return {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}}
 
 
+# Options, but of other weights than there are: the largest and the smallest.
+OTHERS = (
+    {"width": 4096, "seed": (1 << 64) - 1},
+    {"image_shape": [8, 256, 1], "kernel_size": 9},
+    {"image_shape": [256, 8, 1]},
+)
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        *OTHERS,
         {"width": 1 << 40},
-        {"width": 4096},
         {"kernel_size": 4096},
         {"image_shape": [1 << 20, 16, 3]},
         {"image_shape": [16, 16]},
@@ -155,6 +163,7 @@ def lambda_layer() -> dict:
         {"image_shape": [16, 16, 2]},
         {"image_shape": [16.0, 16, 3]},
         {"gamma_stddev": 1.5},
+        {"gamma_stddev": -0.5},
         {"gamma_stddev": float("nan")},
         {"seed": 1 << 64},
         {"depth": 4},
@@ -176,8 +185,7 @@ def test_a_model_is_numbers_and_known_words(runs, tmp_path, monkeypatch, network
     looked_up = names_looked_up(monkeypatch)
     for one in (Generator, Discriminator):  # TensorFlow's memory is not traced
         monkeypatch.setattr(one, "build", lambda *_: pytest.fail("it was built"))
-    fits = change == {"width": 4096}  # an option, but of other weights than there are
-    words = "another architecture than the run's" if fits else "does not describe a"
+    words = "another architecture than the run's" if change in OTHERS else "does not describe a"
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=words):
