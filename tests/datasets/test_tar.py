@@ -134,6 +134,14 @@ def test_links_devices_and_unsafe_names_are_skipped(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.tar", "secret.png"]
 
 
+def test_more_bytes_than_a_picture_has_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_archive, "MAX_FILE_BYTES", len(red()))
+    path = tar(tmp_path / "a.tar", {"a.png": red(), "b.png": red() + b"x"})
+    source = find(path)
+    assert [source.names[i] for i in decoded(source).indices] == ["a.png"]
+    assert reasons(source) == {"b.png": f"{len(red()) + 1} bytes, too large for a picture"}
+
+
 def sentence(path) -> str:
     with pytest.raises(UserError) as error:
         find(path)
