@@ -134,6 +134,15 @@ def test_links_devices_and_unsafe_names_are_skipped(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.tar", "secret.png"]
 
 
+@pytest.mark.parametrize(("encoding", "name"), [("utf-8", "\xe9.png"), ("latin-1", "\udce9.png")])
+def test_names_are_utf_8_and_other_bytes_are_kept(tmp_path, encoding, name):
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT, encoding=encoding) as archive:
+        archive.addfile(entry("\xe9.png", size=len(red())), io.BytesIO(red()))
+    source = find(path)
+    assert [source.names[i] for i in decoded(source).indices] == [name]
+
+
 def test_more_bytes_than_a_picture_has_are_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(tar_archive, "MAX_FILE_BYTES", len(red()))
     path = tar(tmp_path / "a.tar", {"a.png": red(), "b.png": red() + b"x"})
