@@ -151,6 +151,15 @@ def test_more_bytes_than_a_picture_has_are_not_read(tmp_path, monkeypatch):
     assert reasons(source) == {"b.png": f"{len(red()) + 1} bytes, too large for a picture"}
 
 
+def assert_refused_in_little_memory(path) -> None:
+    tracemalloc.start()
+    try:
+        assert "is not a whole tar file" in sentence(path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def sentence(path) -> str:
     with pytest.raises(UserError) as error:
         find(path)
@@ -185,12 +194,7 @@ def test_negative_and_gigantic_sizes(tmp_path, kind):
     negative = b"\xff" * 10 + b"\xfc\0"  # -1024
     for field in (negative, b"\x80" + b"\0" * 5 + b"\x10" + b"\0" * 5, b"77777777777\0"):
         (tmp_path / "a.tar").write_bytes(size_of(entry("a.png", kind), field) + good)
-        tracemalloc.start()
-        try:
-            assert "is not a whole tar file" in sentence(tmp_path / "a.tar")
-            assert tracemalloc.get_traced_memory()[1] < 20_000_000
-        finally:
-            tracemalloc.stop()
+        assert_refused_in_little_memory(tmp_path / "a.tar")
 
 
 def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
@@ -217,12 +221,7 @@ def test_headers_without_end(tmp_path):
     pieces = (b"00000000001\0" * 42)[:504] + b"\1" + bytes(7)
     for headers in (note * 400, sparse, bytes(sparse) + pieces * 40_000):
         (tmp_path / "a.tar").write_bytes(good[:1024] + headers)
-        tracemalloc.start()
-        try:
-            assert "is not a whole tar file" in sentence(tmp_path / "a.tar")
-            assert tracemalloc.get_traced_memory()[1] < 20_000_000
-        finally:
-            tracemalloc.stop()
+        assert_refused_in_little_memory(tmp_path / "a.tar")
     (tmp_path / "a.tar").write_bytes(note * 40 + good)
     assert len(find(tmp_path / "a.tar")) == 1
     many = {f"{i}/{'long' * 30}.png": red() for i in range(1200)}  # together more than one may have
