@@ -5,6 +5,7 @@ Hooks are called after a step with (steps done, scalars). None of them changes t
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -193,21 +194,27 @@ class StopSignals:
 
     Attributes:
         received: the signal's number, or None.
+        is_broken_off: a later Ctrl-C came. Python drops what a handler raises where no caller can
+            receive it, as in a weak reference's callback; then the loop is to raise it again.
     """
 
     def __init__(self):
         self.received: int | None = None
+        self.is_broken_off = False
         self._since = 0.0
         self._before: dict = {}
+        self._unraisable = sys.unraisablehook
 
     def __enter__(self):
         for name, number in SIGNALS.items():
             if name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # as nohup wants it
             self._before[number] = signal.signal(number, self._handle)
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._drop
         return self
 
     def __exit__(self, *_):
+        sys.unraisablehook = self._unraisable
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -215,6 +222,7 @@ class StopSignals:
         now = time.monotonic()
         if self.received is not None:
             if number == signal.SIGINT and now - self._since >= TWICE:
+                self.is_broken_off = True
                 raise KeyboardInterrupt
             return
         self.received, self._since = number, now
@@ -224,13 +232,20 @@ class StopSignals:
             "since the last checkpoint are lost."
         )
 
+    def _drop(self, unraisable) -> None:
+        """Shows no traceback of a Ctrl-C that the loop raises again."""
+        if not (self.is_broken_off and unraisable.exc_type is KeyboardInterrupt):
+            self._unraisable(unraisable)
+
 
 def stop_reason(
     signals: StopSignals, metrics: Metrics, budget_seconds: float | None
 ) -> Callable[[], str | None]:
-    """What the loop asks after each step."""
+    """What the loop asks after each step; raises KeyboardInterrupt where a Ctrl-C was dropped."""
 
     def ask() -> str | None:
+        if signals.is_broken_off:
+            raise KeyboardInterrupt
         for name, number in SIGNALS.items():
             if signals.received == number:
                 return name

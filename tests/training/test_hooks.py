@@ -1,6 +1,8 @@
 """Numbers, progress and signals."""
 
 import signal
+import sys
+import weakref
 
 import pytest
 import tensorflow as tf
@@ -240,6 +242,39 @@ def test_a_later_ctrl_c_does_not_wait(handlers, clock, first):
         signal.raise_signal(signal.SIGINT)
     assert signals.received == first
     assert signal.getsignal(signal.SIGINT) is handlers[signal.SIGINT]
+
+
+class Watched:
+    """What a weak reference can be of."""
+
+
+def test_a_later_ctrl_c_that_python_drops_ends_the_loop(handlers, clock, capsys):
+    """Nobody can catch what a weak reference's callback raises; Python prints it and goes on."""
+    watched = Watched()
+    with StopSignals() as signals:
+        ask = stop_reason(signals, metrics([]), None)
+        signal.raise_signal(signal.SIGINT)
+        assert ask() == "Ctrl-C"
+        clock.now += hooks.TWICE
+        told = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGINT))
+        capsys.readouterr()
+        del watched
+        assert told() is None
+        assert capsys.readouterr().err == ""
+        with pytest.raises(KeyboardInterrupt):
+            ask()
+
+
+def test_other_errors_that_python_drops_are_still_shown(handlers, monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    watched = Watched()
+    with StopSignals():
+        told = weakref.ref(watched, lambda _: 1 / 0)
+        del watched
+    assert told() is None
+    assert [each.exc_type for each in shown] == [ZeroDivisionError]
+    assert sys.unraisablehook == shown.append
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
