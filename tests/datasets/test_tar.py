@@ -134,6 +134,28 @@ def test_links_devices_and_unsafe_names_are_skipped(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.tar", "secret.png"]
 
 
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_a_file_with_holes_is_no_plain_one(tmp_path, form):
+    """Its bytes in the archive are pieces; read as they stand, they would be another picture."""
+    version = subprocess.run(["tar", "--version"], capture_output=True, text=True, check=True)
+    if "GNU" not in version.stdout:
+        pytest.skip("only GNU tar writes them")
+    fill(tmp_path / "in", {"good.png": red(), "holes.png": red()})
+    os.truncate(tmp_path / "in" / "holes.png", 1 << 20)
+    archive = ["tar", f"--format={form}", "-cSf", tmp_path / "a.tar", "-C", tmp_path / "in", "."]
+    subprocess.run(archive, check=True)
+    assert (tmp_path / "a.tar").stat().st_size < 1 << 16
+    source = find(tmp_path / "a.tar")
+    assert reasons(source) == {"holes.png": "no plain file"}
+    assert [source.names[i] for i in decoded(source).indices] == ["good.png"]
+
+
+@pytest.mark.parametrize("mark", [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b""])
+def test_what_only_begins_as_a_tar_is_none(tmp_path, mark):
+    (tmp_path / "a").write_bytes(mark + b"words" * 200)
+    assert not tar_archive.is_tar(tmp_path / "a")
+
+
 @pytest.mark.parametrize(("encoding", "name"), [("utf-8", "\xe9.png"), ("latin-1", "\udce9.png")])
 def test_names_are_utf_8_and_other_bytes_are_kept(tmp_path, encoding, name):
     path = tmp_path / "a.tar"
