@@ -150,6 +150,11 @@ def test_a_file_with_holes_is_no_plain_one(tmp_path, form):
     assert [source.names[i] for i in decoded(source).indices] == ["good.png"]
 
 
+def test_a_format_that_is_not_read_is_no_picture_and_no_refusal(tmp_path):
+    source = find(tar(tmp_path / "a.tar", {"good.png": red(), "page.svg": b"<?xml ?><svg></svg>"}))
+    assert [source.is_picture(source.names.index(n)) for n in ("good.png", "page.svg")] == [1, 0]
+
+
 @pytest.mark.parametrize("mark", [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b""])
 def test_what_only_begins_as_a_tar_is_none(tmp_path, mark):
     (tmp_path / "a").write_bytes(mark + b"words" * 200)
