@@ -155,6 +155,15 @@ def test_a_row_that_stands_for_many_is_not_read_as_many(tmp_path, monkeypatch):
     assert (tmp_path / "a.parquet").stat().st_size < 20_000
     source = find(tmp_path / "a.parquet")
     with monkeypatch.context() as patch:
+        patch.setattr(parquet, "free_memory", lambda: 40_000_000)
+        before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+        pa.set_memory_pool(pool)
+        try:
+            with pytest.raises(Unusable, match="not enough memory for its group of rows"):
+                source.open(0)
+        finally:
+            pa.set_memory_pool(before)
+        assert pool.max_memory() < 40_000_000
         patch.setattr(parquet, "free_memory", lambda: 390_000_000)
         with pytest.raises(Unusable, match="not enough memory for its group of rows"):
             source.open(0)
@@ -170,6 +179,8 @@ def test_rows_that_take_no_room_are_refused(tmp_path, monkeypatch):
         )
     for place in ("a.parquet", "b"):
         assert "states 10,000 rows, more than pictures have room" in sentence(tmp_path / place)
+    monkeypatch.setattr(parquet, "MOST_ROWS", 10_000)  # a file may be smaller than its rows
+    assert len(find(tmp_path / "a.parquet")) == len(find(tmp_path / "b")) == 10_000
     facts = types.SimpleNamespace(num_row_groups=1, row_group=lambda i: facts, num_rows=-5)
     monkeypatch.setattr(parquet, "_open", lambda shard: types.SimpleNamespace(metadata=facts))
     assert "a negative number of rows" in sentence(tmp_path / "a.parquet")
