@@ -14,6 +14,7 @@ from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import write_json
 from dcgan.latent.sampling import BATCH_SIZE, make_sampler
 from dcgan.models import Generator
+from dcgan.run import model_file
 from dcgan.run.checkpoint import Checkpointer
 from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
@@ -42,7 +43,7 @@ def sampling(
     generator, z_dim = state.sampler, state.generator.z_dim
     _enliven(state.averaged_generator or state.generator)
     bare = _bare(generator, z_dim, images)
-    draw = make_sampler(generator, z_dim=z_dim, z_dist=config["z_dist"])
+    draw = make_sampler(generator, z_dim=z_dim, z_dist=state.generator.z_dist)
     draw([0])  # compiles
 
     def in_memory() -> float:
@@ -75,7 +76,7 @@ def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
     run.create()
     write_json(run.config, config)
     checkpointer = Checkpointer(run.checkpoints)
-    checkpointer.write_models(state.generator, state.discriminator)
+    model_file.write(checkpointer.folder, state.generator, state.discriminator)
     checkpointer.save(state, {"step": 0})
     return run
 

@@ -7,12 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan.cli.run_options import Arithmetic
+from dcgan.commands.open_run import open_run
 from dcgan.latent import paths
 from dcgan.latent.sampling import latents
 from dcgan.latent.seeds import parse_terms
 from dcgan.outputs import provenance
 from dcgan.outputs.equation import Term, draw_equation
-from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.run.trained_run import TrainedRun
 
 MOST = 16  # terms, and seeds in each: more cannot be seen
 
@@ -22,15 +23,14 @@ logger = logging.getLogger("dcgan")
 def run(options: Arithmetic) -> int:
     """Computes the sum, and draws it with its operands."""
     terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MOST)
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    to = Path(options.to) if options.to else run_dir.root / "generated" / "arithmetic.png"
+    trained = open_run(options)
+    to = Path(options.to) if options.to else trained.run.root / "generated" / "arithmetic.png"
     provenance.refuse_foreign(to, ".png")
-    trained = TrainedRun(run_dir, options.checkpoint)
     comment = provenance.mark(
         f"arithmetic --terms '{options.terms}', {trained.name}, step {trained.step}"
     )
     provenance.write(to, _draw(trained, terms, options.noise, comment))
-    logger.info("Wrote %s: %s of %s, step %d.", to, options.terms, run_dir.root, trained.step)
+    logger.info("Wrote %s: %s of %s, step %d.", to, options.terms, trained.run.root, trained.step)
     return 0
 
 

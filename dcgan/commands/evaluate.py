@@ -10,6 +10,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.run_options import Evaluate
+from dcgan.commands.open_run import open_run
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
@@ -21,7 +22,7 @@ from dcgan.evaluation.protocol import Protocol
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.outputs.report import judgement
-from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.run.trained_run import TrainedRun
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
@@ -34,8 +35,8 @@ logger = logging.getLogger("dcgan")
 
 def run(options: Evaluate) -> int:
     """Measures what was not measured before, prints all that was asked for, and draws the curve."""
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    trained = TrainedRun(run_dir, options.checkpoint)
+    trained = open_run(options)
+    run_dir = trained.run
     split = options.splits or trained.held_out(options.data_dir)
     pictures = _pictures(options, trained)
     count = min(options.num_images, len(pictures)) if options.images else options.num_images

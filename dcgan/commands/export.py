@@ -8,13 +8,11 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.cli.run_options import Export
+from dcgan.commands.open_run import open_run
 from dcgan.export import parity
 from dcgan.export.description import describe
 from dcgan.export.format import Format, Subject
 from dcgan.export.writing import Exported, export
-from dcgan.run import classes_file
-from dcgan.run.checkpoint import find_checkpoint, open_checkpoint
-from dcgan.run.trained_run import choose_run
 
 logger = logging.getLogger("dcgan")
 
@@ -24,20 +22,15 @@ MODULES = {"keras": "keras_file"}  # the others are called as their format is
 def run(options: Export) -> int:
     """Exports, checks, and says what was written."""
     forms = _forms(options)
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
     # A graphics card may be busy with the training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
-    classes = checkpoint.configs["generator"].get("classes", [])
-    table = classes_file.read(checkpoint.path.parent, classes)
-    subject = Subject(
-        checkpoint.generator(),
-        checkpoint.discriminator(),
-        describe(run_dir, checkpoint, table),
-        table,
-    )
-    logger.info("Exporting %s, step %d.", run_dir.root, subject.step)
-    to = Path(options.to) if options.to else run_dir.root / "export"
+    trained = open_run(options)
+    root, table = trained.run.root, trained.table
+    description = describe(trained.run, trained.checkpoint, table)
+    discriminator = trained.checkpoint.discriminator()
+    subject = Subject(trained.generator, discriminator, description, table)
+    logger.info("Exporting %s, step %d.", root, subject.step)
+    to = Path(options.to) if options.to else root / "export"
     for exported in export(subject, forms, to, weights=options.weights):
         _report(exported)
     logger.info(

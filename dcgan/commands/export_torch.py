@@ -5,11 +5,9 @@ from pathlib import Path
 
 from dcgan import UserError
 from dcgan.cli.exchange_options import ExportTorch
+from dcgan.commands.open_run import open_run
 from dcgan.export import torch_file
 from dcgan.export.torch_layout import to_torch
-from dcgan.files import read_json
-from dcgan.run.checkpoint import find_checkpoint, open_checkpoint
-from dcgan.run.trained_run import choose_run
 
 FILES = {"generator": "netG.pth", "discriminator": "netD.pth"}
 PASSES = {"generator": 1, "discriminator": 3}  # a step, which normalization counts
@@ -20,16 +18,16 @@ logger = logging.getLogger("dcgan")
 def run(options: ExportTorch) -> int:
     """Writes both files, and says how to load them."""
     torch_file.require("export-torch")
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    checkpoint = open_checkpoint(run_dir.root, find_checkpoint(run_dir.root, options.checkpoint))
-    networks = checkpoint.generator(), checkpoint.discriminator()
+    trained = open_run(options)
+    root, step = trained.run.root, trained.step
+    networks = trained.generator, trained.checkpoint.discriminator()
     if networks[0].classes:
         raise UserError(
-            f"{run_dir.root} was trained with --conditional, and the tutorial's networks know no "
+            f"{root} was trained with --conditional, and the tutorial's networks know no "
             "classes: name a run without it, or write another format with export."
         )
     weights = {network.name: to_torch(network) for network in networks}
-    folder = run_dir.root / "export" / "torch" / f"{checkpoint.step:08d}"
+    folder = root / "export" / "torch" / f"{step:08d}"
     folder = Path(options.to) if options.to else folder
     for path in (folder / file for file in FILES.values()):
         if path.exists() or any(parent.is_file() for parent in path.parents):
@@ -39,16 +37,17 @@ def run(options: ExportTorch) -> int:
             )
     for name, arrays in weights.items():
         path = folder / FILES[name]
-        torch_file.write(path, arrays, batches=PASSES[name] * checkpoint.step)
+        torch_file.write(path, arrays, batches=PASSES[name] * step)
         logger.info("Wrote %-13s %s", name, path)
     generator, discriminator = networks
     side, _, channels = generator.image_shape
     logger.info(
         "They are of step %d: nz = %d, ngf = %d, ndf = %d, nc = %d, image_size = %d. To load one: "
         'netG.load_state_dict(torch.load("netG.pth")).',
-        *(checkpoint.step, generator.z_dim, generator.width // 8, discriminator.width),
+        *(step, generator.z_dim, generator.width // 8, discriminator.width),
         *(channels, side),
     )
-    if (z_dist := read_json(run_dir.config).get("z_dist")) != "normal01":
-        logger.warning("The run's z is drawn from %s, not from torch.randn's N(0, 1).", z_dist)
+    if generator.z_dist != "normal01":
+        said = "The run's z is drawn from %s, not from torch.randn's N(0, 1)."
+        logger.warning(said, generator.z_dist)
     return 0

@@ -5,6 +5,7 @@ import time
 
 from dcgan import UserError
 from dcgan.cli.run_options import Features
+from dcgan.commands.open_run import open_run
 from dcgan.datasets import parts
 from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, linear_probe
@@ -12,7 +13,7 @@ from dcgan.evaluation.kept_results import is_accuracies
 from dcgan.evaluation.linear_probe import Images, Result, Trials
 from dcgan.evaluation.protocol import newest, write
 from dcgan.outputs.evaluation_curve import draw_evaluations
-from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
 # What the machine is fitted on: in words, and as the record has it.
@@ -27,8 +28,8 @@ logger = logging.getLogger("dcgan")
 
 def run(options: Features) -> int:
     """Fits, scores, writes it down, and says how much better the network is than the pixels."""
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    trained = TrainedRun(run_dir, options.checkpoint)
+    trained = open_run(options)
+    run_dir = trained.run
     own = options.splits is None
     if not own:
         _require_other(trained, options)

@@ -19,6 +19,7 @@ from dcgan.export.torch_file import TorchFile
 from dcgan.export.torch_layout import arguments, from_torch
 from dcgan.files import flush_tree, write_bytes, write_json
 from dcgan.latent.sampling import make_sampler
+from dcgan.run import model_file
 from dcgan.run.checkpoint import Checkpointer
 from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
@@ -83,7 +84,7 @@ def _write(state: GANState, config: Config, to: Path, meta: dict) -> None:
         run_dir.create()
         write_json(run_dir.config, to_dict(config))
         checkpointer = Checkpointer(run_dir.checkpoints)
-        checkpointer.write_models(state.generator, state.discriminator)
+        model_file.write(checkpointer.folder, state.generator, state.discriminator)
         checkpointer.save(state, {"step": 0, "seconds": 0.0, **meta})
         grid = images.grid(sample(range(config.num_samples)))
         write_bytes(run_dir.sample(0), images.png_bytes(grid))

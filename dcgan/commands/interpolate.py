@@ -7,11 +7,11 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.run_options import Interpolate
+from dcgan.commands.open_run import open_run
 from dcgan.latent import paths
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance, walks
 from dcgan.outputs.sheet import natural_scale
-from dcgan.run.trained_run import TrainedRun, choose_run
 
 MOST_SEEDS, MOST_FRAMES = 100, 2000
 STRIP_WIDTH = 2000  # pixels that a strip is enlarged to at most
@@ -27,12 +27,11 @@ def run(options: Interpolate) -> int:
             f"{len(seeds)} --seeds with {options.frames} --frames each are more than "
             f"{MOST_FRAMES:,} images: give fewer of either."
         )
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    to = Path(options.to) if options.to else run_dir.root / "generated" / "interpolation.gif"
+    trained = open_run(options)
+    to = Path(options.to) if options.to else trained.run.root / "generated" / "interpolation.gif"
     provenance.refuse_foreign(to, ".gif", ".mp4", ".png")
     if to.suffix.lower() == ".mp4":
         walks.require_mp4()
-    trained = TrainedRun(run_dir, options.checkpoint)
     method = options.method or paths.natural_method(trained.z_dist)
     z = paths.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
     classes = trained.classes(seeds, trained.asked(options.label))
@@ -50,7 +49,7 @@ def run(options: Interpolate) -> int:
         len(z),
         len(seeds),
         method,
-        run_dir.root,
+        trained.run.root,
         trained.step,
     )
     return 0

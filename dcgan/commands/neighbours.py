@@ -8,11 +8,12 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.run_options import Neighbours
+from dcgan.commands.open_run import open_run
 from dcgan.evaluation import nearest
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.neighbour_rows import Column, draw_rows
-from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
 MOST = 100  # rows of the picture
@@ -23,12 +24,11 @@ logger = logging.getLogger("dcgan")
 def run(options: Neighbours) -> int:
     """Searches, draws, writes the distances, and says what they mean."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST)
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
-    to = Path(options.to) if options.to else run_dir.root / "generated" / "neighbours.png"
+    trained = open_run(options)
+    to = Path(options.to) if options.to else trained.run.root / "generated" / "neighbours.png"
     notes = to.with_suffix(".json")
     provenance.refuse_foreign(to, ".png")
     provenance.refuse_foreign(notes, ".json")
-    trained = TrainedRun(run_dir, options.checkpoint)
     _require(trained.count(trained.source(options.data_dir)), options)
     prepared = trained.reals(options.data_dir)
     reals = prepared.images

@@ -13,6 +13,7 @@ from dcgan import UserError
 from dcgan.cli.run_options import Report
 from dcgan.cli.train_options import FIELDS
 from dcgan.commands.neighbours import sentences
+from dcgan.commands.open_run import open_run
 from dcgan.evaluation import nearest
 from dcgan.files import read_json
 from dcgan.latent import paths
@@ -31,7 +32,7 @@ from dcgan.outputs.report.contents import (
 )
 from dcgan.outputs.report.page import render
 from dcgan.run.run_dir import RunDir
-from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 from dcgan.training.health import COLLAPSED_DIVERSITY, START_STEPS, SUSTAINED_STEPS, HealthMonitor
 
@@ -47,10 +48,10 @@ logger = logging.getLogger("dcgan")
 def run(options: Report) -> int:
     """Gathers, draws and writes."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
-    run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
+    trained = open_run(options)
+    run_dir = trained.run
     to = Path(options.to) if options.to else run_dir.root / "report.html"
     provenance.refuse_foreign(to, ".html", ".htm")
-    trained = TrainedRun(run_dir, options.checkpoint)
     config = read_json(run_dir.config)
     reals, memory = _memory(trained, seeds, options.data_dir)
     contents = Contents(

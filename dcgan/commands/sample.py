@@ -9,11 +9,12 @@ from pathlib import Path
 
 from dcgan import UserError, images
 from dcgan.cli.run_options import Sample
+from dcgan.commands.open_run import open_run
 from dcgan.latent.sampling import BATCH_SIZE
 from dcgan.latent.seeds import LARGEST, parse_seeds, written
 from dcgan.outputs import provenance
 from dcgan.outputs.generated import Generated
-from dcgan.run.trained_run import TrainedRun, choose_run
+from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
 MOST = 1_000_000  # images in one folder
@@ -28,9 +29,7 @@ logger = logging.getLogger("dcgan")
 def run(options: Sample) -> int:
     """Makes the images that are not there yet, and says where they are."""
     seeds = _seeds(options)
-    trained = TrainedRun(
-        choose_run(options.run_dir, options.dataset, options.checkpoint), options.checkpoint
-    )
+    trained = open_run(options)
     root, asked = trained.run.root, trained.asked(options.label)
     words = ",".join(f"{column}={name}" for column, names in asked.items() for name in names)
     folder = f"{trained.step:08d}{f'-{_safe(words)}' * bool(words)}"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError
 from dcgan.files import read_json, read_json_lines
 from dcgan.latent.labels import ClassTable
 from dcgan.run.checkpoint import Checkpoint
@@ -48,17 +47,8 @@ def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndar
 
 
 def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = None) -> dict:
-    """The description of a checkpoint's networks, with the classes that they know.
-
-    Raises:
-        UserError: the run's config.json does not say what z is drawn from.
-    """
+    """The description of a checkpoint's networks, with the classes that they know."""
     config = read_json(run.config)
-    if "z_dist" not in config:
-        raise UserError(
-            f"{run.config} names no z_dist, so it is no run's configuration; restore it, or name "
-            "another run with --run_dir."
-        )
     network = checkpoint.configs["generator"]
     height, width, channels = network["image_shape"]
     found, scales = directions(checkpoint.generator_arrays()["project/kernel"])
@@ -69,7 +59,7 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
         "width": width,
         "channels": channels,
         "z_dim": network["z_dim"],
-        "z_dist": config["z_dist"],
+        "z_dist": network["z_dist"],
         "step": checkpoint.step,
         "epoch": metrics.get("epoch"),
         "metrics": metrics,

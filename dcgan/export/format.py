@@ -33,11 +33,6 @@ class Subject:
     def step(self) -> int:
         return self.description["step"]
 
-    @property
-    def z_dist(self) -> str:
-        """What seeds are drawn from, see `sampling.latents`."""
-        return self.description["z_dist"]
-
 
 @dataclass(frozen=True)
 class Format:

@@ -37,8 +37,8 @@ Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
 def make_cases(subject: Subject) -> Cases:
     """What the Keras models give for fixed seeds, at each batch size."""
     generator, discriminator = subject.generator, subject.discriminator
-    z_dim, z_dist, table = generator.z_dim, subject.z_dist, subject.table
-    sample = make_sampler(generator, z_dim=z_dim, z_dist=z_dist, table=table)
+    table, of_z = subject.table, {"z_dim": generator.z_dim, "z_dist": generator.z_dist}
+    sample = make_sampler(generator, **of_z, table=table)
     cases: Cases = {
         "serving_default": ("images", []),
         "generate": ("images", []),
@@ -47,7 +47,7 @@ def make_cases(subject: Subject) -> Cases:
     }
     for size in BATCH_SIZES:
         seeds = np.arange(size, dtype=np.int64)
-        z = latents(tf.constant(seeds), z_dim=z_dim, z_dist=z_dist)
+        z = latents(tf.constant(seeds), **of_z)
         pictures = sample(seeds)
         reals = tf.constant(images.to_float(pictures.astype(np.float32)))
         labels, given, own = None, {}, {}

@@ -60,7 +60,7 @@ def _write(subject: Subject, path: Path, weights: str) -> None:
     table = subject.table
 
     def generate(seed, *columns):
-        z = latents(seed, z_dim=generator.z_dim, z_dist=subject.z_dist)
+        z = latents(seed, z_dim=generator.z_dim, z_dist=generator.z_dist)
         labels = joined(columns)
         if table:
             labels = tf.where(labels < 0, table.of_seeds(seed), labels)

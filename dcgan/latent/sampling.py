@@ -14,12 +14,14 @@ from dcgan import images
 from dcgan.latent.labels import ClassTable
 
 BATCH_SIZE = 64  # always the same, so that an image does not depend on how many were asked for
+# What latent vectors may be drawn from: N(0, 1), U(-1, 1) and U(0, 1).
+DISTRIBUTIONS = ("normal01", "uniform_signed", "uniform_unsigned")
 DRAWS = 8  # latent vectors at a time
 _SAMPLING = -1  # where training's noise has the step, which is never negative
 
 
 def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
-    """float32 noise of one of the three distributions from a seed int64 [2].
+    """float32 noise of one of `DISTRIBUTIONS` from a seed int64 [2].
 
     As `tf.random.stateless_normal` and `stateless_uniform` draw it, in fewer operations.
     """
@@ -37,7 +39,7 @@ def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
     Args:
         seeds: int64 [N].
         z_dim: length of a vector.
-        z_dist: normal01, uniform_signed or uniform_unsigned.
+        z_dist: one of `DISTRIBUTIONS`.
 
     Returns:
         float32 [N, z_dim]; row i depends on seeds[i] only.
@@ -65,7 +67,7 @@ def training_noise(
         seed: of the run, below 2**31.
         step: int64 scalar.
         draw: which of the step's draws, from 0.
-        z_dist: normal01, uniform_signed or uniform_unsigned.
+        z_dist: one of `DISTRIBUTIONS`.
     """
     return _draw(shape, draw_seed(seed, step, draw), z_dist)
 

@@ -19,14 +19,23 @@ class Generator(Network):
     Args:
         image_shape, **kwargs: of `Network`.
         z_dim: length of the latent vectors.
+        z_dist: what they are drawn from, see `latent.sampling.latents`. The network computes the
+            same for each: it is kept here so that its config alone says how to take samples.
         width: channels of the first tensor.
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], *, z_dim: int = 100, width: int = 512, **kwargs
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        z_dim: int = 100,
+        z_dist: str = "normal01",
+        width: int = 512,
+        **kwargs,
     ):
         super().__init__(image_shape, width=width, **{"name": "generator", **kwargs})
         self.z_dim = z_dim
+        self.z_dist = z_dist
         self.maps = self.maps[::-1]  # from the smallest up to the image
         if self.plan.by_unit:
             self.maps.insert(0, self.maps[0])
@@ -92,4 +101,4 @@ class Generator(Network):
         return keras.ops.reshape(x, (-1, *self.maps[0], self.width))
 
     def get_config(self):
-        return {**super().get_config(), "z_dim": self.z_dim}
+        return {**super().get_config(), "z_dim": self.z_dim, "z_dist": self.z_dist}

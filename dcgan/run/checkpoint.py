@@ -4,7 +4,6 @@ A checkpoint is an .npz (see `checkpoint_file`) of every variable under its name
 network to be read and does not depend on how many replicas wrote it.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -18,15 +17,13 @@ import keras
 import numpy as np
 
 from dcgan import UserError
-from dcgan.datasets.label_columns import MOST_CLASSES, MOST_COLUMNS
-from dcgan.files import read_json, remove_temporaries, write_json
+from dcgan.files import remove_temporaries
 from dcgan.models import Discriminator, Generator
-from dcgan.models.layouts import LAYOUTS
+from dcgan.run import model_file
 from dcgan.run.checkpoint_file import DamagedCheckpoint, read, read_meta, write
 from dcgan.run.run_dir import RunDir
 
 logger = logging.getLogger("dcgan")
-LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of a network's arguments; else 4096
 BEST = "best.npz"  # beside the newest ones: the best by evaluation
 
 
@@ -135,16 +132,8 @@ class Checkpointer:
             )
         return None
 
-    def write_models(self, generator: Generator, discriminator: Discriminator) -> None:
-        """Writes model.json, from which `open_checkpoint` rebuilds the networks."""
-        configs = {
-            "generator": generator.get_config(),
-            "discriminator": discriminator.get_config(),
-        }
-        write_json(self.folder / "model.json", configs)
 
-
-def state_fingerprint(state: State, config: dict, z_dist: str) -> str:
+def state_fingerprint(state: State, config: dict, drawn: str) -> str:
     """`Checkpoint.fingerprint` of the generator that a state's samples come from.
 
     Only its variables are read, and one at a time.
@@ -152,7 +141,7 @@ def state_fingerprint(state: State, config: dict, z_dist: str) -> str:
     Args:
         state: is only read.
         config: the generator's `get_config`.
-        z_dist: what its latent vectors are drawn from.
+        drawn: see there.
 
     Raises:
         FloatingPointError: the named variable is not finite.
@@ -161,7 +150,7 @@ def state_fingerprint(state: State, config: dict, z_dist: str) -> str:
     prefix = f"{_sampler(variables)}/"
     owned = {name: variables[name] for name in sorted(variables) if name.startswith(prefix)}
     arrays = ((name.removeprefix(prefix), array) for name, array in _finite(owned))
-    return _fingerprint(config, z_dist, arrays)
+    return _fingerprint(config, drawn, arrays)
 
 
 def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
@@ -199,14 +188,14 @@ class Checkpoint:
         """The weights that samples come from: the averaged ones where there are any."""
         return _owned(self.arrays, _sampler(self.arrays))
 
-    def fingerprint(self, z_dist: str) -> str:
+    def fingerprint(self, drawn: str) -> str:
         """Tells generators apart: those of one fingerprint give the same images for a seed.
 
         Args:
-            z_dist: what their latent vectors are drawn from.
+            drawn: what the random numbers are drawn from, see `sampling.sampled_from`.
         """
         arrays = sorted(self.generator_arrays().items())
-        return _fingerprint(self.configs["generator"], z_dist, arrays)
+        return _fingerprint(self.configs["generator"], drawn, arrays)
 
     def generator(self) -> Generator:
         """The generator that the run's samples come from.
@@ -222,8 +211,9 @@ class Checkpoint:
 
     def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
         """In float32 always: what a run shows does not depend on what it was trained in."""
-        config = self.configs.get(network.__name__.lower())
-        made = _made(network, config, self.path.parent / "model.json")
+        made = model_file.make(
+            network, self.configs.get(network.__name__.lower()), self.path.parent
+        )
         for layer in made.layers:  # before it takes memory: a width is a few letters in a file
             kernel = arrays.get(f"{layer.name}/kernel")
             if hasattr(layer, "filters") and (
@@ -249,41 +239,6 @@ class Checkpoint:
         )
 
 
-def _made(network: type, config, path: Path):
-    """A float32 network as model.json describes it.
-
-    Only numbers and known words are taken; nothing is looked up by a name in it, as Keras' own
-    deserialization would.
-    """
-    given = dict(config) if isinstance(config, dict) else {}
-    given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}
-    if all(_is_plain(*one) for one in given.items()):
-        with contextlib.suppress(TypeError, ValueError):
-            return network(**given, dtype="float32")
-    raise UserError(
-        f"{path} does not describe a {network.__name__.lower()} of this project; restore it, or "
-        "name another run with --run_dir."
-    )
-
-
-def _is_plain(name: str, value) -> bool:
-    """Whether an argument of a network is one that the options allow."""
-    if name == "image_shape":
-        sides = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
-        return sides and all(8 <= n <= 256 for n in value[:2]) and value[2] in (1, 3)
-    if name == "classes":
-        return (
-            isinstance(value, list)
-            and 0 < len(value) <= MOST_COLUMNS
-            and all(type(n) is int and 2 <= n <= MOST_CLASSES for n in value)
-        )
-    if name == "layout":
-        return isinstance(value, str) and value in LAYOUTS
-    if type(value) is float:
-        return 0 <= value <= 1
-    return type(value) is int and 0 <= value <= LARGEST.get(name, 4096)
-
-
 def _owned(by_name: dict, owner: str) -> dict:
     """What belongs to one of a state's networks, by its name there."""
     prefix = f"{owner}/"
@@ -296,10 +251,15 @@ def _sampler(by_name: Iterable[str]) -> str:
     return "averaged_generator" if averaged else "generator"
 
 
-def _fingerprint(config: dict, z_dist: str, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """Of arrays in the order of their names."""
+def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Of arrays in the order of their names.
+
+    The config's `z_dist` is left out, as `drawn` tells of it: older files do not have it, and their
+    generators keep their fingerprints.
+    """
+    config = {name: value for name, value in config.items() if name != "z_dist"}
     float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuilt`
-    network = json.dumps([{**config, "dtype": float32}, z_dist], sort_keys=True)
+    network = json.dumps([{**config, "dtype": float32}, drawn], sort_keys=True)
     digest = hashlib.sha256(network.encode())
     for name, array in arrays:
         digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
@@ -330,7 +290,7 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
         except DamagedCheckpoint as damage:
             logger.warning("The checkpoint %s is damaged (%s); not used.", left[-1], damage)
             continue
-        return Checkpoint(left[-1], arrays, _models(folder))
+        return Checkpoint(left[-1], arrays, model_file.read(folder))
     raise UserError(
         f"{checkpoint or run_root} holds no whole checkpoint; train first, or name another run "
         "with --run_dir."
@@ -346,17 +306,6 @@ def _require_step(arrays: dict[str, np.ndarray]) -> None:
 
 def _candidates(folder: Path, checkpoint: Path | None) -> list[Path]:
     return [checkpoint] if checkpoint else Checkpointer(folder).paths()
-
-
-def _models(folder: Path) -> dict:
-    """The networks that checkpoints of a folder are of."""
-    path = folder / "model.json"
-    if not path.exists():
-        raise UserError(
-            f"{path} is missing, which says what networks the checkpoints are of; restore it, or "
-            "name the checkpoint's run with --run_dir."
-        )
-    return read_json(path)
 
 
 def find_checkpoint(run_root: Path, which: str) -> Path | None:

@@ -38,8 +38,6 @@ DATA_OPTIONS = {
     **{"cache_dir": str | None, "crop": bool, "flip": bool},
 }
 FEWEST_HELD_OUT = 100  # pictures; metrics need so many
-OPTIONS = {**DATA_OPTIONS, "z_dist": str}
-DISTRIBUTIONS = {"z_dist": ("normal01", "uniform_signed", "uniform_unsigned")}
 
 
 def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
@@ -73,6 +71,7 @@ class TrainedRun:
     Attributes:
         run: its folder.
         checkpoint: what was read.
+        generator: of it, in float32.
         shape: (height, width, channels) of its images.
         z_dist: what its latent vectors are drawn from.
         table: of the classes that it knows; None where it knows none.
@@ -93,14 +92,14 @@ class TrainedRun:
         self._sources: dict[tuple[str | None, str | None], Source] = {}
         self._compared = False
         self._config = read_json(run.config)
-        self.z_dist = self._option("z_dist")
         self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
-        self._generator = self.checkpoint.generator()
+        self.generator = self.checkpoint.generator()
+        self.z_dist: str = self.generator.z_dist
         avoid_remapper()
-        self.shape: tuple[int, int, int] = self._generator.image_shape
-        self.table = classes_file.read(self.checkpoint.path.parent, self._generator.classes)
-        z_dim, table = self._generator.z_dim, self.table
-        self.sample = make_sampler(self._generator, z_dim=z_dim, z_dist=self.z_dist, table=table)
+        self.shape: tuple[int, int, int] = self.generator.image_shape
+        self.table = classes_file.read(self.checkpoint.path.parent, self.generator.classes)
+        self._of_z = {"z_dim": self.generator.z_dim, "z_dist": self.z_dist}
+        self.sample = make_sampler(self.generator, **self._of_z, table=self.table)
 
     @property
     def name(self) -> str:
@@ -126,8 +125,7 @@ class TrainedRun:
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """float32 [N, z_dim] of seeds."""
-        of_seeds = tf.constant(seeds, tf.int64)
-        return latents(of_seeds, z_dim=self._generator.z_dim, z_dist=self.z_dist).numpy()
+        return latents(tf.constant(seeds, tf.int64), **self._of_z).numpy()
 
     def asked(self, label: str | None) -> dict[str, list[str]]:
         """What --label asks for, see `parse_classes`.
@@ -169,11 +167,11 @@ class TrainedRun:
     @functools.cached_property
     def _forward(self) -> Callable:
         """Of latent vectors with the classes beside them."""
-        z_dim, knows = self._generator.z_dim, self._generator.classes
+        z_dim, knows = self.generator.z_dim, self.generator.classes
 
         def forward(both):
             labels = both[:, z_dim:] if knows else None
-            return self._generator(both[:, :z_dim], labels=labels, training=False)
+            return self.generator(both[:, :z_dim], labels=labels, training=False)
 
         spec = tf.TensorSpec([BATCH_SIZE, z_dim + sum(knows)], tf.float32)
         return tf.function(forward, input_signature=[spec], autograph=False)
@@ -344,7 +342,7 @@ class TrainedRun:
                 "or name another run with --run_dir."
             )
         value = self._config[name]
-        if not isinstance(value, OPTIONS[name]) or value not in DISTRIBUTIONS.get(name, [value]):
+        if not isinstance(value, DATA_OPTIONS[name]):
             raise UserError(
                 f"{self.run.config} says of {name} what no run does, {str(value)[:80]!r}; restore "
                 "it, or name another run with --run_dir."

@@ -31,7 +31,6 @@ class StepOptions:
         g_noise: of the generator's further updates: "new", or "same" as the discriminator's last.
         update: "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the
             updated discriminator) or "simultaneous" (both gradients at the same point).
-        z_dist: distribution of z.
         seed: of the noise.
         ema_decay: of the averaged generator, a step; early steps average over fewer.
         augment: kinds of `augment.augment`, joined by commas; "none" for none.
@@ -43,7 +42,6 @@ class StepOptions:
     g_steps: int = 1
     g_noise: str = "new"
     update: str = "alternating"
-    z_dist: str = "normal01"
     seed: int = 0
     ema_decay: float = 0.0
     augment: str = "none"
@@ -239,11 +237,10 @@ class ReplicaStep:
 
     def _noise(self, step, draw):
         """This replica's rows of the noise of all replicas."""
-        shape = (self.recipe.batch_size, self.state.generator.z_dim)
+        generator, seed = self.state.generator, self.recipe.seed
+        shape = (self.recipe.batch_size, generator.z_dim)
         return self._share(
-            training_noise(
-                shape, seed=self.recipe.seed, step=step, draw=draw, z_dist=self.recipe.z_dist
-            )
+            training_noise(shape, seed=seed, step=step, draw=draw, z_dist=generator.z_dist)
         )
 
     def _labels(self, step, draw):

@@ -29,7 +29,7 @@ from dcgan.outputs.plots import draw_losses, read_metrics
 from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import read_series
 from dcgan.outputs.tensorboard import open_writer
-from dcgan.run import classes_file
+from dcgan.run import classes_file, model_file
 from dcgan.run.checkpoint import Checkpointer, state_fingerprint
 from dcgan.run.run_dir import RunDir
 from dcgan.training.by_class import ByClass, make_cells
@@ -61,7 +61,8 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
         "classes": classes,
         "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
     }
-    generator = Generator(shape, z_dim=config.z_dim, width=config.g_width, **common)
+    of_z = {"z_dim": config.z_dim, "z_dist": config.z_dist}
+    generator = Generator(shape, **of_z, width=config.g_width, **common)
     discriminator = Discriminator(shape, width=config.d_width, **common)
     for norm in (*generator.norms, *discriminator.norms):
         norm.synchronized = config.sync_batch_norm  # how to train them, not what they are
@@ -238,7 +239,7 @@ class Trainer:
             logger.info("%s", sentence)
         write_json(run_dir.config, to_dict(config))
         write_json(run_dir.environment, environment(self.strategy, config.precision))
-        self.checkpointer.write_models(self.state.generator, self.state.discriminator)
+        model_file.write(run_dir.checkpoints, self.state.generator, self.state.discriminator)
         if self.by_class.table:
             classes_file.write(run_dir.checkpoints, self.by_class.table)
         if start:

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 from keras.src.saving import serialization_lib
 from report_pages import add_lines, contents, fill, record
-from toy_run import toy_run
+from toy_run import of_an_older_version, toy_run
 
 import main
 from dcgan import UserError, files
@@ -169,6 +169,9 @@ OTHERS = (
         {"depth": 4},
         {"layout": ["dcgan"]},
         {"layout": "../../x"},
+        {"z_dist": "cauchy"},
+        {"z_dist": None},
+        {"z_dist": ["normal01"]},
         {"layers": [lambda_layer()], "input_layers": [], "output_layers": []},
         {"activity_regularizer": lambda_layer()},
         None,
@@ -229,7 +232,7 @@ def test_what_a_model_says_of_its_arithmetic_is_not_asked(runs, tmp_path, monkey
     [{"z_dist": "cauchy"}, {"z_dist": 7}, {"z_dist": "\x1b[2J"}, {"z_dist": None}],
 )
 def test_a_command_believes_no_option_of_a_run(runs, tmp_path, capsys, change):
-    root = shutil.copytree(runs / "good", tmp_path / "run")
+    root = of_an_older_version(shutil.copytree(runs / "good", tmp_path / "run"))
     write_json(root / "config.json", read_json(root / "config.json") | change)
     assert main.main(["sample", "--run_dir", str(root), "--num_images", "1"]) == 2
     said = capsys.readouterr().err

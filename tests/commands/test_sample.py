@@ -179,8 +179,8 @@ def test_the_fingerprint_is_of_what_makes_the_images(toy, tmp_path):
     found = TrainedRun(RunDir(toy)).fingerprint
     again = toy_run(tmp_path / "again")
     assert TrainedRun(RunDir(again)).fingerprint == found
-    (again / "config.json").write_text('{"z_dist": "uniform_signed"}')
-    assert TrainedRun(RunDir(again)).fingerprint != found
+    other = toy_run(tmp_path / "other", z_dist="uniform_signed")
+    assert TrainedRun(RunDir(other)).fingerprint != found
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "seed00000000.png", "generated.json"])

@@ -105,8 +105,7 @@ def test_without_the_package_an_mp4_is_refused_before_anything_else(
 
 
 def test_the_way_is_straight_for_uniform_vectors_and_on_demand(tmp_path):
-    run_root = toy_run(tmp_path / "run")
-    (run_root / "config.json").write_text('{"dataset": "toy", "z_dist": "uniform_signed"}')
+    run_root = toy_run(tmp_path / "run", z_dist="uniform_signed")
     line = ("interpolate", "--run_dir", run_root, "--seeds", "1,2", "--to")
     results = {}
     for method in (None, "linear", "slerp"):

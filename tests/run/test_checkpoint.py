@@ -11,7 +11,7 @@ from states import Z_DIM, make_state, names, save_steps, scrambled
 
 from dcgan import UserError
 from dcgan.latent.sampling import make_sampler
-from dcgan.run import checkpoint
+from dcgan.run import checkpoint, model_file
 from dcgan.run.checkpoint import Checkpointer, open_checkpoint
 from dcgan.run.checkpoint_file import DamagedCheckpoint, read, write
 from dcgan.training.state import GANState
@@ -287,7 +287,7 @@ def test_checkpoints_are_files_named_by_their_steps_in_the_order_of_these(folder
 def test_its_generator_gives_the_runs_images(folder, averaged):
     state = scrambled(averaged=averaged)
     checkpointer = Checkpointer(folder)
-    checkpointer.write_models(state.generator, state.discriminator)
+    model_file.write(checkpointer.folder, state.generator, state.discriminator)
     path = checkpointer.save(state, {})
     expected = images_of(state.sampler)
     if averaged:
@@ -304,7 +304,7 @@ def test_its_generator_gives_the_runs_images(folder, averaged):
 @pytest.mark.parametrize("change", ["missing", "larger", "flat"])
 def test_networks_are_made_of_no_other_arrays_than_their_own(folder, trained, change):
     checkpointer = Checkpointer(folder)
-    checkpointer.write_models(trained.generator, trained.discriminator)
+    model_file.write(checkpointer.folder, trained.generator, trained.discriminator)
     whole = open_checkpoint(folder.parent, checkpointer.save(trained, {}))
     owned = [name for name in whole.arrays if re.match(r"discriminator/\w+/\w+$", name)]
     assert len(owned) > 5
@@ -322,7 +322,7 @@ def test_it_refuses_a_folder_without_a_whole_checkpoint(folder, trained):
     with pytest.raises(UserError, match="no whole checkpoint"):
         open_checkpoint(folder.parent)
     checkpointer = Checkpointer(folder)
-    checkpointer.write_models(trained.generator, trained.discriminator)
+    model_file.write(checkpointer.folder, trained.generator, trained.discriminator)
     path = checkpointer.save(trained, {})
     path.write_bytes(b"")
     for chosen in (None, path):

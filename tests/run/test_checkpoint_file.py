@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from states import make_state, names, save_steps, scrambled
 
-from dcgan.run import checkpoint_file
+from dcgan.run import checkpoint_file, model_file
 from dcgan.run.checkpoint import (
     BEST,
     Checkpoint,
@@ -225,7 +225,7 @@ def test_a_checkpoint_of_no_step_is_damaged(folder, step):
     arrays = {**trained.arrays(), "step": step}
     write(folder / "00000009.npz", [(n, a) for n, a in arrays.items() if a is not None], {})
     checkpointer = Checkpointer(folder)
-    checkpointer.write_models(trained.generator, trained.discriminator)
+    model_file.write(checkpointer.folder, trained.generator, trained.discriminator)
     assert open_checkpoint(folder.parent).step == 1
     assert checkpointer.restore_newest(make_state()) == {"step": 1}
     assert (folder / "00000009.npz.damaged").exists()
@@ -262,7 +262,7 @@ def test_a_meta_is_read_without_the_arrays(folder, monkeypatch):
 def test_a_states_fingerprint_reads_its_sampler_only_one_array_at_a_time(folder, averaged):
     state = scrambled(averaged=averaged)
     checkpointer = Checkpointer(folder)
-    checkpointer.write_models(state.generator, state.discriminator)
+    model_file.write(checkpointer.folder, state.generator, state.discriminator)
     checkpointer.save(state, {})
     expected = open_checkpoint(folder.parent).fingerprint("normal01")
     asked, alive = [], []
@@ -312,6 +312,7 @@ def test_a_fingerprint_is_of_all_that_makes_the_images_and_of_nothing_else(tmp_p
         fingerprint(dict(reversed(weights.items()))),
         fingerprint(config=dict(reversed(config.items()))),
         fingerprint(config=config | {"dtype": "mixed_bfloat16"}),  # samples are float32's always
+        fingerprint(config=config | {"z_dist": "normal01"}),  # which older configs do not have
         fingerprint(owner="averaged_generator"),
         fingerprint(owner="averaged_generator", **{"generator/a": np.ones(2)}),
         fingerprint(step=np.array(9), **{"discriminator/a": np.ones(2), "averaged_x": np.ones(1)}),

@@ -1,0 +1,100 @@
+"""checkpoints/model.json: which networks the checkpoints of a run are of.
+
+It holds the `get_config` of both. It may be a stranger's: only numbers and known words are taken,
+and nothing is looked up by a name in it, as Keras' own deserialization would.
+"""
+
+import contextlib
+from pathlib import Path
+
+from dcgan import UserError
+from dcgan.datasets.label_columns import MOST_CLASSES, MOST_COLUMNS
+from dcgan.files import read_json, write_json
+from dcgan.latent.sampling import DISTRIBUTIONS
+from dcgan.models import Discriminator, Generator
+from dcgan.models.layouts import LAYOUTS
+from dcgan.run.run_dir import RunDir
+
+NAME = "model.json"
+LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of a network's arguments; else 4096
+WORDS = {"layout": tuple(LAYOUTS), "z_dist": DISTRIBUTIONS}
+
+
+def write(checkpoints: Path, generator: Generator, discriminator: Discriminator) -> None:
+    """Writes the file into the folder of a run's checkpoints."""
+    configs = {"generator": generator.get_config(), "discriminator": discriminator.get_config()}
+    write_json(checkpoints / NAME, configs)
+
+
+def read(checkpoints: Path) -> dict:
+    """Both networks' configurations, by network; `make` says what is wrong with one.
+
+    Files of older versions do not say what latent vectors are drawn from: the run's config.json
+    does.
+
+    Raises:
+        UserError: the file is missing or no JSON, or config.json does not help an old one.
+    """
+    path = checkpoints / NAME
+    if not path.exists():
+        raise UserError(
+            f"{path} is missing, which says what networks the checkpoints are of; restore it, or "
+            "name the checkpoint's run with --run_dir."
+        )
+    configs = read_json(path)
+    generator = configs.get("generator")
+    if isinstance(generator, dict) and "z_dist" not in generator:
+        z_dist = _recorded_distribution(RunDir(checkpoints.parent).config)
+        configs["generator"] = {**generator, "z_dist": z_dist}
+    return configs
+
+
+def _recorded_distribution(config: Path) -> str:
+    """What a run's config.json says that latent vectors are drawn from."""
+    z_dist = read_json(config).get("z_dist")
+    if z_dist not in DISTRIBUTIONS:
+        raise UserError(
+            f"{config} says of z_dist what no run does, {str(z_dist)[:80]!r}; restore it, or name "
+            "another run with --run_dir."
+        )
+    return z_dist
+
+
+def make(network: type, config: object, checkpoints: Path):
+    """A network as the file describes it, in float32 and not built yet.
+
+    Args:
+        network: `Generator` or `Discriminator`.
+        config: what the file says of it.
+        checkpoints: the folder of the file, for the error's sentence.
+
+    Raises:
+        UserError: that is no network of this project.
+    """
+    given = dict(config) if isinstance(config, dict) else {}
+    given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}
+    if all(_is_plain(*one) for one in given.items()):
+        with contextlib.suppress(TypeError, ValueError):
+            return network(**given, dtype="float32")
+    raise UserError(
+        f"{checkpoints / NAME} does not describe a {network.__name__.lower()} of this project; "
+        "restore it, or name another run with --run_dir."
+    )
+
+
+def _is_plain(name: str, value) -> bool:
+    """Whether an argument of a network is one that the options allow."""
+    if name == "image_shape":
+        sides = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
+        return sides and all(8 <= n <= 256 for n in value[:2]) and value[2] in (1, 3)
+    if name == "classes":
+        return (
+            isinstance(value, list)
+            and 0 < len(value) <= MOST_COLUMNS
+            and all(type(n) is int and 2 <= n <= MOST_CLASSES for n in value)
+        )
+    if name in WORDS:
+        return isinstance(value, str) and value in WORDS[name]
+    if type(value) is float:
+        return 0 <= value <= 1
+    return type(value) is int and 0 <= value <= LARGEST.get(name, 4096)
