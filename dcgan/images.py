@@ -10,16 +10,21 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 
 HALF_RANGE = 127.5  # (255 - 0) / (1 - -1)
 # A picture of more pixels than this is refused before it is decoded: no photograph is as large, and
 # a small compressed file can claim gigabytes ("decompression bomb").
 MAX_PIXELS = 100_000_000
 DEEP_WHITE = 65535  # the white of 16-bit pictures that use all of their levels
+INK, GREY = (40, 44, 52), (120, 126, 136)  # of headings and captions
+TEXT, LINE = 14, 22  # pixels: the size of letters, and what a line of them takes
+SEEN = 96  # pixels, about which the images of a figure are wide
 COLOURS_ALONE = "wholly transparent: the colours are taken as they are"  # a remark on a picture
 # What turns a picture upright, by its EXIF orientation.
 _TURNS = {
@@ -186,6 +191,69 @@ def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> 
         top, left = i // columns * (height + margin), i % columns * (width + margin)
         canvas[top : top + height, left : left + width] = image
     return canvas[: rows * (height + margin) - margin, : columns * (width + margin) - margin]
+
+
+def natural_scale(height: int, width: int) -> int:
+    """How many times to enlarge the pixels of an image so that people see them."""
+    return max(1, round(SEEN / max(height, width)))
+
+
+def enlarge(pictures: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 [N, height, width, channels] with each pixel repeated: nothing is made up."""
+    return pictures.repeat(scale, 1).repeat(scale, 2)
+
+
+class Cell(NamedTuple):
+    """A place in a labelled grid.
+
+    Attributes:
+        picture: uint8 [height, width, 1 or 3]; None for a heading, or for nothing.
+        caption: Latin letters below it.
+    """
+
+    picture: np.ndarray | None = None
+    caption: str = ""
+
+
+def labelled_grid(rows: Sequence[Sequence[Cell]], *, gap: int = 6) -> np.ndarray:
+    """Pictures of any sizes in rows and columns, on white, each over its caption.
+
+    A column is as wide as its widest picture or caption. A grid may be the picture of a cell.
+
+    Args:
+        rows: from left to right; shorter ones end in empty cells.
+        gap: white pixels around each cell.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+
+    def size(cell: Cell) -> tuple[int, int]:
+        height, width = (0, 0) if cell.picture is None else cell.picture.shape[:2]
+        return height, max(width, math.ceil(pen.textlength(cell.caption, font_size=TEXT)))
+
+    sizes = [[size(cell) for cell in row] for row in rows]
+    heights = [max(height for height, _ in row) for row in sizes]
+    widths = [max(w for _, w in column) for column in zip_longest(*sizes, fillvalue=(0, 0))]
+    lines = [LINE * any(cell.caption for cell in row) for row in rows]
+    side = sum(widths) + gap * (len(widths) + 1), sum(heights + lines) + gap * (len(rows) + 1)
+    sheet = Image.new("RGB", side, "white")
+    pen, top = ImageDraw.Draw(sheet), gap
+    for row, height, line in zip(rows, heights, lines, strict=True):
+        left = gap
+        for cell, width in zip(row, widths, strict=False):
+            if cell.picture is not None:
+                tall, wide, channels = cell.picture.shape
+                flat = cell.picture[..., 0] if channels == 1 else cell.picture
+                place = left + (width - wide) // 2, top + (height - tall) // 2
+                sheet.paste(Image.fromarray(flat).convert("RGB"), place)
+            under = left + width // 2, top + height + 4
+            colour = INK if cell.picture is None else GREY
+            pen.text(under, cell.caption, colour, anchor="mt", font_size=TEXT)
+            left += width + gap
+        top += height + line + gap
+    return np.asarray(sheet)
 
 
 def png_bytes(image: np.ndarray, *, comment: str = "") -> bytes:

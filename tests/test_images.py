@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from arrays import places
 from PIL import Image
 
 from dcgan import images
@@ -162,6 +163,41 @@ def test_grid_places_images_row_by_row_on_white():
 def test_grid_is_near_a_square(count, rows, columns):
     got = images.grid(np.zeros((count, 4, 4, 3), np.uint8), margin=0)
     assert got.shape == (rows * 4, columns * 4, 3)
+
+
+def test_a_labelled_grid_has_room_for_every_picture_and_caption():
+    """Side by side, cells look as they do alone: none reaches into another."""
+    random = np.random.default_rng(0)
+    shapes = ((8, 8, 3), (8, 200, 3), (30, 5, 1))
+    pictures = [random.integers(0, 256, shape, np.uint8) for shape in shapes]
+    words = ("9223372036854775807", "2", "seed 9223372036854775806")
+    cells = [images.Cell(*one) for one in zip(pictures, words, strict=True)]
+    gap = 4
+    both = images.labelled_grid([cells, cells[:1]], gap=gap)
+    height, left = 30 + images.LINE + 2 * gap, 0
+    for cell in cells:
+        width = images.labelled_grid([[cell]], gap=gap).shape[1] - gap
+        tallest = images.Cell(pictures[2], "1")  # so that both rows are of one height
+        row = images.labelled_grid([[cell, tallest]], gap=gap)[:, :width]
+        np.testing.assert_array_equal(both[:height, left : left + width], row)
+        left += width
+    assert both.shape == (height + 8 + images.LINE + gap, left + gap, 3)
+    # The first picture is in the middle of its place, which is 30 high.
+    (first, second) = places(both, pictures[0])
+    assert first[0] == gap + 11 and second[0] == height and first[1] == second[1]
+
+
+def test_what_is_no_picture_of_a_labelled_grid_is_a_heading_or_white():
+    grey = np.full((4, 4, 1), 100, np.uint8)
+    empty = images.labelled_grid([[images.Cell(), images.Cell(grey)], [images.Cell(grey)]], gap=2)
+    assert empty.shape == (2 + 4 + 2 + 4 + 2, 2 + 4 + 2 + 4 + 2, 3)
+    assert (empty[2:6, 2:6] == 255).all() and (empty[8:12, 8:12] == 255).all()
+    assert (empty[2:6, 8:12] == 100).all() and (empty[8:12, 2:6] == 100).all()
+    darkest = [
+        images.labelled_grid([[images.Cell(picture, "HEADING")]])[-20:].min()
+        for picture in (None, grey)
+    ]
+    assert darkest == [min(images.INK), min(images.GREY)]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError
+from dcgan import UserError, images
 from dcgan.cli.run_options import Interpolate
 from dcgan.commands.open_run import open_run
 from dcgan.latent import paths
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance, walks
-from dcgan.outputs.sheet import natural_scale
 
 MOST_SEEDS, MOST_FRAMES = 100, 2000
 STRIP_WIDTH = 2000  # pixels that a strip is enlarged to at most
@@ -58,7 +57,7 @@ def run(options: Interpolate) -> int:
 def _bytes(options: Interpolate, suffix: str, frames: np.ndarray, comment: str) -> bytes:
     """The file that the suffix names."""
     height, width = frames.shape[1:3]
-    scale = options.scale or natural_scale(height, width)
+    scale = options.scale or images.natural_scale(height, width)
     if suffix == ".png":
         if not options.scale:
             scale = max(1, min(scale, STRIP_WIDTH // ((options.frames + 1) * (width + 1))))

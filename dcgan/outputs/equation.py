@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from dcgan import images
-from dcgan.outputs.sheet import GREY, WORDS, Sheet, enlarge, natural_scale
+from dcgan.images import Cell, labelled_grid
 
-GAP = 6
-SIGN = 44  # pixels that a sign takes
-HEAD = WORDS + 2 * GAP  # room for the captions
-LABEL = WORDS + GAP + 6
+# The lines of a sign, as (x, y) of both ends in a square of these pixels.
+SIGN = 30
+_BAR = ((6, 15), (24, 15))
+SIGNS = {
+    "+": (_BAR, ((15, 6), (15, 24))),
+    "-": (_BAR,),
+    "=": (((6, 11), (24, 11)), ((6, 19), (24, 19))),
+    ">": (_BAR, ((19, 10), (24, 15)), ((19, 20), (24, 15))),  # an arrow
+}
 
 
 @dataclass(frozen=True)
@@ -45,47 +51,28 @@ def draw_equation(
     Returns:
         a PNG file.
     """
-    scale = natural_scale(*around.shape[1:3])
-    height, width = (side * scale for side in around.shape[1:3])
-    pitch = height + LABEL
-    block = enlarge(images.grid(around, columns=3, margin=1)[np.newaxis], scale)[0]
-    average_left = SIGN + max(len(term.seeds) for term in terms) * _cell(width) + SIGN
-    result_left = average_left + width + SIGN
-    block_left = result_left + width + SIGN
-    tall, wide = block.shape[:2]
-    tallest = max(len(terms) * pitch, tall)
-    sheet = Sheet(HEAD + tallest + GAP, block_left + max(wide, 200) + 2 * GAP)
-    top = HEAD + (tallest - len(terms) * pitch) // 2
-    for row, term in enumerate(terms):
-        _draw_term(sheet, term, top + row * pitch, average_left, scale)
-    middle = HEAD + tallest // 2
-    sheet.sign("=", result_left - SIGN // 2, middle)
-    sheet.image(enlarge(around[4:5], scale)[0], result_left, middle - height // 2)
-    sheet.image(block, block_left, middle - tall // 2)
-    for words, x, y in (
-        ("samples", SIGN + width // 2, top),
-        ("average", average_left + width // 2, top),
-        ("result", result_left + width // 2, middle - height // 2),
-        (f"result and noise of \xb1{noise:g}", block_left + wide // 2, middle - tall // 2),
-    ):
-        sheet.words(words, x, y - GAP, anchor="mb")
-    return sheet.png_bytes(comment)
+    scale = images.natural_scale(*around.shape[1:3])
+    most = max(len(term.seeds) for term in terms)
+    operands = [[Cell(), Cell(caption="samples"), *[Cell()] * most, Cell(caption="average")]]
+    for term in terms:
+        *samples, average = images.enlarge(np.stack([*term.samples, term.average]), scale)
+        row = [Cell(*one) for one in zip(samples, map(str, term.seeds), strict=True)]
+        row += [Cell()] * (most - len(row))
+        operands.append([_sign("+" if term.sign > 0 else "-"), *row, _sign(">"), Cell(average)])
+    around = images.enlarge(around, scale)
+    block = images.grid(around, columns=3, margin=scale)
+    result = _under("result", around[4]), _under(f"result and noise of \xb1{noise:g}", block)
+    row = [Cell(labelled_grid(operands)), _sign("="), *result]
+    return images.png_bytes(labelled_grid([row]), comment=comment)
 
 
-def _cell(width: int) -> int:
-    """Pixels from one sample to the next: a narrow one leaves room for its seed."""
-    return max(width, 40) + GAP
+def _under(heading: str, picture: np.ndarray) -> Cell:
+    return Cell(labelled_grid([[Cell(caption=heading)], [Cell(picture)]]))
 
 
-def _draw_term(sheet: Sheet, term: Term, top: int, average_left: int, scale: int) -> None:
-    """The sign, the samples over their seeds, an arrow and the average."""
-    height, width = (side * scale for side in term.average.shape[:2])
-    middle = top + height // 2
-    sheet.sign("+" if term.sign > 0 else "-", SIGN // 2, middle)
-    left = SIGN
-    for seed, sample in zip(term.seeds, enlarge(term.samples, scale), strict=True):
-        sheet.image(sample, left, top)
-        sheet.words(str(seed), left + width // 2, top + height + GAP // 2, colour=GREY)
-        left += _cell(width)
-    sheet.sign(">", average_left - SIGN // 2, middle)
-    sheet.image(enlarge(term.average[np.newaxis], scale)[0], average_left, top)
+def _sign(sign: str) -> Cell:
+    """+, -, = or > (an arrow)."""
+    picture = Image.new("RGB", (SIGN, SIGN), "white")
+    for line in SIGNS[sign]:
+        ImageDraw.Draw(picture).line(line, images.INK, 3)
+    return Cell(np.asarray(picture))

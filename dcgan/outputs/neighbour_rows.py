@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.outputs.sheet import GREY, WORDS, Sheet, enlarge, natural_scale
+from dcgan import images
+from dcgan.images import Cell, labelled_grid
 
-GAP, APART = 4, 28
-HEAD = WORDS + 12
-LABEL = WORDS + 8
-NARROWEST, TITLE = 44, 220  # pixels that a caption and a title take
+APART = 14  # white pixels around each space
 
 
 @dataclass(frozen=True)
@@ -42,25 +40,18 @@ def draw_rows(
     Returns:
         a PNG file.
     """
-    scale = natural_scale(*generated.shape[1:3])
-    height, width = (side * scale for side in generated.shape[1:3])
-    cell = max(width, NARROWEST) + GAP
-    first, pitch = GAP + max(cell, 80) + APART, height + LABEL
-    wide = max(columns[0].pictures.shape[1] * cell, TITLE) + APART
-    sheet = Sheet(HEAD + len(seeds) * pitch + GAP, first + len(columns) * wide)
-    sheet.words("generated", GAP, GAP, anchor="lt")
-    for row, seed in enumerate(seeds):
-        top = HEAD + row * pitch
-        sheet.image(enlarge(generated[row : row + 1], scale)[0], GAP, top)
-        sheet.words(f"seed {seed}", GAP, top + height + 3, anchor="lt", colour=GREY)
-    for number, column in enumerate(columns):
-        left = first + number * wide
-        sheet.words(column.title, left, GAP, anchor="lt")
-        for row, captions in enumerate(column.captions):
-            top = HEAD + row * pitch
-            near = enlarge(column.pictures[row], scale)
-            for place, (picture, caption) in enumerate(zip(near, captions, strict=True)):
-                x = left + place * cell
-                sheet.image(picture, x, top)
-                sheet.words(caption, x, top + height + 3, anchor="lt", colour=GREY)
-    return sheet.png_bytes(comment)
+    own = Column("generated", generated[:, np.newaxis], [[f"seed {seed}"] for seed in seeds])
+    titles = [Cell(caption=column.title) for column in (own, *columns)]
+    blocks = [Cell(_block(column)) for column in (own, *columns)]
+    return images.png_bytes(labelled_grid([titles, blocks], gap=APART), comment=comment)
+
+
+def _block(column: Column) -> np.ndarray:
+    """The pictures of a space over their captions."""
+    scale = images.natural_scale(*column.pictures.shape[2:4])
+    return labelled_grid(
+        [
+            [Cell(*one) for one in zip(images.enlarge(row, scale), captions, strict=True)]
+            for row, captions in zip(column.pictures, column.captions, strict=True)
+        ]
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import extras, images
-from dcgan.outputs.sheet import enlarge
+from dcgan.images import enlarge
 
 HOLD_SECONDS = 1.0  # a walk that ends shows its last image for so long
 FFMPEG_QUALITY = 8  # of 10

@@ -1,11 +1,11 @@
 """Nearest training images: exact, told apart from copies, drawn and written down."""
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from arrays import places
 from PIL import Image
 from running import content, run
 from scipy.spatial.distance import cdist
@@ -161,13 +161,10 @@ def test_the_picture_shows_the_image_and_its_copy(tmp_path):
     to = tmp_path / "near.png"
     line = ["neighbours", "--run_dir", run_root, "--seeds", "0", "--k", "1", "--to", to]
     assert main.main(list(map(str, line))) == 0
-    large = images.read_png(run_root.parent / "reals" / "070.png").repeat(6, 0).repeat(6, 1)
-    with Image.open(io.BytesIO(to.read_bytes())) as picture:
-        sheet = np.asarray(picture)
-    # 16 pixels enlarged to 96; three times: generated, in pixels, in features.
-    windows = np.lib.stride_tricks.sliding_window_view(sheet[26 : 26 + 96], 96, axis=1)
-    places = [x for x in range(windows.shape[1]) if (windows[:, x].swapaxes(1, 2) == large).all()]
-    assert len(places) == 3
+    own = images.read_png(run_root.parent / "reals" / "070.png")
+    # 16 pixels enlarged to 96; three times in a row: generated, in pixels, in features.
+    found = places(images.read_png(to), own, 6)
+    assert len(found) == 3 and len({top for top, _ in found}) == 1
 
 
 def test_it_is_a_command_that_says_what_is_wrong(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from arrays import places
 from PIL import Image
 from running import content, run
 from toy_run import toy_run
@@ -16,7 +17,8 @@ from dcgan import UserError, images
 from dcgan.cli import flags
 from dcgan.latent import paths
 from dcgan.outputs import walks
-from dcgan.outputs.equation import HEAD, SIGN
+from dcgan.outputs.equation import Term, draw_equation
+from dcgan.outputs.neighbour_rows import Column, draw_rows
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
@@ -134,31 +136,40 @@ def test_an_equation_shows_its_operands_and_its_result(toy, trained, tmp_path):
     z = trained.latents([3, 8, 12, 4, 9, 11, 5, 6, 7]).reshape(3, 3, -1)
     result = (z[0].mean(0) - z[1].mean(0) + z[2].mean(0))[np.newaxis]
 
-    def places(picture) -> list[tuple[int, int]]:
-        """Where an image stands, enlarged to 96 pixels."""
-        large = picture.repeat(6, 0).repeat(6, 1)
-        corners = np.argwhere((sheet == large[0, 0]).all(-1))
-        return [
-            (y, x)
-            for y, x in corners.tolist()
-            if sheet[y : y + 96, x : x + 96].shape == large.shape
-            and (sheet[y : y + 96, x : x + 96] == large).all()
-        ]
-
-    rows = [[places(image) for image in trained.render(term)] for term in z]
-    (first,) = rows[0][0]
-    assert first == (HEAD, SIGN)
+    rows = [[places(sheet, image, 6) for image in trained.render(term)] for term in z]
     for term, found in zip(z, rows, strict=True):
         tops = {top for ((top, _),) in found}
         lefts = [left for ((_, left),) in found]
-        (average,) = places(trained.render(term.mean(0)[np.newaxis])[0])
+        (average,) = places(sheet, trained.render(term.mean(0)[np.newaxis])[0], 6)
         assert tops == {average[0]} and lefts == sorted(lefts) and average[1] > lefts[-1]
     assert rows[0][0][0][0] < rows[1][0][0][0] < rows[2][0][0][0]
-    alone, amid = places(trained.render(result.astype(np.float32))[0])
+    alone, amid = places(sheet, trained.render(result.astype(np.float32))[0], 6)
     assert alone[1] < amid[1]
     assert start(*line, "--terms", "3") == 0  # of one image the sum is the image
     sheet = images.read_png(to)
-    assert len(places(trained.sample([3])[0])) == 4  # sample, average, result and the middle
+    assert (
+        len(places(sheet, trained.sample([3])[0], 6)) == 4
+    )  # sample, average, result and the middle
+
+
+@pytest.mark.parametrize("command", ["arithmetic", "neighbours"])
+def test_long_seeds_are_written_beside_one_another(tmp_path, command):
+    """They overran the next one: a place is as wide as its caption."""
+    one, large = np.zeros([2, 16, 16, 3], np.uint8), 1 << 62
+
+    def width(seeds: list[int]) -> int:
+        if command == "arithmetic":
+            term, around = Term(1, seeds, one, one[0]), np.zeros([9, 16, 16, 3], np.uint8)
+            png = draw_equation([term], around, noise=0.0, comment="")
+        else:
+            column = Column("pixels", one[:, np.newaxis], [["1"], ["2"]])
+            png = draw_rows(one, seeds, [column], comment="")
+        (tmp_path / "x.png").write_bytes(png)
+        return images.read_png(tmp_path / "x.png").shape[1]
+
+    # 19 digits of 14 pixels are some 150 wide, and the enlarged images 96.
+    least = 2 * 40 if command == "arithmetic" else 40
+    assert width([large, large + 1]) >= width([1, 2]) + least
 
 
 def test_drawings_are_of_every_kind_of_image(tmp_path):
