@@ -70,7 +70,7 @@ PRESETS = {
     "fast": {"g_width": 256, "d_width": 32},
 }
 
-# What a preset chooses for a run's own device, see `cli.best`. Its values above are for CPUs.
+# What a preset chooses for a run's own device, see `by_device`. Its values above are for CPUs.
 CHOSEN = {"best": ("batch_size", "learning_rate", "ema_decay")}
 # A GPU has hardly begun with 16 images of this size when they are done. The learning rate grows
 # with the root of the batch, and the average is over as many images as with 16. By rule, not by

@@ -37,6 +37,8 @@ def resolve(given: dict[str, Any]) -> Config:
     _spread(values, "image_size", "input_height", "input_width")
     for name, value in values.items():
         check_value(FIELDS[name], value)
+    if values.get("precision", FIELDS["precision"].default) == "auto":
+        open_ = (*open_, "precision")
     config = Config(**values, undecided=tuple(open_))
     _check_together(config, given)
     return config

@@ -325,7 +325,7 @@ class Config:
         harmless=True,
     )
 
-    undecided: tuple[str, ...] = ()  # no option: those that the preset will choose, see `best`
+    undecided: tuple[str, ...] = ()  # no option: those that the device decides, see `by_device`
 
 
 FIELDS = fields(Config)

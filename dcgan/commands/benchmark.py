@@ -18,12 +18,11 @@ from dcgan.benchmarks.turns import HEADER, Comparison
 from dcgan.cli.recorded import to_dict
 from dcgan.cli.resolve import resolve
 from dcgan.cli.run_options import Benchmark, Sample
-from dcgan.cli.train_options import Config
 from dcgan.commands import sample
+from dcgan.commands.train import image_spec
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import Prepared, prepare, summarize
-from dcgan.datasets.source import ImageSpec
 from dcgan.datasets.workers import cores
 from dcgan.distributed.devices import device_names, native_precision
 from dcgan.outputs import provenance
@@ -180,11 +179,6 @@ class Bench:
             "figures": [comparison.record() for comparison in found],
         }
         return (json.dumps(value, indent=2) + "\n").encode()
-
-
-def image_spec(config: Config) -> ImageSpec:
-    """The images that the networks take."""
-    return ImageSpec(config.output_height, config.output_width, config.channels)
 
 
 def _machine() -> dict:

@@ -13,8 +13,8 @@ import tensorflow as tf
 from dcgan import UserError
 from dcgan.benchmarks.estimate import estimate
 from dcgan.benchmarks.steps import bare_spec
-from dcgan.cli import best
-from dcgan.cli.option import ENDLESS, check_value, parse_seconds
+from dcgan.cli import by_device
+from dcgan.cli.option import ENDLESS, parse_seconds
 from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
 from dcgan.datasets import catalog, label_columns
@@ -36,7 +36,7 @@ from dcgan.training.trainer import Trainer, make_networks
 # What says which images these are; how many images there are says whether a limit is one.
 NAME_DATA = ("dataset", "input_fname_pattern", "splits")
 # What is known only when the data set has been opened.
-OF_SOURCE = (*NAME_DATA, "train_size", "channels", "precision")
+OF_SOURCE = (*NAME_DATA, "train_size", "channels")
 
 # Names of the classes that are learnt, by column of labels.
 Columns = Mapping[str, tuple[str, ...]]
@@ -73,41 +73,25 @@ def _require_training(config: Config) -> None:
 
 
 def _train(config: Config, workers: Workers) -> int:
-    """What needs no pixel is refused first, and what needs no data set before that is opened."""
-    config = best.choose_for_device(config, gpu=on_gpu())
+    """Resolves what is open, and trains; first of all refuses what needs no data set, then what
+    needs no pixel."""
+    config = by_device.choose_batch(config, gpu=on_gpu())
     if config.run_dir and workers.is_chief and not config.dry_run:
         run_dir = RunDir(Path(config.run_dir))
         config = _with_recorded_choices(config, run_dir)
         _refuse_other_config(config, run_dir, alike=OF_SOURCE)
     if workers.strategy:
         _require_shares(config, workers.strategy)
-    source = catalog.find(
-        config.dataset,
-        config.data_dir,
-        pattern=config.input_fname_pattern,
-        splits=config.splits.split(","),
-        download=not config.dry_run,
-        sheets=config.conditional,
-    )
-    labels = label_columns.choose(source, config.label_columns) if config.conditional else {}
-    columns = {name: one.names for name, one in labels.items()}
-    if not config.dry_run:  # which shows even what would be refused, and downloads nothing
-        _require_data(config, source)
-    summary = summarize(
-        source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
-    )
-    if labels:
-        rows = label_columns.usable(source, summary, config.train_size)
-        label_columns.require(labels, rows, names=getattr(source, "names", ()))
+    source, summary, columns = _look_at_data(config)
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     run_dir = RunDir(Path(config.run_dir))
     if not workers.is_chief:
         config = _as_the_chief(config, workers)
         return _session(config, run_dir, _prepared(config, source), workers, columns).run()
-    config = replace(config, precision=_precision(config, run_dir))
     config = _with_recorded_choices(config, run_dir)
-    config, chosen = best.decided(config, _count(config, source), gpu=on_gpu())
+    native = {"gpu": on_gpu(), "precision": native_precision()}
+    config, chosen = by_device.decide(config, _count(config, source), **native)
     if workers.strategy:
         _require_shares(config, workers.strategy)
     if config.dry_run:
@@ -127,6 +111,32 @@ def _train(config: Config, workers: Workers) -> int:
         finally:
             if made:
                 run_dir.remove_if_unused()
+
+
+def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
+    """The data set, of which no pixel is asked for yet, and the labels that are learnt.
+
+    Raises:
+        UserError: it is not there, or nothing can be trained on it.
+    """
+    source = catalog.find(
+        config.dataset,
+        config.data_dir,
+        pattern=config.input_fname_pattern,
+        splits=config.splits.split(","),
+        download=not config.dry_run,
+        sheets=config.conditional,
+    )
+    labels = label_columns.choose(source, config.label_columns) if config.conditional else {}
+    if not config.dry_run:  # which shows even what would be refused, and downloads nothing
+        _require_data(config, source)
+    summary = summarize(
+        source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
+    )
+    if labels:
+        rows = label_columns.usable(source, summary, config.train_size)
+        label_columns.require(labels, rows, names=getattr(source, "names", ()))
+    return source, summary, {name: one.names for name, one in labels.items()}
 
 
 def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
@@ -184,9 +194,7 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
         UserError: they are not.
     """
     told = workers.tell_json()
-    config = best.recorded_choices(config, told)
-    if config.precision == "auto":
-        config = replace(config, precision=told["precision"])
+    config = by_device.keep_recorded(config, told)
     alike = ("dataset",) if _place(told) == _place(to_dict(config)) is not None else ()
     if lines := differences(config, told, there="on worker 0", alike=alike):
         raise UserError(
@@ -203,7 +211,7 @@ def _session(
     workers: Workers,
     columns: Columns,
 ) -> Trainer:
-    """What trains; the images are made ready when all else has been."""
+    """Makes the trainer, which prepares the images once all else is in place."""
 
     def images() -> Prepared:
         """Raises UserError where they are too few or not worker 0's."""
@@ -225,14 +233,15 @@ def _prepared(config: Config, source: Source) -> Callable[[], Prepared]:
     return functools.cache(
         lambda: prepare(
             source,
-            _image_spec(config),
+            image_spec(config),
             cache_dir=cache_folder(config.cache_dir),
             limit=config.train_size,
         )
     )
 
 
-def _image_spec(config: Config) -> ImageSpec:
+def image_spec(config: Config) -> ImageSpec:
+    """What the networks take of a picture."""
     return ImageSpec(
         config.output_height,
         config.output_width,
@@ -244,19 +253,10 @@ def _image_spec(config: Config) -> ImageSpec:
 
 
 def _with_recorded_choices(config: Config, run_dir: RunDir) -> Config:
-    """A run keeps what its preset once chose wherever it goes on."""
+    """A run keeps what was once chosen for it wherever it goes on."""
     if not config.undecided or not run_dir.config.exists():
         return config
-    return best.recorded_choices(config, read_json(run_dir.config))
-
-
-def _precision(config: Config, run_dir: RunDir) -> str:
-    """The precision to train in; a run keeps its own wherever it goes on."""
-    precision = config.precision
-    if precision == "auto" and run_dir.config.exists():
-        precision = read_json(run_dir.config).get("precision", "float32")
-        check_value(FIELDS["precision"], precision)
-    return native_precision() if precision == "auto" else precision
+    return by_device.keep_recorded(config, read_json(run_dir.config))
 
 
 def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, ...]) -> None:
@@ -311,7 +311,7 @@ def _dry_run(
         logger.info("%-20s %s", name, value)
     report = look(
         source,
-        _image_spec(config),
+        image_spec(config),
         summary=summary,
         cache_dir=known_folder(config.cache_dir),
         limit=config.train_size,

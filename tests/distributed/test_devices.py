@@ -5,12 +5,8 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from dcgan.cli.resolve import resolve
-from dcgan.commands import train
 from dcgan.distributed import devices as devices_module
 from dcgan.distributed.devices import avoid_remapper, device_names, native_precision, steps_per_call
-from dcgan.files import write_json
-from dcgan.run.run_dir import RunDir
 
 
 @pytest.fixture
@@ -53,20 +49,6 @@ def gpu(major: int, minor: int = 0) -> dict:
 def test_bfloat16_is_for_hardware_that_multiplies_it(machine, hardware, precision):
     machine(**hardware)
     assert native_precision() == precision
-
-
-def test_a_run_keeps_its_precision_on_other_hardware(machine, tmp_path):
-    run_dir, config = RunDir(tmp_path / "run"), resolve({"dataset": "avatars"})
-    assert config.precision == "auto"
-    machine(cpu_flags="amx_bf16")
-    assert train._precision(config, run_dir) == "bfloat16"
-    run_dir.create()
-    write_json(run_dir.config, {"precision": "bfloat16"})
-    machine(cpu_flags="sse2")
-    assert train._precision(config, run_dir) == "bfloat16"
-    given = resolve({"dataset": "avatars", "precision": "float32"})
-    assert train._precision(given, run_dir) == "float32"  # refused later, as any other change is
-    assert train._precision(config, RunDir(tmp_path / "new")) == "float32"
 
 
 def test_gpus_do_several_steps_a_call(machine):

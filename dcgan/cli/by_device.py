@@ -1,7 +1,8 @@
-"""What the preset `best` chooses for a run's own device; docs/recipes.md has the trials.
+"""What is chosen for a run's device: the arithmetic, and a batch where the preset leaves it open.
 
-It chooses once, when the run begins: config.json holds what it took, and the run keeps that where
-it goes on, also on another device.
+It is chosen once, when the run begins: config.json holds what was taken, and the run keeps that
+wherever it goes on. `resolve` says what is open; docs/recipes.md has the trials behind the preset
+`best`.
 """
 
 from dataclasses import replace
@@ -12,8 +13,8 @@ from dcgan.cli.presets import ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
 
-def recorded_choices(config: Config, recorded: dict[str, Any]) -> Config:
-    """The options with what the preset chose when the run began.
+def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
+    """The options with what was chosen when the run began.
 
     Args:
         recorded: the content of its config.json.
@@ -21,13 +22,15 @@ def recorded_choices(config: Config, recorded: dict[str, Any]) -> Config:
     Raises:
         UserError: a recorded value cannot be one.
     """
+    recorded = {"precision": "float32", **recorded}  # older versions had no other
     values = {name: recorded[name] for name in config.undecided if name in recorded}
     for name, value in values.items():
         check_value(FIELDS[name], value)
-    return replace(config, **values, undecided=())
+    still = ("precision",) if values.get("precision") == "auto" else ()  # which no run records
+    return replace(config, **values, undecided=still)
 
 
-def choose_for_device(config: Config, *, gpu: bool) -> Config:
+def choose_batch(config: Config, *, gpu: bool) -> Config:
     """The options with a batch for the device, and the values that go with it.
 
     These belong together: where one of them is given, the others stay as on a CPU.
@@ -35,24 +38,30 @@ def choose_for_device(config: Config, *, gpu: bool) -> Config:
     return replace(config, **ON_GPU) if gpu and ON_GPU.keys() <= set(config.undecided) else config
 
 
-def decided(config: Config, num_images: int, *, gpu: bool) -> tuple[Config, str]:
+def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tuple[Config, str]:
     """The options with nothing undecided, and what the preset takes in a sentence.
 
     Args:
         num_images: of the data set.
+        gpu: whether the run trains on one.
+        precision: the device's own, for --precision auto.
 
     Returns:
         (options, sentence; empty where the preset chose nothing).
     """
-    if not config.undecided:
+    by_preset = [name for name in config.undecided if name != "precision"]
+    if "precision" in config.undecided:
+        config = replace(config, precision=precision)
+    config = replace(config, undecided=())
+    if not by_preset:
         return config, ""
     length = config.time_budget or f"{config.epoch} epochs"
     if config.steps:
         length = f"{config.steps} steps"
     elif config.time_budget and config.epoch < ENDLESS:
         length += f" and at most {config.epoch} epochs"
-    chosen = " ".join(f"--{name} {getattr(config, name)}" for name in config.undecided)
-    return replace(config, undecided=()), (
+    chosen = " ".join(f"--{name} {getattr(config, name)}" for name in by_preset)
+    return config, (
         f"For {length} of {num_images:,} images at {config.output_height}x{config.output_width} on "
         f"a {'GPU' if gpu else 'CPU'} the preset {config.preset} takes {chosen}; give any of them "
         "to choose it yourself."

@@ -1,4 +1,4 @@
-"""What the preset best chooses for the device and the length of a run."""
+"""What is chosen for the device of a run, and kept where it goes on."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 import pytest
 
 from dcgan import UserError
-from dcgan.cli import best, presets
+from dcgan.cli import by_device, presets
 from dcgan.cli.option import ENDLESS
 from dcgan.cli.presets import CHOSEN, PRESETS
 from dcgan.cli.recorded import differences, to_dict
@@ -16,10 +16,16 @@ ON_CPU = {name: PRESETS["best"][name] for name in ("batch_size", "ema_decay")}
 ON_CPU["learning_rate"] = 2e-4
 
 
+def decide(config, *, gpu: bool = False, precision: str = "bfloat16"):
+    """As `train` does it, for 10,000 images."""
+    config = by_device.choose_batch(config, gpu=gpu)
+    return by_device.decide(config, 10_000, gpu=gpu, precision=precision)
+
+
 def choose(*, gpu: bool = False, **given) -> dict:
     """What a run takes of all that the preset may choose, with the sentence under ""."""
     config = resolve({"dataset": "faces", "preset": "best", **given})
-    config, sentence = best.decided(best.choose_for_device(config, gpu=gpu), 10_000, gpu=gpu)
+    config, sentence = decide(config, gpu=gpu)
     assert config.undecided == ()
     return {name: getattr(config, name) for name in CHOSEN["best"]} | {"": sentence}
 
@@ -54,22 +60,51 @@ def test_a_gpu_gets_a_larger_batch_with_what_goes_with_it():
 
 @pytest.mark.parametrize("given", [{"preset": "silva"}, {"dataset": "mnist", "preset": "best"}])
 def test_nothing_else_is_chosen(given):
-    config = resolve({"dataset": "faces", "epoch": 10_000, **given})
-    assert best.decided(best.choose_for_device(config, gpu=True), 9999, gpu=True) == (config, "")
+    config = resolve({"dataset": "faces", "epoch": 10_000, "precision": "float32", **given})
+    assert decide(config, gpu=True) == (config, "")
+
+
+@pytest.mark.parametrize("preset", ["silva", "best"])
+def test_the_arithmetic_is_the_devices_unless_it_is_given(preset):
+    for given, expected in (({}, "bfloat16"), ({"precision": "auto"}, "bfloat16")):
+        config, sentence = decide(resolve({"dataset": "faces", "preset": preset, **given}))
+        assert config.precision == expected and "precision" not in sentence
+    given = {"dataset": "faces", "preset": preset, "precision": "float16"}
+    assert decide(resolve(given))[0].precision == "float16"
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", None])
+def test_a_run_keeps_its_arithmetic_on_other_hardware(name):
+    """Runs without a record are older than any other arithmetic than float32."""
+    recorded = {} if name is None else {"precision": name}
+    config = by_device.keep_recorded(resolve({"dataset": "avatars"}), recorded)
+    assert decide(config, precision="float16")[0].precision == (name or "float32")
+    given = by_device.keep_recorded(
+        resolve({"dataset": "avatars", "precision": "float16"}), recorded
+    )
+    assert given.precision == "float16"  # and refused, as any other change is
+    assert any(line.startswith("--precision") for line in differences(given, to_dict(config)))
+
+
+def test_what_a_foreign_record_calls_the_arithmetic_is_not_believed():
+    config = resolve({"dataset": "avatars"})
+    assert decide(by_device.keep_recorded(config, {"precision": "auto"}))[0].precision == "bfloat16"
+    with pytest.raises(UserError, match="--precision must be one of"):
+        by_device.keep_recorded(config, {"precision": "float8"})
 
 
 def test_a_run_keeps_what_was_chosen_when_it_began():
     given = {"dataset": "faces", "preset": "best", "channels": 3}
-    begun, _ = best.decided(best.choose_for_device(resolve(given), gpu=True), 9999, gpu=True)
+    begun, _ = decide(resolve(given), gpu=True)
     recorded = to_dict(begun)
     assert "undecided" not in recorded and recorded["batch_size"] == 64
-    on_another_day = best.recorded_choices(resolve({**given, "epoch": 1}), recorded)
+    on_another_day = by_device.keep_recorded(resolve({**given, "epoch": 1}), recorded)
     assert differences(on_another_day, recorded) == []
     assert on_another_day == dataclasses.replace(begun, epoch=1)
-    otherwise = best.recorded_choices(resolve({**given, "batch_size": 16}), recorded)
+    otherwise = by_device.keep_recorded(resolve({**given, "batch_size": 16}), recorded)
     assert [line.split(":")[0] for line in differences(otherwise, recorded)] == ["--batch_size"]
     with pytest.raises(UserError, match="--batch_size must be at least 2"):
-        best.recorded_choices(resolve(given), {"batch_size": 0})
+        by_device.keep_recorded(resolve(given), {"batch_size": 0})
 
 
 @pytest.mark.parametrize(("given", "epoch"), [({}, ENDLESS), ({"epoch": 3}, 3), ({"steps": 3}, 25)])
