@@ -21,6 +21,9 @@ from dcgan.cli.option import did_you_mean
 MOST_ROWS = 1 << 14  # different ones that are kept; of more, as many from all over the data
 _TAKEN = ("z", "seed", "images", "score", "png_bytes")  # other inputs and outputs
 _NAMED = 20  # classes of a sentence
+# Letters of a word, and classes, that are compared with one another to find what was meant: 500
+# take a server some 40 ms.
+_LETTERS, _COMPARED = 40, 500
 _LABELS = -2  # where latent vectors have -1 and training's noise the step, which is never negative
 
 
@@ -156,9 +159,9 @@ def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> 
     if name not in names[column]:
         known = names[column]
         some = ", ".join(known[:_NAMED]) + ", ..." * (len(known) > _NAMED)
-        raise UserError(
-            f"There is no class {name!r} of {column}{did_you_mean(name, known)}: expected {some}."
-        )
+        word = name[:_LETTERS]
+        hint = did_you_mean(word, known[:_COMPARED])
+        raise UserError(f"There is no class {word!r} of {column}{hint}: expected {some}.")
     return list(names[column]).index(name)
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dcgan import UserError
+from dcgan.latent.labels import class_number
 from dcgan.serving.batching import Arrays
 from dcgan.serving.refusals import RequestError
 
 OWN = -1  # in a signature with seeds: the seed's own class
-_NAMED = 20  # classes of a sentence
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,10 @@ def asked(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, in
 
 
 def _number(column: Column, word: str) -> int:
-    if word not in column.names:
-        some = ", ".join(column.names[:_NAMED]) + ", ..." * (len(column.names) > _NAMED)
-        raise RequestError(
-            400, f"There is no class {word[:40]!r} of {column.name}: expected {some}."
-        )
-    return column.names.index(word)
+    try:
+        return class_number({column.name: column.names}, column.name, word)
+    except UserError as error:
+        raise RequestError(400, str(error)) from error
 
 
 def repeated(labels: Mapping[str, int], rows: int) -> Arrays:

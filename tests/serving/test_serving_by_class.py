@@ -99,7 +99,9 @@ def test_a_class_that_there_is_not_is_refused(client, model, path):
     params = {"hair": "bleu", "seeds": "1", "from": 1, "to": 2, "frames": 4}
     answer = client.get(path, params=params)
     assert answer.status_code == 400
-    assert answer.json()["error"] == "There is no class 'bleu' of hair: expected black, blue."
+    assert answer.json()["error"] == (
+        "There is no class 'bleu' of hair (did you mean blue?): expected black, blue."
+    )
     assert model.asked == []
 
 
