@@ -27,7 +27,7 @@ class Metrics:
     Args:
         steps_per_epoch, images_per_step: to count epochs and images.
         seconds: trained before this start.
-        listeners: called with each line, a dict as in metrics.jsonl.
+        listeners: called with each line, a dict as in metrics.jsonl, in this order.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class Metrics:
     ):
         self.steps_per_epoch = steps_per_epoch
         self.images_per_step = images_per_step
-        self.listeners = listeners
-        self.extra: dict[str, float] = {}
+        self._listeners = list(listeners)
+        self._noted: dict[str, float] = {}
         self._pending: list[dict] = []
         self._left_out = 0.0
         self._seconds_before = seconds
@@ -60,6 +60,14 @@ class Metrics:
     def start(self) -> None:
         """Starts the clock."""
         self._started = self._line_started = time.monotonic()
+
+    def listen(self, listener: Callable[[dict], None]) -> None:
+        """Adds a listener, behind the others."""
+        self._listeners.append(listener)
+
+    def note(self, **values: float) -> None:
+        """Adds numbers to the next line, such as those that are measured now and then."""
+        self._noted |= values
 
     def leave_out(self, seconds: float) -> None:
         """Seconds since the last line that say nothing of the training's speed."""
@@ -89,10 +97,10 @@ class Metrics:
             "seconds": round(self.seconds, 3),
             "images_per_second": round(steps * self.images_per_step / max(elapsed, 1e-9), 2),
             **{k: round(v, 6) for k, v in means.items()},
-            **self.extra,
+            **self._noted,
         }
-        self.extra = {}
-        for listen in self.listeners:
+        self._noted = {}
+        for listen in self._listeners:
             listen(line)
 
 
@@ -164,8 +172,8 @@ class Progress:
         return text[:width]
 
     def _left(self) -> tuple[str, bool]:
-        """How long the rest takes if it goes on as it did, empty while nobody knows; and whether
-        the steps end it, not the time."""
+        """The time left at the present speed, empty while it is unknown; and whether the steps
+        end the training, not the time."""
         now = time.monotonic()
         rest, by_steps = self._ends - now, math.inf
         steps = self.done - self._first[0] if self._first else 0

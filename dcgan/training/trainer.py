@@ -3,6 +3,7 @@
 The command `train` has checked the options, locked the run folder and prepared the images before.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,12 +71,12 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
 
 
 def make_recipe(config: Config) -> StepOptions:
-    """What the options say of a step."""
+    """The options of a step."""
     return StepOptions(**{name: getattr(config, name) for name in StepOptions.__dataclass_fields__})
 
 
 def optimizer_options(config: Config) -> dict:
-    """What `GANState` is told of the optimizers."""
+    """The options of the optimizers, as `GANState` takes them."""
     return {
         "learning_rate": config.learning_rate,
         "beta1": config.beta1,
@@ -137,6 +138,14 @@ class Trainer:
         self.until = config.steps or config.epoch * self.steps_per_epoch
         self.endless = config.steps is None and config.epoch == ENDLESS
         self.budget = parse_seconds(config.time_budget) if config.time_budget else None
+        seconds = self._restored.get("seconds")
+        self.metrics = Metrics(
+            steps_per_epoch=self.steps_per_epoch,
+            images_per_step=self.images_per_step,
+            seconds=seconds if is_seconds(seconds) else 0.0,
+            listeners=(self._record,) if self.workers.is_chief else (),
+        )
+        self.writer = open_writer(run_dir.tensorboard) if self.workers.is_chief else None
 
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.
@@ -144,26 +153,20 @@ class Trainer:
         Args:
             more_hooks: called after each step behind the trainer's own, see `training.loop`.
         """
-        meta = self._restored
         if self.workers.count > 1:
             self.state.assign(self.workers.tell_arrays(self.state.arrays()))
         start = int(self.state.step.numpy())
         if not self.workers.is_chief:
             return self._follow(start)
-        self._begin(start, meta)
-        self.watch = self._make_watch()
-        self.writer = open_writer(self.run_dir.tensorboard)
+        self._begin(start)
+        watch = self._make_watch()
         epochs = self.until / self.steps_per_epoch
         progress = Progress(start=start, until=self.until, epochs=epochs, seconds=self.budget)
-        self.metrics = Metrics(
-            steps_per_epoch=self.steps_per_epoch,
-            images_per_step=self.images_per_step,
-            seconds=meta["seconds"] if is_seconds(meta.get("seconds")) else 0.0,
-            listeners=(self._record, progress.line),
-        )
+        self.metrics.listen(progress.line)
+        looks_on = (self.metrics.collect, progress.step, *self._acts(watch), *more_hooks)
         try:
             with StopSignals() as signals:
-                done, reason = self._loop(start, progress, signals, more_hooks)
+                done, reason = self._loop(start, looks_on, signals)
                 if done > start:
                     if self.endless and reason not in SIGNALS and done % self.config.sample_freq:
                         self.sample(done)  # the end that was planned
@@ -185,19 +188,28 @@ class Trainer:
         return self._end(start, done, reason, signals)
 
     def _follow(self, start: int) -> int:
-        """What a worker does that is not the chief: the same steps, and no file."""
+        """Runs a worker that is not the chief: it takes the same steps and writes no file."""
         logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
-        self.metrics = Metrics(
-            steps_per_epoch=self.steps_per_epoch, images_per_step=self.images_per_step
-        )
+        # The same calls as the chief's: those of several steps end where it acts.
+        hooks = [Every(act.period, lambda *_: None) for act in self._acts()]
         with StopSignals() as signals:
-            done, reason = self._loop(start, None, signals, ())
+            done, reason = self._loop(start, hooks, signals)
             self.workers.leave()
         logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.number, done)
         return _exit_code(signals, reason)
 
-    def _loop(self, start: int, progress: Progress | None, signals: StopSignals, more_hooks):
-        """Trains; without `progress`, only in step with the chief."""
+    def _acts(self, watch: Watch | None = None) -> list[Every]:
+        """The periodic hooks; those that measure come before the line that reports it."""
+        config = self.config
+        measures = [Every(config.sample_freq, self.sample, self.until)]
+        if config.evaluate_freq:
+            evaluate = functools.partial(self._evaluate, watch)
+            measures.append(Every(config.evaluate_freq, evaluate, self.until))
+        lines = Every(config.log_freq, self.metrics.flush)
+        return [*measures, lines, Every(config.ckpt_freq, self.checkpoint)]
+
+    def _loop(self, start: int, hooks: Sequence[Hook], signals: StopSignals):
+        """Trains until the end or a reason to stop, see `training.loop`."""
         config = self.config
         batches, step = feed(
             self.by_class.beside(self.reals),
@@ -209,17 +221,6 @@ class Trainer:
             flip=config.flip,
             share=self.workers.share,
         )
-        acts = [
-            Every(config.sample_freq, self.sample, self.until),
-            Every(config.log_freq, self.metrics.flush),
-            Every(config.ckpt_freq, self.checkpoint),
-        ]
-        if config.evaluate_freq:  # before the line of the log that tells of it
-            acts.insert(1, Every(config.evaluate_freq, self._evaluate, self.until))
-        if progress:
-            hooks = [self.metrics.collect, progress.step, *acts, *more_hooks]
-        else:  # calls of several steps must end where the chief's do
-            hooks = [Every(act.period, lambda *_: None) for act in acts]
         at_once = steps_per_call(config.steps_per_call)
         self.metrics.start()
         return train_loop(
@@ -232,9 +233,9 @@ class Trainer:
             steps_per_call=at_once,
         )
 
-    def _begin(self, start: int, meta: dict) -> None:
+    def _begin(self, start: int) -> None:
         """Records what this start is, and says it."""
-        config, run_dir = self.config, self.run_dir
+        config, run_dir, meta = self.config, self.run_dir, self._restored
         for sentence in self.report.sentences():
             logger.info("%s", sentence)
         write_json(run_dir.config, to_dict(config))
@@ -295,12 +296,12 @@ class Trainer:
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
         if done:
             reals = self._some_reals(len(samples))
-            self.metrics.extra["diversity"] = round(relative_diversity(samples, reals), 4)
+            self.metrics.note(diversity=round(relative_diversity(samples, reals), 4))
             if self.writer:
                 self.writer.image(done, "samples", grid)
 
     def _make_watch(self) -> Watch | None:
-        """What evaluates while the run trains."""
+        """Makes what evaluates the samples while the run trains."""
         config = self.config
         if not config.evaluate_freq:
             return None
@@ -314,7 +315,7 @@ class Trainer:
             kept=(self.checkpointer.best_meta() or {}).get("evaluation"),
         )
 
-    def _evaluate(self, done: int, scalars: dict | None = None) -> None:
+    def _evaluate(self, watch: Watch, done: int, scalars: dict | None = None) -> None:
         """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
         network = self.state.generator.get_config()
@@ -325,12 +326,12 @@ class Trainer:
             raise self._fatal(fatal(done, str(error))) from error
         asked, epoch = self.by_class.asked, round(done / self.steps_per_epoch, 4)
         generated = Generated(self.sample_images, fingerprint, done, epoch, asked)
-        record = self.watch.measure(generated)
+        record = watch.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)
-        self.metrics.extra |= {metric: record["value"], "evaluation_seconds": seconds}
+        self.metrics.note(**{metric: record["value"]}, evaluation_seconds=seconds)
         self.metrics.flush(done)  # a loss that is not finite must not be saved
-        is_best = self.watch.is_best(record)
+        is_best = watch.is_best(record)
         if is_best:
             self._save(done, evaluation=record)
         logger.info(
@@ -349,12 +350,12 @@ class Trainer:
         self._draw()
 
     def _meta(self, done: int) -> dict:
-        """What a checkpoint says of its moment."""
+        """What a checkpoint records beside the weights."""
         seconds = round(self.metrics.seconds, 3)
         return {"step": done, "seconds": seconds, **self.data}
 
     def _save(self, done: int, **evaluation: dict) -> None:
-        """As the best one where an evaluation has found it so."""
+        """Writes a checkpoint, as the best one where `evaluation` is the record that says so."""
         save = self.checkpointer.save_best if evaluation else self.checkpointer.save
         try:
             save(self.state, self._meta(done) | evaluation)
@@ -368,7 +369,7 @@ class Trainer:
     def _draw(self) -> None:
         title = f"{self.config.dataset} {self.config.output_height}x{self.config.output_width}"
         draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
-        if self.watch:
+        if self.config.evaluate_freq:
             draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
 
     def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:

@@ -116,7 +116,7 @@ def test_what_is_left_out_does_not_count_as_slow_training(clock):
 def test_an_extra_number_stands_in_one_line(clock):
     lines = []
     collected = metrics(lines)
-    collected.extra["diversity"] = 0.75
+    collected.note(diversity=0.75)
     for done in (1, 2):
         collected.collect(done, scalars(1.0))
         clock.now += 1
@@ -137,11 +137,12 @@ def test_a_loss_that_is_not_finite_is_told(clock):
 
 
 def test_every_listener_hears_every_line(clock):
-    one, two = [], []
-    collected = Metrics(steps_per_epoch=1, images_per_step=1, listeners=(one.append, two.append))
+    heard = []
+    collected = metrics(heard)
+    collected.listen(lambda line: heard.append({**line, "second": True}))
     collected.collect(1, scalars(1.0))
     collected.flush(1)
-    assert one == two and len(one) == 1
+    assert heard[1] == {**heard[0], "second": True} and len(heard) == 2  # in their order
 
 
 # --- progress
