@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.outputs import drawing
-from dcgan.outputs.drawing import GREY, Axes, EngFormatter, Figure, MaxNLocator
+from dcgan.outputs.drawing import Axes, EngFormatter, Figure, MaxNLocator
 from dcgan.outputs.report.measurements import OUTDATED, Series, read_series
 from dcgan.terminal.console import printable
 
@@ -78,7 +78,7 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
 
 
 def _name(series: Series) -> str:
-    """What tells a curve from another of its metric, in a few words."""
+    """A few words that tell a curve from the others of its metric."""
     record = series.newest
     known = [f"{record['generated_count']:,} images"] if "generated_count" in record else []
     known += [record[name] for name in ("extractor", "labelling") if record.get(name)]
@@ -91,11 +91,8 @@ def _name(series: Series) -> str:
 
 def _style(axes: Axes) -> None:
     axes.set_xlabel("step", fontsize=9)
-    axes.grid(color="#e4e7eb", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#b8bec6")
-    axes.tick_params(colors=GREY, length=3, labelsize=8)
+    drawing.quiet(axes)
+    axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.legend(fontsize=7, framealpha=0.85, edgecolor="white")

@@ -106,15 +106,39 @@ def _curve(
     steps, values = steps[known], values[known]
     if not steps.size:
         return
-    edges = np.linspace(0, steps.size, min(steps.size, MAX_POINTS) + 1).astype(int)[:-1]
-    counts = np.diff(np.append(edges, steps.size))
-    middle = np.add.reduceat(steps, edges) / counts
-    # The lowest and highest value of each bin, so that no spike is lost by thinning.
-    ends = np.stack([np.minimum.reduceat(values, edges), np.maximum.reduceat(values, edges)], 1)
+    middle, means, ends = thin(steps, values, MAX_POINTS)
     axes.plot(middle.repeat(2), ends.ravel(), color=colour, alpha=0.25, linewidth=0.7)
-    mean = moving_average(middle, np.add.reduceat(values, edges) / counts, window)
+    smooth = moving_average(middle, means, window)
     dot = "o" if steps.size == 1 else None  # one point makes no line
-    axes.plot(middle, mean, color=colour, linewidth=2, label=label, marker=dot)
+    axes.plot(middle, smooth, color=colour, linewidth=2, label=label, marker=dot)
+
+
+def thin(
+    steps: np.ndarray, values: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A curve of no more than `most` points, each of them for a bin of neighbouring steps.
+
+    Args:
+        steps, values: float [N], N >= 1; NaN where there is no value.
+        most: points, at least 1.
+
+    Returns:
+        the mean step and the mean value of each bin, float [M], and the lowest and highest value,
+        [M, 2], so that no spike is lost; NaN for a bin without a value.
+    """
+    edges = np.linspace(0, steps.size, min(steps.size, most) + 1).astype(int)[:-1]
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known.astype(float), edges)
+    sums = np.add.reduceat(np.where(known, values, 0.0), edges)
+    middle = np.add.reduceat(steps, edges) / np.diff(np.append(edges, steps.size))
+    means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    ends = np.stack([np.fmin.reduceat(values, edges), np.fmax.reduceat(values, edges)], 1)
+    return middle, means, ends
+
+
+def has_spikes(values: np.ndarray) -> bool:
+    """Whether a few values are so far off that a linear scale would flatten all the others."""
+    return bool(np.ptp(values) > 10 * max(np.percentile(np.abs(values), 90), 1))
 
 
 def moving_average(steps: np.ndarray, values: np.ndarray, window: float) -> np.ndarray:
@@ -147,7 +171,7 @@ def _style_losses(axes: Axes) -> None:
         return
     everything = np.concatenate(lines)
     # `symlog` is linear up to 1, so zero, and negative losses of other kinds, can be drawn.
-    if np.ptp(everything) > 10 * max(np.percentile(np.abs(everything), 90), 1):
+    if has_spikes(everything):
         axes.set_yscale("symlog", linthresh=1)
     elif everything.min() >= 0:
         axes.set_ylim(0, 1.12 * max(everything.max(), 1e-3))  # the legend has its place above
@@ -156,11 +180,7 @@ def _style_losses(axes: Axes) -> None:
 def _style(figure: Figure, losses: Axes, scores: Axes, *, note: str) -> None:
     """Quiet axes, the legends, and what to say where there is nothing to draw."""
     for axes in (losses, scores):
-        axes.grid(color="#e4e7eb", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color("#b8bec6")
-        axes.tick_params(colors=GREY, length=3)
+        drawing.quiet(axes)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(ncols=2, loc="upper right", framealpha=0.85, edgecolor="white")
         else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.outputs.drawing import MaxNLocator
-from dcgan.outputs.plots import SMOOTHED_PART, moving_average
+from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
 from dcgan.outputs.report.formatting import number
 
 SIDE = 1000  # units
@@ -85,7 +85,7 @@ def value_scale(values: np.ndarray, *, top: float | None = None) -> Scale:
         top: the upper end, where it is known.
     """
     low, high = float(values.min()), float(values.max())
-    if np.ptp(values) > 10 * max(np.percentile(np.abs(values), 90), 1):
+    if has_spikes(values):
         return Scale(min(low, 0.0), high * 1.3, bent=True)
     if top is not None:
         return Scale(min(low, 0.0), max(high, top))
@@ -141,25 +141,15 @@ def draw(
 
 
 class _Thinned:
-    """A curve of no more than `MOST_POINTS` places: of each bin the mean and both ends."""
+    """A curve of no more than `MOST_POINTS` places, see `thin`."""
 
     def __init__(self, steps: np.ndarray, curve: Curve):
-        edges = np.linspace(0, steps.size, min(steps.size, MOST_POINTS) + 1).astype(int)[:-1]
-        known = np.isfinite(curve.values)
-        counts = np.add.reduceat(known.astype(float), edges)
-        sums = np.add.reduceat(np.where(known, curve.values, 0.0), edges)
         self.curve = curve
-        self.steps = np.add.reduceat(steps, edges) / np.diff(np.append(edges, steps.size))
-        self.means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-        self.ends = np.stack(
-            [np.fmin.reduceat(curve.values, edges), np.fmax.reduceat(curve.values, edges)], 1
-        )
-        self.known = counts > 0
-        self.line = self.means.copy()
+        self.steps, self.line, self.ends = thin(steps, curve.values, MOST_POINTS)
+        self.known = np.isfinite(self.line)
         if curve.smooth:
-            self.line[self.known] = moving_average(
-                self.steps[self.known], self.means[self.known], _window(steps)
-            )
+            at, means = self.steps[self.known], self.line[self.known]
+            self.line[self.known] = moving_average(at, means, _window(steps))
 
     def paths(self, horizontal: Scale, vertical: Scale) -> dict:
         """SVG paths: the line, the values behind it, dots, and whiskers of the intervals."""
@@ -215,7 +205,7 @@ def _tick(value: float) -> str:
 
 
 def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
-    """What is read out at each place: percent of the way, heights, and words."""
+    """The readings at each place: percent of the way, heights, and words."""
     steps = shown[0].steps
     words = []
     for i, place in enumerate(_written(steps)):
