@@ -1,4 +1,4 @@
-"""The command line: commands, their options as absl flags, `--help`, and flags.md.
+"""The command line: commands, and the flags that are the fields of their options.
 
 Imports no TensorFlow, so that `--help` and every refusal answer at once.
 """
@@ -6,7 +6,6 @@ Imports no TensorFlow, so that `--help` and every refusal answer at once.
 import collections
 import dataclasses
 import os
-import re
 import types
 import typing
 
@@ -24,6 +23,13 @@ DEFAULT = next(iter(COMMANDS))
 OF_DATASET = (DEFAULT, "inspect")
 # Other spellings of commands.
 SPELT = {"neighbors": "neighbours"}
+# What makes values of texts.
+PARSERS = {
+    bool: flags.BooleanParser,
+    int: flags.IntegerParser,
+    float: flags.FloatParser,
+    str: flags.ArgumentParser,
+}
 TRUE, FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
@@ -194,23 +200,27 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
 
 
 def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
-    """Converts the values with absl and expands paths; by field name, only what was given."""
-    values, known = _define(command), option.fields(COMMANDS[command])
-    given = _gathered(command, given)
-    joined = [f"--{n}" if v is None else f"--{n}={_switch(n, v)}" for n, v in given]
+    """Converts the values and expands paths; by field name, the last one of each flag."""
+    known, values = FIELDS[command], {}
+    for name, text in _gathered(command, given):
+        is_on = name in known  # not --noflip
+        field = known[name if is_on else name.removeprefix("no")]
+        values[field] = _converted(field, name, text, command) if is_on else False
+    return {field.name: expanded(field, value) for field, value in values.items()}
+
+
+def _converted(field: dataclasses.Field, name: str, text: str | None, command: str) -> typing.Any:
+    """The value of a text, or of a flag without one."""
+    wanted = kind(field)
+    if text is None and wanted is not bool:
+        raise UserError(f"Missing value for flag --{name}; see {program.line(command, '--help')}.")
+    if wanted is bool and (text is None or text.lower() in TRUE + FALSE):
+        return text is None or text.lower() in TRUE
     try:
-        values(["", *joined])  # the first is the program, which absl passes over
-    except flags.IllegalFlagValueError as error:
-        raise UserError(_illegal_value(str(error), command)) from error
-    except flags.Error as error:
-        raise UserError(
-            f"{str(error).rstrip('.')}; see {program.line(command, '--help')}."
-        ) from error
-    return {
-        name: expanded(field, values[option.flag_name(name)].value)
-        for name, field in known.items()
-        if values[option.flag_name(name)].present
-    }
+        return PARSERS[wanted]().parse(text)
+    except ValueError as error:
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}[wanted]
+        raise UserError(f"--{name} must be {expected}; received {text!r}.") from error
 
 
 def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
@@ -228,37 +238,6 @@ def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[s
             given = [(n, v) for n, v in given if n not in mine or v is None]
             given += [(name, ("," if is_list else " ").join(parts))] if parts else []
     return given
-
-
-def _switch(name: str, value: str) -> str:
-    """A switch's value in a spelling that absl knows."""
-    if name not in SWITCHES or value.lower() not in TRUE + FALSE:
-        return value
-    return as_text(value.lower() in TRUE)
-
-
-def _define(command: str) -> flags.FlagValues:
-    """One absl flag a field, in a set of its own: absl's and TensorFlow's flags are not ours."""
-    values = flags.FlagValues()
-    for field in option.fields(COMMANDS[command]).values():
-        define = {
-            bool: flags.DEFINE_boolean,
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            str: flags.DEFINE_string,
-        }[kind(field)]
-        name, *aliases = spellings(field)
-        define(name, field.default, field.metadata["help"], flag_values=values)
-        for alias in aliases:
-            flags.DEFINE_alias(alias, name, flag_values=values)
-    return values
-
-
-def _illegal_value(absl_message: str, command: str) -> str:
-    """absl says `flag --epoch=abc: ...`, with Python's reason behind it."""
-    name, value = re.match(r"flag --(\w+)=(.*?): ", absl_message, re.DOTALL).groups()
-    expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    return f"--{name} must be {expected[kind(FIELDS[command][name])]}; received {value!r}."
 
 
 def _listed(words: list[str]) -> str:

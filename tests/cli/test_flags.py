@@ -258,7 +258,9 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
         ("compare --runs", ("--runs", "--help")),
         ("--input_fname_pattern a.jpg b.jpg c.jpg", ("'c.jpg'", "quotes")),
         ("--dataset x --input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "quotes")),
-        ("--epoch", ("--epoch", "--help")),
+        ("--epoch", ("Missing value for flag --epoch", "--help")),
+        ("sample --label hair=blue --run_dir", ("Missing value for flag --run_dir", "sample")),
+        ("--bs many", ("--bs must be", "'many'")),  # as it was written
         ("--epoch three", ("--epoch", "three", "whole number")),
         ("--epoch 1.5", ("--epoch", "1.5", "whole number")),
         ("--beta1 fast", ("--beta1", "fast", "number")),
