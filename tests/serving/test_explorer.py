@@ -168,11 +168,53 @@ def test_escape_or_open_space_ends_a_drag_without_a_morph(visit):
         assert page.locator("#name").inner_text() == "Seed 0" and kept(page) == []
 
 
+def test_a_tap_opens_the_sheet_and_back_closes_it(visit):
+    page = visit(**PHONE)
+    here = page.url
+    studio = page.locator("#studio")
+    for close in ("back", "cross", "Escape"):
+        tile(page, 1).tap()
+        page.wait_for_selector("#studio", state="visible")
+        assert page.url.endswith("#seed=1") and kept(page) == []
+        slider = page.get_by_role("slider", name="Direction 1", exact=True)
+        slider.focus()
+        slider.press("End")  # an edit is no place of its own to go back to
+        page.mouse.wheel(0, 400)
+        page.wait_for_timeout(100)
+        box = page.locator("#close").bounding_box()
+        assert 0 <= box["y"] < 40 and box["height"] >= 44  # wherever it is scrolled
+        if close == "back":
+            page.go_back()
+        elif close == "cross":
+            page.locator("#close").tap()
+        else:
+            page.keyboard.press("Escape")
+        studio.wait_for(state="hidden")
+        assert page.url == here
+    page.go_forward()  # where it was closed, it is still ahead
+    studio.wait_for(state="visible")
+    assert page.locator("#name").inner_text() == "Edited"
+
+
+def test_back_from_a_link_to_a_face_leads_to_the_wall(visit):
+    page = visit("#seed=3", **PHONE)
+    page.wait_for_selector("#studio", state="visible")
+    page.reload()
+    page.wait_for_selector("#studio", state="visible")
+    page.go_back()
+    page.wait_for_selector("#studio", state="hidden")
+    assert page.url.endswith("/explorer/")
+
+
 def test_a_finger_scrolls_keeps_and_drags_after_a_rest(visit):
     page = visit(**PHONE, reduced_motion="reduce")
     tile(page, 1).tap()
+    page.locator("#keep").tap()
+    page.locator("#close").tap()
+    page.wait_for_selector("#studio", state="hidden")
     assert kept(page) == ["Seed 1"]
-    assert not page.locator("#studio").is_visible()  # several can be kept one after the other
+    page.locator("#shelf .remove").tap()  # seen by fingers too
+    assert kept(page) == []
     touch = page.context.new_cdp_session(page)
 
     def send(kind, *points):
@@ -238,6 +280,7 @@ def test_more_like_this_hangs_neighbours(visit):
 def test_keys_alone_reach_everything_on_the_wall(visit):
     page = visit()
     page.locator("#shuffle").focus()
+    page.keyboard.press("Tab")  # to what the page is about
     page.keyboard.press("Tab")
     columns = page.evaluate("getComputedStyle(wall).gridTemplateColumns.split(' ').length")
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):

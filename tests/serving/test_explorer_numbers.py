@@ -1,6 +1,7 @@
 """The explorer's arithmetic, run by Node: seeds, the geometry of z, vectors as text."""
 
 import base64
+import io
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explorer_pages import EXPLORER, description
+from PIL import Image
 from scipy.spatial import geometric_slerp
 
 # Seeds from -2**63 to 2**63 - 1 and ten numbers of z for each of the three distributions: what
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js"
 def node(body: str, **given):
     """Runs a function body with the explorer's modules and `given` in reach; what it returns."""
     modules = {"latent": "latent, philox", "space": "Space", "half": "pack, unpack", "face": "*"}
+    modules["gif"] = "gif"
     lines = [
         f"import {'* as faces' if names == '*' else f'{{ {names} }}'} "
         f"from {json.dumps((EXPLORER / f'{name}.js').as_uri())};"
@@ -182,3 +185,53 @@ def test_keys_name_the_picture_they_are_made_from():
         info=description(),
     )
     assert found == [True, 2 + 43, True, True, True]  # 16 float16 are 32 bytes: 43 letters
+
+
+def film(frames: np.ndarray) -> Image.Image:
+    """The GIF of RGB frames [N, H, W, 3], opened by Pillow."""
+    rgba = np.concatenate([frames, np.full((*frames.shape[:3], 1), 255)], -1)
+    text = node(
+        "const films = frames.map((data) => ({ data, width, height }));"
+        "return Buffer.concat(gif(films, 60)).toString('base64');",
+        frames=[one.ravel().tolist() for one in rgba],
+        width=frames.shape[2],
+        height=frames.shape[1],
+    )
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
+@pytest.mark.parametrize("colours", [1, 2, 256])
+def test_a_gif_goes_there_and_back_with_the_very_colours_of_few(colours):
+    random = np.random.default_rng(0)
+    # Of noise each pixel is a code of its own, so LZW's table is full and emptied several times.
+    bins = random.choice(64**3, colours, replace=False)
+    palette = 4 * np.stack([bins >> 12, bins >> 6 & 63, bins & 63], -1) + 1
+    frames = palette[random.integers(0, colours, (3, 70, 90))]
+    opened = film(frames)
+    assert (opened.n_frames, opened.info["duration"], opened.info["loop"]) == (4, 60, 0)
+    for at, expected in enumerate([*frames, frames[1]]):
+        opened.seek(at)
+        np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), expected)
+
+
+def test_a_gif_of_many_colours_comes_near_them():
+    y, x = np.mgrid[:64, :64] * 4
+    frame = np.stack([x, y, 255 - x], -1)[None]
+    found = np.asarray(film(frame.repeat(2, 0)).convert("RGB")).astype(int)
+    assert np.abs(found - frame).mean() < 8  # 256 colours for 4,096
+
+
+def test_lists_of_seeds_are_those_of_the_command_line():
+    from dcgan.latent.seeds import parse_seeds
+
+    last = "9223372036854775806-9223372036854775807"
+    for text in ("7", "0-63", "1,5,9-20", " 3 , 1-2", "-3--1,4", last):
+        found = node(
+            "const ranges = faces.parseSeeds(text); const found = [];"
+            "for (let i = 0; faces.seedAt(ranges, i) !== null; i++)"
+            "  found.push(String(faces.seedAt(ranges, i)));"
+            "return found;",
+            text=text,
+        )
+        expected = parse_seeds(text, flag="seeds", at_most=100, negative=True)
+        assert found == [str(seed) for seed in expected]

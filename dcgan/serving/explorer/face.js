@@ -29,6 +29,32 @@ export function parseSeed(text) {
 }
 
 /**
+ * Reads seeds as the command line does: 7, or 1,5,9-20.
+ * @returns {{first: bigint, last: bigint}[]} ranges, both ends included.
+ * @throws {Error} with a sentence for the user.
+ */
+export function parseSeeds(text) {
+  return text.split(",").map((part) => {
+    const found = /^\s*([+-]?\d{1,20})(?:-(-?\d{1,20}))?\s*$/.exec(part);
+    if (!found) throw new Error(`Seeds are whole numbers, such as 7 or 1,5,9-20, not “${text}”.`);
+    const first = parseSeed(found[1]);
+    const last = found[2] ? parseSeed(found[2]) : first;
+    if (last < first) throw new Error(`A range of seeds goes up, as in 9-20; “${part.trim()}” goes down.`);
+    return { first, last };
+  });
+}
+
+/** The i-th seed of ranges; null behind their end. */
+export function seedAt(ranges, i) {
+  let left = BigInt(i);
+  for (const { first, last } of ranges) {
+    if (first + left <= last) return first + left;
+    left -= last - first + 1n;
+  }
+  return null;
+}
+
+/**
  * The picture of a key.
  * @throws {Error} with a sentence for the user.
  */

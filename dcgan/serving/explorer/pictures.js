@@ -18,7 +18,8 @@ export class Pictures {
    *   called as the pictures arrive.
    */
   async get(faces, { urgent = false, signal, each = () => {} } = {}) {
-    const found = faces.map((face) => this.known.get(face.key));
+    const { known } = this; // what is on its way when all is forgotten is not remembered
+    const found = faces.map((face) => known.get(face.key));
     found.forEach((bitmap, i) => bitmap && each(bitmap, i));
     const missing = faces.map((_, i) => i).filter((i) => !found[i]);
     const batches = [];
@@ -30,12 +31,17 @@ export class Pictures {
         const bitmaps = await this.#queue(batch.map((i) => faces[i]), urgent, signal);
         bitmaps.forEach((bitmap, k) => {
           found[batch[k]] = bitmap;
-          this.#remember(faces[batch[k]].key, bitmap);
+          remember(known, faces[batch[k]].key, bitmap);
           each(bitmap, batch[k]);
         });
       }),
     );
     return found;
+  }
+
+  /** Forgets what was drawn: the model is another now. */
+  forget() {
+    this.known = new Map();
   }
 
   #queue(faces, urgent, signal) {
@@ -61,12 +67,12 @@ export class Pictures {
       this.#pump();
     }
   }
+}
 
-  #remember(key, bitmap) {
-    if (!key) return;
-    this.known.set(key, bitmap);
-    if (this.known.size > REMEMBERED) this.known.delete(this.known.keys().next().value);
-  }
+function remember(known, key, bitmap) {
+  if (!key) return;
+  known.set(key, bitmap);
+  if (known.size > REMEMBERED) known.delete(known.keys().next().value);
 }
 
 /** A function that, called faster than it can work, goes on with the newest call only. */

@@ -64,9 +64,13 @@ export function enlarge(bitmap, factor, look) {
   return canvas;
 }
 
-/** Hands a canvas to the browser's downloads. */
+/** Hands a canvas to the browser's downloads, as PNG. */
 export async function save(canvas, name) {
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  download(await new Promise((resolve) => canvas.toBlob(resolve, "image/png")), name);
+}
+
+/** Hands a file to the browser's downloads. */
+export function download(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -3,6 +3,7 @@
 import { chosen } from "./classes.js";
 
 const AT_ONCE = 32; // pictures of a request, unless the server allows fewer
+const FOLLOW_MS = 2000; // between two looks for another version
 const PATIENCE = 5; // times that a busy server is asked again
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -39,6 +40,18 @@ export function createRenderer() {
       if (!answer.ok) throw await refusal(answer);
       info = await answer.json();
       return info;
+    },
+
+    /** Calls back with the new info whenever another version answers, where the server says so. */
+    follow(renew) {
+      if (!info.follow) return;
+      setInterval(async () => {
+        const answer = document.hidden ? null : await ask("model.json").catch(() => null);
+        const newer = answer?.ok && (await answer.json());
+        if (!newer || newer.step === info.step) return;
+        info = newer;
+        renew(newer);
+      }, FOLLOW_MS);
     },
 
     /** Pictures of latent vectors: ImageBitmaps in the same order. */

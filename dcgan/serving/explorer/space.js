@@ -18,6 +18,11 @@ export class Space {
     this.length = info.z_dim;
     this.distribution = info.z_dist;
     this.prior = PRIORS[info.z_dist];
+    this.learn(info);
+  }
+
+  /** Takes the directions of a version. */
+  learn(info) {
     this.directions = info.directions ?? [];
     this.strengths = info.direction_scales ?? this.directions.map(() => 1);
   }

@@ -2,6 +2,7 @@
 
 import { edited } from "./face.js";
 import { enlarge, paint, save } from "./pixels.js";
+import { saveFilm, saveStrip } from "./film.js";
 import { newest } from "./pictures.js";
 
 const LARGE = 384; // pixels of the large view, about
@@ -9,8 +10,9 @@ const LARGE = 384; // pixels of the large view, about
 export class Studio {
   /**
    * @param {object} parts elements: the page's elements by id; info; space; pictures; shelf;
-   *   panels: {name: panel}, each with start(face), which takes the picture to work on;
-   *   like(face) for "more like this"; failed(error); say(text).
+   *   names, of directions; panels: {name: panel}, each with start(face), which takes the picture
+   *   to work on; shown(face), told what is seen; like(face) for "more like this"; failed(error);
+   *   say(text).
    */
   constructor(parts) {
     Object.assign(this, parts);
@@ -26,7 +28,7 @@ export class Studio {
     elements.save.addEventListener("click", () => this.#save());
     elements.reset.addEventListener("click", () => {
       this.open(this.original);
-      this.#address();
+      this.address();
     });
     elements.look.addEventListener("change", () => {
       document.documentElement.dataset.look = elements.look.value;
@@ -57,7 +59,14 @@ export class Studio {
     this.elements.reset.hidden = false;
     const { key, name } = this.original;
     this.elements.reset.textContent = key.startsWith("seed=") ? `Back to ${name.toLowerCase()}` : "Undo";
-    if (settled) this.#address();
+    if (settled) this.address();
+  }
+
+  /** Draws everything again, as what is drawn has changed. */
+  refresh() {
+    this.redraw();
+    this.panels[this.panel].start(this.face);
+    this.shelfChanged();
   }
 
   /** Takes note that something was kept or let go. */
@@ -73,14 +82,14 @@ export class Studio {
   }
 
   /** Edits replace the address: going back leads to the picture before, not to a slider before. */
-  #address() {
-    history.replaceState(null, "", `#${this.face.key}`);
+  address() {
+    history.replaceState(history.state, "", this.names.address(this.face.key));
   }
 
   #show(face) {
     this.face = face;
     this.elements.name.textContent = face.name;
-    this.shelf.point(face);
+    this.shown(face);
     this.#mark();
     this.redraw();
   }
@@ -110,7 +119,7 @@ export class Studio {
   }
 
   async #copyLink() {
-    this.#address();
+    this.address();
     try {
       await navigator.clipboard.writeText(location.href);
       this.say("Link copied.");
@@ -119,13 +128,32 @@ export class Studio {
     }
   }
 
-  async #save() {
-    const { size, look } = this.elements;
+  #save() {
     const name = this.face.name.toLowerCase().replaceAll(" ", "-");
+    const { size } = this.elements;
+    return this.#saved([this.face], `${name}-${size.value}x`, ([bitmap], { factor, look, name }) =>
+      save(enlarge(bitmap, factor, look), `${name}.png`),
+    );
+  }
+
+  /** Saves a film of faces, as large as the pictures are saved. */
+  saveFilm(faces, name, milliseconds) {
+    return this.#saved(faces, name, (bitmaps, how) => saveFilm(bitmaps, { ...how, milliseconds }));
+  }
+
+  saveStrip(faces, name) {
+    return this.#saved(faces, name, saveStrip);
+  }
+
+  async #saved(faces, name, write) {
+    const { size, look } = this.elements;
+    const how = {
+      factor: Number(size.value),
+      look: look.value,
+      name: `${this.info.dataset}-${name}`,
+    };
     try {
-      const [bitmap] = await this.pictures.get([this.face], { urgent: true });
-      const picture = enlarge(bitmap, Number(size.value), look.value);
-      await save(picture, `${this.info.dataset}-${name}-${size.value}x.png`);
+      await write(await this.pictures.get(faces, { urgent: true }), how);
     } catch (error) {
       this.failed(error);
     }
@@ -152,6 +180,7 @@ export class Studio {
   }
 
   #select(panel) {
+    this.panels[this.panel].stop?.();
     this.panel = panel;
     for (const tab of this.elements.tabs.children) {
       const front = tab.dataset.panel === panel;

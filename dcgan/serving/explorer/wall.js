@@ -35,6 +35,19 @@ export class Wall {
     this.#fill();
   }
 
+  /** Draws everything again, as what is drawn has changed; what is far below is hung again later. */
+  refresh() {
+    const tiles = this.#tiles();
+    const far = tiles.findIndex((t) => t.getBoundingClientRect().top > innerHeight + parseInt(AHEAD));
+    const kept = far < 0 ? tiles.length : Math.max(STEP, Math.ceil(far / STEP) * STEP);
+    for (const button of tiles.slice(kept)) button.remove();
+    this.drawing.abort(new DOMException("another version", "AbortError"));
+    this.drawing = new AbortController();
+    const seen = (t) => t.getBoundingClientRect().bottom > 0;
+    const all = this.#tiles();
+    return this.#draw([...all.filter(seen), ...all.filter((t) => !seen(t))]);
+  }
+
   /** Draws what an error left empty. */
   redraw() {
     return this.#draw(this.#tiles().filter((t) => !canvasOf(t).classList.contains("painted")));
@@ -49,8 +62,20 @@ export class Wall {
     return [...this.root.children];
   }
 
+  /** Says which one is in the studio. */
+  point(face) {
+    this.shown = face;
+    this.#tiles().forEach((button) => this.#current(button));
+  }
+
+  #current(button) {
+    const now = String(faceOf(button).key === this.shown?.key);
+    if (button.getAttribute("aria-current") !== now) button.setAttribute("aria-current", now);
+  }
+
   #markOne(button) {
     const [face, kept] = [faceOf(button), this.isKept(faceOf(button))];
+    this.#current(button);
     button.classList.toggle("kept", kept);
     button.setAttribute("aria-label", kept ? `${face.name}, kept` : face.name);
   }
