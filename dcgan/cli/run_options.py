@@ -89,6 +89,11 @@ class Serve(OfRun):
         8501, "Port to listen on; 0 picks a free one and says which.", minimum=0, maximum=65535
     )
     open: bool = option(False, "Open the explorer in the browser.")
+    follow: bool = option(
+        False,
+        "While the run trains in another process, export each checkpoint that it writes and show "
+        "it; of these exports the newest --keep_versions and one more stay.",
+    )
     batch_limit: int = option(
         64, "Largest number of images in one request or batch.", minimum=1, maximum=1024
     )

@@ -3,6 +3,7 @@
 TensorFlow is imported here without Keras, and no training code at all.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from dcgan import UserError, extras, program
 from dcgan.cli.run_options import Serve
-from dcgan.run.run_dir import newest_run
+from dcgan.run.run_dir import RunDir, newest_run
 from dcgan.terminal import quiet
 
 logger = logging.getLogger("dcgan")
@@ -59,10 +60,15 @@ def run(options: Serve) -> int:
         )
 
     versions = Versions(folder, load, keep=options.keep_versions)
-    with server.bind(options.host, options.port) as listener:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(server.bind(options.host, options.port))
         address = listener.getsockname()[0]
         allowed = hosts.allowed(options.host, address, options.allowed_hosts)
-        if is_new:
+        if options.follow:
+            follower = _follower(run_dir, folder, options.keep_versions + 1)
+            stack.callback(follower.close)
+            follower.first()
+        elif is_new:
             logger.info("%s was not exported yet: exporting it first.", run_dir)
             if code := _export(run_dir):
                 return code
@@ -71,8 +77,11 @@ def run(options: Serve) -> int:
         if version is None:
             raise _nothing_to_serve(folder)
         service = Service(
-            *(options.name, versions, options.batch_limit, options.body_limit << 20, metrics)
+            *(options.name, versions, options.batch_limit, options.body_limit << 20, metrics),
+            follow=options.follow,
         )
+        if options.follow:
+            follower.start()
         for processes in (service.readers, service.aside):
             processes.start()
         origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
@@ -91,6 +100,11 @@ def _model_folder(options: Serve) -> tuple[Path, Path | None]:
     """The folder of versions, and the run whose exports they are; None where one was named."""
     if options.model_dir:
         folder = Path(options.model_dir)
+        if options.follow:
+            raise UserError(
+                "--follow exports the checkpoints of a run, --model_dir names what is exported "
+                "already: leave one of them out."
+            )
         if (folder / "saved_model.pb").exists():
             raise UserError(
                 f"{folder} is one version of a model, expected the folder of its versions: "
@@ -120,14 +134,27 @@ def _has_versions(folder: Path) -> bool:
         ) from error
 
 
-def _export(run_dir: Path) -> int:
-    """Exports the newest checkpoint in a process of its own, as this one loads no training code."""
+def _exporting(run_dir: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that exports in a process of its own, as this one loads no training code."""
     paths = filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))
-    return subprocess.run(
-        [sys.executable, "-m", "dcgan", "export", f"--run_dir={run_dir}"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        check=False,
-    ).returncode
+    words = [sys.executable, "-m", "dcgan", "export", f"--run_dir={run_dir}"]
+    return words, {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _export(run_dir: Path) -> int:
+    """Exports the newest checkpoint."""
+    words, env = _exporting(run_dir)
+    return subprocess.run(words, env=env, check=False).returncode
+
+
+def _follower(run_dir: Path, folder: Path, keep: int):
+    """Exports what a training writes into a run."""
+    from dcgan.serving.follow import Follower
+
+    words, env = _exporting(run_dir)
+    return Follower(
+        RunDir(run_dir).checkpoints, folder, [*words, "--checkpoint"], env=env, keep=keep
+    )
 
 
 def _nothing_to_serve(folder: Path) -> UserError:

@@ -59,8 +59,10 @@ router = APIRouter(tags=["Pictures"])
 @router.get("/model.json")
 async def model(request: Request) -> Response:
     """What the version that answers knows of itself: size, z prior, step, metrics, directions."""
-    with _service(request).lease() as served:
-        content = orjson.dumps(served.model.info)  # a metric that is not finite becomes null
+    service = _service(request)
+    with service.lease() as served:
+        info = {**served.model.info, **({"follow": True} if service.follow else {})}
+        content = orjson.dumps(info)  # a metric that is not finite becomes null
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 

@@ -85,6 +85,7 @@ class Service:
         readers: read long bodies; so large ones do not slow down the answers to others.
         aside: writes and draws what takes long.
         backlog: what all requests hold together.
+        follow: whether new versions are expected, so that pages look for them.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Service:
     readers: Aside = dataclasses.field(default_factory=lambda: Aside(nice=19))
     aside: Aside = dataclasses.field(default_factory=Aside)
     backlog: Backlog = dataclasses.field(default_factory=Backlog)
+    follow: bool = False
 
     def close(self) -> None:
         """Lets every version finish, and ends the processes."""

@@ -1,0 +1,144 @@
+"""Follows a training: exports its checkpoints as they come, which `versions` then loads.
+
+The training is another process, and knows nothing of it. A checkpoint is exported once, when it has
+looked the same twice; one that cannot be is left, with the reason, and the next is waited for.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+logger = logging.getLogger("dcgan")
+
+POLL_SECONDS = 1.0
+NICENESS = 5  # of an export, but the first: the training has three shares of the time to its one
+REASON_LENGTH = 300  # characters
+
+Look = tuple[int, int]  # bytes and time of change of a file
+
+
+class Follower:
+    """The checkpoints of a run, on their way to its exports.
+
+    Args:
+        checkpoints: folder of the files that training writes, named by their steps.
+        exports: folder of the exported versions, named so too.
+        command: exports the checkpoint of a step, which is added as the last word.
+        env: of the command.
+        keep: how many of the exports made here stay, the newest ones.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Path,
+        exports: Path,
+        command: Sequence[str],
+        *,
+        env: dict[str, str],
+        keep: int,
+    ):
+        self._checkpoints = checkpoints
+        self._exports = exports
+        self._command = list(command)
+        self._env = env
+        self._keep = keep
+        self._seen: dict[int, Look] = {}
+        self._done: dict[int, Look] = {}  # exported, or refused as it was
+        self._made: list[int] = []
+        self._child: subprocess.Popen | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="follow", daemon=True)
+
+    def first(self) -> None:
+        """Returns when something is exported."""
+        if self._newest_export() is None:
+            found = bool(_files(self._checkpoints))
+            has, then = (
+                ("no exported", "exporting it") if found else ("no", "waiting for the first")
+            )
+            logger.info("%s has %s checkpoint yet: %s.", self._checkpoints.parent, has, then)
+        while self._newest_export() is None:
+            self.look()
+            self._stop.wait(POLL_SECONDS)
+
+    def start(self) -> None:
+        """Goes on looking in a thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread, and an export that is under way, which leaves nothing half-written."""
+        self._stop.set()
+        if self._child is not None:
+            self._child.terminate()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """Exports the newest checkpoint that is settled and newer than what is exported."""
+        found = _files(self._checkpoints)
+        settled = [step for step, look in found.items() if self._seen.get(step) == look]
+        self._seen = found
+        newest = self._newest_export() or 0
+        for step in sorted(settled, reverse=True):
+            if step <= newest:
+                return
+            if self._done.get(step) != found[step]:
+                self._done[step] = found[step]
+                if self._export(step):
+                    return
+
+    def _export(self, step: int) -> bool:
+        """Whether a checkpoint was exported; says so where not."""
+        words = [*self._command, str(step)]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(words, env=self._env, errors="replace", **pipes) as child:
+            self._child = child
+            if self._newest_export() is not None:
+                with contextlib.suppress(OSError, AttributeError):  # Windows has no niceness
+                    os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+            _, said = child.communicate()
+        self._child = None
+        if child.returncode == 0:
+            self._made.append(step)
+            for old in self._made[: -self._keep]:
+                shutil.rmtree(self._exports / str(old), ignore_errors=True)
+            self._made = self._made[-self._keep :]
+            return True
+        if not self._stop.is_set() and step in _files(self._checkpoints):
+            reason = said.rpartition("error: ")[2].split("\n")[0].rstrip(".")[:REASON_LENGTH]
+            reason = reason or f"the export ended with code {child.returncode}"
+            logger.warning("The checkpoint of step %d is not exported: %s.", step, reason)
+        return False
+
+    def _newest_export(self) -> int | None:
+        return max(_steps(self._exports, "[1-9][0-9]*"), default=None)
+
+
+def _steps(folder: Path, pattern: str) -> dict[int, Path]:
+    """What lies in a folder under names that begin with a step; nothing where it is away."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if re.fullmatch(pattern, path.name):
+                found[int(path.name.partition(".")[0])] = path
+    return found
+
+
+def _files(folder: Path) -> dict[int, Look]:
+    """The checkpoints by step, as they look now."""
+    found = {}
+    for step, path in _steps(folder, r"[0-9]{8,}\.npz").items():
+        with contextlib.suppress(OSError):  # tidied away between the two looks
+            state = path.stat()
+            found[step] = (state.st_size, state.st_mtime_ns)
+    return found
