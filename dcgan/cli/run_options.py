@@ -66,7 +66,8 @@ class Export(OfCheckpoint):
     onnxruntime: str | None = option(
         None,
         "For web, where onnxruntime-web comes from: a version for npm to fetch, a folder or .tgz "
-        "of the package, or cdn to let the page fetch it (default: the tested version).",
+        "of the package, cdn to let the page fetch it, or none to draw without it, in a page that "
+        "is smaller by megabytes and slower (default: the tested version).",
         path=True,
     )
 

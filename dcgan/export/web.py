@@ -1,13 +1,15 @@
 """The generator as a folder that any static host serves: the explorer drawing in the browser.
 
-Beside the explorer's own files it holds generator.onnx, dcgan.json and, from the npm package
-onnxruntime-web, the two files that run the one in the page. The package is checked against a known
-hash; nothing else of it is taken.
+Beside the explorer's own files it holds generator.onnx, dcgan.json, the pictures of the first
+seeds, a page that shows how to embed it and, from the npm package onnxruntime-web, the two files
+that run the network in the page. The package is checked against a known hash; nothing else of it is
+taken. Without it the explorer's plain.js runs the network.
 """
 
 import base64
 import dataclasses
 import functools
+import gzip
 import hashlib
 import json
 import re
@@ -18,14 +20,24 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from dcgan import UserError
+import numpy as np
+
+from dcgan import UserError, images
 from dcgan.export.format import DESCRIPTION, Format, Subject
 from dcgan.export.onnx import PACKAGES, write_onnx
 from dcgan.files import write_json
+from dcgan.latent.sampling import make_sampler
 
 EXPLORER = Path(__file__).parents[1] / "serving" / "explorer"
 MODEL = "generator.onnx"
 RUNTIME = "onnxruntime"  # the folder of onnxruntime-web's files
+FIRST, COLUMNS = 48, 8  # seeds whose pictures are drawn beforehand: what a page hangs at once
+# What the explorer's plain.js can do; a test holds both together.
+PLAIN = frozenset(
+    "Add Cast Concat Conv ConvTranspose DepthToSpace LeakyRelu MatMul Mul Relu Reshape Slice Tanh "
+    "Transpose".split()
+)
+WORTH = 0.9  # a file is packed where that leaves less of it
 
 VERSION = "1.30.0"
 CDN = "https://cdn.jsdelivr.net/npm/onnxruntime-web@{version}/dist/"
@@ -34,13 +46,31 @@ PACKAGE_HASHES = {
     "1.30.0": "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02V"
     "b7QmRMDs1SigqR4CXAfKYQ=="
 }
+BINARY, BINARY_BYTES = "ort-wasm-simd-threaded.wasm", 14_239_897
 FILES = {
     "ort.wasm.bundle.min.mjs": "sha512-1KcF8CWAZeqtTcvLgKPtOMXIbkWeh++LDCQpDhQ5ARVxHAL1VNL5rr0OI+Mx"
     "TbmNIANldE/A/q+O4gSKgSMjWQ==",
-    "ort-wasm-simd-threaded.wasm": "sha512-Gt7e1iIDIZ/PXEhM/OVleqWHVom0kEI/hs8cod0crXcV9jDGM39B23Hu"
+    BINARY: "sha512-Gt7e1iIDIZ/PXEhM/OVleqWHVom0kEI/hs8cod0crXcV9jDGM39B23Hu"
     "QnlOOgDOC3x4k5pxIgtdgzaL9up3MA==",
 }
 NPM_SECONDS = 600  # for 33 MB
+
+_EXAMPLE = """\
+<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>A page with the explorer in it</title>
+  </head>
+  <body>
+    <h1>Faces that nobody has</h1>
+    <iframe src="index.html#seed=7" title="Explorer" width="100%" height="640" loading="lazy"
+            style="border: 1px solid #8888; border-radius: 8px"></iframe>
+    <p>This page is example.html; in another one, src is the address of the folder.</p>
+  </body>
+</html>
+"""
 
 _RENDERER = """\
 /* How this page draws: by itself. Written by `export --format web`. */
@@ -53,7 +83,14 @@ export const createRenderer = (progress) => create(FILES, progress);
 """
 
 
-def write_web(generator_onnx: Path, description: dict, to: Path, *, onnxruntime: str) -> None:
+def write_web(
+    generator_onnx: Path,
+    description: dict,
+    to: Path,
+    *,
+    onnxruntime: str,
+    first: np.ndarray | None = None,
+) -> None:
     """Writes the folder.
 
     Args:
@@ -61,20 +98,54 @@ def write_web(generator_onnx: Path, description: dict, to: Path, *, onnxruntime:
         description: becomes dcgan.json.
         to: does not exist yet.
         onnxruntime: see `check_runtime`.
+        first: pictures of the seeds from 0, uint8 [N, H, W, C], seen before the network is loaded.
 
     Raises:
-        UserError: onnxruntime-web could not be had, or is not what it should be.
+        UserError: onnxruntime-web could not be had, or is not what it should be; or plain.js
+            cannot run this network.
     """
+    if onnxruntime == "none":
+        _require_plain(generator_onnx)
     shutil.copytree(EXPLORER, to)
     shutil.copyfile(generator_onnx, to / MODEL)
     write_json(to / DESCRIPTION, description)
-    files = {"model": MODEL, "info": DESCRIPTION, "runtime": f"{RUNTIME}/"}
+    (to / "example.html").write_text(_EXAMPLE, encoding="utf-8")
+    files = {"model": MODEL, "info": DESCRIPTION, "bytes": {MODEL: (to / MODEL).stat().st_size}}
     if onnxruntime == "cdn":
         files |= {"runtime": CDN.format(version=VERSION), "integrity": FILES}
-    else:
+        files["bytes"][BINARY] = BINARY_BYTES
+    elif onnxruntime != "none":
         _vendor(onnxruntime, to / RUNTIME)
+        files["runtime"] = f"{RUNTIME}/"
+    if first is not None:
+        files["first"] = {"image": "first.png", "count": len(first), "columns": COLUMNS}
+        sheet = images.grid(first, columns=COLUMNS, margin=0)
+        (to / "first.png").write_bytes(images.png_bytes(sheet))
+    _pack(to)
+    for path in sorted((to / RUNTIME).glob(f"{BINARY}*")):
+        files["bytes"][path.name] = path.stat().st_size
     renderer = _RENDERER.format(files=json.dumps(files, indent=2))
     (to / "renderer.js").write_text(renderer, encoding="utf-8")
+
+
+def _pack(folder: Path) -> None:
+    """Puts X.gz beside each large file X that becomes smaller: the page and good hosts take it."""
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        packed = gzip.compress(content, 9, mtime=0)
+        if len(content) > 1000 and len(packed) < WORTH * len(content):
+            path.with_name(f"{path.name}.gz").write_bytes(packed)
+
+
+def _require_plain(generator_onnx: Path) -> None:
+    import onnx
+
+    needed = {node.op_type for node in onnx.load(str(generator_onnx)).graph.node}
+    if unknown := sorted(needed - PLAIN):
+        raise UserError(
+            f"--onnxruntime none cannot draw with this network, which needs {', '.join(unknown)}: "
+            "leave the flag out."
+        )
 
 
 def check_runtime(onnxruntime: str) -> None:
@@ -82,17 +153,18 @@ def check_runtime(onnxruntime: str) -> None:
 
     Args:
         onnxruntime: where onnxruntime-web comes from: a version, to be fetched with npm; a folder
-            or .tgz that holds the package; or cdn, to let the page fetch it from a public host.
+            or .tgz that holds the package; cdn, to let the page fetch it from a public host; or
+            none, to draw without it.
 
     Raises:
         UserError: says what to do.
     """
-    if onnxruntime == "cdn" or Path(onnxruntime).exists():
+    if onnxruntime in ("cdn", "none") or Path(onnxruntime).exists():
         return
     if not re.fullmatch(r"\d+\.\d+\.\d+[\w.-]*", onnxruntime):
         raise UserError(
-            f"--onnxruntime {onnxruntime} is neither a version such as {VERSION} nor cdn, and no "
-            "such folder or .tgz exists."
+            f"--onnxruntime {onnxruntime} is neither a version such as {VERSION} nor cdn or none, "
+            "and no such folder or .tgz exists."
         )
     if shutil.which("npm") is None:
         raise UserError(
@@ -179,7 +251,19 @@ def _write(subject: Subject, path: Path, weights: str, *, onnxruntime: str) -> N
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / MODEL
         write_onnx(subject.generator, model, weights=weights, table=subject.table)
-        write_web(model, subject.description, path, onnxruntime=onnxruntime)
+        write_web(
+            *(model, subject.description, path), onnxruntime=onnxruntime, first=_first(subject)
+        )
+
+
+def _first(subject: Subject) -> np.ndarray | None:
+    """The pictures of the first seeds; none by class, as pages begin with any."""
+    if subject.table is not None:
+        return None
+    sample = make_sampler(
+        subject.generator, z_dim=subject.description["z_dim"], z_dist=subject.z_dist
+    )
+    return sample(range(FIRST))
 
 
 FORMAT = Format(

@@ -96,6 +96,11 @@ def test_the_same_seed_is_the_same_picture_under_a_path_and_without_a_network(
     assert faults == []
     files = {url.removeprefix(host.url).split("#")[0] for url in asked if url.startswith(host.url)}
     assert {"faces/generator.onnx", "faces/dcgan.json"} <= files
+    # What goes over the wire is the packed file, whatever the host packs by itself.
+    assert f"faces/onnxruntime/{web.BINARY}.gz" in files
+    assert f"faces/onnxruntime/{web.BINARY}" not in files
+    sent = sum((tmp_path / "site" / name.removeprefix("faces/")).stat().st_size for name in files)
+    assert sent < 6e6
     assert all(url.startswith((host.url, "data:", "blob:")) for url in asked)
 
 
@@ -118,6 +123,87 @@ def test_a_public_host_is_asked_for_the_known_files_only(
         page.goto(host.url)
         page.locator("#fault").wait_for(state="visible")
         assert "could not be loaded" in page.locator("#fault").inner_text()
+        page.close()
+
+
+def test_a_host_that_unpacks_by_itself_and_an_old_browser_do_no_harm(
+    browser, package, model, faces, tmp_path
+):
+    web.write_web(model, info(), tmp_path / "site", onnxruntime=str(package))
+    folder = tmp_path / "site" / web.RUNTIME
+    packed = folder / f"{web.BINARY}.gz"
+    packed.write_bytes((folder / web.BINARY).read_bytes())  # as Content-Encoding: gzip leaves it
+    with serving(tmp_path / "site") as host:
+        page = browser.new_page()
+        page.goto(host.url)
+        assert off(wall(page), faces) <= 1
+        page.close()
+        packed.unlink()
+        worker = tmp_path / "site" / "onnx-worker.js"
+        worker.write_text("self.DecompressionStream = undefined;\n" + worker.read_text())
+        page = browser.new_page()
+        page.goto(host.url)
+        assert off(wall(page), faces) <= 1
+        page.close()
+
+
+def test_without_the_runtime_the_page_draws_the_same(browser, model, faces, tmp_path):
+    web.write_web(model, info(), tmp_path / "site", onnxruntime="none")
+    assert not (tmp_path / "site" / web.RUNTIME).exists()
+    faults = []
+    with serving(tmp_path / "site", prefix="/faces/") as host:
+        page = browser.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{host.url}faces/")
+        assert off(wall(page), faces) <= 1
+        assert page.locator("#loading").inner_text() == ""
+        page.goto(f"{host.url}faces/example.html")
+        frame = page.frame_locator("iframe")
+        frame.locator(".wall .tile canvas.painted").first.wait_for()
+        assert frame.locator("#name").inner_text() == "Seed 7"
+        page.close()
+    assert faults == []
+
+
+def test_the_first_pictures_are_seen_before_the_network_is_there(browser, model, faces, tmp_path):
+    web.write_web(model, info(), tmp_path / "site", onnxruntime="none", first=faces)
+    network = tmp_path / "site" / web.MODEL
+    network.rename(network.with_name("away"))
+    with serving(tmp_path / "site") as host:
+        page = browser.new_page()
+        page.goto(host.url)
+        np.testing.assert_array_equal(wall(page), faces)  # to the last level: they are a PNG
+        page.locator("#fault").wait_for(state="visible")  # of the others
+        network.with_name("away").rename(network)
+        page.locator("#fault button").click()
+        page.wait_for_selector(".wall .tile:nth-child(48) canvas.painted", state="attached")
+        page.close()
+
+
+def test_the_loading_is_said_in_percent_of_all(browser, model, tmp_path):
+    web.write_web(model, info(), tmp_path / "site", onnxruntime="none")
+    said = """(async () => {
+        const worker = new Worker("onnx-worker.js", { type: "module" });
+        const said = [];
+        const model = new URL("generator.onnx", location).href;
+        const bytes = { "generator.onnx": BYTES };
+        worker.postMessage({ id: 0, open: { model, runtime: null, bytes } });
+        await new Promise((done) => {
+            worker.onmessage = ({ data }) => {
+                if ("progress" in data) said.push(data.progress);
+                else done(said.push(data.fault ?? "open"));
+            };
+        });
+        return said;
+    })()"""
+    size = (tmp_path / "site" / web.MODEL).stat().st_size
+    with serving(tmp_path / "site") as host:
+        page = browser.new_page()
+        page.goto(host.url)
+        found = page.evaluate(said.replace("BYTES", str(size)))
+        assert found[-3:] == [f"loading: 100 % of {size / 1e6:.1f} MB", "", "open"]
+        half = page.evaluate(said.replace("BYTES", str(2 * size)))
+        assert half[-3].startswith("loading: 50 % of")
         page.close()
 
 

@@ -30,7 +30,10 @@ async function start() {
   try {
     const renderer = createRenderer((text) => (elements.loading.textContent = text));
     const info = await renderer.info();
-    const renew = build(info, new Space(info), new Pictures(renderer));
+    const [space, pictures] = [new Space(info), new Pictures(renderer)];
+    const first = (await renderer.first?.()) ?? [];
+    pictures.learn(first.map((_, seed) => drawn(space, seed)), first);
+    const renew = build(info, space, pictures);
     renderer.follow?.(renew);
   } catch (error) {
     messages.failed(error);

@@ -1,11 +1,13 @@
-/* ONNX Runtime's half of onnx.js: loads the generator once, then turns vectors into pixels. */
+/* The other half of onnx.js: loads the generator and what runs it, then turns vectors into pixels. */
 
+const MODEL = "generator.onnx";
 const SCRIPT = "ort.wasm.bundle.min.mjs";
 const BINARY = "ort-wasm-simd-threaded.wasm";
 
 let ort;
 let session;
-let loaded = 0; // bytes
+let loaded; // bytes so far
+let total; // bytes of all files, as they are sent
 
 /** A file's bytes; says how far the loading of all files is. */
 async function load(url, label, integrity = "") {
@@ -17,9 +19,16 @@ async function load(url, label, integrity = "") {
     if (done) break;
     chunks.push(value);
     loaded += value.length;
-    postMessage({ progress: `Loading: ${(loaded / 1e6).toFixed(1)} MB` });
+    const percent = Math.min(100, Math.round((100 * loaded) / total));
+    postMessage({ progress: `loading: ${percent} % of ${(total / 1e6).toFixed(1)} MB` });
   }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+  const blob = new Blob(chunks);
+  if (!url.endsWith(".gz")) return new Uint8Array(await blob.arrayBuffer());
+  const [first, second] = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  // Some hosts say of such files that they are compressed, and the browser has unpacked them.
+  const isPacked = first === 0x1f && second === 0x8b;
+  const unpacked = blob.stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await (isPacked ? new Response(unpacked) : blob).arrayBuffer());
 }
 
 async function loadScript(url, integrity) {
@@ -33,16 +42,20 @@ async function loadScript(url, integrity) {
   });
 }
 
-async function open({ model, runtime, integrity = {} }) {
+async function open({ model, runtime, integrity = {}, bytes }) {
+  const name = bytes[`${BINARY}.gz`] && self.DecompressionStream ? `${BINARY}.gz` : BINARY;
+  loaded = 0;
+  total = bytes[MODEL] + (runtime ? bytes[name] : 0);
   const [module, binary, generator] = await Promise.all([
-    loadScript(runtime + SCRIPT, integrity[SCRIPT]),
-    load(runtime + BINARY, "The runtime", integrity[BINARY]),
+    runtime ? loadScript(runtime + SCRIPT, integrity[SCRIPT]) : import("./plain.js"),
+    runtime && load(runtime + name, "The runtime", integrity[name]),
     load(model, "The generator"),
   ]);
   ort = module;
   ort.env.wasm.numThreads = 1; // more need headers that static hosts do not send
   ort.env.wasm.wasmBinary = binary;
   session = await ort.InferenceSession.create(generator);
+  postMessage({ progress: "" });
 }
 
 async function render({ z, shape, labels, height, width }) {

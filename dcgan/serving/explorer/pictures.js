@@ -39,6 +39,11 @@ export class Pictures {
     return found;
   }
 
+  /** Takes note of pictures that were drawn elsewhere. */
+  learn(faces, bitmaps) {
+    bitmaps.forEach((bitmap, i) => remember(this.known, faces[i].key, bitmap));
+  }
+
   /** Forgets what was drawn: the model is another now. */
   forget() {
     this.known = new Map();
