@@ -20,10 +20,31 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def visit(open_file, report):
-    def visit(viewport=DESK, **settings):
-        return open_file(report, viewport=viewport, **settings)
+    def visit(viewport=DESK, *, unfolded=True, **settings):
+        page = open_file(report, viewport=viewport, **settings)
+        if unfolded:
+            page.evaluate("for (const one of document.querySelectorAll('.folded')) one.open = true")
+        return page
 
     return visit
+
+
+def test_the_verdict_comes_first_and_the_rest_is_folded_away(visit):
+    page = visit(unfolded=False)
+    verdict = page.locator(".verdict").bounding_box()
+    assert verdict["y"] + verdict["height"] < DESK["height"]
+    assert page.evaluate("document.documentElement.scrollHeight") < 3 * DESK["height"]
+    assert page.locator(".chart").first.is_hidden()
+    page.locator("nav a", has_text="Training").click()
+    page.locator("#training .chart").first.wait_for()
+    assert page.locator("#quality .metrics").is_hidden()
+    page.reload()  # by its address too
+    page.locator("#training .chart").first.wait_for()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#quality .metrics").first.is_visible()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#quality .metrics").first.is_hidden()
+    assert page.locator("#training .chart").first.is_visible()
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
@@ -119,7 +140,9 @@ def test_the_film_can_be_stopped_and_does_not_move_by_itself_where_that_is_not_w
 
 
 def test_without_scripts_nothing_is_missing_but_the_reading(visit):
-    page = visit(java_script_enabled=False)
+    page = visit(java_script_enabled=False, unfolded=False)
+    for title in page.locator(".folded > summary").all():
+        title.click()
     assert page.locator(".steps img").is_visible() and page.locator(".chart svg").first.is_visible()
     assert page.locator("input:visible, button:visible").count() == 0
     page.locator(".chart summary").first.click()

@@ -2,6 +2,28 @@
 
 "use strict";
 
+/* Sections are folded away, until somebody wants to read or print them. */
+const folded = [...document.querySelectorAll(".folded, .sentences")];
+const unfold = (hash) => {
+  const target = hash.length > 1 && document.getElementById(hash.slice(1));
+  const section = target && target.querySelector(".folded, .sentences");
+  if (section) section.open = true;
+};
+for (const link of document.querySelectorAll("nav a")) {
+  link.addEventListener("click", () => unfold(link.hash));
+}
+addEventListener("hashchange", () => unfold(location.hash));
+unfold(location.hash);
+addEventListener("beforeprint", () => {
+  for (const section of folded) {
+    section.dataset.open = section.open;
+    section.open = true;
+  }
+});
+addEventListener("afterprint", () => {
+  for (const section of folded) section.open = section.dataset.open === "true";
+});
+
 for (const chart of document.querySelectorAll(".chart")) {
   const reader = chart.querySelector(".reader");
   const input = reader.querySelector("input");

@@ -20,6 +20,7 @@ from dcgan.outputs import provenance
 from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
 from dcgan.outputs.report.contents import Contents, Memory, Option, Walk
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
+from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import Series
 from dcgan.outputs.report.pictures import Picture
 from dcgan.outputs.report.summary import summary
@@ -48,6 +49,12 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "contents": contents,
         "ribbon": _ribbon(contents.model.samples),
         "facts": _facts(contents, history, series),
+        "verdict": verdict(
+            series,
+            trouble=contents.health.trouble,
+            seen=contents.health.seen,
+            run_dir=contents.folder,
+        ),
         "summary": summary(contents, history, series),
         "pairs": _side_by_side(run, contents),
         "time": _in_time(run, contents),

@@ -6,7 +6,7 @@ from dcgan.cli.option import ENDLESS
 from dcgan.outputs.report.contents import Contents, Health, Memory
 from dcgan.outputs.report.formatting import count, duration, large, listed, number, percent
 from dcgan.outputs.report.history import LATELY, History
-from dcgan.outputs.report.judgement import judge, newest, verdict
+from dcgan.outputs.report.judgement import judge, newest
 from dcgan.outputs.report.measurements import Series, interval
 
 
@@ -14,15 +14,12 @@ def summary(
     contents: Contents, history: History, series: Sequence[Series]
 ) -> list[tuple[str, list[str]]]:
     """(question, sentences that answer it), in the order in which people ask."""
-    health = contents.health
-    said = {"trouble": health.trouble, "seen": health.seen, "run_dir": contents.folder}
     return [
         ("What", what(contents)),
         ("How long", how_long(contents, history)),
         ("Is it working", working(contents.health, history, series)),
         ("How good", how_good(series, contents)),
         ("Memorising", memorising(contents.memory)),
-        ("Verdict", [verdict(series, **said)]),
     ]
 
 
