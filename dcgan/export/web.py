@@ -260,9 +260,8 @@ def _first(subject: Subject) -> np.ndarray | None:
     """The pictures of the first seeds; none by class, as pages begin with any."""
     if subject.table is not None:
         return None
-    sample = make_sampler(
-        subject.generator, z_dim=subject.description["z_dim"], z_dist=subject.z_dist
-    )
+    generator = subject.generator
+    sample = make_sampler(generator, z_dim=generator.z_dim, z_dist=generator.z_dist)
     return sample(range(FIRST))
 
 
