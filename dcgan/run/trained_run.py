@@ -21,7 +21,7 @@ from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import read_json, read_json_lines
-from dcgan.latent.labels import parse_classes
+from dcgan.latent.class_words import parse_classes
 from dcgan.latent.sampling import BATCH_SIZE, in_batches, latents, make_sampler, sampled_from
 from dcgan.models.classes import one_hot
 from dcgan.run import classes_file

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan import UserError
-from dcgan.latent.labels import class_number
+from dcgan.latent.class_words import class_number
 from dcgan.serving.batching import Arrays
 from dcgan.serving.refusals import RequestError
 

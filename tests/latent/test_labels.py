@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.latent import labels as labels_module
-from dcgan.latent.labels import ClassTable, parse_classes
+from dcgan.latent.class_words import parse_classes
+from dcgan.latent.labels import ClassTable
 
 NAMES = {"hair": ("black", "blue", "red"), "eyes": ("green", "grey")}
 # Black with green 5 times, black with grey once, blue with grey twice, red with green twice.
