@@ -104,7 +104,7 @@ def execute(book: NotebookNode, kernel: KernelManager) -> None:
 
 
 # By default the one that starts commands, trains, samples and measures.
-RUN = [NOTEBOOKS[1], *(pytest.param(NOTEBOOKS[i], marks=pytest.mark.slow) for i in (0, 2))]
+RUN = [NOTEBOOKS[1], *(pytest.param(NOTEBOOKS[i], marks=pytest.mark.slow) for i in (0, 2, 3))]
 
 
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
@@ -123,14 +123,15 @@ def test_it_runs_from_top_to_bottom(path, kernel):
 # --- what is stored
 
 
-def test_there_are_three_of_a_size_to_look_at():
-    assert [path.name[0] for path in NOTEBOOKS] == ["1", "2", "3"]
+def test_there_are_four_of_a_size_to_look_at():
+    assert [path.name[0] for path in NOTEBOOKS] == ["1", "2", "3", "4"]
     assert sum(path.stat().st_size for path in NOTEBOOKS) < MOST_BYTES_IN_ALL
 
 
 @each_notebook
 def test_it_is_stored_as_executed_in_one_go(path):
     book = read(path)
+    assert not of_kind(book, "code")[0].outputs  # settings say nothing
     nbformat.validate(book)
     refuse_troubles(book)
     said = words(book)
