@@ -37,7 +37,7 @@ PLAIN = frozenset(
     "Add Cast Concat Conv ConvTranspose DepthToSpace LeakyRelu MatMul Mul Relu Reshape Slice Tanh "
     "Transpose".split()
 )
-WORTH = 0.9  # a file is packed where that leaves less of it
+LARGE, WORTH = 20_000, 0.9  # a file of more bytes is packed where that leaves less of it
 
 VERSION = "1.30.0"
 CDN = "https://cdn.jsdelivr.net/npm/onnxruntime-web@{version}/dist/"
@@ -130,10 +130,11 @@ def write_web(
 
 def _pack(folder: Path) -> None:
     """Puts X.gz beside each large file X that becomes smaller: the page and good hosts take it."""
-    for path in [path for path in folder.rglob("*") if path.is_file()]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    for path in [path for path in files if path.name != DESCRIPTION]:  # which is written again
         content = path.read_bytes()
         packed = gzip.compress(content, 9, mtime=0)
-        if len(content) > 1000 and len(packed) < WORTH * len(content):
+        if len(content) > LARGE and len(packed) < WORTH * len(content):
             path.with_name(f"{path.name}.gz").write_bytes(packed)
 
 

@@ -83,8 +83,9 @@ def test_a_network_that_it_cannot_run_is_refused_at_export(tmp_path):
 
 
 def test_large_files_are_packed_beside_and_others_are_not(tmp_path):
-    (tmp_path / "long.js").write_text("a line\n" * 1000)
+    (tmp_path / "long.js").write_text("a line\n" * 10_000)
+    (tmp_path / "dcgan.json").write_text("a line\n" * 10_000)  # export adds to it later
     (tmp_path / "short.js").write_text("a line")
-    (tmp_path / "noise").write_bytes(np.random.default_rng(0).bytes(10_000))
+    (tmp_path / "noise").write_bytes(np.random.default_rng(0).bytes(100_000))
     web._pack(tmp_path)
     assert sorted(path.name for path in tmp_path.glob("*.gz")) == ["long.js.gz"]

@@ -206,10 +206,10 @@ def test_a_gif_goes_there_and_back_with_the_very_colours_of_few(colours):
     # Of noise each pixel is a code of its own, so LZW's table is full and emptied several times.
     bins = random.choice(64**3, colours, replace=False)
     palette = 4 * np.stack([bins >> 12, bins >> 6 & 63, bins & 63], -1) + 1
-    frames = palette[random.integers(0, colours, (3, 70, 90))]
+    frames = palette[random.integers(0, colours, (4, 70, 90))]
     opened = film(frames)
-    assert (opened.n_frames, opened.info["duration"], opened.info["loop"]) == (4, 60, 0)
-    for at, expected in enumerate([*frames, frames[1]]):
+    assert (opened.n_frames, opened.info["duration"], opened.info["loop"]) == (6, 60, 0)
+    for at, expected in enumerate([*frames, frames[2], frames[1]]):
         opened.seek(at)
         np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), expected)
 

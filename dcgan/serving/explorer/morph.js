@@ -40,7 +40,6 @@ export class Morph {
 
   /** Takes the picture to start from; where to go to is chosen later. */
   start(face) {
-    this.stop();
     this.from = face;
     this.way = [face];
     this.#enable(false);

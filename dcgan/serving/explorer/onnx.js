@@ -17,6 +17,7 @@ export function createRenderer(files, progress = () => {}) {
   const waiting = new Map();
   let asked = 0;
   let info;
+  let early = null; // the pictures of the first seeds, on their way
   let opened = null; // what is loaded, or on its way
 
   function ask(message) {
@@ -51,6 +52,7 @@ export function createRenderer(files, progress = () => {}) {
     parallel: 1,
 
     async info() {
+      if (files.first) early = fetch(absolute(files.first.image)).catch(() => null);
       const answer = await fetch(absolute(files.info)).catch(() => ({ ok: false }));
       if (!answer.ok) throw new Error(`${files.info} is missing beside this page.`);
       info = await answer.json();
@@ -61,8 +63,8 @@ export function createRenderer(files, progress = () => {}) {
     /** Pictures of the seeds from 0 that need no drawing: none where they cannot be had. */
     async first() {
       if (!files.first) return [];
-      const { image, count, columns } = files.first;
-      const answer = await fetch(absolute(image)).catch(() => null);
+      const { count, columns } = files.first;
+      const answer = await early;
       if (!answer?.ok) return [];
       const all = await createImageBitmap(await answer.blob());
       const { width, height } = info;
