@@ -34,11 +34,7 @@ def run(options: Neighbours) -> int:
     reals = prepared.images
     _require(len(reals), options)
     generated = trained.sample(seeds)
-    spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
-    with Bar("searching", len(reals)) as bar:
-        found = nearest.find(
-            generated, reals, spaces, k=options.k, flip=trained.flips, progress=bar.update
-        )
+    spaces, found = search(trained, generated, reals, k=options.k)
     comment = provenance.mark(
         f"neighbours --seeds {options.seeds}, {trained.name}, step {trained.step}"
     )
@@ -49,6 +45,26 @@ def run(options: Neighbours) -> int:
         logger.info("%s", line)
     logger.info("Wrote %s, and the distances as %s.", to, notes)
     return 0
+
+
+def search(
+    trained: TrainedRun, generated: np.ndarray, reals: np.ndarray, *, k: int
+) -> tuple[list[nearest.Space], list[nearest.Neighbours]]:
+    """The `k` real images nearest to each generated one, in pixels and in features.
+
+    Args:
+        trained: the run that made `generated`, and whose discriminator gives the features.
+        generated, reals: uint8 [N, height, width, channels].
+    """
+    spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
+    with Bar("searching", len(reals)) as bar:
+        found = nearest.find(generated, reals, spaces, k=k, flip=trained.flips, progress=bar.update)
+    return spaces, found
+
+
+def format_distance(distance: float) -> str:
+    """A distance as pictures and pages show it."""
+    return f"{distance:.3g}" if distance >= 1e-3 else "0"
 
 
 def _require(count: int, options: Neighbours) -> None:
@@ -63,7 +79,7 @@ def _column(space: nearest.Space, found: nearest.Neighbours, reals: np.ndarray) 
     """The images themselves, mirrored where that is nearer."""
     pictures = np.stack([reals[rows] for rows in found.rows])
     pictures[found.mirrored] = pictures[found.mirrored][:, :, ::-1]
-    captions = [[f"{d:.3g}" if d >= 1e-3 else "0" for d in row] for row in found.distances]
+    captions = [list(map(format_distance, row)) for row in found.distances]
     return Column(f"training images nearest in {space.name}", pictures, captions)
 
 

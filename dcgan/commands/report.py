@@ -12,7 +12,7 @@ import numpy as np
 from dcgan import UserError
 from dcgan.cli.run_options import Report
 from dcgan.cli.train_options import FIELDS
-from dcgan.commands.neighbours import sentences
+from dcgan.commands.neighbours import format_distance, search, sentences
 from dcgan.commands.open_run import open_run
 from dcgan.evaluation import nearest
 from dcgan.files import read_json
@@ -33,7 +33,6 @@ from dcgan.outputs.report.contents import (
 from dcgan.outputs.report.page import render
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
-from dcgan.terminal.progress import Bar
 from dcgan.training.health import COLLAPSED_DIVERSITY, START_STEPS, SUSTAINED_STEPS, HealthMonitor
 
 MOST_SEEDS = 1000
@@ -145,11 +144,7 @@ def _memory(
     if len(reals) < NEIGHBOURS:
         return len(reals), f"The run learns from {len(reals)} images only."
     generated = trained.sample(seeds)
-    spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
-    with Bar("searching", len(reals)) as bar:
-        found = nearest.find(
-            generated, reals, spaces, k=NEIGHBOURS, flip=trained.flips, progress=bar.update
-        )
+    spaces, found = search(trained, generated, reals, k=NEIGHBOURS)
     suspects = sorted({int(row) for near in found for row in near.suspects()})
     # The most suspicious first: by how much nearer than the others near it the nearest one is.
     order = np.min([near.relative for near in found], axis=0).argsort(kind="stable")[:CLOSEST]
@@ -182,7 +177,7 @@ def _matches(
             int(numbers[row]),
             reals[row][:, ::-1] if mirrored else reals[row],
             bool(mirrored),
-            f"{distance:.3g}" if distance >= 1e-3 else "0",
+            format_distance(distance),
         )
         for row, mirrored, distance in zip(
             found.rows[query], found.mirrored[query], found.distances[query], strict=True

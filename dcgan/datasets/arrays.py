@@ -106,14 +106,7 @@ def _resized(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
     result = np.empty((len(arrays), spec.height, spec.width, spec.channels), np.uint8)
     for i, array in enumerate(arrays):
         picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-        result[i] = images.fit(
-            images.plain(picture, spec.channels),
-            spec.height,
-            spec.width,
-            crop=spec.crop,
-            crop_height=spec.crop_height,
-            crop_width=spec.crop_width,
-        )
+        result[i] = spec.fit(images.plain(picture, spec.channels))
     return result
 
 

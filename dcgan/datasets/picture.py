@@ -19,7 +19,7 @@ from dcgan import disk
 from dcgan.datasets import picture_formats
 from dcgan.datasets.picture_formats import BAD_ZIP, TOO_LARGE, Unusable
 from dcgan.datasets.source import ImageSpec
-from dcgan.images import DEEP_WHITE, MAX_PIXELS, fit, orientation, plain
+from dcgan.images import DEEP_WHITE, MAX_PIXELS, orientation, plain
 
 # Up to this many pixels JPEGs gain from `_small_jpeg`; larger ones are shrunk while decoding.
 SMALL_PIXELS = 1 << 18
@@ -91,14 +91,7 @@ def pixels(
             # The longer side stands for both: EXIF may yet turn the picture.
             picture.draft(None, (side, side))
         picture = _deepened(file, picture, spec.white_level)
-        return fit(
-            plain(picture, spec.channels, white=spec.white_level, remarks=remarks),
-            spec.height,
-            spec.width,
-            crop=spec.crop,
-            crop_height=spec.crop_height,
-            crop_width=spec.crop_width,
-        )
+        return spec.fit(plain(picture, spec.channels, white=spec.white_level, remarks=remarks))
     except _BAD_BYTES as error:
         raise Unusable(_damage(error)) from error
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from PIL import Image
 
+from dcgan import images
 from dcgan.images import DEEP_WHITE
 
 
@@ -35,6 +37,11 @@ class ImageSpec:
     crop_height: int | None = None
     crop_width: int | None = None
     white_level: int = DEEP_WHITE
+
+    def fit(self, picture: Image.Image) -> np.ndarray:
+        """A picture, plain as `images.plain` makes it, as `images.fit` cuts and resizes it."""
+        box = {"crop_height": self.crop_height, "crop_width": self.crop_width}
+        return images.fit(picture, self.height, self.width, crop=self.crop, **box)
 
 
 @dataclass(frozen=True)
