@@ -8,7 +8,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dcgan import UserError
@@ -122,6 +122,11 @@ def parse_seconds(text: str) -> float:
             f"--time_budget must be a time such as 90s, 10m or 1h30m; received {text!r}."
         )
     return seconds
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """The first names, and dots where there are more than `most`."""
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "", near: float = 0.6) -> str:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dcgan import UserError
+from dcgan.cli.option import some_of
 from dcgan.datasets.picture_files import PictureFiles, fork, holds_some, is_safe
 from dcgan.datasets.source import Labels
 
@@ -223,7 +224,6 @@ def _sentence(layout: Layout, wanted: Sequence[str]) -> str:
     if len(wanted) < len(layout.files):
         sentence += f"; --splits {','.join(layout.files)} takes them all"
     if layout.others:
-        more = ", ..." if len(layout.others) > _FOLDERS_NAMED else ""
-        beside = ", ".join(layout.others[:_FOLDERS_NAMED])
-        sentence += f". Anything beside them is left out: {beside}{more}"
+        beside = some_of(layout.others, _FOLDERS_NAMED)
+        sentence += f". Anything beside them is left out: {beside}"
     return sentence + "."

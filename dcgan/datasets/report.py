@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dcgan import UserError
+from dcgan.cli.option import some_of
 from dcgan.datasets.picture_formats import READ
 from dcgan.datasets.source import Skipped, Summary
 from dcgan.images import DEEP_WHITE
@@ -47,7 +48,7 @@ class Report:
             f"{len(self.skipped):,} skipped{wanted}."
         ]
         lines += [
-            f"Skipped {len(names):,}: {reason} ({_some(names)})."
+            f"Skipped {len(names):,}: {reason} ({some_of(names, NAMES_SHOWN)})."
             for reason, names in by_reason(self.skipped)
         ]
         if self.sizes:
@@ -111,13 +112,10 @@ def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
 def nothing_usable(source: str, found: int, skipped: Iterable[Skipped]) -> UserError:
     """The error of a source without a single usable picture."""
     reasons = "; ".join(
-        f"{len(names):,} {reason} ({_some(names)})" for reason, names in by_reason(skipped)
+        f"{len(names):,} {reason} ({some_of(names, NAMES_SHOWN)})"
+        for reason, names in by_reason(skipped)
     )
     return UserError(
         f"{source} holds no usable picture: looked at {found:,} file{'s' if found != 1 else ''} "
         f"({reasons}); expected {READ}."
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")

@@ -6,7 +6,7 @@ Imports no TensorFlow: the server answers with the same sentences.
 from collections.abc import Mapping, Sequence
 
 from dcgan import UserError
-from dcgan.cli.option import did_you_mean
+from dcgan.cli.option import did_you_mean, some_of
 
 _NAMED = 20  # classes of a sentence
 # Letters of a word, and classes, that are compared with one another to find what was meant: 500
@@ -31,10 +31,11 @@ def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> 
         )
     if name not in names[column]:
         known = names[column]
-        some = ", ".join(known[:_NAMED]) + ", ..." * (len(known) > _NAMED)
         word = name[:_LETTERS]
         hint = did_you_mean(word, known[:_COMPARED])
-        raise UserError(f"There is no class {word!r} of {column}{hint}: expected {some}.")
+        raise UserError(
+            f"There is no class {word!r} of {column}{hint}: expected {some_of(known, _NAMED)}."
+        )
     return list(names[column]).index(name)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
+from dcgan.cli.option import some_of
 from dcgan.files import read_json, write_json
 from dcgan.latent.labels import MOST_ROWS, ClassTable
 
@@ -67,14 +68,11 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
         before, after = found.names.get(column, ()), now.get(column, ())
         if before != after:
             break
+    before, after = (some_of(names, _NAMED) or "none" for names in (before, after))
     raise UserError(
-        f"The run has learnt other classes: its {column!r} are {_some(before)}, those of the data "
-        f"now {_some(after)}; restore the labels, or choose another --run_dir to start anew."
+        f"The run has learnt other classes: its {column!r} are {before}, those of the data now "
+        f"{after}; restore the labels, or choose another --run_dir to start anew."
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + ", ..." * (len(names) > _NAMED) or "none"
 
 
 def _parsed(value: dict) -> ClassTable | None:
