@@ -2,14 +2,13 @@
 
 import math
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from dcgan.benchmarks.turns import Comparison, in_turn
+from dcgan.benchmarks.turns import Comparison, in_turn, seconds_of
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import write_json
 from dcgan.latent.sampling import BATCH_SIZE, make_sampler
@@ -47,14 +46,14 @@ def sampling(
     draw([0])  # compiles
 
     def in_memory() -> float:
-        return images / _seconds(lambda: draw(range(images)))
+        return images / seconds_of(lambda: draw(range(images)))
 
     with tempfile.TemporaryDirectory() as folder:
         run = write_run(RunDir(Path(folder) / "run"), state, config)
 
         def to_files() -> float:
             with tempfile.TemporaryDirectory(dir=folder) as to:
-                return images / _seconds(lambda: sample(run.root, Path(to) / "images", images))
+                return images / seconds_of(lambda: sample(run.root, Path(to) / "images", images))
 
         figures = {
             "sampling": in_turn(in_memory, bare, pairs=pairs, name="sampling"),
@@ -63,12 +62,6 @@ def sampling(
     height, width, _ = generator.image_shape
     baseline = f"bare forward pass, {height}x{width}"
     return [Comparison(name, "images/s", *both, baseline) for name, both in figures.items()]
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
@@ -89,7 +82,7 @@ def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
         for _ in range(calls):
             forward()
 
-    return lambda: calls * BATCH_SIZE / _seconds(forward_all)
+    return lambda: calls * BATCH_SIZE / seconds_of(forward_all)
 
 
 def _forward(generator: Callable, z_dim: int) -> Callable[[], np.ndarray]:

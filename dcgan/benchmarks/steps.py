@@ -1,13 +1,12 @@
 """The training loop against the bare step: what data set, hooks, grids and checkpoints cost."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
 
 from dcgan.benchmarks.bare import BareStep
-from dcgan.benchmarks.turns import Comparison
+from dcgan.benchmarks.turns import Comparison, seconds_of
 from dcgan.training.loop import Every
 from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
 
@@ -72,14 +71,7 @@ class _Turns:
         for act, period in zip(
             (self._trainer.sample, self._trainer.checkpoint), self._cadence, strict=True
         ):
-            seconds += _timed(lambda act=act: act(done, scalars)) / period
+            seconds += seconds_of(lambda act=act: act(done, scalars)) / period
         self.ours.append(self._trainer.images_per_step / seconds)
         self.bare.append(self._bare.images * self._steps / self._bare.seconds(self._steps))
         self._since = time.perf_counter()
-
-
-def _timed(act: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start

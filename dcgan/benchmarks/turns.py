@@ -1,6 +1,7 @@
 """Figures of ours and of a baseline, taken in turn: what disturbs the machine disturbs both."""
 
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,3 +97,10 @@ def in_turn(
 
 def _short(number: float) -> float:
     return float(f"{number:.6g}")
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """The seconds that a piece of work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from mnist_files import idx
 from running import run, small_flags, write_pictures
 
 import main
@@ -177,12 +177,6 @@ def splits_of_a_folder(base):
 
 
 # ---- arrays ----
-
-
-def idx(array: np.ndarray) -> bytes:
-    """MNIST's format: 0, 0, 8 for bytes, the number of dimensions, the dimensions, the bytes."""
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
 
 
 def mnist(base: Path, images: bytes) -> list[str]:

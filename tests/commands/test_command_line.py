@@ -4,7 +4,6 @@ import os
 import re
 import resource
 import shlex
-import struct
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from mnist_files import idx
 from running import SMALL, TIMEOUT, run, started, write_pictures
 
 import main
@@ -171,12 +171,6 @@ def _lines_of(text: str) -> list[str]:
     inline = re.findall(r"`[^`\n]*?(python3? main\.py[^`\n]*)`", sentences)
     lines += [line for line in inline if not re.search(r"\.\.\.|…|<", line)]
     return [line.strip() for line in lines]
-
-
-def idx(array: np.ndarray) -> bytes:
-    """MNIST's format: 0, 0, 8 for bytes, the number of dimensions, the dimensions, the bytes."""
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from pictures import decoded
+from pictures import decoded, pack
 
 from dcgan import UserError
 from dcgan.datasets import catalog, numpy_file
@@ -201,13 +201,6 @@ def claim(shape: tuple, data: bytes = b"", descr: str = "|u1") -> bytes:
     return file.getvalue() + data
 
 
-def zipped(path, entries: dict[str, bytes]):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-    return path
-
-
 HOSTILE = {
     "large": claim((10**9, 64, 64, 3)),
     "endless": claim((2**40, 2**40, 3)),
@@ -229,7 +222,7 @@ def test_claims_cost_no_memory(tmp_path, name, kind):
     if kind == "npy":
         (tmp_path / "a.npy").write_bytes(HOSTILE[name])
     else:
-        zipped(tmp_path / "a.npz", {"images.npy": HOSTILE[name]})
+        pack(tmp_path / "a.npz", {"images.npy": HOSTILE[name]})
     tracemalloc.start()
     try:
         assert "cannot be used: expected" in sentence(tmp_path / f"a.{kind}")
@@ -241,10 +234,10 @@ def test_claims_cost_no_memory(tmp_path, name, kind):
 def test_a_bomb_is_refused_by_the_memory_that_is_free(tmp_path, monkeypatch):
     """Labels of a byte each become numbers of eight, and places of eight."""
     many = claim((10**6, 1, 1), bytes(10**6))
-    path = zipped(tmp_path / "a.npz", {"images.npy": claim((1000, 100, 100), bytes(10**7))})
+    path = pack(tmp_path / "a.npz", {"images.npy": claim((1000, 100, 100), bytes(10**7))})
     labelled = {"images.npy": many, "labels.npy": claim((10**6,), bytes(10**6))}
     monkeypatch.setattr(numpy_file, "free_memory", lambda: 10**7)
-    for bomb in (path, zipped(tmp_path / "b.npz", labelled)):
+    for bomb in (path, pack(tmp_path / "b.npz", labelled)):
         assert bomb.stat().st_size < 20_000
         tracemalloc.start()
         try:
@@ -274,7 +267,7 @@ def test_labels_that_are_no_text(tmp_path):
     """Numbers that are no characters, of which Python cannot even make an error's text."""
     labels = claim((7,), b"\xff" * 28, "<U1")
     images_ = claim((7, 8, 8), bytes(448))
-    path = zipped(tmp_path / "a.npz", {"images.npy": images_, "labels.npy": labels})
+    path = pack(tmp_path / "a.npz", {"images.npy": images_, "labels.npy": labels})
     assert "expected labels" in sentence(path)
 
 

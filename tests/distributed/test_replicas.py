@@ -5,8 +5,6 @@ TensorFlow starts. Two of them are in test_step.py: TensorFlow's collective oper
 number in a process.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from running import results_of
 
 from dcgan.cli.resolve import resolve
 from dcgan.datasets.pipeline import make_dataset
@@ -26,7 +25,6 @@ from dcgan.training.trainer import make_networks
 
 pytestmark = pytest.mark.slow  # two replicas are in test_step.py, in the default suite
 
-ROOT = Path(__file__).parents[2]
 COUNT = 4  # replicas
 BATCH, Z_DIM, SHAPE = 8, 4, (16, 16, 3)
 STEPS = 4  # on one replica, then on four, then on one again
@@ -156,16 +154,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("replicas") / "found.npz"
-    environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.run(
-        [sys.executable, __file__, str(path)],
-        env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
+    results_of(__file__, path)
     return dict(np.load(path))
 
 

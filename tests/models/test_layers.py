@@ -233,22 +233,15 @@ def test_it_normalizes_and_remembers_as_defined():
     np.testing.assert_allclose(value(ours.moving_variance), 0.9 * variance + 0.1 * v, rtol=1e-5)
 
 
-def test_the_variance_of_few_numbers_is_not_corrected():
+@pytest.mark.parametrize(("unbiased", "kept"), [(False, 1), (True, 2)])
+def test_the_variance_of_few_numbers_is_corrected_at_most_where_it_is_kept(unbiased, kept):
     """Two numbers, 1 and 3: variance ((-1)^2 + 1^2) / 2 = 1, with Bessel's correction 2."""
-    layer = BatchNormalization()
+    layer = BatchNormalization(unbiased=unbiased)
     layer.build((None, 1, 1, 1))
     outputs = layer(np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1), training=True)
     np.testing.assert_allclose(np.ravel(outputs), [-1, 1], atol=1e-4)  # 1 / sqrt(1 + 1e-5)
     np.testing.assert_allclose(value(layer.moving_mean), 0.1 * 2, rtol=1e-6)
-    np.testing.assert_allclose(value(layer.moving_variance), 0.9 * 1 + 0.1 * 1, rtol=1e-6)
-
-
-def test_the_unbiased_variance_is_corrected_where_it_is_kept_only():
-    layer = BatchNormalization(unbiased=True)
-    layer.build((None, 1, 1, 1))
-    outputs = layer(np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1), training=True)
-    np.testing.assert_allclose(np.ravel(outputs), [-1, 1], atol=1e-4)  # by 1, as above
-    np.testing.assert_allclose(value(layer.moving_variance), 0.9 * 1 + 0.1 * 2, rtol=1e-6)
+    np.testing.assert_allclose(value(layer.moving_variance), 0.9 * 1 + 0.1 * kept, rtol=1e-6)
 
 
 @pytest.mark.parametrize("unbiased", [False, True])

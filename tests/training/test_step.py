@@ -4,15 +4,13 @@ Run as a script, this file is the process with two logical CPUs, which must be a
 TensorFlow starts.
 """
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from running import results_of
 
 from dcgan import UserError
 from dcgan.datasets.pipeline import make_dataset
@@ -23,7 +21,6 @@ from dcgan.training import step as step_module
 from dcgan.training.state import GANState
 from dcgan.training.step import StepOptions, make_call, make_step
 
-ROOT = Path(__file__).parents[2]
 BATCH, Z_DIM, SHAPE = 8, 4, (8, 8, 3)
 
 
@@ -171,6 +168,7 @@ def test_it_equals_a_plain_step(update, d_steps, g_steps, g_noise, monkeypatch):
 
     monkeypatch.setattr(step_module, "training_noise", noise)
     state, plain = make_state(), Plain()
+    state.generator.z_dist = "uniform_signed"  # not the default
     steps = {"d_steps": d_steps, "g_steps": g_steps}
     recipe = StepOptions(BATCH, update=update, **steps, g_noise=g_noise, seed=5)
     found = run(state, recipe, 3)
@@ -190,7 +188,7 @@ def test_it_equals_a_plain_step(update, d_steps, g_steps, g_noise, monkeypatch):
                 seed=5,
                 step=tf.constant(step, tf.int64),
                 draw=draw,
-                z_dist="normal01",
+                z_dist="uniform_signed",
             )
             for draw in draws
         ]
@@ -439,16 +437,7 @@ def main(path, *chosen):
 def two_replicas(request, tmp_path_factory):
     """What the process finds by the recipes named in the parameter."""
     path = tmp_path_factory.mktemp("replicas") / "found.npz"
-    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-    process = subprocess.run(
-        [sys.executable, __file__, str(path), *(getattr(request, "param", None) or ["several"])],
-        env={**os.environ, **quiet},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
+    results_of(__file__, path, *(getattr(request, "param", None) or ["several"]))
     return dict(np.load(path))
 
 
