@@ -57,7 +57,7 @@ def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes
 
 
 def _classes(terms: list, known: list, count: int) -> np.ndarray | None:
-    """Of all the images: of the seeds, of the averages, and `count` times their sum."""
+    """The classes of all the images: the seeds, the averages, and `count` times their sum."""
     if known[0] is None:
         return None
     averages = [paths.average(one)[np.newaxis] for one in known]

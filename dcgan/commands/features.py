@@ -133,7 +133,7 @@ def _results(
 
 
 def _flat(results: dict[str, Result]) -> dict:
-    """As the record has it: the discriminator's numbers on top, the others' below their names."""
+    """The results as a record: the discriminator's at the top, the others under their names."""
     flat = {
         kind: {
             "value": found.accuracy.value,
@@ -149,7 +149,7 @@ def _flat(results: dict[str, Result]) -> dict:
 
 
 def table(record: dict) -> list[str]:
-    """For people."""
+    """The record as lines of text."""
     count = record["labels_per_class"] * record["classes"]
     lines = [
         f"{record['labelling']}: {count:,} labelled images ({record['labels_per_class']} of each "

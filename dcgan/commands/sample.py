@@ -57,7 +57,7 @@ def run(options: Sample) -> int:
 
 
 def _seeds(options: Sample) -> list[int]:
-    """Of the images, each once."""
+    """The seeds of the images, each of them once."""
     if options.seeds is None:
         first, count = options.first_seed or 0, options.num_images or NUM_IMAGES
         if first + count - 1 > LARGEST:

@@ -78,6 +78,6 @@ class Format:
         extras.require(f"--format {self.name}", "export", *self.packages)
 
     def versions(self) -> dict[str, str]:
-        """Of the packages that it needs."""
+        """The versions of the packages that it needs."""
         names = [module.replace("_", "-") for module in self.packages]
         return {name: metadata.version(name) for name in names}

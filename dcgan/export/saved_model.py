@@ -23,7 +23,7 @@ from dcgan.plain_path import plain
 
 
 def latent_inputs(generator: Generator, table: ClassTable | None) -> list[tf.TensorSpec]:
-    """Of the signature serving_default: z, and a column of labels each."""
+    """The inputs of the signature serving_default: z, and one for each column of labels."""
     z = tf.TensorSpec([None, generator.z_dim], tf.float32, name="z")
     return [z, *label_inputs(table)]
 

@@ -28,7 +28,7 @@ BEST = "best.npz"  # beside the newest ones: the best by evaluation
 
 
 class Variable(Protocol):
-    """What has a value."""
+    """A variable of TensorFlow or Keras."""
 
     def numpy(self) -> np.ndarray: ...
 
@@ -90,7 +90,7 @@ class Checkpointer:
         return self._meta(self.folder / BEST)
 
     def newest_meta(self) -> dict | None:
-        """Likewise of the newest checkpoint."""
+        """The meta of the newest checkpoint, on the same terms as `best_meta`."""
         paths = self.paths()
         return self._meta(paths[-1]) if paths else None
 
@@ -210,7 +210,7 @@ class Checkpoint:
         return self._rebuilt(Discriminator, _owned(self.arrays, "discriminator"))
 
     def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
-        """In float32 always: what a run shows does not depend on what it was trained in."""
+        """A network with its weights, always in float32, whatever the run was trained in."""
         made = model_file.make(
             network, self.configs.get(network.__name__.lower()), self.path.parent
         )
@@ -252,7 +252,7 @@ def _sampler(by_name: Iterable[str]) -> str:
 
 
 def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """Of arrays in the order of their names.
+    """The fingerprint of a generator, with its arrays in the order of their names.
 
     The config's `z_dist` is left out, as `drawn` tells of it: older files do not have it, and their
     generators keep their fingerprints.

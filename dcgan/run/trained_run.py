@@ -103,7 +103,7 @@ class TrainedRun:
 
     @property
     def name(self) -> str:
-        """Of the run's folder."""
+        """The name of the run's folder."""
         return self.run.root.resolve().name
 
     @property
@@ -166,7 +166,7 @@ class TrainedRun:
 
     @functools.cached_property
     def _forward(self) -> Callable:
-        """Of latent vectors with the classes beside them."""
+        """The generator as a function of latent vectors with the classes beside them."""
         z_dim, knows = self.generator.z_dim, self.generator.classes
 
         def forward(both):

@@ -244,7 +244,7 @@ class ReplicaStep:
         )
 
     def _labels(self, step, draw):
-        """Likewise of the classes of generated images."""
+        """This replica's rows of the classes of generated images."""
         if not self.table:
             return None
         seed = draw_seed(self.recipe.seed, step, _LABELS + draw)
