@@ -59,7 +59,7 @@ def run(config: Config) -> int:
         # First of all: TensorFlow refuses to do this once it has begun.
         workers = Workers.join(cluster, limit_seconds=config.worker_wait)
         with workers.explained():
-            return _train(config, workers)
+            return _train(config, workers) if workers.is_chief else _follow(config, workers)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
             f"There is not enough memory for --batch_size {config.batch_size} at "
@@ -73,22 +73,20 @@ def _require_training(config: Config) -> None:
 
 
 def _train(config: Config, workers: Workers) -> int:
-    """Resolves what is open, and trains; first of all refuses what needs no data set, then what
-    needs no pixel."""
+    """Resolves what is open, and trains.
+
+    What needs no data set is refused first, then what needs no pixel.
+    """
     config = by_device.choose_batch(config, gpu=on_gpu())
-    if config.run_dir and workers.is_chief and not config.dry_run:
+    if config.run_dir and not config.dry_run:
         run_dir = RunDir(Path(config.run_dir))
         config = _with_recorded_choices(config, run_dir)
         _refuse_other_config(config, run_dir, alike=OF_SOURCE)
     if workers.strategy:
         _require_shares(config, workers.strategy)
     source, summary, columns = _look_at_data(config)
-    config = replace(config, channels=config.channels or summary.channels)
-    config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
+    config = _fit_to_data(config, summary)
     run_dir = RunDir(Path(config.run_dir))
-    if not workers.is_chief:
-        config = _as_the_chief(config, workers)
-        return _session(config, run_dir, _prepared(config, source), workers, columns).run()
     config = _with_recorded_choices(config, run_dir)
     native = {"gpu": on_gpu(), "precision": native_precision()}
     config, chosen = by_device.decide(config, _count(config, source), **native)
@@ -111,6 +109,23 @@ def _train(config: Config, workers: Workers) -> int:
         finally:
             if made:
                 run_dir.remove_if_unused()
+
+
+def _follow(config: Config, workers: Workers) -> int:
+    """Trains as a worker that is not the chief, by the chief's options."""
+    config = by_device.choose_batch(config, gpu=on_gpu())
+    _require_shares(config, workers.strategy)
+    source, summary, columns = _look_at_data(config)
+    config = _fit_to_data(config, summary)
+    run_dir = RunDir(Path(config.run_dir))
+    config = _as_the_chief(config, workers)
+    return _session(config, run_dir, _prepared(config, source), workers, columns).run()
+
+
+def _fit_to_data(config: Config, summary: Summary) -> Config:
+    """The options with the channels and the run folder, which follow from the data set."""
+    config = replace(config, channels=config.channels or summary.channels)
+    return replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
 
 
 def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
