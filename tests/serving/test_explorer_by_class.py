@@ -13,6 +13,8 @@ KNOWN = [
 
 def loaded(page) -> None:
     page.wait_for_selector(".wall .tile:nth-child(48) canvas.painted", state="attached")
+    # What is asked for last: nothing of it comes later.
+    page.wait_for_selector(".slider:nth-child(8) .end:last-child canvas.painted", state="attached")
 
 
 def test_a_menu_for_each_kind_of_labels_draws_everything_in_its_class(browser):
