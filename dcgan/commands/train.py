@@ -104,6 +104,9 @@ def _train(config: Config, workers: Workers) -> int:
                 remove_temporaries(folder)
             if chosen:
                 logger.info("%s", chosen)
+            is_unused = made and config.preset == "best" and not config.conditional
+            if is_unused and (hint := label_columns.hint(source.labels)):
+                logger.info("%s", hint)
             workers.tell_json(to_dict(config))
             return _session(config, run_dir, prepared, workers, columns).run()
         finally:

@@ -162,3 +162,20 @@ def test_a_folder_a_class_and_avatars_can_be_learnt(tmp_path):
     assert main.main(list(map(str, words))) == 0
     names = json.loads((tmp_path / "two" / "checkpoints" / "classes.json").read_text())["names"]
     assert list(names) == ["hair", "eyes"] and "blue" in names["hair"]
+
+
+def test_the_best_preset_says_once_that_labels_are_not_learnt(tmp_path, capfd):
+    for name in ("cats", "dogs"):
+        write_pictures(tmp_path / "pets" / name, 8)
+    words = ["--dataset", tmp_path / "pets", "--cache_dir", tmp_path / "cache", *SMALL]
+    found = []
+    for name, more in (
+        ("best", ["--preset", "best", "--steps", 1]),
+        ("best", ["--preset", "best", "--steps", 2]),
+        ("silva", ["--preset", "silva", "--steps", 1]),
+        ("by_class", ["--preset", "best", "--steps", 1, "--conditional"]),
+    ):
+        given = [*words, "--run_dir", tmp_path / name, *more]
+        assert main.main(list(map(str, given))) == 0
+        found.append("labels of 2 classes: with --conditional" in capfd.readouterr().out)
+    assert found == [True, False, False, False]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcgan import UserError
-from dcgan.datasets.label_columns import MOST_CLASSES, choose, matrix, require, usable
+from dcgan.datasets.label_columns import MOST_CLASSES, choose, hint, matrix, require, usable
 from dcgan.datasets.source import Labels, Skipped, Summary
 
 
@@ -37,6 +37,13 @@ def test_all_columns_or_those_asked_for_in_their_order():
     assert list(choose(source, "eyes")) == ["eyes"]
     assert matrix(source.labels, ["eyes", "hair"]).tolist()[4] == [2, 0]
     assert matrix(source.labels, ["eyes"]).dtype == np.int32
+
+
+def test_a_hint_is_of_one_column_of_classes():
+    assert "labels of 2 classes" in hint({"hair": HAIR})
+    one, many = labels(0, 0, names="a"), labels(names=map(str, range(MOST_CLASSES + 1)))
+    for others in ({}, {"hair": HAIR, "eyes": EYES}, {"one": one}, {"id": many}):
+        assert hint(others) == ""
 
 
 @pytest.mark.parametrize(
