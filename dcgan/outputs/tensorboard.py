@@ -3,8 +3,10 @@
 The same numbers and grids are always in metrics.jsonl and samples/: this is a second view of them.
 """
 
+import errno
 import logging
 import os
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -33,8 +35,18 @@ class TensorBoardWriter:
     """An open event file; needs the package tensorboard."""
 
     def __init__(self, folder: str | os.PathLike):
-        """Opens a new event file in `folder`, which is made when absent."""
-        self._writer = tf.summary.create_file_writer(os.fsencode(folder))  # a name may be no UTF-8
+        """Opens a new event file in `folder`, which is made when absent.
+
+        Raises:
+            OSError: it cannot be written. TensorFlow says of a full disk what it says of memory.
+        """
+        try:
+            # A name may be no UTF-8.
+            self._writer = tf.summary.create_file_writer(os.fsencode(folder))
+        except tf.errors.OpError as error:
+            # "{{node}} PLACE; REASON" or "{{node}} SENTENCE [Op:...", and more lines.
+            words = re.sub(r"^{{.*?}} | \[Op:.*", "", error.message.partition("\n")[0])
+            raise OSError(errno.EIO, words.rpartition("; ")[2], os.fspath(folder)) from error
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One point of each named curve."""

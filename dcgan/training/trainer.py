@@ -145,7 +145,7 @@ class Trainer:
             seconds=seconds if is_seconds(seconds) else 0.0,
             listeners=(self._record,) if self.workers.is_chief else (),
         )
-        self.writer = open_writer(run_dir.tensorboard) if self.workers.is_chief else None
+        self.writer = None
 
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.
@@ -159,7 +159,7 @@ class Trainer:
         if not self.workers.is_chief:
             return self._follow(start)
         self._begin(start)
-        watch = self._make_watch()
+        watch, self.writer = self._make_watch(), open_writer(self.run_dir.tensorboard)
         epochs = self.until / self.steps_per_epoch
         progress = Progress(start=start, until=self.until, epochs=epochs, seconds=self.budget)
         self.metrics.listen(progress.line)

@@ -228,6 +228,26 @@ def test_without_the_package_there_is_no_writer_and_one_sentence(tmp_path, monke
     assert not (tmp_path / "tb").exists()
 
 
+@pytest.mark.parametrize("told", ["No space left on device", "is not a directory"])
+def test_a_place_that_cannot_be_written_is_no_lack_of_memory(tmp_path, monkeypatch, told):
+    pytest.importorskip("tensorboard")
+    import tensorflow as tf
+
+    from dcgan.outputs.tensorboard import open_writer
+
+    def full(folder):
+        message = "{{node w}} a/events.1; No space left on device\n\tFailed to flush 1 events"
+        raise tf.errors.ResourceExhaustedError(None, None, message)
+
+    (tmp_path / "file").touch()
+    if "space" in told:
+        monkeypatch.setattr(tf.summary, "create_file_writer", full)
+    with pytest.raises(OSError, match=f"{told}: '") as error:
+        open_writer(tmp_path / "file" / "tb")
+    assert error.value.filename == str(tmp_path / "file" / "tb")
+    assert "{{" not in str(error.value) and "[Op" not in str(error.value)
+
+
 def test_a_resumed_run_goes_on_in_the_same_folder(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
