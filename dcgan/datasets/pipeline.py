@@ -77,6 +77,9 @@ def make_dataset(
     # Where the end is unknown, several workers would ask one another before each batch.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     options = tf.data.Options()
+    # Nothing is left to tune, and the end of a training would wait for the tuner, which sleeps for
+    # up to a minute.
+    options.autotune.enabled = False
     # A generator cannot be split over workers by file or by row.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)

@@ -129,3 +129,12 @@ def test_the_shares_of_all_workers_are_the_batches(workers):
 def test_the_dataset_is_known_to_be_endless():
     dataset = make_dataset(numbered(9), batch_size=4, seed=0)
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+def test_nothing_sleeps_where_an_iterator_ends(by_number):
+    """TensorFlow's tuner of data sets does, for up to a minute: no thread is to be its own."""
+    batches = make_dataset(numbered(12), batch_size=4, seed=0, by_number=by_number)
+    assert batches.options().autotune.enabled is False
+    kept = tf.distribute.get_strategy().experimental_distribute_dataset(batches)
+    assert kept.options().autotune.enabled is False
