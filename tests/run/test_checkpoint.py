@@ -117,6 +117,16 @@ def test_keeps_the_newest_and_what_is_not_its_own(folder):
     assert int(other.step.numpy()) == 10
 
 
+def test_an_old_one_that_is_gone_meanwhile_is_no_error(folder, monkeypatch):
+    """People tidy up while a run trains."""
+    state, checkpointer = scrambled(), Checkpointer(folder, max_to_keep=1)
+    paths = checkpointer.paths
+    monkeypatch.setattr(checkpointer, "paths", lambda: [folder / "00000001.npz", *paths()])
+    state.step.assign(2)
+    assert checkpointer.save(state, {}) == folder / "00000002.npz"
+    assert names(folder) == ["00000002.npz"]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     "name",
