@@ -117,6 +117,15 @@ def test_keeps_the_newest_and_what_is_not_its_own(folder):
     assert int(other.step.numpy()) == 10
 
 
+def test_one_of_no_step_yet_is_whole(folder):
+    """So imported weights begin."""
+    state = scrambled()
+    state.step.assign(0)
+    Checkpointer(folder).save(state, {})
+    model_file.write(folder, state.generator, state.discriminator)
+    assert open_checkpoint(folder.parent).step == 0
+
+
 def test_an_old_one_that_is_gone_meanwhile_is_no_error(folder, monkeypatch):
     """People tidy up while a run trains."""
     state, checkpointer = scrambled(), Checkpointer(folder, max_to_keep=1)
