@@ -61,7 +61,7 @@ def test_it_is_small():
 
 def test_its_first_pictures_are_those_of_its_network():
     onnxruntime = pytest.importorskip("onnxruntime")
-    from dcgan.latent.sampling import latents
+    from dcgan.latent.noise import latents
 
     session = onnxruntime.InferenceSession(str(DEMO / web.MODEL))
     z = latents(np.arange(web.FIRST), z_dim=100, z_dist="normal01").numpy()

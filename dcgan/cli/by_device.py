@@ -60,9 +60,14 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
         length = f"{config.steps} steps"
     elif config.time_budget and config.epoch < ENDLESS:
         length += f" and at most {config.epoch} epochs"
-    chosen = " ".join(f"--{name} {getattr(config, name)}" for name in by_preset)
+    chosen = " ".join(_flag(name, getattr(config, name)) for name in by_preset)
     return config, (
         f"For {length} of {num_images:,} images at {config.output_height}x{config.output_width} on "
         f"a {'GPU' if gpu else 'CPU'} the preset {config.preset} takes {chosen}; give any of them "
         "to choose it yourself."
     )
+
+
+def _flag(name: str, value: Any) -> str:
+    """An option as it is given."""
+    return f"--{'' if value else 'no'}{name}" if isinstance(value, bool) else f"--{name} {value}"

@@ -327,5 +327,10 @@ class Config:
 
     undecided: tuple[str, ...] = ()  # no option: those that the device decides, see `by_device`
 
+    @property
+    def of_z(self) -> dict[str, int | str]:
+        """What says which latent vectors seeds have."""
+        return {"z_dim": self.z_dim, "z_dist": self.z_dist}
+
 
 FIELDS = fields(Config)

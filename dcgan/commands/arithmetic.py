@@ -9,7 +9,7 @@ import tensorflow as tf
 from dcgan.cli.run_options import Arithmetic
 from dcgan.commands.open_run import open_run
 from dcgan.latent import paths
-from dcgan.latent.sampling import latents
+from dcgan.latent.noise import latents
 from dcgan.latent.seeds import parse_terms
 from dcgan.outputs import provenance
 from dcgan.outputs.equation import Term, draw_equation

@@ -85,9 +85,10 @@ def _train(config: Config, workers: Workers) -> int:
     if workers.strategy:
         _require_shares(config, workers.strategy)
     source, summary, columns = _look_at_data(config)
-    config = _fit_to_data(config, summary)
+    config = _fit_to_data(config, summary, columns)
     run_dir = RunDir(Path(config.run_dir))
     config = _with_recorded_choices(config, run_dir)
+    columns = columns if config.conditional else {}
     native = {"gpu": on_gpu(), "precision": native_precision()}
     config, chosen = by_device.decide(config, _count(config, source), **native)
     if workers.strategy:
@@ -119,15 +120,17 @@ def _follow(config: Config, workers: Workers) -> int:
     config = by_device.choose_batch(config, gpu=on_gpu())
     _require_shares(config, workers.strategy)
     source, summary, columns = _look_at_data(config)
-    config = _fit_to_data(config, summary)
+    config = _fit_to_data(config, summary, columns)
     run_dir = RunDir(Path(config.run_dir))
     config = _as_the_chief(config, workers)
+    columns = columns if config.conditional else {}
     return _session(config, run_dir, _prepared(config, source), workers, columns).run()
 
 
-def _fit_to_data(config: Config, summary: Summary) -> Config:
-    """The options with the channels and the run folder, which follow from the data set."""
-    config = replace(config, channels=config.channels or summary.channels)
+def _fit_to_data(config: Config, summary: Summary, columns: Columns) -> Config:
+    """The options with what follows from the data set: channels, labels and the run folder."""
+    channels = config.channels or summary.channels
+    config = replace(config, channels=channels, conditional=bool(columns))
     return replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
 
 
@@ -153,7 +156,12 @@ def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
     )
     if labels:
         rows = label_columns.usable(source, summary, config.train_size)
-        label_columns.require(labels, rows, names=getattr(source, "names", ()))
+        problem = label_columns.problem(labels, rows, names=getattr(source, "names", ()))
+        if problem and "conditional" not in config.undecided:
+            raise UserError(problem)
+        if problem:
+            logger.info("Trains without labels, which --preset %s has: %s", config.preset, problem)
+            labels = {}
     return source, summary, {name: one.names for name, one in labels.items()}
 
 
@@ -235,7 +243,7 @@ def _session(
         """Raises UserError where they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
-        content = {"images": made.content, **ByClass.of(made.labels, columns).meta()}
+        content = {"images": made.content, **ByClass.of(made.labels, columns, **config.of_z).meta()}
         if workers.count > 1 and workers.tell_json(content) != content:
             raise UserError(
                 f"Worker {workers.number} has other images than worker 0 ({len(made.images):,} of "

@@ -87,23 +87,23 @@ def usable(source: Source, summary: Summary, limit: int | None) -> np.ndarray:
     return rows[:limit]
 
 
-def require(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[str] = ()) -> None:
-    """Refuses labels from which a run cannot learn.
+def problem(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[str] = ()) -> str:
+    """Why a run cannot learn from labels; nothing where it can.
 
     Args:
         labels: of `choose`.
         rows: the numbers of the pictures that are used.
         names: of all pictures, where they have any.
 
-    Raises:
-        UserError: a picture has no label, or a class has too few pictures.
+    Returns:
+        a sentence: a picture has no label, or a class has too few pictures.
     """
     files = list(names)
     for column, one in labels.items():
         values = one.values[rows]
         if len(without := rows[values == NONE]):
             some = ", ".join(files[i] for i in without[:_NAMED]) if files else ""
-            raise UserError(
+            return (
                 f"{len(without):,} of {len(rows):,} pictures have no label {column!r}"
                 f"{f' (such as {some})' if some else ''}: give each picture one, take these "
                 "pictures away, or name other columns with --label_columns."
@@ -111,11 +111,12 @@ def require(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[s
         counts = np.bincount(values, minlength=len(one.names))
         if len(rare := np.flatnonzero(counts < FEWEST)):
             some = ", ".join(f"{one.names[i]} ({counts[i]})" for i in rare[:_NAMED])
-            raise UserError(
+            return (
                 f"Of the labels {column!r} these classes have fewer than {FEWEST} pictures: {some}"
                 f"{', ...' if len(rare) > _NAMED else ''}; give them more, join them with other "
                 "classes, or name other columns with --label_columns."
             )
+    return ""
 
 
 def matrix(labels: Mapping[str, Labels], columns: Iterable[str]) -> np.ndarray:

@@ -44,11 +44,12 @@ class Format:
         write: (subject, path, weights) writes the model to a path that does not exist and whose
             name is the target's; weights are float32 or float16.
         runtime: what runs it, one of `fresh.RUNTIMES`.
-        signatures: what to check of it, of `parity.cases`.
+        signatures: what to check of it, of `parity.make_cases`.
         model: where the target is a folder, the model in it; "" is the target itself.
         inside: where the target is a folder, the place of its description; a file's lies beside it.
         packages: modules that must be installed, of the extra export.
         halves: whether it can hold float16 weights.
+        needs_labels: whether a model by class computes nothing without them.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Format:
     inside: str = ""
     packages: tuple[str, ...] = ()
     halves: bool = False
+    needs_labels: bool = False
 
     def path(self, to: Path, step: int) -> Path:
         """The file or folder of one step."""

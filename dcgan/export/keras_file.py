@@ -15,4 +15,6 @@ def _write(subject: Subject, path: Path, weights: str) -> None:
         subject.generator.save(place)
 
 
-FORMAT = Format(name="keras", target="generator.keras", write=_write, runtime="keras")
+FORMAT = Format(
+    name="keras", target="generator.keras", write=_write, runtime="keras", needs_labels=True
+)

@@ -9,16 +9,16 @@ from pathlib import Path
 import tensorflow as tf
 
 from dcgan.export.format import Format, Subject
-from dcgan.export.saved_model import archive_of
+from dcgan.export.saved_model import make_archive
+from dcgan.latent.class_words import by_class
 from dcgan.terminal.quiet import quiet_start
 
 
 def _write(subject: Subject, path: Path, weights: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        archive_of(subject.generator, subject.table).write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=["serving_default"]
-        )
+        make_archive(subject.generator, subject.table).write_out(folder, verbose=False)
+        names = ["serving_default", *([by_class("serving_default")] if subject.table else [])]
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
         if weights == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from dcgan.export.format import Format, Subject
-from dcgan.export.saved_model import joined, latent_inputs
+from dcgan.export.saved_model import label_inputs, make_generate, z_input
+from dcgan.latent.class_words import OWN
 from dcgan.latent.labels import ClassTable
 from dcgan.models import Generator
 
@@ -21,6 +23,7 @@ def write_onnx(
     *,
     weights: str = "float32",
     table: ClassTable | None = None,
+    is_optional: bool = True,
 ) -> None:
     """Writes a generator as ONNX.
 
@@ -29,22 +32,30 @@ def write_onnx(
         path: of the file.
         weights: float32, or float16 to store them in half of the bytes; what is computed with them
             stays float32.
-        table: of the classes that it knows, each column of which is an input.
+        table: of the classes that it knows; each column is an input int32 [N].
+        is_optional: whether these inputs may be left out, and are `OWN` then. onnxruntime-web takes
+            no input that may be left out.
     """
     import onnx
     import tf2onnx
 
-    signature = latent_inputs(generator, table)
+    labels = label_inputs(table) if table else []
+    signature = [z_input(generator), *labels]
+    generate = make_generate(generator, table)
 
     @tf.function(input_signature=signature, autograph=False)
     def serving_default(z, *columns):
-        return {"images": generator(z, labels=joined(columns), training=False)}
+        return {"images": generate(z, *columns)}
 
     model, _ = tf2onnx.convert.from_function(serving_default, signature, opset=OPSET)
     if weights == "float16":
         _halve(model)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+    for label in labels if is_optional else ():
+        # The value of an input that is not given; its one row is broadcast.
+        own = onnx.numpy_helper.from_array(np.array([OWN], np.int32), label.name)
+        model.graph.initializer.append(own)
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, str(path))
 

@@ -7,11 +7,13 @@ LiteRT, a browser) have kernels of their own; they are held to `TOLERANCE`, whic
 hundredth of a level, and with float16 weights to a level.
 """
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,10 @@ import tensorflow as tf
 from dcgan import UserError, images
 from dcgan.export import fresh
 from dcgan.export.format import Format, Subject
-from dcgan.latent.sampling import latents, make_sampler
+from dcgan.export.saved_model import shares
+from dcgan.latent.class_words import OWN, by_class
+from dcgan.latent.noise import latents
+from dcgan.latent.sampling import make_sampler
 from dcgan.plain_path import plain
 
 BATCH_SIZES = (1, 3, 64)
@@ -29,6 +34,7 @@ TOLERANCE = 1e-5
 FLOAT16_TOLERANCE = 2 / 255
 LEVELS_TOLERANCE = 1.0  # of uint8 images
 IN_LEVELS = ("generate", "png")
+_LABELLED = "labelled"  # z and the number of a class in each column, for `Format.needs_labels`
 
 # Signature -> output, and for each batch size the values given by input and those expected.
 Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
@@ -36,38 +42,67 @@ Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
 
 def make_cases(subject: Subject) -> Cases:
     """What the Keras models give for fixed seeds, at each batch size."""
-    generator, discriminator = subject.generator, subject.discriminator
-    table, of_z = subject.table, {"z_dim": generator.z_dim, "z_dist": generator.z_dist}
-    sample = make_sampler(generator, **of_z, table=table)
-    cases: Cases = {
-        "serving_default": ("images", []),
-        "generate": ("images", []),
-        "png": ("png_bytes", []),
-        "discriminate": ("score", []),
-    }
+    table, cases = subject.table, {}
+    z_dim, z_dist = subject.generator.z_dim, subject.generator.z_dist
+    sample = make_sampler(subject.generator, z_dim=z_dim, z_dist=z_dist, table=table)
+    add = functools.partial(_add, cases, subject, sample)
     for size in BATCH_SIZES:
         seeds = np.arange(size, dtype=np.int64)
-        z = latents(tf.constant(seeds), **of_z)
-        pictures = sample(seeds)
-        reals = tf.constant(images.to_float(pictures.astype(np.float32)))
-        labels, given, own = None, {}, {}
-        if table:
-            labels = table.of_seeds(tf.constant(seeds))
-            given = dict(zip(table.inputs, labels.numpy().T.copy(), strict=True))
-            own = dict.fromkeys(table.inputs, np.full(size, -1, np.int32))
-        logits = discriminator(reals, labels=labels, training=False)
-        faces = generator(z, labels=labels, training=False)
-        cases["serving_default"][1].append(({"z": z.numpy(), **given}, faces.numpy()))
-        cases["generate"][1].append(({"seed": seeds, **own}, pictures))
-        cases["png"][1].append(({"seed": seeds, **given}, pictures))
-        score = tf.sigmoid(logits[:, 0]).numpy()
-        cases["discriminate"][1].append(({"images": pictures, **given}, score))
+        if table is None:
+            add(seeds, None, {})
+            continue
+        own = table.of_seeds(tf.constant(seeds)).numpy()
+        add(seeds, own, {})
+        # Each seed in the classes of another, but for the last: it has its own.
+        asked = np.concatenate([own[1:], np.full_like(own[:1], OWN)])
+        given = dict(zip(table.inputs, asked.T.copy(), strict=True))
+        add(seeds, np.where(asked == OWN, own, asked), given)
     return cases
+
+
+def _add(
+    cases: Cases,
+    subject: Subject,
+    sample: Callable,
+    seeds: np.ndarray,
+    labels: np.ndarray | None,
+    given: dict,
+) -> None:
+    """Adds what the networks give of seeds and of `labels`, which a signature gets as `given`."""
+    generator, discriminator = subject.generator, subject.discriminator
+    z = latents(tf.constant(seeds), z_dim=generator.z_dim, z_dist=generator.z_dist)
+    pictures = sample(seeds) if labels is None else sample(seeds, labels)
+    faces = generator(z, labels=labels, training=False).numpy()
+    reals = tf.constant(images.to_float(pictures.astype(np.float32)))
+    # No image has a class of its own: the discriminator is asked about each `OWN` in `saved_model`.
+    numbers = shares(subject.table, list(given.values()), len(seeds)) if subject.table else None
+    score = tf.sigmoid(discriminator(reals, labels=numbers, training=False)[:, 0]).numpy()
+    for name, wanted, first, values in (
+        ("serving_default", "images", {"z": z.numpy()}, faces),
+        ("generate", "images", {"seed": seeds}, pictures),
+        ("png", "png_bytes", {"seed": seeds}, pictures),
+        ("discriminate", "score", {"images": pictures}, score),
+    ):
+        known = cases.setdefault(by_class(name) if given else name, (wanted, []))
+        known[1].append(({**first, **given}, values))
+    if given:
+        whole = dict(zip(given, labels.T.copy(), strict=True))
+        known = cases.setdefault(_LABELLED, ("images", []))
+        known[1].append(({"z": z.numpy(), **whole}, faces))
+
+
+def signatures(form: Format, cases: Cases) -> list[str]:
+    """Those of a format to check: where the model is by class, each with labels and without."""
+    if form.needs_labels and _LABELLED in cases:
+        return [_LABELLED]
+    return [*form.signatures] + [
+        by_class(name) for name in form.signatures if by_class(name) in cases
+    ]
 
 
 def tolerance(signature: str, weights: str) -> float:
     """The largest difference that is allowed."""
-    if signature in IN_LEVELS:
+    if signature in (*IN_LEVELS, *map(by_class, IN_LEVELS)):
         return LEVELS_TOLERANCE
     return FLOAT16_TOLERANCE if weights == "float16" else TOLERANCE
 
@@ -88,7 +123,7 @@ def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -
         UserError: one is above the tolerance, or the model does not run.
     """
     differences = _differences(form, path / form.model, cases)
-    for signature in form.signatures:
+    for signature in signatures(form, cases):
         allowed, found = tolerance(signature, weights), differences[signature]
         if not found <= allowed:  # so that what is not a number is refused as well
             raise UserError(
@@ -101,7 +136,7 @@ def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -
 
 def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
     arrays = {}
-    for signature in form.signatures:
+    for signature in signatures(form, cases):
         wanted, pairs = cases[signature]
         for number, (given, expected) in enumerate(pairs):
             name = f"{signature}/{wanted}/{number}"

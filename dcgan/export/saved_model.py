@@ -1,14 +1,17 @@
-"""The SavedModel: four signatures, any batch size, for TensorFlow, TensorFlow Serving and `serve`.
+"""The SavedModel: its signatures, any batch size, for TensorFlow, TensorFlow Serving and `serve`.
 
 serving_default(z float32 [N, z_dim]) -> images float32 [N, H, W, C] in [-1, 1];
 generate(seed int64 [N]) -> images uint8; png(seed int64 [N]) -> png_bytes, those of N files;
 discriminate(images uint8 [N, H, W, C]) -> score float32 [N], see `description.SCORE`.
 
-Of a run by class each of them also takes an int32 [N] a column of labels, named by
-`ClassTable.inputs`: the numbers of classes from 0. With a seed, -1 stands for the seed's own class;
-a fifth signature gives these: classes(seed int64 [N]) -> int32 [N] a column.
+A run by class has each of them a second time, named by `by_class`, with an int32 [N] for each
+column of labels, named by `ClassTable.inputs`: the number of a class from 0, or -1 for the own
+class of z or of the seed. An image has no class of its own: with -1, `discriminate` takes the
+shares that the classes have in the data. A ninth signature gives the classes of seeds:
+classes(seed int64 [N]) -> int32 [N] for each column.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -16,36 +19,56 @@ import tensorflow as tf
 
 from dcgan import images
 from dcgan.export.format import DESCRIPTION, Format, Subject
+from dcgan.latent.class_words import OWN, by_class
 from dcgan.latent.labels import ClassTable
-from dcgan.latent.sampling import latents
+from dcgan.latent.noise import latents
 from dcgan.models import Generator
+from dcgan.models.classes import one_hot
 from dcgan.plain_path import plain
 
 
-def latent_inputs(generator: Generator, table: ClassTable | None) -> list[tf.TensorSpec]:
-    """The inputs of the signature serving_default: z, and one for each column of labels."""
-    z = tf.TensorSpec([None, generator.z_dim], tf.float32, name="z")
-    return [z, *label_inputs(table)]
+def z_input(generator: Generator) -> tf.TensorSpec:
+    """The input of the signature serving_default."""
+    return tf.TensorSpec([None, generator.z_dim], tf.float32, name="z")
 
 
-def label_inputs(table: ClassTable | None) -> list[tf.TensorSpec]:
-    """The columns of labels; none without a table."""
-    return [tf.TensorSpec([None], tf.int32, name=name) for name in table.inputs] if table else []
+def label_inputs(table: ClassTable) -> list[tf.TensorSpec]:
+    """The inputs that a signature by class has besides."""
+    return [tf.TensorSpec([None], tf.int32, name=name) for name in table.inputs]
 
 
-def joined(columns: tuple[tf.Tensor, ...]) -> tf.Tensor | None:
-    """Labels int32 [N, columns] of their columns; None without any."""
-    return tf.stack(columns, 1) if columns else None
+def make_generate(generator: Generator, table: ClassTable | None) -> Callable:
+    """The generator as a function of z and of columns of labels, see the module.
+
+    Args:
+        generator: of the run.
+        table: of the classes that it knows; None where it knows none.
+
+    Returns:
+        (z float32 [N, z_dim], *columns int32 [N] or [1]) -> images float32 [N, H, W, C]. Without
+        any columns, each z has its own classes.
+    """
+
+    def generate(z, *columns):
+        if table is None:
+            return generator(z, training=False)
+        labels = tf.unstack(table.of_latents(z), axis=1)
+        if columns:
+            pairs = zip(columns, labels, strict=True)
+            labels = [tf.where(given == OWN, own, given) for given, own in pairs]
+        return generator(z, labels=tf.stack(labels, 1), training=False)
+
+    return generate
 
 
-def archive_of(generator: Generator, table: ClassTable | None) -> keras.export.ExportArchive:
-    """The beginning of a SavedModel: the signature serving_default alone."""
+def make_archive(generator: Generator, table: ClassTable | None) -> keras.export.ExportArchive:
+    """The beginning of a SavedModel: the signature serving_default, and the same by class."""
     archive = keras.export.ExportArchive()
     archive.track(generator)
-    archive.add_endpoint(
-        "serving_default",
-        lambda z, *columns: {"images": generator(z, labels=joined(columns), training=False)},
-        input_signature=latent_inputs(generator, table),
+    generate = make_generate(generator, table)
+    _add(
+        *(archive, "serving_default", z_input(generator), table),
+        lambda z, *columns: {"images": generate(z, *columns)},
     )
     return archive
 
@@ -55,41 +78,62 @@ def to_uint8(values: tf.Tensor) -> tf.Tensor:
     return tf.saturate_cast(tf.round(images.to_levels(values)), tf.uint8)
 
 
+def _add(archive, name: str, first: tf.TensorSpec, table: ClassTable | None, function) -> None:
+    """Adds a signature, and the one by class where there are classes."""
+    archive.add_endpoint(name, lambda x: function(x), input_signature=[first])
+    if table:
+        archive.add_endpoint(
+            by_class(name), function, input_signature=[first, *label_inputs(table)]
+        )
+
+
+def shares(table: ClassTable, columns: Sequence[tf.Tensor], count: int) -> tf.Tensor:
+    """What the discriminator is told of the classes of images.
+
+    Args:
+        table: of its classes.
+        columns: int32 [N] each, numbers of classes or `OWN`; `OWN` throughout where there are none.
+        count: N.
+
+    Returns:
+        float32 [N, classes of all columns]: 1 at a class that is given, else the data's shares.
+    """
+    labels = tf.stack(columns, 1) if columns else tf.fill([count, len(table.inputs)], OWN)
+    known = tf.repeat(labels != OWN, table.sizes, axis=1)
+    return tf.where(known, one_hot(labels, table.sizes), table.shares())
+
+
 def _write(subject: Subject, path: Path, weights: str) -> None:
-    generator, discriminator = subject.generator, subject.discriminator
-    table = subject.table
+    generator, discriminator, table = subject.generator, subject.discriminator, subject.table
+    from_z = make_generate(generator, table)
 
     def generate(seed, *columns):
         z = latents(seed, z_dim=generator.z_dim, z_dist=generator.z_dist)
-        labels = joined(columns)
-        if table:
-            labels = tf.where(labels < 0, table.of_seeds(seed), labels)
-        return {"images": to_uint8(generator(z, labels=labels, training=False))}
+        return {"images": to_uint8(from_z(z, *columns))}
 
     def png(seed, *columns):
         # TensorFlow Serving encodes for JSON only what is named so.
         return {"png_bytes": tf.io.encode_png(generate(seed, *columns)["images"])}
 
     def discriminate(images_, *columns):
-        levels = images.to_float(tf.cast(images_, tf.float32))
-        logits = discriminator(levels, labels=joined(columns), training=False)
+        labels, levels = None, images.to_float(tf.cast(images_, tf.float32))
+        if table:
+            labels = shares(table, columns, tf.shape(images_)[0])
+        logits = discriminator(levels, labels=labels, training=False)
         return {"score": tf.sigmoid(logits[:, 0])}
 
     def classes(seed):
         return dict(zip(table.inputs, tf.unstack(table.of_seeds(seed), axis=1), strict=True))
 
-    of_seeds = [tf.TensorSpec([None], tf.int64, name="seed")]
-    seed = [*of_seeds, *label_inputs(table)]
-    pictures = [tf.TensorSpec([None, *generator.image_shape], tf.uint8, name="images")]
-    archive = archive_of(generator, table)
+    seed = tf.TensorSpec([None], tf.int64, name="seed")
+    pictures = tf.TensorSpec([None, *generator.image_shape], tf.uint8, name="images")
+    archive = make_archive(generator, table)
     archive.track(discriminator)
-    archive.add_endpoint("generate", generate, input_signature=seed)
-    archive.add_endpoint("png", png, input_signature=seed)
-    archive.add_endpoint(
-        "discriminate", discriminate, input_signature=[*pictures, *label_inputs(table)]
-    )
+    _add(archive, "generate", seed, table, generate)
+    _add(archive, "png", seed, table, png)
+    _add(archive, "discriminate", pictures, table, discriminate)
     if table:
-        archive.add_endpoint("classes", classes, input_signature=of_seeds)
+        archive.add_endpoint("classes", classes, input_signature=[seed])
     with plain(path) as place:
         archive.write_out(place, verbose=False)
 

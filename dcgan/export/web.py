@@ -251,18 +251,17 @@ def _from_package(package: Path) -> dict[str, bytes]:
 def _write(subject: Subject, path: Path, weights: str, *, onnxruntime: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / MODEL
-        write_onnx(subject.generator, model, weights=weights, table=subject.table)
+        known = {"table": subject.table, "is_optional": False}
+        write_onnx(subject.generator, model, weights=weights, **known)
         write_web(
             *(model, subject.description, path), onnxruntime=onnxruntime, first=_first(subject)
         )
 
 
-def _first(subject: Subject) -> np.ndarray | None:
-    """The pictures of the first seeds; none by class, as pages begin with any."""
-    if subject.table is not None:
-        return None
-    generator = subject.generator
-    sample = make_sampler(generator, z_dim=generator.z_dim, z_dist=generator.z_dist)
+def _first(subject: Subject) -> np.ndarray:
+    """The pictures of the first seeds, of their own classes."""
+    generator, table = subject.generator, subject.table
+    sample = make_sampler(generator, z_dim=generator.z_dim, z_dist=generator.z_dist, table=table)
     return sample(range(FIRST))
 
 

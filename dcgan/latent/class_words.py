@@ -13,6 +13,13 @@ _NAMED = 20  # classes of a sentence
 # take a server some 40 ms.
 _LETTERS, _COMPARED = 40, 500
 
+OWN = -1  # in the place of a class's number: the own class of a latent vector or of a seed
+
+
+def by_class(signature: str) -> str:
+    """What a signature of an exported model is called that takes labels too."""
+    return "by_class" if signature == "serving_default" else f"{signature}_by_class"
+
 
 def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> int:
     """The number of a class.

@@ -1,14 +1,16 @@
 """The classes of a data set: what they are called, and how often they occur together.
 
-A column is a kind of labels, such as hair; an image has one class in each. Labels are drawn as they
-occur together in the data, and like latent vectors as a pure function of a seed, so that seed 7 has
-the same classes everywhere.
+A column is a kind of labels, such as hair; an image has one class in each. A latent vector has
+classes of its own, which are drawn where nobody asks for others: over all vectors, they occur as
+often as in the data. So z alone says what a picture shows, and seed 7 has the same classes
+everywhere.
 """
 
 import functools
 import hashlib
 import json
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +19,10 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.latent.class_words import class_number
+from dcgan.latent.noise import latents
 
 MOST_ROWS = 1 << 14  # different ones that are kept; of more, as many from all over the data
 _TAKEN = ("z", "seed", "images", "score", "png_bytes")  # other inputs and outputs
-_LABELS = -2  # where latent vectors have -1 and training's noise the step, which is never negative
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,26 @@ class ClassTable:
         names: of the classes, in the order of their numbers, by column.
         rows: int32 [R, columns], different combinations of classes that occur.
         counts: int64 [R], how often each does.
+        z_dim, z_dist: of the latent vectors, see `latents`.
     """
 
     names: Mapping[str, tuple[str, ...]]
     rows: np.ndarray
     counts: np.ndarray
+    z_dim: int
+    z_dist: str
 
     @classmethod
-    def of(cls, names: Mapping[str, Sequence[str]], labels: np.ndarray) -> "ClassTable":
+    def of(
+        cls, names: Mapping[str, Sequence[str]], labels: np.ndarray, *, z_dim: int, z_dist: str
+    ) -> "ClassTable":
         """The table of a data set with labels [N, columns]."""
         rows, counts = np.unique(labels, axis=0, return_counts=True)
         if len(rows) > MOST_ROWS:
             some = np.linspace(0, len(labels) - 1, MOST_ROWS).round().astype(int)
             rows, counts = np.unique(labels[some], axis=0, return_counts=True)
-        return cls({k: tuple(v) for k, v in names.items()}, rows.astype(np.int32), counts)
+        known = {column: tuple(classes) for column, classes in names.items()}
+        return cls(known, rows.astype(np.int32), counts, z_dim, z_dist)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -109,29 +117,51 @@ class ClassTable:
         }
 
     def draw(self, count: int, seed: tf.Tensor) -> tf.Tensor:
-        """So many rows int32 [count, columns], as often as they occur, of a seed int64 [2]."""
-        return self._pick(_uniform([count], seed))
+        """So many rows int32 [count, columns], as often as they occur, of a seed int64 [2].
+
+        Training draws those of generated images so, whatever their z: each class learns all of z.
+        """
+        key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+        philox = tf.random.Algorithm.PHILOX.value
+        numbers = tf.raw_ops.StatelessRandomUniformV2(
+            shape=[count], key=key, counter=counter, alg=philox, dtype=tf.float64
+        )
+        places = tf.searchsorted(tf.constant(self._below), numbers, side="right")
+        return tf.gather(tf.constant(self.rows), places)
 
     def of_seeds(self, seeds: tf.Tensor) -> tf.Tensor:
         """The classes of seeds int64 [N]: int32 [N, columns]; row i depends on seeds[i] only."""
-        seeds = tf.cast(seeds, tf.int64)
-        pairs = tf.stack([seeds, tf.fill(tf.shape(seeds), tf.constant(_LABELS, tf.int64))], 1)
-        uniform = tf.TensorSpec([], tf.float64)
-        return self._pick(
-            tf.map_fn(lambda pair: _uniform([], pair), pairs, fn_output_signature=uniform)
-        )
+        return self.of_latents(latents(seeds, z_dim=self.z_dim, z_dist=self.z_dist))
 
-    def _pick(self, numbers: tf.Tensor) -> tf.Tensor:
-        """Rows of numbers in [0, 1)."""
-        shares = np.cumsum(self.counts) / self.counts.sum()
-        places = tf.searchsorted(tf.constant(shares), numbers, side="right")
+    def of_latents(self, z: tf.Tensor) -> tf.Tensor:
+        """The classes of latent vectors float32 [N, z_dim]: int32 [N, columns].
+
+        The first number of z says which: its distribution is cut into pieces as likely as the rows
+        are frequent. Comparing with all of them is what every runtime of exported models can do.
+        """
+        below = self._below[:-1]
+        cuts = [_QUANTILES[self.z_dist](share) for share in below]
+        is_above = z[:, :1] >= tf.constant(cuts, tf.float32, [1, len(cuts)])
+        places = tf.reduce_sum(tf.cast(is_above, tf.int32), 1)
         return tf.gather(tf.constant(self.rows), places)
 
+    @property
+    def _below(self) -> np.ndarray:
+        """float64 [R], the share of images whose row is this one or one before it."""
+        return np.cumsum(self.counts) / self.counts.sum()
 
-def _uniform(shape: list[int], seed: tf.Tensor) -> tf.Tensor:
-    """float64 in [0, 1) of a seed int64 [2]."""
-    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
-    philox = tf.random.Algorithm.PHILOX.value
-    return tf.raw_ops.StatelessRandomUniformV2(
-        shape=shape, key=key, counter=counter, alg=philox, dtype=tf.float64
-    )
+    def shares(self) -> np.ndarray:
+        """float32 [classes of all columns], the share of each class among its column's images."""
+        found = np.zeros(sum(self.sizes))
+        begins = np.cumsum([0, *self.sizes[:-1]])
+        for begin, numbers in zip(begins, self.rows.T, strict=True):
+            np.add.at(found, begin + numbers, self.counts / self.counts.sum())
+        return found.astype(np.float32)
+
+
+# What shares of random numbers are below, by their distribution.
+_QUANTILES = {
+    "normal01": statistics.NormalDist().inv_cdf,
+    "uniform_signed": lambda share: 2 * share - 1,
+    "uniform_unsigned": lambda share: share,
+}

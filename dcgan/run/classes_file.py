@@ -1,6 +1,6 @@
 """checkpoints/classes.json: the names of a conditional run's classes, and how often they occur."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from dcgan import UserError
 from dcgan.cli.option import some_of
 from dcgan.files import read_json, write_json
 from dcgan.latent.labels import MOST_ROWS, ClassTable
+from dcgan.models import Generator
 
 NAME = "classes.json"
 _NAMED = 12  # classes of a sentence
@@ -21,17 +22,20 @@ def write(checkpoints: Path, table: ClassTable) -> None:
     write_json(checkpoints / NAME, {"names": names, **rows})
 
 
-def read(checkpoints: Path, classes: Iterable[int]) -> ClassTable | None:
+def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
     """The table of a run.
 
     Args:
         checkpoints: the folder.
-        classes: how many each column has, by its networks; none for a run without labels.
+        generator: of the run.
+
+    Returns:
+        the table; None where the generator knows no classes.
 
     Raises:
         UserError: the file is missing or not of these networks.
     """
-    sizes = tuple(classes)
+    sizes = generator.classes
     if not sizes:
         return None
     path = checkpoints / NAME
@@ -41,12 +45,12 @@ def read(checkpoints: Path, classes: Iterable[int]) -> ClassTable | None:
             "another run with --run_dir."
         )
     found = _parsed(read_json(path))
-    if found is None or found.sizes != sizes:
+    if found is None or tuple(map(len, found["names"].values())) != sizes:
         raise UserError(
             f"{path} does not describe the classes of this run's networks; restore it, or name "
             "another run with --run_dir."
         )
-    return found
+    return ClassTable(**found, z_dim=generator.z_dim, z_dist=generator.z_dist)
 
 
 def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> None:
@@ -62,10 +66,10 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
     path = checkpoints / NAME
     found = _parsed(read_json(path)) if path.exists() else None
     now = {column: tuple(names) for column, names in columns.items()}
-    if found is None or list(found.names.items()) == list(now.items()):
+    if found is None or list(found["names"].items()) == list(now.items()):
         return
-    for column in {**found.names, **now}:
-        before, after = found.names.get(column, ()), now.get(column, ())
+    for column in {**found["names"], **now}:
+        before, after = found["names"].get(column, ()), now.get(column, ())
         if before != after:
             break
     before, after = (some_of(names, _NAMED) or "none" for names in (before, after))
@@ -75,8 +79,8 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
     )
 
 
-def _parsed(value: dict) -> ClassTable | None:
-    """None where the file is not as `write` has it."""
+def _parsed(value: dict) -> dict | None:
+    """Names, rows and counts of a `ClassTable`; None where the file is not as `write` has it."""
     names, rows, counts = (value.get(name) for name in ("names", "rows", "counts"))
     if not (isinstance(names, dict) and isinstance(rows, list) and isinstance(counts, list)):
         return None
@@ -97,4 +101,8 @@ def _parsed(value: dict) -> ClassTable | None:
     if (table >= sizes).any():
         return None
     known = {column: tuple(classes) for column, classes in names.items()}
-    return ClassTable(known, table.astype(np.int32), np.array(counts, np.int64))
+    return {
+        "names": known,
+        "rows": table.astype(np.int32),
+        "counts": np.array(counts, np.int64),
+    }

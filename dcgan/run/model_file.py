@@ -10,7 +10,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.datasets.label_columns import MOST_CLASSES, MOST_COLUMNS
 from dcgan.files import read_json, write_json
-from dcgan.latent.sampling import DISTRIBUTIONS
+from dcgan.latent.noise import DISTRIBUTIONS
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layouts import LAYOUTS
 from dcgan.run.run_dir import RunDir

@@ -22,7 +22,8 @@ from dcgan.datasets.source import ImageSpec, Source
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import read_json, read_json_lines
 from dcgan.latent.class_words import parse_classes
-from dcgan.latent.sampling import BATCH_SIZE, in_batches, latents, make_sampler, sampled_from
+from dcgan.latent.noise import latents
+from dcgan.latent.sampling import BATCH_SIZE, in_batches, make_sampler, sampled_from
 from dcgan.models.classes import one_hot
 from dcgan.run import classes_file
 from dcgan.run.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
@@ -97,7 +98,7 @@ class TrainedRun:
         self.z_dist: str = self.generator.z_dist
         avoid_remapper()
         self.shape: tuple[int, int, int] = self.generator.image_shape
-        self.table = classes_file.read(self.checkpoint.path.parent, self.generator.classes)
+        self.table = classes_file.read(self.checkpoint.path.parent, self.generator)
         self._of_z = {"z_dim": self.generator.z_dim, "z_dist": self.z_dist}
         self.sample = make_sampler(self.generator, **self._of_z, table=self.table)
 

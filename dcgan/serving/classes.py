@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from dcgan import UserError
-from dcgan.latent.class_words import class_number
+from dcgan.latent.class_words import OWN, class_number
 from dcgan.serving.batching import Arrays
 from dcgan.serving.refusals import RequestError
-
-OWN = -1  # in a signature with seeds: the seed's own class
 
 
 @dataclass(frozen=True)
@@ -70,34 +66,24 @@ def _number(column: Column, word: str) -> int:
         raise RequestError(400, str(error)) from error
 
 
-def repeated(labels: Mapping[str, int], rows: int) -> Arrays:
-    """The inputs of so many rows."""
-    return {name: np.full(rows, number, np.int32) for name, number in labels.items()}
-
-
 def words(labels: Mapping[str, int]) -> str:
     """Tells pictures of one seed and several classes apart; nothing for a model without any."""
     return "".join(f"-{name}-{number}" for name, number in labels.items())
 
 
-def of_all(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
-    """The numbers of classes for latent vectors, which have none of their own.
-
-    Args:
-        columns: of the model.
-        labels: what a client sent: names of classes by column, one of each.
+def sent(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
+    """As `asked`, of what a client sent in a body: names of classes by column.
 
     Raises:
-        RequestError: 400, it is something else.
+        RequestError: 400, it is something else, or there is no such class.
     """
-    given = labels if isinstance(labels, dict) else {}
-    for column in columns:
-        if not isinstance(given.get(column.name), str):
-            expected = ", ".join(one.name for one in columns)
-            raise RequestError(
-                400, f"Expected labels to be an object with the name of a class of {expected}."
-            )
-    return {column.input: _number(column, given[column.name]) for column in columns}
+    given = {} if labels is None else labels
+    if not isinstance(given, dict) or not all(isinstance(word, str) for word in given.values()):
+        names = ", ".join(one.name for one in columns)
+        raise RequestError(
+            400, f"Expected labels to be an object with the names of classes of {names or 'none'}."
+        )
+    return asked(columns, given)
 
 
 def check(columns: tuple[Column, ...], inputs: Arrays) -> None:
@@ -106,14 +92,13 @@ def check(columns: tuple[Column, ...], inputs: Arrays) -> None:
     Raises:
         RequestError: 400, says which there are.
     """
-    least = OWN if "seed" in inputs else 0
     for column in columns:
         numbers = inputs.get(column.input)
-        if numbers is None or (numbers.min() >= least and numbers.max() < len(column.names)):
+        if numbers is None or (numbers.min() >= OWN and numbers.max() < len(column.names)):
             continue
-        worst = numbers.min() if numbers.min() < least else numbers.max()
-        own = ", or -1 for the seed's own" if least == OWN else ""
+        worst = numbers.min() if numbers.min() < OWN else numbers.max()
         raise RequestError(
             400,
-            f"Expected {column.input} from 0 to {len(column.names) - 1}{own}; received {worst}.",
+            f"Expected {column.input} from 0 to {len(column.names) - 1}, or {OWN} for none in "
+            f"particular; received {worst}.",
         )

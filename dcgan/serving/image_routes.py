@@ -73,12 +73,11 @@ async def image(request: Request, seed: Seed) -> Response:
     Of a model by class it has the seed's own, or those in the query: label=cat, hair=blue&eyes=red.
     """
     with _service(request).lease() as served:
-        labels = classes.asked(served.columns, request.query_params) if served.columns else {}
+        labels = classes.asked(served.columns, request.query_params)
         headers = _headers(served, f"image-{seed}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
-        given = {"seed": np.array([seed], np.int64), **classes.repeated(labels, 1)}
-        png = await served.run_for("png", given)
+        png = await served.draw("png", {"seed": np.array([seed], np.int64)}, labels)
     return Response(png[0], media_type="image/png", headers=headers)
 
 
@@ -109,8 +108,7 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
         headers = _headers(served, f"grid-{seeds}-{columns}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
-        given = {"seed": chosen, **classes.repeated(labels, len(chosen))}
-        faces = await served.run_for("generate", given)
+        faces = await served.draw("generate", {"seed": chosen}, labels)
     png = await _drawn(request, pictures.png, faces, columns, 1)
     return Response(png, media_type="image/png", headers=headers)
 
@@ -135,8 +133,7 @@ async def interpolate(
         if classes.OWN in labels.values():
             own = await served.run("classes", {"seed": np.array([first], np.int64)})
             labels |= {name: int(own[name][0]) for name, n in labels.items() if n == classes.OWN}
-        given = {"z": z, **classes.repeated(labels, len(z))}
-        faces = await served.run_for(DEFAULT_SIGNATURE, given)
+        faces = await served.draw(DEFAULT_SIGNATURE, {"z": z}, labels)
     gif = await _drawn(request, pictures.gif, faces)
     return Response(gif, media_type="image/gif", headers=headers)
 
@@ -145,7 +142,8 @@ async def interpolate(
 async def render(request: Request) -> Response:
     """The pictures of latent vectors as one PNG without gaps, row by row.
 
-    A model by class also takes "labels", the name of a class by column, of all of them.
+    A model by class also takes "labels", the names of classes by column; of the others, each vector
+    has its own.
     """
     service = _service(request)
     body = await read_body(request, service)
@@ -154,9 +152,8 @@ async def render(request: Request) -> Response:
         z, columns, labels = await service.readers.run(
             tfserving_json.read_render, body, tensor, service.row_limit, size=len(body)
         )
-        labels = classes.of_all(served.columns, labels)
-        given = {"z": z, **classes.repeated(labels, len(z))}
-        faces = await served.run_for(DEFAULT_SIGNATURE, given)
+        labels = classes.sent(served.columns, labels)
+        faces = await served.draw(DEFAULT_SIGNATURE, {"z": z}, labels)
     png = await _drawn(request, pictures.png, faces, columns, 0)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 

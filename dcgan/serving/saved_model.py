@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 from google.protobuf.json_format import MessageToDict
 
+from dcgan.latent.class_words import by_class
 from dcgan.plain_path import plain
 from dcgan.serving.batching import Arrays, ModelFailure
 from dcgan.serving.classes import columns_of
@@ -96,9 +97,12 @@ class SavedModel:
         z_dim, *picture = (self.info[name] for name in ("z_dim", "height", "width", "channels"))
         seed = Tensor("seed", "int64", (None,))
         z = Tensor("z", "float32", (None, z_dim))
-        self._need(DEFAULT_SIGNATURE, [z, *labels], "float32", *picture)
-        self._need("generate", [seed, *labels], "uint8", *picture)
-        self._need("png", [seed, *labels], "string")
+        needed = {DEFAULT_SIGNATURE: (z, "float32", *picture)}
+        needed |= {"generate": (seed, "uint8", *picture), "png": (seed, "string")}
+        for name, (first, *output) in needed.items():
+            self._need(name, [first], *output)
+            if labels:
+                self._need(by_class(name), [first, *labels], *output)
         if labels:
             self._need_classes(seed, labels)
         for name, signature in self.signatures.items():
@@ -173,7 +177,7 @@ class SavedModel:
     def latents(self, seeds: list[int]) -> np.ndarray:
         """The latent vectors that the signatures with seeds begin with, float32 [N, z_dim]."""
         tf = load_tensorflow()
-        from dcgan.latent.sampling import latents  # TensorFlow, without Keras
+        from dcgan.latent.noise import latents  # TensorFlow, without Keras
 
         z = latents(
             tf.constant(seeds, tf.int64), z_dim=self.info["z_dim"], z_dist=self.info["z_dist"]

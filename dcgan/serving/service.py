@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
+from dcgan.latent.class_words import by_class
 from dcgan.serving.aside import Aside
 from dcgan.serving.backlog import Backlog
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
@@ -63,9 +66,21 @@ class LoadedVersion:
         """See `Batcher.run`."""
         return await self._batcher.run(signature, inputs)
 
-    async def run_for(self, signature: str, inputs: Arrays):
-        """The only output of a signature that has one, or the first: an array."""
-        return next(iter((await self.run(signature, inputs)).values()))
+    async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
+        """Pictures, of these classes where the model knows any.
+
+        Args:
+            signature: of those with one output.
+            inputs: without labels.
+            labels: the numbers of classes, by input.
+
+        Returns:
+            an array, the output.
+        """
+        rows = len(next(iter(inputs.values())))
+        of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
+        name = by_class(signature) if labels else signature
+        return next(iter((await self.run(name, inputs | of_classes)).values()))
 
     def close(self) -> None:
         """See `Batcher.close`."""

@@ -28,13 +28,22 @@ class ByClass:
     digest: str | None = None
 
     @classmethod
-    def of(cls, labels: Mapping[str, Labels], columns: Mapping[str, Sequence[str]]) -> "ByClass":
-        """Those of some columns, or of none, whose classes have these names."""
+    def of(
+        cls, labels: Mapping[str, Labels], columns: Mapping[str, Sequence[str]], **of_z
+    ) -> "ByClass":
+        """Those of some columns, or of none, whose classes have these names.
+
+        Args:
+            labels: of all columns.
+            columns: the names of the classes of those that are learnt.
+            **of_z: see `ClassTable`.
+        """
         if not columns:
             return cls()
         values = matrix(labels, columns)
+        table = ClassTable.of(columns, values, **of_z)
         digest = hashlib.sha256(values.astype("<i4").tobytes()).hexdigest()[:32]
-        return cls(values, ClassTable.of(columns, values), digest)
+        return cls(values, table, digest)
 
     def beside(self, images: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Images and their labels, or images alone; see `make_dataset`."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from dcgan import images as pixels
 from dcgan.latent.labels import ClassTable
-from dcgan.latent.sampling import draw_seed, training_noise
+from dcgan.latent.noise import draw_seed, training_noise
 from dcgan.training.augment import KINDS, augment
 from dcgan.training.losses import discriminator_loss, generator_loss
 from dcgan.training.state import GANState

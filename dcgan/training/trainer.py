@@ -62,8 +62,7 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
         "classes": classes,
         "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
     }
-    of_z = {"z_dim": config.z_dim, "z_dist": config.z_dist}
-    generator = Generator(shape, **of_z, width=config.g_width, **common)
+    generator = Generator(shape, **config.of_z, width=config.g_width, **common)
     discriminator = Discriminator(shape, width=config.d_width, **common)
     for norm in (*generator.norms, *discriminator.norms):
         norm.synchronized = config.sync_batch_norm  # how to train them, not what they are
@@ -127,12 +126,10 @@ class Trainer:
         self.prepared = prepared = prepare()
         self.reals, self.report = prepared.images, prepared.report
         self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
-        self.by_class = ByClass.of(prepared.labels, columns or {})
+        self.by_class = ByClass.of(prepared.labels, columns or {}, **config.of_z)
         self.data |= self.by_class.meta()
         self.cells = make_cells(config.num_samples, table := self.by_class.table)
-        self.sample_images = make_sampler(
-            self.state.sampler, z_dim=config.z_dim, z_dist=config.z_dist, table=table
-        )
+        self.sample_images = make_sampler(self.state.sampler, **config.of_z, table=table)
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch

@@ -58,10 +58,28 @@ def test_a_gpu_gets_a_larger_batch_with_what_goes_with_it():
     assert (given["batch_size"], given["learning_rate"], given["ema_decay"]) == (32, 2e-4, 0.998)
 
 
-@pytest.mark.parametrize("given", [{"preset": "silva"}, {"dataset": "mnist", "preset": "best"}])
+@pytest.mark.parametrize(
+    "given",
+    [{"preset": "silva"}, {"dataset": "mnist", "preset": "best", "conditional": False}],
+)
 def test_nothing_else_is_chosen(given):
     config = resolve({"dataset": "faces", "epoch": 10_000, "precision": "float32", **given})
     assert decide(config, gpu=True) == (config, "")
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "svhn"])
+def test_digits_are_learnt_with_their_labels_unless_a_run_began_without(dataset):
+    words = {"dataset": dataset, "preset": "best", "epoch": 3}
+    config, sentence = decide(resolve(words))
+    assert config.conditional and "--conditional" in sentence
+    assert ("--batch_size" in sentence) == (dataset == "svhn")  # MNIST's has values of its own
+    old = to_dict(resolve({**words, "conditional": False}))
+    went_on = by_device.keep_recorded(resolve(words), old)
+    assert not went_on.conditional and differences(went_on, old, alike=()) == []
+    given = resolve({**words, "conditional": False})
+    assert not given.conditional and "conditional" not in given.undecided
+    # Whoever names columns wants them: that they cannot be learnt is then refused.
+    assert "conditional" not in resolve({**words, "label_columns": "label"}).undecided
 
 
 @pytest.mark.parametrize("preset", ["silva", "best"])

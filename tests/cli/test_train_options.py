@@ -142,6 +142,7 @@ def test_the_best_of_mnist():
     digits = {"z_dim": 32, "batch_size": 64, "learning_rate": 0.0032, "augment": "none"}
     digits |= {"ema_decay": 0.992, "flip": False}  # see docs/recipes.md
     assert {k: getattr(got, k) for k in SILVA} == SILVA | OTHERWISE["best"] | digits
+    assert got.conditional
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running import content
-from toy_run import toy_run
+from toy_run import Z_DIM, toy_run
 
 import main
 from dcgan import images
@@ -14,10 +14,11 @@ from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
 HAIR, EYES = ("black", "blue", "light red"), ("green", "grey")
+OF_Z = {"z_dim": Z_DIM, "z_dist": "normal01"}
 TABLE = ClassTable.of(
-    {"hair": HAIR, "eyes": EYES}, np.array([[0, 0], [0, 1], [1, 1], [2, 0]] * 2, np.int32)
+    {"hair": HAIR, "eyes": EYES}, np.array([[0, 0], [0, 1], [1, 1], [2, 0]] * 2, np.int32), **OF_Z
 )
-DIGITS = ClassTable.of({"label": "0123456789"}, np.arange(10)[:, None])
+DIGITS = ClassTable.of({"label": "0123456789"}, np.arange(10)[:, None], **OF_Z)
 
 
 @pytest.fixture(scope="module")

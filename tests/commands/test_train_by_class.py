@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arrays import numbers
+from mnist_files import write_mnist
 from running import (
     SMALL,
     arrays_of,
@@ -179,3 +181,22 @@ def test_the_best_preset_says_once_that_labels_are_not_learnt(tmp_path, capfd):
         assert main.main(list(map(str, given))) == 0
         found.append("labels of 2 classes: with --conditional" in capfd.readouterr().out)
     assert found == [True, False, False, False]
+
+
+def test_the_best_preset_learns_the_labels_of_digits_where_it_can(tmp_path, capfd):
+    digits = np.repeat(np.arange(10, dtype=np.uint8), 4)
+    write_mnist(tmp_path / "data" / "mnist", pixels=numbers(40, 28, 28), labels=digits)
+    folders = ["--data_dir", tmp_path / "data", "--cache_dir", tmp_path / "cache"]
+    words = [*folders, "--dataset", "mnist", "--preset", "best", *SMALL]
+
+    def train(name: str, *more) -> tuple[bool, str]:
+        given = [*words, "--run_dir", tmp_path / name, *more]
+        assert main.main(list(map(str, given))) == 0
+        return read_json(tmp_path / name / "config.json")["conditional"], capfd.readouterr().out
+
+    learnt, said = train("all", "--steps", 1)
+    assert learnt and "--conditional" in said
+    learnt, said = train("few", "--steps", 1, "--train_size", 30)  # no 8 and no 9
+    assert not learnt and "Trains without labels" in said and "8 (0), 9 (0)" in said
+    old = train("old", "--steps", 1, "--noconditional")[0]
+    assert (old, train("old", "--steps", 2)[0]) == (False, False)

@@ -1,15 +1,16 @@
-"""Exports of a run by class: a column of labels is an input, and -1 the seed's own class."""
+"""Exports of a run by class: with and without an input for each column of labels."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from toy_run import toy_run
+from toy_run import Z_DIM, toy_run
 
 import main
-from dcgan.export import keras_file, litert, onnx, parity
+from dcgan.export import keras_file, litert, onnx, parity, saved_model
 from dcgan.export.format import Subject
 from dcgan.latent.labels import ClassTable
 from dcgan.run.run_dir import RunDir
@@ -21,6 +22,8 @@ pytest.importorskip("orjson", reason="orjson is not installed")
 TABLE = ClassTable.of(
     {"hair color": ("black", "blue", "light red"), "eyes": ("green", "grey")},
     np.array([[0, 0], [0, 1], [1, 1], [2, 0]] * 2, np.int32),
+    z_dim=Z_DIM,
+    z_dist="normal01",
 )
 
 
@@ -56,7 +59,7 @@ def test_the_description_names_the_classes(root):
 
 def test_inputs_have_names_that_every_runtime_takes():
     names = ["hair color", "hair-color", "z", "7", "Ärmel", "", "seed"]
-    table = ClassTable(dict.fromkeys(names, ("a", "b")), TABLE.rows, TABLE.counts)
+    table = dataclasses.replace(TABLE, names=dict.fromkeys(names, ("a", "b")))
     found = table.inputs
     assert found[:4] == ("hair_color", "hair_color_", "label_z", "label_7")
     assert len(set(found)) == len(names) and all(name.isidentifier() for name in found)
@@ -68,19 +71,38 @@ def test_a_seed_has_its_own_classes_or_those_given(signatures, trained):
     own = TABLE.of_seeds(seeds).numpy()
     said = signatures["classes"](seed=seeds)
     np.testing.assert_array_equal(np.stack([said["hair_color"], said["eyes"]], 1), own)
-    free = signatures["generate"](seed=seeds, **columns(*[[-1, -1]] * 5))["images"]
+    free = signatures["generate"](seed=seeds)["images"]
     np.testing.assert_array_equal(free, trained.sample(range(5)))
-    blue = signatures["generate"](seed=seeds, **columns(*[[1, -1]] * 5))["images"]
+    same = signatures["generate_by_class"](seed=seeds, **columns(*[[-1, -1]] * 5))["images"]
+    np.testing.assert_array_equal(same, free)
+    blue = signatures["generate_by_class"](seed=seeds, **columns(*[[1, -1]] * 5))["images"]
     expected = TABLE.labels(range(5), {"hair color": ["blue"]})
     np.testing.assert_array_equal(blue, trained.sample(range(5), expected))
-    png = signatures["png"](seed=seeds, **columns(*[[1, -1]] * 5))["png_bytes"]
+    png = signatures["png_by_class"](seed=seeds, **columns(*[[1, -1]] * 5))["png_bytes"]
     np.testing.assert_array_equal([tf.io.decode_png(one) for one in png], blue)
 
 
-def test_the_discriminator_is_asked_about_a_class(signatures, trained):
-    faces = trained.sample([0, 0])
-    score = signatures["discriminate"](images=faces, **columns([0, 0], [2, 1]))["score"].numpy()
-    assert score.shape == (2,) and score[0] != score[1]
+def test_a_latent_vector_has_the_classes_of_its_seed(signatures, trained):
+    z = trained.latents(list(range(5)))
+    free = signatures["serving_default"](z=z)["images"]
+    np.testing.assert_array_equal(saved_model.to_uint8(free), trained.sample(range(5)))
+    grey = signatures["by_class"](z=z, **columns(*[[-1, 1]] * 5))["images"]
+    expected = TABLE.labels(range(5), {"eyes": ["grey"]})
+    np.testing.assert_array_equal(saved_model.to_uint8(grey), trained.sample(range(5), expected))
+
+
+def test_the_discriminator_is_asked_about_a_class_or_about_none(signatures, trained):
+    faces = trained.sample([0] * 4)
+    about = columns([0, 0], [2, 1], [-1, 1], [-1, -1])
+    score = signatures["discriminate_by_class"](images=faces, **about)["score"].numpy()
+    assert score.shape == (4,) and len(set(score)) == 4
+    free = signatures["discriminate"](images=faces)["score"].numpy()
+    np.testing.assert_array_equal(free, score[3:].repeat(4))
+    # Logits are linear in the classes: of none, the mean over the data's rows.
+    each = [[0, 0], [0, 1], [1, 1], [2, 0]]
+    found = signatures["discriminate_by_class"](images=faces, **columns(*each))["score"].numpy()
+    logits = np.log(found / (1 - found))
+    np.testing.assert_allclose(np.log(free[0] / (1 - free[0])), logits.mean(), rtol=1e-3)
 
 
 def test_the_server_holds_it_and_refuses_another(root, tmp_path):
@@ -101,4 +123,6 @@ def test_other_formats_take_labels_too(root, tmp_path, form):
     path = form.path(tmp_path, 1234)
     form.write(subject, path, "float32")
     found = parity.check(form, path, parity.make_cases(subject))
-    assert found["serving_default"] <= parity.TOLERANCE
+    own = {"labelled"} if form.needs_labels else {"serving_default", "by_class"}
+    assert found.keys() == own
+    assert max(found.values()) <= parity.TOLERANCE

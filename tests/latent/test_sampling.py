@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan.latent.sampling import (
-    BATCH_SIZE,
-    draw_seed,
-    latents,
-    make_sampler,
-    sample_batches,
-    training_noise,
-)
+from dcgan.latent.noise import draw_seed, latents, training_noise
+from dcgan.latent.sampling import BATCH_SIZE, make_sampler, sample_batches
 from dcgan.models import Generator
 from dcgan.models.discriminator import _LAYER_BITS as bits
 from dcgan.training.step import _DROPOUT

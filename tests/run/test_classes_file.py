@@ -8,23 +8,29 @@ import pytest
 
 from dcgan import UserError
 from dcgan.latent.labels import ClassTable
+from dcgan.models import Generator
 from dcgan.run import classes_file
 
 NAMES = {"hair": ("black", "blue", "red"), "eyes": ("grün", "grey")}
-TABLE = ClassTable.of(NAMES, np.array([[0, 0], [0, 0], [2, 1], [1, 0]], np.int32))
+LABELS = np.array([[0, 0], [0, 0], [2, 1], [1, 0]], np.int32)
+TABLE = ClassTable.of(NAMES, LABELS, z_dim=5, z_dist="uniform_signed")
+
+
+def generator(*classes: int) -> Generator:
+    return Generator((8, 8, 1), z_dim=5, z_dist="uniform_signed", classes=classes)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
     classes_file.write(tmp_path, TABLE)
-    found = classes_file.read(tmp_path, [3, 2])
+    found = classes_file.read(tmp_path, generator(3, 2))
     assert found.names == NAMES and found.digest == TABLE.digest
-    assert found.rows.dtype == np.int32
-    assert classes_file.read(tmp_path, []) is None  # whatever lies there
+    assert found.rows.dtype == np.int32 and (found.z_dim, found.z_dist) == (5, "uniform_signed")
+    assert classes_file.read(tmp_path, generator()) is None  # whatever lies there
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"classes\.json is missing"):
-        classes_file.read(tmp_path, [3, 2])
+        classes_file.read(tmp_path, generator(3, 2))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_another_file_is_refused(tmp_path, change):
     path = tmp_path / classes_file.NAME
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
     with pytest.raises(UserError, match="does not describe the classes"):
-        classes_file.read(tmp_path, [3, 2])
+        classes_file.read(tmp_path, generator(3, 2))
 
 
 def test_a_run_goes_on_with_its_own_classes_only(tmp_path):

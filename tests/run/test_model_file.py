@@ -6,7 +6,8 @@ from toy_run import of_an_older_version, toy_run
 
 from dcgan import UserError
 from dcgan.cli.train_options import FIELDS
-from dcgan.latent.sampling import DISTRIBUTIONS, make_sampler
+from dcgan.latent.noise import DISTRIBUTIONS
+from dcgan.latent.sampling import make_sampler
 from dcgan.run.checkpoint import open_checkpoint
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun

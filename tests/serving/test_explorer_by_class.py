@@ -25,9 +25,8 @@ def test_a_menu_for_each_kind_of_labels_draws_everything_in_its_class(browser):
         menus = page.locator("#classes select")
         assert menus.count() == 2
         assert page.locator("#classes label").all_inner_texts()[0].startswith("hair")
-        assert {tuple(one.items()) for one in host.labels} == {
-            (("hair", "black"), ("eyes", "green"))
-        }
+        assert menus.nth(0).locator("option").all_inner_texts() == ["any", *HAIR]
+        assert all(one == {} for one in host.labels)  # each picture is of its own classes
         host.labels.clear()
         with page.expect_navigation():
             menus.nth(0).select_option("light blue")
@@ -39,6 +38,10 @@ def test_a_menu_for_each_kind_of_labels_draws_everything_in_its_class(browser):
         loaded(page)
         assert host.labels[-1] == {"hair": "light blue", "eyes": "grey"}
         assert page.url.endswith("#7")  # whose picture stays open
+        with page.expect_navigation():
+            page.locator("#classes select").nth(0).select_option("any")
+        loaded(page)
+        assert host.labels[-1] == {"eyes": "grey"} and "hair" not in page.url
         page.close()
 
 
@@ -52,10 +55,10 @@ def test_a_model_without_classes_has_no_menu(browser):
         page.close()
 
 
-def test_an_address_of_a_class_that_there_is_not_shows_the_first(browser):
+def test_an_address_of_a_class_that_there_is_not_asks_for_none(browser):
     with serving(EXPLORER, prefix="/explorer/", info=description() | {"classes": KNOWN}) as host:
         page = browser.new_page()
         page.goto(f"{host.url}explorer/?hair=green&eyes=grey")
         loaded(page)
-        assert host.labels[-1] == {"hair": "black", "eyes": "grey"}
+        assert host.labels[-1] == {"eyes": "grey"}
         page.close()

@@ -67,7 +67,7 @@ def test_seeds_become_the_same_vectors_as_in_tensorflow(z_dist):
 def test_the_table_is_what_tensorflow_draws():
     import tensorflow as tf
 
-    from dcgan.latent.sampling import latents
+    from dcgan.latent.noise import latents
 
     seeds = tf.constant([int(seed) for seed in TABLE["seeds"]], tf.int64)
     for z_dist in DISTRIBUTIONS:

@@ -12,6 +12,7 @@ pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is no
 
 from fastapi.testclient import TestClient
 
+from dcgan.latent import class_words
 from dcgan.serving import classes
 from dcgan.serving.app import make_app
 from dcgan.serving.tfserving_json import Signature
@@ -31,8 +32,9 @@ def by_class(known=KNOWN) -> FakeModel:
     model = None
 
     def noted(signature, key, **inputs):
-        model.asked.append((signature, {name: inputs[name].tolist() for name in names}))
-        return {key: np.zeros((len(inputs[names[0]]), *PICTURE), np.uint8)}
+        asked = {name: inputs[name].tolist() for name in names if name in inputs}
+        model.asked.append((signature, asked))
+        return {key: np.zeros((len(next(iter(inputs.values()))), *PICTURE), np.uint8)}
 
     def png(**inputs):
         noted("png", "images", **inputs)
@@ -42,12 +44,18 @@ def by_class(known=KNOWN) -> FakeModel:
         return {n: (seed % size).astype(np.int32) for n, size in zip(names, sizes, strict=True)}
 
     labels = {name: ("int32",) for name in names}
-    seed, pictures = tensors(seed=("int64",), **labels), tensors(images=("uint8", *PICTURE))
-    z = tensors(z=("float32", Z_DIM), **labels)
+    seed, pictures = {"seed": ("int64",)}, tensors(images=("uint8", *PICTURE))
+    z = {"z": ("float32", Z_DIM)}
     signatures = {
-        "serving_default": (Signature(z, pictures), lambda **i: noted("z", "images", **i)),
-        "generate": (Signature(seed, pictures), lambda **i: noted("generate", "images", **i)),
-        "png": (Signature(seed, tensors(png_bytes=("string",))), png),
+        name: (Signature(tensors(**inputs), outputs), function)
+        for first, outputs, function, plain in (
+            (z, pictures, lambda **i: noted("z", "images", **i), "serving_default"),
+            (seed, pictures, lambda **i: noted("generate", "images", **i), "generate"),
+            (seed, tensors(png_bytes=("string",)), png, "png"),
+        )
+        for name, inputs in ((plain, first), (class_words.by_class(plain), first | labels))
+    }
+    signatures |= {
         "classes": (Signature(tensors(seed=("int64",)), tensors(**labels)), own),
     }
     model = FakeModel(1, signatures, {**INFO, "classes": known})
@@ -122,7 +130,10 @@ def test_latent_vectors_are_drawn_of_the_classes_sent_with_them(client, model):
     body = {"z": z, "labels": {"hair": "blue", "eye color": "red"}}
     assert client.post("/render", json=body).status_code == 200
     assert model.asked == [("z", {"hair": [1] * 2, "eye_color": [2] * 2})]
-    for labels in (None, {}, {"hair": "blue"}, {"hair": 1, "eye color": 2}, "blue"):
+    for labels, hair in ((None, -1), ({}, -1), ({"hair": "blue"}, 1)):
+        assert client.post("/render", json={"z": z, "labels": labels}).status_code == 200
+        assert model.asked[-1] == ("z", {"hair": [hair] * 2, "eye_color": [-1] * 2})
+    for labels in ({"hair": 1, "eye color": 2}, "blue", ["blue"]):
         answer = client.post("/render", json={"z": z, "labels": labels})
         assert answer.status_code == 400 and "hair, eye color" in answer.json()["error"]
 
@@ -130,15 +141,15 @@ def test_latent_vectors_are_drawn_of_the_classes_sent_with_them(client, model):
 @pytest.mark.parametrize(
     ("signature", "hair", "told"),
     [
-        ("generate", [0, -1], None),
-        ("generate", [0, 2], "from 0 to 1, or -1 for the seed's own; received 2"),
-        ("generate", [0, -2], "from 0 to 1, or -1 for the seed's own; received -2"),
-        ("serving_default", [0, 1], None),
-        ("serving_default", [0, -1], "from 0 to 1; received -1"),
+        ("generate_by_class", [0, -1], None),
+        ("generate_by_class", [0, 2], "from 0 to 1, or -1 for none in particular; received 2"),
+        ("generate_by_class", [0, -2], "from 0 to 1, or -1 for none in particular; received -2"),
+        ("by_class", [1, -1], None),
+        ("by_class", [0, 2], "received 2"),
     ],
 )
 def test_tensorflow_servings_api_takes_numbers(client, model, signature, hair, told):
-    first = {"seed": [1, 2]} if signature == "generate" else {"z": [[0.0] * Z_DIM] * 2}
+    first = {"seed": [1, 2]} if "generate" in signature else {"z": [[0.0] * Z_DIM] * 2}
     body = {"signature_name": signature, "inputs": {**first, "hair": hair, "eye_color": [2, 0]}}
     answer = client.post("/v1/models/dcgan:predict", content=json.dumps(body))
     if told is None:

@@ -18,7 +18,8 @@ from dcgan.datasets.source import Labels
 from dcgan.distributed.devices import make_strategy
 from dcgan.distributed.workers import Workers
 from dcgan.latent.labels import ClassTable
-from dcgan.latent.sampling import make_sampler, training_noise
+from dcgan.latent.noise import training_noise
+from dcgan.latent.sampling import make_sampler
 from dcgan.models import Discriminator, Generator
 from dcgan.training import input as input_module
 from dcgan.training.by_class import MOST_ROWS, ByClass, make_cells
@@ -57,7 +58,8 @@ def make_state() -> GANState:
     )
 
 
-TABLE = ClassTable.of(NAMES, labels())
+OF_Z = {"z_dim": Z_DIM, "z_dist": "normal01"}
+TABLE = ClassTable.of(NAMES, labels(), **OF_Z)
 
 
 # --- from the data to the step
@@ -105,10 +107,11 @@ def test_each_replica_of_a_worker_has_its_labels():
 
 def test_what_a_run_learns_is_told_apart():
     known = {name: Labels(labels()[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
-    both, hair = ByClass.of(known, NAMES), ByClass.of(known, {"hair": NAMES["hair"]})
+    both = ByClass.of(known, NAMES, **OF_Z)
+    hair = ByClass.of(known, {"hair": NAMES["hair"]}, **OF_Z)
     assert both.values.tolist() == labels().tolist() and both.table.digest == TABLE.digest
     assert hair.values.tolist() == labels()[:, :1].tolist()
-    none = ByClass.of(known, {})
+    none = ByClass.of(known, {}, **OF_Z)
     assert none.beside("images") == "images" and none.meta() == {}
     assert both.meta() == {"labels": both.digest} != hair.meta()
     # Equally many of each class, but two images have changed places.
@@ -116,7 +119,7 @@ def test_what_a_run_learns_is_told_apart():
     swapped[[0, 1]] = swapped[[1, 0]]
     assert (swapped != labels()).any()
     known = {name: Labels(swapped[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
-    assert ByClass.of(known, NAMES).digest != both.digest
+    assert ByClass.of(known, NAMES, **OF_Z).digest != both.digest
 
 
 # --- the step
@@ -233,7 +236,7 @@ def test_a_grid_has_a_class_a_row_and_a_seed_a_column():
 
 
 def test_a_grid_of_very_many_classes_shows_the_first():
-    many = ClassTable.of({"n": [str(i) for i in range(100)]}, np.arange(100)[:, None])
+    many = ClassTable.of({"n": [str(i) for i in range(100)]}, np.arange(100)[:, None], **OF_Z)
     cells = make_cells(64, many)
     assert cells.labels[:, 0].tolist() == [i for i in range(MOST_ROWS) for _ in range(4)]
     assert make_cells(4, many).labels[:, 0].tolist() == [0, 1, 2, 3]
@@ -251,7 +254,7 @@ def train_distributed(strategy, at_once=1):
     recipe = StepOptions(BATCH, seed=5, ema_decay=0.99, d_steps=2)
     call = make_call(make_step(state, recipe, strategy, TABLE))
     scalars = [call(batches, at_once) for _ in range(STEPS // at_once)]
-    sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01", table=TABLE)
+    sample = make_sampler(state.sampler, **OF_Z, table=TABLE)
     lines = {k: np.concatenate([s[k] for s in scalars]) for k in scalars[0]}
     return {**state.arrays(), **lines, "samples": sample(range(5))}
 
@@ -289,7 +292,7 @@ def test_samples_have_the_classes_of_their_seeds_or_those_asked_for():
     for variable in state.averaged_generator.variables:
         if variable.name == "kernel":
             variable.assign(random.normal(0, 0.15, variable.shape))
-    sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01", table=TABLE)
+    sample = make_sampler(state.sampler, **OF_Z, table=TABLE)
     seeds = list(range(70))
     own = TABLE.of_seeds(tf.constant(seeds, tf.int64)).numpy()
     np.testing.assert_array_equal(sample(seeds), sample(seeds, own))

@@ -70,7 +70,7 @@ def test_a_step_with_its_images_on_a_gpu_needs_no_cpu(precision, classes, monkey
         loss_scaling=precision == "mixed_float16",
     )
     labels = np.array([[0], [1], [2]] * 3, np.int32)
-    table = ClassTable.of({"label": "abc"}, labels) if classes else None
+    table = ClassTable.of({"label": "abc"}, labels, z_dim=5, z_dist="normal01") if classes else None
     step = make_step(state, StepOptions(4, ema_decay=0.9), tf.distribute.get_strategy(), table)
     resident = tf.Variable(np.zeros((9, 16, 16, 3), np.uint8), trainable=False)
 

@@ -15,7 +15,8 @@ from running import results_of
 from dcgan import UserError
 from dcgan.datasets.pipeline import make_dataset
 from dcgan.distributed.devices import device_names, make_strategy
-from dcgan.latent.sampling import make_sampler, training_noise
+from dcgan.latent.noise import training_noise
+from dcgan.latent.sampling import make_sampler
 from dcgan.models import Discriminator, Generator
 from dcgan.training import step as step_module
 from dcgan.training.state import GANState

@@ -13,7 +13,7 @@ from keras import layers as plain
 
 from dcgan.cli.resolve import resolve
 from dcgan.cli.train_options import FIELDS
-from dcgan.latent.sampling import training_noise
+from dcgan.latent.noise import training_noise
 from dcgan.models import Discriminator, Generator, layouts
 from dcgan.models.convolutions import up
 from dcgan.models.layers import dropout

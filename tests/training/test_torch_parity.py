@@ -12,7 +12,7 @@ from torch_networks import torch
 
 from dcgan.cli.resolve import resolve
 from dcgan.export.torch_layout import to_torch
-from dcgan.latent.sampling import training_noise
+from dcgan.latent.noise import training_noise
 from dcgan.training.state import GANState
 from dcgan.training.step import make_step
 from dcgan.training.trainer import make_networks, make_recipe, optimizer_options
