@@ -99,7 +99,7 @@ def test_shards_lie_in_odd_folders(tmp_path):
     from dcgan.datasets.tfrecord import TFRecordSource
 
     place = f"{tmp_path}/{ODD[:-1]}"
-    picture = packages.Picture("a.png", "train", b"\x89PNG", (8, 8, 3), "0" * 64, None)
+    picture = packages.PackedPicture("a.png", "train", b"\x89PNG", (8, 8, 3), "0" * 64, None)
     with packages.package(place, 1 << 20) as target:
         target.add(picture)
         target.close()

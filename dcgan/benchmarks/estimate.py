@@ -12,7 +12,7 @@ TIMED = 3  # steps, after one that compiles
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """
     Attributes:
         seconds: of each timed step.
@@ -47,7 +47,7 @@ class Estimate:
         return lines
 
 
-def estimate(spec: dict) -> Estimate:
+def estimate(spec: dict) -> CostEstimate:
     """Takes a few training steps on random images, in memory alone.
 
     Args:
@@ -56,7 +56,7 @@ def estimate(spec: dict) -> Estimate:
     bare = BareStep(spec)
     bare.seconds(1)
     seconds = tuple(bare.seconds(1) for _ in range(TIMED))
-    return Estimate(seconds, _megabytes())
+    return CostEstimate(seconds, _megabytes())
 
 
 def _megabytes() -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcgan.benchmarks.turns import Comparison, in_turn
+from dcgan.benchmarks.turns import PairedFigures, in_turn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import FolderSource
 from dcgan.datasets.pipeline import make_dataset
@@ -24,7 +24,7 @@ IMAGES_A_TURN = 32_000  # in batches
 
 def reading(
     spec: ImageSpec, *, batch_size: int, flip: bool, pairs: int, jpegs: int = JPEGS
-) -> list[Comparison]:
+) -> list[PairedFigures]:
     """Files to cache, and cache to batches.
 
     Args:
@@ -55,7 +55,7 @@ def write_jpegs(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def _decoding(root: Path, paths: list[Path], spec: ImageSpec, *, pairs: int) -> Comparison:
+def _decoding(root: Path, paths: list[Path], spec: ImageSpec, *, pairs: int) -> PairedFigures:
     """Pre-scan, decoding on all cores and the cache's file, against one loop into one array."""
 
     def ours() -> float:
@@ -69,7 +69,7 @@ def _decoding(root: Path, paths: list[Path], spec: ImageSpec, *, pairs: int) -> 
         return len(pillow_loop(paths, spec)) / (time.perf_counter() - start)
 
     figures = in_turn(ours, bare, pairs=pairs, name="decoding")
-    return Comparison("decoding", "images/s", *figures, f"Pillow loop, {SIDE}x{SIDE} JPEGs")
+    return PairedFigures("decoding", "images/s", *figures, f"Pillow loop, {SIDE}x{SIDE} JPEGs")
 
 
 def pillow_loop(paths: list[Path], spec: ImageSpec) -> np.ndarray:
@@ -84,7 +84,7 @@ def pillow_loop(paths: list[Path], spec: ImageSpec) -> np.ndarray:
     return images
 
 
-def _batches(images: np.ndarray, *, batch_size: int, flip: bool, pairs: int) -> Comparison:
+def _batches(images: np.ndarray, *, batch_size: int, flip: bool, pairs: int) -> PairedFigures:
     """The training's data set against images[rows] of shuffled rows."""
     batch_size = min(batch_size, len(images))
     count = max(2, IMAGES_A_TURN // batch_size)
@@ -102,7 +102,7 @@ def _batches(images: np.ndarray, *, batch_size: int, flip: bool, pairs: int) -> 
     figures = in_turn(lambda: take(running), lambda: take(gathered), pairs=pairs, name="batches")
     mirrors = ", mirroring" if flip else ""
     baseline = f"NumPy gather (ours: shuffled{mirrors}, in tensors)"
-    return Comparison("batches", "batches/s", *figures, baseline)
+    return PairedFigures("batches", "batches/s", *figures, baseline)
 
 
 def _gather(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

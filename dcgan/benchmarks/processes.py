@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.benchmarks.turns import Comparison, in_turn
+from dcgan.benchmarks.turns import PairedFigures, in_turn
 
 ROOT = Path(__file__).parents[2]
 BARE = Path(__file__).with_name("bare.py")
@@ -32,7 +32,7 @@ SAID = 300  # characters of a failed program's last words
 logger = logging.getLogger("dcgan")
 
 
-def startup(train: Sequence[str], *, pairs: int) -> Comparison:
+def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
     """The command's start to the end of the first training step, against `import tensorflow`.
 
     Args:
@@ -54,10 +54,10 @@ def startup(train: Sequence[str], *, pairs: int) -> Comparison:
         return float(_python(["-c", IMPORT])) - start
 
     figures = in_turn(first_step, bare, pairs=pairs, name="startup")
-    return Comparison("startup", "s", *figures, "import tensorflow", more_is_better=False)
+    return PairedFigures("startup", "s", *figures, "import tensorflow", more_is_better=False)
 
 
-def memory(train: Sequence[str], spec: dict, *, pairs: int) -> Comparison:
+def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
     """The resident peak of a training process, against that of a bare step's process.
 
     Args:
@@ -81,7 +81,7 @@ def memory(train: Sequence[str], spec: dict, *, pairs: int) -> Comparison:
             return _peak(Path(folder), BARE, (f"--steps={PEAK_STEPS}",), json.dumps(spec))
 
     figures = in_turn(ours, bare, pairs=pairs, name="memory")
-    return Comparison("memory", "MB", *figures, "bare step's process", more_is_better=False)
+    return PairedFigures("memory", "MB", *figures, "bare step's process", more_is_better=False)
 
 
 def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = "") -> float:
@@ -91,7 +91,7 @@ def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = 
     return float(to.read_text())
 
 
-def outside(command: str, spec: dict, *, steps: int, pairs: int) -> Comparison:
+def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigures:
     """A program of others against our bare step, a process each.
 
     Its figure is the last `"images_per_second": N` or `N images/s` that it prints; where it prints
@@ -123,8 +123,8 @@ def outside(command: str, spec: dict, *, steps: int, pairs: int) -> Comparison:
     rates = [[rate(printed) for _, printed in one] for one in figures]
     if None in rates[1]:
         seconds = [tuple(taken for taken, _ in one) for one in figures]
-        return Comparison("compare", "s", *seconds, command, more_is_better=False)
-    return Comparison("compare", "images/s", tuple(rates[0]), tuple(rates[1]), command)
+        return PairedFigures("compare", "s", *seconds, command, more_is_better=False)
+    return PairedFigures("compare", "images/s", tuple(rates[0]), tuple(rates[1]), command)
 
 
 def rate(printed: str) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dcgan.benchmarks.turns import Comparison, in_turn, seconds_of
+from dcgan.benchmarks.turns import PairedFigures, in_turn, seconds_of
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import write_json
 from dcgan.latent.sampling import BATCH_SIZE, make_sampler
@@ -29,7 +29,7 @@ def sampling(
     *,
     pairs: int,
     images: int = IMAGES,
-) -> list[Comparison]:
+) -> list[PairedFigures]:
     """Seeds to uint8 images, and a run to PNG files, the opening of the run included.
 
     Args:
@@ -61,7 +61,7 @@ def sampling(
         }
     height, width, _ = generator.image_shape
     baseline = f"bare forward pass, {height}x{width}"
-    return [Comparison(name, "images/s", *both, baseline) for name, both in figures.items()]
+    return [PairedFigures(name, "images/s", *both, baseline) for name, both in figures.items()]
 
 
 def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:

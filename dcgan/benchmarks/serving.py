@@ -23,14 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.benchmarks.turns import Comparison, in_turn
+from dcgan.benchmarks.turns import PairedFigures, in_turn
 
 BATCH = 64
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass
-class Outcome:
+class LoadResult:
     """What the clients saw.
 
     Attributes:
@@ -52,7 +52,7 @@ class Client(asyncio.Protocol):
         next_seed: gives the seeds; None ends it.
     """
 
-    def __init__(self, outcome: Outcome, next_seed: Callable[[], int | None]):
+    def __init__(self, outcome: LoadResult, next_seed: Callable[[], int | None]):
         self._outcome = outcome
         self._next_seed = next_seed
         self._received = bytearray()
@@ -92,9 +92,9 @@ class Client(asyncio.Protocol):
         self._transport.write(b"GET /image/%d.png HTTP/1.1\r\nHost: localhost\r\n\r\n" % seed)
 
 
-async def load(port: int, clients: int, more: Callable[[], bool]) -> Outcome:
+async def load(port: int, clients: int, more: Callable[[], bool]) -> LoadResult:
     """So many clients at once, each asking again when it is answered, while `more()`."""
-    outcome, seeds, loop = Outcome(), iter(range(1 << 62)), asyncio.get_running_loop()
+    outcome, seeds, loop = LoadResult(), iter(range(1 << 62)), asyncio.get_running_loop()
     start = time.perf_counter()
 
     def next_seed() -> int | None:
@@ -203,7 +203,7 @@ def throughput(bare: Bare, server: Server, options: argparse.Namespace) -> dict:
         return bare.pictures_per_second(options.turn_seconds)
 
     turns = in_turn(served, alone, pairs=options.turns, name="throughput")
-    found = Comparison("throughput", "pictures/s", *turns, f"the bare model, batches of {BATCH}")
+    found = PairedFigures("throughput", "pictures/s", *turns, f"the bare model, batches of {BATCH}")
     return found.record()
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 
 from dcgan.benchmarks.bare import BareStep
-from dcgan.benchmarks.turns import Comparison, seconds_of
+from dcgan.benchmarks.turns import PairedFigures, seconds_of
 from dcgan.training.loop import Every
 from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
 
@@ -24,7 +24,7 @@ def bare_spec(config) -> dict:
 
 def training(
     trainer: Trainer, bare: BareStep, *, steps: int, pairs: int, cadence: tuple[int, int]
-) -> Comparison:
+) -> PairedFigures:
     """A whole run of training in which, after each turn of the loop, the bare step has one.
 
     Grids and checkpoints are rare: each turn makes one of either, times them by themselves, and
@@ -46,7 +46,7 @@ def training(
     if code:
         raise SystemExit(code)
     figures = (tuple(turns.ours[1:]), tuple(turns.bare[1:]))
-    return Comparison("step", "images/s", *figures, "bare compiled step, constant batch")
+    return PairedFigures("step", "images/s", *figures, "bare compiled step, constant batch")
 
 
 class _Turns:

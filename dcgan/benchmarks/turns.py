@@ -9,7 +9,7 @@ from dcgan.terminal.progress import Bar
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedFigures:
     """Ours against a baseline.
 
     Attributes:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from dcgan.benchmarks import pictures, processes, samples, steps
 from dcgan.benchmarks.bare import BareStep
-from dcgan.benchmarks.turns import HEADER, Comparison
+from dcgan.benchmarks.turns import HEADER, PairedFigures
 from dcgan.cli.recorded import to_dict
 from dcgan.cli.resolve import resolve
 from dcgan.cli.run_options import Benchmark, Sample
@@ -45,7 +45,7 @@ def run(options: Benchmark) -> int:
     provenance.refuse_foreign(to, ".json")
     bench = Bench(options)
     logger.info("%s\n%s", bench.description(), HEADER)
-    found: list[Comparison] = []
+    found: list[PairedFigures] = []
     for part in parts(options):
         more = getattr(bench, part)()
         for comparison in more:
@@ -92,7 +92,7 @@ class Bench:
         channels = summarize(self._source, cache_dir=self._cache_dir).channels
         self.config = replace(config, channels=channels)
 
-    def step(self) -> list[Comparison]:
+    def step(self) -> list[PairedFigures]:
         """The training loop against the bare step."""
         never = (self.pairs + 2) * self.steps
         config = replace(
@@ -115,7 +115,7 @@ class Bench:
                 )
         return [compared]
 
-    def input(self) -> list[Comparison]:
+    def input(self) -> list[PairedFigures]:
         """Decoding and batches against Pillow and NumPy."""
         return pictures.reading(
             image_spec(self.config),
@@ -124,7 +124,7 @@ class Bench:
             pairs=self.pairs,
         )
 
-    def sampling(self) -> list[Comparison]:
+    def sampling(self) -> list[PairedFigures]:
         """Samples in memory, and the command sample, against the bare forward pass."""
         config = resolve({**self.given, "output_size": SAMPLED_SIZE})
         config = replace(config, channels=self.config.channels)
@@ -136,15 +136,15 @@ class Bench:
 
         return samples.sampling(state, to_dict(config), take, pairs=self.pairs)
 
-    def startup(self) -> list[Comparison]:
+    def startup(self) -> list[PairedFigures]:
         """The command train against `import tensorflow`."""
         return [processes.startup(self._flags(), pairs=self.pairs)]
 
-    def memory(self) -> list[Comparison]:
+    def memory(self) -> list[PairedFigures]:
         """A training process against a process of bare steps."""
         return [processes.memory(self._flags(), steps.bare_spec(self.config), pairs=self.pairs)]
 
-    def compare(self) -> list[Comparison]:
+    def compare(self) -> list[PairedFigures]:
         """An outside program against our bare step."""
         spec = steps.bare_spec(self.config)
         return [processes.outside(self.command, spec, steps=self.steps, pairs=self.pairs)]
@@ -169,7 +169,7 @@ class Bench:
             f"{', '.join(machine['devices'])}."
         )
 
-    def json(self, found: Sequence[Comparison]) -> bytes:
+    def json(self, found: Sequence[PairedFigures]) -> bytes:
         """The figures, for programs and for later."""
         value = {
             "made": provenance.mark("benchmark"),

@@ -17,7 +17,7 @@ from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.comparison import page
 from dcgan.outputs.comparison.runs import MOST_RUNS, Run
-from dcgan.outputs.report.contents import Model
+from dcgan.outputs.report.contents import ShownCheckpoint
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun, choose_run
 from dcgan.terminal.progress import Bar
@@ -81,7 +81,7 @@ def _names(folders: list[RunDir]) -> list[str]:
     return [path.relative_to(common).as_posix() for path in paths]
 
 
-def _model(folder: RunDir, seeds: list[int]) -> Model | str:
+def _model(folder: RunDir, seeds: list[int]) -> ShownCheckpoint | str:
     """What the newest checkpoint draws; where there is none, the reason."""
     try:
         return model_of(TrainedRun(folder), seeds)

@@ -8,7 +8,13 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.cli.data_options import Crawl
 from dcgan.preparation import sites
-from dcgan.preparation.crawl import CONTACT_VARIABLE, Fruitless, Outcome, check_requirements, crawl
+from dcgan.preparation.crawl import (
+    CONTACT_VARIABLE,
+    CrawlResult,
+    Fruitless,
+    check_requirements,
+    crawl,
+)
 from dcgan.preparation.crawl_folder import CrawledFolder
 
 logger = logging.getLogger("dcgan")
@@ -43,7 +49,7 @@ def run(options: Crawl) -> int:
     return 0
 
 
-def _agree(search: sites.Search, folder: CrawledFolder, *, yes: bool) -> None:
+def _agree(search: sites.SiteSearch, folder: CrawledFolder, *, yes: bool) -> None:
     """Prints the rules; asks once for each folder and site.
 
     Raises:
@@ -62,7 +68,7 @@ def _agree(search: sites.Search, folder: CrawledFolder, *, yes: bool) -> None:
         raise UserError(f"Nothing was downloaded: you did not agree to the rules of {search.host}.")
 
 
-def _report(folder: CrawledFolder, outcome: Outcome) -> None:
+def _report(folder: CrawledFolder, outcome: CrawlResult) -> None:
     """Says what was written and where."""
     logger.info(
         "%s holds %d pictures, %d of them new; tags, ratings, sources and hashes are in %s.",

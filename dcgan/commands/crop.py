@@ -8,12 +8,12 @@ from dcgan.cli.data_options import Crop
 from dcgan.datasets import folder as folders
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.picture_files import PictureFiles
-from dcgan.datasets.report import Report
+from dcgan.datasets.report import DataReport
 from dcgan.files import write_bytes
 from dcgan.preparation import cascades, duplicates
-from dcgan.preparation.crop import Outcome, Recipe, contact_sheet, crop, drawing
+from dcgan.preparation.crop import CropOptions, CropResult, contact_sheet, crop, drawing
 from dcgan.preparation.crop_folder import CroppedFolder
-from dcgan.preparation.faces import Search
+from dcgan.preparation.faces import FaceSearch
 
 logger = logging.getLogger("dcgan")
 
@@ -43,15 +43,17 @@ def _refuse_nested(options: Crop) -> None:
         )
 
 
-def _recipe(options: Crop, cascade: Path) -> Recipe:
-    search = Search(
+def _recipe(options: Crop, cascade: Path) -> CropOptions:
+    search = FaceSearch(
         str(cascade),
         scale_factor=options.scale_factor,
         min_neighbors=options.min_neighbours,
         min_size=options.min_size,
         tilt=options.tilt,
     )
-    return Recipe(search, options.size, options.margin, options.min_sharpness, options.similarity)
+    return CropOptions(
+        search, options.size, options.margin, options.min_sharpness, options.similarity
+    )
 
 
 def _remembered(options: Crop, cascade: Path) -> dict:
@@ -73,11 +75,11 @@ def _look_at(source: PictureFiles, folder: CroppedFolder) -> None:
             write_bytes(path, content)
 
 
-def _report(source: PictureFiles, folder: CroppedFolder, outcome: Outcome) -> None:
+def _report(source: PictureFiles, folder: CroppedFolder, outcome: CropResult) -> None:
     """Says what was done and where it is."""
     skipped = tuple(outcome.skipped)
     found, used = len(source), len(folder.sources.intersection(source.names))
-    for line in Report(source.name, found, used, skipped, (), 3).sentences():
+    for line in DataReport(source.name, found, used, skipped, (), 3).sentences():
         logger.info("%s", line)
     dropped = ", ".join(f"{count:,} {why}" for why, count in sorted(outcome.dropped.items()))
     logger.info(

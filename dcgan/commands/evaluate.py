@@ -14,7 +14,7 @@ from dcgan.commands.open_run import open_run
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
-from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.evaluator import EvaluatedGenerator, Evaluator
 from dcgan.evaluation.metrics import CLASSES, FACES, METRICS
 from dcgan.evaluation.network_file import Looks
 from dcgan.evaluation.pictures import as_generator, copies
@@ -73,7 +73,7 @@ def run(options: Evaluate) -> int:
         generated = as_generator(pictures, count, seed=options.seed)
         folder = run_dir.evaluation / "images"  # whose records are not the run's
     else:
-        generated = Generated(
+        generated = EvaluatedGenerator(
             trained.sample,
             trained.fingerprint,
             trained.step,

@@ -12,7 +12,7 @@ from dcgan.commands.open_run import open_run
 from dcgan.evaluation import nearest
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
-from dcgan.outputs.neighbour_rows import Column, draw_rows
+from dcgan.outputs.neighbour_rows import NeighbourColumn, draw_rows
 from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
@@ -49,7 +49,7 @@ def run(options: Neighbours) -> int:
 
 def search(
     trained: TrainedRun, generated: np.ndarray, reals: np.ndarray, *, k: int
-) -> tuple[list[nearest.Space], list[nearest.Neighbours]]:
+) -> tuple[list[nearest.Space], list[nearest.NearestImages]]:
     """The `k` real images nearest to each generated one, in pixels and in features.
 
     Args:
@@ -75,12 +75,14 @@ def _require(count: int, options: Neighbours) -> None:
         )
 
 
-def _column(space: nearest.Space, found: nearest.Neighbours, reals: np.ndarray) -> Column:
+def _column(
+    space: nearest.Space, found: nearest.NearestImages, reals: np.ndarray
+) -> NeighbourColumn:
     """The images themselves, mirrored where that is nearer."""
     pictures = np.stack([reals[rows] for rows in found.rows])
     pictures[found.mirrored] = pictures[found.mirrored][:, :, ::-1]
     captions = [list(map(format_distance, row)) for row in found.distances]
-    return Column(f"training images nearest in {space.name}", pictures, captions)
+    return NeighbourColumn(f"training images nearest in {space.name}", pictures, captions)
 
 
 def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:
@@ -108,7 +110,7 @@ def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def _nearest(found: nearest.Neighbours, i: int, used: np.ndarray) -> dict:
+def _nearest(found: nearest.NearestImages, i: int, used: np.ndarray) -> dict:
     """The neighbours of one image; "image" is a training image's number in the data set."""
     return {
         "relative": float(found.relative[i]),
@@ -122,7 +124,7 @@ def _nearest(found: nearest.Neighbours, i: int, used: np.ndarray) -> dict:
 
 
 def sentences(
-    seeds: list[int], spaces: list[nearest.Space], found: list[nearest.Neighbours]
+    seeds: list[int], spaces: list[nearest.Space], found: list[nearest.NearestImages]
 ) -> list[str]:
     """What the distances say about memorising, a line a space and one on how to read them."""
     lines = []

@@ -5,7 +5,7 @@ import logging
 from dcgan import program
 from dcgan.cli.data_options import Pack
 from dcgan.datasets import catalog
-from dcgan.preparation.pack import Recipe, pack
+from dcgan.preparation.pack import PackOptions, pack
 
 logger = logging.getLogger("dcgan")
 
@@ -18,7 +18,7 @@ def run(options: Pack) -> int:
         pattern=options.input_fname_pattern,
         splits=options.splits.split(","),
     )
-    recipe = Recipe(options.size, options.crop, options.test_share, options.similarity)
+    recipe = PackOptions(options.size, options.crop, options.test_share, options.similarity)
     packed = pack(source, options.to, recipe, shard_bytes=options.shard_size << 20)
     for line in packed.report.sentences():
         logger.info("%s", line)

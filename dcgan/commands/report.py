@@ -26,8 +26,8 @@ from dcgan.outputs.report.contents import (
     Lookalike,
     Match,
     Memory,
-    Model,
     Option,
+    ShownCheckpoint,
     Walk,
 )
 from dcgan.outputs.report.page import render
@@ -71,10 +71,10 @@ def run(options: Report) -> int:
     return 0
 
 
-def model_of(trained: TrainedRun, seeds: list[int]) -> Model:
+def model_of(trained: TrainedRun, seeds: list[int]) -> ShownCheckpoint:
     """A checkpoint as pages show it: its images of some seeds, and how large the networks are."""
     arrays = trained.checkpoint.arrays
-    return Model(
+    return ShownCheckpoint(
         step=trained.step,
         shape=trained.shape,
         generator_weights=sum(a.size for a in trained.checkpoint.generator_arrays().values()),
@@ -169,7 +169,7 @@ def _memory(
 
 
 def _matches(
-    found: nearest.Neighbours, query: int, reals: np.ndarray, numbers: np.ndarray
+    found: nearest.NearestImages, query: int, reals: np.ndarray, numbers: np.ndarray
 ) -> list[Match]:
     """The training images nearest to one generated image."""
     return [

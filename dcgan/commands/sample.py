@@ -13,7 +13,7 @@ from dcgan.commands.open_run import open_run
 from dcgan.latent.sampling import BATCH_SIZE
 from dcgan.latent.seeds import LARGEST, parse_seeds, written
 from dcgan.outputs import provenance
-from dcgan.outputs.generated import Generated
+from dcgan.outputs.generated import GeneratedFolder
 from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
@@ -42,7 +42,7 @@ def run(options: Sample) -> int:
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
     note |= {"label": words} if words else {}
     fingerprint = f"{trained.fingerprint}{f', {words}' * bool(words)}"
-    folder = Generated(to, fingerprint=fingerprint, note=note)
+    folder = GeneratedFolder(to, fingerprint=fingerprint, note=note)
     folder.claim()
     missing = folder.missing(seeds)
     logger.info("Sampling from %s, step %d.", root, trained.step)
@@ -89,7 +89,7 @@ def _safe(words: str) -> str:
     return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
-def _fill(folder: Generated, trained: TrainedRun, seeds: list[int], asked: dict) -> None:
+def _fill(folder: GeneratedFolder, trained: TrainedRun, seeds: list[int], asked: dict) -> None:
     """Makes images batch by batch; while one is computed, the one before is written."""
     written: collections.deque[Future] = collections.deque()
     with (

@@ -15,7 +15,7 @@ from dcgan.cli.data_names import ARCHIVES, TARS
 from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles, matching, stream
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.report import nothing_usable
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.tar_archive import TarSource
@@ -50,13 +50,13 @@ class FolderSource(PictureFiles):
         )
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `Unusable` when it cannot be read."""
+        """The file of that number. Raises `UnusableFile` when it cannot be read."""
         try:
             file = open(os.path.join(self.path, self.names[index]), "rb")
             size = os.fstat(file.fileno()).st_size
             return stream(file, size)
         except OSError as error:
-            raise Unusable(reading_failed(error)) from error
+            raise UnusableFile(reading_failed(error)) from error
 
 
 def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
@@ -150,6 +150,6 @@ def _require_usable(source: PictureFiles) -> None:
         try:
             source.check(index)
             return
-        except Unusable as reason:
+        except UnusableFile as reason:
             skipped.append(Skipped(name, str(reason)))
     raise nothing_usable(source.name, len(source), skipped)

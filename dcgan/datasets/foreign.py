@@ -7,7 +7,7 @@ from urllib.request import url2pathname
 
 from dcgan import UserError
 from dcgan.datasets.picture import open_picture
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 
 HEAD_BYTES = 512
 # Addresses that tf.io.gfile knows are of TFRecord shards; these are of files to be fetched first.
@@ -75,7 +75,7 @@ def refuse(path: Path) -> None:
             open_picture(file, path.name)
     except OSError:
         return  # the one who reads it says why
-    except Unusable:
+    except UnusableFile:
         for mark, words, advice in _KNOWN:
             if re.match(mark, head):
                 raise UserError(

@@ -19,7 +19,7 @@ from dcgan import UserError
 from dcgan.datasets.label_columns import NONE
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 
 SUFFIXES = (".csv", ".tsv")
@@ -69,7 +69,7 @@ def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], lis
     try:
         with open_sheet() as file:
             data = file.read(MOST_BYTES + 1)
-    except (OSError, Unusable) as error:
+    except (OSError, UnusableFile) as error:
         reason = reading_failed(error) if isinstance(error, OSError) else f"is unusable: {error}"
         raise UserError(f"The file {name} {reason}: expected labels that you may read.") from error
     if len(data) > MOST_BYTES:

@@ -22,7 +22,7 @@ from dcgan.datasets.folder import holds_pictures, visible_files
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.picture import damage_within, reading_failed
 from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, matching
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 
 MAGIC, SUFFIX = b"PAR1", ".parquet"
@@ -94,16 +94,16 @@ class ParquetSource(PictureFiles):
         super().__init__(place.name, names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The picture file in a row. Raises `Unusable` when there is none."""
+        """The picture file in a row. Raises `UnusableFile` when there is none."""
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None  # two of them would take twice the memory
             self._loaded = number, self._read(*self._groups[number])
         data = self._loaded[1][index - int(self._starts[number])].as_py()
         if data is None:
-            raise Unusable("a row without the bytes of a picture")
+            raise UnusableFile("a row without the bytes of a picture")
         if len(data) > MAX_FILE_BYTES:
-            raise Unusable(f"{len(data):,} bytes, too large for a picture")
+            raise UnusableFile(f"{len(data):,} bytes, too large for a picture")
         return io.BytesIO(data)
 
     def find_labels(self) -> dict[str, Labels]:
@@ -139,12 +139,12 @@ class ParquetSource(PictureFiles):
                 cell = column.field("bytes") if "." in self._image else column
                 room -= cell.nbytes
                 if room < 0:
-                    raise Unusable("not enough memory for its group of rows")
+                    raise UnusableFile("not enough memory for its group of rows")
                 cells += cell
         except _bad_file() as error:
             raise damage_within("Parquet file", error) from error
         if len(cells) != rows:
-            raise Unusable("damaged in the Parquet file")
+            raise UnusableFile("damaged in the Parquet file")
         return cells
 
     def __getstate__(self) -> dict[str, Any]:

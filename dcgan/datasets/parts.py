@@ -67,7 +67,7 @@ def wanted_parts(
 
 
 @dataclass(frozen=True)
-class Layout:
+class PartFolders:
     """Where the parts of a data set are.
 
     Attributes:
@@ -81,7 +81,7 @@ class Layout:
     others: tuple[str, ...]
 
 
-def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> Layout | None:
+def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:
     """The layout of files in folders; None where folders are no parts.
 
     Args:
@@ -104,7 +104,7 @@ def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> Layout | N
     return layout if layout and not layout.others else None
 
 
-def _at(level: int, folders: dict[str, list[int]]) -> Layout | None:
+def _at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
     """The layout whose parts are named by these folders."""
     alike = defaultdict(dict)  # by what is left of a name without the word
     for folder in folders:
@@ -122,7 +122,7 @@ def _at(level: int, folders: dict[str, list[int]]) -> Layout | None:
     files = {part: [] for part in PARTS if part in named.values()}
     for folder, part in named.items():
         files[part] += folders[folder]
-    return Layout(level, files, tuple(sorted(set(folders) - set(named))))
+    return PartFolders(level, files, tuple(sorted(set(folders) - set(named))))
 
 
 class Part(PictureFiles):
@@ -188,7 +188,7 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
 
 
 def _classes(
-    layout: Layout, paths: dict[int, Path], is_picture: Callable[[int], bool]
+    layout: PartFolders, paths: dict[int, Path], is_picture: Callable[[int], bool]
 ) -> dict[str, dict[int, str]]:
     """By part, the class of each of its files; none for a part without classes."""
     found = {}
@@ -216,7 +216,7 @@ def _labels(
     return {"label": Labels(values, tuple(names[: max(used, len(set(first.values())))]))}
 
 
-def _sentence(layout: Layout, wanted: Sequence[str]) -> str:
+def _sentence(layout: PartFolders, wanted: Sequence[str]) -> str:
     """For a person: what there is, and what of it is used."""
     counts = ", ".join(f"{part} ({len(files):,} files)" for part, files in layout.files.items())
     used = " and ".join(part for part in layout.files if part in wanted)

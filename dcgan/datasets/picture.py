@@ -1,7 +1,7 @@
 """One picture file, of whatever kind.
 
 What a file is its content decides, never its suffix, but for TGA, which has no mark of its own. A
-file that cannot be used raises `Unusable` with the reason in a few words. Pictures of more than
+file that cannot be used raises `UnusableFile` with the reason in a few words. Pictures of more than
 `images.MAX_PIXELS` are refused: the header says so, hence they cost no memory.
 """
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from dcgan import disk
 from dcgan.datasets import picture_formats
-from dcgan.datasets.picture_formats import BAD_ZIP, TOO_LARGE, Unusable
+from dcgan.datasets.picture_formats import BAD_ZIP, TOO_LARGE, UnusableFile
 from dcgan.datasets.source import ImageSpec
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, orientation, plain
 
@@ -49,9 +49,9 @@ def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
         head = file.read(picture_formats.HEAD_BYTES)
         file.seek(0)
     except _BAD_BYTES as error:
-        raise Unusable(reading_failed(error)) from error
+        raise UnusableFile(reading_failed(error)) from error
     if not head:
-        raise Unusable("empty file")
+        raise UnusableFile("empty file")
     formats, known = picture_formats.recognize(head, name)
     try:
         picture_formats.check_sizes(file, formats)
@@ -60,12 +60,12 @@ def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
     except Image.DecompressionBombError as error:
         # Pillow's own limit, which is higher than ours unless the program around us has lowered it.
         # It is a global of the whole process, so it stays as it is: other threads read it, too.
-        raise Unusable(TOO_LARGE) from error
+        raise UnusableFile(TOO_LARGE) from error
     except _BAD_BYTES as error:
-        raise Unusable(_damage(error) if known else "not an image") from error
+        raise UnusableFile(_damage(error) if known else "not an image") from error
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise Unusable(TOO_LARGE)
+        raise UnusableFile(TOO_LARGE)
     return picture
 
 
@@ -93,7 +93,7 @@ def pixels(
         picture = _deepened(file, picture, spec.white_level)
         return spec.fit(plain(picture, spec.channels, white=spec.white_level, remarks=remarks))
     except _BAD_BYTES as error:
-        raise Unusable(_damage(error)) from error
+        raise UnusableFile(_damage(error)) from error
 
 
 def _box(spec: ImageSpec) -> tuple[int, int]:
@@ -147,7 +147,7 @@ def whole(
     try:
         picture = plain(_deepened(file, picture, white), channels, white=white, remarks=remarks)
     except _BAD_BYTES as error:
-        raise Unusable(_damage(error)) from error
+        raise UnusableFile(_damage(error)) from error
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
 
 
@@ -192,7 +192,7 @@ def highest_level(file: BinaryIO, name: str = "") -> int | None:
         if _raw_mode(picture) in _DEEP_COLOURS:
             return 256 * max(high for _, high in picture.getextrema()[:3]) + 255
     except _BAD_BYTES as error:
-        raise Unusable(_damage(error)) from error
+        raise UnusableFile(_damage(error)) from error
     return None
 
 
@@ -234,10 +234,10 @@ def _damage(error: BaseException) -> str:
     return "damaged"
 
 
-def damage_within(what: str, error: BaseException) -> Unusable:
+def damage_within(what: str, error: BaseException) -> UnusableFile:
     """Why a picture within a file of many, such as a "zip file", cannot be used."""
     failure = disk.failure(error)
-    return Unusable(reading_failed(failure) if failure else f"damaged in the {what}")
+    return UnusableFile(reading_failed(failure) if failure else f"damaged in the {what}")
 
 
 def reading_failed(error: BaseException) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.datasets.picture import header, highest_level, open_picture, pixels, whole
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 from dcgan.datasets.workers import ordered
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, white_level
@@ -71,7 +71,7 @@ class PictureFiles(ABC):
         """Looks at every picture's header (not its pixels)."""
         # Threads are no help: Pillow reads headers in Python; two threads measured half as fast.
         chunks = [range(i, min(i + 1000, len(self))) for i in range(0, len(self), 1000)]
-        all_ = _Headers()
+        all_ = _HeaderSummary()
         for part in ordered(_headers, self, chunks):
             all_.skipped += part.skipped
             all_.sizes += part.sizes
@@ -97,7 +97,7 @@ class PictureFiles(ABC):
                     name = self.names[index]
                     images[len(used)] = pixels(file, spec, name=name, remarks=remarks)
                 used.append(index)
-            except Unusable as reason:
+            except UnusableFile as reason:
                 skipped.append(Skipped(self.names[index], str(reason)))
         return Decoded(images[: len(used)], used, skipped, remarks)
 
@@ -120,7 +120,7 @@ class PictureFiles(ABC):
             return whole(file, channels, name=self.names[index], white=white, remarks=remarks)
 
     def check(self, index: int) -> None:
-        """Raises `Unusable` unless the file's header is one of a usable picture."""
+        """Raises `UnusableFile` unless the file's header is one of a usable picture."""
         with self.open(index) as file:
             open_picture(file, self.names[index])
 
@@ -128,7 +128,7 @@ class PictureFiles(ABC):
         """Whether the file's header is one of a usable picture."""
         try:
             self.check(index)
-        except Unusable:
+        except UnusableFile:
             return False
         return True
 
@@ -206,7 +206,7 @@ def is_visible(name: str) -> bool:
 
 
 @dataclass
-class _Headers:
+class _HeaderSummary:
     """What some files' headers say; `highest` is a level of 16-bit pictures."""
 
     skipped: list[Skipped] = field(default_factory=list)
@@ -216,9 +216,9 @@ class _Headers:
     highest: int = 0
 
 
-def _headers(source: PictureFiles, indices: Sequence[int]) -> _Headers:
+def _headers(source: PictureFiles, indices: Sequence[int]) -> _HeaderSummary:
     """Looks at the headers of some files, and at the levels of 16-bit pictures."""
-    found = _Headers()
+    found = _HeaderSummary()
     for index in indices:
         name = source.names[index]
         try:
@@ -227,7 +227,7 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> _Headers:
                 if is_deep and found.highest < MANY_LEVELS:
                     file.seek(0)
                     found.highest = max(found.highest, highest_level(file, name) or 0)
-        except Unusable as reason:
+        except UnusableFile as reason:
             found.skipped.append(Skipped(name, str(reason)))
             continue
         found.sizes[size] += 1
@@ -268,7 +268,7 @@ def stream(file: BinaryIO, size: int) -> BinaryIO:
     """The file itself when it is large, else its bytes in memory, and closes it."""
     if size > MAX_FILE_BYTES:
         file.close()
-        raise Unusable(f"{size:,} bytes, too large for a picture")
+        raise UnusableFile(f"{size:,} bytes, too large for a picture")
     if size > WHOLE_BYTES:
         return file
     with file:

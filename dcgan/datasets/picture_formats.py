@@ -51,7 +51,7 @@ _UNREAD = (
 )
 
 
-class Unusable(Exception):
+class UnusableFile(Exception):
     """Why a file cannot be used, in a few words."""
 
 
@@ -76,7 +76,7 @@ def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
             return (form,), True
     for mark, words in _UNREAD:
         if mark.match(head):
-            raise Unusable(f"{words}, which is not read")
+            raise UnusableFile(f"{words}, which is not read")
     if name.lower().endswith(_TGA_SUFFIXES):
         load("TGA")
         return ("TGA",), True
@@ -94,7 +94,7 @@ def load(form: str) -> None:
         try:
             import pillow_heif
         except ImportError as error:
-            raise Unusable(f"HEIC, which needs: {extras.command('data')}") from error
+            raise UnusableFile(f"HEIC, which needs: {extras.command('data')}") from error
         pillow_heif.register_heif_opener()
 
 
@@ -104,7 +104,7 @@ def _load_avif() -> None:
         name = "PIL.AvifImagePlugin" if features.check("avif") else "pillow_avif"
         importlib.import_module(name)
     except ImportError as error:
-        raise Unusable("AVIF, which needs: pip install pillow-avif-plugin") from error
+        raise UnusableFile("AVIF, which needs: pip install pillow-avif-plugin") from error
 
 
 def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
@@ -117,7 +117,7 @@ def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
     sizes = {"ICO": _sizes_in_icon, "JPEG2000": _sizes_in_jpeg_2000}.get(formats[0])
     for width, height in sizes(file) if sizes else ():
         if width * height > MAX_PIXELS:
-            raise Unusable(TOO_LARGE)
+            raise UnusableFile(TOO_LARGE)
 
 
 def _sizes_in_icon(file: BinaryIO) -> list[tuple[int, int]]:
@@ -147,7 +147,7 @@ def _sizes_in_jpeg_2000(file: BinaryIO) -> list[tuple[int, int]]:
         for end, side, edge in zip((right, bottom), tile[:2], tile[2:], strict=True)
     ]
     if tiles[0] * tiles[1] > MAX_TILES:
-        raise Unusable(f"more than {MAX_TILES:,} tiles")
+        raise UnusableFile(f"more than {MAX_TILES:,} tiles")
     return [(right - left, bottom - top)]
 
 
@@ -167,4 +167,4 @@ def _seek_codestream(file: BinaryIO) -> None:
         if length < start:
             break
         place += length
-    raise Unusable("damaged")
+    raise UnusableFile("damaged")

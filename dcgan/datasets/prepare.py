@@ -26,7 +26,7 @@ import numpy as np
 from dcgan import UserError
 from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_array, read_entry
 from dcgan.datasets.image_store import FileStore, MemoryStore, NoStore, Store, free_memory
-from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
+from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, ordered
 from dcgan.files import write_bytes
@@ -55,7 +55,7 @@ class Prepared:
     """
 
     images: np.ndarray
-    report: Report
+    report: DataReport
     source: Source
     used: np.ndarray
     content: str
@@ -135,7 +135,7 @@ def look(
     summary: Summary,
     cache_dir: Path | None,
     limit: int | None = None,
-) -> Report:
+) -> DataReport:
     """What `prepare` would report; nothing is kept and nothing is written.
 
     Pictures that may be damaged behind their headers are decoded.
@@ -302,8 +302,8 @@ def _used(entry: dict) -> np.ndarray:
     return np.delete(np.arange(entry["seen"]), entry["unused"])
 
 
-def _report(source: Source, entry: dict, used: int) -> Report:
-    return Report(
+def _report(source: Source, entry: dict, used: int) -> DataReport:
+    return DataReport(
         source=source.name,
         found=entry["found"],
         used=used,

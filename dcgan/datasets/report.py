@@ -15,7 +15,7 @@ FEW = 2_000  # different pictures
 
 
 @dataclass(frozen=True)
-class Report:
+class DataReport:
     """What became of the files of a source.
 
     Attributes:

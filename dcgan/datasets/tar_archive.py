@@ -29,7 +29,7 @@ from dcgan.datasets.picture_files import (
     is_visible,
     matching,
 )
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 
 # Bytes of names and notes of an entry; tarfile itself believes headers that claim gigabytes.
 MAX_HEADER = 1 << 20
@@ -56,7 +56,7 @@ class _Entry:
     is_picture: bool
 
 
-class _Headers(Sparing):
+class _HeaderReader(Sparing):
     """The headers of an entry, which may not go on without end."""
 
     _given = 0
@@ -121,12 +121,12 @@ class TarSource(PictureFiles):
         super().__init__(os.path.basename(self.path), names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `Unusable` when it cannot be read."""
+        """The file of that number. Raises `UnusableFile` when it cannot be read."""
         entry = self._entries[index]
         if entry.reason:
-            raise Unusable(entry.reason)
+            raise UnusableFile(entry.reason)
         if entry.size > WHOLE_BYTES and not entry.is_picture:
-            raise Unusable("not an image")
+            raise UnusableFile("not an image")
         try:
             if self._stream is None:
                 self._stream = _open(self.path)[0]
@@ -135,7 +135,7 @@ class TarSource(PictureFiles):
         except (*_BAD_ARCHIVE, OSError) as error:
             raise damage_within("tar file", error) from error
         if len(data) < entry.size:
-            raise Unusable("damaged in the tar file")
+            raise UnusableFile("damaged in the tar file")
         return io.BytesIO(data)
 
     def is_picture(self, index: int) -> bool:
@@ -162,7 +162,7 @@ def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
     most = max(ALWAYS_ALLOWED, MAX_RATIO * os.path.getsize(path)) if packed else math.inf
     found: list[tuple[str, _Entry]] = []
     options = {"mode": "r:", "encoding": "utf-8", "errors": "surrogateescape"}
-    headers = _Headers(stream, MAX_HEADER)
+    headers = _HeaderReader(stream, MAX_HEADER)
     with stream, tarfile.open(fileobj=headers, **options) as archive:
         while (member := archive.next()) is not None:
             headers.renew()
@@ -216,5 +216,5 @@ def _reason(member: tarfile.TarInfo) -> str:
 def _is_picture(head: bytes, name: str) -> bool:
     try:
         return picture_formats.recognize(head, name)[1]
-    except Unusable:
+    except UnusableFile:
         return False

@@ -32,7 +32,7 @@ from dcgan.datasets.packed import (
 )
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.picture_files import PictureFiles, matching
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 from dcgan.terminal.quiet import quiet_start
 
@@ -113,10 +113,10 @@ class TFRecordSource(PictureFiles):
         return {"label": Labels(np.array(values, np.int32), names)}
 
     def open(self, index: int) -> BinaryIO:
-        """The picture file in a record. Raises `Unusable` when it cannot be read."""
+        """The picture file in a record. Raises `UnusableFile` when it cannot be read."""
         encoded = self._features(index)["image/encoded"].bytes_list.value
         if not encoded:
-            raise Unusable("a record without image/encoded")
+            raise UnusableFile("a record without image/encoded")
         return io.BytesIO(encoded[0])
 
     @functools.cached_property
@@ -160,22 +160,26 @@ class TFRecordSource(PictureFiles):
             record = self._record(*self._records[index].tolist())
             return tf.train.Example.FromString(record).features.feature
         except DecodeError as error:
-            raise Unusable("a damaged record") from error
+            raise UnusableFile("a damaged record") from error
         except tf.errors.OpError as error:
-            raise Unusable(f"cannot be read ({error.message})") from error
+            raise UnusableFile(f"cannot be read ({error.message})") from error
 
     def _record(self, shard: int, offset: int) -> bytes:
-        """The data of a record that lies within its shard. Raises `Unusable` by its checksums."""
+        """The data of a record that lies within its shard.
+
+        Raises:
+            UnusableFile: the data are cut short or do not match their checksum.
+        """
         try:
             return self._files(shard)[1].read(offset)[0]
         except (tf.errors.DataLossError, IndexError) as error:
-            raise Unusable("a damaged record") from error
+            raise UnusableFile("a damaged record") from error
 
     def _label(self, index: int) -> tuple[int | None, str]:
         """(label, meaning) of a record; (None, "") when it has none, and "damaged" for a text."""
         try:
             features = self._features(index)
-        except Unusable:
+        except UnusableFile:
             return None, "damaged"
         label = features["image/class/label"].int64_list.value
         text = features["image/class/text"].bytes_list.value
@@ -191,7 +195,7 @@ class TFRecordSource(PictureFiles):
         self._end_of_record(shard, 0)
         try:
             features = tf.train.Example.FromString(self._record(shard, 0)).features
-        except Unusable:
+        except UnusableFile:
             return  # one damaged record says nothing of the others
         except DecodeError as error:
             raise _no_pictures(self._shards[shard], "something else") from error

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from dcgan import UserError, disk
 from dcgan.datasets.picture import damage_within, reading_failed
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, matching, stream
-from dcgan.datasets.picture_formats import BAD_ZIP, Unusable
+from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 
 _ENCRYPTED = 1  # bit of ZipInfo.flag_bits
 # What zipfile is known to raise for a damaged entry.
@@ -49,16 +49,16 @@ class ZipSource(PictureFiles):
         super().__init__(os.path.basename(self.path), names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `Unusable` when it cannot be read."""
+        """The file of that number. Raises `UnusableFile` when it cannot be read."""
         if not is_safe(self.names[index]):
-            raise Unusable("unsafe name")
+            raise UnusableFile("unsafe name")
         try:
             info = self._archive().infolist()[self._entries[index]]
             if info.flag_bits & _ENCRYPTED:
-                raise Unusable("encrypted")
+                raise UnusableFile("encrypted")
             return stream(self._archive().open(info), info.file_size)
         except NotImplementedError as error:
-            raise Unusable("compressed in an unknown way") from error
+            raise UnusableFile("compressed in an unknown way") from error
         except _BAD_ENTRY as error:
             raise damage_within("zip file", error) from error
 

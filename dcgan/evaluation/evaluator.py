@@ -30,7 +30,15 @@ from dcgan.evaluation.extractor import (
 from dcgan.evaluation.histograms import class_histogram
 from dcgan.evaluation.intervals import Estimate, of_trials
 from dcgan.evaluation.kept_results import is_floors, is_histogram, is_score
-from dcgan.evaluation.metrics import CLASSES, FACES, METRICS, NEEDS, VERSIONS, Sample, measure_all
+from dcgan.evaluation.metrics import (
+    CLASSES,
+    FACES,
+    METRICS,
+    NEEDS,
+    VERSIONS,
+    ImageSample,
+    measure_all,
+)
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
 from dcgan.evaluation.spill import Table, held, noted
@@ -44,7 +52,7 @@ SEED = 0  # of classifiers, whichever images are compared; and of evaluations du
 
 
 @dataclass(frozen=True)
-class Generated:
+class EvaluatedGenerator:
     """A generator, as evaluation knows it.
 
     Attributes:
@@ -181,7 +189,12 @@ class Evaluator:
         return {"metric": metric, "version": VERSIONS[metric], **protocol}
 
     def evaluate(
-        self, metrics: Sequence[str], generated: Generated, folder: Path, *, again: bool = False
+        self,
+        metrics: Sequence[str],
+        generated: EvaluatedGenerator,
+        folder: Path,
+        *,
+        again: bool = False,
     ) -> list[dict]:
         """Measures what the folder has no record of yet, and adds the records to it.
 
@@ -212,7 +225,7 @@ class Evaluator:
                 self.measured.add(key[0])
         return [found[key] for key in wanted]
 
-    def _wanted(self, metrics: Sequence[str], generated: Generated) -> dict[tuple, dict]:
+    def _wanted(self, metrics: Sequence[str], generated: EvaluatedGenerator) -> dict[tuple, dict]:
         """What is to be measured, by (metric, labelling or None), as the records say it."""
         wanted = {}
         for metric in metrics:
@@ -233,7 +246,7 @@ class Evaluator:
             for key, what in wanted.items()
         }
 
-    def _measure(self, metrics: set[str], generated: Generated) -> dict[tuple, dict]:
+    def _measure(self, metrics: set[str], generated: EvaluatedGenerator) -> dict[tuple, dict]:
         kinds = {self._kind(metric) for metric in metrics}
         fake_images, fakes = self._look_at_generated(generated.sample, kinds)
         reals = self._look_at_reals() if kinds & {"features", "probabilities"} else None
@@ -254,7 +267,7 @@ class Evaluator:
             results[CLASSES, name] |= self._asked(name, fakes, generated)
         return results
 
-    def _floors(self, metrics: Collection[str], known: Sample) -> dict[str, dict | None]:
+    def _floors(self, metrics: Collection[str], known: ImageSample) -> dict[str, dict | None]:
         """What the real images score by themselves; None where they are too few.
 
         Two halves are compared; where a metric looks at one kind of images only, it is the score
@@ -270,7 +283,7 @@ class Evaluator:
             compared = [m for m in metrics if NEEDS[m].reals and reals.half >= NEEDS[m].fewest]
             alone = [m for m in metrics if not NEEDS[m].reals and reals.count >= NEEDS[m].fewest]
             found = measure_all(compared, *halves, seed=self.seed)
-            found |= measure_all(alone, Sample(), known.part(0, reals.count), seed=self.seed)
+            found |= measure_all(alone, ImageSample(), known.part(0, reals.count), seed=self.seed)
             counts = dict.fromkeys(compared, reals.half) | dict.fromkeys(alone, reals.count)
             return {}, {m: _floor(m, counts[m], one) for m, one in found.items()}
 
@@ -336,7 +349,7 @@ class Evaluator:
         floor = {"of": "reals", "count": len(of_reals), **_numbers(face_share(of_reals))}
         return {**_numbers(found), "interval": found.interval, "better": "higher", "floor": floor}
 
-    def _asked(self, name: str, fakes: Extracted, generated: Generated) -> dict:
+    def _asked(self, name: str, fakes: Extracted, generated: EvaluatedGenerator) -> dict:
         """In how many images the extractor sees the class that was asked for, if any was."""
         asked = generated.asked(self._seeds()) if generated.asked else {}
         if name not in asked:
@@ -367,12 +380,12 @@ class Evaluator:
         }
 
 
-def _sample(images: np.ndarray | None, found: Extracted | None) -> Sample:
+def _sample(images: np.ndarray | None, found: Extracted | None) -> ImageSample:
     """Probabilities only where they are of one labelling."""
     if found is None:
-        return Sample(images)
+        return ImageSample(images)
     only = found.probabilities.values() if len(found.probabilities) == 1 else ()
-    return Sample(images, found.features, next(iter(only), None))
+    return ImageSample(images, found.features, next(iter(only), None))
 
 
 def _result(metric: str, found: Estimate) -> dict:

@@ -61,7 +61,7 @@ class FaceFinder:
             np.rint(levels).astype(np.uint8), ((frame,) * 2, (frame,) * 2, (0, 0)), "edge"
         )
         framed = np.ascontiguousarray(np.broadcast_to(framed, (*framed.shape[:2], 3)))
-        search = faces.Search(str(self._path), min_size=round(SMALLEST * shorter))
+        search = faces.FaceSearch(str(self._path), min_size=round(SMALLEST * shorter))
         return bool(faces.find(framed, search))
 
 

@@ -95,7 +95,7 @@ def untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int) -> 
     return made
 
 
-class Classifier:
+class LinearProbe:
     """A linear support vector machine (squared hinge, L2), one class against the others."""
 
     def __init__(self, features: np.ndarray, labels: np.ndarray, *, seed: int):
@@ -285,7 +285,7 @@ def compare(
         fitted = []
         for repeat, rows in enumerate(trials.learnt):
             found = _finite(features(known.pixels[rows]), name)
-            fitted.append(Classifier(found, known.labels[rows], seed=seed + repeat))
+            fitted.append(LinearProbe(found, known.labels[rows], seed=seed + repeat))
             progress(len(rows))
         right = np.zeros(len(fitted))
         for start in range(0, len(trials.classified), BLOCK):

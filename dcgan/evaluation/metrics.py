@@ -18,7 +18,7 @@ BLOCK = 1024  # rows looked at a time
 
 
 @dataclass(frozen=True)
-class Sample:
+class ImageSample:
     """What is known of some images; arrays may be memory-mapped.
 
     Attributes:
@@ -31,10 +31,10 @@ class Sample:
     features: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
-    def part(self, start: int, stop: int) -> "Sample":
+    def part(self, start: int, stop: int) -> "ImageSample":
         """Some of the images, without a copy."""
         parts = (self.images, self.features, self.probabilities)
-        return Sample(*(None if one is None else one[start:stop] for one in parts))
+        return ImageSample(*(None if one is None else one[start:stop] for one in parts))
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Need:
     """What a metric looks at, and how it is read.
 
     Attributes:
-        kind: the attribute of `Sample`.
+        kind: the attribute of `ImageSample`.
         version: of its definition; numbers of two versions cannot be compared.
         higher_is_better: else lower is.
         reals: whether it compares with real images at all.
@@ -76,13 +76,13 @@ VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
 }
 
 
-def measure(metric: str, real: Sample, fake: Sample, *, seed: int = 0) -> Estimate:
+def measure(metric: str, real: ImageSample, fake: ImageSample, *, seed: int = 0) -> Estimate:
     """Measures one metric; see `measure_all`."""
     return measure_all([metric], real, fake, seed=seed)[metric]
 
 
 def measure_all(
-    metrics: Sequence[str], real: Sample, fake: Sample, *, seed: int = 0
+    metrics: Sequence[str], real: ImageSample, fake: ImageSample, *, seed: int = 0
 ) -> dict[str, Estimate]:
     """Measures several metrics; precision, recall, density and coverage cost no more than one.
 
@@ -105,7 +105,7 @@ def measure_all(
     return {m: four[m] if m in four else _one(m, real, fake, seed) for m in metrics}
 
 
-def _one(metric: str, real: Sample, fake: Sample, seed: int) -> Estimate:
+def _one(metric: str, real: ImageSample, fake: ImageSample, seed: int) -> Estimate:
     if metric == "fid":
         return fid.fid(real.features, fake.features)
     if metric == "kid":
@@ -115,7 +115,7 @@ def _one(metric: str, real: Sample, fake: Sample, seed: int) -> Estimate:
     return inception_score.inception_score(fake.probabilities)
 
 
-def _check(metric: str, real: Sample, fake: Sample) -> None:
+def _check(metric: str, real: ImageSample, fake: ImageSample) -> None:
     if metric not in NEEDS:
         raise UserError(f"There is no metric {metric!r}: expected one of {', '.join(METRICS)}.")
     need = NEEDS[metric]

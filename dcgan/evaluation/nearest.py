@@ -111,7 +111,7 @@ def feature_space(features: Callable[[np.ndarray], np.ndarray]) -> Space:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class NearestImages:
     """What is nearest in one space.
 
     Attributes:
@@ -146,7 +146,7 @@ def find(
     k: int,
     flip: bool = False,
     progress: Callable[[int], object] = lambda _: None,
-) -> list[Neighbours]:
+) -> list[NearestImages]:
     """Searches all training images for those nearest to generated ones.
 
     How far some of the training images are from the nearest other ones says what is usual.
@@ -180,11 +180,11 @@ def find(
     ]
 
 
-def _neighbours(search: Nearest, space: Space, count: int, k: int) -> Neighbours:
+def _neighbours(search: Nearest, space: Space, count: int, k: int) -> NearestImages:
     """Of the first `count` points; the others say what is usual."""
     distances = np.sqrt(search.squared / space.scale)
     crowd = distances[:count].mean(1)
-    return Neighbours(
+    return NearestImages(
         search.rows[:count, :k],
         search.mirrored[:count, :k],
         distances[:count, :k],

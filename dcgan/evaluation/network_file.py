@@ -14,7 +14,7 @@ from dcgan import UserError
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
 from dcgan.evaluation.extractor import Extracted, in_batches
-from dcgan.evaluation.network_formats import Network, checksum, open_network
+from dcgan.evaluation.network_formats import OpenedNetwork, checksum, open_network
 from dcgan.images import to_float
 
 VERSION = 1  # raised when the same file and images give other features
@@ -147,7 +147,7 @@ def _axes(shape: tuple[int | None, ...], layout: str) -> tuple[int | None, ...]:
     return (a, b, c) if layout == "nhwc" else (b, c, a)
 
 
-def _layout(path: Path, network: Network, told: str | None) -> str:
+def _layout(path: Path, network: OpenedNetwork, told: str | None) -> str:
     channels = {"nhwc": network.shape[3], "nchw": network.shape[1]}
     certain = [layout for layout in LAYOUTS if channels[layout] in (1, 3)]
     if told:
@@ -181,7 +181,7 @@ def _size(
     return fixed[0] or wanted[0], fixed[1] or wanted[1]
 
 
-def _range(path: Path, network: Network, told: str | None) -> str:
+def _range(path: Path, network: OpenedNetwork, told: str | None) -> str:
     whole = network.dtype == "uint8"
     if told:
         if whole and told != "0,255":

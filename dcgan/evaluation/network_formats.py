@@ -31,7 +31,7 @@ SAVED_MODEL = "saved_model.pb"
 
 
 @dataclass(frozen=True)
-class Network:
+class OpenedNetwork:
     """An opened network.
 
     Attributes:
@@ -47,7 +47,7 @@ class Network:
     rescales: bool = False
 
 
-def open_network(path: Path, output: str | None = None) -> Network:
+def open_network(path: Path, output: str | None = None) -> OpenedNetwork:
     """Opens the network in a file or folder.
 
     Args:
@@ -85,7 +85,7 @@ def checksum(path: Path) -> str:
     return found.hexdigest()
 
 
-def _onnx(path: Path, output: str | None) -> Network:
+def _onnx(path: Path, output: str | None) -> OpenedNetwork:
     extras.require(f"--extractor {path}", "export", "onnxruntime")
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
@@ -115,10 +115,10 @@ def _onnx(path: Path, output: str | None) -> Network:
     def run(images: np.ndarray) -> np.ndarray:
         return session.run([wanted], {name: images})[0]
 
-    return _checked(path, Network(run, shape, DTYPES[found.type]))
+    return _checked(path, OpenedNetwork(run, shape, DTYPES[found.type]))
 
 
-def _saved_model(path: Path, output: str | None) -> Network:
+def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
     import tensorflow as tf
 
     try:
@@ -142,10 +142,10 @@ def _saved_model(path: Path, output: str | None) -> Network:
         # `loaded` owns the variables, which a function alone does not keep alive.
         return (loaded, function(**{name: tf.constant(images)})[wanted])[1].numpy()
 
-    return _checked(path, Network(run, shape, inputs[name].dtype.name))
+    return _checked(path, OpenedNetwork(run, shape, inputs[name].dtype.name))
 
 
-def _keras(path: Path, output: str | None) -> Network:
+def _keras(path: Path, output: str | None) -> OpenedNetwork:
     import keras
 
     _refuse_code(path)
@@ -172,7 +172,7 @@ def _keras(path: Path, output: str | None) -> Network:
     def run(images: np.ndarray) -> np.ndarray:
         return keras.ops.convert_to_numpy(cut(images, training=False))
 
-    return _checked(path, Network(run, tuple(inputs[0].shape), inputs[0].dtype, rescales))
+    return _checked(path, OpenedNetwork(run, tuple(inputs[0].shape), inputs[0].dtype, rescales))
 
 
 def _refuse_code(path: Path) -> None:
@@ -225,7 +225,7 @@ def _choose(path: Path, names: Sequence[str], wanted: str | None, more: Sequence
     )
 
 
-def _checked(path: Path, network: Network) -> Network:
+def _checked(path: Path, network: OpenedNetwork) -> OpenedNetwork:
     if len(network.shape) != 4 or network.dtype not in DTYPES.values():
         raise _no_images(path, f"{network.dtype} {list(network.shape)}")
     return network

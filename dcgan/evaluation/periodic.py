@@ -11,7 +11,7 @@ from pathlib import Path
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
-from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.evaluator import EvaluatedGenerator, Evaluator
 from dcgan.evaluation.kept_results import is_finite
 from dcgan.evaluation.reals import choose_reals
 
@@ -85,7 +85,7 @@ class Watch:
         )
         self._best = self._comparable(kept) if isinstance(kept, Mapping) else None
 
-    def measure(self, generated: Generated) -> dict:
+    def measure(self, generated: EvaluatedGenerator) -> dict:
         """The record of a generator, which is in the folder then."""
         return self._evaluator.evaluate([self.metric], generated, self._folder)[0]
 

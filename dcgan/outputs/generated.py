@@ -17,7 +17,7 @@ NOTE = "generated.json"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"  # the last chunk of a whole PNG file
 
 
-class Generated:
+class GeneratedFolder:
     """The images of one generator."""
 
     def __init__(self, root: Path, *, fingerprint: str, note: dict):

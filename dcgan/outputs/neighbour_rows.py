@@ -12,7 +12,7 @@ APART = 14  # white pixels around each space
 
 
 @dataclass(frozen=True)
-class Column:
+class NeighbourColumn:
     """The neighbours in one space.
 
     Attributes:
@@ -27,7 +27,7 @@ class Column:
 
 
 def draw_rows(
-    generated: np.ndarray, seeds: Sequence[int], columns: Sequence[Column], *, comment: str
+    generated: np.ndarray, seeds: Sequence[int], columns: Sequence[NeighbourColumn], *, comment: str
 ) -> bytes:
     """Each generated image, then its neighbours in each space.
 
@@ -40,13 +40,15 @@ def draw_rows(
     Returns:
         a PNG file.
     """
-    own = Column("generated", generated[:, np.newaxis], [[f"seed {seed}"] for seed in seeds])
+    own = NeighbourColumn(
+        "generated", generated[:, np.newaxis], [[f"seed {seed}"] for seed in seeds]
+    )
     titles = [Cell(caption=column.title) for column in (own, *columns)]
     blocks = [Cell(_block(column)) for column in (own, *columns)]
     return images.png_bytes(labelled_grid([titles, blocks], gap=APART), comment=comment)
 
 
-def _block(column: Column) -> np.ndarray:
+def _block(column: NeighbourColumn) -> np.ndarray:
     """The pictures of a space over their captions."""
     scale = images.natural_scale(*column.pictures.shape[2:4])
     return labelled_grid(

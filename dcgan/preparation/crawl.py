@@ -23,7 +23,7 @@ from dcgan import UserError, extras
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.files import write_json
 from dcgan.preparation.crawl_folder import CrawledFolder
-from dcgan.preparation.sites import Search
+from dcgan.preparation.sites import SiteSearch
 from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
@@ -47,7 +47,7 @@ class Fruitless(UserError):
 
 
 @dataclass
-class Outcome:
+class CrawlResult:
     """What one crawl has done.
 
     Attributes:
@@ -60,7 +60,7 @@ class Outcome:
     broken: list[tuple[str, str]] = field(default_factory=list)
 
 
-def check_requirements(search: Search, contact: str | None) -> None:
+def check_requirements(search: SiteSearch, contact: str | None) -> None:
     """Raises UserError when gallery-dl or a contact is missing, before anything is done."""
     extras.require("crawl", "data", "gallery_dl")
     if search.wants_contact and not contact:
@@ -75,14 +75,14 @@ def check_requirements(search: Search, contact: str | None) -> None:
 
 
 def crawl(
-    search: Search,
+    search: SiteSearch,
     folder: CrawledFolder,
     *,
     limit: int,
     original: bool = False,
     contact: str | None = None,
     delay: float = 1.0,
-) -> Outcome:
+) -> CrawlResult:
     """Fetches pictures until the folder has `limit` of them or the site has no more.
 
     Args:
@@ -97,7 +97,7 @@ def crawl(
     Raises:
         Fruitless: the site cannot be read to the end, or has nothing of the kind.
     """
-    outcome = Outcome()
+    outcome = CrawlResult()
     config = _config(search, folder, original=original, contact=contact, delay=delay)
     command = (
         *(sys.executable, "-m", "dcgan.preparation.gallery_process"),
@@ -111,7 +111,7 @@ def crawl(
                 break
             folder.prepare()
             write_json(folder.config, config)
-            run = _Run(folder, limit, outcome, bar)
+            run = _Listener(folder, limit, outcome, bar)
             reason = run.broken_off(*_follow(command, run.hear))
             if not reason:
                 break
@@ -124,10 +124,10 @@ def crawl(
     return outcome
 
 
-class _Run:
+class _Listener:
     """Listens to one run of gallery-dl."""
 
-    def __init__(self, folder: CrawledFolder, limit: int, outcome: Outcome, bar: Bar):
+    def __init__(self, folder: CrawledFolder, limit: int, outcome: CrawlResult, bar: Bar):
         self.folder, self.limit, self.outcome, self.bar = folder, limit, outcome, bar
         self.error = ""  # that ended the list of posts
         self.last = ""  # what gallery-dl said last
@@ -226,7 +226,7 @@ def _keep_last(pipe: BinaryIO, last: bytearray) -> None:
 
 
 def _config(
-    search: Search,
+    search: SiteSearch,
     folder: CrawledFolder,
     *,
     original: bool,
@@ -274,14 +274,14 @@ def _config(
     }
 
 
-def _broken_off(search: Search, folder: CrawledFolder, reason: str) -> str:
+def _broken_off(search: SiteSearch, folder: CrawledFolder, reason: str) -> str:
     return (
         f"The list of {search.address} broke off ({reason}); {folder.count} pictures are in "
         f"{folder.root}: check site and tags, and run the same command again later."
     )
 
 
-def _nothing_found(search: Search, outcome: Outcome) -> str:
+def _nothing_found(search: SiteSearch, outcome: CrawlResult) -> str:
     if outcome.broken:
         name, reason = outcome.broken[0]
         return (

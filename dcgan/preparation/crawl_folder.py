@@ -25,7 +25,7 @@ from typing import Any
 from dcgan import UserError
 from dcgan.datasets.picture import open_picture, pixels
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec
 from dcgan.files import append_json_line, hold_target, read_json_lines, remove_temporaries
 from dcgan.preparation import archive, links
@@ -168,7 +168,7 @@ class CrawledFolder:
             return "known"
         try:
             suffix, sha256 = _checked(path)
-        except Unusable as reason:
+        except UnusableFile as reason:
             path.unlink()
             return str(reason)
         if sha256 in self._hashes:
@@ -267,7 +267,7 @@ def _checked(path: Path) -> tuple[str, str]:
         Unusable: it is no whole picture.
     """
     if (size := path.stat().st_size) > MAX_FILE_BYTES:
-        raise Unusable(f"{size:,} bytes, too large for a picture")
+        raise UnusableFile(f"{size:,} bytes, too large for a picture")
     with open(path, "rb") as file:
         form = open_picture(file).format
         file.seek(0)

@@ -20,12 +20,12 @@ from PIL import Image, ImageDraw
 from dcgan import images
 from dcgan.datasets.picture import whole
 from dcgan.datasets.picture_files import PictureFiles
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Skipped
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, faces
 from dcgan.preparation.crop_folder import CroppedFolder
-from dcgan.preparation.faces import Box, Search
+from dcgan.preparation.faces import Box, FaceSearch
 from dcgan.terminal.progress import Bar
 
 SHEET_FACES, SHEET_COLUMNS = 100, 10
@@ -37,7 +37,7 @@ BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CropOptions:
     """What is a face and what becomes of it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Recipe:
         similarity: bits in which the perceptual hashes of near duplicates may differ, 0 to 64.
     """
 
-    search: Search
+    search: FaceSearch
     size: int = 96
     margin: float = 0.2
     min_sharpness: float = 40.0
@@ -70,7 +70,7 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureFaces:
     """What a worker says of one picture; where it cannot be used, `reason` says why."""
 
     source: str
@@ -80,7 +80,7 @@ class Look:
 
 
 @dataclass
-class Outcome:
+class CropResult:
     """What one start has done.
 
     Attributes:
@@ -97,8 +97,8 @@ class Outcome:
 
 
 def crop(
-    source: PictureFiles, folder: CroppedFolder, recipe: Recipe, *, workers: int | None = None
-) -> Outcome:
+    source: PictureFiles, folder: CroppedFolder, recipe: CropOptions, *, workers: int | None = None
+) -> CropResult:
     """Adds to the folder the faces of the pictures that it does not know yet.
 
     Args:
@@ -110,7 +110,7 @@ def crop(
     Raises:
         UserError: a file that is not a crop's is in the way.
     """
-    outcome = Outcome()
+    outcome = CropResult()
     seen = duplicates.Seen(recipe.similarity)
     for fingerprint, file in folder.kept:
         seen.add(fingerprint, file)
@@ -127,26 +127,26 @@ def crop(
     return outcome
 
 
-def look(source: PictureFiles, index: int, *, recipe: Recipe) -> Look:
+def look(source: PictureFiles, index: int, *, recipe: CropOptions) -> PictureFaces:
     """A task of a worker: finds and cuts the faces of one picture."""
     name = source.names[index]
     lengths = [len(os.fsencode(folder)) for folder in name.split("/")[:-1]]
     if sum(lengths) > LONGEST_PATH or max(lengths, default=0) > LONGEST_PART:
-        return Look(name, reason="name too long")
+        return PictureFaces(name, reason="name too long")
     try:
         image = source.whole(index, 3)
         with source.open(index) as file:
             digest = hashlib.sha256()
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
-    except Unusable as reason:
-        return Look(name, reason=str(reason))
+    except UnusableFile as reason:
+        return PictureFaces(name, reason=str(reason))
     boxes = faces.find(image, recipe.search)
     found = tuple(_face(image, box, recipe) for box in boxes)
-    return Look(name, digest.hexdigest(), found)
+    return PictureFaces(name, digest.hexdigest(), found)
 
 
-def _face(image: np.ndarray, box: Box, recipe: Recipe) -> Face:
+def _face(image: np.ndarray, box: Box, recipe: CropOptions) -> Face:
     height, width = image.shape[:2]
     square = faces.square(box, recipe.margin, width=width, height=height)
     pixels = faces.cut(image, square, recipe.size)
@@ -159,11 +159,11 @@ def _face(image: np.ndarray, box: Box, recipe: Recipe) -> Face:
 
 def _add(
     folder: CroppedFolder,
-    one: Look,
+    one: PictureFaces,
     *,
-    recipe: Recipe,
+    recipe: CropOptions,
     seen: duplicates.Seen,
-    outcome: Outcome,
+    outcome: CropResult,
 ) -> None:
     """Keeps or drops the faces of a picture and writes both down."""
     base = {"source": one.source, "sha256": one.sha256, "face": 0, "faces": len(one.faces)}
@@ -209,7 +209,7 @@ def contact_sheet(folder: CroppedFolder) -> bytes | None:
         try:
             with open(path, "rb") as stream:
                 picture = Image.fromarray(whole(stream, 3))
-        except (OSError, Unusable):
+        except (OSError, UnusableFile):
             continue  # or something else in its place
         # At once, since all are held: what lies there now may be far larger than a face.
         picture.thumbnail((SHEET_SIDE, SHEET_SIDE), Image.Resampling.LANCZOS, reducing_gap=None)
@@ -232,7 +232,7 @@ def drawing(source: PictureFiles, folder: CroppedFolder) -> bytes | None:
         return None
     try:
         picture = Image.fromarray(source.whole(source.names.index(lines[0]["source"]), 3))
-    except Unusable:
+    except UnusableFile:
         return None
     scale = min(1.0, DRAWING_SIDE / max(picture.size))
     picture = picture.resize([max(1, round(side * scale)) for side in picture.size])

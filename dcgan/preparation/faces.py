@@ -26,7 +26,7 @@ SAME_FACE = 0.2  # by how much of their side boxes of one face may differ: OpenC
 
 
 @dataclass(frozen=True)
-class Search:
+class FaceSearch:
     """How faces are looked for.
 
     Attributes:
@@ -55,7 +55,7 @@ def load(path: str):
     return cascade
 
 
-def find(image: np.ndarray, search: Search) -> list[Box]:
+def find(image: np.ndarray, search: FaceSearch) -> list[Box]:
     """The boxes of the faces of a picture, from top to bottom.
 
     Args:
@@ -79,7 +79,7 @@ def find(image: np.ndarray, search: Search) -> list[Box]:
     return sorted(boxes, key=lambda box: (box[1], box[0], box[2]))
 
 
-def _turned_finds(grey: np.ndarray, angle: float, search: Search) -> list[list[int]]:
+def _turned_finds(grey: np.ndarray, angle: float, search: FaceSearch) -> list[list[int]]:
     """Every find [left, top, side, side] in a picture that is turned by some degrees, turned back.
 
     A find stays upright, of its size, around its centre; those with a centre outside are left out.

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dcgan import extras, images, program
-from dcgan.datasets.report import FEW, Report, few
+from dcgan.datasets.report import FEW, DataReport, few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
 from dcgan.preparation.survey import EXTREME_ASPECT, NEAR, Survey
@@ -27,7 +27,7 @@ def sentences(source: Source, result: Survey) -> list[str]:
     sizes = tuple(result.sizes.most_common())
     channels = 1 if result.grey == result.usable else 3
     skipped = tuple(result.skipped)
-    report = Report(
+    report = DataReport(
         result.name, result.found, result.usable, skipped, sizes, channels, result.notes
     )
     lines = report.sentences()

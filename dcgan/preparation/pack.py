@@ -27,19 +27,19 @@ from PIL import Image
 
 from dcgan import UserError
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
-from dcgan.datasets.report import Report, depth, nothing_usable, remarks_on
+from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import ordered
 from dcgan.preparation import duplicates, reading
 from dcgan.preparation.names import Names
-from dcgan.preparation.packages import Package, Picture, package
+from dcgan.preparation.packages import Package, PackedPicture, package
 from dcgan.terminal.progress import Bar
 
 SAME, ALIKE = "the same pixels as another", "looks like another"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PackOptions:
     """What becomes of the pictures.
 
     Attributes:
@@ -66,7 +66,7 @@ class Packed:
         size: bytes of all PNG files.
     """
 
-    report: Report
+    report: DataReport
     counts: Counter
     size: int
 
@@ -86,7 +86,7 @@ class Made:
 def pack(
     source: Source,
     to: str,
-    recipe: Recipe,
+    recipe: PackOptions,
     *,
     shard_bytes: int = 128 << 20,
     workers: int | None = None,
@@ -139,7 +139,7 @@ def _refuse_inside(source: Source, to: str) -> None:
 
 
 def _made(
-    source: Source, recipe: Recipe, *, summary: Summary, workers: int | None, remarks: Counter
+    source: Source, recipe: PackOptions, *, summary: Summary, workers: int | None, remarks: Counter
 ) -> Iterator[Made]:
     """What the workers make of all pictures, in the source's order, with progress.
 
@@ -215,7 +215,7 @@ class _Sieve:
 
 
 def _fill(
-    target: Package, source: Source, *, made: Iterator[Made], recipe: Recipe, lines: BinaryIO
+    target: Package, source: Source, *, made: Iterator[Made], recipe: PackOptions, lines: BinaryIO
 ) -> Packed:
     """Puts the pictures into the package, and a line about each into `lines`."""
     sieve, labelling = _Sieve(recipe.similarity), source.labels
@@ -237,20 +237,20 @@ def _fill(
             counts[picture.split or SPLITS[0]] += 1
             size += len(one.png)
         lines.write(_line(line))
-    report = Report(source.name, len(source), counts.total(), tuple(skipped), (), 3)
+    report = DataReport(source.name, len(source), counts.total(), tuple(skipped), (), 3)
     return Packed(report, counts, size)
 
 
-def _picture(made: Made, name: str, *, labels: dict, recipe: Recipe) -> Picture:
+def _picture(made: Made, name: str, *, labels: dict, recipe: PackOptions) -> PackedPicture:
     split = ""
     if recipe.split:
         share = int.from_bytes(made.pixels[:8], "big") / 2**64
         split = SPLITS[share < recipe.split]
     digest = hashlib.sha256(made.png).hexdigest()
-    return Picture(name, split, made.png, made.shape, digest, labels.get("label"))
+    return PackedPicture(name, split, made.png, made.shape, digest, labels.get("label"))
 
 
-def _facts(picture: Picture, labels: dict) -> dict:
+def _facts(picture: PackedPicture, labels: dict) -> dict:
     """What the manifest says of a picture besides where it is."""
     height, width, channels = picture.shape
     return {
@@ -273,7 +273,7 @@ def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, st
     return {key: (number, labelling[key].names[number]) for key, number in numbers.items()}
 
 
-def _header(source: Source, recipe: Recipe, packed: Packed) -> dict:
+def _header(source: Source, recipe: PackOptions, packed: Packed) -> dict:
     """The first line of the manifest, about the whole."""
     return {
         "format": FORMAT,

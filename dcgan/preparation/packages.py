@@ -36,7 +36,7 @@ OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")
 
 
 @dataclass(frozen=True)
-class Picture:
+class PackedPicture:
     """A picture on its way into a package.
 
     Attributes:
@@ -59,7 +59,7 @@ class Picture:
 class Package(Protocol):
     """Takes pictures, then the manifest."""
 
-    def add(self, picture: Picture) -> dict:
+    def add(self, picture: PackedPicture) -> dict:
         """Writes a picture; returns where it is, for the manifest."""
         ...
 
@@ -78,7 +78,7 @@ class ZipPackage:
     def __init__(self, archive: zipfile.ZipFile):
         self._archive = archive
 
-    def add(self, picture: Picture) -> dict:
+    def add(self, picture: PackedPicture) -> dict:
         """See `Package`."""
         name = f"{picture.split}/{picture.name}" if picture.split else picture.name
         self._archive.writestr(_entry(name), picture.png)
@@ -137,7 +137,7 @@ class ShardPackage:
         self._shards: dict[str, list[str]] = {split: [] for split in SPLITS}
         self._open: dict[str, tuple] = {}  # by split: writer, bytes, records
 
-    def add(self, picture: Picture) -> dict:
+    def add(self, picture: PackedPicture) -> dict:
         """See `Package`."""
         tf = _tensorflow()
         split = picture.split or SPLITS[0]
@@ -172,7 +172,7 @@ class ShardPackage:
         self._open = {}
 
 
-def _example(picture: Picture) -> bytes:
+def _example(picture: PackedPicture) -> bytes:
     """A tf.train.Example with the feature names of TensorFlow's own image data sets."""
     tf = _tensorflow()
 

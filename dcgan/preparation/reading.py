@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.datasets.picture_files import PictureFiles
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec, Source, Summary
 
 CHUNK = 16  # pictures a task of a worker: few, as pictures of their own size may be large
@@ -60,7 +60,7 @@ def read(
         if wanted.whole and isinstance(source, PictureFiles):
             try:
                 picture = source.whole(index, channels, white, remarks=remarks)
-            except Unusable as reason:
+            except UnusableFile as reason:
                 yield index, None, str(reason)
             else:
                 yield index, picture, ""

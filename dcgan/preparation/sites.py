@@ -59,7 +59,7 @@ RATINGS = {"safe": "gs", "questionable": "q", "explicit": "e"}
 
 
 @dataclass(frozen=True)
-class Search:
+class SiteSearch:
     """A search on a site.
 
     Attributes:
@@ -87,7 +87,7 @@ class Search:
         )
 
 
-def search(site: str, tags: str = "", rating: str = "safe") -> Search:
+def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
     """The search for pictures.
 
     Args:
@@ -118,7 +118,7 @@ def search(site: str, tags: str = "", rating: str = "safe") -> Search:
             f'--tags "{tags}" cannot be added to {address}: write them into the address, as the '
             "site itself does when you search there, and leave out --tags."
         )
-    return Search(
+    return SiteSearch(
         host=parts.netloc,
         address=prefix + address,
         terms=root + (family.terms if family else ""),

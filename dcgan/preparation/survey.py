@@ -68,7 +68,7 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureFacts:
     """What a worker says of one picture."""
 
     index: int
@@ -127,19 +127,19 @@ def _can_hash() -> bool:
 
 def look(
     source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
-) -> tuple[list[Look], Counter]:
+) -> tuple[list[PictureFacts], Counter]:
     """A task of a worker: looks at some pictures; with the remarks on them, see `Decoded`."""
     remarks = Counter()
     looks = [
-        Look(index, reason) if image is None else _look_at(index, image, hashing)
+        PictureFacts(index, reason) if image is None else _look_at(index, image, hashing)
         for index, image, reason in reading.read(source, indices, wanted, remarks=remarks)
     ]
     return looks, remarks
 
 
-def _look_at(index: int, image: np.ndarray, hashing: bool) -> Look:
+def _look_at(index: int, image: np.ndarray, hashing: bool) -> PictureFacts:
     picture = Image.fromarray(image)
-    return Look(
+    return PictureFacts(
         index,
         size=image.shape[:2],
         grey=bool((image[..., :1] == image[..., 1:]).all()),
@@ -149,7 +149,7 @@ def _look_at(index: int, image: np.ndarray, hashing: bool) -> Look:
     )
 
 
-def _count(result: Survey, source: Source, one: Look) -> None:
+def _count(result: Survey, source: Source, one: PictureFacts) -> None:
     if one.reason:
         result.skipped.append(Skipped(reading.name_of(source, one.index), one.reason))
         return
@@ -162,7 +162,7 @@ def _count(result: Survey, source: Source, one: Look) -> None:
 
 
 def _compare(
-    result: Survey, one: Look, *, first_of: dict[bytes, int], seen: duplicates.Seen
+    result: Survey, one: PictureFacts, *, first_of: dict[bytes, int], seen: duplicates.Seen
 ) -> None:
     """Looks for an earlier picture that is the same, or else looks the same."""
     first = first_of.setdefault(one.pixels, one.index)

@@ -206,7 +206,7 @@ class TrainedRun:
         known = self._data_options(splits)
         try:
             source = self._open(known, *_found(known["dataset"], data_dir, known["data_dir"]))
-        except _NotThere:
+        except _DataNotFound:
             source = self._renamed(data_dir, known)
             if source is None:
                 raise
@@ -351,7 +351,7 @@ class TrainedRun:
         return value
 
 
-class _NotThere(UserError):
+class _DataNotFound(UserError):
     """The run's data are not where they are looked for."""
 
 
@@ -369,7 +369,7 @@ def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]
         if catalog.place(dataset, recorded) is not None:
             return dataset, recorded
         path = dataset if os.path.isabs(dataset) else os.path.join(recorded, dataset)
-        raise _NotThere(
+        raise _DataNotFound(
             f"The run's data are no longer at {os.path.abspath(path)}: name their place with "
             "--data_dir."
         )
@@ -382,7 +382,7 @@ def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]
     if name in {data_names.stem(one).lower() for one in below}:
         return name, data_dir
     if catalog.place(dataset, data_dir) is None:
-        raise _NotThere(
+        raise _DataNotFound(
             f"The run's data are not at --data_dir {data_dir}: expected {Path(dataset).name} by "
             "that or another name, or the folder that it is in by that name."
         )

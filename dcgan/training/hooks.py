@@ -21,7 +21,7 @@ REASONS = ("time budget", *SIGNALS)
 TWICE = 1.0  # seconds within which a second Ctrl-C is the first one's echo
 
 
-class Metrics:
+class MetricsLog:
     """Collects each step's scalars and turns them into lines: means over the steps since the last.
 
     Args:
@@ -138,7 +138,7 @@ class Progress:
             self._bar.update(new)
 
     def line(self, line: dict) -> None:
-        """A listener of `Metrics`."""
+        """A listener of `MetricsLog`."""
         self._line = line
         if self._bar is None:
             progress.say(self.text())
@@ -247,7 +247,7 @@ class StopSignals:
 
 
 def stop_reason(
-    signals: StopSignals, metrics: Metrics, budget_seconds: float | None
+    signals: StopSignals, metrics: MetricsLog, budget_seconds: float | None
 ) -> Callable[[], str | None]:
     """What the loop asks after each step; raises KeyboardInterrupt where a Ctrl-C was dropped."""
 

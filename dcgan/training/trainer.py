@@ -18,7 +18,7 @@ from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import Prepared
 from dcgan.distributed.devices import avoid_remapper, device_names, make_strategy, steps_per_call
 from dcgan.distributed.workers import Workers
-from dcgan.evaluation.evaluator import Generated
+from dcgan.evaluation.evaluator import EvaluatedGenerator
 from dcgan.evaluation.kept_results import is_seconds
 from dcgan.evaluation.periodic import Watch
 from dcgan.files import append_json_line, write_bytes, write_json
@@ -37,7 +37,7 @@ from dcgan.training.by_class import ByClass, make_cells
 from dcgan.training.ending import say_files, say_what_is_lost
 from dcgan.training.environment import environment
 from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
-from dcgan.training.hooks import REASONS, SIGNALS, Metrics, Progress, StopSignals, stop_reason
+from dcgan.training.hooks import REASONS, SIGNALS, MetricsLog, Progress, StopSignals, stop_reason
 from dcgan.training.input import feed
 from dcgan.training.loop import Every, Hook
 from dcgan.training.loop import train as train_loop
@@ -136,7 +136,7 @@ class Trainer:
         self.endless = config.steps is None and config.epoch == ENDLESS
         self.budget = parse_seconds(config.time_budget) if config.time_budget else None
         seconds = self._restored.get("seconds")
-        self.metrics = Metrics(
+        self.metrics = MetricsLog(
             steps_per_epoch=self.steps_per_epoch,
             images_per_step=self.images_per_step,
             seconds=seconds if is_seconds(seconds) else 0.0,
@@ -322,7 +322,7 @@ class Trainer:
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
         asked, epoch = self.by_class.asked, round(done / self.steps_per_epoch, 4)
-        generated = Generated(self.sample_images, fingerprint, done, epoch, asked)
+        generated = EvaluatedGenerator(self.sample_images, fingerprint, done, epoch, asked)
         record = watch.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)

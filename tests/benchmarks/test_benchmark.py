@@ -16,7 +16,7 @@ from running import run, write_pictures
 from dcgan import UserError
 from dcgan.benchmarks import pictures, processes, samples, steps
 from dcgan.benchmarks.bare import BareStep
-from dcgan.benchmarks.turns import HEADER, Comparison, in_turn
+from dcgan.benchmarks.turns import HEADER, PairedFigures, in_turn
 from dcgan.cli.command_options import complete
 from dcgan.cli.recorded import to_dict
 from dcgan.cli.resolve import resolve
@@ -45,7 +45,7 @@ def small_config(**more):
 
 
 def test_the_ratio_is_of_medians_and_the_spread_of_pairs():
-    compared = Comparison("step", "images/s", (1.0, 2.0, 6.0), (1.0, 4.0, 3.0), "bare")
+    compared = PairedFigures("step", "images/s", (1.0, 2.0, 6.0), (1.0, 4.0, 3.0), "bare")
     assert compared.ratio == 2 / 3
     # The pairs' ratios are 1, 0.5 and 2: the quartiles lie half-way between the sorted ones.
     assert compared.spread == (0.75, 1.5)
@@ -54,7 +54,7 @@ def test_the_ratio_is_of_medians_and_the_spread_of_pairs():
     assert record["ours"] == [1, 2, 6] and record["baseline_figures"] == [1, 4, 3]
     assert compared.row().split()[:4] == ["step", "2", "3", "images/s"]
     assert compared.row().index("images/s") + len("images/s") < HEADER.index("ratio") + 5
-    assert Comparison("m", "MB", (3.0,), (2.0,), "bare").spread == (1.5, 1.5)
+    assert PairedFigures("m", "MB", (3.0,), (2.0,), "bare").spread == (1.5, 1.5)
 
 
 def test_turns_alternate():
@@ -330,7 +330,7 @@ def test_the_training_that_is_measured():
 
 
 def test_it_writes_what_it_measured(tmp_path, monkeypatch, capsys):
-    compared = Comparison("decoding", "images/s", (3.0,), (2.0,), "bare")
+    compared = PairedFigures("decoding", "images/s", (3.0,), (2.0,), "bare")
     monkeypatch.setattr(benchmark.Bench, "input", lambda self: [compared])
     to = tmp_path / "new" / "speed.json"
     for _ in range(2):  # its own file may be written anew

@@ -3,7 +3,7 @@
 import pytest
 
 from dcgan.benchmarks.bare import BareStep
-from dcgan.benchmarks.estimate import Estimate, estimate
+from dcgan.benchmarks.estimate import CostEstimate, estimate
 from dcgan.benchmarks.steps import bare_spec
 from dcgan.cli.resolve import resolve
 from dcgan.terminal.progress import about
@@ -19,14 +19,14 @@ def test_three_steps_are_timed_behind_one_that_compiles(monkeypatch):
 
 
 def test_the_sentences_multiply_the_median():
-    lines = Estimate((0.4, 9.0, 0.5), 1234.4).sentences(1200, None)  # 0.5 s * 1200 = 10 minutes
+    lines = CostEstimate((0.4, 9.0, 0.5), 1234.4).sentences(1200, None)  # 0.5 s * 1200 = 10 minutes
     assert lines[0].startswith("Estimated time: about 10 minutes for 1,200 steps, ")
     assert "Three steps took 0.4, 9, 0.5 s" in lines[0]
     assert lines[1:] == ["Memory: about 1,234 MB, plus the images."]
-    assert len(Estimate((0.5,) * 3, None).sentences(1200, 660.0)) == 1
-    lines = Estimate((0.5,) * 3, None).sentences(1200, 120.0)
+    assert len(CostEstimate((0.5,) * 3, None).sentences(1200, 660.0)) == 1
+    lines = CostEstimate((0.5,) * 3, None).sentences(1200, 120.0)
     assert lines[1:] == ["--time_budget ends it after 2 minutes."]
-    (line,) = Estimate((0.5,) * 3, None).sentences(None, 600.0)  # nothing but the time ends it
+    (line,) = CostEstimate((0.5,) * 3, None).sentences(None, 600.0)  # nothing but the time ends it
     assert line.startswith("Estimated length: 1,200 steps in 10 minutes, ")
 
 

@@ -25,7 +25,7 @@ def pictures(count: int, seed: int = 0, shape=SHAPE) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
 
 
-def search(generated, reals, *, k=3, flip=False) -> nearest.Neighbours:
+def search(generated, reals, *, k=3, flip=False) -> nearest.NearestImages:
     return nearest.find(generated, reals, [nearest.pixel_space(SHAPE)], k=k, flip=flip)[0]
 
 

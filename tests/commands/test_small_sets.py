@@ -12,7 +12,7 @@ from dcgan.datasets import report
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import find
 from dcgan.datasets.prepare import prepare
-from dcgan.datasets.report import Report
+from dcgan.datasets.report import DataReport
 from dcgan.datasets.source import ImageSpec
 
 SPEC = ImageSpec(8, 8, 3)
@@ -64,10 +64,10 @@ def test_a_count_in_the_cache_is_not_believed(tmp_path, different):
 
 def test_from_how_many_on_nothing_is_said():
     def warning(different: int) -> str | None:
-        return Report("a", 9_000, 9_000, (), (), 3, different=different).warning()
+        return DataReport("a", 9_000, 9_000, (), (), 3, different=different).warning()
 
     assert report.FEW == 2_000 and warning(2_000) is None
-    assert Report("a", 9, 9, (), (), 3).warning() is None
+    assert DataReport("a", 9, 9, (), (), 3).warning() is None
     assert warning(1_999).startswith("1,999 different pictures are few")
     assert all(word in warning(12) for word in ("more pictures", "--flip", "--augment translation"))
 

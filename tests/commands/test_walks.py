@@ -18,7 +18,7 @@ from dcgan.cli import flags
 from dcgan.latent import paths
 from dcgan.outputs import walks
 from dcgan.outputs.equation import Term, draw_equation
-from dcgan.outputs.neighbour_rows import Column, draw_rows
+from dcgan.outputs.neighbour_rows import NeighbourColumn, draw_rows
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
@@ -162,7 +162,7 @@ def test_long_seeds_are_written_beside_one_another(tmp_path, command):
             term, around = Term(1, seeds, one, one[0]), np.zeros([9, 16, 16, 3], np.uint8)
             png = draw_equation([term], around, noise=0.0, comment="")
         else:
-            column = Column("pixels", one[:, np.newaxis], [["1"], ["2"]])
+            column = NeighbourColumn("pixels", one[:, np.newaxis], [["1"], ["2"]])
             png = draw_rows(one, seeds, [column], comment="")
         (tmp_path / "x.png").write_bytes(png)
         return images.read_png(tmp_path / "x.png").shape[1]

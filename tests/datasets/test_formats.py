@@ -14,7 +14,7 @@ from PIL import Image, features
 from dcgan import UserError
 from dcgan.datasets import picture, picture_formats
 from dcgan.datasets.folder import FolderSource, find
-from dcgan.datasets.picture_formats import TOO_LARGE, Unusable
+from dcgan.datasets.picture_formats import TOO_LARGE, UnusableFile
 from dcgan.datasets.source import ImageSpec
 
 # The first bytes of a telephone's photograph.
@@ -208,6 +208,6 @@ def test_no_damage_whatsoever_raises(form):
                 file = io.BytesIO(data[:cut].tobytes())
                 picture.pixels(file, ImageSpec(8, 8, 3), name="a.tga" if form == "TGA" else "")
                 used += 1
-            except Unusable:
+            except UnusableFile:
                 pass
     assert used < 150

@@ -11,7 +11,7 @@ from pictures import bomb, decoded, fill, noise, read_or_refused, reasons, red
 
 from dcgan import UserError
 from dcgan.datasets import catalog, parquet
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -159,13 +159,13 @@ def test_a_row_that_stands_for_many_is_not_read_as_many(tmp_path, monkeypatch):
         before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
         pa.set_memory_pool(pool)
         try:
-            with pytest.raises(Unusable, match="not enough memory for its group of rows"):
+            with pytest.raises(UnusableFile, match="not enough memory for its group of rows"):
                 source.open(0)
         finally:
             pa.set_memory_pool(before)
         assert pool.max_memory() < 40_000_000
         patch.setattr(parquet, "free_memory", lambda: 390_000_000)
-        with pytest.raises(Unusable, match="not enough memory for its group of rows"):
+        with pytest.raises(UnusableFile, match="not enough memory for its group of rows"):
             source.open(0)
     assert source.open(1999).read(len(red())) == red()
 

@@ -17,7 +17,7 @@ from dcgan.cli.recorded import run_name
 from dcgan.datasets import catalog, tar_archive
 from dcgan.datasets.download import Sparing
 from dcgan.datasets.folder import TarSource, find
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 
 FILES = {
     f"{part}/{kind}/{i}.png": noise("PNG", 8 + i)
@@ -268,7 +268,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     assert 0 < max(places) < 1 << 20
     plain = find(tar(tmp_path / "a.tar", files))
     assert reasons(plain) == {"zeros.bmp": "not an image"}
-    with pytest.raises(Unusable, match="not an image"):  # not even read
+    with pytest.raises(UnusableFile, match="not an image"):  # not even read
         plain.open(1)
 
 
@@ -277,7 +277,7 @@ def test_what_is_cut_off_later_is_damaged(tmp_path):
     source = find(path := tar(tmp_path / "a.tar", {"a.png": large, "b.png": large}))
     os.truncate(path, path.read_bytes().rindex(large) + len(large) - 10)
     assert source.open(0).read() == large
-    with pytest.raises(Unusable, match="damaged in the tar file"):
+    with pytest.raises(UnusableFile, match="damaged in the tar file"):
         source.open(1)
 
 

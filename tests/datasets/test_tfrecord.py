@@ -20,10 +20,10 @@ import main
 from dcgan import UserError
 from dcgan.datasets import catalog, tfrecord
 from dcgan.datasets.folder import find
-from dcgan.datasets.picture_formats import Unusable
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec
 from dcgan.datasets.tfrecord import TFRecordSource
-from dcgan.preparation.pack import Recipe, pack
+from dcgan.preparation.pack import PackOptions, pack
 
 SPEC = ImageSpec(10, 12, 3)
 # The names that tensorflow/models and the image data sets of TensorFlow use.
@@ -50,7 +50,7 @@ def noises(folder: Path, count: int, labels: str = "") -> Path:
 
 
 def packed(folder: Path, to, *, shard_bytes: int = 1 << 20, **recipe) -> TFRecordSource:
-    pack(find(folder), str(to), Recipe(**recipe), shard_bytes=shard_bytes, workers=1)
+    pack(find(folder), str(to), PackOptions(**recipe), shard_bytes=shard_bytes, workers=1)
     return catalog.find(str(to), "data")
 
 
@@ -115,7 +115,7 @@ def test_the_shards_are_read_as_the_folder_is(tmp_path):
 
 def test_shards_are_packed_again_with_their_labels(tmp_path):
     source = packed(noises(tmp_path / "in", 8, labels="ab"), tmp_path / "out")
-    pack(source, str(tmp_path / "again.zip"), Recipe(), workers=1)
+    pack(source, str(tmp_path / "again.zip"), PackOptions(), workers=1)
     again = catalog.find(str(tmp_path / "again.zip"), "data")
     assert np.array_equal(decoded(again, SPEC).images, decoded(source, SPEC).images)
     assert again.labels["label"].names == ("a", "b")
@@ -128,7 +128,7 @@ def test_splits_are_shards_of_their_own(tmp_path):
                   for s in (("test",), ("train", "test")))  # fmt: skip
     assert len(train) + len(test) == len(both) == 60 and len(test) > 0
     assert len({train.fingerprint, test.fingerprint, both.fingerprint}) == 3
-    pack(find(tmp_path / "in"), str(tmp_path / "o.zip"), Recipe(split=0.3, size=8), workers=1)
+    pack(find(tmp_path / "in"), str(tmp_path / "o.zip"), PackOptions(split=0.3, size=8), workers=1)
     zipped = catalog.find(str(tmp_path / "o.zip"), "data", splits=("test",))
     small = ImageSpec(8, 8, 3)
     assert np.array_equal(decoded(test, small).images, decoded(zipped, small).images)
@@ -192,7 +192,7 @@ def test_shards_of_others(tmp_path):
 
 
 def test_the_manifest_of_an_unpacked_zip_says_nothing_of_shards(tmp_path):
-    pack(find(noises(tmp_path / "in", 2)), str(tmp_path / "a.zip"), Recipe(), workers=1)
+    pack(find(noises(tmp_path / "in", 2)), str(tmp_path / "a.zip"), PackOptions(), workers=1)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "set")
     write(tmp_path / "set" / "a.tfrecord", [example(image_encoded=red())])
@@ -299,7 +299,7 @@ def test_a_shard_that_shrinks_while_it_is_read_has_damaged_records(tmp_path):
     assert len(source) == 3
     with open(path, "r+b") as file:
         file.truncate(0)
-    with pytest.raises(Unusable, match="a damaged record"):
+    with pytest.raises(UnusableFile, match="a damaged record"):
         source._record(0, 0)
 
 
@@ -370,7 +370,7 @@ def test_nothing_stays_when_no_picture_is_usable(tmp_path):
     source = find(folder)
     (folder / "000.png").write_bytes(b"no picture any more")
     with pytest.raises(UserError, match="no usable picture"):
-        pack(source, str(tmp_path / "out"), Recipe())
+        pack(source, str(tmp_path / "out"), PackOptions())
     assert not (tmp_path / "out").exists()
 
 

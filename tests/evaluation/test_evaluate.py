@@ -26,9 +26,9 @@ from dcgan.evaluation import (
     network_file,
     unseen,
 )
-from dcgan.evaluation.evaluator import Evaluator, Generated
+from dcgan.evaluation.evaluator import EvaluatedGenerator, Evaluator
 from dcgan.evaluation.extractor import Extracted
-from dcgan.evaluation.metrics import CLASSES, Sample, measure, measure_all
+from dcgan.evaluation.metrics import CLASSES, ImageSample, measure, measure_all
 from dcgan.evaluation.protocol import first_seed, short
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.files import read_json_lines
@@ -74,8 +74,8 @@ class Painter:
         self.asked += seeds
         return pictures(seeds, self.mean)
 
-    def generated(self, fingerprint: str = "a", step: int = 7) -> Generated:
-        return Generated(self, fingerprint, step, 0.5)
+    def generated(self, fingerprint: str = "a", step: int = 7) -> EvaluatedGenerator:
+        return EvaluatedGenerator(self, fingerprint, step, 0.5)
 
 
 def reals(count: int = 300, chosen: int = 200, dark: int = 100) -> Reals:
@@ -128,7 +128,7 @@ def test_the_numbers_are_those_of_the_images(tmp_path):
     samples = []
     for images in (real, found):
         seen = Toy()(images)
-        samples.append(Sample(images, seen.features, seen.probabilities["brightness"]))
+        samples.append(ImageSample(images, seen.features, seen.probabilities["brightness"]))
     for metric, record in zip(wanted, records, strict=True):
         expected = measure(metric, *samples, seed=3)
         assert record["metric"] == metric
@@ -151,7 +151,7 @@ def test_a_record_says_what_was_measured_and_how(tmp_path):
 
 def test_images_of_the_data_themselves_are_perfect(tmp_path):
     one = judge(tmp_path, count=200, chosen=200)
-    copies = Generated(lambda seeds: one.reals.images[list(seeds)], "a", 1, None)
+    copies = EvaluatedGenerator(lambda seeds: one.reals.images[list(seeds)], "a", 1, None)
     by_name = {r["metric"]: r for r in one.evaluate(metrics.METRICS, copies, tmp_path / "r")}
     assert by_name["fid"]["value"] == pytest.approx(0, abs=1e-6)
     assert by_name["swd"]["value"] == 0
@@ -234,13 +234,13 @@ def test_the_floor_is_of_two_halves_and_the_score_of_classes_of_the_reals(tmp_pa
     images, halves = one.reals.images, []
     for part in (slice(0, 150), slice(150, 300), slice(0, 200)):
         seen = Toy()(images[part])
-        halves.append(Sample(images[part], seen.features, seen.probabilities["brightness"]))
+        halves.append(ImageSample(images[part], seen.features, seen.probabilities["brightness"]))
     for record in records[:2]:
         expected, floor = measure(record["metric"], *halves[:2], seed=3), record["floor"]
         assert (floor["of"], floor["count"]) == ("halves", 150)
         assert floor["value"] == pytest.approx(expected.value, rel=1e-9)
         assert (floor["low"], floor["high"]) == pytest.approx((expected.low, expected.high))
-    expected = measure("is", Sample(), halves[2]).value
+    expected = measure("is", ImageSample(), halves[2]).value
     assert records[2]["floor"]["value"] == pytest.approx(expected, rel=1e-9)
     assert (records[2]["floor"]["of"], records[2]["floor"]["count"]) == ("reals", 200)
 
@@ -277,7 +277,7 @@ def test_new_reals_score_the_floor_by_the_classifier(tmp_path, monkeypatch):
     data = SimpleNamespace(images=noise(1000, 0)[0], labels=noise(1000, 0)[1])
     made = extractors.make("classifier", data, cache_dir=tmp_path / "cache", seed=0)
     learnt = extractors.learnt("classifier", data, seed=0)
-    others = Generated(lambda seeds: noise(100, 1)[0][list(seeds)], "a", 1, None)
+    others = EvaluatedGenerator(lambda seeds: noise(100, 1)[0][list(seeds)], "a", 1, None)
     found = {}
     for name, left_out in (("unseen", learnt), ("any", None)):
         chosen = choose_reals(data, 100, learnt=left_out, split="train", seed=0)

@@ -14,7 +14,7 @@ from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import classifier, classifier_network, evaluator
-from dcgan.evaluation.evaluator import Generated
+from dcgan.evaluation.evaluator import EvaluatedGenerator
 from dcgan.evaluation.periodic import Watch
 from dcgan.files import read_json_lines
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -227,7 +227,7 @@ def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
     def draw(seeds):
         return np.random.default_rng(seeds[0]).integers(0, 256, (len(seeds), 8, 8, 3), np.uint8)
 
-    record = watch(prepared, tmp_path).measure(Generated(draw, "a", 7, 0.5))
+    record = watch(prepared, tmp_path).measure(EvaluatedGenerator(draw, "a", 7, 0.5))
     value = record["value"]
     again = watch(prepared, tmp_path, kept=record)
     assert seen(again, [value, value - 1], "lower") == [False, True]

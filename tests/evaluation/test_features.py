@@ -15,7 +15,7 @@ import main
 from dcgan import UserError, images
 from dcgan.commands.features import table
 from dcgan.evaluation import linear_probe
-from dcgan.evaluation.linear_probe import PENALTIES, Classifier, Images, compare, draw_trials
+from dcgan.evaluation.linear_probe import PENALTIES, Images, LinearProbe, compare, draw_trials
 from dcgan.files import read_json_lines
 from dcgan.models import Discriminator
 from dcgan.run.run_dir import RunDir
@@ -125,7 +125,7 @@ def test_the_machine_is_a_linear_svm_with_a_penalty_that_was_good_on_others(dime
     """Fewer points than dimensions are turned before, which must not show."""
     features, labels = clouds(90, 2.0, dimensions=dimensions)
     features, labels = features[labels < classes], labels[labels < classes]
-    fitted = Classifier(features, labels, seed=0)
+    fitted = LinearProbe(features, labels, seed=0)
     assert fitted.penalty in PENALTIES
     centre = features.mean(0)
     length = np.sqrt(np.square(features - centre).sum(1).mean())
@@ -139,8 +139,8 @@ def test_the_machine_is_a_linear_svm_with_a_penalty_that_was_good_on_others(dime
 def test_the_unit_of_the_features_does_not_matter():
     features, labels = clouds(60, 1.5)
     others, _ = clouds(300, 1.5, seed=9)
-    one = Classifier(features, labels, seed=0)
-    other = Classifier(1000 * features + 7, labels, seed=0)
+    one = LinearProbe(features, labels, seed=0)
+    other = LinearProbe(1000 * features + 7, labels, seed=0)
     assert one.penalty == other.penalty
     assert (one.predict(others) == other.predict(1000 * others + 7)).mean() > 0.99
 
@@ -149,7 +149,7 @@ def test_features_that_are_all_alike_are_no_error():
     labels = np.arange(8) % 2
     for dimensions in (3, 30):
         alike = np.ones((8, dimensions))
-        assert len(Classifier(alike, labels, seed=0).predict(alike)) == 8
+        assert len(LinearProbe(alike, labels, seed=0).predict(alike)) == 8
 
 
 # --- the trials

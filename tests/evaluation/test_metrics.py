@@ -9,7 +9,15 @@ from scipy.ndimage import gaussian_filter
 from dcgan import UserError
 from dcgan.datasets import avatars
 from dcgan.evaluation import fid, histograms, inception_score, kid, precision_recall, swd
-from dcgan.evaluation.metrics import CLASSES, METRICS, NEEDS, VERSIONS, Sample, measure, measure_all
+from dcgan.evaluation.metrics import (
+    CLASSES,
+    METRICS,
+    NEEDS,
+    VERSIONS,
+    ImageSample,
+    measure,
+    measure_all,
+)
 
 COUNT = 200
 KINDS = ("images", "features", "probabilities")  # of a sample, in this order
@@ -26,7 +34,7 @@ def backgrounds() -> np.ndarray:
     return np.array([avatars.attributes(seed)["background"] for seed in range(5 * COUNT)])
 
 
-def sample(images: np.ndarray, centres: np.ndarray | None = None) -> Sample:
+def sample(images: np.ndarray, centres: np.ndarray | None = None) -> ImageSample:
     """With a stand-in of a network: colours and contrasts as features, nearness to the middle of
     each class for its probability."""
     pixels = images.astype(np.float64) / 255
@@ -37,11 +45,11 @@ def sample(images: np.ndarray, centres: np.ndarray | None = None) -> Sample:
     )
     features = np.concatenate([coarse, *slopes], 1).astype(np.float32)
     if centres is None:
-        return Sample(images, features)
+        return ImageSample(images, features)
     logits = -20 * np.square(coarse[:, np.newaxis] - centres).sum(2)
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
     probabilities = exponentials / exponentials.sum(1, keepdims=True)
-    return Sample(images, features, probabilities.astype(np.float32))
+    return ImageSample(images, features, probabilities.astype(np.float32))
 
 
 def blurred(images, strength):
@@ -91,9 +99,9 @@ def test_every_metric_gets_worse_as_images_do(monkeypatch, faces, backgrounds, h
         assert (values[1:] <= best[:-1]).all() and best[-1] < worst[0], (metric, values)
 
 
-def random_sample(count: int = 120, seed: int = 0) -> Sample:
+def random_sample(count: int = 120, seed: int = 0) -> ImageSample:
     random = np.random.default_rng(seed)
-    return Sample(
+    return ImageSample(
         random.integers(0, 256, (count, 9, 8, 1), np.uint8),
         random.normal(size=(count, 6)).astype(np.float32),
         random.dirichlet(np.ones(4), count).astype(np.float32),
@@ -110,10 +118,10 @@ def test_each_metric_is_measured_alone_as_among_others(tmp_path):
         assert found.low <= found.value <= found.high and "95 %" in found.interval
 
 
-def fixed_sample(count: int, seed: int) -> Sample:
+def fixed_sample(count: int, seed: int) -> ImageSample:
     """The same on every machine, with two levels of detail and three features."""
     random = np.random.default_rng(seed)
-    return Sample(
+    return ImageSample(
         random.integers(0, 256 - 60 * seed, (count, 24, 25, 1), np.uint8),
         random.normal(0.2 * seed, 1, (count, 3)).astype(np.float32),
         random.dirichlet(np.full(4, 0.3), count).astype(np.float32),
@@ -191,7 +199,7 @@ def test_memory_does_not_grow_with_the_images(tmp_path, monkeypatch, metric, sha
     peaks = []
     for count in (500, 1500):
         values = on_disk(tmp_path / f"{count}.npy", (count, *shape), dtype)
-        sample = Sample(*(values if kind == NEEDS[metric].kind else None for kind in KINDS))
+        sample = ImageSample(*(values if kind == NEEDS[metric].kind else None for kind in KINDS))
         tracemalloc.start()
         measure(metric, sample, sample)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -205,19 +213,21 @@ def test_memory_mapped_samples_do_as_well(tmp_path):
     names = ("images", "features", "probabilities")
     for name in names:
         np.save(tmp_path / name, getattr(fake, name))
-    mapped = Sample(**{name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in names})
+    mapped = ImageSample(
+        **{name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in names}
+    )
     assert measure_all(METRICS, real, mapped) == measure_all(METRICS, real, fake)
 
 
-def broken(kind: str, value: float) -> Sample:
+def broken(kind: str, value: float) -> ImageSample:
     fake = random_sample()
     getattr(fake, kind)[[3, 77], 1] = value
     return fake
 
 
 GOOD = random_sample()
-SHORT = Sample(GOOD.images[:99], GOOD.features[:99], GOOD.probabilities[:99])
-SMALL = Sample(images=GOOD.images[:, :6])
+SHORT = ImageSample(GOOD.images[:99], GOOD.features[:99], GOOD.probabilities[:99])
+SMALL = ImageSample(images=GOOD.images[:, :6])
 
 
 @pytest.mark.parametrize(
@@ -226,12 +236,12 @@ SMALL = Sample(images=GOOD.images[:, :6])
         ("fid", SHORT, GOOD, "fid needs at least 100 real images, received 99"),
         ("kid", GOOD, SHORT, "kid needs at least 100 generated images, received 99"),
         ("is", SHORT, SHORT, "is needs at least 100 generated images"),
-        ("recall", Sample(), GOOD, "recall needs features of the real images"),
-        ("is", GOOD, Sample(GOOD.images), "is needs probabilities of the generated images"),
+        ("recall", ImageSample(), GOOD, "recall needs features of the real images"),
+        ("is", GOOD, ImageSample(GOOD.images), "is needs probabilities of the generated images"),
         ("kid", GOOD, broken("features", np.nan), "those of 2 of 120 generated images are not"),
         ("density", broken("features", np.inf), GOOD, "those of 2 of 120 real images are not"),
         ("is", GOOD, broken("probabilities", np.nan), "needs finite probabilities"),
-        ("fid", Sample(features=GOOD.features[:, :5]), GOOD, r"received \(5,\) and \(6,\)"),
+        ("fid", ImageSample(features=GOOD.features[:, :5]), GOOD, r"received \(5,\) and \(6,\)"),
         ("swd", SMALL, SMALL, "7 x 7 pixels, received images of 6 x 8"),
         ("mse", GOOD, GOOD, "no metric 'mse': expected one of fid, kid, precision"),
     ],
@@ -243,4 +253,4 @@ def test_what_is_wrong_is_said_in_a_sentence(metric, real, fake, words):
 
 
 def test_a_score_of_classes_needs_no_reals():
-    assert measure("is", Sample(), GOOD).value > 1
+    assert measure("is", ImageSample(), GOOD).value > 1

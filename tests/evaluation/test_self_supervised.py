@@ -16,7 +16,7 @@ from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import degradations, self_supervised, self_supervised_network, unseen
-from dcgan.evaluation.metrics import Sample, measure_all
+from dcgan.evaluation.metrics import ImageSample, measure_all
 from dcgan.evaluation.self_supervised import learnt, load
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -51,11 +51,11 @@ def figures(
     rows = np.random.default_rng(0).permutation(rows)
     real, others = images[rows[:count]], images[rows[count : 2 * count]]
     pool = images[np.setdiff1d(np.arange(len(images)), rows[:count])]
-    reals = Sample(features=extractor(real).features)
+    reals = ImageSample(features=extractor(real).features)
     found = {}
     for fault, strengths in spoilt(others, pool).items():
         looked_at = [strengths[0], *strengths[1 + weakest :]]
-        fakes = [Sample(features=extractor(one).features) for one in looked_at]
+        fakes = [ImageSample(features=extractor(one).features) for one in looked_at]
         each = [measure_all(FIGURES, reals, fake) for fake in fakes]
         found[fault] = {name: [one[name].value for one in each] for name in FIGURES}
     return found

@@ -119,10 +119,10 @@ def test_noise_on_standard_error_neither_blocks_nor_counts():
 
 def test_a_message_that_a_kill_has_cut_is_no_message(tmp_path):
     folder = CrawledFolder(tmp_path)
-    listener = crawl._Run(folder, 1, crawl.Outcome(), bar=None)
+    listener = crawl._Listener(folder, 1, crawl.CrawlResult(), bar=None)
     for line in (b'{"kind": "picture", "post": {"_path', b"", b"\xff\n", b"[" * 100_000):
         assert listener.hear(line)
-    assert listener.outcome == crawl.Outcome()
+    assert listener.outcome == crawl.CrawlResult()
 
 
 def test_whatever_is_sent_is_one_line_of_ascii(monkeypatch):

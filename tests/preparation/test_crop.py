@@ -19,9 +19,9 @@ from dcgan import UserError
 from dcgan.datasets import folder as folders
 from dcgan.files import read_json_lines
 from dcgan.preparation import cascades
-from dcgan.preparation.crop import Outcome, Recipe, contact_sheet, crop, drawing
+from dcgan.preparation.crop import CropOptions, CropResult, contact_sheet, crop, drawing
 from dcgan.preparation.crop_folder import CroppedFolder
-from dcgan.preparation.faces import Search
+from dcgan.preparation.faces import FaceSearch
 
 pytest.importorskip("cv2", reason="finding faces needs opencv-python-headless")
 pytest.importorskip("imagehash", reason="finding near duplicates needs imagehash")
@@ -81,11 +81,13 @@ def whole_of(to: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def recipe() -> Recipe:
-    return Recipe(Search(str(cascades.find("frontalface_default", Path("unused")))), size=32)
+def recipe() -> CropOptions:
+    return CropOptions(
+        FaceSearch(str(cascades.find("frontalface_default", Path("unused")))), size=32
+    )
 
 
-def crop_here(raw: Path, to: Path, recipe: Recipe) -> Outcome:
+def crop_here(raw: Path, to: Path, recipe: CropOptions) -> CropResult:
     folder = CroppedFolder(to)
     with folder.opened(OPTIONS):
         outcome = crop(folders.find(raw), folder, recipe, workers=1)
@@ -165,7 +167,7 @@ def test_transparent_becomes_white(woman, recipe, tmp_path):
     see_through = woman.copy()
     see_through.putalpha(ellipse)
     fill(tmp_path / "raw", {"x.png": encoded(see_through)})
-    wide = Recipe(recipe.search, size=64, margin=0.5, min_sharpness=0)
+    wide = CropOptions(recipe.search, size=64, margin=0.5, min_sharpness=0)
     crop_here(tmp_path / "raw", tmp_path / "to", wide)
     face = np.asarray(Image.open(tmp_path / "to" / "x-0.png"))
     assert face.shape == (64, 64, 3)

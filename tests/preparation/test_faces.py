@@ -13,7 +13,7 @@ from dcgan import UserError
 from dcgan.datasets.download import RemoteFile
 from dcgan.datasets.picture import whole
 from dcgan.preparation import cascades, faces
-from dcgan.preparation.faces import Search, cut, find, sharpness, square
+from dcgan.preparation.faces import FaceSearch, cut, find, sharpness, square
 
 cv2 = pytest.importorskip("cv2", reason="finding faces needs opencv-python-headless")
 
@@ -101,7 +101,7 @@ def test_find_agrees_with_opencv(photograph, frontal):
     for neighbors in (2, 5):
         expected = cascade.detectMultiScale(grey, 1.1, neighbors, minSize=(48, 48))
         expected = {(x, y, x + w, y + h) for x, y, w, h in expected.tolist()}
-        found = find(photograph, Search(frontal, min_neighbors=neighbors))
+        found = find(photograph, FaceSearch(frontal, min_neighbors=neighbors))
         assert set(found) == expected and len(found) >= 1
         assert found == sorted(found, key=lambda box: box[1])
 
@@ -109,15 +109,15 @@ def test_find_agrees_with_opencv(photograph, frontal):
 def test_small_blank_and_faceless_pictures_hold_no_face(frontal):
     noise = np.random.default_rng(0).integers(0, 256, (120, 90, 3), np.uint8)
     for image in (noise, noise[:47], noise[:, :1], np.full((300, 300, 3), 200, np.uint8)):
-        assert find(image, Search(frontal)) == []
+        assert find(image, FaceSearch(frontal)) == []
 
 
 @pytest.mark.parametrize("angle", [-30, 30])
 def test_tilt_finds_a_face_on_its_side_where_it_is(photograph, frontal, angle):
-    upright = find(photograph, Search(frontal))[0]
+    upright = find(photograph, FaceSearch(frontal))[0]
     turned = np.asarray(Image.fromarray(photograph).rotate(angle, Image.Resampling.BICUBIC))
-    assert find(turned, Search(frontal, min_neighbors=12)) == []
-    (box,) = find(turned, Search(frontal, min_neighbors=12, tilt=25.0))
+    assert find(turned, FaceSearch(frontal, min_neighbors=12)) == []
+    (box,) = find(turned, FaceSearch(frontal, min_neighbors=12, tilt=25.0))
     # Pillow turns against the clock around the centre (128, 150); y points down.
     x, y = (upright[0] + upright[2]) / 2 - 128, (upright[1] + upright[3]) / 2 - 150
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
@@ -179,7 +179,7 @@ def is_same_face(found, marked) -> bool:
     return holds(found, marked) and holds(marked, found) and 0.25 <= areas[0] / areas[1] <= 4
 
 
-def measure(search: Search) -> tuple[float, float, str]:
+def measure(search: FaceSearch) -> tuple[float, float, str]:
     """(recall, precision, both in words) on the illustrations, each marked face found once only."""
     hits = finds = total = 0
     for name, marks in json.loads(MARKS.read_text())["boxes"].items():
@@ -203,14 +203,14 @@ def need_real_data() -> str:
 
 
 def test_recall_and_precision_of_the_defaults():
-    recall, precision, words = measure(Search(need_real_data()))
+    recall, precision, words = measure(FaceSearch(need_real_data()))
     print(words)
     assert recall >= 0.40 and precision >= 0.95, words  # 27 of 65, 1 of 28
 
 
 @pytest.mark.slow
 def test_tilt_with_more_neighbors_finds_more_and_errs_no_more():
-    recall, precision, words = measure(Search(need_real_data(), tilt=20.0, min_neighbors=12))
+    recall, precision, words = measure(FaceSearch(need_real_data(), tilt=20.0, min_neighbors=12))
     print(words)
     assert recall >= 0.46 and precision >= 0.95, words  # 31 of 65, 1 of 32
 
@@ -223,4 +223,4 @@ def test_the_marks_lie_in_their_pictures():
         width, height = Image.open(REAL / "illustrations" / name).size
         for left, top, right, bottom in boxes:
             assert 0 <= left < right <= width and 0 <= top < bottom <= height
-            assert min(right - left, bottom - top) >= faces.Search("").min_size
+            assert min(right - left, bottom - top) >= faces.FaceSearch("").min_size

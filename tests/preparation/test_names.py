@@ -16,7 +16,7 @@ from PIL import Image
 from dcgan.datasets import catalog
 from dcgan.datasets.folder import find
 from dcgan.preparation.names import Names
-from dcgan.preparation.pack import Recipe, pack
+from dcgan.preparation.pack import PackOptions, pack
 
 HOSTILE = [
     *("..", ".", "", "/", "/etc", "../../x", "a/../../../x", "..\\..\\x", "C:\\x", "C:"),
@@ -93,7 +93,7 @@ def class_folders(written: list[Path]) -> set[str]:
 @pytest.mark.parametrize("split", [0.0, 0.5])
 def test_classes_of_tfrecords_stay_in_the_zip_and_stay_apart(tmp_path, split):
     source = catalog.find(str(shard(tmp_path / "in.tfrecord", HOSTILE)), "data")
-    pack(source, str(tmp_path / "out.zip"), Recipe(split=split), workers=1)
+    pack(source, str(tmp_path / "out.zip"), PackOptions(split=split), workers=1)
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         names = archive.namelist()
         first = json.loads(archive.read("manifest.jsonl").splitlines()[0])
@@ -122,7 +122,7 @@ def test_names_in_a_foreign_zip_and_folder_do_not_reach_the_package(tmp_path):
             info.filename = name  # the constructor cuts at a NUL
             archive.writestr(info, png(i))
     source = catalog.find(str(tmp_path / "in.zip"), "data")
-    packed = pack(source, str(tmp_path / "out.zip"), Recipe(), workers=1)
+    packed = pack(source, str(tmp_path / "out.zip"), PackOptions(), workers=1)
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert [name for name in archive.namelist() if not is_harmless(name)] == []
     unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")
@@ -137,21 +137,21 @@ def test_folders_that_are_no_text_can_be_packed_into_shards(tmp_path):
         os.makedirs(folder)
         with open(os.path.join(folder, b"a.png"), "wb") as file:
             file.write(png(i))
-    pack(find(tmp_path / "in"), str(tmp_path / "out"), Recipe(), workers=1)
+    pack(find(tmp_path / "in"), str(tmp_path / "out"), PackOptions(), workers=1)
     again = catalog.find(str(tmp_path / "out"), "data")
     assert np.bincount(again.labels["label"].values).tolist() == [1, 1]
 
 
 def test_folders_that_differ_in_case_only_stay_classes(tmp_path):
     files = {"all/A/x.png": png(0), "all/a/y.png": png(1)}
-    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), Recipe(), workers=1)
+    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), PackOptions(), workers=1)
     written = unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")
     assert class_folders(written) == {"a", "a-2"}
 
 
 def test_folders_and_files_never_have_the_same_name(tmp_path):
     files = {"a.jpg": png(0), "a.png/b.png": png(1), "A.PNG/b.png": png(2), "a_png/b.png": png(3)}
-    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), Recipe(), workers=1)
+    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), PackOptions(), workers=1)
     assert len(unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")) == 5
 
 

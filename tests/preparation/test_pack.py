@@ -23,7 +23,7 @@ from dcgan.datasets.arrays import ArraySource
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import FolderSource, find
 from dcgan.datasets.source import ImageSpec
-from dcgan.preparation.pack import Recipe, pack
+from dcgan.preparation.pack import PackOptions, pack
 
 DATA = ROOT.parent / "shared" / "data"
 
@@ -41,7 +41,7 @@ def noises(folder: Path, count: int) -> Path:
 
 
 def packed(folder: Path, to: Path, workers: int = 1, **recipe):
-    return pack(find(folder), str(to), Recipe(**recipe), workers=workers)
+    return pack(find(folder), str(to), PackOptions(**recipe), workers=workers)
 
 
 def entries(path: Path) -> dict[str, bytes]:
@@ -201,7 +201,7 @@ def test_labels_of_a_data_set_without_files_become_folders(tmp_path):
         label_names=("zero", "one", "two"),
         splits=("train",),
     )
-    pack(source, str(tmp_path / "out.zip"), Recipe())
+    pack(source, str(tmp_path / "out.zip"), PackOptions())
     again, back = read(tmp_path / "out.zip")
     names = [again.labels["label"].names[v] for v in again.labels["label"].values]
     assert names == ["one", "one", "two", "two", "zero", "zero"]
@@ -210,7 +210,7 @@ def test_labels_of_a_data_set_without_files_become_folders(tmp_path):
 
 def test_several_labellings_stand_in_the_manifest(tmp_path):
     faces = Avatars(3)
-    pack(faces, str(tmp_path / "out.zip"), Recipe(size=16))
+    pack(faces, str(tmp_path / "out.zip"), PackOptions(size=16))
     _, lines = manifest(tmp_path / "out.zip")
     hair = faces.labels["hair"]
     assert [line["file"] for line in lines] == ["000000.png", "000001.png", "000002.png"]
@@ -332,7 +332,11 @@ def test_refused_with_a_sentence_and_nothing_changed(tmp_path, monkeypatch, caps
 def test_another_zip_and_the_source_itself_are_not_overwritten(tmp_path):
     packed(noises(tmp_path / "in", 3), tmp_path / "out.zip")
     with pytest.raises(UserError, match="lies inside --dataset"):
-        pack(catalog.find(str(tmp_path / "out.zip"), "data"), str(tmp_path / "out.zip"), Recipe())
+        pack(
+            catalog.find(str(tmp_path / "out.zip"), "data"),
+            str(tmp_path / "out.zip"),
+            PackOptions(),
+        )
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         archive.writestr("a.png", png(0))
     with pytest.raises(UserError, match="not written by pack"):

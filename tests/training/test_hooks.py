@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from dcgan.training import hooks
-from dcgan.training.hooks import Metrics, Progress, StopSignals, stop_reason
+from dcgan.training.hooks import MetricsLog, Progress, StopSignals, stop_reason
 
 
 class Clock:
@@ -24,7 +24,7 @@ def clock(monkeypatch):
 
 def metrics(lines, **kwargs):
     kwargs = {"steps_per_epoch": 8, "images_per_step": 64, **kwargs}
-    return Metrics(listeners=(lines.append,), **kwargs)
+    return MetricsLog(listeners=(lines.append,), **kwargs)
 
 
 def scalars(d_loss, d_fake=0.5):

@@ -22,7 +22,7 @@ from dcgan.outputs.comparison.runs import (
 )
 from dcgan.outputs.comparison.verdict import notes, verdict
 from dcgan.outputs.report import measurements, pictures
-from dcgan.outputs.report.contents import Model
+from dcgan.outputs.report.contents import ShownCheckpoint
 from dcgan.outputs.report.formatting import count, large, listed, number
 from dcgan.outputs.report.page import seeds_in_words, template, written
 from dcgan.terminal.console import printable
@@ -133,7 +133,7 @@ def _strips(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> 
     rows += [
         {"name": run.name, "look": looks[run], "cells": run.model.samples[:STRIP]}
         for run in runs
-        if isinstance(run.model, Model)
+        if isinstance(run.model, ShownCheckpoint)
     ]
     return [
         row
@@ -185,7 +185,7 @@ def _grids(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> l
             "array": images.grid(run.model.samples),
         }
         for run in runs
-        if isinstance(run.model, Model)
+        if isinstance(run.model, ShownCheckpoint)
     ]
     most = GRIDS // max(len(found), 1)
     return [one | {"picture": pictures.picture(one["array"], most=most)} for one in found]
@@ -210,7 +210,9 @@ def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
     """(what, a cell a setting): how long, how far, how fast, how large."""
 
     def model(what: str) -> Callable[[Run], float | None]:
-        return lambda run: getattr(run.model, what) if isinstance(run.model, Model) else None
+        return lambda run: (
+            getattr(run.model, what) if isinstance(run.model, ShownCheckpoint) else None
+        )
 
     facts: list[tuple[str, Callable[[Run], float | None], Callable[[float], str]]] = [
         ("minutes of training", lambda run: run.last("minute"), number),

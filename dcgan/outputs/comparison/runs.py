@@ -14,7 +14,7 @@ from dcgan import UserError
 from dcgan.files import read_json
 from dcgan.outputs.plots import SMOOTHED_PART, moving_average
 from dcgan.outputs.report import measurements, pictures
-from dcgan.outputs.report.contents import Model, Option
+from dcgan.outputs.report.contents import Option, ShownCheckpoint
 from dcgan.outputs.report.history import History, read_history
 from dcgan.outputs.report.measurements import Series
 from dcgan.run.run_dir import RunDir
@@ -46,7 +46,7 @@ class Run:
     name: str
     folder: RunDir
     options: Mapping[str, Option]
-    model: Model | str
+    model: ShownCheckpoint | str
 
     def option(self, name: str) -> object:
         """The value of a choice; None where it is not recorded."""

@@ -31,7 +31,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Model:
+class ShownCheckpoint:
     """The checkpoint that the report shows.
 
     Attributes:
@@ -156,7 +156,7 @@ class Contents:
     folder: str
     made: str
     training_images: int | None
-    model: Model
+    model: ShownCheckpoint
     options: Sequence[Option]
     health: Health
     walks: Sequence[Walk]

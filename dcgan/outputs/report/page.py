@@ -22,7 +22,7 @@ from dcgan.outputs.report.contents import Contents, Memory, Option, Walk
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
 from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import Series
-from dcgan.outputs.report.pictures import Picture
+from dcgan.outputs.report.pictures import EmbeddedPicture
 from dcgan.outputs.report.summary import summary
 from dcgan.run.run_dir import RunDir
 
@@ -103,7 +103,7 @@ def _flags(text: str) -> markupsafe.Markup:
     return markupsafe.Markup(marked_up)
 
 
-def _ribbon(samples: np.ndarray) -> Picture:
+def _ribbon(samples: np.ndarray) -> EmbeddedPicture:
     """The first images in a row, to be shown above everything."""
     first = samples[:RIBBON_IMAGES]
     return pictures.picture(images.grid(first, columns=len(first)), most=RIBBON)
@@ -253,7 +253,7 @@ def _near(memory: Memory | str) -> list[dict] | None:
         return None
     count = sum(1 + sum(len(matches) for _, matches in one.near) for one in memory.closest)
 
-    def small(picture: np.ndarray) -> Picture:
+    def small(picture: np.ndarray) -> EmbeddedPicture:
         return pictures.picture(picture, most=NEAR // max(count, 1))
 
     return [

@@ -26,7 +26,7 @@ logger = logging.getLogger("dcgan")
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """What an <img> needs.
 
     Attributes:
@@ -39,7 +39,7 @@ class Picture:
     height: int
 
 
-def picture(array: np.ndarray, *, most: int) -> Picture:
+def picture(array: np.ndarray, *, most: int) -> EmbeddedPicture:
     """A picture of at most so many bytes.
 
     Args:
@@ -47,7 +47,7 @@ def picture(array: np.ndarray, *, most: int) -> Picture:
         most: bytes; a picture of a few pixels may be larger.
     """
     height, width = array.shape[:2]
-    return Picture(_address(_webp(array, most), "webp"), width, height)
+    return EmbeddedPicture(_address(_webp(array, most), "webp"), width, height)
 
 
 def _webp(array: np.ndarray, most: int) -> bytes:
@@ -107,7 +107,9 @@ def read(path: Path) -> np.ndarray | None:
         return None
 
 
-def frames(grids: Sequence[tuple[int, np.ndarray]], *, most: int) -> list[tuple[int, Picture]]:
+def frames(
+    grids: Sequence[tuple[int, np.ndarray]], *, most: int
+) -> list[tuple[int, EmbeddedPicture]]:
     """The grids in time, all together of at most so many bytes: fewer ones where they are large.
 
     Args:
@@ -130,8 +132,8 @@ class Film:
         side: how many images it is cut to in each row and column; None where it is whole.
     """
 
-    gif: Picture
-    still: Picture
+    gif: EmbeddedPicture
+    still: EmbeddedPicture
     side: int | None
 
 
@@ -147,7 +149,7 @@ def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, 
     if existing.exists() and existing.stat().st_size <= most:
         data = existing.read_bytes()
         with Image.open(io.BytesIO(data)) as gif:
-            moving = Picture(_address(data, "gif"), *gif.size)
+            moving = EmbeddedPicture(_address(data, "gif"), *gif.size)
         return Film(moving, picture(grids[-1], most=most), None)
     height, width = cell
     columns = side = max(1, math.ceil(grids[-1].shape[1] / (width + 1)))
@@ -158,5 +160,5 @@ def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, 
             break
         side = max(1, min(side - 1, int(side * math.sqrt(most / len(data)))))
     tall, wide = cut[-1].shape[:2]
-    moving = Picture(_address(data, "gif"), wide, tall)
+    moving = EmbeddedPicture(_address(data, "gif"), wide, tall)
     return Film(moving, picture(cut[-1], most=most), None if side == columns else side)
