@@ -54,11 +54,11 @@ def run(config: Config) -> int:
         if cluster is None:
             return _train(config, Workers(strategy=make_strategy(config.strategy)))
         logger.info(
-            "Worker %d of %d is waiting for the others.", cluster.number, len(cluster.addresses)
+            "Worker %d of %d is waiting for the others.", cluster.rank, len(cluster.addresses)
         )
         # First of all: TensorFlow refuses to do this once it has begun.
         workers = Workers.join(cluster, limit_seconds=config.worker_wait)
-        with workers.explained():
+        with workers.translate_errors():
             return _train(config, workers) if workers.is_chief else _follow(config, workers)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
@@ -108,7 +108,7 @@ def _train(config: Config, workers: Workers) -> int:
             is_unused = made and config.preset == "best" and not config.conditional
             if is_unused and (hint := label_columns.hint(source.labels)):
                 logger.info("%s", hint)
-            workers.tell_json(to_dict(config))
+            workers.broadcast_json(to_dict(config))
             return _session(config, run_dir, prepared, workers, columns).run()
         finally:
             if made:
@@ -219,12 +219,12 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
     Raises:
         UserError: they are not.
     """
-    told = workers.tell_json()
+    told = workers.broadcast_json()
     config = by_device.keep_recorded(config, told)
     alike = ("dataset",) if _place(told) == _place(to_dict(config)) is not None else ()
     if lines := differences(config, told, there="on worker 0", alike=alike):
         raise UserError(
-            f"Worker {workers.number} was started with other options than worker 0 "
+            f"Worker {workers.rank} was started with other options than worker 0 "
             f"({'; '.join(lines)}); give all workers the same command."
         )
     return Config(**told | {name: getattr(config, name) for name in ("data_dir", "cache_dir")})
@@ -244,9 +244,9 @@ def _session(
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
         content = {"images": made.content, **ByClass.of(made.labels, columns, **config.of_z).meta()}
-        if workers.count > 1 and workers.tell_json(content) != content:
+        if workers.count > 1 and workers.broadcast_json(content) != content:
             raise UserError(
-                f"Worker {workers.number} has other images than worker 0 ({len(made.images):,} of "
+                f"Worker {workers.rank} has other images than worker 0 ({len(made.images):,} of "
                 "them here); give all machines the same files."
             )
         return made

@@ -1,7 +1,7 @@
 """Which machines train together.
 
-Every worker runs the same command. TF_CONFIG, else Slurm, says who they are; the first of them is
-the chief. Parameter servers and evaluators are refused: all workers do the same here.
+Every worker runs the same command. TF_CONFIG or, without it, Slurm names the workers; the first one
+is the chief. Parameter servers and evaluators are refused: here all workers do the same.
 """
 
 import json
@@ -36,12 +36,12 @@ class Cluster:
 
     @property
     def addresses(self) -> list[str]:
-        """Of all workers, the chief's first."""
+        """The addresses of all workers, the chief's first."""
         return [address for job in JOBS for address in self.jobs.get(job, [])]
 
     @property
-    def number(self) -> int:
-        """Of this worker, from 0: the place of its address."""
+    def rank(self) -> int:
+        """The index of this worker in `addresses`; 0 is the chief."""
         return self.index + (self.job == "worker") * len(self.jobs.get("chief", []))
 
 
@@ -128,11 +128,11 @@ def _from_slurm(environment: Mapping[str, str]) -> Cluster:
             "with srun, or set TF_CONFIG."
         ) from error
     here = environment.get("SLURMD_NODENAME")
-    taken, _ = place(cluster.addresses[cluster.number])
+    taken, _ = place(cluster.addresses[cluster.rank])
     if here and here != taken:
         # The resolver sorts the machines by name, n10 before n9, and Slurm may not.
         raise UserError(
-            f"TensorFlow's resolver takes task {cluster.number} to be on {taken}, but it runs "
+            f"TensorFlow's resolver takes task {cluster.rank} to be on {taken}, but it runs "
             f"on {here}; set TF_CONFIG instead, with the machines in the order of the tasks."
         )
     return cluster

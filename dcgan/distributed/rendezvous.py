@@ -38,18 +38,18 @@ def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
     if len(cluster.addresses) == 1:
         return
     deadline = time.monotonic() + limit_seconds
-    host, port = place(cluster.addresses[cluster.number])
+    host, port = place(cluster.addresses[cluster.rank])
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server = socket.create_server(("", port), family=family)
     except OSError as error:
         raise UserError(
-            f"Worker {cluster.number} cannot listen on port {port} ({error.strerror}); end what "
+            f"Worker {cluster.rank} cannot listen on port {port} ({error.strerror}); end what "
             "uses it, or give every worker's TF_CONFIG another port."
         ) from error
     hello = _hello(cluster, gpus)
     with server:  # until all have tried the way to it
-        if cluster.number == 0:
+        if cluster.rank == 0:
             _Chief(cluster, hello).gather(server, deadline, limit_seconds)
         else:
             _report(cluster, hello, deadline, limit_seconds)
@@ -59,7 +59,7 @@ def _hello(cluster: Cluster, gpus: int) -> dict:
     """What a worker says of itself."""
     addresses = json.dumps(cluster.addresses).encode()
     digest = hashlib.sha256(addresses).hexdigest()
-    return {"worker": cluster.number, "cluster": digest, "gpus": gpus}
+    return {"worker": cluster.rank, "cluster": digest, "gpus": gpus}
 
 
 class _Chief:
@@ -159,7 +159,7 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
             reason = str(error.strerror or error) or reason
             time.sleep(_RETRY_SECONDS)
     raise UserError(
-        f"Worker {cluster.number} could not reach worker 0 at {chief} within {limit:g} seconds "
+        f"Worker {cluster.rank} could not reach worker 0 at {chief} within {limit:g} seconds "
         f"({reason}); start the same command there, let the port through, or give a longer "
         "--worker_wait."
     )
@@ -175,13 +175,13 @@ def _obey(connection: socket.socket, seconds: float) -> None:
 def _closed_way(cluster: Cluster) -> str | None:
     """A sentence about a worker that this one cannot reach, all of whom listen now."""
     for number, address in enumerate(cluster.addresses):
-        if number in (0, cluster.number):  # who is here has reached the chief
+        if number in (0, cluster.rank):  # who is here has reached the chief
             continue
         try:
             socket.create_connection(place(address), _HELLO_SECONDS).close()
         except OSError as error:
             return (
-                f"Worker {cluster.number} cannot reach worker {number} at {address} "
+                f"Worker {cluster.rank} cannot reach worker {number} at {address} "
                 f"({error.strerror or error}); each worker must reach the ports of all others: let "
                 "them through."
             )

@@ -1,8 +1,8 @@
-"""What the processes of one run tell one another: options and weights at the start, then each step
+"""Communication between the workers of a run: options and weights at the start, then, at each step,
 whether to stop.
 
-Only the chief, worker 0, reads and writes the run folder; so what must be alike everywhere comes
-from it. In a run of one process all of this does nothing.
+Only the chief, the worker of rank 0, reads and writes the run folder, so it broadcasts what must be
+the same on all workers. In a run of one process, everything here does nothing.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from dcgan import UserError
 from dcgan.distributed.cluster import Cluster
 from dcgan.distributed.rendezvous import meet
 
-# What TensorFlow raises when another process is gone, depending on what it was just doing.
+# What TensorFlow raises when another process is lost, depending on what was under way.
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -36,24 +36,29 @@ CONNECT_SECONDS = 120  # for TensorFlow, when all are known to be there
 
 
 class Workers:
-    """The processes that train together; made without arguments, it is this one alone."""
+    """The processes that train together. Without arguments: this process alone.
+
+    Attributes:
+        rank: of this process, from 0.
+        count: of the processes.
+    """
 
     def __init__(
         self, cluster: Cluster | None = None, strategy: tf.distribute.Strategy | None = None
     ):
         self.cluster = cluster
         self.strategy = strategy
-        self.number = cluster.number if cluster else 0
+        self.rank = cluster.rank if cluster else 0
         self.count = len(cluster.addresses) if cluster else 1
         self._asked: tf.Tensor | None = None
-        self._sum = tf.function(self._sum_of_all, autograph=False)
+        self._sum = tf.function(self._all_reduce, autograph=False)
 
     @classmethod
     def join(cls, cluster: Cluster, *, limit_seconds: float) -> "Workers":
-        """Meets the others; before anything else of TensorFlow runs.
+        """Connects to the other workers. Call it before anything else of TensorFlow runs.
 
         Raises:
-            UserError: not all came in time, or see `meet`.
+            UserError: a worker was missing at the deadline, or see `meet`.
         """
         gpus = len(tf.config.list_physical_devices("GPU"))
         meet(cluster, gpus=gpus, limit_seconds=limit_seconds)
@@ -71,13 +76,13 @@ class Workers:
         logger.info(
             "All %d workers are here and connecting; if one is lost meanwhile, worker %d ends "
             "within %d seconds (SIGALRM).",
-            *(workers.count, workers.number, CONNECT_SECONDS),
+            *(workers.count, workers.rank, CONNECT_SECONDS),
         )
         handler = signal.getsignal(signal.SIGTERM)
         alarm = getattr(signal, "alarm", lambda seconds: 0)  # absent on Windows
         alarm(CONNECT_SECONDS)
         try:
-            with workers.explained():
+            with workers.translate_errors():
                 workers.strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
         finally:
             alarm(0)
@@ -86,16 +91,16 @@ class Workers:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes."""
-        return self.number == 0
+        """Whether this process writes the run folder."""
+        return self.rank == 0
 
     @property
     def share(self) -> tuple[int, int]:
-        """(this worker's number, how many there are): its part of each batch."""
-        return self.number, self.count
+        """(rank, count): this worker's part of each batch."""
+        return self.rank, self.count
 
     def distribute(self, batches: tf.data.Dataset, strategy: tf.distribute.Strategy):
-        """The batches of this worker, to iterate over under a strategy.
+        """Distributes this worker's batches over its devices.
 
         Args:
             batches: this worker's share of each batch, for all of its devices.
@@ -109,26 +114,30 @@ class Workers:
             batches = batches.rebatch(size, drop_remainder=True)
         return strategy.distribute_datasets_from_function(lambda _: batches)
 
-    def tell(self, data: bytes = b"") -> bytes:
-        """The chief's bytes, on all workers."""
+    def broadcast(self, data: bytes = b"") -> bytes:
+        """Returns the chief's bytes on all workers; those of the others are ignored."""
         if self.count == 1:
             return data
-        size = int(self._from_chief(np.array(len(data), np.int64)))
+        size = int(self._broadcast(np.array(len(data), np.int64)))
         buffer = np.zeros(-(-size // 8), np.int64)
         if self.is_chief:
             buffer.view(np.uint8)[:size] = np.frombuffer(data, np.uint8)
         chunks = [buffer[i : i + CHUNK] for i in range(0, len(buffer), CHUNK)]
-        return b"".join(self._from_chief(chunk).tobytes() for chunk in chunks)[:size]
+        return b"".join(self._broadcast(chunk).tobytes() for chunk in chunks)[:size]
 
-    def tell_json(self, value=None):
-        """What JSON can hold, likewise."""
-        return json.loads(self.tell(json.dumps(value).encode()))
+    def broadcast_json(self, value=None):
+        """Returns the chief's value, which JSON can hold, on all workers."""
+        return json.loads(self.broadcast(json.dumps(value).encode()))
 
-    def tell_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The chief's arrays, on all workers, whose own are of the same names, shapes and types."""
+    def broadcast_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the chief's arrays on all workers.
+
+        Args:
+            arrays: by name; on all workers of the same names, shapes and types.
+        """
         if self.count == 1:
             return arrays
-        data = self.tell(b"".join(array.tobytes() for array in arrays.values()))
+        data = self.broadcast(b"".join(array.tobytes() for array in arrays.values()))
         found, start = {}, 0
         for name, array in arrays.items():
             values = np.frombuffer(data, array.dtype, array.size, start)
@@ -136,14 +145,19 @@ class Workers:
             start += array.nbytes
         return found
 
-    def agreed(self, ask: Callable[[], str | None], reasons: tuple[str, ...]):
-        """A question that all workers, asked equally often, give the same answer to.
+    def agree_on(self, ask: Callable[[], str | None], reasons: tuple[str, ...]):
+        """Makes all workers stop at the same step, for the same reason.
 
-        What one worker wishes all hear one call later: so no process waits for its devices.
+        A worker's reason reaches all of them one call later, so that no process waits for its
+        devices.
 
         Args:
-            ask: what this worker wishes, one of `reasons` or None.
-            reasons: in order of weight, the weightiest last.
+            ask: returns this worker's reason to stop, one of `reasons`, or None.
+            reasons: all that there are, in order of priority, the highest last.
+
+        Returns:
+            A function without arguments. When all workers call it equally often, it returns the
+            same reason, or None, on all of them.
         """
         if self.count == 1:
             return ask
@@ -158,19 +172,19 @@ class Workers:
         return answer
 
     def leave(self) -> None:
-        """Returns when all workers have come as far; then any of them may end."""
+        """Waits until all workers have called it; then any of them may end."""
         if self.count == 1:
             return
         together = tf.constant([0.0])
         self._sum(together).numpy()
-        # Who has the sum and ends may cut off another that is still receiving it. So all stay for a
-        # second one: from this on, that somebody has gone says only that all have the first.
+        # A worker that has the sum and ends may cut off another that is still receiving it. So all
+        # wait for a second sum: a worker lost during it only shows that all have the first.
         with contextlib.suppress(*LOST):
             self._sum(together).numpy()
 
     @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """While it is entered, the loss of another worker is an error that a user understands."""
+    def translate_errors(self) -> Iterator[None]:
+        """Context in which the loss of another worker is raised as a `UserError`."""
         try:
             yield
         except LOST as error:
@@ -181,23 +195,23 @@ class Workers:
     def _sentence(self, error: tf.errors.OpError) -> str:
         first_line = error.message.splitlines()[0]
         places = re.findall(r"/job:(chief|worker)/(?:replica:\d+/)?task:(\d+)", error.message)
-        numbers = {Cluster(self.cluster.jobs, job, int(i)).number for job, i in places}
-        others = sorted(numbers - {self.number})
+        numbers = {Cluster(self.cluster.jobs, job, int(i)).rank for job, i in places}
+        others = sorted(numbers - {self.rank})
         again = "the same command on all workers continues from the last checkpoint."
         if not others:  # its own fault, too, comes as one of these errors
-            return f"Worker {self.number} cannot go on with the others ({first_line}); {again}"
+            return f"Worker {self.rank} cannot go on with the others ({first_line}); {again}"
         return (
-            f"Worker {self.number} has lost worker {others[0]} "
+            f"Worker {self.rank} has lost worker {others[0]} "
             f"({self.cluster.addresses[others[0]]}), whose own output may say why; {again}"
         )
 
-    def _from_chief(self, array: np.ndarray) -> np.ndarray:
-        """A variable of this strategy begins, on all workers, with the chief's value."""
+    def _broadcast(self, array: np.ndarray) -> np.ndarray:
+        """Makes a variable of the strategy: on all workers it starts with the chief's value."""
         with self.strategy.scope():
             return tf.Variable(array, trainable=False).numpy()
 
-    def _sum_of_all(self, numbers: tf.Tensor) -> tf.Tensor:
-        """Over all replicas; on GPUs it is still under way when this returns."""
+    def _all_reduce(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The sum over all replicas. On GPUs it may still be computing when this returns."""
 
         def add():
             context = tf.distribute.get_replica_context()

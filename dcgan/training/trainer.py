@@ -151,7 +151,7 @@ class Trainer:
             more_hooks: called after each step behind the trainer's own, see `training.loop`.
         """
         if self.workers.count > 1:
-            self.state.assign(self.workers.tell_arrays(self.state.arrays()))
+            self.state.assign(self.workers.broadcast_arrays(self.state.arrays()))
         start = int(self.state.step.numpy())
         if not self.workers.is_chief:
             return self._follow(start)
@@ -192,7 +192,7 @@ class Trainer:
         with StopSignals() as signals:
             done, reason = self._loop(start, hooks, signals)
             self.workers.leave()
-        logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.number, done)
+        logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.rank, done)
         return _exit_code(signals, reason)
 
     def _acts(self, watch: Watch | None = None) -> list[Every]:
@@ -226,7 +226,7 @@ class Trainer:
             start=start,
             until=self.until,
             hooks=hooks,
-            stop=self.workers.agreed(stop_reason(signals, self.metrics, self.budget), REASONS),
+            stop=self.workers.agree_on(stop_reason(signals, self.metrics, self.budget), REASONS),
             steps_per_call=at_once,
         )
 

@@ -50,13 +50,13 @@ def tf_config(addresses, index, job="worker", **more) -> str:
 def test_tf_config_says_who_trains():
     environment = {"TF_CONFIG": tf_config(["a:1", "b:2"], 1)}
     assert find_cluster("multi_worker", environment) == Cluster({"worker": ["a:1", "b:2"]}, index=1)
-    assert find_cluster("auto", environment).number == 1
+    assert find_cluster("auto", environment).rank == 1
     assert find_cluster("none", environment) is None
     assert find_cluster("mirrored", environment) is None
     jobs = {"worker": ["b:2", "c:3"], "chief": ["a:1"]}
     environment = {"TF_CONFIG": tf_config([], 1, cluster=jobs)}
     cluster = find_cluster("multi_worker", environment)
-    assert (cluster.addresses, cluster.number) == (["a:1", "b:2", "c:3"], 2)
+    assert (cluster.addresses, cluster.rank) == (["a:1", "b:2", "c:3"], 2)
 
 
 def test_auto_stays_on_one_machine_where_nothing_names_several():
@@ -108,7 +108,7 @@ def test_slurm_says_it_through_tensorflows_resolver(monkeypatch):
     cluster = find_cluster("multi_worker", SLURM)
     # 20000 + 16 * 1234567 % 10000
     assert cluster.addresses == ["node07:23072", "node08:23072", "node09:23072"]
-    assert cluster.number == 2
+    assert cluster.rank == 2
     with pytest.raises(UserError, match="set TF_CONFIG instead"):
         find_cluster("multi_worker", SLURM | {"SLURMD_NODENAME": "node08"})
     monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "what?")
