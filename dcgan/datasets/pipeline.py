@@ -1,7 +1,7 @@
-"""Images in memory or in a mapped file to endless batches in an order that a restart can repeat.
+"""Makes endless batches of images, in an order that a restart can repeat.
 
-The order and the flips of epoch e are a pure function of (seed, e), so a run that goes on at step s
-sees the batches that it would have seen.
+The order and the flips of epoch e are a pure function of (seed, e), so a run that is resumed at
+step s sees the same batches as one that was never interrupted.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dcgan import UserError
 
-BATCHES_AHEAD = 4  # of the device
+BATCHES_AHEAD = 4  # batches prepared before the device asks for them
 
 
 def make_dataset(
@@ -22,25 +22,26 @@ def make_dataset(
     share: tuple[int, int] = (0, 1),
     by_number: bool = False,
 ) -> tf.data.Dataset:
-    """Endless batches, made ahead of the device.
+    """Makes a dataset of endless batches, prepared while the device computes.
 
     Args:
         images: uint8 [N, H, W, C], an array or a mapped file; or these and labels int32
             [N, columns].
-        batch_size: images a batch; what is left over at the end of an epoch is dropped, and is
-            another part of the data in every epoch.
+        batch_size: number of images per batch. The images left over at the end of an epoch are
+            dropped; they are others in every epoch.
         seed: of order and flips.
         start_step: number of the first batch.
-        flip: whether to mirror every second image at random.
-        share: (i, n): of each batch only the i-th of n equal parts; n divides batch_size.
-        by_number: give, in place of images, what `gather` needs to pick them.
+        flip: whether to mirror images left to right, each with probability 1/2.
+        share: (i, n) for the i-th of n equal parts of each batch; n divides batch_size.
+        by_number: whether to return, in place of images, the arguments `rows` and `mirrored` of
+            `gather`.
 
     Returns:
-        a dataset of uint8 [batch_size / n, H, W, C]; with labels, of these and int32
+        A dataset of uint8 [batch_size / n, H, W, C]; with labels, of tuples of these and int32
         [batch_size / n, columns].
 
     Raises:
-        UserError: there are fewer images than a batch.
+        UserError: there are fewer images than `batch_size`.
     """
     images, labels = images if isinstance(images, tuple) else (images, None)
     if len(images) < batch_size:
@@ -63,8 +64,8 @@ def make_dataset(
         of_batch = tf.numpy_function(lambda rows: labels[rows], (rows,), tf.int32)
         return batch, tf.ensure_shape(of_batch, (size, labels.shape[1]))
 
-    # Python is asked once an epoch for numbers and once a batch for pixels: images that went
-    # through `from_generator` would be copied once more.
+    # Python yields row numbers once per epoch and pixels once per batch: `from_generator` would
+    # copy images once more.
     dataset = tf.data.Dataset.from_generator(
         epochs,
         output_signature=(
@@ -74,10 +75,10 @@ def make_dataset(
     )
     dataset = dataset.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch))
     dataset = dataset if by_number else dataset.map(pick)
-    # Where the end is unknown, several workers would ask one another before each batch.
+    # Without it, workers would ask one another before each batch for the end of the data.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     options = tf.data.Options()
-    # Nothing is left to tune, and the end of a training would wait for the tuner, which sleeps for
+    # There is nothing to tune, and training would wait at its end for the tuner, which sleeps for
     # up to a minute.
     options.autotune.enabled = False
     # A generator cannot be split over workers by file or by row.
@@ -86,12 +87,12 @@ def make_dataset(
 
 
 def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
-    """A batch, picked on the device that has all images.
+    """Picks the images of a batch, on the device that holds all images.
 
     Args:
         images: uint8 [N, H, W, C].
         rows: int64 [batch].
-        mirrored: bool [batch], which ones to turn left to right.
+        mirrored: bool [batch], which of them to mirror left to right.
 
     Returns:
         uint8 [batch, H, W, C].
@@ -101,8 +102,11 @@ def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tens
 
 
 def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: bool):
-    """For each epoch from `start_step` on, the rows of its batches and which of them to mirror:
-    int64 and bool [batches left in the epoch, batch_size]."""
+    """Yields the order of each epoch, from `start_step` on.
+
+    Yields:
+        (rows, mirrored): int64 and bool [batches left in the epoch, batch_size].
+    """
     per_epoch = num_images // batch_size
     epoch, done = divmod(start_step, per_epoch)
     while True:
@@ -115,10 +119,10 @@ def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: 
 
 
 def _pick(images: np.ndarray, rows: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """The images of these rows, some of them left to right."""
+    """Picks the images of these rows and mirrors some of them, as `gather` does."""
     batch = images[rows]
     turned = batch[mirrored]
-    # Channel by channel: four times as fast as all at once.
+    # Channel by channel is four times as fast as all channels at once.
     for channel in range(batch.shape[-1]):
         batch[mirrored, :, :, channel] = turned[:, :, ::-1, channel]
     return batch

@@ -1,8 +1,8 @@
-"""The record of a measurement: what was compared and how, and the file that it stands in.
+"""The record of a measurement: what was compared, how, and in which file the record is.
 
-Two numbers can be compared only where their protocols are equal; so the protocol is in the record,
-and its main parts are in the file's name: kid-5k-classifier.jsonl has one JSON object a line, one
-measurement each. Lines are added, never changed.
+Two numbers can be compared only if their protocols are equal. So each record contains its protocol,
+whose main parts are also in the name of the file: kid-5k-classifier.jsonl has one JSON object per
+line, each of one measurement. Lines are added, never changed.
 """
 
 import datetime
@@ -15,19 +15,19 @@ from dcgan.files import append_json_line, read_json_lines
 
 @dataclass(frozen=True)
 class Protocol:
-    """How something was measured.
+    """How a metric was measured.
 
-    Real images are never mirrored, also where training mirrors: the data are what the samples are
-    to be like, and published figures compare with the data as they are.
+    Real images are never mirrored, even where training mirrors them: samples should resemble the
+    data, and published figures compare with the data as they are.
 
     Attributes:
-        extractor: what looked at the images.
-        extractor_fingerprint: of its weights and code; empty where nothing was learnt.
-        resize: in words, how images reached the size at which they were looked at.
-        real_count, generated_count: images on each side.
+        extractor: name of the feature extractor.
+        extractor_fingerprint: of its weights and code; empty if it has learnt nothing.
+        resize: in words, how images are resized to the extractor's input.
+        real_count, generated_count: number of images of each kind.
         split: the parts of the data set that the real images are from, such as train.
-        data: fingerprint of the real images that were looked at, and of what each was for.
-        seed: chose the images on both sides.
+        data: fingerprint of the real images, and of the purpose of each.
+        seed: of the choice of real and generated images.
         unseen: whether real images that the extractor has learnt from were left out.
     """
 
@@ -42,14 +42,14 @@ class Protocol:
     unseen: bool = False
 
     def file_name(self, metric: str) -> str:
-        """Where measurements of a metric stand, such as kid-5k-classifier.jsonl."""
+        """The name of the file for records of a metric, such as kid-5k-classifier.jsonl."""
         return f"{metric}-{short(self.generated_count)}-{self.extractor}.jsonl"
 
     def sentence(self, images: str | None = None) -> str:
-        """For people, in one line.
+        """Describes the protocol in one line.
 
         Args:
-            images: where the images are from that were measured; None where a run made them.
+            images: name of the folder or file of the images measured; None for a run's samples.
         """
         fingerprint = f" {self.extractor_fingerprint[:8]}" if self.extractor_fingerprint else ""
         first = first_seed(self.seed)
@@ -64,22 +64,22 @@ class Protocol:
 
 
 def short(count: int) -> str:
-    """5000 as 5k, 512 as 512."""
+    """Writes 5000 as 5k, and 512 as 512."""
     return f"{count // 1000}k" if count and count % 1000 == 0 else str(count)
 
 
 def first_seed(seed: int) -> int:
-    """Of the generated images; ranges of different seeds have none in common."""
+    """The seed of the first generated image. The ranges of different seeds do not overlap."""
     return seed << 32
 
 
 def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | None:
-    """The newest record of a file that says all of what was measured; None without one.
+    """Reads the newest record of one kind of measurement; None if there is none.
 
     Args:
         path: of the file.
-        what: what was measured and how.
-        fits: whether a record holds results as they are written; others are passed over.
+        what: the fields, and their values, that say what was measured and how.
+        fits: whether a record holds results as `write` has them; others are skipped.
     """
     found = None
     for line in read_json_lines(path):
@@ -89,16 +89,16 @@ def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | No
 
 
 def write(path: Path, what: dict, results: dict, seconds: float) -> dict:
-    """Adds a record to a file, which is made when absent.
+    """Adds a record to a file, which is created if it does not exist.
 
     Args:
         path: of the file.
         what: what was measured and how.
-        results: what came out.
-        seconds: that it took.
+        results: the numbers.
+        seconds: that the measurement took.
 
     Returns:
-        the record.
+        The record.
     """
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     record = {**what, **results, "seconds": round(seconds, 2), "made": now}

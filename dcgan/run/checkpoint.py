@@ -1,7 +1,7 @@
-"""Saves and restores a `GANState` exactly; each checkpoint is one file, whole or absent.
+"""Saves and restores a `GANState` exactly. Each checkpoint is one file, whole or absent.
 
-A checkpoint is an .npz (see `checkpoint_file`) of every variable under its name. It needs no
-network to be read and does not depend on how many replicas wrote it.
+A checkpoint is an .npz file (see `checkpoint_file`) with every variable under its name. It can be
+read without a network, and does not depend on the number of replicas.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from dcgan.run.checkpoint_file import DamagedCheckpoint, read, read_meta, write
 from dcgan.run.run_dir import RunDir
 
 logger = logging.getLogger("dcgan")
-BEST = "best.npz"  # beside the newest ones: the best by evaluation
+BEST = "best.npz"  # the best checkpoint by evaluation, beside the newest ones
 
 
 class Variable(Protocol):
@@ -34,7 +34,7 @@ class Variable(Protocol):
 
 
 class State(Protocol):
-    """What is saved: `dcgan.training.state.GANState`, which stands on this file's level."""
+    """What is saved: a `dcgan.training.state.GANState`, which this module must not import."""
 
     def variables(self) -> dict[str, "Variable"]: ...
 
@@ -46,7 +46,7 @@ class Checkpointer:
 
     Args:
         folder: `checkpoints/` of the run folder.
-        max_to_keep: how many to keep, the newest ones.
+        max_to_keep: number of checkpoints to keep, the newest ones; at least 1.
     """
 
     def __init__(self, folder: Path, *, max_to_keep: int = 3):
@@ -54,20 +54,23 @@ class Checkpointer:
         self.max_to_keep = max_to_keep
 
     def paths(self) -> list[Path]:
-        """The checkpoints, oldest first."""
+        """The paths of the checkpoints, oldest first; `BEST` is not among them."""
         found = [p for p in self.folder.glob("*.npz") if re.fullmatch("[0-9]{8,}", p.stem)]
         return sorted(filter(Path.is_file, found), key=lambda path: int(path.stem))
 
     def save(self, state: State, meta: dict) -> Path:
-        """Writes a checkpoint named by its step, then removes the oldest beyond `max_to_keep`.
+        """Writes a checkpoint named after its step, then removes the oldest beyond `max_to_keep`.
 
         Args:
-            state: is only read.
-            meta: what JSON can hold and belongs to this moment, such as seconds trained.
+            state: only read.
+            meta: saved with it as JSON, such as the seconds of training.
+
+        Returns:
+            The path of the checkpoint.
 
         Raises:
-            FloatingPointError: the named variable is not finite; nothing is changed.
-            OSError: the disk is full; likewise.
+            FloatingPointError: the named variable is not finite. No file has changed.
+            OSError: the disk is full. No file has changed.
         """
         path = self.folder / f"{int(state.variables()['step'].numpy()):08d}.npz"
         write(path, _finite(state.variables()), meta)
@@ -76,13 +79,16 @@ class Checkpointer:
         return path
 
     def save_best(self, state: State, meta: dict) -> Path:
-        """Writes `BEST` in place of the one before; arguments and errors of `save`."""
+        """Writes `BEST`, in place of an earlier one. For arguments and errors see `save`."""
         path = self.folder / BEST
         write(path, _finite(state.variables()), meta)
         return path
 
     def best_meta(self) -> dict | None:
-        """The meta of `BEST`, the only part that is read; None where there is none that is whole.
+        """Reads the meta of `BEST`, without its arrays.
+
+        Returns:
+            None where there is no such file, or a damaged one.
 
         Raises:
             OSError: it cannot be read.
@@ -90,7 +96,7 @@ class Checkpointer:
         return self._meta(self.folder / BEST)
 
     def newest_meta(self) -> dict | None:
-        """The meta of the newest checkpoint, on the same terms as `best_meta`."""
+        """Reads the meta of the newest checkpoint, as `best_meta` does."""
         paths = self.paths()
         return self._meta(paths[-1]) if paths else None
 
@@ -104,14 +110,14 @@ class Checkpointer:
             return None
 
     def restore_newest(self, state: State) -> dict | None:
-        """Restores the newest whole checkpoint; damaged ones are set aside as *.damaged.
+        """Restores the newest whole checkpoint. Damaged ones are renamed to *.damaged.
 
         Returns:
             The checkpoint's meta, or None when there is no checkpoint.
 
         Raises:
             UserError: there are checkpoints but none is whole, or one is of another architecture.
-            OSError: one cannot be read, which says nothing of what is in it: all stay as they are.
+            OSError: one cannot be read. As it may be whole, no file is renamed for this.
         """
         remove_temporaries(self.folder)
         for path in reversed(self.paths()):
@@ -134,14 +140,14 @@ class Checkpointer:
 
 
 def state_fingerprint(state: State, config: dict, drawn: str) -> str:
-    """`Checkpoint.fingerprint` of the generator that a state's samples come from.
+    """Computes `Checkpoint.fingerprint` of a state that is in training.
 
-    Only its variables are read, and one at a time.
+    It reads the variables of the generator that samples come from, one at a time.
 
     Args:
-        state: is only read.
+        state: only read.
         config: the generator's `get_config`.
-        drawn: see there.
+        drawn: see `Checkpoint.fingerprint`.
 
     Raises:
         FloatingPointError: the named variable is not finite.
@@ -154,7 +160,7 @@ def state_fingerprint(state: State, config: dict, drawn: str) -> str:
 
 
 def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
-    """Arrays by name, one at a time: all together would fill memory.
+    """Yields (name, array) of each variable, one at a time to save memory.
 
     Raises:
         FloatingPointError: the named variable is not finite.
@@ -168,12 +174,12 @@ def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint that was read, from which networks are rebuilt.
+    """A checkpoint that was read whole, from which networks are rebuilt.
 
     Attributes:
         path: of the file.
-        arrays: its content by name.
-        configs: both networks' `get_config`, by network.
+        arrays: the values of the variables by name.
+        configs: `get_config` of each network, by "generator" and "discriminator".
     """
 
     path: Path
@@ -189,16 +195,16 @@ class Checkpoint:
         return _owned(self.arrays, _sampler(self.arrays))
 
     def fingerprint(self, drawn: str) -> str:
-        """Tells generators apart: those of one fingerprint give the same images for a seed.
+        """Generators with the same fingerprint give the same image for each seed.
 
         Args:
-            drawn: what the random numbers are drawn from, see `sampling.sampled_from`.
+            drawn: the distribution of the latent vectors, see `sampling.sampled_from`.
         """
         arrays = sorted(self.generator_arrays().items())
         return _fingerprint(self.configs["generator"], drawn, arrays)
 
     def generator(self) -> Generator:
-        """The generator that the run's samples come from.
+        """Rebuilds the generator that samples come from.
 
         Raises:
             UserError: the checkpoint is of another architecture than model.json.
@@ -206,15 +212,15 @@ class Checkpoint:
         return self._rebuilt(Generator, self.generator_arrays())
 
     def discriminator(self) -> Discriminator:
-        """The discriminator; see `generator`."""
+        """Rebuilds the discriminator; see `generator`."""
         return self._rebuilt(Discriminator, _owned(self.arrays, "discriminator"))
 
     def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
-        """A network with its weights, always in float32, whatever the run was trained in."""
+        """Builds a network and sets its weights, in float32 whatever precision the run has."""
         made = model_file.make(
             network, self.configs.get(network.__name__.lower()), self.path.parent
         )
-        for layer in made.layers:  # before it takes memory: a width is a few letters in a file
+        for layer in made.layers:  # before memory is taken: model.json may ask for any width
             kernel = arrays.get(f"{layer.name}/kernel")
             if hasattr(layer, "filters") and (
                 kernel is None or layer.filters not in kernel.shape[2:]
@@ -240,22 +246,22 @@ class Checkpoint:
 
 
 def _owned(by_name: dict, owner: str) -> dict:
-    """What belongs to one of a state's networks, by its name there."""
+    """The entries of one network, by their names without the network's."""
     prefix = f"{owner}/"
     return {n.removeprefix(prefix): one for n, one in by_name.items() if n.startswith(prefix)}
 
 
 def _sampler(by_name: Iterable[str]) -> str:
-    """The owner of the weights that samples come from."""
+    """The name of the network that samples come from."""
     averaged = any(name.startswith("averaged_generator/") for name in by_name)
     return "averaged_generator" if averaged else "generator"
 
 
 def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """The fingerprint of a generator, with its arrays in the order of their names.
+    """Computes the fingerprint of a generator from its arrays in the order of their names.
 
-    The config's `z_dist` is left out, as `drawn` tells of it: older files do not have it, and their
-    generators keep their fingerprints.
+    `z_dist` is left out of the config, as `drawn` contains it: older files do not have it, and
+    their generators keep their fingerprints.
     """
     config = {name: value for name, value in config.items() if name != "z_dist"}
     float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuilt`
@@ -267,11 +273,11 @@ def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarra
 
 
 def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoint:
-    """Reads a checkpoint of a run, which may be training at the same time.
+    """Reads a checkpoint of a run, which may be in training meanwhile.
 
     Args:
         run_root: a run folder.
-        checkpoint: one of its checkpoints; the newest whole one when None.
+        checkpoint: the path of one of its checkpoints; None for the newest whole one.
 
     Raises:
         UserError: the folder holds no whole checkpoint, or the given one is not whole.
@@ -279,7 +285,7 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
     """
     folder = RunDir(run_root).checkpoints
     tried: list[Path] = []
-    # Listed anew each time: training may meanwhile have written newer ones and removed the oldest.
+    # Listed again each time: training may have written newer ones and removed the oldest.
     while left := [p for p in _candidates(folder, checkpoint) if p not in tried]:
         tried.append(left[-1])
         try:
@@ -298,7 +304,7 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
 
 
 def _require_step(arrays: dict[str, np.ndarray]) -> None:
-    """Refuses arrays that no training has written."""
+    """Raises DamagedCheckpoint unless the arrays have a valid step."""
     step = arrays.get("step")
     if step is None or step.shape != () or step.dtype.kind not in "iu" or step < 0:
         raise DamagedCheckpoint("it does not say of which step it is")
@@ -309,14 +315,14 @@ def _candidates(folder: Path, checkpoint: Path | None) -> list[Path]:
 
 
 def find_checkpoint(run_root: Path, which: str) -> Path | None:
-    """The file that a user names.
+    """Finds the checkpoint that a user names.
 
     Args:
         run_root: a run folder.
-        which: newest, best, a step, or the path of a file.
+        which: "newest", "best", a step, or the path of a file.
 
     Returns:
-        None for newest: `open_checkpoint` looks for it when it reads.
+        Its path; None for "newest", which `open_checkpoint` looks for when it reads.
 
     Raises:
         UserError: there is no such file.

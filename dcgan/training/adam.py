@@ -1,4 +1,4 @@
-"""Keras' Adam in one pass over the weights, where Keras takes ten."""
+"""Keras' Adam in one pass over the weights; Keras' own takes ten."""
 
 import keras
 import tensorflow as tf
@@ -7,8 +7,8 @@ import tensorflow as tf
 class Adam(keras.optimizers.Adam):
     """Kingma and Ba 2015 (arXiv 1412.6980), with the order of computation at the end of section 2.
 
-    The same update as Keras' own, of which it has the arguments, by TensorFlow's fused kernel; for
-    dense gradients, without `amsgrad`.
+    It takes the same arguments and makes the same update as `keras.optimizers.Adam`, with
+    TensorFlow's fused kernel. Gradients must be dense, and there is no `amsgrad`.
 
     Args:
         epsilon_on: what epsilon is added to: "raw", the root of the second moment, as in Keras and
@@ -23,7 +23,7 @@ class Adam(keras.optimizers.Adam):
             raise ValueError("This Adam has no amsgrad; use keras.optimizers.Adam.")
 
     def update_step(self, gradient, variable, learning_rate):
-        """Updates a float32 variable and its two moments, on the device that has them."""
+        """Updates a float32 variable and its two moments, on the device that holds them."""
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         beta2_power = tf.pow(tf.cast(self.beta_2, variable.dtype), step)

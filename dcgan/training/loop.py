@@ -1,18 +1,23 @@
-"""The loop: steps until an end, and hooks that look on. It knows neither epochs nor files."""
+"""The training loop: takes steps and calls hooks. It knows neither epochs nor files."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 Hook = Callable[[int, dict], None]
-# (iterator over batches, number of steps) -> the scalars of these steps
+# (iterator over batches, number of steps) -> the scalars of these steps, by name
 Call = Callable[[Iterator, int], dict]
 
 
 @dataclass(frozen=True)
 class Every:
-    """A hook that acts at multiples of `period` only, and at the end where `also` is that.
+    """A hook that acts every `period` steps.
 
-    A call of several steps ends where it acts.
+    A call of several steps is shortened so that it ends where the hook acts.
+
+    Attributes:
+        period: steps between two actions, at least 1.
+        action: the hook to call.
+        also: one more step at which it acts, such as the last one; None for no other.
     """
 
     period: int
@@ -20,7 +25,7 @@ class Every:
     also: int | None = None
 
     def __call__(self, done: int, scalars: dict) -> None:
-        """Acts, or not."""
+        """Calls `action` if `done` is such a step."""
         if done % self.period == 0 or done == self.also:
             self.action(done, scalars)
 
@@ -35,20 +40,23 @@ def train(
     stop: Callable[[], str | None] = lambda: None,
     steps_per_call: int = 1,
 ) -> tuple[int, str | None]:
-    """Trains until a number of steps is done or something asks to stop.
+    """Trains until `until` steps are done or `stop` asks to stop.
 
     Args:
-        batches: endless; the first one is step `start`'s.
-        call: does steps and gives their scalars.
-        start: steps done before.
-        until: steps to be done in total.
+        batches: endless; the first batch is that of step `start`.
+        call: takes a number of steps and returns their scalars.
+        start: number of steps done before.
+        until: number of steps after which training ends, those before `start` included.
         hooks: called after each call, in this order, with the number of steps done and the scalars.
-        stop: asked after each call; a text ends the loop.
-        steps_per_call: the most steps of a call, at least 1; fewer where a hook of `Every` acts
-            before.
+        stop: called after the hooks; the loop ends when it returns a reason.
+        steps_per_call: the most steps in one call, at least 1. A call is shorter where an `Every`
+            acts earlier.
 
     Returns:
-        (steps done, what `stop` said or None).
+        (number of steps done, the reason that `stop` returned or None).
+
+    Raises:
+        RuntimeError: `batches` ended.
     """
     done = start
     if done >= until:

@@ -1,4 +1,4 @@
-"""Logits to losses, one for each example (Goodfellow et al. 2014, arXiv 1406.2661)."""
+"""The losses of both networks, one value per example (Goodfellow et al. 2014, arXiv 1406.2661)."""
 
 import tensorflow as tf
 
@@ -6,15 +6,15 @@ import tensorflow as tf
 def discriminator_loss(
     real_logits: tf.Tensor, fake_logits: tf.Tensor, *, real_label: float
 ) -> tf.Tensor:
-    """Cross-entropy of telling reals from fakes, with one-sided label smoothing.
+    """Computes the binary cross-entropy of the discriminator, with one-sided label smoothing.
 
     Args:
-        real_logits, fake_logits: float32 [N, 1], of as many real as generated images.
-        real_label: target for reals, 0.9 for smoothing (Salimans et al. 2016, arXiv 1606.03498,
-            section 3.4); the target for fakes is 0.
+        real_logits, fake_logits: float32 [N, 1], of N real and N generated images.
+        real_label: target of real images, such as 0.9 (Salimans et al. 2016, arXiv 1606.03498,
+            section 3.4). The target of generated images is 0.
 
     Returns:
-        float32 [N], the losses of a real and of a fake image added.
+        float32 [N], each the sum of the loss of a real and of a generated image.
     """
     real_losses = tf.nn.sigmoid_cross_entropy_with_logits(
         labels=tf.fill(tf.shape(real_logits), real_label), logits=real_logits
@@ -26,7 +26,7 @@ def discriminator_loss(
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """The non-saturating loss -log D(G(z)) (Goodfellow et al. 2014, section 3).
+    """Computes the non-saturating loss -log D(G(z)) (Goodfellow et al. 2014, section 3).
 
     Args:
         fake_logits: float32 [N, 1].

@@ -1,4 +1,4 @@
-"""All that must survive a restart, in one object."""
+"""Everything that must survive a restart, in one object."""
 
 from collections.abc import Callable
 
@@ -13,17 +13,17 @@ from dcgan.training.adam import Adam
 class GANState:
     """Both networks, both optimizers, the averaged generator and the number of steps done.
 
-    Make it inside `strategy.scope()`. Every variable exists when it is made, so that a restore
+    Make it inside `strategy.scope()`. The constructor creates every variable, so that a restore
     finds all of them.
 
     Args:
         generator, discriminator: built or not.
         learning_rate, beta1: of both Adam optimizers (Radford et al. 2015, section 4: 2e-4, 0.5).
-        epsilon: of both, and what it is added to, see `Adam`.
+        epsilon: (epsilon, epsilon_on) of both, see `Adam`.
         averaged: whether samples come from a running average of the generator's weights.
-            Sampling computes in float32 whatever the training does, so that a seed is the same
-            picture in every command and export.
-        loss_scaling: whether losses are scaled up for their gradients, as float16 needs it
+            Samples are computed in float32 whatever the precision of training, so that a seed gives
+            the same picture in every command and export.
+        loss_scaling: whether to scale losses up before computing gradients, as float16 needs
             (Micikevicius et al. 2018, arXiv 1710.03740).
     """
 
@@ -65,13 +65,13 @@ class GANState:
         return self.averaged_generator or self._sample
 
     def _sample(self, z: tf.Tensor, labels=None, training: bool = False) -> tf.Tensor:
-        """The generator's images by its present weights, computed in float32."""
+        """Generates images with the present weights of the generator, in float32."""
         weights = self.generator.trainable_variables, self.generator.non_trainable_variables
         call = self._in_float32.stateless_call
         return call(*weights, z, labels=labels, training=training)[0]
 
     def variables(self) -> dict:
-        """Every variable under a name that says whose it is."""
+        """Every variable by name, such as "generator/project/kernel"."""
         owners = {
             "generator": self.generator.variables,
             "discriminator": self.discriminator.variables,
@@ -88,7 +88,7 @@ class GANState:
         return {**named, "step": self.step}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """A copy of every variable's value."""
+        """A copy of the value of every variable, by name."""
         return {name: np.array(variable.numpy()) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
@@ -126,7 +126,7 @@ def _optimizer(
 
 
 def _owned(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
-    """Its variables; the two of a loss scale apart, whose optimizer has names of its own."""
+    """The variables of an optimizer; those of its loss scale by themselves, under another name."""
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {name: optimizer.variables}
     scale = [optimizer.dynamic_scale, optimizer.step_counter]
