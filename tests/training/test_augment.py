@@ -90,8 +90,15 @@ def test_the_option_offers_what_there_is():
     assert FIELDS["augment"].metadata["choices"] == ("none", *KINDS)
 
 
-@pytest.mark.parametrize(("update", "passes"), [("alternating", 3), ("simultaneous", 2)])
-def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, passes):
+@pytest.mark.parametrize(
+    ("update", "updates", "passes"),
+    [
+        ("alternating", {}, 3),
+        ("alternating", {"d_steps": 2, "g_steps": 3}, 7),  # 2 x (reals, fakes), 3 x fakes
+        ("simultaneous", {}, 2),
+    ],
+)
+def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, updates, passes):
     """Reals, fakes and, through the updated discriminator, fakes again, each by a draw of its own;
     and it sees what comes out."""
     seen = []
@@ -103,7 +110,8 @@ def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, passe
     monkeypatch.setattr(step_module, "augment", record)
     monkeypatch.setattr(step_module, "draw_seed", lambda seed, step, draw: tf.constant([draw, 0]))
     monkeypatch.setattr(step_module, "training_noise", lambda shape, **kwargs: tf.ones(shape))
-    [scalars] = run(make_state(), StepOptions(BATCH, augment="translation", update=update), 1)
+    options = StepOptions(BATCH, augment="translation", update=update, **updates)
+    [scalars] = run(make_state(), options, 1)
     assert [kinds for kinds, _ in seen] == [("translation",)] * passes
     assert len({draw for _, draw in seen}) == passes
     assert scalars["d_real"] == pytest.approx(scalars["d_fake"], abs=1e-6)  # all black, all alike
