@@ -21,7 +21,7 @@ MOST_OF_A_LINE = 1 << 20  # bytes, likewise
 
 
 @contextlib.contextmanager
-def named(path: Path) -> Iterator[None]:
+def name_errors(path: Path) -> Iterator[None]:
     """Adds the file's name to errors of the system that lack one, such as a full disk."""
     try:
         yield
@@ -44,7 +44,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     own = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary = temporary_name(path) if shared else own
     try:
-        with named(path):
+        with name_errors(path):
             yield temporary
             with open(temporary, "rb+") as file:
                 disk.flush(file.fileno(), path)
@@ -64,7 +64,7 @@ def replace_folder(new: Path, path: Path) -> None:
         path: its name from now on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with named(path):
+    with name_errors(path):
         if not path.exists():
             os.rename(new, path)
         else:
@@ -160,7 +160,7 @@ def read_json(path: Path) -> dict:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise ValueError(f"expected at most {MOST_BYTES:,} bytes")
-        value = _parsed(data.decode("utf-8"))
+        value = _parse(data.decode("utf-8"))
         if not isinstance(value, dict):
             raise ValueError(f"expected an object, received {type(value).__name__}")
     except (OSError, ValueError, RecursionError) as error:
@@ -172,7 +172,7 @@ def read_json(path: Path) -> dict:
     return value
 
 
-def _parsed(text: str):
+def _parse(text: str):
     """A JSON value; whole numbers beyond every float are infinite, as others are.
 
     Raises:
@@ -184,7 +184,7 @@ def _parsed(text: str):
 
 def append_json_line(path: Path, value: dict) -> None:
     """Adds one line to a JSON-lines file; a line cut by a crash is ended first, never rewritten."""
-    with named(path), open(path, "ab+") as file:
+    with name_errors(path), open(path, "ab+") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
@@ -201,7 +201,7 @@ def read_json_lines(path: Path) -> Iterator[dict]:
         while part := file.readline(MOST_OF_A_LINE):
             begins, whole = whole, part.endswith(b"\n")
             try:
-                value = _parsed(part.decode("utf-8", "replace")) if begins else None
+                value = _parse(part.decode("utf-8", "replace")) if begins else None
             except (ValueError, RecursionError):
                 continue  # what a crash has cut is not data
             if isinstance(value, dict):

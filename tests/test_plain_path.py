@@ -113,5 +113,5 @@ def test_a_comma_in_the_name_of_a_run_is_no_end(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a,b", "c"):
         Path(name).mkdir()
-    assert list(compare._words("a,b,c,d")) == ["a,b", "c", "d"]
-    assert list(compare._words("c, x,")) == ["c", " x", ""]
+    assert list(compare._split("a,b,c,d")) == ["a,b", "c", "d"]
+    assert list(compare._split("c, x,")) == ["c", " x", ""]

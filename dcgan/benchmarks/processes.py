@@ -106,7 +106,7 @@ def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigure
     Raises:
         UserError: the program is not there, or fails.
     """
-    words, said = _words(command), []
+    words, said = _split(command), []
 
     def ours() -> tuple[float, str]:
         start = time.perf_counter()
@@ -147,7 +147,7 @@ def _note_differences(printed: str, *, images: int) -> None:
         )
 
 
-def _words(command: str) -> list[str]:
+def _split(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:

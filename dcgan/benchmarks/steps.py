@@ -8,7 +8,7 @@ import numpy as np
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import PairedFigures, seconds_of
 from dcgan.training.loop import Every
-from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
+from dcgan.training.trainer import Trainer, make_networks, optimizer_options, step_options
 
 
 def bare_spec(config) -> dict:
@@ -17,13 +17,13 @@ def bare_spec(config) -> dict:
     return {
         "generator": generator.get_config(),
         "discriminator": discriminator.get_config(),
-        "recipe": asdict(make_recipe(config)),
+        "recipe": asdict(step_options(config)),
         "optimizer": optimizer_options(config),
     }
 
 
 def training(
-    trainer: Trainer, bare: BareStep, *, steps: int, pairs: int, cadence: tuple[int, int]
+    trainer: Trainer, bare: BareStep, *, steps: int, cadence: tuple[int, int]
 ) -> PairedFigures:
     """A whole run of training in which, after each turn of the loop, the bare step has one.
 
@@ -31,11 +31,11 @@ def training(
     charges each step its share.
 
     Args:
-        trainer: a fresh one that is to do (pairs + 1) * steps steps and makes neither grids nor
-            checkpoints within them; its first turn is not counted, as both sides compile in it.
-        bare: the same networks' and recipe's.
+        trainer: a fresh one, to be trained for steps * (1 + turns that count) steps, in which it
+            makes neither grids nor checkpoints. The first turn does not count, as both sides
+            compile in it.
+        bare: of a step with the same networks and options.
         steps: of a turn.
-        pairs: turns of each.
         cadence: steps between two grids and between two checkpoints, in training.
 
     Raises:

@@ -13,7 +13,7 @@ from absl import flags
 
 from dcgan import UserError, program
 from dcgan.cli import command_options, option
-from dcgan.cli.option import did_you_mean, expanded
+from dcgan.cli.option import did_you_mean, expand
 from dcgan.cli.train_options import Config
 
 # Every command with the dataclass of its options; the first is taken when none is named.
@@ -136,7 +136,7 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
     while rest:
         word = rest.popleft()
         name, equals, value = word.lstrip("-").partition("=")
-        name = _spelt(name)
+        name = _normalize(name)
         if not word.startswith("-") or not name:
             words.append(word)
         elif name in ("h", "help", "helpfull"):
@@ -148,7 +148,7 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
     return words, given
 
 
-def _spelt(name: str) -> str:
+def _normalize(name: str) -> str:
     """A flag with underscores for hyphens, and --noflip for --no-flip."""
     name = name.replace("-", "_")
     is_off = name.startswith("no_") and name.removeprefix("no_") in SWITCHES
@@ -191,7 +191,7 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
         hint = f"{program.line(command, '--help')} lists the flags of {command}"
         if not is_named:
             hint = f"name the command, as in: {command_options.usage(owners[0])}"
-        raise UserError(f"--{name} is a flag of {_listed(owners)}, not of {command}; {hint}.")
+        raise UserError(f"--{name} is a flag of {_join_words(owners)}, not of {command}; {hint}.")
     else:
         hint = did_you_mean(name, FIELDS[command], prefix="--")
         raise UserError(
@@ -202,11 +202,11 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
 def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
     """Converts the values and expands paths; by field name, the last one of each flag."""
     known, values = FIELDS[command], {}
-    for name, text in _gathered(command, given):
+    for name, text in _merge_repeated(command, given):
         is_on = name in known  # not --noflip
         field = known[name if is_on else name.removeprefix("no")]
         values[field] = _converted(field, name, text, command) if is_on else False
-    return {field.name: expanded(field, value) for field, value in values.items()}
+    return {field.name: expand(field, value) for field, value in values.items()}
 
 
 def _converted(field: dataclasses.Field, name: str, text: str | None, command: str) -> typing.Any:
@@ -223,7 +223,9 @@ def _converted(field: dataclasses.Field, name: str, text: str | None, command: s
         raise UserError(f"--{name} must be {expected}; received {text!r}.") from error
 
 
-def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+def _merge_repeated(
+    command: str, given: list[tuple[str, str | None]]
+) -> list[tuple[str, str | None]]:
     """Joins flags that may be given several times into the value of their field, in their order.
 
     `--plus 3,8 --minus 4 --plus 5` becomes `--terms "+3,8 -4 +5"`, and the list `--runs a b`
@@ -240,7 +242,7 @@ def _gathered(command: str, given: list[tuple[str, str | None]]) -> list[tuple[s
     return given
 
 
-def _listed(words: list[str]) -> str:
+def _join_words(words: list[str]) -> str:
     """One, two and three."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 

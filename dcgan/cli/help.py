@@ -28,27 +28,27 @@ def help_text(command: str | None = None) -> str:
     if command is None:
         return _overview()
     usage = f"usage: {command_options.usage(command)} [--flag value ...]"
-    lines = [*_wrapped(usage, "", " " * 7), "", *_wrapped(f"{COMMANDS[command].does}.", "", "")]
+    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{COMMANDS[command].does}.", "", "")]
     return "\n".join([*lines, *_help_of_flags(command)])
 
 
 def _overview() -> str:
     """The commands by group and the common flags, on one screen."""
     name = program.name()
-    lines = _wrapped(f"usage: {name} [command] [--flag value ...]", "", " " * 7)
-    lines += ["", *_wrapped(f"To train on your own pictures: {name} path/to/pictures", "", "  ")]
+    lines = _wrap(f"usage: {name} [command] [--flag value ...]", "", " " * 7)
+    lines += ["", *_wrap(f"To train on your own pictures: {name} path/to/pictures", "", "  ")]
     for group, commands in command_options.GROUPS.items():
         lines += ["", f"{group}:"]
         for command in commands:
-            lines += _wrapped(COMMANDS[command].does, f"  {command:14}", " " * 16)
+            lines += _wrap(COMMANDS[command].does, f"  {command:14}", " " * 16)
     lines += ["", f"common flags of {DEFAULT}:"]
     for flag, meaning in COMMON.items():
-        lines += _wrapped(meaning, f"  --{flag:13}", " " * 17)
-    lines += ["", *_wrapped(f"All flags of a command: {name} <command> --help", "", "")]
+        lines += _wrap(meaning, f"  --{flag:13}", " " * 17)
+    lines += ["", *_wrap(f"All flags of a command: {name} <command> --help", "", "")]
     return "\n".join(lines)
 
 
-def _wrapped(text: str, first: str, indent: str) -> list[str]:
+def _wrap(text: str, first: str, indent: str) -> list[str]:
     """The text in lines that fit the terminal.
 
     Args:
@@ -75,8 +75,8 @@ def _help_of_flags(command: str) -> list[str]:
             values += " ..." if field.metadata.get("list") else ""
             default = f" [{_default(field)}]" if _default(field) else ""
             names = ", --".join(spellings(field, shown=True))
-            lines += _wrapped(f"--{names} {values}{default}", "  ", " " * 6)
-            lines += _wrapped(field.metadata["help"], " " * 6, " " * 6)
+            lines += _wrap(f"--{names} {values}{default}", "  ", " " * 6)
+            lines += _wrap(field.metadata["help"], " " * 6, " " * 6)
     return lines
 
 

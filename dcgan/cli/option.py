@@ -74,7 +74,7 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{flag} must be {' and '.join(bounds)}; received {value}.")
 
 
-def expanded(field: dataclasses.Field, value: Any) -> Any:
+def expand(field: dataclasses.Field, value: Any) -> Any:
     """The value as it is meant: ~ and ~user at the beginning of a path are home folders.
 
     A shell expands `--to ~/x` itself, but neither `--to=~/x` nor what stands in quotes.

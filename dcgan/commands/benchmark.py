@@ -110,9 +110,7 @@ class Bench:
             bare = BareStep(steps.bare_spec(config))
             # What is said of the health of so short a training is of no use.
             with quietly(logging.ERROR):
-                compared = steps.training(
-                    trainer, bare, steps=self.steps, pairs=self.pairs, cadence=cadence
-                )
+                compared = steps.training(trainer, bare, steps=self.steps, cadence=cadence)
         return [compared]
 
     def input(self) -> list[PairedFigures]:

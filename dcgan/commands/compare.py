@@ -52,7 +52,7 @@ def run(options: Compare) -> int:
 
 def _folders(text: str) -> list[RunDir]:
     """The runs that were named, each once."""
-    named = [word.strip() for word in _words(text) if word.strip()]
+    named = [word.strip() for word in _split(text) if word.strip()]
     found = {Path(word).resolve(): choose_run(word, None, "newest") for word in named}
     if not 2 <= len(found) <= MOST_RUNS:
         raise UserError(
@@ -62,7 +62,7 @@ def _folders(text: str) -> list[RunDir]:
     return list(found.values())
 
 
-def _words(text: str) -> Iterator[str]:
+def _split(text: str) -> Iterator[str]:
     """What stands between commas, but for those that are in the name of a folder."""
     parts = text.split(",")
     while parts:

@@ -28,7 +28,7 @@ def run(options: Crop) -> int:
     folder.refuse_foreign()
     cascade = cascades.find(options.cascade, cache_folder())
     with folder.opened(_remembered(options, cascade)):
-        outcome = crop(source, folder, _recipe(options, cascade))
+        outcome = crop(source, folder, _crop_options(options, cascade))
         _look_at(source, folder)
         _report(source, folder, outcome)
     return 0
@@ -43,7 +43,7 @@ def _refuse_nested(options: Crop) -> None:
         )
 
 
-def _recipe(options: Crop, cascade: Path) -> CropOptions:
+def _crop_options(options: Crop, cascade: Path) -> CropOptions:
     search = FaceSearch(
         str(cascade),
         scale_factor=options.scale_factor,

@@ -14,7 +14,7 @@ from dcgan.commands.open_run import open_run
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
-from dcgan.evaluation.evaluator import EvaluatedGenerator, Evaluator
+from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.metrics import CLASSES, FACES, METRICS
 from dcgan.evaluation.network_file import Looks
 from dcgan.evaluation.pictures import as_generator, copies
@@ -47,7 +47,7 @@ def run(options: Evaluate) -> int:
     reals = choose_reals(
         compared,
         count,
-        learnt=extractors.learnt(name, learnt, seed=evaluator.SEED),
+        learnt=extractors.find_learnt(name, learnt, seed=evaluator.SEED),
         split=split,
         seed=options.seed,
     )
@@ -73,7 +73,7 @@ def run(options: Evaluate) -> int:
         generated = as_generator(pictures, count, seed=options.seed)
         folder = run_dir.evaluation / "images"  # whose records are not the run's
     else:
-        generated = EvaluatedGenerator(
+        generated = Candidate(
             trained.sample,
             trained.fingerprint,
             trained.step,

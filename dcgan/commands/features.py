@@ -47,7 +47,7 @@ def run(options: Features) -> int:
         at_most=options.num_images,
         seed=options.seed,
     )
-    what = _what(options, trained, labelling, len(names)) | {
+    what = _describe_measurement(options, trained, labelling, len(names)) | {
         "test_count": trials.count,
         "data": [cache.data_fingerprint(part.images) for part in (learnt, asked)],
     }
@@ -101,7 +101,9 @@ def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]
     return name, source.labels[name].names
 
 
-def _what(options: Features, trained: TrainedRun, labelling: str, classes: int) -> dict:
+def _describe_measurement(
+    options: Features, trained: TrainedRun, labelling: str, classes: int
+) -> dict:
     """What is measured and how, as the record says it."""
     return {
         "metric": "features",
@@ -121,7 +123,7 @@ def _results(
     trained: TrainedRun, known: Images, tested: Images, trials: Trials, *, seed: int
 ) -> dict[str, Result]:
     network = trained.checkpoint.discriminator()
-    fresh = linear_probe.untrained(network, known.pixels, seed=seed)
+    fresh = linear_probe.make_untrained(network, known.pixels, seed=seed)
     kinds = {
         "discriminator": linear_probe.pooled_features(network),
         "untrained": linear_probe.pooled_features(fresh),

@@ -18,8 +18,8 @@ def run(options: Pack) -> int:
         pattern=options.input_fname_pattern,
         splits=options.splits.split(","),
     )
-    recipe = PackOptions(options.size, options.crop, options.test_share, options.similarity)
-    packed = pack(source, options.to, recipe, shard_bytes=options.shard_size << 20)
+    how = PackOptions(options.size, options.crop, options.test_share, options.similarity)
+    packed = pack(source, options.to, how, shard_bytes=options.shard_size << 20)
     for line in packed.report.sentences():
         logger.info("%s", line)
     parts = ", ".join(f"{count:,} {split}" for split, count in sorted(packed.counts.items()))

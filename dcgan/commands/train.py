@@ -95,7 +95,7 @@ def _train(config: Config, workers: Workers) -> int:
         _require_shares(config, workers.strategy)
     if config.dry_run:
         return _dry_run(config, chosen, source, summary, columns)
-    prepared = _prepared(config, source)
+    prepared = _prepare_once(config, source)
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
@@ -124,7 +124,7 @@ def _follow(config: Config, workers: Workers) -> int:
     run_dir = RunDir(Path(config.run_dir))
     config = _as_the_chief(config, workers)
     columns = columns if config.conditional else {}
-    return _session(config, run_dir, _prepared(config, source), workers, columns).run()
+    return _session(config, run_dir, _prepare_once(config, source), workers, columns).run()
 
 
 def _fit_to_data(config: Config, summary: Summary, columns: Columns) -> Config:
@@ -254,7 +254,7 @@ def _session(
     return Trainer(config, run_dir, images, workers, columns)
 
 
-def _prepared(config: Config, source: Source) -> Callable[[], Prepared]:
+def _prepare_once(config: Config, source: Source) -> Callable[[], Prepared]:
     """Makes the images ready, once."""
     return functools.cache(
         lambda: prepare(

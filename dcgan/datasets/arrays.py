@@ -79,7 +79,7 @@ class ArraySource:
         # SVHN's memory order is not C's, hence the explicit order.
         arrays = np.ascontiguousarray(self._load()[0][chosen])
         if not _fits(arrays.shape[1:], spec):
-            arrays = _resized(arrays, spec)
+            arrays = _resize(arrays, spec)
         return Decoded(arrays, chosen.tolist())
 
     def _load(self) -> tuple[np.ndarray, np.ndarray | None]:
@@ -102,7 +102,7 @@ def _fits(shape: tuple[int, ...], spec: ImageSpec) -> bool:
     return shape == (spec.height, spec.width, spec.channels) and not cuts
 
 
-def _resized(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
+def _resize(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
     result = np.empty((len(arrays), spec.height, spec.width, spec.channels), np.uint8)
     for i, array in enumerate(arrays):
         picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
@@ -110,7 +110,7 @@ def _resized(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
     return result
 
 
-def joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def concatenate(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Several files' images and labels as one; a single file's are not copied."""
     if len(parts) == 1:
         return parts[0]

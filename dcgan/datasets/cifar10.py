@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dcgan import disk
-from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, concatenate, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_tar
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
@@ -108,7 +108,7 @@ def _read_files(paths: Sequence[Path], suffix: str) -> tuple[np.ndarray, np.ndar
         if path.stat().st_size > MOST_BYTES:
             raise unusable(path, "a batch of 30 MB", f"{path.stat().st_size:,} bytes")
         parts.append(_parse(path, path.read_bytes(), suffix))
-    return joined(parts)
+    return concatenate(parts)
 
 
 def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +130,7 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     missing = [name for name in names if name not in contents]
     if missing:
         raise unusable(path, f"an archive with {', '.join(names)}", f"no {', '.join(missing)}")
-    return joined([_parse(path / n, contents[n], PurePosixPath(n).suffix) for n in names])
+    return concatenate([_parse(path / n, contents[n], PurePosixPath(n).suffix) for n in names])
 
 
 def _parse(path: Path, content: bytes, suffix: str) -> tuple[np.ndarray, np.ndarray]:

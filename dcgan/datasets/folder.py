@@ -14,7 +14,7 @@ from dcgan import UserError
 from dcgan.cli.data_names import ARCHIVES, TARS
 from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import reading_failed
-from dcgan.datasets.picture_files import PictureFiles, matching, stream
+from dcgan.datasets.picture_files import PictureFiles, match_names, stream
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.report import nothing_usable
 from dcgan.datasets.source import Skipped, Source
@@ -43,7 +43,7 @@ class FolderSource(PictureFiles):
             raise UserError(
                 f"The folder {path} {reading_failed(error)}: expected a folder of pictures."
             ) from error
-        chosen = matching((f[0] for f in files), pattern, where=f"the folder {path}")
+        chosen = match_names((f[0] for f in files), pattern, where=f"the folder {path}")
         files = [files[i] for i in chosen]
         super().__init__(
             os.path.basename(self.path) or self.path, [f[0] for f in files], [f[1:] for f in files]

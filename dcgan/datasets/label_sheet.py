@@ -6,7 +6,6 @@ it does not name, or whose cell is empty, have no label. A sheet that names none
 
 import csv
 import io
-import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,8 +25,6 @@ SUFFIXES = (".csv", ".tsv")
 MOST_BYTES = 1 << 28  # of a sheet
 SEPARATORS = ",;\t"
 PROBES = 1000  # rows that are looked at to tell which column names pictures
-
-logger = logging.getLogger("dcgan")
 
 
 def attach(source: PictureFiles) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, concatenate, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_content
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
@@ -185,7 +185,7 @@ def _read(pairs: Sequence[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
         values = read_idx(labels_path, LABELS_MAGIC, shape=())
         check_labels(labels_path, values, count=len(pixels), classes=len(DIGITS))
         parts.append((pixels, values))
-    return joined(parts)
+    return concatenate(parts)
 
 
 def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:

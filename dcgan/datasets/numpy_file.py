@@ -121,7 +121,7 @@ def _names(path: Path) -> dict[str | None, tuple[str, str | None]]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
+def _open(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
     """An array as a file, and its length; that of an .npy file has no name."""
     if not name:
         with open(path, "rb") as file:
@@ -134,7 +134,7 @@ def _opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
 def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
     """The shape and type of an array, which the file is then known to hold whole."""
     try:
-        with _opened(path, name) as (file, size):
+        with _open(path, name) as (file, size):
             version = _FORMAT.read_magic(file)
             read = {(1, 0): _FORMAT.read_array_header_1_0, (2, 0): _FORMAT.read_array_header_2_0}
             shape, _, dtype = read[version](file)
@@ -164,7 +164,7 @@ def _array(path: Path, name: str) -> np.ndarray:
             "memory are free: save it by numpy.save as an .npy file, which needs no memory."
         )
     try:
-        with _opened(path, name) as (file, _):
+        with _open(path, name) as (file, _):
             return _FORMAT.read_array(file, allow_pickle=False)
     except _BAD_FILE as error:
         _refuse_bytes(path, "a whole .npz file", "a damaged one", error)

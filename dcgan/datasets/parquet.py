@@ -21,7 +21,7 @@ from dcgan.datasets import packed, parts
 from dcgan.datasets.folder import holds_pictures, visible_files
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.picture import damage_within, reading_failed
-from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, matching
+from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, match_names
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 
@@ -110,7 +110,7 @@ class ParquetSource(PictureFiles):
         """The labelling "label", where a column has one for every picture."""
         if self._label is None:
             return {}
-        with _refusing(self._shards[0]):
+        with _explain_errors(self._shards[0]):
             columns = [
                 _open(shard).read(columns=[self._label])[self._label] for shard in self._shards
             ]
@@ -166,7 +166,7 @@ def _open(shard: Path):
 
 
 @contextlib.contextmanager
-def _refusing(shard: Path) -> Iterator[None]:
+def _explain_errors(shard: Path) -> Iterator[None]:
     """Makes one sentence of what pyarrow raises."""
     try:
         yield
@@ -184,7 +184,7 @@ def _refusing(shard: Path) -> Iterator[None]:
 
 def _group_sizes(shard: Path) -> list[int]:
     """The number of rows of each row group."""
-    with _refusing(shard):
+    with _explain_errors(shard):
         facts = _open(shard).metadata
         sizes = [facts.row_group(i).num_rows for i in range(facts.num_row_groups)]
         if any(size < 0 for size in sizes):
@@ -197,7 +197,7 @@ def _shards(place: Path, pattern: str) -> dict[Path, str | None]:
     if place.is_file():
         return {place: None}
     names = sorted(name for name, *_ in visible_files(str(place)) if name.endswith(SUFFIX))
-    chosen = [names[i] for i in matching(names, pattern, where=f"the folder {place}")]
+    chosen = [names[i] for i in match_names(names, pattern, where=f"the folder {place}")]
     return {place / name: _part(name) for name in chosen}
 
 
@@ -227,7 +227,7 @@ def _columns(shard: Path) -> tuple[str, str | None, tuple[str, ...]]:
     Raises:
         UserError: no column holds encoded pictures.
     """
-    with _refusing(shard):
+    with _explain_errors(shard):
         schema = _open(shard).schema_arrow
     features = _features(schema)
     images = [name for name in map(str, schema.names) if _image_field(schema.field(name), name)]

@@ -20,7 +20,7 @@ from dcgan import UserError
 from dcgan.datasets.picture import header, highest_level, open_picture, pixels, whole
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
-from dcgan.datasets.workers import ordered
+from dcgan.datasets.workers import map_in_order
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, white_level
 
 PROBES = 20  # files of a folder that are looked at to tell whether it holds pictures
@@ -72,7 +72,7 @@ class PictureFiles(ABC):
         # Threads are no help: Pillow reads headers in Python; two threads measured half as fast.
         chunks = [range(i, min(i + 1000, len(self))) for i in range(0, len(self), 1000)]
         all_ = _HeaderSummary()
-        for part in ordered(_headers, self, chunks):
+        for part in map_in_order(_headers, self, chunks):
             all_.skipped += part.skipped
             all_.sizes += part.sizes
             all_.grey &= part.grey
@@ -236,7 +236,7 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> _HeaderSummary:
     return found
 
 
-def matching(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
+def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
     """The numbers of the files whose own name (without folders) matches, in whatever case.
 
     Args:

@@ -1,11 +1,12 @@
-"""Decodes a source once, on all cores, into one uint8 array that later runs open in milliseconds.
+"""Decodes a source once, on all cores, into a uint8 array that later runs open in milliseconds.
 
-In the cache folder a data set is two files, `<key>.npy` and `<key>.json`. The second is written
-last: what lacks it is not whole and is not used. Both are written under a temporary name and
-renamed, so several processes may prepare the same data at once. Old caches are never deleted.
+The cache folder has two files per data set, `<key>.npy` and `<key>.json`. The second is written
+last; without it, the first is incomplete and is not used. Both are written under a temporary name
+and renamed, so several processes may prepare the same data at once. Old caches are never deleted.
 
-A copy of the pictures with other times is decoded anew, as no file's bytes are read to find a
-cache; that its images are the same is seen then, in `Prepared.content`, which is kept beside them.
+The key depends on names, sizes and times of the files, not on their bytes. So a copy with other
+times is decoded again; `Prepared.content`, which is kept in the cache, then shows that its images
+are the same.
 """
 
 import functools
@@ -28,14 +29,14 @@ from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_arr
 from dcgan.datasets.image_store import FileStore, MemoryStore, NoStore, Store, free_memory
 from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
-from dcgan.datasets.workers import decode, ordered
+from dcgan.datasets.workers import decode, map_in_order
 from dcgan.files import write_bytes
 from dcgan.terminal.progress import Bar
 
 FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
 CHUNK = 64  # pictures a task of a worker
-# Images smaller than the free memory divided by this are read in order at once; else they are read
-# where they are asked for, which is all over the file.
+# Files smaller than the free memory divided by this are read ahead as a whole; larger ones page by
+# page, in the random order of training.
 MEMORY_SHARE = 4
 
 logger = logging.getLogger("dcgan")
@@ -46,12 +47,11 @@ class Prepared:
     """The images of a data set, ready for training.
 
     Attributes:
-        images: uint8 [N, height, width, channels]; the cache's file, mapped, where there is one.
-        report: what was found, used and skipped.
-        source: where they are from.
-        used: int [N], the source's number of each image.
-        content: hexadecimal; equal where all images are, in their order, whatever files they are
-            from.
+        images: uint8 [N, H, W, C], memory-mapped from the cache where there is one.
+        report: the files found, used and skipped.
+        source: of the images.
+        used: int [N], the index of each image in `source`.
+        content: hexadecimal digest of all images in their order, whatever files they are from.
     """
 
     images: np.ndarray
@@ -62,18 +62,18 @@ class Prepared:
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
-        """By name of the labelling, one value for each image; read when first asked for.
+        """The labels by name of the labelling, one value per image, read on first access.
 
-        Labels that not every image has are left out.
+        Labellings that do not label every image are left out.
         """
         labels = self.source.labels
         found = {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
         return {name: one for name, one in found.items() if one.values.min(initial=0) >= 0}
 
     def is_same(self, meta: Mapping) -> bool:
-        """Whether these are the images that a checkpoint of this meta has learnt from.
+        """Whether a checkpoint with this meta has learnt from the same images.
 
-        Checkpoints of before `content` was kept say only which files these were.
+        Older checkpoints do not have `content`; for them the files are compared.
         """
         if "images" in meta:
             return meta["images"] == self.content
@@ -88,15 +88,15 @@ def prepare(
     limit: int | None = None,
     workers: int | None = None,
 ) -> Prepared:
-    """The images of a source, from the cache where it has them.
+    """Prepares the images of a source, from the cache where it has them.
 
     Args:
         source: of the pictures.
-        spec: the wanted images.
-        cache_dir: is made when absent; with None, or where nothing can be written, the images are
-            kept in memory.
+        spec: size and channels of the images.
+        cache_dir: created if it does not exist. With None, or where it cannot be written, the
+            images are kept in memory.
         limit: use the first `limit` usable pictures only.
-        workers: processes; see `workers.ordered`.
+        workers: number of processes; see `workers.map_in_order`.
 
     Raises:
         UserError: no picture is usable, or there is room neither on disk nor in memory.
@@ -115,12 +115,12 @@ def prepare(
         deep = replace(spec, white_level=summary.white_level)
         images, entry = _decode_all(source, deep, store, limit=limit, workers=workers)
         entry |= _of_summary(summary, entry)
-        if images is None:  # they are in the cache; without this file they do not count
+        if images is None:  # they are in the cache, which is complete with this file
             _write_json(folder, key, entry)
             images = _open(path)
     else:
         images, entry = cached
-        if not isinstance(entry.get("content"), str):  # made before that was kept
+        if not isinstance(entry.get("content"), str):  # by a version that did not keep it
             entry["content"] = _content(map(_print, images))
             _write_json(folder, key, entry)
     return Prepared(
@@ -136,9 +136,9 @@ def look(
     cache_dir: Path | None,
     limit: int | None = None,
 ) -> DataReport:
-    """What `prepare` would report; nothing is kept and nothing is written.
+    """Makes the report of `prepare` without keeping or writing images.
 
-    Pictures that may be damaged behind their headers are decoded.
+    Pictures whose headers do not show that they are whole are decoded.
 
     Args:
         summary: of the source.
@@ -162,7 +162,7 @@ def look(
 
 
 def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
-    """`source.summary()`, remembered in the cache folder."""
+    """Returns `source.summary()`, from the cache where it has it."""
     key = _key(source.fingerprint, "summary")
     entry = _read_json(cache_dir, key)
     if entry is not None and is_summary(entry) and is_depth(entry):
@@ -181,11 +181,15 @@ def _key(*parts: object) -> str:
 def _decode_all(
     source: Source, spec: ImageSpec, store: Store, *, limit: int | None, workers: int | None
 ) -> tuple[np.ndarray | None, dict]:
-    """Decodes into the cache (the images are then None) or, where that fails, into memory."""
+    """Decodes all pictures into the store or, when its disk fails, into memory.
+
+    Returns:
+        (the images, or None when they are in the cache, and what the cache's JSON says of them).
+    """
     first_store, capacity = store, store.capacity
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
-    results = ordered(partial(decode, spec=spec), source, chunks, workers=workers)
-    unused: list[int] = []  # numbers of the pictures that are not used, as far as looked at
+    results = map_in_order(partial(decode, spec=spec), source, chunks, workers=workers)
+    unused: list[int] = []  # indices of the pictures below `seen` that are not used
     skipped: list[Skipped] = []
     seen, remarks = 0, Counter()
     prints = array("Q")  # of each image
@@ -217,14 +221,14 @@ def _decode_all(
 
 
 def _print(image: np.ndarray) -> int:
-    """Equal for images whose pixels are all equal, and else never in any likelihood."""
+    """A 64-bit hash of the pixels of an image."""
     return int.from_bytes(
         hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest(), "little"
     )
 
 
 def _content(prints: Iterable[int]) -> str:
-    """`Prepared.content` of what `_print` says of each image."""
+    """Computes `Prepared.content` from the `_print` of each image."""
     return hashlib.sha256(np.fromiter(prints, "<u8").tobytes()).hexdigest()
 
 
@@ -233,7 +237,7 @@ def _shape(spec: ImageSpec) -> tuple[int, int, int]:
 
 
 def _of_summary(summary: Summary, entry: dict) -> dict:
-    """What an entry says of a look at the headers; what was skipped then is skipped, too."""
+    """The fields of an entry that come from the headers, with all skipped files."""
     return {
         "sizes": summary.sizes,
         "channels": summary.channels,
@@ -259,13 +263,13 @@ def _append(store: Store, images: np.ndarray) -> Store:
         memory = MemoryStore(store.shape, store.capacity)
         memory.append(store.array())
         memory.append(images)
-        store.discard()  # what a full disk needs most is room
+        store.discard()  # makes room on a full disk
         return _in_memory_instead(memory, store.path.parent, error)
     return store
 
 
 def _finish(store: Store) -> np.ndarray | None:
-    """The images when they are in memory; None when they are whole in the cache."""
+    """Finishes the store; returns the images, or None when they are in the cache."""
     try:
         return store.finish()
     except OSError as error:
@@ -285,7 +289,7 @@ def _in_memory_instead(store: MemoryStore, folder: Path, error: OSError) -> Memo
 
 
 def _merge(first: list[list[str]], second: tuple[Skipped, ...]) -> list[list[str]]:
-    """Both lists of skipped files; where both name one, as the first says."""
+    """Merges lists of skipped files; the first gives the reason for files in both."""
     names = {name for name, _ in first}
     return sorted(first + [pair for pair in _pairs(second) if pair[0] not in names])
 
@@ -316,7 +320,7 @@ def _report(source: Source, entry: dict, used: int) -> DataReport:
 
 
 def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndarray, dict] | None:
-    """Images and entry if the cache holds both whole."""
+    """Reads images and entry from the cache; None unless both are there and whole."""
     entry = _read_json(folder, key)
     if entry is None:
         return None
@@ -334,7 +338,7 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
 
 
 def _open(path: Path) -> np.ndarray:
-    """Maps the file: its memory is shared by all processes, and the system's to take back."""
+    """Maps the file into memory, which processes share and the system can reclaim."""
     if (
         path.is_file()
         and path.stat().st_size < free_memory() // MEMORY_SHARE
@@ -344,7 +348,7 @@ def _open(path: Path) -> np.ndarray:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
     images = map_array(path)
     if isinstance(images, np.memmap) and hasattr(mmap, "MADV_RANDOM"):
-        images.base.madvise(mmap.MADV_RANDOM)  # a picture's neighbours are not wanted with it
+        images.base.madvise(mmap.MADV_RANDOM)  # do not read ahead
     return images
 
 
@@ -359,7 +363,7 @@ def _read_json(folder: Path | None, key: str) -> dict | None:
 
 
 def _write_json(folder: Path | None, key: str, entry: dict) -> None:
-    """A cache that cannot be written is no error here: `FileStore` has said or will say so."""
+    """Writes an entry of the cache. A failure is not an error here: `FileStore` reports it."""
     if folder is None:
         return
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.datasets import matlab
-from dcgan.datasets.arrays import ArraySource, check_labels, joined, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, concatenate, unusable
 from dcgan.datasets.download import RemoteFile, obtain
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
@@ -70,7 +70,7 @@ def find(
 
 
 def _read(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    return joined([read_mat(path) for path in paths])
+    return concatenate([read_mat(path) for path in paths])
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from dcgan.datasets.picture_files import (
     PictureFiles,
     is_safe,
     is_visible,
-    matching,
+    match_names,
 )
 from dcgan.datasets.picture_formats import UnusableFile
 
@@ -112,7 +112,7 @@ class TarSource(PictureFiles):
         if not packed:
             found = sorted(found, key=lambda item: item[0])
         self.parallel = not packed  # each process would have to unpack everything
-        chosen = matching((name for name, _ in found), pattern, where=f"the tar file {path}")
+        chosen = match_names((name for name, _ in found), pattern, where=f"the tar file {path}")
         self._entries = [found[i][1] for i in chosen]
         names = [found[i][0] for i in chosen]
         about = os.stat(self.path)

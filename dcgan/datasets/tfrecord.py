@@ -31,7 +31,7 @@ from dcgan.datasets.packed import (
     refuse_splits,
 )
 from dcgan.datasets.parts import wanted_parts
-from dcgan.datasets.picture_files import PictureFiles, matching
+from dcgan.datasets.picture_files import PictureFiles, match_names
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 from dcgan.terminal.quiet import quiet_start
@@ -76,7 +76,7 @@ class TFRecordSource(PictureFiles):
         self._opened: tuple[int, Any, Any] | None = None
         try:
             self._folder, names = _shards(place, splits)
-            chosen = matching(names, pattern, where=str(place))
+            chosen = match_names(names, pattern, where=str(place))
             self._shards = [names[i] for i in chosen]
             facts = [gfile.stat(self._path(shard)) for shard in self._shards]
             self._sizes = [fact.length for fact in facts]

@@ -36,7 +36,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def ordered(
+def map_in_order(
     task: Callable[[Source, Any], Any],
     source: Source,
     chunks: Sequence[Any],

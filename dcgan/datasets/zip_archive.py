@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from dcgan import UserError, disk
 from dcgan.datasets.picture import damage_within, reading_failed
-from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, matching, stream
+from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
 from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 
 _ENCRYPTED = 1  # bit of ZipInfo.flag_bits
@@ -42,7 +42,7 @@ class ZipSource(PictureFiles):
             ) from error
         files = [(_name(info), i) for i, info in enumerate(infos)]
         files = sorted(file for file in files if is_visible(file[0]))
-        chosen = matching((f[0] for f in files), pattern, where=f"the zip file {path}")
+        chosen = match_names((f[0] for f in files), pattern, where=f"the zip file {path}")
         self._entries = [files[i][1] for i in chosen]
         names = [files[i][0] for i in chosen]
         versions = [(infos[i].CRC, infos[i].file_size) for i in self._entries]

@@ -61,13 +61,13 @@ class Classifier:
         """
         self.classes = classes
         self.accuracy, self.test_count = dict(facts["accuracy"]), facts["test_count"]
-        self.size = resizing.shrunk(*shape[:2], LONGEST)
+        self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, shape, classes, *weights.values())
         counts = {name: len(names) for name, names in classes.items()}
         model = classifier_network.build((*self.size, shape[2]), counts, seed=0)
         model.set_weights(list(weights.values()))
-        self._run = _compiled(model)
+        self._run = _compile(model)
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D] and probabilities."""
@@ -75,10 +75,10 @@ class Classifier:
         return Extracted(features, dict(zip(self.classes, probabilities, strict=True)))
 
     def _of_batch(self, images: np.ndarray) -> list[tf.Tensor]:
-        return self._run(tf.constant(resizing.resized(images, *self.size)))
+        return self._run(tf.constant(resizing.resize(images, *self.size)))
 
 
-def _compiled(model):
+def _compile(model):
     """float32 levels [BATCH, H, W, C] -> features and probabilities, in float32."""
 
     @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
@@ -110,7 +110,7 @@ def load(
     key = digest(VERSION, LONGEST, unseen.SHARE, MOST, classifier_network.RECIPE, seed, *data)
 
     def make() -> tuple[Arrays, dict]:
-        return _trained(images, values, classes, seed=seed)
+        return _train(images, values, classes, seed=seed)
 
     def fits(weights: Arrays, facts: dict) -> bool:
         return _is_classifier(weights, facts, images.shape[1:], classes)
@@ -152,9 +152,9 @@ def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> N
 def _is_classifier(
     weights: Arrays, facts: dict, shape: tuple[int, ...], classes: dict[str, tuple[str, ...]]
 ) -> bool:
-    """Whether a file of the cache holds what `_trained` gives."""
+    """Whether a file of the cache holds what `_train` gives."""
     counts = {name: len(names) for name, names in classes.items()}
-    size = resizing.shrunk(*shape[:2], LONGEST)
+    size = resizing.shrink(*shape[:2], LONGEST)
     model = classifier_network.build((*size, shape[2]), counts, seed=0)
     return (
         are_weights(weights, [tuple(variable.shape) for variable in model.weights])
@@ -164,7 +164,7 @@ def _is_classifier(
     )
 
 
-def learnt(images: np.ndarray, labels: Mapping[str, Labels], *, seed: int) -> np.ndarray:
+def find_learnt(images: np.ndarray, labels: Mapping[str, Labels], *, seed: int) -> np.ndarray:
     """`unseen.fingerprints` of what `load` learns from; for arguments and errors see there."""
     require(labels, len(images))
     return unseen.fingerprints(images[unseen.split(images, seed=seed, most=MOST)[1]])
@@ -187,7 +187,7 @@ def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
     return labels
 
 
-def _trained(
+def _train(
     images: np.ndarray,
     values: list[np.ndarray],
     classes: dict[str, tuple[str, ...]],
@@ -205,7 +205,7 @@ def _trained(
             f"{len(rows)} are: choose --extractor inception or pixels, or another data set."
         )
     logger.info("Training a classifier on the data set's labels, once.")
-    size = resizing.shrunk(*shape[:2], LONGEST)
+    size = resizing.shrink(*shape[:2], LONGEST)
     model = classifier_network.build((*size, shape[2]), counts, seed=seed)
     pictures = trunk.small(images, rows, size)
     classifier_network.train(model, pictures, [one[rows] for one in values], seed=seed)

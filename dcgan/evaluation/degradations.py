@@ -17,7 +17,7 @@ PATCHES = 4  # places of a side where a second picture may shine through
 RECIPE = (KERNEL, TILE, FOLDS, PATCHES, 1)
 
 
-def degraded(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def degrade(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Images each with one fault: the first ones with the first kind, and so on.
 
     Args:
@@ -39,7 +39,7 @@ def degraded(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
     return tf.concat(found, 0), kinds, tf.concat(strengths, 0)
 
 
-def blurred(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def blur(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """By a normal distribution of 0.35 to 2.5 pixels."""
     deviation = 0.35 + 2.2 * strength**1.5
     steps = range(-KERNEL, KERNEL + 1)
@@ -55,12 +55,12 @@ def blurred(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
     return images
 
 
-def noisy(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def add_noise(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """By normal noise of 0.02 to 0.42 in each pixel and channel."""
     return images + (0.02 + 0.4 * _wide(strength) ** 2) * _normal(tf.shape(images), seed, 1)
 
 
-def tiled(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def add_pattern(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """By a pattern that repeats every 2 or 4 pixels, in colour or grey."""
     count, height, width, channels = images.shape
     coarse = _normal([count, TILE, TILE, channels], seed, 1)
@@ -73,14 +73,14 @@ def tiled(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return images + (0.02 + 0.35 * _wide(strength) ** 2) * pattern[:, :height, :width]
 
 
-def tinted(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def tint(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """By contrast and light that differ from channel to channel."""
     shape, strength = [images.shape[0], 1, 1, images.shape[3]], _wide(strength)
     contrast = tf.exp((0.03 + 0.5 * strength) * _normal(shape, seed, 1))
     return images * contrast + (0.02 + 0.3 * strength) * _normal(shape, seed, 2)
 
 
-def bent(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def bend(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """By smooth shifts of a hundredth to a twelfth of the height, deviation; edges repeat."""
     count, height, width, channels = images.shape
     shifts = _smooth(images, seed, FOLDS, 2) * (0.01 + 0.07 * _wide(strength)) * height
@@ -100,7 +100,7 @@ def bent(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return (1 - down) * upper + down * lower
 
 
-def mixed(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def mix(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """With the picture before it, in some places."""
     places = 6 * (_smooth(images, seed, PATCHES, 1) - 1.3 * (1 - 2 * _wide(strength)))
     share = tf.sigmoid(places) * (0.3 + 0.7 * _wide(_uniform([images.shape[0]], seed, 2)))
@@ -108,12 +108,12 @@ def mixed(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 KINDS: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    "blur": blurred,
-    "noise": noisy,
-    "checkerboard": tiled,
-    "colour": tinted,
-    "shape": bent,
-    "mixture": mixed,
+    "blur": blur,
+    "noise": add_noise,
+    "checkerboard": add_pattern,
+    "colour": tint,
+    "shape": bend,
+    "mixture": mix,
 }
 
 

@@ -1,8 +1,8 @@
-"""Measures a generator: samples it, looks at real and generated images, writes the numbers down.
+"""Measures a generator on its samples and on real images, and records the numbers.
 
-One path for the command and for training: images -> features -> numbers -> records. Images pass by
-in batches and features lie on the disk, so memory does not grow with the number of images. Too few
-images are refused before anything is computed. The generator is only asked for images.
+The command and the training use the same path: images -> features -> numbers -> records. Images are
+read in batches and features are kept on the disk, so memory does not grow with the number of
+images. Too few images are refused before anything is computed.
 """
 
 import collections
@@ -41,25 +41,25 @@ from dcgan.evaluation.metrics import (
 )
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
-from dcgan.evaluation.spill import Table, held, noted
+from dcgan.evaluation.spill import Table, collect, tee
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
 
-# In place of an extractor's name where the metric looks at the images itself.
+# The name of the extractor where a metric uses the images themselves.
 OF_IMAGES = "laplacian"
-SEED = 0  # of classifiers, whichever images are compared; and of evaluations during training
+SEED = 0  # of classifiers, and of evaluations during training
 
 
 @dataclass(frozen=True)
-class EvaluatedGenerator:
-    """A generator, as evaluation knows it.
+class Candidate:
+    """A generator to evaluate.
 
     Attributes:
-        sample: seeds -> uint8 [N, height, width, channels].
-        fingerprint: tells generators apart.
+        sample: seeds -> their images, uint8 [N, H, W, C].
+        fingerprint: the same for generators that give the same images.
         step, epoch: of its training; None where they are not known.
-        asked: seeds -> by labelling, the names of the classes that their images shall show; None
+        asked: seeds -> by labelling, the names of the classes that the images should show; None
             where the generator knows no classes.
     """
 
@@ -73,9 +73,9 @@ class EvaluatedGenerator:
 def default_extractor(
     labels: Mapping[str, Labels], count: int, metrics: Sequence[str] = METRICS
 ) -> str:
-    """classifier where there is something that it can learn, else self_supervised.
+    """Chooses "classifier" where the labels suffice to train one, else "self_supervised".
 
-    pixels where the `count` images are too few to learn from, or no metric looks at features.
+    "pixels" where the `count` images are too few to learn from, or no metric uses features.
     """
     values = [one.values for one in labels.values()]
     learnable = any(len(one) >= FEWEST_LABELLED and len(np.unique(one)) > 1 for one in values)
@@ -86,7 +86,7 @@ def default_extractor(
 
 
 def possible_metrics(extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:
-    """What can be measured with an extractor; an inception score is of one kind of classes."""
+    """The metrics that an extractor allows; an inception score needs exactly one labelling."""
     has_classes = extractor == "inception" or (extractor == "classifier" and len(labels) == 1)
     return tuple(m for m in METRICS if has_classes or NEEDS[m].kind != "probabilities")
 
@@ -99,16 +99,16 @@ def require(
     real: int,
     generated: int,
 ) -> None:
-    """Refuses what cannot be measured, before anything expensive begins.
+    """Refuses metrics that cannot be measured, before anything expensive begins.
 
     Args:
-        metrics: that are wanted.
-        extractor: its name.
+        metrics: names of the metrics.
+        extractor: name of the extractor.
         labels: of the real images.
-        real, generated: how many images there would be.
+        real, generated: numbers of images.
 
     Raises:
-        UserError: says of a metric what it lacks.
+        UserError: a metric lacks images or probabilities.
     """
     new = f" that the {extractor} has not learnt from" if extractor in extractors.LEARN else ""
     for metric in metrics:
@@ -136,12 +136,12 @@ class Evaluator:
     """Compares generators with the same real images in the same way.
 
     Args:
-        extractor: looks at the images.
-        reals: to compare with.
-        count: generated images.
-        seed: chooses them, and the subsets and directions of metrics.
-        cache_dir: the user's cache folder, where features of the reals are kept.
-        finder: finds faces; needed for the metric `FACES` only.
+        extractor: of the features and probabilities.
+        reals: the real images.
+        count: number of generated images.
+        seed: of the generated images, and of the subsets and directions of metrics.
+        cache_dir: the user's cache folder, where features of the real images are kept.
+        finder: finds faces; only the metric `FACES` needs it.
     """
 
     def __init__(
@@ -161,14 +161,14 @@ class Evaluator:
         self.finder = finder
         self.measured: set[str] = set()  # the metrics of which `evaluate` has added records
         self._folder = cache.folder_in(cache_dir)
-        self._labellings = [  # a part of the data set may have other classes, or none
+        self._labellings = [  # part of a data set may have other classes, or none
             name
             for name, classes in extractor.classes.items()
             if name in reals.labels and reals.labels[name].names == tuple(classes)
         ]
 
     def protocol(self, metric: str) -> Protocol:
-        """How a metric, or `CLASSES`, is measured."""
+        """The protocol of a metric, or of `CLASSES`."""
         looks = self.finder if metric == FACES else self.extractor
         of_images = metric != FACES and self._kind(metric) == "images"
         return Protocol(
@@ -183,36 +183,31 @@ class Evaluator:
             unseen=self.reals.unseen,
         )
 
-    def what(self, metric: str) -> dict:
-        """What a record must say to be of a metric, or `CLASSES`, as it is measured now."""
+    def identify(self, metric: str) -> dict:
+        """The fields of a record that identify a metric, or `CLASSES`, as measured now."""
         protocol = asdict(self.protocol(metric))
         return {"metric": metric, "version": VERSIONS[metric], **protocol}
 
     def evaluate(
-        self,
-        metrics: Sequence[str],
-        generated: EvaluatedGenerator,
-        folder: Path,
-        *,
-        again: bool = False,
+        self, metrics: Sequence[str], generated: Candidate, folder: Path, *, again: bool = False
     ) -> list[dict]:
-        """Measures what the folder has no record of yet, and adds the records to it.
+        """Measures what the folder has no record of, and adds the new records to it.
 
         Args:
-            metrics: of `METRICS`; class histograms are made too where `CLASSES` is among them and
-                the extractor tells classes of the real images' labels.
-            generated: what to measure.
-            folder: of records, made when absent.
-            again: whether to measure also what is there.
+            metrics: of `METRICS`. `CLASSES` asks for a class histogram of each labelling of the
+                real images whose classes the extractor tells apart.
+            generated: the generator to measure.
+            folder: of the records; created if it does not exist.
+            again: whether to measure even what the folder has a record of.
 
         Returns:
-            one record a metric in their order, then one a labelling.
+            One record per metric in their order, then one per labelling.
 
         Raises:
-            UserError: see `measures` and `extractor`.
+            UserError: see `metrics` and `extractor`.
         """
-        wanted = self._wanted(metrics, generated)
-        found = {} if again else self._found(wanted, folder)
+        wanted = self._list_wanted(metrics, generated)
+        found = {} if again else self._read_found(wanted, folder)
         missing = [key for key in wanted if found.get(key) is None]
         if missing:
             start = time.monotonic()
@@ -225,18 +220,18 @@ class Evaluator:
                 self.measured.add(key[0])
         return [found[key] for key in wanted]
 
-    def _wanted(self, metrics: Sequence[str], generated: EvaluatedGenerator) -> dict[tuple, dict]:
-        """What is to be measured, by (metric, labelling or None), as the records say it."""
+    def _list_wanted(self, metrics: Sequence[str], generated: Candidate) -> dict[tuple, dict]:
+        """The identifying fields of each record, by (metric, labelling or None)."""
         wanted = {}
         for metric in metrics:
-            what = self.what(metric) | {"generator": generated.fingerprint}
+            what = self.identify(metric) | {"generator": generated.fingerprint}
             if metric == CLASSES:
                 wanted |= {(metric, n): {**what, "labelling": n} for n in self._labellings}
             else:
                 wanted[metric, None] = what
         return wanted
 
-    def _found(self, wanted: dict[tuple, dict], folder: Path) -> dict[tuple, dict | None]:
+    def _read_found(self, wanted: dict[tuple, dict], folder: Path) -> dict[tuple, dict | None]:
         return {
             key: newest(
                 folder / self.protocol(key[0]).file_name(key[0]),
@@ -246,33 +241,34 @@ class Evaluator:
             for key, what in wanted.items()
         }
 
-    def _measure(self, metrics: set[str], generated: EvaluatedGenerator) -> dict[tuple, dict]:
+    def _measure(self, metrics: set[str], generated: Candidate) -> dict[tuple, dict]:
         kinds = {self._kind(metric) for metric in metrics}
-        fake_images, fakes = self._look_at_generated(generated.sample, kinds)
-        reals = self._look_at_reals() if kinds & {"features", "probabilities"} else None
+        fake_images, fakes = self._extract_generated(generated.sample, kinds)
+        reals = self._extract_reals() if kinds & {"features", "probabilities"} else None
         numbers = [metric for metric in METRICS if metric in metrics]
-        real_images = self._real_images() if "images" in kinds else None
+        real_images = self._read_reals() if "images" in kinds else None
         known = _sample(real_images, reals)
         compared = known.part(0, self.reals.count)
         estimates = measure_all(numbers, compared, _sample(fake_images, fakes), seed=self.seed)
-        floors = self._floors(numbers, known) if numbers else {}
+        floors = self._measure_floors(numbers, known) if numbers else {}
         results = {
             (metric, None): _result(metric, found) | {"floor": floors[metric]}
             for metric, found in estimates.items()
         }
         if FACES in metrics:
-            results[FACES, None] = self._faces(fake_images, real_images)
+            results[FACES, None] = self._measure_faces(fake_images, real_images)
         for name in self._labellings if CLASSES in metrics else ():
-            results[CLASSES, name] = self._histogram(name, reals, fakes)
-            results[CLASSES, name] |= self._asked(name, fakes, generated)
+            results[CLASSES, name] = self._count_classes(name, reals, fakes)
+            results[CLASSES, name] |= self._measure_asked(name, fakes, generated)
         return results
 
-    def _floors(self, metrics: Collection[str], known: ImageSample) -> dict[str, dict | None]:
-        """What the real images score by themselves; None where they are too few.
+    def _measure_floors(
+        self, metrics: Collection[str], known: ImageSample
+    ) -> dict[str, dict | None]:
+        """Measures the real images by themselves; None where they are too few.
 
-        Two halves are compared; where a metric looks at one kind of images only, it is the score
-        of the real images that generated ones are judged beside. Kept in the cache, as it is the
-        same for all generators.
+        One half is compared with the other. A metric that uses one kind of images only is measured
+        on all real images. The floors are the same for all generators, so the cache keeps them.
         """
         reals, extractor = self.reals, self.extractor.fingerprint
         versions = [(metric, VERSIONS[metric]) for metric in metrics]
@@ -291,48 +287,47 @@ class Evaluator:
         return {metric: floors.get(metric) for metric in metrics}
 
     def _kind(self, metric: str) -> str:
-        """What is looked at."""
-        own = {CLASSES: "probabilities", FACES: "images"}
-        return own[metric] if metric in own else NEEDS[metric].kind
+        """The kind of data that a metric uses, an attribute of `ImageSample`."""
+        return {CLASSES: "probabilities", FACES: "images"}.get(metric) or NEEDS[metric].kind
 
-    def _look_at_generated(
+    def _extract_generated(
         self, sample: Callable, kinds: set[str]
     ) -> tuple[np.ndarray | None, Extracted | None]:
-        images, batches = Table(), self._batches(sample)
+        images, batches = Table(), self._sample_batches(sample)
         if "images" in kinds:
-            batches = noted(batches, images)
+            batches = tee(batches, images)
         found = None
         if kinds == {"images"}:
             collections.deque(batches, maxlen=0)
         else:
             doing = "features of generated"
-            found = held(extract(self.extractor, batches, total=self.count, doing=doing))
+            found = collect(extract(self.extractor, batches, total=self.count, doing=doing))
         return images.array() if "images" in kinds else None, found
 
     def _seeds(self) -> range:
         first = first_seed(self.seed)
         return range(first, first + self.count)
 
-    def _batches(self, sample: Callable) -> Iterator[np.ndarray]:
+    def _sample_batches(self, sample: Callable) -> Iterator[np.ndarray]:
         seeds = self._seeds()
         for start in range(0, self.count, BLOCK):
             yield sample(seeds[start : start + BLOCK])
 
-    def _look_at_reals(self) -> Extracted:
-        """At all rows, also those that only the floor needs."""
+    def _extract_reals(self) -> Extracted:
+        """Extracts features of all real images, including those that only the floor needs."""
         reals = self.reals
         return cache.real_features(
             self.extractor, reals.images, reals.rows, data=reals.data, folder=self._folder
         )
 
-    def _real_images(self) -> np.ndarray:
+    def _read_reals(self) -> np.ndarray:
         table = Table()
         for block in pieces(self.reals.images, self.reals.rows):
             table.append(block)
         return table.array()
 
-    def _faces(self, fakes: np.ndarray, reals: np.ndarray) -> dict:
-        """The share of images with a face; its floor is that of the real images."""
+    def _measure_faces(self, fakes: np.ndarray, reals: np.ndarray) -> dict:
+        """Measures the share of images with a face; the floor is that of the real images."""
         from dcgan.evaluation.face_share import face_share  # OpenCV takes a while to load
 
         key = cache.digest("faces", self.finder.fingerprint, self.reals.fingerprint)
@@ -349,8 +344,8 @@ class Evaluator:
         floor = {"of": "reals", "count": len(of_reals), **_numbers(face_share(of_reals))}
         return {**_numbers(found), "interval": found.interval, "better": "higher", "floor": floor}
 
-    def _asked(self, name: str, fakes: Extracted, generated: EvaluatedGenerator) -> dict:
-        """In how many images the extractor sees the class that was asked for, if any was."""
+    def _measure_asked(self, name: str, fakes: Extracted, generated: Candidate) -> dict:
+        """Measures the share of images in which the extractor sees the class asked for, if any."""
         asked = generated.asked(self._seeds()) if generated.asked else {}
         if name not in asked:
             return {}
@@ -358,8 +353,8 @@ class Evaluator:
         seen = known[fakes.probabilities[name].argmax(1)]
         return {"asked": _numbers(of_trials(int((seen == asked[name]).sum()), self.count))}
 
-    def _histogram(self, name: str, reals: Extracted, fakes: Extracted) -> dict:
-        """How often the classes of a labelling occur, beside the labels of all real images."""
+    def _count_classes(self, name: str, reals: Extracted, fakes: Extracted) -> dict:
+        """Counts the classes that the extractor sees, and those of all real images' labels."""
         labels = self.reals.labels[name]
         truth = np.bincount(labels.values, minlength=len(labels.names))
         found = class_histogram(fakes.probabilities[name], truth)
@@ -372,7 +367,7 @@ class Evaluator:
             "generated": found.shares.tolist(),
             **{number: getattr(found, number) for number in numbers},
             "chi_square": found.chi_square if math.isfinite(found.chi_square) else None,
-            # What the classifier says of real images: how much of a difference is its own error.
+            # The same of real images, which shows how much is the classifier's own error.
             "real_classified": seen.shares.tolist(),
             "real_sure": seen.sure,
             "real_total_variation": seen.total_variation,
@@ -381,7 +376,7 @@ class Evaluator:
 
 
 def _sample(images: np.ndarray | None, found: Extracted | None) -> ImageSample:
-    """Probabilities only where they are of one labelling."""
+    """Puts images and features together; probabilities only if there is one labelling."""
     if found is None:
         return ImageSample(images)
     only = found.probabilities.values() if len(found.probabilities) == 1 else ()
@@ -395,7 +390,7 @@ def _result(metric: str, found: Estimate) -> dict:
 
 
 def _floor(metric: str, count: int, found: Estimate) -> dict:
-    """As a record has it; `count` images of each side, or of the only one."""
+    """The floor as a record has it, of `count` images of each side or of the only one."""
     return {"of": "halves" if NEEDS[metric].reals else "reals", "count": count, **_numbers(found)}
 
 

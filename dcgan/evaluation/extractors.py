@@ -17,7 +17,7 @@ NAMES = ("inception", "classifier", "self_supervised", "pixels")
 LEARN = ("classifier", "self_supervised")  # from the data set's images, and judge the others only
 
 
-def learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
+def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
     """Which images an extractor learns from, known before it does; the others it may judge.
 
     Args:
@@ -34,11 +34,11 @@ def learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
     if name == "classifier":
         from dcgan.evaluation import classifier
 
-        return classifier.learnt(prepared.images, prepared.labels, seed=seed)
+        return classifier.find_learnt(prepared.images, prepared.labels, seed=seed)
     if name == "self_supervised":
         from dcgan.evaluation import self_supervised
 
-        return self_supervised.learnt(prepared.images, seed=seed)
+        return self_supervised.find_learnt(prepared.images, seed=seed)
     return None
 
 

@@ -54,7 +54,7 @@ class FaceFinder:
     def _shows(self, image: np.ndarray) -> bool:
         factor = max(1, math.ceil(SIDE / min(image.shape[:2])))
         height, width = factor * image.shape[0], factor * image.shape[1]
-        levels = resizing.resized(image[np.newaxis], height, width)[0]
+        levels = resizing.resize(image[np.newaxis], height, width)[0]
         shorter = min(height, width)
         frame = round(FRAME * shorter)
         framed = np.pad(

@@ -76,24 +76,6 @@ class _Pairing:
     scales: np.ndarray
 
 
-def frechet_distance(one: Moments, other: Moments) -> float:
-    """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
-
-    The root's trace is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1: symmetric
-    matrices, whose eigenvalues are real and not negative also where covariances are singular.
-
-    Args:
-        one, other: of at least 2 rows each.
-
-    Returns:
-        at least 0.
-
-    Raises:
-        UserError: rows were not finite.
-    """
-    return _distance(one, other, _pair(one, other))
-
-
 def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
     """The Frechet distance of features, with an interval.
 
@@ -141,6 +123,12 @@ def _pair(one: Moments, other: Moments) -> _Pairing:
 
 
 def _distance(one: Moments, other: Moments, pair: _Pairing) -> float:
+    """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
+
+    The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1: a
+    symmetric matrix, whose eigenvalues are real and not negative even where covariances are
+    singular.
+    """
     traces = np.trace(one.covariance) + np.trace(other.covariance)
     squared = np.square(one.mean - other.mean).sum() + traces - 2 * pair.scales.sum()
     return float(max(squared, 0.0))  # below 0 by rounding only

@@ -20,7 +20,7 @@ from dcgan.datasets.download import RemoteFile, fetch, open_tar
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
 from dcgan.evaluation.extractor import Extracted, in_batches
-from dcgan.files import named
+from dcgan.files import name_errors
 
 VERSION = 1  # raised when the same network and images give other features
 SIDE = 299  # pixels
@@ -33,7 +33,7 @@ BATCH = 32  # images; their activations stay below a gigabyte
 # it. TensorFlow's archive holds the file with the same name and size. The two other copies are in
 # accounts of strangers. They stay because FID is lost to everybody on the day the first address
 # goes, and because nothing has to be believed of them: whatever they send counts only when its
-# SHA-256 is that of the published file (`download.fetch`, and `_checked` before it is parsed). What
+# SHA-256 is that of the published file (`download.fetch`, and `_check` before it is parsed). What
 # they could do is refuse or be slow, and they come last.
 ARCHIVE = "inception-2015-12-05.tgz"
 ARCHIVE_URL = f"http://download.tensorflow.org/models/image/imagenet/{ARCHIVE}"
@@ -76,7 +76,7 @@ class Inception:
         return Extracted(features, {"imagenet": probabilities})
 
     def _run(self, images: np.ndarray) -> list[np.ndarray]:
-        levels = resizing.resized(images, SIDE, SIDE)
+        levels = resizing.resize(images, SIDE, SIDE)
         if levels.shape[-1] == 1:
             levels = np.repeat(levels, 3, axis=-1)
         return self._session.run(self._outputs, {self._images: levels})
@@ -125,14 +125,14 @@ def load(folder: Path, *, file: RemoteFile = FILE) -> Inception:
     unpacked = folder / Path(ARCHIVE).stem / file.name
     if not (folder / file.name).exists():
         if unpacked.exists():
-            return Inception(_checked(unpacked.read_bytes(), unpacked, file))
+            return Inception(_check(unpacked.read_bytes(), unpacked, file))
         if (folder / ARCHIVE).exists():
             return Inception(_from_archive(folder / ARCHIVE, file))
-    path = _downloaded(folder, file)
-    return Inception(_checked(path.read_bytes(), path, file))
+    path = _download(folder, file)
+    return Inception(_check(path.read_bytes(), path, file))
 
 
-def _downloaded(folder: Path, file: RemoteFile) -> Path:
+def _download(folder: Path, file: RemoteFile) -> Path:
     try:
         return fetch(file, folder)
     except UserError as error:
@@ -148,10 +148,10 @@ def _downloaded(folder: Path, file: RemoteFile) -> Path:
 def _from_archive(path: Path, file: RemoteFile) -> bytes:
     """The graph inside the archive: nothing is unpacked, so no name in it can do harm."""
     try:
-        with named(path), open_tar(path, file.size) as archive:
+        with name_errors(path), open_tar(path, file.size) as archive:
             for member in archive:
                 if PurePosixPath(member.name).name == file.name and member.size == file.size:
-                    return _checked(archive.extractfile(member).read(), path, file)
+                    return _check(archive.extractfile(member).read(), path, file)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         if failure := disk.failure(error):
             raise failure from None
@@ -159,7 +159,7 @@ def _from_archive(path: Path, file: RemoteFile) -> bytes:
     raise _refusal(path, f"none with {file.name} of {file.size:,} bytes in it", file)
 
 
-def _checked(content: bytes, path: Path, file: RemoteFile) -> bytes:
+def _check(content: bytes, path: Path, file: RemoteFile) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise _refusal(path, f"a file of {len(content):,} bytes with SHA-256 {found}", file)

@@ -73,7 +73,7 @@ def pixels(pictures: np.ndarray) -> np.ndarray:
     return images.to_float(pictures.reshape(len(pictures), -1).astype(np.float32))
 
 
-def untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int) -> Discriminator:
+def make_untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int) -> Discriminator:
     """A discriminator of the same architecture before its first step.
 
     Only its normalization knows the data, by the mean and variance of what passes through it: else
@@ -112,8 +112,8 @@ class LinearProbe:
         spread = np.square(scaled).sum(1).mean()
         scale = 1 / np.sqrt(spread) if spread > 0 else 1.0
         scaled *= scale
-        turned, turn = _turned(scaled)
-        held = _held_out(labels, np.random.default_rng(seed))
+        turned, turn = _rotate(scaled)
+        held = _hold_out(labels, np.random.default_rng(seed))
         scores = [
             _fit(turned[~held], labels[~held], c).score(turned[held], labels[held])
             for c in PENALTIES
@@ -131,7 +131,7 @@ class LinearProbe:
         return self._classes[chosen]
 
 
-def _turned(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rotate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points seen along their own axes: where there are fewer points than dimensions, as few.
 
     Turning changes neither lengths nor angles, hence nothing that a linear machine with L2
@@ -158,7 +158,7 @@ def _fit(features: np.ndarray, labels: np.ndarray, penalty: float) -> LinearSVC:
     return LinearSVC(C=penalty, dual=False, random_state=0).fit(features, labels)
 
 
-def _held_out(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _hold_out(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """bool [N]: of each class a fifth, at least one."""
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):

@@ -1,7 +1,7 @@
-"""Every metric by its name: what it needs, and one function that measures it.
+"""All metrics by name: what each needs, and the function that measures them.
 
-It refuses samples that are too small, lack what the metric looks at, or hold numbers that are not
-finite, each in a sentence.
+Samples that are too small, lack what a metric uses or contain numbers that are not finite are
+refused.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,18 @@ import numpy as np
 from dcgan import UserError
 from dcgan.evaluation import fid, histograms, inception_score, kid, precision_recall, swd
 from dcgan.evaluation.intervals import Estimate
-from dcgan.evaluation.precision_recall import MANIFOLD
 
-BLOCK = 1024  # rows looked at a time
+BLOCK = 1024  # rows checked at a time
 
 
 @dataclass(frozen=True)
 class ImageSample:
-    """What is known of some images; arrays may be memory-mapped.
+    """Some images and what an extractor computed of them; arrays may be memory-mapped.
 
     Attributes:
         images: uint8 [N, H, W, C].
         features: float32 [N, D].
-        probabilities: float32 [N, K], of each image over the classes.
+        probabilities: float32 [N, K], over the classes.
     """
 
     images: np.ndarray | None = None
@@ -32,21 +31,21 @@ class ImageSample:
     probabilities: np.ndarray | None = None
 
     def part(self, start: int, stop: int) -> "ImageSample":
-        """Some of the images, without a copy."""
+        """Slices the images, without a copy."""
         parts = (self.images, self.features, self.probabilities)
         return ImageSample(*(None if one is None else one[start:stop] for one in parts))
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a metric looks at, and how it is read.
+    """What a metric needs, and how to read it.
 
     Attributes:
-        kind: the attribute of `ImageSample`.
+        kind: the attribute of `ImageSample` that it uses.
         version: of its definition; numbers of two versions cannot be compared.
-        higher_is_better: else lower is.
-        reals: whether it compares with real images at all.
-        fewest: images of each kind; with fewer, its interval means nothing.
+        higher_is_better: whether higher values are better; if not, lower ones are.
+        reals: whether it compares with real images.
+        fewest: number of images of each kind below which its interval means nothing.
     """
 
     kind: str
@@ -61,7 +60,7 @@ NEEDS = {
     "kid": Need("features", kid.VERSION, higher_is_better=False),
     **{
         metric: Need("features", precision_recall.VERSION, higher_is_better=True)
-        for metric in MANIFOLD
+        for metric in precision_recall.NAMES
     },
     "swd": Need("images", swd.VERSION, higher_is_better=False),
     "is": Need("probabilities", inception_score.VERSION, higher_is_better=True, reals=False),
@@ -76,23 +75,18 @@ VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
 }
 
 
-def measure(metric: str, real: ImageSample, fake: ImageSample, *, seed: int = 0) -> Estimate:
-    """Measures one metric; see `measure_all`."""
-    return measure_all([metric], real, fake, seed=seed)[metric]
-
-
 def measure_all(
     metrics: Sequence[str], real: ImageSample, fake: ImageSample, *, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Measures several metrics; precision, recall, density and coverage cost no more than one.
+    """Measures several metrics. Precision, recall, density and coverage cost no more than one.
 
     Args:
         metrics: of `METRICS`.
-        real, fake: with at least what the metrics look at (`NEEDS`).
+        real, fake: with at least what the metrics use (`NEEDS`).
         seed: of subsets, groups and directions.
 
     Returns:
-        the estimates, in the order of `metrics`.
+        The estimates by metric, in the order of `metrics`.
 
     Raises:
         UserError: see the module.
@@ -100,8 +94,8 @@ def measure_all(
     for metric in metrics:
         _check(metric, real, fake)
     four = {}
-    if any(metric in MANIFOLD for metric in metrics):
-        four = precision_recall.manifold(real.features, fake.features, seed=seed)
+    if any(metric in precision_recall.NAMES for metric in metrics):
+        four = precision_recall.measure(real.features, fake.features, seed=seed)
     return {m: four[m] if m in four else _one(m, real, fake, seed) for m in metrics}
 
 

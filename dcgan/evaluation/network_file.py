@@ -100,7 +100,7 @@ class NetworkFile:
         return Extracted(features)
 
     def _of_batch(self, images: np.ndarray) -> list[np.ndarray]:
-        levels = resizing.resized(images, *self.size)
+        levels = resizing.resize(images, *self.size)
         if self._channels != 1 and levels.shape[-1] == 1:
             levels = np.repeat(levels, 3, axis=-1)
         levels = _in_range(levels, self.range)

@@ -115,7 +115,7 @@ def _onnx(path: Path, output: str | None) -> OpenedNetwork:
     def run(images: np.ndarray) -> np.ndarray:
         return session.run([wanted], {name: images})[0]
 
-    return _checked(path, OpenedNetwork(run, shape, DTYPES[found.type]))
+    return _check(path, OpenedNetwork(run, shape, DTYPES[found.type]))
 
 
 def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
@@ -142,7 +142,7 @@ def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
         # `loaded` owns the variables, which a function alone does not keep alive.
         return (loaded, function(**{name: tf.constant(images)})[wanted])[1].numpy()
 
-    return _checked(path, OpenedNetwork(run, shape, inputs[name].dtype.name))
+    return _check(path, OpenedNetwork(run, shape, inputs[name].dtype.name))
 
 
 def _keras(path: Path, output: str | None) -> OpenedNetwork:
@@ -172,7 +172,7 @@ def _keras(path: Path, output: str | None) -> OpenedNetwork:
     def run(images: np.ndarray) -> np.ndarray:
         return keras.ops.convert_to_numpy(cut(images, training=False))
 
-    return _checked(path, OpenedNetwork(run, tuple(inputs[0].shape), inputs[0].dtype, rescales))
+    return _check(path, OpenedNetwork(run, tuple(inputs[0].shape), inputs[0].dtype, rescales))
 
 
 def _refuse_code(path: Path) -> None:
@@ -225,7 +225,7 @@ def _choose(path: Path, names: Sequence[str], wanted: str | None, more: Sequence
     )
 
 
-def _checked(path: Path, network: OpenedNetwork) -> OpenedNetwork:
+def _check(path: Path, network: OpenedNetwork) -> OpenedNetwork:
     if len(network.shape) != 4 or network.dtype not in DTYPES.values():
         raise _no_images(path, f"{network.dtype} {list(network.shape)}")
     return network

@@ -11,7 +11,7 @@ from pathlib import Path
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
-from dcgan.evaluation.evaluator import EvaluatedGenerator, Evaluator
+from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.kept_results import is_finite
 from dcgan.evaluation.reals import choose_reals
 
@@ -72,7 +72,7 @@ class Watch:
             prepared.labels, len(prepared.images), [metric]
         )
         seed = evaluator.SEED
-        learnt = extractors.learnt(name, prepared, seed=seed)
+        learnt = extractors.find_learnt(name, prepared, seed=seed)
         reals = choose_reals(prepared, IMAGES, learnt=learnt, split=split, seed=seed)
         counts = {"real": reals.count, "generated": IMAGES}
         evaluator.require([metric], name, prepared.labels, **counts)
@@ -85,7 +85,7 @@ class Watch:
         )
         self._best = self._comparable(kept) if isinstance(kept, Mapping) else None
 
-    def measure(self, generated: EvaluatedGenerator) -> dict:
+    def measure(self, generated: Candidate) -> dict:
         """The record of a generator, which is in the folder then."""
         return self._evaluator.evaluate([self.metric], generated, self._folder)[0]
 
@@ -102,7 +102,7 @@ class Watch:
     def _comparable(self, kept: Mapping) -> float | None:
         """The value of the best checkpoint, if it was measured as it is now."""
         value = kept.get("value")
-        if self._evaluator.what(self.metric).items() <= kept.items() and is_finite(value):
+        if self._evaluator.identify(self.metric).items() <= kept.items() and is_finite(value):
             return value
         logger.warning(
             "The best checkpoint was chosen by another measure (%s, %s): the next evaluation "

@@ -8,11 +8,11 @@ import numpy as np
 
 from dcgan.evaluation import unseen
 from dcgan.evaluation.cache import data_fingerprint
-from dcgan.evaluation.evaluator import EvaluatedGenerator
+from dcgan.evaluation.evaluator import Candidate
 from dcgan.evaluation.protocol import first_seed
 
 
-def as_generator(images: np.ndarray, count: int, *, seed: int) -> EvaluatedGenerator:
+def as_generator(images: np.ndarray, count: int, *, seed: int) -> Candidate:
     """Some of the images, chosen by a seed, in the place of what a generator makes of seeds.
 
     Args:
@@ -22,7 +22,7 @@ def as_generator(images: np.ndarray, count: int, *, seed: int) -> EvaluatedGener
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
     first = first_seed(seed)
-    return EvaluatedGenerator(
+    return Candidate(
         lambda seeds: images[chosen[np.asarray(seeds) - first]],
         data_fingerprint(images),
         step=None,

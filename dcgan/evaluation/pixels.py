@@ -25,12 +25,12 @@ class Pixels:
         Args:
             shape: (height, width, channels) of the images.
         """
-        self.size = resizing.shrunk(*shape[:2], LONGEST)
+        self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, tuple(shape), self.size)
         self.classes: dict[str, tuple[str, ...]] = {}
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D], no probabilities."""
-        small = resizing.resized(images, *self.size)
+        small = resizing.resize(images, *self.size)
         return Extracted(to_float(small).reshape(len(images), -1))

@@ -17,7 +17,7 @@ import numpy as np
 from dcgan.evaluation.intervals import Estimate, groups, of_groups, of_share
 
 VERSION = 1  # raised when the same features give another number or interval
-MANIFOLD = ("precision", "recall", "density", "coverage")
+NAMES = ("precision", "recall", "density", "coverage")
 K_PRECISION = 3  # of precision and recall, as in Kynkaanniemi et al.
 K_DENSITY = 5  # of density and coverage, as in Naeem et al.
 BLOCK = 1024  # rows and columns of distances at hand: memory does not grow with the images
@@ -62,7 +62,7 @@ def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
     return np.sort(nearest, 1)
 
 
-def manifold(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, Estimate]:
+def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, Estimate]:
     """All four, which are made of the same distances.
 
     Args:
@@ -70,7 +70,7 @@ def manifold(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, 
         seed: of the groups that give the intervals.
 
     Returns:
-        the estimates, by the names in `MANIFOLD`.
+        the estimates, by the names in `NAMES`.
     """
     whole = shares(real, fake)
     dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
@@ -78,7 +78,7 @@ def manifold(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, 
     of_real, of_fake = len(real), len(fake)
     counts = {"precision": of_fake, "recall": of_real, "coverage": of_real}
     estimates = {}
-    for name in MANIFOLD:
+    for name in NAMES:
         values = [part[name] for part in parts]
         if name in counts:
             estimates[name] = of_share(whole[name], values, counts[name])
@@ -88,7 +88,7 @@ def manifold(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, 
 
 
 def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-    """The four numbers alone, by the names in `MANIFOLD`; for arguments see `manifold`."""
+    """The four numbers alone, by the names in `NAMES`; for arguments see `measure`."""
     of_reals = nearest_squared(real, K_DENSITY)
     wide, narrow = of_reals[:, K_DENSITY - 1], of_reals[:, K_PRECISION - 1]
     of_fakes = nearest_squared(fake, K_PRECISION)[:, -1]
@@ -103,7 +103,7 @@ def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
         covered[rows] |= inside.any(1)
         dense += int(inside.sum())
     values = (precise.mean(), recalled.mean(), dense / (K_DENSITY * len(fake)), covered.mean())
-    return dict(zip(MANIFOLD, map(float, values), strict=True))
+    return dict(zip(NAMES, map(float, values), strict=True))
 
 
 def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:

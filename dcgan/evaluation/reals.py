@@ -54,7 +54,7 @@ def choose_reals(
     Args:
         prepared: the images.
         count: how many to compare with.
-        learnt: see `extractors.learnt`; images that are among them are left out.
+        learnt: see `extractors.find_learnt`; images that are among them are left out.
         split: the parts of the data set that they are.
         seed: of the choice.
     """

@@ -12,7 +12,7 @@ from PIL import Image
 METHOD = "bicubic with antialiasing (Pillow, float32)"
 
 
-def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
+def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
     """Images at another size; what has the size already is only converted.
 
     Args:
@@ -36,7 +36,7 @@ def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(result, 0.0, 255.0, out=result)
 
 
-def shrunk(height: int, width: int, longest: int) -> tuple[int, int]:
+def shrink(height: int, width: int, longest: int) -> tuple[int, int]:
     """(height, width) with the same proportions and no side above `longest`; never larger."""
     factor = min(1.0, longest / max(height, width))
     return max(1, round(height * factor)), max(1, round(width * factor))

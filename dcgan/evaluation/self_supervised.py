@@ -47,25 +47,25 @@ class SelfSupervised:
             weights: of the network, in its order, then the mean and the deviation of features.
         """
         self.classes: dict[str, tuple[str, ...]] = {}
-        self.size = resizing.shrunk(*shape[:2], LONGEST)
+        self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, tuple(shape), *weights.values())
         *arrays, self._mean, self._deviation = weights.values()
         model = self_supervised_network.build((*self.size, shape[2]), seed=0)
         model.set_weights(arrays)
-        self._run = _compiled(model)
+        self._run = _compile(model)
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D], no probabilities."""
 
         def of_batch(part: np.ndarray) -> list[tf.Tensor]:
-            return [self._run(tf.constant(resizing.resized(part, *self.size)))]
+            return [self._run(tf.constant(resizing.resize(part, *self.size)))]
 
         (features,) = in_batches(of_batch, images, BATCH)
         return Extracted(np.arcsinh((features - self._mean) / self._deviation))
 
 
-def _compiled(model):
+def _compile(model):
     """float32 levels [BATCH, H, W, C] -> features, as the network has them."""
 
     @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
@@ -93,7 +93,7 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
         return _is_extractor(weights, facts, images.shape[1:])
 
     def make() -> tuple[Arrays, dict]:
-        return _trained(images, seed=seed)
+        return _train(images, seed=seed)
 
     weights, facts = remember(folder, f"self-supervised-{key}", make, fits=fits)
     logger.info(
@@ -107,8 +107,8 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
 
 
 def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
-    """Whether a file of the cache holds what `_trained` gives."""
-    size = resizing.shrunk(*shape[:2], LONGEST)
+    """Whether a file of the cache holds what `_train` gives."""
+    size = resizing.shrink(*shape[:2], LONGEST)
     model = self_supervised_network.build((*size, shape[2]), seed=0)
     features = (model.outputs[0].shape[-1],)
     shapes = [*(tuple(variable.shape) for variable in model.weights), features, features]
@@ -116,7 +116,7 @@ def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
     return facts_fit and are_weights(weights, shapes)
 
 
-def learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
+def find_learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
     """Fingerprints of the images of a data set that its extractor learns from; see `unseen`.
 
     Raises:
@@ -140,17 +140,17 @@ def _rows(images: np.ndarray, seed: int) -> np.ndarray:
     return unseen.split(images, seed=seed, most=MOST)[1]
 
 
-def _trained(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
+def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     """Trains on a part of the images: weights, mean and deviation of features, and facts."""
     rows = _rows(images, seed)
     start = time.perf_counter()
     logger.info("Training an extractor on the data set's images, without labels, once.")
     shape = images.shape[1:]
-    size = resizing.shrunk(*shape[:2], LONGEST)
+    size = resizing.shrink(*shape[:2], LONGEST)
     model = self_supervised_network.build((*size, shape[2]), seed=seed)
     pictures = trunk.small(images, rows, size)
     self_supervised_network.train(model, pictures, seed=seed)
-    run = _compiled(model)
+    run = _compile(model)
     known = np.concatenate(
         [
             in_batches(lambda part: [run(tf.constant(part, tf.float32))], block, BATCH)[0]

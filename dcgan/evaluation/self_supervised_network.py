@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan.evaluation import degradations, trunk
-from dcgan.evaluation.degradations import KINDS, degraded
+from dcgan.evaluation.degradations import KINDS, degrade
 from dcgan.images import to_float
 
 STEM = 16
@@ -109,7 +109,7 @@ def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> 
     def step(pictures, number):
         images = to_float(tf.cast(pictures, tf.float32))
         draws = [tf.stack([tf.constant(4 * seed + i, tf.int64), number]) for i in range(3)]
-        faulty, kinds, strengths = degraded(view(images, draws[0]), -1 - draws[0])
+        faulty, kinds, strengths = degrade(view(images, draws[0]), -1 - draws[0])
         together = tf.concat([view(images, draws[1]), view(images, draws[2]), faulty], 0)
         with tf.GradientTape() as tape:
             _, projected, logits, said = model(together, training=True)

@@ -39,14 +39,14 @@ class Table:
         return map_rows(self._file, place, dtype, (self._count, *shape))
 
 
-def noted(images: Iterable[np.ndarray], table: Table) -> Iterator[np.ndarray]:
+def tee(images: Iterable[np.ndarray], table: Table) -> Iterator[np.ndarray]:
     """Passes images on, and adds them to a table."""
     for batch in images:
         table.append(batch)
         yield batch
 
 
-def held(parts: Iterable[Extracted]) -> Extracted:
+def collect(parts: Iterable[Extracted]) -> Extracted:
     """All that an extractor yields, at least one part, in one."""
     features, probabilities = Table(), {}
     for part in parts:

@@ -138,16 +138,16 @@ def pyramid(images: np.ndarray) -> Iterator[np.ndarray]:
     for _ in levels(*images.shape[1:3])[1:]:
         half = images
         for axis in (1, 2):
-            half = _every_second(_smoothed(half, axis), axis)
+            half = _every_second(_smooth(half, axis), axis)
         enlarged = half
         for axis in (1, 2):
-            enlarged = _enlarged(enlarged, axis, images.shape[axis])
+            enlarged = _enlarge(enlarged, axis, images.shape[axis])
         yield images - enlarged
         images = half
     yield images
 
 
-def _smoothed(images: np.ndarray, axis: int) -> np.ndarray:
+def _smooth(images: np.ndarray, axis: int) -> np.ndarray:
     """The binomial filter along an axis, mirrored at the edges."""
     return correlate1d(images, _BINOMIAL, axis, mode="mirror")
 
@@ -156,10 +156,10 @@ def _every_second(images: np.ndarray, axis: int) -> np.ndarray:
     return images[:, ::2] if axis == 1 else images[:, :, ::2]
 
 
-def _enlarged(images: np.ndarray, axis: int, side: int) -> np.ndarray:
+def _enlarge(images: np.ndarray, axis: int, side: int) -> np.ndarray:
     """To `side` along an axis: every second place is known, those between are smoothed."""
     shape = list(images.shape)
     shape[axis] = side
     sparse = np.zeros(shape, np.float32)
     _every_second(sparse, axis)[...] = 2 * images  # half of the filter's weight meets known places
-    return _smoothed(sparse, axis)
+    return _smooth(sparse, axis)

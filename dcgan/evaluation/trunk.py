@@ -39,17 +39,17 @@ def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> l
         seeds: of the weights.
     """
 
-    def convolved(x, width: int, stride: int = 1):
+    def convolve(x, width: int, stride: int = 1):
         start = keras.initializers.HeNormal(seed=next(seeds))
         layer = keras.layers.Conv2D(
             width, 3, stride, padding="same", use_bias=False, kernel_initializer=start
         )
         return keras.layers.ReLU()(BatchNormalization()(layer(x)))
 
-    stages = [convolved(images, stem, 2 if max(images.shape[1:3]) > LARGE else 1)]
+    stages = [convolve(images, stem, 2 if max(images.shape[1:3]) > LARGE else 1)]
     for width in widths:
-        x = convolved(stages[-1], width, 2)
-        stages.append(keras.layers.Add()([x, convolved(x, width)]))
+        x = convolve(stages[-1], width, 2)
+        stages.append(keras.layers.Add()([x, convolve(x, width)]))
     return stages
 
 
@@ -93,5 +93,5 @@ def steps(count: int, doing: str) -> Iterator[int]:
 
 def small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The images of some rows at a size, uint8 [M, *size, channels]."""
-    parts = (np.rint(resizing.resized(part, *size)) for part in pieces(images, rows))
+    parts = (np.rint(resizing.resize(part, *size)) for part in pieces(images, rows))
     return np.concatenate([part.astype(np.uint8) for part in parts])

@@ -167,7 +167,7 @@ class CrawledFolder:
         if key in self._keys or not path.exists():
             return "known"
         try:
-            suffix, sha256 = _checked(path)
+            suffix, sha256 = _check(path)
         except UnusableFile as reason:
             path.unlink()
             return str(reason)
@@ -260,7 +260,7 @@ class CrawledFolder:
         return name
 
 
-def _checked(path: Path) -> tuple[str, str]:
+def _check(path: Path) -> tuple[str, str]:
     """(suffix, SHA-256) of a downloaded file.
 
     Raises:

@@ -22,7 +22,7 @@ from dcgan.datasets.picture import whole
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Skipped
-from dcgan.datasets.workers import ordered
+from dcgan.datasets.workers import map_in_order
 from dcgan.preparation import duplicates, faces
 from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import Box, FaceSearch
@@ -97,37 +97,37 @@ class CropResult:
 
 
 def crop(
-    source: PictureFiles, folder: CroppedFolder, recipe: CropOptions, *, workers: int | None = None
+    source: PictureFiles, folder: CroppedFolder, options: CropOptions, *, workers: int | None = None
 ) -> CropResult:
     """Adds to the folder the faces of the pictures that it does not know yet.
 
     Args:
         source: of the pictures.
         folder: opened.
-        recipe: what to do.
-        workers: processes; see `workers.ordered`.
+        options: what to do.
+        workers: processes; see `workers.map_in_order`.
 
     Raises:
         UserError: a file that is not a crop's is in the way.
     """
     outcome = CropResult()
-    seen = duplicates.Seen(recipe.similarity)
+    seen = duplicates.Seen(options.similarity)
     for fingerprint, file in folder.kept:
         seen.add(fingerprint, file)
     new = [i for i, name in enumerate(source.names) if name not in folder.sources]
-    looks = ordered(functools.partial(look, recipe=recipe), source, new, workers=workers)
+    looks = map_in_order(functools.partial(look, options=options), source, new, workers=workers)
     with contextlib.closing(looks), Bar("cropping", len(new), "pictures") as bar:
         for one in looks:
             if one.reason:
                 outcome.skipped.append(Skipped(one.source, one.reason))
             else:
-                _add(folder, one, recipe=recipe, seen=seen, outcome=outcome)
+                _add(folder, one, seen=seen, outcome=outcome)
             bar.note(f"{len(folder.kept):,} faces")
             bar.update()
     return outcome
 
 
-def look(source: PictureFiles, index: int, *, recipe: CropOptions) -> PictureFaces:
+def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFaces:
     """A task of a worker: finds and cuts the faces of one picture."""
     name = source.names[index]
     lengths = [len(os.fsencode(folder)) for folder in name.split("/")[:-1]]
@@ -141,17 +141,17 @@ def look(source: PictureFiles, index: int, *, recipe: CropOptions) -> PictureFac
                 digest.update(chunk)
     except UnusableFile as reason:
         return PictureFaces(name, reason=str(reason))
-    boxes = faces.find(image, recipe.search)
-    found = tuple(_face(image, box, recipe) for box in boxes)
+    boxes = faces.find(image, options.search)
+    found = tuple(_face(image, box, options) for box in boxes)
     return PictureFaces(name, digest.hexdigest(), found)
 
 
-def _face(image: np.ndarray, box: Box, recipe: CropOptions) -> Face:
+def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:
     height, width = image.shape[:2]
-    square = faces.square(box, recipe.margin, width=width, height=height)
-    pixels = faces.cut(image, square, recipe.size)
+    square = faces.square(box, options.margin, width=width, height=height)
+    pixels = faces.cut(image, square, options.size)
     sharpness = round(faces.sharpness(pixels), 2)
-    if sharpness < recipe.min_sharpness:
+    if sharpness < options.min_sharpness:
         return Face(box, square, sharpness)
     fingerprint = duplicates.fingerprint(Image.fromarray(pixels))
     return Face(box, square, sharpness, f"{fingerprint:016x}", images.png_bytes(pixels))
@@ -161,7 +161,6 @@ def _add(
     folder: CroppedFolder,
     one: PictureFaces,
     *,
-    recipe: CropOptions,
     seen: duplicates.Seen,
     outcome: CropResult,
 ) -> None:

@@ -105,7 +105,7 @@ def contact_sheet(source: Source, result: Survey) -> Image.Image:
     for caption, indices in sections:
         tiles = [_tile(image) for _, image, _ in reading.read(source, indices, wanted)]
         blocks.append((caption, images.grid(np.stack(tiles), columns=COLUMNS, margin=MARGIN)))
-    return _stacked(blocks)
+    return _stack(blocks)
 
 
 def _tile(image: np.ndarray | None) -> np.ndarray:
@@ -126,7 +126,7 @@ def _tile(image: np.ndarray | None) -> np.ndarray:
     return np.asarray(tile)
 
 
-def _stacked(blocks: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
+def _stack(blocks: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
     width = COLUMNS * (SIDE + MARGIN) + MARGIN
     height = sum(CAPTION + block.shape[0] + 2 * MARGIN for _, block in blocks)
     sheet = Image.new("RGB", (width, height), "white")

@@ -29,7 +29,7 @@ from dcgan import UserError
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
 from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import Labels, Skipped, Source, Summary
-from dcgan.datasets.workers import ordered
+from dcgan.datasets.workers import map_in_order
 from dcgan.preparation import duplicates, reading
 from dcgan.preparation.names import Names
 from dcgan.preparation.packages import Package, PackedPicture, package
@@ -86,7 +86,7 @@ class Made:
 def pack(
     source: Source,
     to: str,
-    recipe: PackOptions,
+    options: PackOptions,
     *,
     shard_bytes: int = 128 << 20,
     workers: int | None = None,
@@ -96,28 +96,28 @@ def pack(
     Args:
         source: of the pictures.
         to: a path that ends in .zip, or a folder or address for TFRecord shards.
-        recipe: what becomes of the pictures.
+        options: what becomes of the pictures.
         shard_bytes: a TFRecord shard is full at about this size.
-        workers: processes; see `workers.ordered`.
+        workers: processes; see `workers.map_in_order`.
 
     Raises:
         UserError: no picture is usable, or `to` cannot be used.
     """
     _refuse_inside(source, to)
-    if recipe.similarity:
+    if options.similarity:
         duplicates.require()
     with package(to, shard_bytes) as target, tempfile.TemporaryFile() as lines:
         summary = source.summary()
         remarks = Counter()
-        results = _made(source, recipe, summary=summary, workers=workers, remarks=remarks)
+        results = _encode_all(source, options, summary=summary, workers=workers, remarks=remarks)
         with contextlib.closing(results) as made:
-            packed = _fill(target, source, made=made, recipe=recipe, lines=lines)
+            packed = _fill(target, source, made=made, options=options, lines=lines)
         notes = (*source.notes, *depth(summary), *remarks_on(remarks))
         report = packed.report = replace(packed.report, notes=notes)
         if not report.used:
             raise nothing_usable(source.name, report.found, report.skipped)
         with tempfile.TemporaryFile() as manifest:
-            manifest.write(_line(_header(source, recipe, packed) | target.about()))
+            manifest.write(_line(_header(source, options, packed) | target.about()))
             lines.seek(0)
             shutil.copyfileobj(lines, manifest)
             manifest.seek(0)
@@ -138,19 +138,19 @@ def _refuse_inside(source: Source, to: str) -> None:
         )
 
 
-def _made(
-    source: Source, recipe: PackOptions, *, summary: Summary, workers: int | None, remarks: Counter
+def _encode_all(
+    source: Source, options: PackOptions, *, summary: Summary, workers: int | None, remarks: Counter
 ) -> Iterator[Made]:
     """What the workers make of all pictures, in the source's order, with progress.
 
     And what they did with them, counted in `remarks`.
     """
-    if recipe.size:
-        wanted = reading.one_size(recipe.size, summary, crop=recipe.crop)
+    if options.size:
+        wanted = reading.one_size(options.size, summary, crop=options.crop)
     else:
         wanted = reading.own_size(summary, summary.channels)
-    task = partial(make, wanted=wanted, hashing=bool(recipe.similarity))
-    results = ordered(task, source, reading.chunks(source), workers=workers)
+    task = partial(make, wanted=wanted, hashing=bool(options.similarity))
+    results = map_in_order(task, source, reading.chunks(source), workers=workers)
     with Bar(f"packing {source.name}", len(source)) as bar:
         with contextlib.closing(results):
             for chunk, of_chunk in results:
@@ -165,13 +165,13 @@ def make(
     """A task of a worker: some pictures as PNG files; with the remarks on them, see `Decoded`."""
     remarks = Counter()
     made = [
-        Made(index, reason=reason) if image is None else _encoded(index, image, hashing)
+        Made(index, reason=reason) if image is None else _encode(index, image, hashing)
         for index, image, reason in reading.read(source, indices, wanted, remarks=remarks)
     ]
     return made, remarks
 
 
-def _encoded(index: int, image: np.ndarray, hashing: bool) -> Made:
+def _encode(index: int, image: np.ndarray, hashing: bool) -> Made:
     return Made(
         index,
         png=_png(image),
@@ -215,10 +215,10 @@ class _Sieve:
 
 
 def _fill(
-    target: Package, source: Source, *, made: Iterator[Made], recipe: PackOptions, lines: BinaryIO
+    target: Package, source: Source, *, made: Iterator[Made], options: PackOptions, lines: BinaryIO
 ) -> Packed:
     """Puts the pictures into the package, and a line about each into `lines`."""
-    sieve, labelling = _Sieve(recipe.similarity), source.labels
+    sieve, labelling = _Sieve(options.similarity), source.labels
     names = Names(labelling["label"].names if "label" in labelling else ())
     skipped: list[Skipped] = []
     counts: Counter = Counter()
@@ -232,7 +232,7 @@ def _fill(
         else:
             labels = _labels(labelling, one.index)
             free = names.give(name, labels.get("label"))
-            picture = _picture(one, free, labels=labels, recipe=recipe)
+            picture = _picture(one, free, labels=labels, options=options)
             line = target.add(picture) | {"from": name} | _facts(picture, labels)
             counts[picture.split or SPLITS[0]] += 1
             size += len(one.png)
@@ -241,11 +241,11 @@ def _fill(
     return Packed(report, counts, size)
 
 
-def _picture(made: Made, name: str, *, labels: dict, recipe: PackOptions) -> PackedPicture:
+def _picture(made: Made, name: str, *, labels: dict, options: PackOptions) -> PackedPicture:
     split = ""
-    if recipe.split:
+    if options.split:
         share = int.from_bytes(made.pixels[:8], "big") / 2**64
-        split = SPLITS[share < recipe.split]
+        split = SPLITS[share < options.split]
     digest = hashlib.sha256(made.png).hexdigest()
     return PackedPicture(name, split, made.png, made.shape, digest, labels.get("label"))
 
@@ -273,13 +273,13 @@ def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, st
     return {key: (number, labelling[key].names[number]) for key, number in numbers.items()}
 
 
-def _header(source: Source, recipe: PackOptions, packed: Packed) -> dict:
+def _header(source: Source, options: PackOptions, packed: Packed) -> dict:
     """The first line of the manifest, about the whole."""
     return {
         "format": FORMAT,
         "from": source.name,
-        "split": recipe.split,
-        "options": asdict(recipe),
+        "split": options.split,
+        "options": asdict(options),
         "found": packed.report.found,
         "packed": dict(sorted(packed.counts.items())),
         "dropped": dict(sorted(Counter(s.reason for s in packed.report.skipped).items())),

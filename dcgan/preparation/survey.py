@@ -18,7 +18,7 @@ from PIL import Image
 from dcgan import UserError
 from dcgan.datasets.report import depth, nothing_usable, remarks_on
 from dcgan.datasets.source import Skipped, Source
-from dcgan.datasets.workers import ordered
+from dcgan.datasets.workers import map_in_order
 from dcgan.preparation import duplicates, reading
 from dcgan.terminal.progress import Bar
 
@@ -85,7 +85,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
 
     Args:
         source: of the pictures.
-        workers: processes; see `workers.ordered`.
+        workers: processes; see `workers.map_in_order`.
 
     Raises:
         UserError: no picture is usable.
@@ -96,7 +96,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     seen = duplicates.Seen(NEAR)
     summary = source.summary()
     task = partial(look, wanted=reading.own_size(summary, 3), hashing=hashing)
-    looks = ordered(task, source, reading.chunks(source), workers=workers)
+    looks = map_in_order(task, source, reading.chunks(source), workers=workers)
     used, remarks = np.zeros(len(source), bool), Counter()
     with Bar(f"looking at {source.name}", len(source)) as bar:
         with contextlib.closing(looks):

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dcgan import disk
-from dcgan.files import named, replacing
+from dcgan.files import name_errors, replacing
 
 _META = "meta.json"
 
@@ -53,22 +53,22 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         DamagedCheckpoint: the file is not whole.
         OSError: it cannot be read, or there is not enough memory for it.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         arrays = {info.filename.removesuffix(".npy"): _array(file, info) for info in file.filelist}
-        return arrays, _parsed(arrays.pop(_META))
+        return arrays, _parse_meta(arrays.pop(_META))
 
 
 def read_meta(path: Path) -> dict:
     """A file's meta alone; errors of `read`."""
-    with _opened(path) as file:
-        return _parsed(_array(file, file.getinfo(f"{_META}.npy")))
+    with _open(path) as file:
+        return _parse_meta(_array(file, file.getinfo(f"{_META}.npy")))
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     """The file, whose entries take no more room than it does; tells damage from other errors."""
     try:
-        with named(path), open(path, "rb") as raw:
+        with name_errors(path), open(path, "rb") as raw:
             room = raw.seek(0, os.SEEK_END)
             with zipfile.ZipFile(raw) as file:
                 _require_room(file, room)
@@ -101,7 +101,7 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with file.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(f"{info.filename} is of another format")
-        shape, dtype = _announced(entry)
+        shape, dtype = _read_header(entry)
         if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != (
             info.file_size - entry.tell()
         ):
@@ -110,7 +110,7 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         return np.lib.format.read_array(entry, allow_pickle=False)
 
 
-def _announced(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+def _read_header(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype in a header, which is too short to be too much for the memory."""
     try:
         shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
@@ -119,7 +119,7 @@ def _announced(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _parsed(note: np.ndarray) -> dict:
+def _parse_meta(note: np.ndarray) -> dict:
     meta = json.loads(note.tobytes())
     if not isinstance(meta, dict):
         raise ValueError(f"{_META} is no object")

@@ -44,7 +44,7 @@ def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
             f"{path} is missing, which says what the classes of this run are; restore it, or name "
             "another run with --run_dir."
         )
-    found = _parsed(read_json(path))
+    found = _parse(read_json(path))
     if found is None or tuple(map(len, found["names"].values())) != sizes:
         raise UserError(
             f"{path} does not describe the classes of this run's networks; restore it, or name "
@@ -64,7 +64,7 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
         UserError: says what has changed.
     """
     path = checkpoints / NAME
-    found = _parsed(read_json(path)) if path.exists() else None
+    found = _parse(read_json(path)) if path.exists() else None
     now = {column: tuple(names) for column, names in columns.items()}
     if found is None or list(found["names"].items()) == list(now.items()):
         return
@@ -79,7 +79,7 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
     )
 
 
-def _parsed(value: dict) -> dict | None:
+def _parse(value: dict) -> dict | None:
     """Names, rows and counts of a `ClassTable`; None where the file is not as `write` has it."""
     names, rows, counts = (value.get(name) for name in ("names", "rows", "counts"))
     if not (isinstance(names, dict) and isinstance(rows, list) and isinstance(counts, list)):

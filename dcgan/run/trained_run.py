@@ -205,7 +205,7 @@ class TrainedRun:
             return self._sources[data_dir, splits]
         known = self._data_options(splits)
         try:
-            source = self._open(known, *_found(known["dataset"], data_dir, known["data_dir"]))
+            source = self._open(known, *_find_data(known["dataset"], data_dir, known["data_dir"]))
         except _DataNotFound:
             source = self._renamed(data_dir, known)
             if source is None:
@@ -355,7 +355,7 @@ class _DataNotFound(UserError):
     """The run's data are not where they are looked for."""
 
 
-def _found(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
+def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
     """A run's data set and the folder of data sets that it is in now.
 
     Args:

@@ -34,11 +34,11 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         shown = logging.makeLogRecord(record.__dict__)
         if isinstance(record.args, tuple):
-            shown.args = tuple(map(_shown, record.args))
+            shown.args = tuple(map(_to_printable, record.args))
         return "\n".join(map(printable, super().format(shown).split("\n")))
 
 
-def _shown(value: object) -> object:
+def _to_printable(value: object) -> object:
     """As it is put into a line; numbers stay numbers."""
     return value if isinstance(value, int | float) else printable(str(value))
 

@@ -16,7 +16,7 @@ LINE_SECONDS = 30.0  # between two lines where there is no terminal
 Item = TypeVar("Item")
 
 
-def watched() -> bool:
+def is_watched() -> bool:
     """Whether a person may look on: standard error is a terminal, or a notebook's cell."""
     return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
 
@@ -49,7 +49,7 @@ class Bar:
         self._initial, self._started = initial, time.monotonic()
         self._said, self._shown = self._started, initial
         self._bar = None
-        if watched():
+        if is_watched():
             self._bar = tqdm(
                 desc=self._doing,
                 total=total,

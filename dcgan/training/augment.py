@@ -53,14 +53,14 @@ def _color(images, brightness, saturation, contrast):
 def _translation(images, down, right):
     """The two draws are in [0, 1), [N] each."""
     _, height, width, channels = images.shape
-    rows = _moved(height, down)[:, :, None]
-    columns = _moved(width, right)[:, None, :]
+    rows = _move_rows(height, down)[:, :, None]
+    columns = _move_rows(width, right)[:, None, :]
     pixels = rows * width + columns  # [N, H, W], where in its image each pixel is taken from
     pixels += tf.range(tf.shape(images)[0])[:, None, None] * (height * width)
     return tf.gather(tf.reshape(images, (-1, channels)), pixels)
 
 
-def _moved(side: int, draw: tf.Tensor) -> tf.Tensor:
+def _move_rows(side: int, draw: tf.Tensor) -> tf.Tensor:
     """int32 [N, side]: which row each row is taken from; whole moves, all equally likely."""
     farthest = int(side * MOVE + 0.5)
     by = tf.cast(tf.floor(draw * (2 * farthest + 1)), tf.int32) - farthest

@@ -242,7 +242,7 @@ class HealthMonitor:
         real, fake = self._averages["d_real"], self._averages["d_fake"]
         seen = real > self._won_real and fake < WON_FAKE and self._averages["g_loss"] > WON_LOSS
         numbers = f"D(x) is {real:.2f} and D(G(z)) {fake:.3f}"
-        return _told(
+        return _choose_message(
             self._won.update(step, seen, gone=fake > ENDED_FAKE),
             f"Step {step}: the generator has caught up: {numbers}.",
             Message(
@@ -257,7 +257,7 @@ class HealthMonitor:
         real, fake = self._averages["d_real"], self._averages["d_fake"]
         difference = abs(real - fake)
         numbers = f"D(x) is {real:.4f} and D(G(z)) {fake:.4f}"
-        return _told(
+        return _choose_message(
             self._stuck.update(
                 step, difference < STUCK_DIFFERENCE, gone=difference > MOVES_DIFFERENCE
             ),
@@ -273,7 +273,7 @@ class HealthMonitor:
 
     def _judge_diversity(self, step: int, ratio: float) -> Message | None:
         numbers = f"they differ {100 * ratio:.0f} % as much as real images do"
-        return _told(
+        return _choose_message(
             self._collapsed.update(
                 step, ratio < COLLAPSED_DIVERSITY, gone=ratio > RECOVERED_DIVERSITY
             ),
@@ -287,7 +287,7 @@ class HealthMonitor:
         )
 
 
-def _told(change: str, again: str, trouble: Message) -> Message | None:
+def _choose_message(change: str, again: str, trouble: Message) -> Message | None:
     """What to say of a condition's change (see `_Condition.update`): mostly nothing."""
     if change == "ended":
         return Message("recovered", again)

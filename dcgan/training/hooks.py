@@ -1,6 +1,6 @@
-"""What looks on while the loop runs: numbers, progress, and the wish to stop.
+"""Hooks of the training loop: metrics, progress and signals to stop.
 
-Hooks are called after a step with (steps done, scalars). None of them changes the training.
+A hook is called after a step with (steps done, scalars). None of them changes the training.
 """
 
 import math
@@ -13,20 +13,22 @@ import numpy as np
 
 from dcgan.terminal import console, progress
 
-# By their names, and all that ends a training before its time, the weightiest last.
+# The signals that stop a training, by the names that messages give them.
 SIGNALS = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 if hasattr(signal, "SIGHUP"):  # absent on Windows
     SIGNALS = {"SIGHUP": signal.SIGHUP, **SIGNALS}  # the terminal was closed
-REASONS = ("time budget", *SIGNALS)
-TWICE = 1.0  # seconds within which a second Ctrl-C is the first one's echo
+REASONS = ("time budget", *SIGNALS)  # to stop, in order of priority, the highest last
+TWICE = 1.0  # seconds in which a second Ctrl-C counts as the first one
 
 
 class MetricsLog:
-    """Collects each step's scalars and turns them into lines: means over the steps since the last.
+    """Collects the scalars of each step and averages them into the lines of metrics.jsonl.
+
+    A line holds the means over the steps since the line before.
 
     Args:
         steps_per_epoch, images_per_step: to count epochs and images.
-        seconds: trained before this start.
+        seconds: trained by earlier starts of the run.
         listeners: called with each line, a dict as in metrics.jsonl, in this order.
     """
 
@@ -49,12 +51,12 @@ class MetricsLog:
 
     @property
     def seconds(self) -> float:
-        """Seconds trained, earlier starts included."""
+        """Seconds of training, those of earlier starts included."""
         return self._seconds_before + self.seconds_now
 
     @property
     def seconds_now(self) -> float:
-        """Seconds trained since this start."""
+        """Seconds of training since `start`."""
         return time.monotonic() - self._started
 
     def start(self) -> None:
@@ -62,24 +64,26 @@ class MetricsLog:
         self._started = self._line_started = time.monotonic()
 
     def listen(self, listener: Callable[[dict], None]) -> None:
-        """Adds a listener, behind the others."""
+        """Adds a listener, which is called after the others."""
         self._listeners.append(listener)
 
     def note(self, **values: float) -> None:
-        """Adds numbers to the next line, such as those that are measured now and then."""
+        """Adds numbers to the next line, such as those that are not measured at every line."""
         self._noted |= values
 
     def leave_out(self, seconds: float) -> None:
-        """Seconds since the last line that say nothing of the training's speed."""
+        """Leaves seconds out of the next line's speed, such as those of an evaluation."""
         self._left_out += seconds
 
     def collect(self, done: int, scalars: dict) -> None:
-        """The hook of every call, with the scalars of a step or, in arrays, of several; leaves the
-        numbers on the device."""
+        """Keeps the scalars of one step or, as arrays, of several; a hook for every call.
+
+        The numbers stay on the device until `flush`.
+        """
         self._pending.append(scalars)
 
     def flush(self, done: int, scalars: dict | None = None) -> None:
-        """The hook of every line."""
+        """Makes a line of the steps since the last one, if there are any; a hook for every line."""
         if not self._pending:
             return
         values = {
@@ -105,17 +109,18 @@ class MetricsLog:
 
 
 class Progress:
-    """Shows how far a training is, and first of all what to watch: D(x) and D(G(z)).
+    """Shows the progress of a training, with the numbers to watch: D(x) and D(G(z)).
 
-    On a terminal this is one line as wide as there is room, which changes; elsewhere it is a line
+    On a terminal it keeps one line up to date, as wide as the terminal; elsewhere it prints a line
     for each line of metrics.jsonl.
 
     Args:
-        start, until, epochs: steps done and to be done, and the latter in epochs.
-        seconds: when it ends if the steps do not end it before; None where nothing else does.
+        start: number of steps done before.
+        until, epochs: the length of the whole training, in steps and in epochs.
+        seconds: the time after which training ends at the latest; None for no such limit.
 
     Attributes:
-        done: steps.
+        done: number of steps done.
     """
 
     def __init__(self, *, start: int, until: int, epochs: float, seconds: float | None = None):
@@ -123,33 +128,33 @@ class Progress:
         self._until, self._epochs = until, epochs
         self._ends = time.monotonic() + seconds if seconds else math.inf
         self._line: dict = {}
-        # The first step takes the compiler's time, which says nothing of the others.
+        # The time left is estimated without the first step, which includes compilation.
         self._first: tuple[int, float] | None = None
         self._bar = None
-        if progress.watched():
+        if progress.is_watched():
             self._bar = progress.Line(self.text, total=until, initial=start, mininterval=0.2)
 
     def step(self, done: int, scalars: dict) -> None:
-        """The hook of every step."""
+        """Counts the steps; a hook for every call."""
         if self._first is None:
             self._first = (done, time.monotonic())
-        new, self.done = done - self.done, done  # the bar shows it at once
+        new, self.done = done - self.done, done  # before the bar draws it
         if self._bar is not None:
             self._bar.update(new)
 
     def line(self, line: dict) -> None:
-        """A listener of `MetricsLog`."""
+        """Shows a line of metrics; a listener of `MetricsLog`."""
         self._line = line
         if self._bar is None:
             progress.say(self.text())
 
     def close(self) -> None:
-        """Leaves the last state on the screen; further calls do nothing."""
+        """Leaves the last state on the screen. Further calls do nothing."""
         if self._bar is not None:
             self._bar.close()
 
     def text(self, width: int = 1000) -> str:
-        """The line in so many columns: what matters least is left out first."""
+        """The line in at most `width` columns; the least important parts are left out first."""
         line, (left, is_by_steps) = self._line, self._left()
         all_steps, all_epochs = f"/{self._until}", f"/{self._epochs:.4g}"
         if not is_by_steps:
@@ -157,9 +162,9 @@ class Progress:
         parts = {"step": f"step {self.done}{all_steps}", "left": left}
         if line:
             parts |= {
-                "D(x)": f"D(x) {_share(line['d_real'])}",
-                "D(G(z))": f"D(G(z)) {_share(line['d_fake'])}",
-                "speed": f"{_rounded(line['images_per_second'])} img/s",
+                "D(x)": f"D(x) {_format_share(line['d_real'])}",
+                "D(G(z))": f"D(G(z)) {_format_share(line['d_fake'])}",
+                "speed": f"{_format_rate(line['images_per_second'])} img/s",
                 "epoch": f"epoch {line['epoch']:.1f}{all_epochs}",
                 "loss": f"loss D {line['d_loss']:.2f} G {line['g_loss']:.2f}",
             }
@@ -172,8 +177,10 @@ class Progress:
         return text[:width]
 
     def _left(self) -> tuple[str, bool]:
-        """The time left at the present speed, empty while it is unknown; and whether the steps
-        end the training, not the time."""
+        """(the time left at the present speed, whether the number of steps ends the training).
+
+        The first is empty while it is not known; the second is false where the time limit ends it.
+        """
         now = time.monotonic()
         rest, by_steps = self._ends - now, math.inf
         steps = self.done - self._first[0] if self._first else 0
@@ -185,25 +192,25 @@ class Progress:
         return f"{progress.clock(seconds)} left" if is_known else "", is_by_steps
 
 
-def _share(value: float) -> str:
-    """.81 of 0.8149."""
+def _format_share(value: float) -> str:
+    """Formats 0.8149 as .81."""
     return f"{value:.2f}".removeprefix("0")
 
 
-def _rounded(value: float) -> str:
+def _format_rate(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 class StopSignals:
-    """While it is entered, signals wait for the step to end; a later Ctrl-C breaks off.
+    """Context in which a signal ends the training after the current step.
 
-    A Ctrl-C is acknowledged at once, as a step may take seconds; one that follows within `TWICE`
-    is the same impatient wish.
+    A message acknowledges the signal at once, as a step may take seconds. A second Ctrl-C raises
+    KeyboardInterrupt, unless it follows the first within `TWICE` seconds.
 
     Attributes:
-        received: the signal's number, or None.
-        is_broken_off: a later Ctrl-C came. Python drops what a handler raises where no caller can
-            receive it, as in a weak reference's callback; then the loop is to raise it again.
+        received: the number of the first signal, or None.
+        is_broken_off: whether a second Ctrl-C came. Python drops what a handler raises where no
+            caller can receive it, as in a weak reference's callback; so the loop raises it again.
     """
 
     def __init__(self):
@@ -216,7 +223,7 @@ class StopSignals:
     def __enter__(self):
         for name, number in SIGNALS.items():
             if name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # as nohup wants it
+                continue  # nohup ignores it, and so does the training
             self._before[number] = signal.signal(number, self._handle)
         self._unraisable, sys.unraisablehook = sys.unraisablehook, self._drop
         return self
@@ -241,7 +248,7 @@ class StopSignals:
         )
 
     def _drop(self, unraisable) -> None:
-        """Shows no traceback of a Ctrl-C that the loop raises again."""
+        """Hides the traceback of a Ctrl-C that the loop raises again."""
         if not (self.is_broken_off and unraisable.exc_type is KeyboardInterrupt):
             self._unraisable(unraisable)
 
@@ -249,7 +256,17 @@ class StopSignals:
 def stop_reason(
     signals: StopSignals, metrics: MetricsLog, budget_seconds: float | None
 ) -> Callable[[], str | None]:
-    """What the loop asks after each step; raises KeyboardInterrupt where a Ctrl-C was dropped."""
+    """Makes the `stop` of `training.loop.train`.
+
+    Args:
+        signals: entered.
+        metrics: counts the seconds.
+        budget_seconds: of this start; None for no limit.
+
+    Returns:
+        A function that returns one of `REASONS` or None. It raises KeyboardInterrupt where Python
+        has dropped that of a second Ctrl-C.
+    """
 
     def ask() -> str | None:
         if signals.is_broken_off:

@@ -1,4 +1,5 @@
-"""One training step: the only place with gradients. Mathematics only; no files, no cadence."""
+"""The training step, the only place that computes gradients. It is mathematics only: it writes no
+files and does not decide when anything else happens."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,26 +15,27 @@ from dcgan.training.losses import discriminator_loss, generator_loss
 from dcgan.training.state import GANState
 
 SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
-# Where the draws of labels, of dropout and of augmentation begin, behind those of the noise.
+# The first draw numbers of labels, dropout and augmentation; those of the noise begin at 0.
 _LABELS, _DROPOUT, _AUGMENT = 1 << 9, 1 << 10, 1 << 11
-# What a network is shown: images, and their labels where it knows classes.
+# (images [N, H, W, C], labels [N, columns]); labels are None where the networks know no classes.
 Shown = tuple[tf.Tensor, tf.Tensor | None]
 
 
 @dataclass(frozen=True)
 class StepOptions:
-    """What a step does.
+    """The options of a step.
 
     Attributes:
-        batch_size: images of one update, over all replicas.
-        real_label: the discriminator's target for reals.
-        d_steps, g_steps: updates of each network a step; simultaneous updates take one of each.
-        g_noise: of the generator's further updates: "new", or "same" as the discriminator's last.
+        batch_size: number of real images in one update, over all replicas.
+        real_label: the discriminator's target for real images.
+        d_steps, g_steps: updates of each network per step. Simultaneous updates take one of each.
+        g_noise: the noise of the generator's second and further updates: "new", or "same" as in
+            the discriminator's last update.
         update: "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the
             updated discriminator) or "simultaneous" (both gradients at the same point).
-        seed: of the noise.
-        ema_decay: of the averaged generator, a step; early steps average over fewer.
-        augment: kinds of `augment.augment`, joined by commas; "none" for none.
+        seed: of noise, labels, dropout and augmentation.
+        ema_decay: decay of the averaged generator per step; see `_average` for the first steps.
+        augment: the augmentations, names in `augment.KINDS` joined by commas, or "none".
     """
 
     batch_size: int
@@ -49,35 +51,35 @@ class StepOptions:
 
 def make_step(
     state: GANState,
-    recipe: StepOptions,
+    options: StepOptions,
     strategy: tf.distribute.Strategy,
     table: ClassTable | None = None,
 ) -> Callable[[tf.Tensor | Shown], dict[str, tf.Tensor]]:
     """Compiles the step.
 
     Args:
-        state: is trained in place.
-        recipe: what to do.
-        strategy: under whose scope `state` was made.
-        table: of the data's classes, from which those of generated images are drawn; None where the
-            networks know none.
+        state: trained in place.
+        options: of the step.
+        strategy: the strategy in whose scope `state` was made.
+        table: the classes of the data, from which the labels of generated images are drawn; None
+            where the networks know no classes.
 
     Returns:
-        A function of images uint8 [batch_size * d_steps, H, W, C] (distributed over the
-        replicas), or of these and their labels int32 [.., columns], that does one step and gives
-        float32 scalars: d_loss, g_loss, d_real = mean D(x) and d_fake = mean D(G(z)), the last two
-        as seen by the discriminator before its last update.
+        A function that takes one step and returns its float32 scalars: d_loss, g_loss, d_real =
+        mean D(x) and d_fake = mean D(G(z)), the last two by the discriminator before its last
+        update. Its argument is uint8 [batch_size * d_steps, H, W, C], distributed over the
+        replicas; with classes, a tuple of these images and their labels, int32 [.., columns].
     """
-    moves = ReplicaStep(state, recipe, strategy.num_replicas_in_sync, table)
-    replica_step = {"alternating": moves.alternating, "simultaneous": moves.simultaneous}[
-        recipe.update
+    replica = ReplicaStep(state, options, strategy.num_replicas_in_sync, table)
+    replica_step = {"alternating": replica.alternating, "simultaneous": replica.simultaneous}[
+        options.update
     ]
 
-    @tf.function(autograph=False)  # only Python decides here; converting it takes seconds
+    @tf.function(autograph=False)  # the conversion takes seconds, and no branch depends on a tensor
     def step(batch):
         scalars = strategy.run(replica_step, args=(batch, state.step.read_value()))
         if state.averaged_generator is not None:
-            _average(state, recipe.ema_decay)
+            _average(state, options.ema_decay)
         state.step.assign_add(1)
         return {k: strategy.reduce("SUM", v, axis=None) for k, v in scalars.items()}
 
@@ -85,14 +87,14 @@ def make_step(
 
 
 def make_call(step: Callable) -> Callable[[Iterator, int], dict[str, tf.Tensor]]:
-    """Many steps in one call: between them the device does not wait for Python.
+    """Puts several steps into one call, so that the device does not wait for Python between them.
 
     Args:
-        step: of `make_step`.
+        step: made by `make_step`.
 
     Returns:
-        A function of (iterator over batches for `step`, number of steps) that does these steps and
-        gives their scalars, float32 [steps].
+        A function of (iterator over batches for `step`, number of steps) that takes these steps and
+        returns their scalars by name, each float32 [steps].
     """
 
     @tf.function(autograph=False)
@@ -111,38 +113,38 @@ def make_call(step: Callable) -> Callable[[Iterator, int], dict[str, tf.Tensor]]
 
 
 class ReplicaStep:
-    """What each replica does in a step, on its share of the batch."""
+    """The part of a step that each replica computes on its share of the batch."""
 
     def __init__(
         self,
         state: GANState,
-        recipe: StepOptions,
+        options: StepOptions,
         num_replicas: int,
         table: ClassTable | None = None,
     ):
         self.state = state
         self.table = table
-        self.recipe = recipe
+        self.options = options
         self.num_replicas = num_replicas
-        self.local_batch = recipe.batch_size // num_replicas
-        self.augmentations = tuple(kind for kind in KINDS if kind in recipe.augment.split(","))
+        self.local_batch = options.batch_size // num_replicas
+        self.augmentations = tuple(kind for kind in KINDS if kind in options.augment.split(","))
 
     def alternating(self, batch, step):
-        """The discriminator's updates, then the generator's through the updated discriminator."""
-        state, recipe = self.state, self.recipe
-        for k in range(recipe.d_steps):
-            # Every d_steps-th image: so any split over replicas gives each update the same images.
-            reals = self._reals(batch, slice(k, None, recipe.d_steps))
+        """Updates the discriminator, then the generator through the updated discriminator."""
+        state, options = self.state, self.options
+        for k in range(options.d_steps):
+            # Every d_steps-th image: each update sees the same ones on any number of replicas.
+            reals = self._reals(batch, slice(k, None, options.d_steps))
             with tf.GradientTape() as g_tape:
                 fakes = self._fakes(step, k)
                 with g_tape.stop_recording():
                     scalars = self._update_discriminator(reals, fakes, step, k)
-                if k == recipe.d_steps - 1:
+                if k == options.d_steps - 1:
                     g_loss = self._generator_loss(fakes, step, 0)
                     g_scaled = state.generator_optimizer.scale_loss(g_loss)
         self._apply_generator(g_tape, g_scaled)
-        for k in range(1, recipe.g_steps):
-            draw = recipe.d_steps + k if recipe.g_noise == "new" else recipe.d_steps - 1
+        for k in range(1, options.g_steps):
+            draw = options.d_steps + k if options.g_noise == "new" else options.d_steps - 1
             with tf.GradientTape() as g_tape:
                 fakes = self._fakes(step, draw)
                 g_loss = self._generator_loss(fakes, step, k)
@@ -151,7 +153,7 @@ class ReplicaStep:
         return {**scalars, "g_loss": g_loss}
 
     def simultaneous(self, batch, step):
-        """Both gradients from one forward pass, as in the Keras tutorial."""
+        """Updates both networks with gradients from one forward pass, as in the Keras tutorial."""
         state = self.state
         reals = self._reals(batch, slice(None))
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
@@ -169,30 +171,34 @@ class ReplicaStep:
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
     def _reals(self, batch: tf.Tensor | Shown, rows: slice) -> Shown:
-        """Some of a batch's images, and their labels."""
+        """The images of these rows of a batch as float32 in [-1, 1], with their labels."""
         images, labels = batch if self.table else (batch, None)
         images = pixels.to_float(tf.cast(images[rows], tf.float32))
         return images, None if labels is None else labels[rows]
 
     def _fakes(self, step, draw) -> Shown:
-        """What the generator makes of one draw of noise, and of as many classes."""
+        """Generates images from the noise, and the labels, of one draw."""
         labels = self._labels(step, draw)
         fakes = self.state.generator(self._noise(step, draw), labels=labels, training=True)
         return fakes, labels
 
     def _logits(self, shown: Shown, step, number):
-        """The discriminator's logits; `number` tells its passes of a step apart."""
+        """Computes the discriminator's logits, float32 [N, 1].
+
+        Args:
+            number: of this forward pass within the step; each has its own random numbers.
+        """
         images, labels = shown
-        seed = draw_seed(self.recipe.seed, step, _AUGMENT + number)
+        seed = draw_seed(self.options.seed, step, _AUGMENT + number)
         images = augment(images, self.augmentations, seed=seed)
-        seed = draw_seed(self.recipe.seed, step, _DROPOUT + number)
+        seed = draw_seed(self.options.seed, step, _DROPOUT + number)
         return self.state.discriminator(images, labels=labels, training=True, seed=seed)
 
     def _update_discriminator(self, reals, fakes, step, k):
         state = self.state
         variables = state.discriminator.trainable_variables
         with tf.GradientTape() as tape:
-            # Two passes: reals and fakes are normalized by their own statistics.
+            # Two passes, so that batch normalization takes the statistics of either kind by itself.
             real_logits = self._logits(reals, step, 2 * k)
             fake_logits = self._logits(fakes, step, 2 * k + 1)
             loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
@@ -208,8 +214,8 @@ class ReplicaStep:
     def _apply(self, optimizer, gradients, variables):
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if scales and self.num_replicas > 1:
-            # Keras leaves a step out when the first replica's gradients are not finite: where one
-            # replica's are not, all must say so.
+            # Keras skips a step when the first replica's gradients are not finite. So all replicas
+            # get such a gradient when one of them has.
             finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
             overflows = tf.cast(~finite, tf.float32)
             overflows = tf.distribute.get_replica_context().all_reduce("SUM", overflows)
@@ -218,10 +224,10 @@ class ReplicaStep:
         optimizer.apply(gradients, variables)
 
     def _discriminator_losses(self, real_logits, fake_logits):
-        return discriminator_loss(real_logits, fake_logits, real_label=self.recipe.real_label)
+        return discriminator_loss(real_logits, fake_logits, real_label=self.options.real_label)
 
     def _generator_loss(self, fakes, step, k):
-        number = 2 * self.recipe.d_steps + k
+        number = 2 * self.options.d_steps + k
         return self._mean(generator_loss(self._logits(fakes, step, number)))
 
     def _scores(self, d_loss, real_logits, fake_logits):
@@ -232,23 +238,26 @@ class ReplicaStep:
         }
 
     def _mean(self, values):
-        """This replica's share of a mean over all replicas' examples: gradients are summed."""
-        return tf.reduce_sum(values) / self.recipe.batch_size
+        """This replica's share of the mean over the examples of all replicas.
+
+        The strategy sums the gradients of the replicas.
+        """
+        return tf.reduce_sum(values) / self.options.batch_size
 
     def _noise(self, step, draw):
-        """This replica's rows of the noise of all replicas."""
-        generator, seed = self.state.generator, self.recipe.seed
-        shape = (self.recipe.batch_size, generator.z_dim)
+        """This replica's rows of the noise, which is drawn for all replicas."""
+        generator, seed = self.state.generator, self.options.seed
+        shape = (self.options.batch_size, generator.z_dim)
         return self._share(
             training_noise(shape, seed=seed, step=step, draw=draw, z_dist=generator.z_dist)
         )
 
     def _labels(self, step, draw):
-        """This replica's rows of the classes of generated images."""
+        """This replica's rows of the labels of generated images; None without classes."""
         if not self.table:
             return None
-        seed = draw_seed(self.recipe.seed, step, _LABELS + draw)
-        return self._share(self.table.draw(self.recipe.batch_size, seed))
+        seed = draw_seed(self.options.seed, step, _LABELS + draw)
+        return self._share(self.table.draw(self.options.batch_size, seed))
 
     def _share(self, rows):
         start = tf.distribute.get_replica_context().replica_id_in_sync_group * self.local_batch
@@ -258,8 +267,8 @@ class ReplicaStep:
 def _average(state: GANState, decay: float) -> None:
     """Moves the averaged generator towards the generator (Yazici et al. 2019, arXiv 1806.04498).
 
-    The window grows with the run until it is 1 / (1 - decay) steps, so that early samples do not
-    show the initial weights.
+    The average begins with few steps and grows to a window of 1 / (1 - decay) steps, so that early
+    samples do not show the initial weights.
     """
     step = tf.cast(state.step.read_value(), tf.float32)
     rate = tf.maximum(1.0 - decay, 9.0 / (10.0 + step))

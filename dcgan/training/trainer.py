@@ -1,6 +1,6 @@
-"""One start of a training run: the parts are built and introduced to each other.
+"""One start of a training run: builds the parts and connects them.
 
-The command `train` has checked the options, locked the run folder and prepared the images before.
+The command `train` has checked the options and locked the run folder before.
 """
 
 import functools
@@ -18,7 +18,7 @@ from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import Prepared
 from dcgan.distributed.devices import avoid_remapper, device_names, make_strategy, steps_per_call
 from dcgan.distributed.workers import Workers
-from dcgan.evaluation.evaluator import EvaluatedGenerator
+from dcgan.evaluation.evaluator import Candidate
 from dcgan.evaluation.kept_results import is_seconds
 from dcgan.evaluation.periodic import Watch
 from dcgan.files import append_json_line, write_bytes, write_json
@@ -48,10 +48,10 @@ logger = logging.getLogger("dcgan")
 
 
 def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generator, Discriminator]:
-    """The generator and the discriminator that the options describe, not built yet.
+    """Makes the generator and the discriminator that the options describe, not built yet.
 
     Args:
-        classes: of `Network`.
+        classes: see `Network`.
     """
     shape = (config.output_height, config.output_width, config.channels)
     common = {
@@ -69,13 +69,13 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
     return generator, discriminator
 
 
-def make_recipe(config: Config) -> StepOptions:
-    """The options of a step."""
+def step_options(config: Config) -> StepOptions:
+    """Returns the options of a step."""
     return StepOptions(**{name: getattr(config, name) for name in StepOptions.__dataclass_fields__})
 
 
 def optimizer_options(config: Config) -> dict:
-    """The options of the optimizers, as `GANState` takes them."""
+    """Returns the options of the optimizers, arguments of `GANState`."""
     return {
         "learning_rate": config.learning_rate,
         "beta1": config.beta1,
@@ -85,7 +85,7 @@ def optimizer_options(config: Config) -> dict:
 
 
 class Trainer:
-    """One start of a run: the parts, introduced to each other."""
+    """One start of a run: its parts, and the hooks that connect them."""
 
     def __init__(
         self,
@@ -99,12 +99,12 @@ class Trainer:
         Args:
             config: complete.
             run_dir: locked.
-            prepare: makes the images ready; called when all else that may be refused has been.
-            workers: this process alone when None.
-            columns: the labels to learn, and the names of their classes; none when None.
+            prepare: prepares the images; called last, after everything that may be refused.
+            workers: None for this process alone.
+            columns: names of the classes by label column to learn; None for no labels.
 
         Raises:
-            UserError: what was asked for cannot be, or there is no whole checkpoint of it.
+            UserError: the options are refused, or no checkpoint of the run is whole.
         """
         self.config = config
         self.workers = workers or Workers()
@@ -148,7 +148,7 @@ class Trainer:
         """Trains to the end or until stopped; returns the exit code.
 
         Args:
-            more_hooks: called after each step behind the trainer's own, see `training.loop`.
+            more_hooks: called after the trainer's own hooks, see `training.loop`.
         """
         if self.workers.count > 1:
             self.state.assign(self.workers.broadcast_arrays(self.state.arrays()))
@@ -185,9 +185,9 @@ class Trainer:
         return self._end(start, done, reason, signals)
 
     def _follow(self, start: int) -> int:
-        """Runs a worker that is not the chief: it takes the same steps and writes no file."""
+        """Trains on a worker that is not the chief: takes the same steps and writes no file."""
         logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
-        # The same calls as the chief's: those of several steps end where it acts.
+        # The chief's hooks without their actions, so that calls of several steps end where its do.
         hooks = [Every(act.period, lambda *_: None) for act in self._acts()]
         with StopSignals() as signals:
             done, reason = self._loop(start, hooks, signals)
@@ -196,7 +196,7 @@ class Trainer:
         return _exit_code(signals, reason)
 
     def _acts(self, watch: Watch | None = None) -> list[Every]:
-        """The periodic hooks; those that measure come before the line that reports it."""
+        """Makes the periodic hooks. Those that measure come before the line that reports it."""
         config = self.config
         measures = [Every(config.sample_freq, self.sample, self.until)]
         if config.evaluate_freq:
@@ -206,11 +206,11 @@ class Trainer:
         return [*measures, lines, Every(config.ckpt_freq, self.checkpoint)]
 
     def _loop(self, start: int, hooks: Sequence[Hook], signals: StopSignals):
-        """Trains until the end or a reason to stop, see `training.loop`."""
+        """Trains until the end or a reason to stop; see `training.loop`."""
         config = self.config
         batches, step = feed(
             self.by_class.beside(self.reals),
-            make_step(self.state, make_recipe(config), self.strategy, self.by_class.table),
+            make_step(self.state, step_options(config), self.strategy, self.by_class.table),
             self.strategy,
             batch_size=self.images_per_step,
             seed=config.seed,
@@ -231,7 +231,7 @@ class Trainer:
         )
 
     def _begin(self, start: int) -> None:
-        """Records what this start is, and says it."""
+        """Records and logs the options, data and devices of this start."""
         config, run_dir, meta = self.config, self.run_dir, self._restored
         for sentence in self.report.sentences():
             logger.info("%s", sentence)
@@ -246,7 +246,7 @@ class Trainer:
         else:
             given = ", from imported weights" * ("imported" in meta)
             logger.info("Training into %s%s.", run_dir.root, given)
-            if warning := self.report.warning():  # once: whoever goes on has read it
+            if warning := self.report.warning():  # only at the first start
                 logger.warning("%s", warning)
         others = ["images"] * (not self.prepared.is_same(meta))
         others += ["labels"] * (meta.get("labels") != self.by_class.digest)
@@ -287,7 +287,7 @@ class Trainer:
             self.writer.scalars(line["step"], numbers)
 
     def sample(self, done: int, scalars: dict | None = None) -> None:
-        """Writes a grid; a hook."""
+        """Writes a grid of samples and notes their diversity; a hook."""
         samples = self.cells(self.sample_images)
         grid = images.grid(samples, columns=self.cells.in_a_row)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
@@ -298,7 +298,7 @@ class Trainer:
                 self.writer.image(done, "samples", grid)
 
     def _make_watch(self) -> Watch | None:
-        """Makes what evaluates the samples while the run trains."""
+        """Makes the evaluation of samples during training; None if it is off."""
         config = self.config
         if not config.evaluate_freq:
             return None
@@ -313,7 +313,7 @@ class Trainer:
         )
 
     def _evaluate(self, watch: Watch, done: int, scalars: dict | None = None) -> None:
-        """Measures the samples, and keeps the checkpoint when it is the best so far; a hook."""
+        """Evaluates the samples and saves the best checkpoint so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
         network = self.state.generator.get_config()
         drawn = sampled_from(self.config.z_dist, self.by_class.table)
@@ -322,7 +322,7 @@ class Trainer:
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
         asked, epoch = self.by_class.asked, round(done / self.steps_per_epoch, 4)
-        generated = EvaluatedGenerator(self.sample_images, fingerprint, done, epoch, asked)
+        generated = Candidate(self.sample_images, fingerprint, done, epoch, asked)
         record = watch.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)
@@ -336,7 +336,7 @@ class Trainer:
         )
 
     def _some_reals(self, count: int) -> np.ndarray:
-        """Real images from all over the data: neighbours in it may be of one class."""
+        """Evenly spaced real images: neighbours in the data may be of one class."""
         rows = np.linspace(0, len(self.reals) - 1, min(count, len(self.reals))).round().astype(int)
         return self.reals[rows]
 
@@ -347,12 +347,12 @@ class Trainer:
         self._draw()
 
     def _meta(self, done: int) -> dict:
-        """What a checkpoint records beside the weights."""
+        """Returns the meta of a checkpoint."""
         seconds = round(self.metrics.seconds, 3)
         return {"step": done, "seconds": seconds, **self.data}
 
     def _save(self, done: int, **evaluation: dict) -> None:
-        """Writes a checkpoint, as the best one where `evaluation` is the record that says so."""
+        """Saves a checkpoint; with `evaluation`, the record of it, as the best one."""
         save = self.checkpointer.save_best if evaluation else self.checkpointer.save
         try:
             save(self.state, self._meta(done) | evaluation)
@@ -370,7 +370,7 @@ class Trainer:
             draw_evaluations(self.run_dir.evaluation, self.run_dir.evaluation_curve, title=title)
 
     def _end(self, start: int, done: int, reason: str | None, signals: StopSignals) -> int:
-        """Says what was done and where it is."""
+        """Logs what was done and where the results are; returns the exit code."""
         if done == start:
             logger.info(
                 "The run already has its %d steps; use a larger --epoch or --steps to go on.",
@@ -392,6 +392,6 @@ class Trainer:
 
 
 def _exit_code(signals: StopSignals, reason: str | None) -> int:
-    """128 and the signal that ended the training, also where another worker received it."""
+    """128 plus the number of the signal that ended training, on whichever worker, or 0."""
     number = signals.received or SIGNALS.get(reason)
     return 128 + number if number else 0

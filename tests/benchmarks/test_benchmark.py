@@ -31,7 +31,7 @@ from dcgan.run.run_dir import RunDir
 from dcgan.training.loop import Every
 from dcgan.training.state import GANState
 from dcgan.training.step import make_step
-from dcgan.training.trainer import Trainer, make_networks, make_recipe, optimizer_options
+from dcgan.training.trainer import Trainer, make_networks, optimizer_options, step_options
 
 SMALL = {"output_size": 8, "g_width": 16, "d_width": 4, "z_dim": 8, "batch_size": 8, "channels": 3}
 
@@ -80,7 +80,7 @@ def test_the_bare_step_is_the_step_of_training(precision):
     bare = BareStep(spec)
     assert bare.seconds(2) > 0
     state = GANState(*make_networks(config), **optimizer_options(config))
-    step = make_step(state, make_recipe(config), tf.distribute.get_strategy())
+    step = make_step(state, step_options(config), tf.distribute.get_strategy())
     batch = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), np.uint8)
     for _ in range(2):
         step(tf.constant(batch))
@@ -101,7 +101,7 @@ def test_a_run_of_training_in_turn_with_the_bare_step(tmp_path, at_once):
     run_dir.create()
     trainer = Trainer(config, run_dir, lambda: prepared)
     bare = BareStep(steps.bare_spec(config))
-    compared = steps.training(trainer, bare, steps=3, pairs=2, cadence=(200, 500))
+    compared = steps.training(trainer, bare, steps=3, cadence=(200, 500))
     assert len(compared.ours) == len(compared.bare) == 2  # the first turn compiles
     assert min(compared.ours + compared.bare) > 0
     assert int(trainer.state.step) == int(bare.state.step) == 9
@@ -142,7 +142,7 @@ def test_grids_and_checkpoints_are_charged_at_their_cadence(monkeypatch):
 def test_a_stopped_training_ends_the_benchmark():
     trainer = SimpleNamespace(run=lambda hook: 130)
     with pytest.raises(SystemExit) as stopped:
-        steps.training(trainer, None, steps=1, pairs=1, cadence=(1, 1))
+        steps.training(trainer, None, steps=1, cadence=(1, 1))
     assert stopped.value.code == 130
 
 

@@ -20,7 +20,7 @@ def wait(source, chunk):
     time.sleep(chunk)
 
 if __name__ == "__main__":
-    for _ in workers.ordered(wait, None, [0, 0, 0, 0, 600, 600], workers=2):
+    for _ in workers.map_in_order(wait, None, [0, 0, 0, 0, 600, 600], workers=2):
         pass
 """
 
@@ -55,7 +55,7 @@ def test_workers_import_no_tensorflow():
 
 
 def test_order_is_that_of_the_chunks():
-    assert list(workers.ordered(str_of, None, list(range(50)), workers=2)) == [
+    assert list(workers.map_in_order(str_of, None, list(range(50)), workers=2)) == [
         str(i) for i in range(50)
     ]
 
@@ -76,7 +76,7 @@ def test_workers_start_when_the_rest_would_take_long(monkeypatch):
 
     def homes(source, count: int) -> list[bool]:
         """Whether each chunk was done in this process."""
-        found = list(workers.ordered(process_of, source, list(range(count))))
+        found = list(workers.map_in_order(process_of, source, list(range(count))))
         assert [chunk for _, chunk in found] == list(range(count))
         return [process == here for process, _ in found]
 

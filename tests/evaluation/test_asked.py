@@ -5,12 +5,12 @@ import pytest
 from test_evaluate import Painter, judge
 
 from dcgan.commands.evaluate import histogram
-from dcgan.evaluation.evaluator import EvaluatedGenerator
+from dcgan.evaluation.evaluator import Candidate
 from dcgan.evaluation.kept_results import is_histogram
 from dcgan.evaluation.metrics import CLASSES
 
 
-def by_class() -> EvaluatedGenerator:
+def by_class() -> Candidate:
     """Bright where that is asked for, of odd seeds, but for every fifth seed."""
 
     def asked(seeds) -> dict[str, list[str]]:
@@ -21,7 +21,7 @@ def by_class() -> EvaluatedGenerator:
         levels = np.where(bright, 220, 40).astype(np.uint8)
         return np.broadcast_to(levels[:, None, None, None], (len(seeds), 8, 8, 1)).copy()
 
-    return EvaluatedGenerator(paint, "by class", 7, 0.5, asked)
+    return Candidate(paint, "by class", 7, 0.5, asked)
 
 
 def test_it_is_the_share_of_the_images_of_all_batches(tmp_path):

@@ -217,7 +217,7 @@ def test_what_it_learns_from_is_known_before(tmp_path, untrained):
     """By content: copies of a learnt image, in the data set or in another part of it, are seen."""
     images, labels = stripes(500)
     images[400:] = images[:100]  # a fifth are copies
-    prints = classifier.learnt(images, labels, seed=3)
+    prints = classifier.find_learnt(images, labels, seed=3)
     found = load(images, labels, folder=tmp_path, seed=3)
     (_, learnt, _), _ = untrained[0]
     assert sorted(unseen.fingerprints(learnt)) == sorted(prints)

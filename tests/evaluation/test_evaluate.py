@@ -26,9 +26,9 @@ from dcgan.evaluation import (
     network_file,
     unseen,
 )
-from dcgan.evaluation.evaluator import EvaluatedGenerator, Evaluator
+from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.extractor import Extracted
-from dcgan.evaluation.metrics import CLASSES, ImageSample, measure, measure_all
+from dcgan.evaluation.metrics import CLASSES, ImageSample, measure_all
 from dcgan.evaluation.protocol import first_seed, short
 from dcgan.evaluation.reals import Reals, choose_reals
 from dcgan.files import read_json_lines
@@ -74,8 +74,8 @@ class Painter:
         self.asked += seeds
         return pictures(seeds, self.mean)
 
-    def generated(self, fingerprint: str = "a", step: int = 7) -> EvaluatedGenerator:
-        return EvaluatedGenerator(self, fingerprint, step, 0.5)
+    def generated(self, fingerprint: str = "a", step: int = 7) -> Candidate:
+        return Candidate(self, fingerprint, step, 0.5)
 
 
 def reals(count: int = 300, chosen: int = 200, dark: int = 100) -> Reals:
@@ -119,7 +119,7 @@ def test_no_two_seeds_share_an_image():
 
 
 def test_the_numbers_are_those_of_the_images(tmp_path):
-    """150 images come in blocks through files; here all at once through `measure`."""
+    """150 images come in blocks through files; here all at once through `measure_all`."""
     painter, wanted = Painter(), ("fid", "kid", "precision", "coverage", "swd", "is")
     one = judge(tmp_path, seed=3)
     records = one.evaluate(wanted, painter.generated(), tmp_path / "records")
@@ -130,7 +130,7 @@ def test_the_numbers_are_those_of_the_images(tmp_path):
         seen = Toy()(images)
         samples.append(ImageSample(images, seen.features, seen.probabilities["brightness"]))
     for metric, record in zip(wanted, records, strict=True):
-        expected = measure(metric, *samples, seed=3)
+        expected = measure_all([metric], *samples, seed=3)[metric]
         assert record["metric"] == metric
         assert record["value"] == pytest.approx(expected.value, rel=1e-9), metric
         assert (record["low"], record["high"]) == pytest.approx((expected.low, expected.high))
@@ -151,7 +151,7 @@ def test_a_record_says_what_was_measured_and_how(tmp_path):
 
 def test_images_of_the_data_themselves_are_perfect(tmp_path):
     one = judge(tmp_path, count=200, chosen=200)
-    copies = EvaluatedGenerator(lambda seeds: one.reals.images[list(seeds)], "a", 1, None)
+    copies = Candidate(lambda seeds: one.reals.images[list(seeds)], "a", 1, None)
     by_name = {r["metric"]: r for r in one.evaluate(metrics.METRICS, copies, tmp_path / "r")}
     assert by_name["fid"]["value"] == pytest.approx(0, abs=1e-6)
     assert by_name["swd"]["value"] == 0
@@ -236,11 +236,12 @@ def test_the_floor_is_of_two_halves_and_the_score_of_classes_of_the_reals(tmp_pa
         seen = Toy()(images[part])
         halves.append(ImageSample(images[part], seen.features, seen.probabilities["brightness"]))
     for record in records[:2]:
-        expected, floor = measure(record["metric"], *halves[:2], seed=3), record["floor"]
+        metric, floor = record["metric"], record["floor"]
+        expected = measure_all([metric], *halves[:2], seed=3)[metric]
         assert (floor["of"], floor["count"]) == ("halves", 150)
         assert floor["value"] == pytest.approx(expected.value, rel=1e-9)
         assert (floor["low"], floor["high"]) == pytest.approx((expected.low, expected.high))
-    expected = measure("is", ImageSample(), halves[2]).value
+    expected = measure_all(["is"], ImageSample(), halves[2])["is"].value
     assert records[2]["floor"]["value"] == pytest.approx(expected, rel=1e-9)
     assert (records[2]["floor"]["of"], records[2]["floor"]["count"]) == ("reals", 200)
 
@@ -276,8 +277,8 @@ def test_new_reals_score_the_floor_by_the_classifier(tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_network, "PASSES", 24_000)
     data = SimpleNamespace(images=noise(1000, 0)[0], labels=noise(1000, 0)[1])
     made = extractors.make("classifier", data, cache_dir=tmp_path / "cache", seed=0)
-    learnt = extractors.learnt("classifier", data, seed=0)
-    others = EvaluatedGenerator(lambda seeds: noise(100, 1)[0][list(seeds)], "a", 1, None)
+    learnt = extractors.find_learnt("classifier", data, seed=0)
+    others = Candidate(lambda seeds: noise(100, 1)[0][list(seeds)], "a", 1, None)
     found = {}
     for name, left_out in (("unseen", learnt), ("any", None)):
         chosen = choose_reals(data, 100, learnt=left_out, split="train", seed=0)
@@ -311,7 +312,7 @@ def peak(base: Path, count: int) -> int:
     one = judge(base, count=count)
     flat = np.zeros((evaluator.BLOCK, *SHAPE), np.uint8)
     tracemalloc.start()
-    one._look_at_generated(lambda seeds: flat[: len(seeds)] + 1, {"features", "images"})
+    one._extract_generated(lambda seeds: flat[: len(seeds)] + 1, {"features", "images"})
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return most
@@ -413,7 +414,7 @@ def test_labelled_data_get_a_histogram(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Toy, "__call__", renamed)
     monkeypatch.setattr(extractors, "make", lambda name, *args, **kwargs: {"classifier": toy}[name])
     flags = ("--num_images", 128, "--metrics", "is", "--extractor", "classifier")
-    monkeypatch.setattr(extractors, "learnt", lambda name, prepared, seed: None)
+    monkeypatch.setattr(extractors, "find_learnt", lambda name, prepared, seed: None)
     monkeypatch.setattr(extractors, "require", lambda *args, **kwargs: None)  # of 140 images
     assert evaluate(run_root, *flags) == 0
     output = capsys.readouterr().out

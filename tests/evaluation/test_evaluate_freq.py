@@ -14,7 +14,7 @@ from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import classifier, classifier_network, evaluator
-from dcgan.evaluation.evaluator import EvaluatedGenerator
+from dcgan.evaluation.evaluator import Candidate
 from dcgan.evaluation.periodic import Watch
 from dcgan.files import read_json_lines
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -227,7 +227,7 @@ def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
     def draw(seeds):
         return np.random.default_rng(seeds[0]).integers(0, 256, (len(seeds), 8, 8, 3), np.uint8)
 
-    record = watch(prepared, tmp_path).measure(EvaluatedGenerator(draw, "a", 7, 0.5))
+    record = watch(prepared, tmp_path).measure(Candidate(draw, "a", 7, 0.5))
     value = record["value"]
     again = watch(prepared, tmp_path, kept=record)
     assert seen(again, [value, value - 1], "lower") == [False, True]
@@ -242,7 +242,7 @@ def test_the_best_value_is_remembered_if_it_was_measured_in_the_same_way(
 
 @pytest.mark.parametrize("value", ["0.1", None, [1], math.nan, -math.inf, True])
 def test_a_best_value_that_is_none_is_not_believed(prepared, tmp_path, value, caplog):
-    what = watch(prepared, tmp_path)._evaluator.what("kid")
+    what = watch(prepared, tmp_path)._evaluator.identify("kid")
     for kept in (what | {"value": value}, {"value": value}, [value], "kid"):
         assert seen(watch(prepared, tmp_path, kept=kept), [3.0, 4.0], "lower") == [True, False]
 

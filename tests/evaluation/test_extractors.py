@@ -56,7 +56,7 @@ def test_the_resize_is_the_antialiased_bicubic_one(old, new):
     images = pictures(2, (*old, 3))
     rows, columns = weights(old[0], new[0]), weights(old[1], new[1])
     expected = np.einsum("yh,xw,nhwc->nyxc", rows, columns, images.astype(np.float64))
-    found = resizing.resized(images, *new)
+    found = resizing.resize(images, *new)
     assert found.dtype == np.float32 and found.shape == (2, *new, 3)
     # Pillow leaves out what lies beyond the kernel's rounded support: a thousandth of a level.
     np.testing.assert_allclose(found, np.clip(expected, 0, 255), atol=0.01)
@@ -69,20 +69,20 @@ def test_it_does_what_clean_fid_does():
     channels = [Image.fromarray(image[..., i].astype(np.float32)) for i in range(3)]
     large = [np.asarray(c.resize((299, 299), Image.Resampling.BICUBIC)) for c in channels]
     expected = np.stack(large, -1).clip(0, 255)
-    np.testing.assert_array_equal(resizing.resized(image[np.newaxis], 299, 299)[0], expected)
+    np.testing.assert_array_equal(resizing.resize(image[np.newaxis], 299, 299)[0], expected)
 
 
 def test_fine_stripes_become_grey_and_not_other_stripes():
     """Stripes of one pixel: a resize without antialiasing picks every fourth, all of one colour."""
     stripes = np.zeros((1, 64, 64, 1), np.uint8)
     stripes[:, :, ::2] = 200
-    inside = resizing.resized(stripes, 16, 16)[0, 2:-2, 2:-2]
+    inside = resizing.resize(stripes, 16, 16)[0, 2:-2, 2:-2]
     np.testing.assert_allclose(inside, 100, atol=2)
 
 
 def test_images_of_the_size_stay_as_they_are():
     images = pictures(3)
-    np.testing.assert_array_equal(resizing.resized(images, 6, 5), images)
+    np.testing.assert_array_equal(resizing.resize(images, 6, 5), images)
     assert resizing.in_words((6, 5), (6, 5)) == "none"
 
 
@@ -91,7 +91,7 @@ def test_images_of_the_size_stay_as_they_are():
     [((64, 64), (16, 16)), ((109, 89), (16, 13)), ((8, 12), (8, 12)), ((3, 400), (1, 16))],
 )
 def test_shrinking_keeps_proportions_and_never_enlarges(size, expected):
-    assert resizing.shrunk(*size, 16) == expected
+    assert resizing.shrink(*size, 16) == expected
 
 
 # --- block by block
@@ -137,13 +137,13 @@ def test_only_one_block_is_held():
 
 
 def test_a_progress_bar_counts_images(capsys, monkeypatch):
-    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "is_watched", lambda: True)
     list(extract(Means(), pieces(pictures(300)), total=300, doing="features of reals"))
     assert "features of reals" in (shown := capsys.readouterr().err) and "300/300" in shown
 
 
 def test_below_another_bar_it_vanishes(capsys, monkeypatch):
-    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "is_watched", lambda: True)
     with tqdm(total=1):
         list(extract(Means(), pieces(pictures(300)), total=300, doing="features of reals"))
         shown = capsys.readouterr().err
@@ -197,7 +197,7 @@ def test_large_images_become_sixteen_pixels():
     found = pixels(images).features
     assert found.shape == (70, 8 * 16 * 3) and pixels.classes == {}
     assert pixels.resize == "to 8x16, bicubic with antialiasing (Pillow, float32)"
-    expected = resizing.resized(images, 8, 16).reshape(70, -1) / 127.5 - 1
+    expected = resizing.resize(images, 8, 16).reshape(70, -1) / 127.5 - 1
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(pixels(images[7:9]).features, found[7:9])
 

@@ -94,7 +94,7 @@ def test_an_untrained_one_has_new_weights_and_knows_the_datas_statistics():
         variable.assign(numbers(*variable.shape, seed=3) + 1)
     before = [np.array(variable.numpy()) for variable in network.variables]
     reals = np.random.default_rng(1).integers(0, 256, (40, 28, 20, 1), np.uint8)
-    made = linear_probe.untrained(network, reals, seed=5)
+    made = linear_probe.make_untrained(network, reals, seed=5)
     after = [variable.numpy() for variable in network.variables]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     fresh = Discriminator.from_config({**network.get_config(), "seed": 5})

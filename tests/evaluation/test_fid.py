@@ -6,7 +6,7 @@ from scipy.linalg import sqrtm
 
 from dcgan import UserError
 from dcgan.evaluation import fid
-from dcgan.evaluation.fid import Moments, frechet_distance
+from dcgan.evaluation.fid import Moments
 
 
 def features(count: int, dimensions: int = 5, seed: int = 0) -> np.ndarray:
@@ -23,6 +23,10 @@ def normal(mean, covariance) -> Moments:
     made = Moments.of(np.concatenate([mean + ways, mean - ways]))
     np.testing.assert_allclose(made.covariance, covariance, atol=1e-12)
     return made
+
+
+def frechet_distance(one: Moments, other: Moments) -> float:
+    return fid._distance(one, other, fid._pair(one, other))
 
 
 def by_sqrtm(one: Moments, other: Moments) -> float:

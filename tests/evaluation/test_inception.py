@@ -96,7 +96,7 @@ def network() -> inception.Inception:
 
 def by_hand(images: np.ndarray) -> np.ndarray:
     """The stand-in's features in float64, one layer after the other."""
-    x = (resizing.resized(images, 299, 299).astype(np.float64) - 128) / 128
+    x = (resizing.resize(images, 299, 299).astype(np.float64) - 128) / 128
     side = 8 * POOL
     x = x[:, :side, :side].reshape(-1, 8, POOL, 8, POOL, 3).mean((2, 4))
     x = x @ KERNEL[0, 0].astype(np.float64)
@@ -232,7 +232,7 @@ def test_a_graph_of_the_published_size_goes_all_the_way(tmp_path):
     )
     assert found.features.shape == (len(images), 2048)
     assert found.probabilities["imagenet"].shape == (len(images), 1008)
-    levels = (resizing.resized(images[:4], 299, 299) - 128) / 128
+    levels = (resizing.resize(images[:4], 299, 299) - 128) / 128
     expected = model.predict(levels, verbose=0).mean((1, 2))
     np.testing.assert_allclose(found.features[:4], expected, rtol=1e-3, atol=1e-5)
     assert found.features.std(0).max() > 0

@@ -329,7 +329,7 @@ def test_extractors_are_made_of_files(files, tmp_path):
     place = {"cache_dir": tmp_path, "seed": 0}
     found = extractors.make(f"{files / 'net.keras'}:maps", data, looks=RANGE, **place)
     assert found(data.images).features.shape == (3, 5)
-    assert extractors.learnt(str(files / "net.keras"), data, seed=0) is None
+    assert extractors.find_learnt(str(files / "net.keras"), data, seed=0) is None
     with pytest.raises(UserError, match="--extractor pixels is none: leave them out"):
         extractors.make("pixels", data, looks=RANGE, **place)
 

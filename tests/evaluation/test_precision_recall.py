@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from dcgan.evaluation import precision_recall as module
-from dcgan.evaluation.precision_recall import MANIFOLD, manifold, nearest_squared, shares
+from dcgan.evaluation.precision_recall import NAMES, measure, nearest_squared, shares
 
-PERFECT = dict.fromkeys(MANIFOLD, 1.0)
+PERFECT = dict.fromkeys(NAMES, 1.0)
 
 
 def normal(count: int, seed: int, mean: float = 0.0, dimensions: int = 3) -> np.ndarray:
@@ -33,7 +33,7 @@ def by_tables(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
 def test_they_agree_with_full_tables():
     real, fake = normal(80, 0), normal(60, 1, 0.8)
     assert shares(real, fake) == pytest.approx(by_tables(real, fake))
-    found = manifold(real, fake)
+    found = measure(real, fake)
     assert {name: one.value for name, one in found.items()} == shares(real, fake)
 
 
@@ -70,7 +70,7 @@ def test_of_a_sample_and_itself_they_are_exactly_1(monkeypatch, block, far):
 
 
 def test_far_apart_all_are_0():
-    assert shares(normal(50, 0), normal(50, 1, 100)) == dict.fromkeys(MANIFOLD, 0.0)
+    assert shares(normal(50, 0), normal(50, 1, 100)) == dict.fromkeys(NAMES, 0.0)
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000])
@@ -105,8 +105,8 @@ def test_of_one_distribution_density_and_coverage_are_what_the_paper_derives():
 
 @pytest.mark.parametrize("mean", [0.0, 1.0])
 def test_19_of_20_intervals_hold_the_mean_of_all_measurements(mean):
-    found = [manifold(normal(300, 2 * i), normal(300, 2 * i + 1, mean), seed=i) for i in range(60)]
-    for name in MANIFOLD:
+    found = [measure(normal(300, 2 * i), normal(300, 2 * i + 1, mean), seed=i) for i in range(60)]
+    for name in NAMES:
         values = [one[name] for one in found]
         centre = np.mean([one.value for one in values])
         covered = np.mean([one.low <= centre <= one.high for one in values])
@@ -117,7 +117,7 @@ def test_19_of_20_intervals_hold_the_mean_of_all_measurements(mean):
 
 def test_intervals_stay_inside_and_are_never_empty():
     for real, fake in ((normal(100, 0), normal(100, 1, 100)), (normal(100, 0),) * 2):
-        for name, one in manifold(real, fake).items():
+        for name, one in measure(real, fake).items():
             assert 0 <= one.low <= one.value <= one.high
             if name != "density":
                 assert one.high <= 1 and 0.01 < one.high - one.low < 0.1

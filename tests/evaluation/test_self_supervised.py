@@ -17,7 +17,7 @@ from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import degradations, self_supervised, self_supervised_network, unseen
 from dcgan.evaluation.metrics import ImageSample, measure_all
-from dcgan.evaluation.self_supervised import learnt, load
+from dcgan.evaluation.self_supervised import find_learnt, load
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FIGURES = ("fid", "kid", "precision", "recall", "density", "coverage")
@@ -151,7 +151,7 @@ def test_it_learns_from_none_of_the_images_that_it_judges(tmp_path, untrained):
     (_, pictures), _ = untrained[0]
     seen = {picture.tobytes() for picture in pictures}
     assert len(seen) == len(pictures) == 400
-    prints = learnt(images, seed=3)
+    prints = find_learnt(images, seed=3)
     judged = unseen.rows(images, prints)
     assert not seen & {images[row].tobytes() for row in judged}
     assert len({image.tobytes() for image in images[judged]}) == 100
@@ -160,7 +160,7 @@ def test_it_learns_from_none_of_the_images_that_it_judges(tmp_path, untrained):
 def test_it_learns_from_a_bounded_number_of_images(tmp_path, untrained, monkeypatch):
     monkeypatch.setattr(self_supervised, "MOST", 150)
     load(noise(500), folder=tmp_path, seed=0)
-    assert len(untrained[0][0][1]) == 150 and len(learnt(noise(500), seed=0)) == 150
+    assert len(untrained[0][0][1]) == 150 and len(find_learnt(noise(500), seed=0)) == 150
 
 
 def test_large_images_are_made_smaller(tmp_path, untrained):
@@ -257,17 +257,17 @@ def test_a_stronger_fault_changes_more(kind, channels):
 
 def test_faults_are_dealt_evenly_and_a_seed_decides():
     images = smooth(12)
-    found, kinds, strengths = degradations.degraded(images, seed(1))
+    found, kinds, strengths = degradations.degrade(images, seed(1))
     assert kinds.numpy().tolist() == np.repeat(range(6), 2).tolist()
     assert np.abs(found).max() <= 1 and 0 <= np.min(strengths) and np.max(strengths) <= 1
-    np.testing.assert_array_equal(found, degradations.degraded(images, seed(1))[0])
-    assert np.abs(found - degradations.degraded(images, seed(2))[0]).max() > 0.01
+    np.testing.assert_array_equal(found, degradations.degrade(images, seed(1))[0])
+    assert np.abs(found - degradations.degrade(images, seed(2))[0]).max() > 0.01
 
 
 def test_a_blur_is_scipys():
     images = smooth(6)
     strength = tf.constant([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    found = degradations.blurred(images, strength, seed(0)).numpy()
+    found = degradations.blur(images, strength, seed(0)).numpy()
     for one, image, s in zip(found, images.numpy(), strength.numpy(), strict=True):
         deviation = 0.35 + 2.2 * s**1.5
         expected = ndimage.gaussian_filter(

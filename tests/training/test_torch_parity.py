@@ -15,7 +15,7 @@ from dcgan.export.torch_layout import to_torch
 from dcgan.latent.noise import training_noise
 from dcgan.training.state import GANState
 from dcgan.training.step import make_step
-from dcgan.training.trainer import make_networks, make_recipe, optimizer_options
+from dcgan.training.trainer import make_networks, optimizer_options, step_options
 
 pytestmark = pytest.mark.slow
 STEPS = 5
@@ -122,7 +122,7 @@ def trained(width, batch):
     weights = {
         name: {k: np.array(v) for k, v in to_torch(n).items()} for name, n in networks.items()
     }
-    step = make_step(state, make_recipe(config), tf.distribute.get_strategy())
+    step = make_step(state, step_options(config), tf.distribute.get_strategy())
     found = {}
 
     def keep(quantity, name, array):

@@ -23,8 +23,8 @@ from dcgan.outputs.comparison.runs import (
 from dcgan.outputs.comparison.verdict import notes, verdict
 from dcgan.outputs.report import measurements, pictures
 from dcgan.outputs.report.contents import ShownCheckpoint
-from dcgan.outputs.report.formatting import count, large, listed, number
-from dcgan.outputs.report.page import seeds_in_words, template, written
+from dcgan.outputs.report.formatting import count, join_words, large, number
+from dcgan.outputs.report.page import format_value, seeds_in_words, template
 from dcgan.terminal.console import printable
 
 FOLDER = Path(__file__).parent
@@ -78,7 +78,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
         "comparison": comparison,
         "title": f"{count(len(runs), 'run')} side by side",
-        "of": listed(dataset(group[0]) for group in data),
+        "of": join_words(dataset(group[0]) for group in data),
         "seeds": seeds_in_words(seeds).rstrip(","),
         "numbers": seeds[:STRIP],
         "strips": _strips(runs, looks, data),
@@ -171,7 +171,7 @@ def _grids(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> l
             "title": "Real images",
             "look": "",
             "words": f"Training images of {dataset(group[0])}"
-            + (f", for {listed(run.name for run in group)}." if len(data) > 1 else "."),
+            + (f", for {join_words(run.name for run in group)}." if len(data) > 1 else "."),
             "array": group[0].reals,
         }
         for group in data
@@ -196,7 +196,7 @@ def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
     runs = comparison.runs
     found = []
     for name in differing(runs):
-        shown = dict(zip(runs, map(written, values_of(runs, name)), strict=True))
+        shown = dict(zip(runs, map(format_value, values_of(runs, name)), strict=True))
         cells = [
             list(dict.fromkeys(shown[run] for run in setting.runs))
             for setting in comparison.settings
@@ -276,5 +276,5 @@ def _cell(figure: Figure | None, setting: Setting, *, is_ahead: bool) -> dict | 
         who = f"{len(setting.runs)}" if len(figure.values) == len(setting.runs) else of
         parts.append(f"{who} seeds: {' to '.join(ends)}")
     steps = dict.fromkeys(f"{step:,.0f}" for step in figure.steps)
-    parts.append(f"step {listed(steps)}")
+    parts.append(f"step {join_words(steps)}")
     return {"value": number(figure.value), "parts": parts, "ahead": is_ahead}

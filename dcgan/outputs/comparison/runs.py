@@ -190,7 +190,7 @@ def values_of(runs: Sequence[Run], name: str) -> list[object]:
 
 def _names(groups: Sequence[Sequence[Run]]) -> Iterator[str]:
     """What the names of a setting's runs have in common, where that tells it apart."""
-    common = [_trimmed(os.path.commonprefix([run.name for run in group])) for group in groups]
+    common = [_trim(os.path.commonprefix([run.name for run in group])) for group in groups]
     single = [group[0].name for group in groups if len(group) == 1]
     for group, name in zip(groups, common, strict=True):
         if len(group) == 1:
@@ -201,7 +201,7 @@ def _names(groups: Sequence[Sequence[Run]]) -> Iterator[str]:
             yield f"{group[0].name} and {len(group) - 1} more"
 
 
-def _trimmed(start: str) -> str:
+def _trim(start: str) -> str:
     """wide of wide-, and run of run1, which run10 and run11 begin with."""
     bare = start.rstrip("-_. ")
     return bare if bare != start else start.rstrip("0123456789").rstrip("-_. ")

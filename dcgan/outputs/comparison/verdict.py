@@ -7,7 +7,7 @@ from dcgan.cli.option import parse_seconds
 from dcgan.outputs.comparison import figures
 from dcgan.outputs.comparison.figures import Figure, Measured
 from dcgan.outputs.comparison.runs import Run, Setting, by_data, dataset
-from dcgan.outputs.report.formatting import listed, number
+from dcgan.outputs.report.formatting import join_words, number
 from dcgan.outputs.report.measurements import METRICS
 
 
@@ -17,7 +17,9 @@ def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]
     lines = []
     data = by_data(runs)
     if len(data) > 1:
-        groups = (f"{listed(run.name for run in group)} from {dataset(group[0])}" for group in data)
+        groups = (
+            f"{join_words(run.name for run in group)} from {dataset(group[0])}" for group in data
+        )
         lines.append(
             f"Figures compare only among runs that learn from the same images: {'; '.join(groups)}."
         )
@@ -62,16 +64,16 @@ def _as_they_stand(compared: Sequence[Measured]) -> list[str]:
     """The last figures: whom each metric has ahead, and which metrics have nobody."""
     winners: dict[Setting | None, list[str]] = {}
     for one in compared:
-        winners.setdefault(one.ahead, []).append(_told(one, one.figures))
+        winners.setdefault(one.ahead, []).append(_describe(one, one.figures))
     undecided = winners.pop(None, [])
     lines = [
-        f"{winner.name} is ahead by {listed(metrics)}, intervals apart."
+        f"{winner.name} is ahead by {join_words(metrics)}, intervals apart."
         for winner, metrics in winners.items()
     ]
     if lines:
         lines[0] = f"As they stand, {lines[0]}"
     if undecided:
-        lines.append(f"No setting is clearly ahead by {listed(undecided)}: intervals overlap.")
+        lines.append(f"No setting is clearly ahead by {join_words(undecided)}: intervals overlap.")
     return lines
 
 
@@ -86,12 +88,12 @@ def _after_equal(compared: Sequence[Measured], axis: str, of: str) -> list[str]:
     is_apart = figures.ahead(at, more_is_better=more) is not None
     return [
         f"After {f'{x:,.0f}' if x >= 100 else f'{x:.3g}'} {of} each, {best.name} "
-        f"{'is ahead' if is_apart else 'leads'} by {_told(one, at)}, intervals "
+        f"{'is ahead' if is_apart else 'leads'} by {_describe(one, at)}, intervals "
         f"{'apart' if is_apart else 'not apart'}."
     ]
 
 
-def _told(one: Measured, found: Mapping[Setting, Figure]) -> str:
+def _describe(one: Measured, found: Mapping[Setting, Figure]) -> str:
     """FID (pixels: 30 against 45)."""
     name, against = one.example.name, _against(found, one)
     return f"{name[:-1]}: {against})" if name.endswith(")") else f"{name} ({against})"

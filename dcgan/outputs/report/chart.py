@@ -208,7 +208,7 @@ def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: s
     """The readings at each place: percent of the way, heights, and words."""
     steps = shown[0].steps
     words = []
-    for i, place in enumerate(_written(steps)):
+    for i, place in enumerate(_format_steps(steps)):
         values = [f"{s.curve.label} {number(s.line[i])}" for s in shown if s.known[i]]
         words.append(f"{x_name} {place}: {', '.join(values) or 'not measured'}")
     return {
@@ -227,7 +227,7 @@ def _rows(shown: list[_Thinned]) -> list[list[str]]:
     """Some of the values, for those who read rather than look."""
     steps = shown[0].steps
     chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_ROWS).round().astype(int))
-    places = _written(steps)
+    places = _format_steps(steps)
     return [[places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)] for i in chosen]
 
 
@@ -243,9 +243,9 @@ def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str)
                 f"{name} from {number(line[0])} to {number(line[-1])}, at least "
                 f"{number(line.min())} and at most {number(line.max())}"
             )
-    return f"{title} up to {x_name} {_written(steps)[-1]}: {'; '.join(ways)}."
+    return f"{title} up to {x_name} {_format_steps(steps)[-1]}: {'; '.join(ways)}."
 
 
-def _written(steps: np.ndarray) -> list[str]:
+def _format_steps(steps: np.ndarray) -> list[str]:
     """Whole numbers, where there are not only small ones, such as minutes."""
     return [f"{step:,.0f}" if steps[-1] >= 100 else f"{step:.3g}" for step in steps]

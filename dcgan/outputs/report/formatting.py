@@ -42,7 +42,7 @@ def count(how_many: int, thing: str) -> str:
     return f"{how_many:,} {thing}{'' if how_many == 1 else 's'}"
 
 
-def listed(words) -> str:
+def join_words(words) -> str:
     """a, b and c."""
     words = list(words)
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

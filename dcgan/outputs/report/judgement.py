@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dcgan import program
-from dcgan.outputs.report.formatting import listed, number
+from dcgan.outputs.report.formatting import join_words, number
 from dcgan.outputs.report.measurements import Series
 
 # Real images against others have a density of about 1, and the floor says what their recall is.
@@ -41,7 +41,7 @@ def judge(records: Iterable[Mapping]) -> Judgement | None:
     found = {record["metric"]: record for record in records if record["metric"] in FIGURES}
     shares = {name: record["value"] / _of_reals(record) for name, record in found.items()}
     precision, recall = shares.get("precision"), shares.get("recall")
-    numbers = listed([f"{name} {_figure(record)}" for name, record in found.items()])
+    numbers = join_words([f"{name} {_figure(record)}" for name, record in found.items()])
     if shares.get("density", 0.0) > FAR_DENSITY or (
         recall is not None and recall < NEAR_ZERO and (precision or 0.0) >= HALF
     ):

@@ -65,10 +65,10 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "metric_charts": quality.charts(series),
         "histograms": [quality.bars(one) for one in histograms],
         "walks": _walks(contents.walks),
-        "drawn": _drawn(run.root / "generated"),
+        "drawn": _read_figures(run.root / "generated"),
         "near": _near(contents.memory),
         "speed": _speed(history),
-        "changed": [_shown(one) for one in contents.options if one.differs],
+        "changed": [_describe(one) for one in contents.options if one.differs],
         "groups": _groups(contents.options),
         "environment": _environment(run),
         "log": history.log[-LINES_SHOWN:],
@@ -157,7 +157,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
     some = [str(seed) for seed in seeds[:MOST_SEEDS]]
     more = len(seeds) - len(some)
-    return f"Seeds {formatting.listed(some + [f'{more} more'] * (more > 0))}"
+    return f"Seeds {formatting.join_words(some + [f'{more} more'] * (more > 0))}"
 
 
 def _in_time(run: RunDir, contents: Contents) -> dict | None:
@@ -269,7 +269,7 @@ def _near(memory: Memory | str) -> list[dict] | None:
     ]
 
 
-def _drawn(folder: Path) -> list[dict]:
+def _read_figures(folder: Path) -> list[dict]:
     """Figures that other commands have put into generated/: equations, strips."""
     found = []
     for path in sorted(folder.glob("*.png")):
@@ -282,18 +282,18 @@ def _drawn(folder: Path) -> list[dict]:
     ]
 
 
-def _shown(option: Option) -> dict:
+def _describe(option: Option) -> dict:
     """An option as it is written on the command line."""
     return {
         "name": option.name,
-        "value": written(option.value),
-        "default": written(option.default),
+        "value": format_value(option.value),
+        "default": format_value(option.default),
         "help": option.help,
         "differs": option.differs,
     }
 
 
-def written(value: object) -> str:
+def format_value(value: object) -> str:
     if value is None:
         return "not given"
     return json.dumps(value) if isinstance(value, bool) else str(value)
@@ -301,7 +301,7 @@ def written(value: object) -> str:
 
 def _groups(options: Sequence[Option]) -> list[tuple[str, list[dict]]]:
     names = dict.fromkeys(option.group for option in options)
-    return [(name, [_shown(o) for o in options if o.group == name]) for name in names]
+    return [(name, [_describe(o) for o in options if o.group == name]) for name in names]
 
 
 def _environment(run: RunDir) -> list[tuple[str, str]]:

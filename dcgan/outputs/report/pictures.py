@@ -53,13 +53,13 @@ def picture(array: np.ndarray, *, most: int) -> EmbeddedPicture:
 def _webp(array: np.ndarray, most: int) -> bytes:
     image = _image(array)
     if max(image.size) <= LARGEST_SIDE:
-        data = _encoded(image, lossless=True)
+        data = _encode_webp(image, lossless=True)
         if len(data) <= most:
             return data
     while True:
         if max(image.size) <= LARGEST_SIDE:
             for quality in QUALITIES:
-                data = _encoded(image, quality=quality)
+                data = _encode_webp(image, quality=quality)
                 if len(data) <= most:
                     return data
         if max(image.size) <= 32:
@@ -71,7 +71,7 @@ def _image(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB")
 
 
-def _encoded(image: Image.Image, **how) -> bytes:
+def _encode_webp(image: Image.Image, **how) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", **how)
     return buffer.getvalue()
@@ -116,7 +116,7 @@ def frames(
         grids: (step, uint8 [height, width, channels]), at least one.
         most: bytes.
     """
-    usual = len(_encoded(_image(grids[-1][1]), quality=QUALITIES[1]))
+    usual = len(_encode_webp(_image(grids[-1][1]), quality=QUALITIES[1]))
     count = min(len(grids), max(most // usual, FEWEST_FRAMES))
     chosen = np.linspace(0, len(grids) - 1, count).round().astype(int)
     return [(grids[i][0], picture(grids[i][1], most=most // count)) for i in chosen]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dcgan.cli.option import ENDLESS
 from dcgan.outputs.report.contents import Contents, Health, Memory
-from dcgan.outputs.report.formatting import count, duration, large, listed, number, percent
+from dcgan.outputs.report.formatting import count, duration, join_words, large, number, percent
 from dcgan.outputs.report.history import LATELY, History
 from dcgan.outputs.report.judgement import judge, newest
 from dcgan.outputs.report.measurements import Series, interval
@@ -141,7 +141,7 @@ def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
         lines.append(f"The pictures are of step {contents.model.step:,}.")
     others = list(dict.fromkeys(o.how.name for o in series if o.metric != first.metric))
     if others:
-        lines.append(f"Below: {listed(others)}.")
+        lines.append(f"Below: {join_words(others)}.")
     return lines
 
 
@@ -156,7 +156,7 @@ def memorising(memory: Memory | str) -> list[str]:
     )
     if not memory.suspects:
         return [f"No sign of it: of {among} none is suspiciously near to one."]
-    seeds = listed(str(seed) for seed in memory.suspects)
+    seeds = join_words(str(seed) for seed in memory.suspects)
     return [
         f"Perhaps: of {among} {len(memory.suspects)} may be copies of training images "
         f"(seed{'' if len(memory.suspects) == 1 else 's'} {seeds})."
