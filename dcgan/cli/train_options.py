@@ -185,6 +185,14 @@ class Config:
         above=0.5,
         maximum=1.0,
     )
+    class_loss: float = option(
+        0.2,
+        "With --conditional, the weight of the class loss: the discriminator learns to name the "
+        "classes of real images, the generator to make images that it names right; 0 = none.",
+        "training",
+        minimum=0.0,
+        maximum=100.0,
+    )
     d_steps: int = option(
         1,
         "Discriminator updates per step, each on its own images.",

@@ -29,7 +29,7 @@ def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
 
 
 def class_layer(network, units: int, dtype) -> keras.layers.Dense | None:
-    """What turns classes into vectors of so many numbers, one a class; None without classes."""
+    """What turns classes into vectors of so many numbers; None without classes."""
     if not network.classes:
         return None
     return keras.layers.Dense(
@@ -39,6 +39,31 @@ def class_layer(network, units: int, dtype) -> keras.layers.Dense | None:
         dtype=dtype,
         name="classes",
     )
+
+
+class ClassLogits(keras.layers.Layer):
+    """What a network sees, [N, units], times a vector for each class: float32 [N, classes].
+
+    Args:
+        classes: how many.
+        units: how many numbers the network sees.
+        kernel_initializer: of the vectors [classes, units].
+        **kwargs: of `keras.layers.Layer`.
+    """
+
+    def __init__(self, classes: int, units: int, *, kernel_initializer, **kwargs):
+        super().__init__(**kwargs)
+        self.classes = classes
+        self.units = units
+        self.kernel_initializer = kernel_initializer
+
+    def build(self, input_shape=None):
+        shape, how = (self.classes, self.units), self.kernel_initializer
+        self.kernel = self.add_weight(shape=shape, initializer=how, name="kernel")
+        self.built = True
+
+    def call(self, seen):
+        return keras.ops.matmul(seen, keras.ops.transpose(self.kernel))
 
 
 def require(labels, classes: tuple[int, ...], network: str) -> None:

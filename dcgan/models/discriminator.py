@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from dcgan.models.classes import class_layer, one_hot, require
+from dcgan.models.classes import ClassLogits, one_hot, require
 from dcgan.models.layers import StridedConv2D, activation, dropout
 from dcgan.models.network import Network
 
@@ -22,7 +22,8 @@ class Discriminator(Network):
     That is the layout "radford"; see `layouts` for what others change. Where it knows classes, the
     logit is more by the product of what the last layer sees with vectors of the image's classes
     (Miyato and Koyama 2018, arXiv 1802.05637, equation 4). There it is added up over all places
-    first; here each place counts, as in the last layer itself (docs/conditional.md: why).
+    first; here each place counts, as in the last layer itself (docs/conditional.md: why). The
+    products with the vectors of all classes are also logits of the class.
 
     Args:
         image_shape, **kwargs: of `Network`.
@@ -51,8 +52,15 @@ class Discriminator(Network):
             dtype="float32",
             name="logit",
         )
-        seen = math.prod(self.maps[-1]) * self.convs[-1].filters
-        self.of_classes = class_layer(self, seen, dtype="float32")
+        self.of_classes = None
+        if self.classes:
+            self.of_classes = ClassLogits(
+                sum(self.classes),
+                math.prod(self.maps[-1]) * self.convs[-1].filters,
+                kernel_initializer=self.initializer("classes"),
+                dtype="float32",
+                name="classes",
+            )
 
     def build(self, input_shape=None):
         """Makes every variable, so that a restore finds them all."""
@@ -66,25 +74,28 @@ class Discriminator(Network):
             norm.build((None, height, width, conv.filters))
         self.logit.build((None, self.maps[-1][0] * self.maps[-1][1] * channels))
         if self.of_classes:
-            self.of_classes.build((None, sum(self.classes)))
+            self.of_classes.build()
         self.built = True
 
-    def call(self, images, labels=None, training=False, seed=None):
+    def call(self, images, labels=None, training=False, seed=None, with_classes=False):
         """images float [N, height, width, channels] -> logits float32 [N, 1].
 
         Args:
             labels: as `classes.one_hot` takes them, where the network knows classes.
             seed: int64 [2], of what dropout leaves out in training; a layout without it needs none.
+            with_classes: whether to return a tuple, in which the logits of the classes are second:
+                float32 [N, classes of all columns], or None where the network knows no classes.
         """
         require(labels, self.classes, self.name)
         last = self.activations(images, training=training, seed=seed)[-1]
         seen = keras.ops.reshape(last, (-1, self.logit.kernel.shape[0]))
         logits = self.logit(seen)
-        if not self.of_classes:
-            return logits
-        vectors = self.of_classes(one_hot(labels, self.classes))
-        products = keras.ops.cast(seen, "float32") * vectors
-        return logits + keras.ops.sum(products, axis=1, keepdims=True)
+        class_logits = None
+        if self.of_classes:
+            class_logits = self.of_classes(seen)
+            own = class_logits * one_hot(labels, self.classes)
+            logits = logits + keras.ops.sum(own, axis=1, keepdims=True)
+        return (logits, class_logits) if with_classes else logits
 
     def activations(self, images, training=False, seed=None) -> list:
         """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU."""

@@ -35,3 +35,21 @@ def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
         float32 [N].
     """
     return tf.squeeze(tf.nn.softplus(-fake_logits), axis=-1)
+
+
+def class_loss(class_logits: tf.Tensor, numbers: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
+    """Computes the cross-entropy of telling classes apart (Odena et al. 2017, arXiv 1610.09585).
+
+    There the discriminator learns it of real and of generated images; here of real ones only, so
+    that it does not learn classes from what the generator has not learnt yet.
+
+    Args:
+        class_logits: float32 [N, classes of all columns], see `Discriminator.call`.
+        numbers: the labels, as `classes.one_hot` gives them.
+        classes: how many classes each column has.
+
+    Returns:
+        float32 [N], the sum over the columns.
+    """
+    pairs = zip(tf.split(class_logits, classes, 1), tf.split(numbers, classes, 1), strict=True)
+    return tf.add_n([tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=x) for x, y in pairs])

@@ -10,8 +10,9 @@ import tensorflow as tf
 from dcgan import images as pixels
 from dcgan.latent.labels import ClassTable
 from dcgan.latent.noise import draw_seed, training_noise
+from dcgan.models.classes import one_hot
 from dcgan.training.augment import KINDS, augment
-from dcgan.training.losses import discriminator_loss, generator_loss
+from dcgan.training.losses import class_loss, discriminator_loss, generator_loss
 from dcgan.training.state import GANState
 
 SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
@@ -36,6 +37,8 @@ class StepOptions:
         seed: of noise, labels, dropout and augmentation.
         ema_decay: decay of the averaged generator per step; see `_average` for the first steps.
         augment: the augmentations, names in `augment.KINDS` joined by commas, or "none".
+        class_loss: weight of `losses.class_loss`, of real images in the discriminator's loss and of
+            generated ones in the generator's; for networks that know classes.
     """
 
     batch_size: int
@@ -47,6 +50,7 @@ class StepOptions:
     seed: int = 0
     ema_decay: float = 0.0
     augment: str = "none"
+    class_loss: float = 0.0
 
 
 def make_step(
@@ -158,10 +162,11 @@ class ReplicaStep:
         reals = self._reals(batch, slice(None))
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
             fakes = self._fakes(step, 0)
-            real_logits = self._logits(reals, step, 0)
-            fake_logits = self._logits(fakes, step, 1)
-            d_loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
-            g_loss = self._mean(generator_loss(fake_logits))
+            real_logits, real_classes = self._judge(reals, step, 0)
+            fake_logits, fake_classes = self._judge(fakes, step, 1)
+            d_losses = self._discriminator_losses(real_logits, fake_logits)
+            d_loss = self._mean(d_losses, real_classes)
+            g_loss = self._mean(generator_loss(fake_logits), fake_classes)
             d_scaled = state.discriminator_optimizer.scale_loss(d_loss)
             g_scaled = state.generator_optimizer.scale_loss(g_loss)
         d_variables = state.discriminator.trainable_variables
@@ -182,26 +187,35 @@ class ReplicaStep:
         fakes = self.state.generator(self._noise(step, draw), labels=labels, training=True)
         return fakes, labels
 
-    def _logits(self, shown: Shown, step, number):
-        """Computes the discriminator's logits, float32 [N, 1].
+    def _judge(self, shown: Shown, step, number):
+        """Computes the discriminator's logits float32 [N, 1], and weighted class losses [N].
 
         Args:
             number: of this forward pass within the step; each has its own random numbers.
+
+        Returns:
+            (logits, losses); the second is None where no class loss is asked for.
         """
         images, labels = shown
         seed = draw_seed(self.options.seed, step, _AUGMENT + number)
         images = augment(images, self.augmentations, seed=seed)
         seed = draw_seed(self.options.seed, step, _DROPOUT + number)
-        return self.state.discriminator(images, labels=labels, training=True, seed=seed)
+        known = {"labels": labels, "training": True, "seed": seed, "with_classes": True}
+        logits, class_logits = self.state.discriminator(images, **known)
+        if class_logits is None or not self.options.class_loss:
+            return logits, None
+        classes = self.state.discriminator.classes
+        losses = class_loss(class_logits, one_hot(labels, classes), classes)
+        return logits, self.options.class_loss * losses
 
     def _update_discriminator(self, reals, fakes, step, k):
         state = self.state
         variables = state.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             # Two passes, so that batch normalization takes the statistics of either kind by itself.
-            real_logits = self._logits(reals, step, 2 * k)
-            fake_logits = self._logits(fakes, step, 2 * k + 1)
-            loss = self._mean(self._discriminator_losses(real_logits, fake_logits))
+            real_logits, real_classes = self._judge(reals, step, 2 * k)
+            fake_logits, _ = self._judge(fakes, step, 2 * k + 1)
+            loss = self._mean(self._discriminator_losses(real_logits, fake_logits), real_classes)
             scaled = state.discriminator_optimizer.scale_loss(loss)
         self._apply(state.discriminator_optimizer, tape.gradient(scaled, variables), variables)
         return self._scores(loss, real_logits, fake_logits)
@@ -228,7 +242,8 @@ class ReplicaStep:
 
     def _generator_loss(self, fakes, step, k):
         number = 2 * self.options.d_steps + k
-        return self._mean(generator_loss(self._logits(fakes, step, number)))
+        logits, class_losses = self._judge(fakes, step, number)
+        return self._mean(generator_loss(logits), class_losses)
 
     def _scores(self, d_loss, real_logits, fake_logits):
         return {
@@ -237,11 +252,15 @@ class ReplicaStep:
             "d_fake": self._mean(tf.sigmoid(fake_logits)),
         }
 
-    def _mean(self, values):
+    def _mean(self, values, more=None):
         """This replica's share of the mean over the examples of all replicas.
 
         The strategy sums the gradients of the replicas.
+
+        Args:
+            more: to add to each example's value, or None.
         """
+        values = values if more is None else values + more
         return tf.reduce_sum(values) / self.options.batch_size
 
     def _noise(self, step, draw):

@@ -82,6 +82,18 @@ def test_digits_are_learnt_with_their_labels_unless_a_run_began_without(dataset)
     assert "conditional" not in resolve({**words, "label_columns": "label"}).undecided
 
 
+def test_runs_that_began_without_a_class_loss_go_on_without():
+    words = {"dataset": "pets", "conditional": True}
+    old = to_dict(resolve({**words, "class_loss": 0.0}))
+    del old["class_loss"]  # as older versions wrote it
+    assert by_device.keep_recorded(resolve(words), old).class_loss == 0.0
+    assert by_device.keep_recorded(resolve({**words, "class_loss": 0.5}), old).class_loss == 0.5
+    config, sentence = decide(resolve({**words, "epoch": 1}))
+    assert config.class_loss == 0.2 and "class_loss" not in sentence
+    assert by_device.keep_recorded(resolve(words), to_dict(config)).class_loss == 0.2
+    assert "class_loss" not in resolve({"dataset": "pets"}).undecided
+
+
 @pytest.mark.parametrize("preset", ["silva", "best"])
 def test_the_arithmetic_is_the_devices_unless_it_is_given(preset):
     for given, expected in (({}, "bfloat16"), ({"precision": "auto"}, "bfloat16")):

@@ -21,9 +21,11 @@ from dcgan.latent.labels import ClassTable
 from dcgan.latent.noise import training_noise
 from dcgan.latent.sampling import make_sampler
 from dcgan.models import Discriminator, Generator
+from dcgan.models.classes import one_hot
 from dcgan.training import input as input_module
 from dcgan.training.by_class import MOST_ROWS, ByClass, make_cells
 from dcgan.training.input import feed
+from dcgan.training.losses import class_loss
 from dcgan.training.state import GANState
 from dcgan.training.step import StepOptions, make_call, make_step
 
@@ -201,6 +203,43 @@ def test_labels_of_fakes_are_the_datas_own_and_others_in_each_step():
     share = (drawn[..., 0] == 0).mean()
     # 320 draws: one standard deviation is at most 0.028.
     assert share == pytest.approx((labels()[:, 0] == 0).mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_the_class_loss_is_of_reals_in_one_loss_and_of_fakes_in_the_other(update):
+    weight, made, scalars = 0.3, [], {}
+    before = make_state()  # all states begin alike
+    batch = tf.constant(pictures()[:BATCH]), tf.constant(labels()[:BATCH])
+    states = {weight: make_state(), 0.0: make_state()}
+    for one, state in states.items():
+        state.generator = Watched(state.generator, made)
+        recipe = StepOptions(BATCH, seed=5, update=update, class_loss=one)
+        step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
+        tf.config.run_functions_eagerly(True)
+        try:
+            scalars[one] = step(batch)
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    def losses(discriminator, images, given):
+        how = {"labels": given, "training": True, "with_classes": True}
+        logits, class_logits = discriminator(images, **how)
+        return logits, tf.reduce_mean(class_loss(class_logits, one_hot(given, CLASSES), CLASSES))
+
+    fakes = before.generator(made[0][0], labels=made[0][1], training=True)
+    _, of_reals = losses(before.discriminator, pictures()[:BATCH] / 127.5 - 1, batch[1])
+    assert of_reals > 1  # log 3 + log 2 where nothing is known
+    more = scalars[weight]["d_loss"] - scalars[0.0]["d_loss"]
+    np.testing.assert_allclose(more, weight * of_reals, rtol=1e-4)
+    # The generator is told what the updated discriminator says, where updates alternate.
+    judge = states[weight].discriminator if update == "alternating" else make_state().discriminator
+    logits, of_fakes = losses(judge, fakes, made[0][1])
+    expected = tf.reduce_mean(tf.nn.softplus(-logits)) + weight * of_fakes
+    np.testing.assert_allclose(scalars[weight]["g_loss"], expected, rtol=1e-4)
+    # Both networks learn otherwise for it.
+    for network in ("generator", "discriminator"):
+        one, other = (getattr(states[w], network).trainable_variables for w in (weight, 0.0))
+        assert any((a.numpy() != b.numpy()).any() for a, b in zip(one, other, strict=True))
 
 
 def test_conditional_runs_repeat_and_resume_bit_for_bit():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan.training.losses import discriminator_loss, generator_loss
+from dcgan.training.losses import class_loss, discriminator_loss, generator_loss
 
 
 def logits(*values):
@@ -71,3 +71,14 @@ def test_gradients(x):
     np.testing.assert_allclose(tape.gradient(d_loss, real), [[logistic - 0.9]], atol=1e-6)
     np.testing.assert_allclose(tape.gradient(d_loss, fake), [[logistic]], atol=1e-6)
     np.testing.assert_allclose(tape.gradient(g_loss, fake), [[logistic - 1]], atol=1e-6)
+
+
+def test_each_column_of_classes_is_told_apart_by_itself():
+    """-log softmax of the own class, within its column, summed over the columns."""
+    found = tf.constant([[0.0, 0.0, 0.0, 0.0, 0.0], [2.0, -1.0, 0.5, 3.0, 1.0]])
+    own = tf.constant([[1.0, 0, 0, 1, 0], [0, 1, 0, 0, 1]])
+    losses = class_loss(found, own, (3, 2))
+    first = math.log(math.exp(2) + math.exp(-1) + math.exp(0.5)) + 1
+    second = math.log(math.exp(3) + math.exp(1)) - 1
+    np.testing.assert_allclose(losses, [math.log(3) + math.log(2), first + second], rtol=1e-6)
+    assert losses.shape == (2,) and losses.dtype == tf.float32
