@@ -1,7 +1,7 @@
-"""The one home of writing: whole files or none, temporary names, JSON lines, locks.
+"""Writes files: whole or not at all, under temporary names, as JSON lines, and with locks.
 
-A file is written under a temporary name beside it, flushed to the disk and renamed: whoever reads
-it finds the old content or the new. What killed writers leave is known by its name and removed.
+A file is written under a temporary name beside it, flushed to the disk and renamed, so that readers
+find either the old content or the new. What killed writers leave is known by its name and removed.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from pathlib import Path
 
 from dcgan import UserError, disk
 
-MOST_BYTES = 1 << 24  # of a JSON file of ours, which has a few thousand
-MOST_OF_A_LINE = 1 << 20  # bytes, likewise
+MOST_BYTES = 1 << 24  # of a JSON file; those of this project have a few thousand
+MOST_OF_A_LINE = 1 << 20  # bytes of a line of JSON
 
 
 @contextlib.contextmanager
 def name_errors(path: Path) -> Iterator[None]:
-    """Adds the file's name to errors of the system that lack one, such as a full disk."""
+    """Context that adds the file's name to an OSError without one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -32,13 +32,15 @@ def name_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Gives a temporary path beside `path` to write to; renames it when the block ends well.
+    """Context that gives a temporary path to write to, and renames it to `path` at its end.
 
-    The content is on the disk before the name is. When the block raises, nothing stays.
+    The content is flushed to the disk before the rename. If the block raises, the temporary file is
+    removed and `path` stays as it was.
 
     Args:
         path: of the file.
-        shared: whether others, on other machines too, may write it at once (see `temporary_name`).
+        shared: whether other processes, even on other machines, may write the file at the same time
+            (see `temporary_name`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -55,13 +57,13 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Gives a whole folder its name; a folder that has the name already is removed.
+    """Renames a folder to `path`, in place of a folder of that name, which is removed.
 
-    Where Linux can exchange two names in one step, nobody ever finds `path` absent or half.
+    Where Linux can exchange two names in one step, `path` always exists and is whole.
 
     Args:
-        new: the folder, on the same disk and written to it (see `flush_tree`).
-        path: its name from now on.
+        new: the folder, on the same disk and flushed to it (see `flush_tree`).
+        path: its new name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with name_errors(path):
@@ -75,7 +77,10 @@ def replace_folder(new: Path, path: Path) -> None:
 
 
 def _swap_in_steps(one: Path, other: Path) -> None:
-    """Where `disk.swap` cannot: `other` is absent for a moment, and back when a step fails."""
+    """Exchanges names where `disk.swap` cannot. `other` does not exist for a moment.
+
+    If a step fails, the names are as before.
+    """
     aside = one.with_name(f"{one.name}.old")
     os.rename(other, aside)
     try:
@@ -87,7 +92,7 @@ def _swap_in_steps(one: Path, other: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Puts the files of a folder, and of those in it, on the disk."""
+    """Flushes all files and folders below a folder to the disk."""
     for path in folder.rglob("*"):
         if path.is_dir():
             disk.flush_folder(path)
@@ -97,11 +102,11 @@ def flush_tree(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path, name: str | None = None) -> None:
-    """Removes what killed writers left (see `replacing`).
+    """Removes temporary files that killed writers have left (see `replacing`).
 
     Args:
-        folder: where; other processes must not write what is meant.
-        name: of the file that they wrote; None in a folder that this process has locked: of all.
+        folder: in which no other process may write these files now.
+        name: of the file that was written; None for all, in a folder that this process has locked.
     """
     left = re.compile(rf"\.{re.escape(name) if name else '.+'}\.\d+\.tmp")
     for path in folder.glob(".*.tmp"):
@@ -110,14 +115,14 @@ def remove_temporaries(folder: Path, name: str | None = None) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name beside `path` that is this process's own: <name>.<random>.<process>.<machine>.tmp."""
+    """A name beside `path` for this process alone: <name>.<random>.<process>.<machine>.tmp."""
     return path.with_name(
         f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.{socket.gethostname()}.tmp"
     )
 
 
 def remove_stale(folder: Path) -> None:
-    """Removes the temporary files of processes of this machine that are no more."""
+    """Removes temporary files of processes of this machine that have ended."""
     for path in folder.glob(f"*.{socket.gethostname()}.tmp"):
         process = path.name.removesuffix(f".{socket.gethostname()}.tmp").rpartition(".")[2]
         if process.isdecimal() and not _is_running(int(process)):
@@ -137,7 +142,7 @@ def _is_running(process: int) -> bool:
 
 
 def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
-    """Writes a file that is whole or absent; for the arguments see `replacing`."""
+    """Writes a file, whole or not at all; for the arguments see `replacing`."""
     with replacing(path, shared=shared) as temporary:
         temporary.write_bytes(data)
 
@@ -148,14 +153,14 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Reads a JSON file of ours: an object.
+    """Reads a JSON file of this project, which holds an object.
 
     Raises:
-        UserError: the file cannot be read, or was changed into something else.
+        UserError: the file cannot be read, or does not hold an object.
     """
     try:
         if path.exists() and not path.is_file():
-            raise ValueError("it is not a regular file")  # to open a pipe would be to wait for ever
+            raise ValueError("it is not a regular file")  # opening a pipe would block
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
@@ -173,17 +178,17 @@ def read_json(path: Path) -> dict:
 
 
 def _parse(text: str):
-    """A JSON value; whole numbers beyond every float are infinite, as others are.
+    """Parses a JSON value. Integers beyond the range of float become infinite, as floats do.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not JSON.
         RecursionError: it is nested too deeply.
     """
     return json.loads(text, parse_int=lambda text: int(text) if len(text) < 300 else float(text))
 
 
 def append_json_line(path: Path, value: dict) -> None:
-    """Adds one line to a JSON-lines file; a line cut by a crash is ended first, never rewritten."""
+    """Appends a line to a JSON-lines file. A line that a crash cut short is ended first."""
     with name_errors(path), open(path, "ab+") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
@@ -193,31 +198,31 @@ def append_json_line(path: Path, value: dict) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[dict]:
-    """The objects in a JSON-lines file; what a crash has cut, or is far too long, is left out."""
+    """Yields the objects in a JSON-lines file, without lines cut short by a crash or too long."""
     if not path.is_file():
         return
     with open(path, "rb") as file:
-        whole = True  # whether the part that comes is the beginning of a line
+        whole = True  # whether the next part begins a line
         while part := file.readline(MOST_OF_A_LINE):
             begins, whole = whole, part.endswith(b"\n")
             try:
                 value = _parse(part.decode("utf-8", "replace")) if begins else None
             except (ValueError, RecursionError):
-                continue  # what a crash has cut is not data
+                continue  # cut short by a crash
             if isinstance(value, dict):
                 yield value
 
 
 @contextlib.contextmanager
 def hold(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
-    """Holds a folder for this process by a lock in it, where the file system can (`disk.lock`).
+    """Context in which this process holds the lock of a folder, where that works (`disk.lock`).
 
     Args:
-        folder: there must be one.
-        refusal: the sentence for a second process, from the number of the first.
+        folder: must exist.
+        refusal: makes the message for a second process from the id of the first.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds the lock.
     """
     with open(folder / ".lock", "a+") as file:
         try:
@@ -233,15 +238,15 @@ def hold(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hold_target(state: Path, to: Path, doing: str) -> Iterator[None]:
-    """Holds the folder that a command writes to for this process.
+    """Context in which this process alone writes to the folder of a command.
 
     Args:
-        state: the command's own folder in it, made when absent, where the lock lies.
-        to: the folder, as the user named it.
+        state: the command's own folder in it, with the lock; created if it does not exist.
+        to: the folder as the user named it.
         doing: what the command does into it, such as "cropping".
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds the lock.
         OSError: it cannot be written.
     """
     state.mkdir(parents=True, exist_ok=True)

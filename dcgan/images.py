@@ -172,15 +172,15 @@ def _centre_box(size: tuple[int, int], height: int, width: int, exact: bool) -> 
 
 
 def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> np.ndarray:
-    """Images side by side, row by row, on white.
+    """Puts images into a grid, row by row, on white.
 
     Args:
-        images: uint8 [N, height, width, channels], N >= 1.
-        columns: images in a row; the nearest to a square when None.
+        images: uint8 [N, H, W, C], N >= 1.
+        columns: number of images in a row; None for a grid that is as square as possible.
         margin: white pixels between images.
 
     Returns:
-        uint8 [rows * (height + margin) - margin, columns * (width + margin) - margin, channels].
+        uint8 [rows * (H + margin) - margin, columns * (W + margin) - margin, C].
     """
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)

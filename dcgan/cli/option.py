@@ -40,7 +40,7 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
 
 
 def fields(options: type) -> dict[str, dataclasses.Field]:
-    """The options of a dataclass by the names of its fields; a field without help is none."""
+    """The fields of a dataclass that are options, those with help, by name."""
     return {field.name: field for field in dataclasses.fields(options) if field.metadata}
 
 
@@ -100,18 +100,18 @@ def _at_home(path: str, flag: str) -> str:
 
 
 def names_file(text: str) -> bool:
-    """Whether a word can only be a path, as words to choose from have no dots and slashes."""
+    """Whether a word must be a path: it has a dot or slash, which no choice has."""
     return any(mark in text for mark in "./\\")
 
 
 def parse_seconds(text: str) -> float:
     """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
 
-    Hours come before minutes and these before seconds, each once; a number without a unit, which
-    is seconds, stands alone.
+    Hours come first, then minutes, then seconds, each at most once. A number without a unit is in
+    seconds.
 
     Raises:
-        UserError: the text is no duration or not above zero.
+        UserError: the text is not a duration above zero.
     """
     number = r"([0-9]+(?:\.[0-9]+)?)"
     parts = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?|{number}", text)
@@ -125,15 +125,15 @@ def parse_seconds(text: str) -> float:
 
 
 def some_of(names: Sequence[str], most: int) -> str:
-    """The first names, and dots where there are more than `most`."""
+    """Lists the first `most` names, with ... in place of the others."""
     return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "", near: float = 0.6) -> str:
-    """The known word that is meant, in brackets behind a blank; nothing when none is close.
+    """Suggests the known word closest to `word`, as " (did you mean ...?)"; empty if none is close.
 
     Args:
-        near: share of letters in common, from which on a word is.
+        near: how similar a word must be, from 0 to 1; see `difflib.get_close_matches`.
     """
     close = difflib.get_close_matches(word, list(known), 1, near)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""

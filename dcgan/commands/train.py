@@ -1,4 +1,4 @@
-"""`python main.py train`: trains a DCGAN, or goes on with its run folder."""
+"""`python main.py train`: trains a DCGAN, or continues the run in its folder."""
 
 import contextlib
 import functools
@@ -33,19 +33,19 @@ from dcgan.terminal import console
 from dcgan.training.by_class import ByClass
 from dcgan.training.trainer import Trainer, make_networks
 
-# What says which images these are; how many images there are says whether a limit is one.
+# The options that say which images a run learns from.
 NAME_DATA = ("dataset", "input_fname_pattern", "splits")
-# What is known only when the data set has been opened.
+# The options that can be compared only when the data set has been opened.
 OF_SOURCE = (*NAME_DATA, "train_size", "channels")
 
-# Names of the classes that are learnt, by column of labels.
+# Names of the classes to learn, by label column.
 Columns = Mapping[str, tuple[str, ...]]
 
 logger = logging.getLogger("dcgan")
 
 
 def run(config: Config) -> int:
-    """Trains, or goes on where the run folder stands."""
+    """Starts a run, or continues it from its newest checkpoint; returns the exit code."""
     _require_training(config)
     cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
@@ -56,7 +56,7 @@ def run(config: Config) -> int:
         logger.info(
             "Worker %d of %d is waiting for the others.", cluster.rank, len(cluster.addresses)
         )
-        # First of all: TensorFlow refuses to do this once it has begun.
+        # Before anything else: TensorFlow refuses to connect once it has been used.
         workers = Workers.join(cluster, limit_seconds=config.worker_wait)
         with workers.translate_errors():
             return _train(config, workers) if workers.is_chief else _follow(config, workers)
@@ -73,21 +73,22 @@ def _require_training(config: Config) -> None:
 
 
 def _train(config: Config, workers: Workers) -> int:
-    """Resolves what is open, and trains.
+    """Resolves the options that depend on data and device, and trains.
 
-    What needs no data set is refused first, then what needs no pixel.
+    Options are refused as early as possible: before the data set is opened, then before any picture
+    is decoded.
     """
     config = by_device.choose_batch(config, gpu=on_gpu())
     if config.run_dir and not config.dry_run:
         run_dir = RunDir(Path(config.run_dir))
-        config = _with_recorded_choices(config, run_dir)
+        config = _keep_recorded_choices(config, run_dir)
         _refuse_other_config(config, run_dir, alike=OF_SOURCE)
     if workers.strategy:
         _require_shares(config, workers.strategy)
     source, summary, columns = _look_at_data(config)
     config = _fit_to_data(config, summary, columns)
     run_dir = RunDir(Path(config.run_dir))
-    config = _with_recorded_choices(config, run_dir)
+    config = _keep_recorded_choices(config, run_dir)
     columns = columns if config.conditional else {}
     native = {"gpu": on_gpu(), "precision": native_precision()}
     config, chosen = by_device.decide(config, _count(config, source), **native)
@@ -99,9 +100,9 @@ def _train(config: Config, workers: Workers) -> int:
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
-            alike = _alike(config, run_dir, source, prepared)
+            alike = _find_alike(config, run_dir, source, prepared)
             _refuse_other_config(config, run_dir, alike=alike)
-            for folder in (run_dir.root, run_dir.samples):  # the checkpointer tidies its own
+            for folder in (run_dir.root, run_dir.samples):  # the checkpointer cleans its own folder
                 remove_temporaries(folder)
             if chosen:
                 logger.info("%s", chosen)
@@ -109,36 +110,37 @@ def _train(config: Config, workers: Workers) -> int:
             if is_unused and (hint := label_columns.hint(source.labels)):
                 logger.info("%s", hint)
             workers.broadcast_json(to_dict(config))
-            return _session(config, run_dir, prepared, workers, columns).run()
+            return _make_trainer(config, run_dir, prepared, workers, columns).run()
         finally:
             if made:
                 run_dir.remove_if_unused()
 
 
 def _follow(config: Config, workers: Workers) -> int:
-    """Trains as a worker that is not the chief, by the chief's options."""
+    """Trains as a worker that is not the chief, with the chief's options."""
     config = by_device.choose_batch(config, gpu=on_gpu())
     _require_shares(config, workers.strategy)
     source, summary, columns = _look_at_data(config)
     config = _fit_to_data(config, summary, columns)
     run_dir = RunDir(Path(config.run_dir))
-    config = _as_the_chief(config, workers)
+    config = _take_chiefs_options(config, workers)
     columns = columns if config.conditional else {}
-    return _session(config, run_dir, _prepare_once(config, source), workers, columns).run()
+    prepared = _prepare_once(config, source)
+    return _make_trainer(config, run_dir, prepared, workers, columns).run()
 
 
 def _fit_to_data(config: Config, summary: Summary, columns: Columns) -> Config:
-    """The options with what follows from the data set: channels, labels and the run folder."""
+    """Fills in channels, labels and run folder, which follow from the data set."""
     channels = config.channels or summary.channels
     config = replace(config, channels=channels, conditional=bool(columns))
     return replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
 
 
 def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
-    """The data set, of which no pixel is asked for yet, and the labels that are learnt.
+    """Opens the data set and chooses the labels to learn, without decoding pictures.
 
     Raises:
-        UserError: it is not there, or nothing can be trained on it.
+        UserError: the data set is not found, or too small to train on.
     """
     source = catalog.find(
         config.dataset,
@@ -149,7 +151,7 @@ def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
         sheets=config.conditional,
     )
     labels = label_columns.choose(source, config.label_columns) if config.conditional else {}
-    if not config.dry_run:  # which shows even what would be refused, and downloads nothing
+    if not config.dry_run:  # a dry run shows even what would be refused, and downloads nothing
         _require_data(config, source)
     summary = summarize(
         source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
@@ -166,7 +168,7 @@ def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
 
 
 def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
-    """Refuses a batch that the devices cannot share."""
+    """Refuses a batch size that the devices cannot divide evenly."""
     if config.batch_size % strategy.num_replicas_in_sync:
         raise UserError(
             f"--batch_size {config.batch_size} cannot be shared by "
@@ -175,11 +177,11 @@ def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
 
 
 def _require_data(config: Config, source: Source) -> None:
-    """Refuses a data set on which nothing can be trained or evaluated, by what needs no pixel.
+    """Refuses a data set that is too small, before any picture is decoded.
 
     Raises:
-        UserError: there are too few pictures even if all of them can be used, or not what
-            --evaluate_metric needs.
+        UserError: there are too few pictures to train on, or for --evaluate_metric, even if all of
+            them can be used.
     """
     count = _count(config, source)
     _require_a_step(config, count)
@@ -194,12 +196,12 @@ def _require_data(config: Config, source: Source) -> None:
 
 
 def _count(config: Config, source: Source) -> int:
-    """How many pictures there are to use, if all of them can be."""
+    """The number of pictures to use, if all of them can be used."""
     return min(len(source), config.train_size or len(source))
 
 
 def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
-    """Refuses data that is not enough for one step, with a batch size that would do."""
+    """Refuses data that do not suffice for one step, and suggests a batch size."""
     needed = config.batch_size * config.d_steps
     if num_images >= needed:
         return
@@ -213,11 +215,11 @@ def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
     )
 
 
-def _as_the_chief(config: Config, workers: Workers) -> Config:
-    """Worker 0's options, but for the folders; those that matter must be the same here.
+def _take_chiefs_options(config: Config, workers: Workers) -> Config:
+    """Returns the chief's options, with this worker's own folders of data and cache.
 
     Raises:
-        UserError: they are not.
+        UserError: this worker was started with other options.
     """
     told = workers.broadcast_json()
     config = by_device.keep_recorded(config, told)
@@ -230,17 +232,17 @@ def _as_the_chief(config: Config, workers: Workers) -> Config:
     return Config(**told | {name: getattr(config, name) for name in ("data_dir", "cache_dir")})
 
 
-def _session(
+def _make_trainer(
     config: Config,
     run_dir: RunDir,
     prepared: Callable[[], Prepared],
     workers: Workers,
     columns: Columns,
 ) -> Trainer:
-    """Makes the trainer, which prepares the images once all else is in place."""
+    """Makes the trainer, which prepares the images after everything else."""
 
     def images() -> Prepared:
-        """Raises UserError where they are too few or not worker 0's."""
+        """Prepares the images; raises UserError if they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
         content = {"images": made.content, **ByClass.of(made.labels, columns, **config.of_z).meta()}
@@ -255,7 +257,7 @@ def _session(
 
 
 def _prepare_once(config: Config, source: Source) -> Callable[[], Prepared]:
-    """Makes the images ready, once."""
+    """Returns a function that prepares the images at its first call."""
     return functools.cache(
         lambda: prepare(
             source,
@@ -267,7 +269,7 @@ def _prepare_once(config: Config, source: Source) -> Callable[[], Prepared]:
 
 
 def image_spec(config: Config) -> ImageSpec:
-    """What the networks take of a picture."""
+    """The size, channels and crop of the images that the networks take."""
     return ImageSpec(
         config.output_height,
         config.output_width,
@@ -278,8 +280,8 @@ def image_spec(config: Config) -> ImageSpec:
     )
 
 
-def _with_recorded_choices(config: Config, run_dir: RunDir) -> Config:
-    """A run keeps what was once chosen for it wherever it goes on."""
+def _keep_recorded_choices(config: Config, run_dir: RunDir) -> Config:
+    """Takes the choices that an earlier start has made for the run, on whatever device."""
     if not config.undecided or not run_dir.config.exists():
         return config
     return by_device.keep_recorded(config, read_json(run_dir.config))
@@ -296,21 +298,21 @@ def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, .
         )
 
 
-def _alike(
+def _find_alike(
     config: Config, run_dir: RunDir, source: Source, prepared: Callable[[], Prepared]
 ) -> tuple[str, ...]:
-    """Options that name the run's own images, although they may be written in another way.
+    """Finds the options that mean the run's own images although their values differ.
 
-    The images are the same where they lie in the same place, where the newest checkpoint has learnt
-    from files of the same names, sizes and times, or else where all their pixels are; they are
-    decoded to see that when nothing but their place stands in the way.
+    The images are the same if they are in the same place, if the newest checkpoint has learnt from
+    files of the same names, sizes and times, or if all their pixels are the same. The last needs
+    decoding, which is done only when all other options agree.
     """
     if not run_dir.config.exists():
         return ()
     recorded, alike = read_json(run_dir.config), []
     if _place(recorded) == _place(to_dict(config)) is not None:
         alike += ["dataset"]
-    # Not a limit where there are no more images.
+    # A limit that is no smaller than the number of images has no effect.
     limits = [config.train_size, recorded.get("train_size")]
     if all(limit is None or (type(limit) is int and limit >= len(source)) for limit in limits):
         alike += ["train_size"]
@@ -324,7 +326,7 @@ def _alike(
 
 
 def _place(options: dict) -> str | None:
-    """Where a run's data set lies, None where its options do not say."""
+    """The place of a run's data set; None if its options do not say."""
     named = [options.get(name, FIELDS[name].default) for name in ("dataset", "data_dir")]
     return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
@@ -332,7 +334,7 @@ def _place(options: dict) -> str | None:
 def _dry_run(
     config: Config, chosen: str, source: Source, summary: Summary, columns: Columns
 ) -> int:
-    """Prints what a run would be, and leaves no trace."""
+    """Prints what a run would do, and writes nothing."""
     for name, value in to_dict(config).items():
         logger.info("%-20s %s", name, value)
     report = look(

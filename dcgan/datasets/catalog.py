@@ -124,7 +124,7 @@ def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
 
 
 def place(name: str, data_dir: str) -> str | None:
-    """The one name of a data set that may be written in several ways; None where there is none.
+    """The canonical name of a data set, which users may write in several ways; None if not found.
 
     Args:
         name, data_dir: see `find`.

@@ -48,7 +48,7 @@ def attach(source: PictureFiles) -> None:
 
 
 def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    """Those among the pictures, in their folder, and beside their archive; each once."""
+    """Yields each sheet among the pictures, in their folder or beside their archive."""
     seen = set()
     for i, name in enumerate(source.names):
         if name.lower().endswith(SUFFIXES):
@@ -62,7 +62,7 @@ def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]
 
 
 def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows."""
+    """Reads the headings and rows of a sheet."""
     try:
         with open_sheet() as file:
             data = file.read(MOST_BYTES + 1)

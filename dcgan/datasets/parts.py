@@ -45,17 +45,17 @@ def wanted_parts(
     what: str,
     such: str = "",
 ) -> list[str]:
-    """The parts that words of the user mean, each once.
+    """Finds the parts that a user names, without repetitions.
 
     Args:
-        name: of the data set, for people.
-        splits: words of the user.
-        there: the parts that it has.
-        what: of the data set these are, as in "folders are the parts".
-        such: an example to name, with its comma.
+        name: of the data set, for messages.
+        splits: the words of the user.
+        there: the parts that the data set has.
+        what: introduces these in a message, as in "folders are the parts".
+        such: an example for the message, with a comma in front.
 
     Raises:
-        UserError: it has no such parts, or none was named.
+        UserError: the data set has no such part, or none was named.
     """
     wanted = list(dict.fromkeys(map(part_of, splits)))
     if not wanted or not set(wanted) <= set(there):
@@ -135,7 +135,7 @@ class Part(PictureFiles):
         Args:
             whole: all files.
             files: (name, number in `whole`) of those to take.
-            labels: of these files in the order of names and numbers; by folders when None.
+            labels: of these files in the order of names and numbers; None to label by folder.
         """
         files = sorted(files)
         self.path, self.parallel, self.notes = whole.path, whole.parallel, whole.notes

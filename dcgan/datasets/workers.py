@@ -43,12 +43,12 @@ def map_in_order(
     *,
     workers: int | None = None,
 ) -> Iterator[Any]:
-    """`task(source, chunk)` of every chunk, in the order of the chunks.
+    """Yields `task(source, chunk)` of every chunk, in the order of the chunks.
 
     Args:
         task: picklable, as are `source` (sent once to each worker), the chunks and the results.
-        workers: processes; with 1 everything happens in this one; when None it is all cores as soon
-            as the rest would take this process long, if the source gains from it.
+        workers: number of processes; 1 for this process alone. With None this process begins, and
+            all cores take over if the rest would take it long and the source gains from it.
     """
     done = 0
     if workers is None:

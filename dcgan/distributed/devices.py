@@ -74,8 +74,11 @@ def native_precision() -> str:
 
 
 def steps_per_call(wanted: int | None) -> int:
-    """As wanted; when None, several on GPUs, which would wait for Python between steps, and one on
-    CPUs, which would not: a signal is then heard after every step."""
+    """The number of steps in one call: `wanted`, or a default for the devices when it is None.
+
+    GPUs would wait for Python between steps, so they take several. CPUs would not, so they take
+    one, and signals are handled after each step.
+    """
     return wanted or (GPU_STEPS if tf.config.list_logical_devices("GPU") else 1)
 
 

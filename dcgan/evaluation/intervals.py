@@ -1,7 +1,7 @@
-"""A measured number, and how far it can be trusted.
+"""Measured numbers with confidence intervals.
 
-Every interval is of 95 %: if the same numbers of other images were drawn from the same two
-distributions again and again, 19 of 20 intervals would hold the mean of all those measurements.
+All intervals are 95 % intervals: if images were drawn from the same two distributions repeatedly,
+as many each time, 19 of 20 intervals would contain the mean of all measurements.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ NORMAL = float(stdtrit(np.inf, _TAIL))  # 1.96
 
 @dataclass(frozen=True)
 class Estimate:
-    """One number.
+    """A measured number.
 
     Attributes:
-        value: what was measured.
-        low, high: the ends of its 95 % interval; None where there is none.
-        interval: how the interval was got, in words.
-        parts: what `value` is the mean of, by name, where it is worth knowing.
+        value: the number.
+        low, high: the ends of its 95 % interval; None without an interval.
+        interval: how the interval was computed, in words.
+        parts: the values by name of which `value` is the mean; empty where it is not a mean.
     """
 
     value: float
@@ -37,21 +37,21 @@ class Estimate:
 def of_error(
     value: float, error: float, interval: str, *, least: float = -np.inf, quantile: float = NORMAL
 ) -> Estimate:
-    """A value whose standard error is known.
+    """Makes an estimate from a value and its standard error.
 
     Args:
-        value: what was measured.
+        value: the number.
         error: its standard error.
-        interval: how that was got.
-        least: below which the value cannot be.
-        quantile: standard errors to either side.
+        interval: how the error was computed, in words.
+        least: the lowest possible value.
+        quantile: number of standard errors to either side.
     """
     low = max(value - quantile * error, least)
     return Estimate(float(value), float(low), float(value + quantile * error), interval)
 
 
 class Group:
-    """Some rows of an array, which may lie on the disk: they are read where they are looked at."""
+    """Some rows of an array, which are read on access, as the array may be memory-mapped."""
 
     def __init__(self, array: np.ndarray, rows: np.ndarray):
         self._array, self._rows = array, rows
@@ -65,45 +65,46 @@ class Group:
 
 
 def groups(array: np.ndarray, seed: int) -> list[Group]:
-    """The rows of a sample dealt into `GROUPS` groups at random: rows may have come in any order.
+    """Divides the rows of a sample into `GROUPS` groups at random.
 
     Args:
         array: [N, ...].
-        seed: of the dealing.
+        seed: of the division.
 
     Returns:
-        `GROUPS` parts, in each of which the rows keep their order.
+        The groups, in each of which the rows keep their order.
     """
     order = np.random.default_rng(seed).permutation(len(array))
     return [Group(array, np.sort(order[start::GROUPS])) for start in range(GROUPS)]
 
 
 def group_error(values: Sequence[float]) -> float:
-    """The standard error of the whole sample's value, from the same measured on each group.
+    """Computes the standard error of the whole sample's value from the values of its groups.
 
-    A value whose variance falls as 1/N varies sqrt(groups) times less on the whole.
+    The variance of the value must fall as 1/N: the error of the whole is then sqrt(groups) times
+    smaller than that of a group.
     """
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def of_groups(value: float, values: Sequence[float], *, least: float = -np.inf) -> Estimate:
-    """The whole sample's value, and an interval from that of each group (Student's t)."""
+    """Makes an estimate of the whole sample's value from those of its groups (Student's t)."""
     quantile = float(stdtrit(len(values) - 1, _TAIL))
     words = f"95 % from the spread over {len(values)} groups of the images"
     return of_error(value, group_error(values), words, least=least, quantile=quantile)
 
 
 def of_share(value: float, values: Sequence[float], count: int) -> Estimate:
-    """A share of `count` images, and an interval inside [0, 1] that is never empty.
+    """Makes an estimate of a share of `count` images, with an interval inside [0, 1].
 
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference". The images
-    are not independent trials where the other sample decides over them too, so there count as many
-    as agree with the spread over the groups.
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference". Images are
+    not independent trials where the other sample matters too. So the number of trials is the one
+    that agrees with the spread over the groups, if that is smaller.
 
     Args:
         value: the share, in [0, 1].
-        values: the same, measured on each group.
-        count: of the images.
+        values: the share in each group.
+        count: number of images.
     """
     variance, spread = value * (1 - value), group_error(values) ** 2
     trials = min(count, variance / spread) if variance and spread else count
@@ -113,7 +114,7 @@ def of_share(value: float, values: Sequence[float], count: int) -> Estimate:
 
 
 def of_trials(successes: int, count: int) -> Estimate:
-    """A share of independent trials, at least one, with Wilson's interval."""
+    """Makes an estimate of a share of independent trials, at least one, by Wilson's interval."""
     return _wilson(successes / count, count, NORMAL, "95 % after Wilson")
 
 
@@ -121,7 +122,7 @@ def _wilson(value: float, trials: float, quantile: float, words: str) -> Estimat
     weight = quantile**2 / trials
     centre = (value + weight / 2) / (1 + weight)
     half = np.sqrt(value * (1 - value) * weight + weight**2 / 4) / (1 + weight)
-    # At 0 and 1 an end is the value itself, but for rounding.
+    # At 0 and 1 one end is the value itself; rounding must not put it on the wrong side.
     return Estimate(
         float(value), float(min(centre - half, value)), float(max(centre + half, value)), words
     )

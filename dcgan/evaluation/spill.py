@@ -1,4 +1,4 @@
-"""Arrays that grow on the disk and not in memory, in temporary files that vanish by themselves."""
+"""Arrays that grow on the disk instead of in memory, in temporary files that are always removed."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -11,9 +11,9 @@ from dcgan.evaluation.extractor import Extracted
 
 
 class Table:
-    """Rows that are added block by block and read as one array.
+    """Rows that are added in blocks and read as one array.
 
-    They are written, not mapped, so that a full disk is an error and not a crash.
+    They are written and not mapped, so that a full disk raises an error instead of SIGBUS.
     """
 
     def __init__(self):
@@ -32,7 +32,7 @@ class Table:
         self._count += len(rows)
 
     def array(self) -> np.ndarray:
-        """All rows, as a read-only memory map where there can be one; there must be a row."""
+        """All rows, at least one, as a read-only memory map where the file can be mapped."""
         self._file.flush()
         shape, dtype = self._row
         place = Path(tempfile.gettempdir())
@@ -40,14 +40,14 @@ class Table:
 
 
 def tee(images: Iterable[np.ndarray], table: Table) -> Iterator[np.ndarray]:
-    """Passes images on, and adds them to a table."""
+    """Yields the images unchanged, and adds them to a table."""
     for batch in images:
         table.append(batch)
         yield batch
 
 
 def collect(parts: Iterable[Extracted]) -> Extracted:
-    """All that an extractor yields, at least one part, in one."""
+    """Joins the parts, at least one, that an extractor yields."""
     features, probabilities = Table(), {}
     for part in parts:
         features.append(part.features)

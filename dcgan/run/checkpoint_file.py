@@ -1,7 +1,7 @@
-"""The file of a checkpoint, and of small results: arrays of numbers by name, and a note.
+"""The file format of checkpoints and of small results: arrays of numbers by name, and a meta.
 
-It is an uncompressed .npz, which checks itself (CRC-32 of each array). Nothing in a file is
-believed: it takes no more memory than room on the disk, and nothing but numbers is made from it.
+It is an uncompressed .npz file with a CRC-32 of each array. A file is not trusted: reading it takes
+no more memory than its size, and creates nothing but numbers.
 """
 
 import contextlib
@@ -23,16 +23,16 @@ _META = "meta.json"
 
 
 class DamagedCheckpoint(Exception):
-    """A file that was read and is not whole."""
+    """The file could be read, but is not whole."""
 
 
 def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> None:
-    """As `numpy.savez` does, which would want all arrays in memory at once.
+    """Writes a file as `numpy.savez` does, but with one array in memory at a time.
 
     Args:
-        path: of the file, which is whole or absent.
-        arrays: by name.
-        meta: what JSON can hold.
+        path: of the file, which is written whole or not at all.
+        arrays: (name, array) of each.
+        meta: written as JSON.
     """
     note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
@@ -47,11 +47,11 @@ def _add(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """A file's arrays by name, and its meta.
+    """Reads the arrays of a file by name, and its meta.
 
     Raises:
         DamagedCheckpoint: the file is not whole.
-        OSError: it cannot be read, or there is not enough memory for it.
+        OSError: it cannot be read, or does not fit into memory.
     """
     with _open(path) as file:
         arrays = {info.filename.removesuffix(".npy"): _array(file, info) for info in file.filelist}
@@ -59,14 +59,14 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
 
 
 def read_meta(path: Path) -> dict:
-    """A file's meta alone; errors of `read`."""
+    """Reads the meta of a file without its arrays; for errors see `read`."""
     with _open(path) as file:
         return _parse_meta(_array(file, file.getinfo(f"{_META}.npy")))
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The file, whose entries take no more room than it does; tells damage from other errors."""
+    """Opens a file and checks the sizes of its entries; tells damage from other errors."""
     try:
         with name_errors(path), open(path, "rb") as raw:
             room = raw.seek(0, os.SEEK_END)
@@ -97,7 +97,7 @@ def _require_room(file: zipfile.ZipFile, room: int) -> None:
 
 
 def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """An entry, which holds just the numbers that its header announces."""
+    """Reads an entry, which must hold exactly the numbers that its header announces."""
     with file.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(f"{info.filename} is of another format")
@@ -106,15 +106,15 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
             info.file_size - entry.tell()
         ):
             raise ValueError(f"{info.filename} does not hold the numbers that it announces")
-    with file.open(info) as entry:  # anew: after going back in it, its sum would not be checked
+    with file.open(info) as entry:  # again: its CRC would not be checked after a seek
         return np.lib.format.read_array(entry, allow_pickle=False)
 
 
 def _read_header(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype in a header, which is too short to be too much for the memory."""
+    """Reads shape and dtype from a header."""
     try:
         shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
-    except MemoryError as error:  # Python's parser, of what is nested too deeply
+    except MemoryError as error:  # of Python's parser, which refuses deep nesting so
         raise ValueError("a header is no header of an array") from error
     return shape, dtype
 
