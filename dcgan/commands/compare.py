@@ -51,7 +51,7 @@ def run(options: Compare) -> int:
 
 
 def _folders(text: str) -> list[RunDir]:
-    """The runs that were named, each once."""
+    """Opens the run folders that are named, without repetitions."""
     named = [word.strip() for word in _split(text) if word.strip()]
     found = {Path(word).resolve(): choose_run(word, None, "newest") for word in named}
     if not 2 <= len(found) <= MOST_RUNS:

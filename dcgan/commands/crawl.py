@@ -28,7 +28,7 @@ def run(options: Crawl) -> int:
     folder = CrawledFolder(Path(options.to))
     _agree(search, folder, yes=options.yes)
     try:
-        with folder.opened():
+        with folder.open():
             folder.remember_agreement(search.rules)
             outcome = crawl(
                 search,

@@ -27,7 +27,7 @@ def run(options: Crop) -> int:
     folder = CroppedFolder(Path(options.to))
     folder.refuse_foreign()
     cascade = cascades.find(options.cascade, cache_folder())
-    with folder.opened(_remembered(options, cascade)):
+    with folder.open(_describe_options(options, cascade)):
         outcome = crop(source, folder, _crop_options(options, cascade))
         _look_at(source, folder)
         _report(source, folder, outcome)
@@ -56,7 +56,7 @@ def _crop_options(options: Crop, cascade: Path) -> CropOptions:
     )
 
 
-def _remembered(options: Crop, cascade: Path) -> dict:
+def _describe_options(options: Crop, cascade: Path) -> dict:
     """What faces and their names depend on, by flag."""
     names = ("size", "scale_factor", "min_size", "tilt", "margin", "min_sharpness", "similarity")
     return {

@@ -37,7 +37,7 @@ def run(options: Evaluate) -> int:
     """Measures what was not measured before, prints all that was asked for, and draws the curve."""
     trained = open_run(options)
     run_dir = trained.run
-    split = options.splits or trained.held_out(options.data_dir)
+    split = options.splits or trained.choose_held_out(options.data_dir)
     pictures = _pictures(options, trained)
     count = min(options.num_images, len(pictures)) if options.images else options.num_images
     _require(options, trained, split, count)
@@ -158,7 +158,7 @@ def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> s
 
 
 def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tuple[str, ...]:
-    """What was asked for, each once; else all that there can be."""
+    """The metrics asked for, without repetitions; all possible ones without --metrics."""
     if asked is None:
         return evaluator.possible_metrics(extractor, learnt.labels)
     return tuple(dict.fromkeys(asked.split(",")))

@@ -106,9 +106,9 @@ class _Stream:
 
     def _piece(self, most: int) -> bytes:
         if self._inflater is None:
-            return self._packed(most)
+            return self._read_packed(most)
         while not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._packed(PIECE)
+            packed = self._inflater.unconsumed_tail or self._read_packed(PIECE)
             try:
                 piece = self._inflater.decompress(packed, most)
             except zlib.error as error:
@@ -117,7 +117,7 @@ class _Stream:
                 return piece
         return b""
 
-    def _packed(self, most: int) -> bytes:
+    def _read_packed(self, most: int) -> bytes:
         piece = self._file.read(min(most, self._left))
         self._left -= len(piece)
         return piece

@@ -90,7 +90,7 @@ def pixels(
             # than twice what is wanted, so that the antialiased resize still decides how it looks.
             # The longer side stands for both: EXIF may yet turn the picture.
             picture.draft(None, (side, side))
-        picture = _deepened(file, picture, spec.white_level)
+        picture = _deepen(file, picture, spec.white_level)
         return spec.fit(plain(picture, spec.channels, white=spec.white_level, remarks=remarks))
     except _BAD_BYTES as error:
         raise UnusableFile(_damage(error)) from error
@@ -145,13 +145,13 @@ def whole(
     """
     picture = open_picture(file, name)
     try:
-        picture = plain(_deepened(file, picture, white), channels, white=white, remarks=remarks)
+        picture = plain(_deepen(file, picture, white), channels, white=white, remarks=remarks)
     except _BAD_BYTES as error:
         raise UnusableFile(_damage(error)) from error
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
 
 
-def _deepened(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
+def _deepen(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
     """A 16-bit colour PNG whose white is below 65535, by all of its bits: Pillow drops the lower.
 
     Others, and all where white is 65535, are given back as they are.

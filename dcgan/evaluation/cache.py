@@ -29,7 +29,7 @@ logger = logging.getLogger("dcgan")
 Arrays = dict[str, np.ndarray]
 
 
-def folder_in(cache_dir: Path) -> Path:
+def evaluation_folder(cache_dir: Path) -> Path:
     """The part of the user's cache folder that is evaluation's."""
     return Path(cache_dir) / "evaluation"
 

@@ -58,7 +58,7 @@ def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int)
     return keras.Model(images, [features, *heads])
 
 
-def varied(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Images as they might have been: turned, scaled, shifted and lit a little differently.
 
     Args:
@@ -116,7 +116,7 @@ def _step(model: keras.Model, steps: int, seed: int) -> Callable:
 
     @tf.function
     def step(pictures, truths, number):
-        images = varied(
+        images = vary(
             to_float(tf.cast(pictures, tf.float32)), tf.stack([tf.constant(seed, tf.int64), number])
         )
         with tf.GradientTape() as tape:

@@ -160,7 +160,7 @@ class Evaluator:
         self.seed = seed
         self.finder = finder
         self.measured: set[str] = set()  # the metrics of which `evaluate` has added records
-        self._folder = cache.folder_in(cache_dir)
+        self._folder = cache.evaluation_folder(cache_dir)
         self._labellings = [  # part of a data set may have other classes, or none
             name
             for name, classes in extractor.classes.items()

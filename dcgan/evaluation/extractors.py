@@ -72,7 +72,7 @@ def fetch(name: str, *, cache_dir: Path) -> None:
     if name == "inception":
         from dcgan.evaluation import inception
 
-        inception.load(cache.folder_in(cache_dir) / "inception")
+        inception.load(cache.evaluation_folder(cache_dir) / "inception")
 
 
 def make(
@@ -99,7 +99,7 @@ def make(
             "--extractor_size, --extractor_range and --extractor_layout say how to show images to "
             f"an extractor's file, and --extractor {name} is none: leave them out."
         )
-    folder = cache.folder_in(cache_dir)
+    folder = cache.evaluation_folder(cache_dir)
     # TensorFlow takes seconds to load: only for those that need it.
     if name == "inception":
         from dcgan.evaluation import inception

@@ -1,7 +1,7 @@
-"""Evaluation while a run trains: the same path as the command's, on few images, every so often.
+"""Evaluation during training: the same as the command's, on fewer images.
 
-It only looks. What makes it useful is that it knows which moment was the best one so far, also
-after a restart, by what the best checkpoint says of itself.
+It does not change the training. It knows which checkpoint is the best so far, even after a restart,
+from the record in that checkpoint.
 """
 
 import logging
@@ -15,7 +15,7 @@ from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.kept_results import is_finite
 from dcgan.evaluation.reals import choose_reals
 
-IMAGES = 2048  # generated, and as many real ones or all: enough to tell checkpoints apart
+IMAGES = 2048  # generated, and real ones at most: enough to tell checkpoints apart
 
 logger = logging.getLogger("dcgan")
 
@@ -23,12 +23,12 @@ logger = logging.getLogger("dcgan")
 def require(
     labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
 ) -> None:
-    """Refuses what surely cannot be measured, before an image is decoded.
+    """Refuses what cannot be measured, before any image is decoded.
 
     Args:
-        labels: of the images that the run learns from.
-        count: how many of these there are, at most.
-        metric, extractor, cache_dir: of `Watch`.
+        labels: of the training images.
+        count: the largest possible number of training images.
+        metric, extractor, cache_dir: of `PeriodicEvaluator`.
 
     Raises:
         UserError: see `extractors.require`, `evaluator.require` and `extractors.fetch`.
@@ -39,17 +39,17 @@ def require(
     extractors.fetch(name, cache_dir=cache_dir)
 
 
-class Watch:
-    """Measures one metric again and again.
+class PeriodicEvaluator:
+    """Measures one metric repeatedly.
 
     Args:
-        prepared: the images that the run learns from.
+        prepared: the training images.
         metric: of `metrics.METRICS`.
-        extractor: its name; None takes the one that suits the data.
-        split: the parts of the data set that they are.
+        extractor: name of the extractor; None for the default of the data.
+        split: the parts of the data set that the images are from.
         cache_dir: the user's cache folder.
         folder: of the run's records.
-        kept: the record that the best checkpoint was kept by, None where there is none.
+        kept: the record in the best checkpoint; None if there is none.
 
     Raises:
         UserError: see `evaluator.require` and `extractors.make`.
@@ -83,7 +83,7 @@ class Watch:
             seed=seed,
             cache_dir=cache_dir,
         )
-        self._best = self._comparable(kept) if isinstance(kept, Mapping) else None
+        self._best = self._comparable_value(kept) if isinstance(kept, Mapping) else None
 
     def measure(self, generated: Candidate) -> dict:
         """The record of a generator, which is in the folder then."""
@@ -99,7 +99,7 @@ class Watch:
         self._best = value
         return True
 
-    def _comparable(self, kept: Mapping) -> float | None:
+    def _comparable_value(self, kept: Mapping) -> float | None:
         """The value of the best checkpoint, if it was measured as it is now."""
         value = kept.get("value")
         if self._evaluator.identify(self.metric).items() <= kept.items() and is_finite(value):

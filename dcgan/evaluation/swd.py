@@ -76,11 +76,13 @@ def distances(
         [random.integers(0, side - 6, total) for side in size] for size in levels(*real.shape[1:3])
     ]
     both = zip(_patches(real, places), _patches(fake, places), strict=True)
-    found = [sliced(one, other, random=random, directions=directions) for one, other in both]
+    found = [
+        sliced_wasserstein(one, other, random=random, directions=directions) for one, other in both
+    ]
     return 1000 * np.array(found)
 
 
-def sliced(
+def sliced_wasserstein(
     one: np.ndarray, other: np.ndarray, *, random: np.random.Generator, directions: int
 ) -> float:
     """The mean Wasserstein-1 distance along random directions: [P, D], [P, D] -> a number.
@@ -116,10 +118,10 @@ def _patches(images: np.ndarray, places: list) -> list[np.ndarray]:
         for pixels, (tops, lefts), patches in zip(pyramid(block), places, found, strict=True):
             windows = np.lib.stride_tricks.sliding_window_view(pixels, (7, 7), (1, 2))
             patches[some] = windows[owners[some] - start, tops[some], lefts[some]]
-    return [_normalized(patches) for patches in found]
+    return [_normalize(patches) for patches in found]
 
 
-def _normalized(patches: np.ndarray) -> np.ndarray:
+def _normalize(patches: np.ndarray) -> np.ndarray:
     """Each channel less its mean, divided by its deviation: [P, C, 7, 7] -> [P, C * 49]."""
     for channel in range(patches.shape[1]):
         values = patches[:, channel]

@@ -101,7 +101,7 @@ class CrawledFolder:
             append_json_line(self._agreed, {"rules": rules})
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[None]:
+    def open(self) -> Iterator[None]:
         """Holds the folder for this process, makes it when absent, and reads what is there.
 
         Raises:

@@ -70,7 +70,7 @@ class CroppedFolder:
         return root.with_name(f"{root.name}-{name}")
 
     @contextlib.contextmanager
-    def opened(self, options: dict) -> Iterator[None]:
+    def open(self, options: dict) -> Iterator[None]:
         """Holds the folder for this process, makes it when absent, and reads what is there.
 
         Args:
@@ -212,14 +212,14 @@ class CroppedFolder:
                 position += len(text)
                 if not text.endswith(b"\n"):
                     break
-                lines.append(self._parsed(text, number, lines))
+                lines.append(self._parse_line(text, number, lines))
                 if len(lines) >= lines[0]["faces"]:
                     self._know(lines)
                     whole, lines = position, []
         if whole < self.records.stat().st_size:
             os.truncate(self.records, whole)
 
-    def _parsed(self, text: bytes, number: int, before: list[dict]) -> dict:
+    def _parse_line(self, text: bytes, number: int, before: list[dict]) -> dict:
         """A line of faces.jsonl, which must be of the next face of the picture of those before."""
         try:
             line = json.loads(text)

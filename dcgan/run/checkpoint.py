@@ -209,13 +209,13 @@ class Checkpoint:
         Raises:
             UserError: the checkpoint is of another architecture than model.json.
         """
-        return self._rebuilt(Generator, self.generator_arrays())
+        return self._rebuild(Generator, self.generator_arrays())
 
     def discriminator(self) -> Discriminator:
         """Rebuilds the discriminator; see `generator`."""
-        return self._rebuilt(Discriminator, _owned(self.arrays, "discriminator"))
+        return self._rebuild(Discriminator, _owned(self.arrays, "discriminator"))
 
-    def _rebuilt(self, network: type, arrays: dict[str, np.ndarray]):
+    def _rebuild(self, network: type, arrays: dict[str, np.ndarray]):
         """Builds a network and sets its weights, in float32 whatever precision the run has."""
         made = model_file.make(
             network, self.configs.get(network.__name__.lower()), self.path.parent
@@ -264,7 +264,7 @@ def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarra
     their generators keep their fingerprints.
     """
     config = {name: value for name, value in config.items() if name != "z_dist"}
-    float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuilt`
+    float32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))  # see `_rebuild`
     network = json.dumps([{**config, "dtype": float32}, drawn], sort_keys=True)
     digest = hashlib.sha256(network.encode())
     for name, array in arrays:

@@ -207,7 +207,7 @@ class TrainedRun:
         try:
             source = self._open(known, *_find_data(known["dataset"], data_dir, known["data_dir"]))
         except _DataNotFound:
-            source = self._renamed(data_dir, known)
+            source = self._find_renamed(data_dir, known)
             if source is None:
                 raise
         self._sources[data_dir, splits] = source
@@ -219,7 +219,7 @@ class TrainedRun:
         sheets = self.table is not None
         return catalog.find(dataset, data_dir, pattern=pattern, splits=splits, sheets=sheets)
 
-    def _renamed(self, place: str | None, known: dict) -> Source | None:
+    def _find_renamed(self, place: str | None, known: dict) -> Source | None:
         """The data set at a place of another name; None where it is not of the run's own images."""
         if place is None or not os.path.exists(place):
             return None
@@ -286,7 +286,7 @@ class TrainedRun:
         )
         return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
 
-    def held_out(self, data_dir: str | None = None) -> str:
+    def choose_held_out(self, data_dir: str | None = None) -> str:
         """The part that judges the run: test, else val, where one lies beside what it learns from.
 
         Its own parts otherwise, or where there are fewer than `FEWEST_HELD_OUT` files.

@@ -155,7 +155,7 @@ class Progress:
 
     def text(self, width: int = 1000) -> str:
         """The line in at most `width` columns; the least important parts are left out first."""
-        line, (left, is_by_steps) = self._line, self._left()
+        line, (left, is_by_steps) = self._line, self._time_left()
         all_steps, all_epochs = f"/{self._until}", f"/{self._epochs:.4g}"
         if not is_by_steps:
             all_steps = all_epochs = ""
@@ -176,7 +176,7 @@ class Progress:
             parts[name] = f"step {self.done}" if name == "step" else ""
         return text[:width]
 
-    def _left(self) -> tuple[str, bool]:
+    def _time_left(self) -> tuple[str, bool]:
         """(the time left at the present speed, whether the number of steps ends the training).
 
         The first is empty while it is not known; the second is false where the time limit ends it.

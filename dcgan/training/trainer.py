@@ -20,7 +20,7 @@ from dcgan.distributed.devices import avoid_remapper, device_names, make_strateg
 from dcgan.distributed.workers import Workers
 from dcgan.evaluation.evaluator import Candidate
 from dcgan.evaluation.kept_results import is_seconds
-from dcgan.evaluation.periodic import Watch
+from dcgan.evaluation.periodic import PeriodicEvaluator
 from dcgan.files import append_json_line, write_bytes, write_json
 from dcgan.latent.sampling import make_sampler, sampled_from
 from dcgan.models import Discriminator, Generator
@@ -156,11 +156,11 @@ class Trainer:
         if not self.workers.is_chief:
             return self._follow(start)
         self._begin(start)
-        watch, self.writer = self._make_watch(), open_writer(self.run_dir.tensorboard)
+        evaluator, self.writer = self._make_evaluator(), open_writer(self.run_dir.tensorboard)
         epochs = self.until / self.steps_per_epoch
         progress = Progress(start=start, until=self.until, epochs=epochs, seconds=self.budget)
         self.metrics.listen(progress.line)
-        looks_on = (self.metrics.collect, progress.step, *self._acts(watch), *more_hooks)
+        looks_on = (self.metrics.collect, progress.step, *self._acts(evaluator), *more_hooks)
         try:
             with StopSignals() as signals:
                 done, reason = self._loop(start, looks_on, signals)
@@ -195,12 +195,12 @@ class Trainer:
         logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.rank, done)
         return _exit_code(signals, reason)
 
-    def _acts(self, watch: Watch | None = None) -> list[Every]:
+    def _acts(self, evaluator: PeriodicEvaluator | None = None) -> list[Every]:
         """Makes the periodic hooks. Those that measure come before the line that reports it."""
         config = self.config
         measures = [Every(config.sample_freq, self.sample, self.until)]
         if config.evaluate_freq:
-            evaluate = functools.partial(self._evaluate, watch)
+            evaluate = functools.partial(self._evaluate, evaluator)
             measures.append(Every(config.evaluate_freq, evaluate, self.until))
         lines = Every(config.log_freq, self.metrics.flush)
         return [*measures, lines, Every(config.ckpt_freq, self.checkpoint)]
@@ -297,12 +297,12 @@ class Trainer:
             if self.writer:
                 self.writer.image(done, "samples", grid)
 
-    def _make_watch(self) -> Watch | None:
+    def _make_evaluator(self) -> PeriodicEvaluator | None:
         """Makes the evaluation of samples during training; None if it is off."""
         config = self.config
         if not config.evaluate_freq:
             return None
-        return Watch(
+        return PeriodicEvaluator(
             self.prepared,
             config.evaluate_metric,
             extractor=config.evaluate_extractor,
@@ -312,7 +312,7 @@ class Trainer:
             kept=(self.checkpointer.best_meta() or {}).get("evaluation"),
         )
 
-    def _evaluate(self, watch: Watch, done: int, scalars: dict | None = None) -> None:
+    def _evaluate(self, evaluator: PeriodicEvaluator, done: int, scalars: dict) -> None:
         """Evaluates the samples and saves the best checkpoint so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
         network = self.state.generator.get_config()
@@ -323,12 +323,12 @@ class Trainer:
             raise self._fatal(fatal(done, str(error))) from error
         asked, epoch = self.by_class.asked, round(done / self.steps_per_epoch, 4)
         generated = Candidate(self.sample_images, fingerprint, done, epoch, asked)
-        record = watch.measure(generated)
+        record = evaluator.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)
         self.metrics.note(**{metric: record["value"]}, evaluation_seconds=seconds)
         self.metrics.flush(done)  # a loss that is not finite must not be saved
-        is_best = watch.is_best(record)
+        is_best = evaluator.is_best(record)
         if is_best:
             self._save(done, evaluation=record)
         logger.info(

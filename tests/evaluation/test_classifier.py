@@ -272,7 +272,7 @@ def varied(monkeypatch, images: np.ndarray, seed=(3, 4), **amounts: float) -> np
     for name in AMOUNTS:
         monkeypatch.setattr(classifier_network, name, amounts.get(name, 0.0))
     seed = tf.constant(seed, tf.int64)
-    return classifier_network.varied(tf.constant(images, tf.float32), seed).numpy()
+    return classifier_network.vary(tf.constant(images, tf.float32), seed).numpy()
 
 
 def draws(count: int, seed=(3, 4)) -> np.ndarray:

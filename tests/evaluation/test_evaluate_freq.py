@@ -15,7 +15,7 @@ from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import classifier, classifier_network, evaluator
 from dcgan.evaluation.evaluator import Candidate
-from dcgan.evaluation.periodic import Watch
+from dcgan.evaluation.periodic import PeriodicEvaluator
 from dcgan.files import read_json_lines
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run.checkpoint import BEST, Checkpointer, read
@@ -205,12 +205,14 @@ def watch(
     metric: str = "kid",
     kept: dict | None = None,
     extractor: str | None = None,
-) -> Watch:
+) -> PeriodicEvaluator:
     folders = {"cache_dir": base / "cache", "folder": base / "evaluation"}
-    return Watch(prepared, metric, extractor=extractor, split="train", kept=kept, **folders)
+    return PeriodicEvaluator(
+        prepared, metric, extractor=extractor, split="train", kept=kept, **folders
+    )
 
 
-def seen(watched: Watch, values: list[float], better: str) -> list[bool]:
+def seen(watched: PeriodicEvaluator, values: list[float], better: str) -> list[bool]:
     return [watched.is_best({"value": value, "better": better}) for value in values]
 
 

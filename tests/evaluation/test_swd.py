@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.stats import wasserstein_distance
 
 from dcgan.evaluation import swd as module
-from dcgan.evaluation.swd import levels, pyramid, sliced, swd
+from dcgan.evaluation.swd import levels, pyramid, sliced_wasserstein, swd
 
 
 def pictures(count: int, seed: int = 0, shape=(28, 24, 3)) -> np.ndarray:
@@ -38,13 +38,15 @@ def test_along_each_direction_it_is_scipys():
     ways = random().normal(size=(64, 5))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     expected = np.mean([wasserstein_distance(one @ way, other @ way) for way in ways])
-    assert sliced(one, other, random=random(), directions=64) == pytest.approx(expected, rel=1e-4)
+    assert sliced_wasserstein(one, other, random=random(), directions=64) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_moved_by_a_vector_it_is_the_mean_projection_of_it():
     """|v| Gamma(D / 2) / (sqrt(pi) Gamma((D + 1) / 2)), which for D = 3 is |v| / 2."""
     one = random().normal(size=(10, 3)).astype(np.float32)
-    found = sliced(one, one + np.float32([3, 0, 4]), random=random(), directions=20_000)
+    found = sliced_wasserstein(one, one + np.float32([3, 0, 4]), random=random(), directions=20_000)
     assert found == pytest.approx(2.5, rel=0.02)
     expected = math.gamma(1.5) / (math.sqrt(math.pi) * math.gamma(2))
     assert expected == pytest.approx(1 / 2)
@@ -53,7 +55,7 @@ def test_moved_by_a_vector_it_is_the_mean_projection_of_it():
 def test_in_one_dimension_it_is_exact():
     """Sorted 0, 1, 5 and 2, 3, 3: (2 + 2 + 2) / 3."""
     one, other = np.float32([[5], [0], [1]]), np.float32([[3], [2], [3]])
-    assert sliced(one, other, random=random(), directions=64) == pytest.approx(2)
+    assert sliced_wasserstein(one, other, random=random(), directions=64) == pytest.approx(2)
 
 
 # --- the pyramid

@@ -10,7 +10,7 @@ from report_pages import Page, add_lines, record
 
 from dcgan.outputs.comparison import figures, page
 from dcgan.outputs.comparison.figures import Figure, Track
-from dcgan.outputs.comparison.runs import by_data, differing, settings
+from dcgan.outputs.comparison.runs import by_data, find_differing, settings
 from dcgan.outputs.report import chart, measurements
 
 SECTIONS = ("verdict", "pictures", "options", "figures", "quality", "training", "runs")
@@ -44,7 +44,7 @@ def test_runs_that_differ_in_their_seed_only_are_one_setting(tmp_path):
         ("third", ["third"]),
     ]
     assert len({one.look for one in found}) == 3
-    assert differing(runs) == ["seed", "batch_size"]
+    assert find_differing(runs) == ["seed", "batch_size"]
 
 
 def test_the_same_seed_again_is_no_second_seed(tmp_path):
@@ -57,8 +57,8 @@ def test_the_same_seed_again_is_no_second_seed(tmp_path):
 def test_an_option_that_an_older_run_does_not_know_is_at_its_default(tmp_path):
     old, new, other = (run_of(tmp_path / name) for name in "abc")
     del old.options["batch_size"]
-    assert differing([old, new]) == []
-    assert differing([old, run_of(tmp_path / "d", batch_size=8)]) == ["batch_size"]
+    assert find_differing([old, new]) == []
+    assert find_differing([old, run_of(tmp_path / "d", batch_size=8)]) == ["batch_size"]
     assert len(settings([old, run_of(tmp_path / "d", seed=1), other])) == 2
 
 

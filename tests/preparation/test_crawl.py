@@ -256,7 +256,7 @@ def test_what_was_finished_when_a_stop_comes_is_heard():
 @contextlib.contextmanager
 def opened(root: Path):
     folder = crawl_folder.CrawledFolder(root)
-    with folder.opened():
+    with folder.open():
         yield folder
 
 

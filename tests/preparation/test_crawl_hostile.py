@@ -318,7 +318,7 @@ def test_tags_are_no_options():
 def crawling(site: Site, to: Path):
     """The outcome of a crawl in this process."""
     folder = CrawledFolder(to)
-    with folder.opened():
+    with folder.open():
         search = sites.search(f"moebooru:{site.root}", "", "any")
         yield folder, crawl.crawl(search, folder, limit=10, delay=0.01)
 

@@ -89,7 +89,7 @@ def recipe() -> CropOptions:
 
 def crop_here(raw: Path, to: Path, recipe: CropOptions) -> CropResult:
     folder = CroppedFolder(to)
-    with folder.opened(OPTIONS):
+    with folder.open(OPTIONS):
         outcome = crop(folders.find(raw), folder, recipe, workers=1)
         folder.sheet.write_bytes(contact_sheet(folder))
         folder.drawing.write_bytes(drawing(folders.find(raw), folder))
@@ -216,7 +216,7 @@ def test_names_depend_on_order_alone(tmp_path):
 
 def test_the_number_of_processes_changes_nothing(raw, recipe, tmp_path):
     folder = CroppedFolder(tmp_path / "to")
-    with folder.opened(OPTIONS):
+    with folder.open(OPTIONS):
         crop(folders.find(raw), folder, recipe, workers=2)
     crop_here(raw, tmp_path / "reference", recipe)
     assert content(tmp_path / "to") == content(tmp_path / "reference")
@@ -341,7 +341,7 @@ def test_a_file_in_the_way_of_a_face_is_not_overwritten(raw, recipe, tmp_path):
 def test_changed_lines_and_a_second_process_are_refused(raw, recipe, tmp_path):
     to = tmp_path / "to"
     crop_here(raw, to, recipe)
-    with CroppedFolder(to).opened(OPTIONS):
+    with CroppedFolder(to).open(OPTIONS):
         with pytest.raises(UserError, match="Another process is cropping into"):
             crop_here(raw, to, recipe)
     lines = lines_of(to)
@@ -374,12 +374,12 @@ def test_lines_that_crop_has_not_written_are_refused(raw, recipe, tmp_path):
     for text in texts:
         (to / "faces.jsonl").write_text(f"{known}\n{text}\n")
         with pytest.raises(UserError, match="Line 2 of .* is not as crop wrote it: restore"):
-            with CroppedFolder(to).opened(OPTIONS):
+            with CroppedFolder(to).open(OPTIONS):
                 pass
     for text in ("[" * 100_000, "9" * 5000, "null", "\0"):
         (to / ".crop" / "options.json").write_text(text)
         with pytest.raises(UserError, match="options.json is not as crop wrote it: restore"):
-            with CroppedFolder(to).opened(OPTIONS):
+            with CroppedFolder(to).open(OPTIONS):
                 pass
 
 
@@ -406,7 +406,7 @@ def test_what_lies_in_the_place_of_a_face_is_passed_over(raw, recipe, tmp_path):
     (to / "b" / "two-1.png").unlink()
     (to / "b" / "two-1.png").mkdir()
     folder = CroppedFolder(to)
-    with folder.opened(OPTIONS):
+    with folder.open(OPTIONS):
         with Image.open(io.BytesIO(contact_sheet(folder))) as sheet:
             assert sheet.height == 32  # of the smallest; the large one is no larger on it
 

@@ -38,7 +38,7 @@ def training(settings: Sequence[Setting]) -> list[list[dict]]:
 
 def _of_training(settings: Sequence[Setting], key: str, axis: str, **how) -> dict | None:
     lines = {
-        setting: [line for run in setting.runs if (line := run.smoothed(key, axis))[0].size]
+        setting: [line for run in setting.runs if (line := run.smooth(key, axis))[0].size]
         for setting in settings
     }
     ends = [min(x[-1] for x, _ in found) for found in lines.values() if found]

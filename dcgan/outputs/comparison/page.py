@@ -16,7 +16,7 @@ from dcgan.outputs.comparison.runs import (
     Setting,
     by_data,
     dataset,
-    differing,
+    find_differing,
     settings,
     values_of,
 )
@@ -195,7 +195,7 @@ def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
     """(name, help, the values of each setting) of the options that differ."""
     runs = comparison.runs
     found = []
-    for name in differing(runs):
+    for name in find_differing(runs):
         shown = dict(zip(runs, map(format_value, values_of(runs, name)), strict=True))
         cells = [
             list(dict.fromkeys(shown[run] for run in setting.runs))

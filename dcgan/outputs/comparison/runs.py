@@ -115,7 +115,7 @@ class Run:
         known = places[np.isfinite(places)]
         return float(known[-1]) if known.size else None
 
-    def smoothed(self, key: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
+    def smooth(self, key: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
         """A number of its lines as a moving average: places, increasing, and values."""
         x, values = self.places(axis), self.history.column(key)
         known = np.isfinite(x) & np.isfinite(values)
@@ -156,7 +156,7 @@ def settings(runs: Sequence[Run]) -> list[Setting]:
     """The runs by what differs beside their seeds, in the order in which they were named."""
     groups: list[list[Run]] = []
     for run in runs:
-        same = (group for group in groups if set(differing([group[0], run])) <= {"seed"})
+        same = (group for group in groups if set(find_differing([group[0], run])) <= {"seed"})
         group = next((g for g in same if not any(_is_repeated(run, other) for other in g)), None)
         if group is None:
             groups.append([run])
@@ -172,7 +172,7 @@ def _is_repeated(run: Run, other: Run) -> bool:
     return run.option("seed") == other.option("seed")
 
 
-def differing(runs: Sequence[Run]) -> list[str]:
+def find_differing(runs: Sequence[Run]) -> list[str]:
     """The options of which the values differ, in the order of config.json."""
     names = dict.fromkeys(name for run in runs for name in run.options)
     return [
