@@ -67,6 +67,11 @@ def refuse_troubles(book: NotebookNode) -> None:
     assert len(pictures(book)) >= FEWEST_PICTURES
 
 
+def of_helper() -> ast.Module:
+    """What all notebooks begin with, unexecuted: it changes matplotlib's settings."""
+    return ast.parse((FOLDER / "helper.py").read_text(encoding="utf-8"))
+
+
 # --- execution
 
 
@@ -84,6 +89,7 @@ def kernel(tmp_path_factory) -> Iterator[KernelManager]:
         "DCGAN_NOTEBOOK_STEPS": "4",
         "DCGAN_NOTEBOOK_RUN": "none",
         "TQDM_DISABLE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # of the helper beside the notebooks
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "IPYTHONDIR": str(base / "ipython"),
@@ -120,6 +126,29 @@ def test_it_runs_from_top_to_bottom(path, kernel):
     assert listing() - before == set()
 
 
+# --- what they share
+
+
+@each_notebook
+def test_it_takes_from_the_helper_what_the_helper_has_and_makes_none_of_it_again(path):
+    tree = of_helper()
+    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    listed = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    )
+    source = "\n".join(cell.source for cell in of_kind(read(path), "code"))
+    taken = set()
+    for node in ast.walk(ast.parse(re.sub(r"^[%!]", "#", source, flags=re.MULTILINE))):
+        if isinstance(node, ast.ImportFrom) and node.module == "helper":
+            taken |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef):
+            assert node.name not in own
+    assert taken and taken <= set(listed)
+    assert not re.search(r"rcParams|sys\.path|quiet_start|import main", source)
+
+
 # --- what is stored
 
 
@@ -145,7 +174,7 @@ def test_it_is_stored_as_executed_in_one_go(path):
 def test_its_settings_stand_first_and_nothing_names_ones_folders(path):
     book = read(path)
     first = of_kind(book, "code")[0].source
-    assert 'os.environ.get("DCGAN_NOTEBOOK_STEPS"' in first and "git clone" in first
+    assert "import" in first and "STEPS = steps(" in first and "git clone" in first
     assert not (found := ABSOLUTE.search("\n".join(cell.source for cell in book.cells))), found
     assert not ABSOLUTE.search(str([book.metadata, *(cell.metadata for cell in book.cells)]))
 
