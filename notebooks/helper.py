@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import warnings
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from dcgan import images  # noqa: E402
+from dcgan import extras, images  # noqa: E402
 from dcgan.terminal import quiet  # noqa: E402
 
 with quiet.quiet_start():  # TensorFlow says much when it starts
@@ -41,6 +42,7 @@ __all__ = [
     "ROOT",
     "command",
     "photo",
+    "play",
     "show",
     "steps",
     "subplots",
@@ -99,3 +101,41 @@ def command(line: str) -> None:
         main = import_module("main")
     if main.main(shlex.split(line)) == 2:
         raise ValueError("The command was refused: the reason stands above.")
+
+
+def play(draw: Callable, sliders: dict[str, tuple], buttons: dict[str, Callable]) -> None:
+    """Shows sliders and buttons, and under them what `draw` shows: again after each touch.
+
+    Args:
+        draw: is called with the sliders' values, in their order.
+        sliders: (lowest, highest, at first) by name; whole numbers give a slider of whole numbers.
+        buttons: what each one does, by name.
+    """
+    if extras.missing("ipywidgets"):
+        print("To play with it, run this notebook with ipywidgets: pip install ipywidgets")
+        return
+    import ipywidgets as widgets
+
+    drawing = widgets.Output()
+
+    def redraw(act: Callable = lambda: None) -> None:
+        with drawing:  # errors, too, are shown there
+            act()
+            display.clear_output(wait=True)  # until the next picture is there: nothing flickers
+            draw(*(knob.value for knob in knobs))
+
+    def slider(name: str, low: float, high: float, value: float):
+        kind = widgets.IntSlider if isinstance(value, int) else widgets.FloatSlider
+        made = kind(value, min=low, max=high, description=name, continuous_update=False)
+        made.observe(lambda _: redraw(), "value")
+        return made
+
+    def button(name: str, act: Callable):
+        made = widgets.Button(description=name)
+        made.on_click(lambda _: redraw(act))
+        return made
+
+    knobs = [slider(name, *values) for name, values in sliders.items()]
+    rows = [widgets.HBox(row) for row in (knobs, [button(*one) for one in buttons.items()]) if row]
+    display.display(widgets.VBox([*rows, drawing]))
+    redraw()

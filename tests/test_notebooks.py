@@ -52,8 +52,9 @@ def words(book: NotebookNode) -> str:
     """Everything that the outputs say in letters."""
     texts = [output.get("text", "") for output in outputs(book)]
     data = [output.get("data", {}) for output in outputs(book)]
-    texts += [text for one in data for kind, text in one.items() if not kind.startswith("image/")]
-    return "\n".join(texts)
+    found = [one.items() for one in data]
+    texts += [text for one in found for kind, text in one if not kind.startswith("image/")]
+    return "\n".join(map(str, texts))
 
 
 def refuse_troubles(book: NotebookNode) -> None:
@@ -63,6 +64,7 @@ def refuse_troubles(book: NotebookNode) -> None:
     for output in outputs(book):
         assert output.output_type != "error", output.traceback
         assert output.get("name") != "stderr", output.text
+    assert "traceback" not in str(book.metadata.get("widgets"))  # of what sliders draw
     assert not (found := ABSOLUTE.search(words(book))), found
     assert len(pictures(book)) >= FEWEST_PICTURES
 
@@ -128,6 +130,47 @@ def test_it_runs_from_top_to_bottom(path, kernel):
 
 # --- what they share
 
+PLAYED = """
+import helper
+from helper import play
+said, shown = [], []
+helper.display.display = shown.append
+play(
+    lambda *values: said.append(values),
+    {"seed": (0, 9, 3), "knob": (-1.0, 1.0, 0.5)},
+    {"D's move": lambda: said.append("moved")},
+)
+(seed, knob), (button,) = (row.children for row in shown[0].children[:2])
+seed.value = 7
+knob.value = -0.5
+button.click()
+print(said)
+"""
+WITHOUT = """
+import helper
+helper.extras.missing = lambda *modules: list(modules)
+helper.play(print, {"knob": (0.0, 1.0, 0.5)}, {})
+"""
+
+
+def in_kernel(source: str, kernel: KernelManager) -> str:
+    """What a cell prints at the notebooks' own place."""
+    cells = [nbformat.v4.new_code_cell(one) for one in (f"%cd -q {FOLDER}", source)]
+    book = nbformat.v4.new_notebook(cells=cells)
+    execute(book, kernel)
+    return words(book)
+
+
+def test_each_touch_of_a_slider_or_a_button_draws_again(kernel):
+    pytest.importorskip("ipywidgets")
+    drawn = [(3, 0.5), (7, 0.5), (7, -0.5), "moved", (7, -0.5)]
+    assert in_kernel(PLAYED, kernel).strip() == str(drawn)
+
+
+def test_without_widgets_one_sentence_says_what_to_install(kernel):
+    said = in_kernel(WITHOUT, kernel).strip()
+    assert said.endswith("pip install ipywidgets") and "\n" not in said
+
 
 @each_notebook
 def test_it_takes_from_the_helper_what_the_helper_has_and_makes_none_of_it_again(path):
@@ -139,12 +182,10 @@ def test_it_takes_from_the_helper_what_the_helper_has_and_makes_none_of_it_again
         if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
     )
     source = "\n".join(cell.source for cell in of_kind(read(path), "code"))
-    taken = set()
-    for node in ast.walk(ast.parse(re.sub(r"^[%!]", "#", source, flags=re.MULTILINE))):
-        if isinstance(node, ast.ImportFrom) and node.module == "helper":
-            taken |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.FunctionDef):
-            assert node.name not in own
+    cells = ast.parse(re.sub(r"^[%!]", "#", source, flags=re.MULTILINE)).body
+    assert not own & {node.name for node in cells if isinstance(node, ast.FunctionDef)}
+    imports = [node for node in cells if isinstance(node, ast.ImportFrom)]
+    taken = {one.name for node in imports if node.module == "helper" for one in node.names}
     assert taken and taken <= set(listed)
     assert not re.search(r"rcParams|sys\.path|quiet_start|import main", source)
 
@@ -163,6 +204,8 @@ def test_it_is_stored_as_executed_in_one_go(path):
     assert not of_kind(book, "code")[0].outputs  # settings say nothing
     nbformat.validate(book)
     refuse_troubles(book)
+    kinds = {kind for output in outputs(book) for kind in output.get("data", {})}
+    assert not [kind for kind in kinds if "widget" in kind]  # nobody sees them without running
     said = words(book)
     assert not (found := re.search(r"warning|traceback|deprecat|\d%\|", said, re.IGNORECASE)), found
     assert path.stat().st_size < MOST_BYTES
