@@ -9,6 +9,7 @@ export class Pictures {
     this.waiting = [];
     this.running = 0;
     this.known = new Map(); // key -> ImageBitmap, oldest first
+    this.early = null;
   }
 
   /**
@@ -18,6 +19,7 @@ export class Pictures {
    *   called as the pictures arrive.
    */
   async get(faces, { urgent = false, signal, each = () => {} } = {}) {
+    if (this.early) await this.early;
     const { known } = this; // what is on its way when all is forgotten is not remembered
     const found = faces.map((face) => known.get(face.key));
     found.forEach((bitmap, i) => bitmap && each(bitmap, i));
@@ -39,9 +41,17 @@ export class Pictures {
     return found;
   }
 
-  /** Takes note of pictures that were drawn elsewhere. */
-  learn(faces, bitmaps) {
-    bitmaps.forEach((bitmap, i) => remember(this.known, faces[i].key, bitmap));
+  /**
+   * Waits for pictures that are drawn elsewhere, before it draws any.
+   * @param {Promise<ImageBitmap[]>} bitmaps of faceAt(0), faceAt(1), ... Without them all are drawn.
+   */
+  expect(bitmaps, faceAt) {
+    const { known } = this;
+    const learn = (found) => found.forEach((one, i) => remember(known, faceAt(i).key, one));
+    this.early = bitmaps
+      .then(learn)
+      .catch(() => {})
+      .then(() => (this.early = null));
   }
 
   /** Forgets what was drawn: the model is another now. */

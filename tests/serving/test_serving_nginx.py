@@ -123,7 +123,7 @@ def test_all_that_the_explorer_loads_is_below_the_prefix(site, prefix):
         found |= {urljoin(url, name) for name in imported}
     assert len(read) > 15
     # As renderer.js asks, from its own place.
-    assert get(urljoin(f"{base}/explorer/server.js", "../model.json"), base).json()["z_dim"] == 4
+    assert get(urljoin(f"{base}/explorer/renderer.js", "../model.json"), base).json()["z_dim"] == 4
     drawn = requests.post(f"{base}/render", json={"z": [[0.0] * 4]}, timeout=30)
     assert drawn.content.startswith(b"\x89PNG")
 

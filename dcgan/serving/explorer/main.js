@@ -31,8 +31,7 @@ async function start() {
     const renderer = createRenderer((text) => (elements.loading.textContent = text));
     const info = await renderer.info();
     const [space, pictures] = [new Space(info), new Pictures(renderer)];
-    const first = (await renderer.first?.()) ?? [];
-    pictures.learn(first.map((_, seed) => drawn(space, seed)), first);
+    pictures.expect(renderer.first(), (seed) => drawn(space, seed));
     const renew = build(info, space, pictures);
     renderer.follow?.(renew);
   } catch (error) {
