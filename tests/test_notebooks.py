@@ -131,15 +131,15 @@ def test_it_runs_from_top_to_bottom(path, kernel):
 # --- what they share
 
 PLAYED = """
+from unittest import mock
 import helper
-from helper import play
 said, shown = [], []
-helper.display.display = shown.append
-play(
-    lambda *values: said.append(values),
-    {"seed": (0, 9, 3), "knob": (-1.0, 1.0, 0.5)},
-    {"D's move": lambda: said.append("moved")},
-)
+with mock.patch.object(helper.display, "display", shown.append):
+    helper.play(
+        lambda *values: said.append(values),
+        {"seed": (0, 9, 3), "knob": (-1.0, 1.0, 0.5)},
+        {"D's move": lambda: said.append("moved")},
+    )
 (seed, knob), (button,) = (row.children for row in shown[0].children[:2])
 seed.value = 7
 knob.value = -0.5
@@ -147,9 +147,10 @@ button.click()
 print(said)
 """
 WITHOUT = """
+from unittest import mock
 import helper
-helper.extras.missing = lambda *modules: list(modules)
-helper.play(print, {"knob": (0.0, 1.0, 0.5)}, {})
+with mock.patch.object(helper.extras, "missing", lambda *modules: list(modules)):
+    helper.play(print, {"knob": (0.0, 1.0, 0.5)}, {})
 """
 
 
