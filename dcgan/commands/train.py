@@ -104,11 +104,10 @@ def _train(config: Config, workers: Workers) -> int:
             _refuse_other_config(config, run_dir, alike=alike)
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer cleans its own folder
                 remove_temporaries(folder)
-            if chosen:
-                logger.info("%s", chosen)
             is_unused = made and config.preset == "best" and not config.conditional
-            if is_unused and (hint := label_columns.hint(source.labels)):
-                logger.info("%s", hint)
+            hint = label_columns.hint(source.labels) if is_unused else ""
+            for sentence in filter(None, (chosen, hint)):
+                logger.info("%s", sentence)
             workers.broadcast_json(to_dict(config))
             return _make_trainer(config, run_dir, prepared, workers, columns).run()
         finally:
@@ -153,9 +152,8 @@ def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
     labels = label_columns.choose(source, config.label_columns) if config.conditional else {}
     if not config.dry_run:  # a dry run shows even what would be refused, and downloads nothing
         _require_data(config, source)
-    summary = summarize(
-        source, cache_dir=None if config.dry_run else cache_folder(config.cache_dir)
-    )
+    cache_dir = None if config.dry_run else cache_folder(config.cache_dir)
+    summary = summarize(source, cache_dir=cache_dir)
     if labels:
         rows = label_columns.usable(source, summary, config.train_size)
         problem = label_columns.problem(labels, rows, names=getattr(source, "names", ()))
