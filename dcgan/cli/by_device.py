@@ -12,9 +12,6 @@ from dcgan.cli.option import ENDLESS, check_value
 from dcgan.cli.presets import ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
-# What runs were trained with before there was a choice.
-_OF_OLDER_VERSIONS = {"precision": "float32", "class_loss": 0.0}
-
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     """The options with what was chosen when the run began.
@@ -25,7 +22,7 @@ def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     Raises:
         UserError: a recorded value cannot be one.
     """
-    recorded = {**_OF_OLDER_VERSIONS, **recorded}
+    recorded = {"precision": "float32", "class_loss": 0.0, **recorded}  # older ones had no other
     values = {name: recorded[name] for name in config.undecided if name in recorded}
     for name, value in values.items():
         check_value(FIELDS[name], value)
@@ -52,7 +49,7 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     Returns:
         (options, sentence; empty where the preset chose nothing).
     """
-    by_preset = [name for name in config.undecided if name not in _OF_OLDER_VERSIONS]
+    by_preset = [name for name in config.undecided if name != "precision"]
     if "precision" in config.undecided:
         config = replace(config, precision=precision)
     config = replace(config, undecided=())

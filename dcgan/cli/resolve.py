@@ -29,10 +29,11 @@ def resolve(given: dict[str, Any]) -> Config:
     # A size that the user gives in one form replaces the data set's in the other.
     values = {**bundle, **PRESETS[preset], **on_this, **given}
     open_ = [name for name in CHOSEN.get(preset, ()) if name not in {**on_this, **given}]
-    if "conditional" in on_this and not given.keys() & {"conditional", "label_columns"}:
-        open_.append("conditional")  # the labels may not be fit to learn from
-    if values.get("conditional") and "class_loss" not in given:
-        open_.append("class_loss")  # as a run began that goes on
+    if not given.keys() & {"conditional", "label_columns"}:
+        # The labels may not be fit to learn from, or a run began without.
+        open_ += [
+            name for name in ("conditional", "class_loss") if name in on_this.keys() - given.keys()
+        ]
     if "time_budget" in given and not given.keys() & {"epoch", "steps"}:
         values["epoch"] = ENDLESS  # the time alone ends it
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:

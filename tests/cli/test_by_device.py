@@ -83,15 +83,18 @@ def test_digits_are_learnt_with_their_labels_unless_a_run_began_without(dataset)
 
 
 def test_runs_that_began_without_a_class_loss_go_on_without():
-    words = {"dataset": "pets", "conditional": True}
-    old = to_dict(resolve({**words, "class_loss": 0.0}))
-    del old["class_loss"]  # as older versions wrote it
-    assert by_device.keep_recorded(resolve(words), old).class_loss == 0.0
+    words = {"dataset": "svhn", "preset": "best", "epoch": 1}
+    for conditional in (True, False):
+        old = to_dict(resolve({**words, "conditional": conditional, "class_loss": 0.0}))
+        del old["class_loss"]  # as older versions wrote it
+        went_on = by_device.keep_recorded(resolve(words), old)
+        assert (went_on.conditional, went_on.class_loss) == (conditional, 0.0)
+        assert differences(went_on, old) == []
     assert by_device.keep_recorded(resolve({**words, "class_loss": 0.5}), old).class_loss == 0.5
-    config, sentence = decide(resolve({**words, "epoch": 1}))
-    assert config.class_loss == 0.2 and "class_loss" not in sentence
+    config, sentence = decide(resolve(words))
+    assert config.class_loss == 0.2 and "--conditional --class_loss 0.2" in sentence
     assert by_device.keep_recorded(resolve(words), to_dict(config)).class_loss == 0.2
-    assert "class_loss" not in resolve({"dataset": "pets"}).undecided
+    assert resolve({"dataset": "pets", "conditional": True}).class_loss == 0.0
 
 
 @pytest.mark.parametrize("preset", ["silva", "best"])
