@@ -187,9 +187,9 @@ class Config:
     )
     class_loss: float = option(
         0.0,
-        "With --conditional, the weight of the class loss, such as 0.2: the discriminator learns to "
-        "name the classes of real images, and the generator to make images that it names right. For "
-        "classes that are hard to tell apart; it costs variety.",
+        "With --conditional, the weight of the class loss, such as 0.2: the discriminator learns "
+        "to name the classes of real images, and the generator to make images that it names "
+        "right. For classes that are hard to tell apart; it costs variety.",
         "training",
         minimum=0.0,
         maximum=100.0,
