@@ -71,7 +71,8 @@ def _report(exported: Exported) -> None:
     """Says what was written, and how near it is to the Keras model."""
     form, weights = exported.form, exported.weights
     logger.info("Wrote %-11s %s (%s weights).", form.name, exported.path, weights)
-    for signature in form.signatures:
-        unit = " of 255 levels" if signature in parity.IN_LEVELS else ""
-        largest, allowed = exported.differences[signature], parity.tolerance(signature, weights)
-        logger.info("  %-15s %.1e%s (at most %.1e)", signature, largest, unit, allowed)
+    width = max(15, *map(len, exported.differences))
+    for signature, largest in exported.differences.items():
+        unit = " of 255 levels" if parity.is_in_levels(signature) else ""
+        allowed = parity.tolerance(signature, weights)
+        logger.info("  %-*s %.1e%s (at most %.1e)", width, signature, largest, unit, allowed)

@@ -100,9 +100,14 @@ def signatures(form: Format, cases: Cases) -> list[str]:
     ]
 
 
+def is_in_levels(signature: str) -> bool:
+    """Whether a signature gives uint8 images, or files of them."""
+    return signature in (*IN_LEVELS, *map(by_class, IN_LEVELS))
+
+
 def tolerance(signature: str, weights: str) -> float:
     """The largest difference that is allowed."""
-    if signature in (*IN_LEVELS, *map(by_class, IN_LEVELS)):
+    if is_in_levels(signature):
         return LEVELS_TOLERANCE
     return FLOAT16_TOLERANCE if weights == "float16" else TOLERANCE
 
