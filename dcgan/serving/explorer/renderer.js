@@ -35,9 +35,9 @@ async function begin() {
   const answer = await ask("model.json");
   if (!answer.ok) throw await refusal(answer);
   const info = await answer.json();
-  // By class they are other pictures for each choice.
-  const wanted = info.classes?.length ? null : `grid.png?seeds=0-${FIRST - 1}&columns=${COLUMNS}`;
-  return { info, sheet: wanted && ask(wanted).catch(() => null) };
+  if (Object.keys(chosen(info)).length) return { info, sheet: null }; // of a class: other pictures
+  const wanted = `grid.png?seeds=0-${FIRST - 1}&columns=${COLUMNS}`;
+  return { info, sheet: ask(wanted).catch(() => null) };
 }
 
 // Asked for as soon as this file is here, while others are still on their way.
