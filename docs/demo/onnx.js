@@ -62,7 +62,7 @@ export function createRenderer(files, progress = () => {}) {
 
     /** Pictures of the seeds from 0 that need no drawing: none where they cannot be had. */
     async first() {
-      if (!files.first) return [];
+      if (!files.first || Object.keys(chosen(info)).length) return [];
       const { count, columns } = files.first;
       const answer = await early;
       if (!answer?.ok) return [];
@@ -81,7 +81,7 @@ export function createRenderer(files, progress = () => {}) {
       const { height, width, classes = [] } = info;
       const names = chosen(info);
       const labels = Object.fromEntries(
-        classes.map((one) => [one.input, one.names.indexOf(names[one.column])]),
+        classes.map((one) => [one.input, one.names.indexOf(names[one.column])]), // -1: its own
       );
       const shape = [zs.length, info.z_dim];
       const pixels = await ask({ render: { z, shape, labels, height, width } });
