@@ -19,7 +19,7 @@ class Generator(Network):
     Args:
         image_shape, **kwargs: of `Network`.
         z_dim: length of the latent vectors.
-        z_dist: what they are drawn from, see `latent.sampling.latents`. The network computes the
+        z_dist: what they are drawn from, see `latent.noise.latents`. The network computes the
             same for each: it is kept here so that its config alone says how to take samples.
         width: channels of the first tensor.
     """

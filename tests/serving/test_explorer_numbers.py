@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.spatial import geometric_slerp
 
 # Seeds from -2**63 to 2**63 - 1 and ten numbers of z for each of the three distributions: what
-# `dcgan.latent.sampling.latents` gave under TensorFlow 2.21. A test below draws them again.
+# `dcgan.latent.noise.latents` gave under TensorFlow 2.21. A test below draws them again.
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "latents.json").read_text())
 DISTRIBUTIONS = ["normal01", "uniform_signed", "uniform_unsigned"]
 
