@@ -49,7 +49,8 @@ class Format:
         inside: where the target is a folder, the place of its description; a file's lies beside it.
         packages: modules that must be installed, of the extra export.
         halves: whether it can hold float16 weights.
-        needs_labels: whether a model by class computes nothing without them.
+        labels: how a model by class takes them: "optional"; "needed", where -1 stands for the own
+            class of z; or "numbers", where nothing does.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Format:
     inside: str = ""
     packages: tuple[str, ...] = ()
     halves: bool = False
-    needs_labels: bool = False
+    labels: str = "optional"
 
     def path(self, to: Path, step: int) -> Path:
         """The file or folder of one step."""

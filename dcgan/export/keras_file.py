@@ -16,5 +16,5 @@ def _write(subject: Subject, path: Path, weights: str) -> None:
 
 
 FORMAT = Format(
-    name="keras", target="generator.keras", write=_write, runtime="keras", needs_labels=True
+    name="keras", target="generator.keras", write=_write, runtime="keras", labels="numbers"
 )

@@ -34,7 +34,7 @@ TOLERANCE = 1e-5
 FLOAT16_TOLERANCE = 2 / 255
 LEVELS_TOLERANCE = 1.0  # of uint8 images
 IN_LEVELS = ("generate", "png")
-_LABELLED = "labelled"  # z and the number of a class in each column, for `Format.needs_labels`
+_LABELLED = "labelled"  # z and the number of a class in each column, for `Format.labels`
 
 # Signature -> output, and for each batch size the values given by input and those expected.
 Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
@@ -93,11 +93,14 @@ def _add(
 
 def signatures(form: Format, cases: Cases) -> list[str]:
     """Those of a format to check: where the model is by class, each with labels and without."""
-    if form.needs_labels and _LABELLED in cases:
-        return [_LABELLED]
-    return [*form.signatures] + [
-        by_class(name) for name in form.signatures if by_class(name) in cases
-    ]
+    if _LABELLED not in cases:
+        return [*form.signatures]
+    labelled = [by_class(name) for name in form.signatures]
+    return {
+        "optional": [*form.signatures, *labelled],
+        "needed": labelled,
+        "numbers": [_LABELLED],
+    }[form.labels]
 
 
 def is_in_levels(signature: str) -> bool:

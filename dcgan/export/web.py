@@ -279,6 +279,7 @@ FORMAT = Format(
     inside=DESCRIPTION,
     packages=PACKAGES,
     halves=True,
+    labels="needed",
 )
 
 

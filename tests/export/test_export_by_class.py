@@ -10,7 +10,8 @@ import tensorflow as tf
 from toy_run import Z_DIM, toy_run
 
 import main
-from dcgan.export import keras_file, litert, onnx, parity, saved_model
+from dcgan import images
+from dcgan.export import keras_file, litert, onnx, parity, saved_model, web
 from dcgan.export.format import Subject
 from dcgan.latent.labels import ClassTable
 from dcgan.run.run_dir import RunDir
@@ -123,6 +124,20 @@ def test_other_formats_take_labels_too(root, tmp_path, form):
     path = form.path(tmp_path, 1234)
     form.write(subject, path, "float32")
     found = parity.check(form, path, parity.make_cases(subject))
-    own = {"labelled"} if form.needs_labels else {"serving_default", "by_class"}
+    own = {"labelled"} if form.labels == "numbers" else {"serving_default", "by_class"}
     assert found.keys() == own
     assert max(found.values()) <= parity.TOLERANCE
+
+
+def test_a_page_needs_labels_and_begins_with_seeds_in_their_own_classes(root, trained, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+    words = ["--run_dir", root, "--format", "web", "--onnxruntime", "cdn", "--to", tmp_path]
+    assert main.main(["export", *map(str, words)]) == 0
+    page = tmp_path / "web"
+    known = json.loads((page / "dcgan.json").read_text("utf-8"))
+    assert known["differences"].keys() == {"by_class"}
+    session = onnxruntime.InferenceSession(str(page / "generator.onnx"))
+    assert [one.name for one in session.get_inputs()] == ["z", "hair_color", "eyes"]
+    sheet = images.grid(trained.sample(range(web.FIRST)), columns=web.COLUMNS, margin=0)
+    np.testing.assert_array_equal(images.read_png(page / "first.png"), sheet)
