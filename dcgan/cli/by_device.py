@@ -12,6 +12,9 @@ from dcgan.cli.option import ENDLESS, check_value
 from dcgan.cli.presets import ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
+# How runs were trained before there was a choice.
+_OF_OLDER_VERSIONS = {"precision": "float32", "conditional": False, "class_loss": 0.0}
+
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     """The options with what was chosen when the run began.
@@ -22,7 +25,7 @@ def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     Raises:
         UserError: a recorded value cannot be one.
     """
-    recorded = {"precision": "float32", "class_loss": 0.0, **recorded}  # older ones had no other
+    recorded = {**_OF_OLDER_VERSIONS, **recorded}
     values = {name: recorded[name] for name in config.undecided if name in recorded}
     for name, value in values.items():
         check_value(FIELDS[name], value)

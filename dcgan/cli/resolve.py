@@ -29,11 +29,9 @@ def resolve(given: dict[str, Any]) -> Config:
     # A size that the user gives in one form replaces the data set's in the other.
     values = {**bundle, **PRESETS[preset], **on_this, **given}
     open_ = [name for name in CHOSEN.get(preset, ()) if name not in {**on_this, **given}]
-    if not given.keys() & {"conditional", "label_columns"}:
-        # The labels may not be fit to learn from, or a run began without.
-        open_ += [
-            name for name in ("conditional", "class_loss") if name in on_this.keys() - given.keys()
-        ]
+    # A run may have begun without, and the labels may not be fit to learn from.
+    asked = given.keys() | ({"conditional"} if "label_columns" in given else set())
+    open_ += [name for name in ("conditional", "class_loss") if name in on_this.keys() - asked]
     if "time_budget" in given and not given.keys() & {"epoch", "steps"}:
         values["epoch"] = ENDLESS  # the time alone ends it
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:

@@ -82,15 +82,21 @@ def test_digits_are_learnt_with_their_labels_unless_a_run_began_without(dataset)
     assert "conditional" not in resolve({**words, "label_columns": "label"}).undecided
 
 
-def test_runs_that_began_without_a_class_loss_go_on_without():
+def test_runs_of_older_versions_go_on_as_they_began():
     words = {"dataset": "svhn", "preset": "best", "epoch": 1}
-    for conditional in (True, False):
-        old = to_dict(resolve({**words, "conditional": conditional, "class_loss": 0.0}))
-        del old["class_loss"]  # as older versions wrote it
-        went_on = by_device.keep_recorded(resolve(words), old)
-        assert (went_on.conditional, went_on.class_loss) == (conditional, 0.0)
+    for began, again in (({}, {}), ({"conditional": True}, {}), *[({"conditional": True},) * 2]):
+        old = to_dict(resolve({"conditional": False, **words, **began, "class_loss": 0.0}))
+        del old["class_loss"]  # as versions without the choice wrote it
+        if not began:
+            del old["conditional"]
+        went_on = by_device.keep_recorded(resolve({**words, **again}), old)
+        assert (went_on.conditional, went_on.class_loss) == (bool(began), 0.0)
         assert differences(went_on, old) == []
     assert by_device.keep_recorded(resolve({**words, "class_loss": 0.5}), old).class_loss == 0.5
+
+
+def test_the_class_loss_is_the_presets_on_hard_classes():
+    words = {"dataset": "svhn", "preset": "best", "epoch": 1}
     config, sentence = decide(resolve(words))
     assert config.class_loss == 0.2 and "--conditional --class_loss 0.2" in sentence
     assert by_device.keep_recorded(resolve(words), to_dict(config)).class_loss == 0.2
