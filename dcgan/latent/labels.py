@@ -139,16 +139,20 @@ class ClassTable:
         The first number of z says which: its distribution is cut into pieces as likely as the rows
         are frequent. Comparing with all of them is what every runtime of exported models can do.
         """
-        below = self._below[:-1]
-        cuts = [_QUANTILES[self.z_dist](share) for share in below]
-        is_above = z[:, :1] >= tf.constant(cuts, tf.float32, [1, len(cuts)])
+        is_above = z[:, :1] >= tf.constant(self._cuts)
         places = tf.reduce_sum(tf.cast(is_above, tf.int32), 1)
         return tf.gather(tf.constant(self.rows), places)
 
-    @property
+    @functools.cached_property
     def _below(self) -> np.ndarray:
         """float64 [R], the share of images whose row is this one or one before it."""
         return np.cumsum(self.counts) / self.counts.sum()
+
+    @functools.cached_property
+    def _cuts(self) -> np.ndarray:
+        """float32 [R - 1], where the pieces of `of_latents` end."""
+        quantile = _QUANTILES[self.z_dist]
+        return np.array([quantile(share) for share in self._below[:-1]], np.float32)
 
     def shares(self) -> np.ndarray:
         """float32 [classes of all columns], the share of each class among its column's images."""

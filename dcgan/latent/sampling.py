@@ -33,26 +33,25 @@ def make_sampler(
         table: of the classes that the generator knows. The function then takes labels
             int32 [N, columns] behind the seeds; without them it draws each seed's.
     """
-    of_seeds = [tf.TensorSpec([BATCH_SIZE], tf.int64)]
-    if table is None:
 
-        @tf.function(input_signature=of_seeds, autograph=False)
-        def sample_batch(seeds):
-            return generator(latents(seeds, z_dim=z_dim, z_dist=z_dist), training=False)
-
-        return lambda seeds: np.concatenate(list(sample_batches(sample_batch, seeds)))
-
-    of_labels = [tf.TensorSpec([BATCH_SIZE, len(table.columns)], tf.int32)]
-
-    @tf.function(input_signature=of_seeds + of_labels, autograph=False)
-    def sample_classes(seeds, labels):
+    def generate(seeds, labels=None):
         z = latents(seeds, z_dim=z_dim, z_dist=z_dist)
+        if table is None:
+            return generator(z, training=False)
+        labels = table.of_latents(z) if labels is None else labels
         return generator(z, labels=labels, training=False)
+
+    specs = [tf.TensorSpec([BATCH_SIZE], tf.int64)]
+    of_seeds = tf.function(lambda seeds: generate(seeds), input_signature=specs, autograph=False)
+    if table is None:
+        return lambda seeds: np.concatenate(list(sample_batches(of_seeds, seeds)))
+    specs = [*specs, tf.TensorSpec([BATCH_SIZE, len(table.columns)], tf.int32)]
+    of_labels = tf.function(generate, input_signature=specs, autograph=False)
 
     def sample(seeds: Sequence[int], labels: np.ndarray | None = None) -> np.ndarray:
         if labels is None:
-            labels = table.of_seeds(tf.constant(list(seeds), tf.int64)).numpy()
-        return np.concatenate(list(sample_batches(sample_classes, seeds, labels)))
+            return np.concatenate(list(sample_batches(of_seeds, seeds)))
+        return np.concatenate(list(sample_batches(of_labels, seeds, labels)))
 
     return sample
 

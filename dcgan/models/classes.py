@@ -28,19 +28,6 @@ def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
     return tf.concat(columns, 1)
 
 
-def class_layer(network, units: int, dtype) -> keras.layers.Dense | None:
-    """What turns classes into vectors of so many numbers; None without classes."""
-    if not network.classes:
-        return None
-    return keras.layers.Dense(
-        units,
-        use_bias=False,
-        kernel_initializer=network.initializer("classes"),
-        dtype=dtype,
-        name="classes",
-    )
-
-
 class ClassLogits(keras.layers.Layer):
     """What a network sees, [N, units], times a vector for each class: float32 [N, classes].
 

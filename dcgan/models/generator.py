@@ -2,7 +2,7 @@
 
 import keras
 
-from dcgan.models.classes import class_layer, one_hot, require
+from dcgan.models.classes import one_hot, require
 from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation
 from dcgan.models.network import Network
 
@@ -49,7 +49,15 @@ class Generator(Network):
             name="project",
         )
         # The rows of the first layer's kernel that the classes take.
-        self.of_classes = class_layer(self, self.project.units, dtype=policy)
+        self.of_classes = None
+        if self.classes:
+            self.of_classes = keras.layers.Dense(
+                self.project.units,
+                use_bias=False,
+                kernel_initializer=self.initializer("classes"),
+                dtype=policy,
+                name="classes",
+            )
         self.norms = self.normalizations(range(len(widths)))
         self.deconvs = [
             StridedConv2DTranspose(

@@ -73,7 +73,7 @@ async def image(request: Request, seed: Seed) -> Response:
     Of a model by class it has the seed's own, or those in the query: label=cat, hair=blue&eyes=red.
     """
     with _service(request).lease() as served:
-        labels = classes.asked(served.columns, request.query_params)
+        labels = classes.asked(served.columns, request.query_params) if served.columns else {}
         headers = _headers(served, f"image-{seed}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
