@@ -18,7 +18,7 @@ from dcgan.terminal import quiet
 
 logger = logging.getLogger("dcgan")
 
-NEEDED = ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client")
+NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "orjson", "prometheus_client")
 
 
 def run(options: Serve) -> int:

@@ -6,13 +6,13 @@ can be read through it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -83,8 +83,8 @@ def make_app(
         app.mount("/explorer", StaticFiles(directory=explorer, html=True))
     app.state.front_page = "explorer/" if has_explorer else "docs"
     app.add_api_route("/", front_page, include_in_schema=False)
-    for path, page in (("/docs", get_swagger_ui_html), ("/redoc", get_redoc_html)):
-        app.add_api_route(path, _documentation(page, app.title), include_in_schema=False)
+    app.mount("/documentation", StaticFiles(packages=[("fastapi_offline", "static")]))
+    app.add_api_route("/docs", documentation, include_in_schema=False)
     _add_error_handlers(app)
     if cors:
         app.add_middleware(
@@ -131,13 +131,15 @@ async def front_page(request: Request) -> RedirectResponse:
     return RedirectResponse(base + request.app.state.front_page + query)
 
 
-def _documentation(page: Callable[..., HTMLResponse], title: str) -> Callable:
-    """An endpoint like FastAPI's own, which finds the description below any prefix."""
-
-    async def documentation() -> HTMLResponse:
-        return page(openapi_url="openapi.json", title=title)
-
-    return documentation
+async def documentation(request: Request) -> HTMLResponse:
+    """The API to read and try, without the internet; relative addresses hold below any prefix."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=request.app.title,
+        swagger_js_url="documentation/swagger-ui-bundle.js",
+        swagger_css_url="documentation/swagger-ui.css",
+        swagger_favicon_url="documentation/favicon.png",
+    )
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -1,5 +1,7 @@
 """What becomes of paths, redirects and X-Forwarded headers behind a proxy, trusted or not."""
 
+import re
+
 import pytest
 from serving_models import faces, service_of
 
@@ -110,11 +112,12 @@ def test_without_a_prefix_the_front_page_is_beside_the_root(tmp_path):
     assert client_of(tmp_path).get("/").headers["location"] == "explorer/"
 
 
-def test_the_documentation_finds_the_description_wherever_it_is_shown(tmp_path):
+def test_the_documentation_finds_what_it_needs_on_the_server_below_any_prefix(tmp_path):
     client = client_of(tmp_path)
-    for page in ("/docs", "/redoc"):
-        text = client.get(page).text
-        assert "openapi.json" in text and "/openapi.json" not in text
+    text = client.get("/docs").text
+    assert "openapi.json" in text and "/openapi.json" not in text
+    needed = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(needed) == 3 and {client.get(f"/{one}").status_code for one in needed} == {200}
     assert client.get("/openapi.json").json()["servers"] == [{"url": "."}]
     told = client.get("/openapi.json", headers=FORWARDED).json()["servers"]
     assert told == [{"url": "/faces"}, {"url": "."}]
