@@ -9,7 +9,7 @@ import numpy as np
 from dcgan import images
 from dcgan.cli import data_names
 from dcgan.cli.data_options import Inspect
-from dcgan.datasets import catalog
+from dcgan.datasets import catalog, label_sheet
 from dcgan.outputs import provenance
 from dcgan.preparation.inspect_report import contact_sheet, sentences
 from dcgan.preparation.survey import survey
@@ -25,6 +25,7 @@ def run(options: Inspect) -> int:
         pattern=options.input_fname_pattern,
         splits=options.splits.split(","),
     )
+    label_sheet.attach_usable(source)
     stem = re.sub(r"[^\w.-]+", "-", data_names.stem(source.name)).strip("-") or "data"
     to = Path(options.to or Path("runs", f"inspect-{stem}.png"))
     provenance.refuse_foreign(to, ".png")

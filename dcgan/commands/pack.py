@@ -4,7 +4,7 @@ import logging
 
 from dcgan import program
 from dcgan.cli.data_options import Pack
-from dcgan.datasets import catalog
+from dcgan.datasets import catalog, label_sheet
 from dcgan.preparation.pack import PackOptions, pack
 
 logger = logging.getLogger("dcgan")
@@ -18,6 +18,7 @@ def run(options: Pack) -> int:
         pattern=options.input_fname_pattern,
         splits=options.splits.split(","),
     )
+    label_sheet.attach_usable(source)
     how = PackOptions(options.size, options.crop, options.test_share, options.similarity)
     packed = pack(source, options.to, how, shard_bytes=options.shard_size << 20)
     for line in packed.report.sentences():

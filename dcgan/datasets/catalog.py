@@ -20,7 +20,6 @@ from dcgan.datasets import (
 )
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.download import Absent
-from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.source import Source
 
 # Data sets that come as arrays in files of known names, found in or downloaded to
@@ -59,13 +58,14 @@ def find(
         pattern: which files of a folder or zip to take.
         splits: which parts of one of `ARRAYS`, or of what `pack` has split, to take.
         download: whether to download one of `ARRAYS` that is absent; else it is refused.
-        sheets: whether labels are read from a .csv beside picture files, too.
+        sheets: whether labels are read from a .csv beside picture files, or from the manifest of
+            what `pack` has written, too.
 
     Raises:
         UserError: there is no such data set, or it cannot be read.
     """
     found = _find(name, data_dir, pattern=pattern, splits=splits, download=download)
-    if sheets and isinstance(found, PictureFiles):
+    if sheets:
         label_sheet.attach(found)
     return found
 

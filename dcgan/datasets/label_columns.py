@@ -10,12 +10,11 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.option import did_you_mean
-from dcgan.datasets.source import Labels, Source, Summary
+from dcgan.datasets.source import NONE, Labels, Source, Summary
 
 MOST_CLASSES = 1000  # of a column
 MOST_COLUMNS = 64
 FEWEST = 2  # pictures of a class
-NONE = -1  # the number of a picture without a label
 _NAMED = 3  # of those that are refused
 
 

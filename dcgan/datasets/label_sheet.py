@@ -2,6 +2,7 @@
 
 Which column names the pictures is seen by its values, so its heading does not matter. Pictures that
 it does not name, or whose cell is empty, have no label. A sheet that names none is passed over.
+What `pack` has written needs no sheet: its manifest has the labels.
 """
 
 import csv
@@ -12,14 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from dcgan import UserError
-from dcgan.datasets.label_columns import NONE
+from dcgan.datasets.packed import MANIFEST
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
-from dcgan.datasets.source import Labels
+from dcgan.datasets.source import Labels, Source
 
 SUFFIXES = (".csv", ".tsv")
 MOST_BYTES = 1 << 28  # of a sheet
@@ -27,12 +26,17 @@ SEPARATORS = ",;\t"
 PROBES = 1000  # rows that are looked at to tell which column names pictures
 
 
-def attach(source: PictureFiles) -> None:
-    """Gives a source the labels of its sheet in place of its own, where it has one.
+def attach(source: Source) -> None:
+    """Gives picture files the labels of their sheet in place of their own, where they have one.
 
     Raises:
         UserError: the sheet cannot be read, or says two things of one picture.
     """
+    if not isinstance(source, PictureFiles):
+        return
+    if labels := source.packed_labels():
+        _give(source, labels, MANIFEST)
+        return
     keys = _keys(source.names)
     best, most = None, 0
     for name, open_sheet in _sheets(source):
@@ -43,8 +47,21 @@ def attach(source: PictureFiles) -> None:
     if best is None:
         return
     name, heads, rows, column = best
-    source.labels = _labels(name, heads, rows, column=column, keys=keys, count=len(source))
-    source.notes += (f"Labels are read from {name}: {', '.join(source.labels)}.",)
+    labels = _labels(name, heads, rows, column=column, keys=keys, count=len(source))
+    _give(source, labels, name)
+
+
+def attach_usable(source: Source) -> None:
+    """`attach` for who needs no labels: a sheet that cannot be used is named and passed over."""
+    try:
+        attach(source)
+    except UserError as error:
+        source.notes += (f"No labels are read from a sheet: {error}",)
+
+
+def _give(source: PictureFiles, labels: dict[str, Labels], name: str) -> None:
+    source.labels = labels
+    source.notes += (f"Labels are read from {name}: {', '.join(labels)}.",)
 
 
 def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
@@ -130,12 +147,8 @@ def _labels(
     for i, head in enumerate(heads):
         if i == column or not head:
             continue
-        classes = sorted({cells[i] for cells in said.values()} - {""}, key=_order)
-        numbers = {one: number for number, one in enumerate(classes)}
-        values = np.full(count, NONE, np.int32)
-        for picture, cells in said.items():
-            values[picture] = numbers.get(cells[i], NONE)
-        labels[head] = Labels(values, tuple(classes))
+        texts = {picture: cells[i] for picture, cells in said.items() if cells[i]}
+        labels[head] = Labels.of(texts, sorted({*texts.values()}, key=_order), count=count)
     return labels
 
 

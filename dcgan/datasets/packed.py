@@ -1,16 +1,19 @@
 """How a data set that `pack` has made is told from others and read.
 
 Beside the pictures it holds a manifest of JSON lines: the first is about the whole, each further
-one about a picture that was packed or left out. Only the first is read here: a manifest of 200,000
-pictures has tens of megabytes. Where the pictures were split, those for training are read unless
-`splits` says otherwise; "train" and "test" are then parts, and labels where pack split nothing.
-Without a manifest of ours the names of folders decide, see `parts`.
+one about a picture that was packed, with its labels, or left out. Only the first is read where no
+labels are asked for: a manifest of 200,000 pictures has tens of megabytes. Where the pictures were
+split, those for training are read unless `splits` says otherwise; "train" and "test" are then
+parts, and labels where pack split nothing. Without a manifest of ours the names of folders decide,
+see `parts`.
 """
 
+import contextlib
+import functools
 import json
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dcgan import UserError
@@ -18,6 +21,7 @@ from dcgan.datasets import parts
 from dcgan.datasets.parts import Part
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import BAD_ZIP
+from dcgan.datasets.source import Labels
 
 MANIFEST = "manifest.jsonl"
 FORMAT = "dcgan pack 1"
@@ -26,6 +30,8 @@ MAX_HEADER = 1 << 24  # bytes; the first line of a manifest has a few hundred, a
 UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of them is whole
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
+# What is raised for a manifest that is damaged, or none.
+_BAD = (*BAD_ZIP, KeyError, OSError, RuntimeError, ValueError)
 
 
 def is_shard(name: str) -> bool:
@@ -78,7 +84,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
     files = [(name, i) for i, name in enumerate(source.names) if name != MANIFEST]
     if not about["split"]:
         refuse_splits(source.name, splits)
-        return Part(source, files)
+        return Packed(source, files)
     wanted = parts.wanted_parts(source.name, splits, SPLITS, what="parts are")
     by_part = {part: [] for part in SPLITS}
     for name, i in files:
@@ -90,7 +96,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
             f"{source.name} holds no picture for --splits {','.join(splits)}: choose from "
             f"{', '.join(SPLITS)}, or pack it with another --test_share."
         )
-    found = Part(source, chosen)
+    found = Packed(source, chosen)
     found.parts = {part: len(of_part) for part, of_part in by_part.items() if of_part}
     return found
 
@@ -104,16 +110,86 @@ def refuse_splits(name: str, splits: Sequence[str]) -> None:
         )
 
 
+class Packed(Part):
+    """The pictures of a folder or zip with a manifest of ours."""
+
+    def packed_labels(self) -> dict[str, Labels]:
+        """See `labels`."""
+        with _manifest(Path(self.path)) as lines:
+            return labels(self.path, lines, self.names)
+
+
+def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str, Labels]:
+    """The labels of pictures from a manifest; empty where it has none of them.
+
+    A class has the same number in every part, and one that no picture has is left out.
+
+    Args:
+        place: of the manifest, for messages.
+        lines: of the manifest.
+        names: of the pictures, as their source has them.
+
+    Raises:
+        UserError: the manifest is damaged.
+    """
+    rows = {name: row for row, name in enumerate(names)}
+    try:
+        lines = iter(lines)
+        about = parse_header(next(lines, b"")) or {}
+        classes = about.get("labels", {})
+        said: dict[str, dict[int, str]] = {column: {} for column in classes}
+        used = {column: set() for column in classes}
+        for line in map(json.loads, lines if classes else ()):
+            row = rows.get(_name(line, about)) if "file" in line else None  # else it was left out
+            for column, text in line.get("labels", {}).items():
+                used[column].add(text)
+                if row is not None:
+                    said[column][row] = text
+        return {
+            column: Labels.of(
+                said[column], filter(used[column].__contains__, known), count=len(names)
+            )
+            for column, known in classes.items()
+            if any(said.values())
+        }
+    except (*_BAD, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"The {MANIFEST} of {place}, which has the labels of the pictures, is damaged: pack or "
+            "copy them again."
+        ) from error
+
+
+def _name(line: dict, about: dict) -> str:
+    """What a source calls the picture of a line."""
+    if "shards" in about:
+        return record_name(line["file"], line["record"])
+    return line["file"].partition("/")[2] if about["split"] else line["file"]
+
+
+def record_name(shard: str, number: int) -> str:
+    """What a record of a shard is called."""
+    return f"{re.sub(r'[.]tfrecords?', '', shard)}-{number:06d}"
+
+
 def header(path: Path) -> dict | None:
     """What the manifest of a local folder or zip says of the whole; None when it has none."""
     try:
-        if path.is_dir():
-            with open(path / MANIFEST, "rb") as file:
-                return parse_header(file.read(MAX_HEADER))
-        with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
-            return parse_header(file.read(MAX_HEADER))
-    except (*BAD_ZIP, KeyError, OSError, RuntimeError, ValueError):  # or somebody else's
+        with _manifest(path) as lines:
+            return parse_header(next(lines, b""))
+    except _BAD:  # or somebody else's
         return None
+
+
+@contextlib.contextmanager
+def _manifest(path: Path) -> Iterator[Iterator[bytes]]:
+    """The lines of the manifest of a local folder or zip."""
+    with contextlib.ExitStack() as opened:
+        if path.is_dir():
+            file = opened.enter_context(open(path / MANIFEST, "rb"))
+        else:
+            archive = opened.enter_context(zipfile.ZipFile(path))
+            file = opened.enter_context(archive.open(MANIFEST))
+        yield iter(functools.partial(file.readline, MAX_HEADER), b"")
 
 
 def parse_header(start: bytes) -> dict | None:

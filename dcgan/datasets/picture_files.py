@@ -132,6 +132,10 @@ class PictureFiles(ABC):
             return False
         return True
 
+    def packed_labels(self) -> dict[str, Labels]:
+        """Those that a manifest of `pack` says, see `packed.labels`; none here."""
+        return {}
+
     def find_labels(self) -> dict[str, Labels]:
         """The top folders as labels, when there are several and no picture lies outside them.
 

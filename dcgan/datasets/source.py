@@ -6,7 +6,7 @@ nothing of batches, caches, epochs or networks. Sources are small and picklable,
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from PIL import Image
 
 from dcgan import images
 from dcgan.images import DEEP_WHITE
+
+NONE = -1  # the number of a picture without a label
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class Labels:
 
     values: np.ndarray
     names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, said: Mapping[int, str], names: Iterable[str], *, count: int) -> "Labels":
+        """Of `count` images, from what is said of some of them; the others have none."""
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        values = np.full(count, NONE, np.int32)
+        values[list(said)] = [numbers[name] for name in said.values()]
+        return cls(values, tuple(numbers))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ that decodes such a source; no other source needs it.
 import functools
 import hashlib
 import io
-import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +26,11 @@ from dcgan.datasets.packed import (
     UNFINISHED,
     is_shard,
     parse_header,
+    record_name,
     refuse_bytes,
     refuse_splits,
 )
+from dcgan.datasets.packed import labels as labels_of
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.picture_files import PictureFiles, match_names
 from dcgan.datasets.picture_formats import UnusableFile
@@ -95,9 +96,9 @@ class TFRecordSource(PictureFiles):
     @functools.cached_property
     def names(self) -> list[str]:
         """Of the records: their shard's and a number."""
-        stems = [re.sub(r"\.tfrecords?", "", shard) for shard in self._shards]
-        counts = np.bincount(self._records[:, 0], minlength=len(stems))
-        return [f"{stem}-{i:06d}" for stem, n in zip(stems, counts, strict=True) for i in range(n)]
+        counts = np.bincount(self._records[:, 0], minlength=len(self._shards))
+        shards = zip(self._shards, counts, strict=True)
+        return [record_name(shard, i) for shard, count in shards for i in range(count)]
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
@@ -111,6 +112,16 @@ class TFRecordSource(PictureFiles):
         values = [numbers.get(label, 0) for label, _ in found]
         names = tuple(known[label] or str(label) for label in sorted(known))
         return {"label": Labels(np.array(values, np.int32), names)}
+
+    def packed_labels(self) -> dict[str, Labels]:
+        """Those of the manifest beside the shards, see `packed.labels`."""
+        try:
+            if not gfile.exists(path := self._path(MANIFEST)):
+                return {}
+            with gfile.GFile(path, "rb") as file:
+                return labels_of(self.path, file, self.names)
+        except tf.errors.OpError as error:
+            raise UserError(f"{path} cannot be read ({error.message}).") from error
 
     def open(self, index: int) -> BinaryIO:
         """The picture file in a record. Raises `UnusableFile` when it cannot be read."""

@@ -42,7 +42,10 @@ def sentences(source: Source, result: Survey) -> list[str]:
     lines.append(f"Nearly blank: {_some(source, result.blank)}.")
     shape = f"longer than {EXTREME_ASPECT:g} times the other side"
     lines.append(f"Extreme shape ({shape}): {_some(source, result.extreme)}.")
-    lines += [f"Labels, {key}: {_shares(counts)}." for key, counts in result.labels.items()]
+    for key, counts in result.labels.items():
+        without = result.usable - counts.total()
+        none = f"; {without:,} without one" if without else ""
+        lines.append(f"Labels, {key}: {_shares(counts)}{none}.")
     return lines + _advice(result)
 
 

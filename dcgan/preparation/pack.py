@@ -28,7 +28,7 @@ from PIL import Image
 from dcgan import UserError
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
 from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
-from dcgan.datasets.source import Labels, Skipped, Source, Summary
+from dcgan.datasets.source import NONE, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import map_in_order
 from dcgan.preparation import duplicates, reading
 from dcgan.preparation.names import Names
@@ -270,7 +270,11 @@ def _line(value: dict) -> bytes:
 def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, str]]:
     """The number and meaning of a picture's labels, by labelling."""
     numbers = {key: int(labels.values[index]) for key, labels in labelling.items()}
-    return {key: (number, labelling[key].names[number]) for key, number in numbers.items()}
+    return {
+        key: (number, labelling[key].names[number])
+        for key, number in numbers.items()
+        if number != NONE
+    }
 
 
 def _header(source: Source, options: PackOptions, packed: Packed) -> dict:

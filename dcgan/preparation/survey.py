@@ -17,7 +17,7 @@ from PIL import Image
 
 from dcgan import UserError
 from dcgan.datasets.report import depth, nothing_usable, remarks_on
-from dcgan.datasets.source import Skipped, Source
+from dcgan.datasets.source import NONE, Skipped, Source
 from dcgan.datasets.workers import map_in_order
 from dcgan.preparation import duplicates, reading
 from dcgan.terminal.progress import Bar
@@ -112,7 +112,8 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
         raise nothing_usable(source.name, result.found, result.skipped)
     result.notes = (*source.notes, *depth(summary), *remarks_on(remarks))
     for key, labels in source.labels.items():
-        counts = np.bincount(labels.values[used], minlength=len(labels.names))
+        values = labels.values[used]
+        counts = np.bincount(values[values != NONE], minlength=len(labels.names))
         result.labels[key] = Counter(dict(zip(labels.names, counts.tolist(), strict=True)))
     return result
 
