@@ -105,7 +105,7 @@ def _train(config: Config, workers: Workers) -> int:
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer cleans its own folder
                 remove_temporaries(folder)
             is_unused = made and config.preset == "best" and not config.conditional
-            hint = label_columns.hint(source.labels) if is_unused else ""
+            hint = label_columns.hint(source) if is_unused else ""
             for sentence in filter(None, (chosen, hint)):
                 logger.info("%s", sentence)
             workers.broadcast_json(to_dict(config))
@@ -243,7 +243,7 @@ def _make_trainer(
         """Prepares the images; raises UserError if they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
-        content = {"images": made.content, **ByClass.of(made.labels, columns, **config.of_z).meta()}
+        content = {"images": made.content, **ByClass.of(made, columns, **config.of_z).meta()}
         if workers.count > 1 and workers.broadcast_json(content) != content:
             raise UserError(
                 f"Worker {workers.rank} has other images than worker 0 ({len(made.images):,} of "

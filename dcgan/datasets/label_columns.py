@@ -18,14 +18,14 @@ FEWEST = 2  # pictures of a class
 _NAMED = 3  # of those that are refused
 
 
-def hint(labels: Mapping[str, Labels]) -> str:
+def hint(source: Source) -> str:
     """What to say to who trains without the labels that there are; nothing where there are none.
 
     Digits were clearer with them, see docs/conditional.md; several columns were not compared.
     """
-    if len(labels) != 1:
+    if not getattr(source, "labels_at_hand", True) or len(source.labels) != 1:
         return ""
-    (count,) = (len(one.names) for one in labels.values())
+    (count,) = (len(one.names) for one in source.labels.values())
     if not 2 <= count <= MOST_CLASSES:
         return ""
     return (

@@ -60,6 +60,8 @@ class TFRecordSource(PictureFiles):
     cache is quick from far away, too. `PictureFiles.__init__` is not used for that reason.
     """
 
+    labels_at_hand = False  # every record would be read
+
     def __init__(self, place: str | Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
         """
         Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.datasets.label_columns import matrix
-from dcgan.datasets.source import Labels
+from dcgan.datasets.prepare import Prepared
 from dcgan.latent.labels import ClassTable
 
 MOST_ROWS = 16  # classes in a grid
@@ -28,19 +28,17 @@ class ByClass:
     digest: str | None = None
 
     @classmethod
-    def of(
-        cls, labels: Mapping[str, Labels], columns: Mapping[str, Sequence[str]], **of_z
-    ) -> "ByClass":
+    def of(cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **of_z) -> "ByClass":
         """Those of some columns, or of none, whose classes have these names.
 
         Args:
-            labels: of all columns.
+            prepared: whose labels are read only where some are learnt.
             columns: the names of the classes of those that are learnt.
             **of_z: see `ClassTable`.
         """
         if not columns:
             return cls()
-        values = matrix(labels, columns)
+        values = matrix(prepared.labels, columns)
         table = ClassTable.of(columns, values, **of_z)
         digest = hashlib.sha256(values.astype("<i4").tobytes()).hexdigest()[:32]
         return cls(values, table, digest)

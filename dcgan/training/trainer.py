@@ -126,7 +126,7 @@ class Trainer:
         self.prepared = prepared = prepare()
         self.reals, self.report = prepared.images, prepared.report
         self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
-        self.by_class = ByClass.of(prepared.labels, columns or {}, **config.of_z)
+        self.by_class = ByClass.of(prepared, columns or {}, **config.of_z)
         self.data |= self.by_class.meta()
         self.cells = make_cells(config.num_samples, table := self.by_class.table)
         self.sample_images = make_sampler(self.state.sampler, **config.of_z, table=table)

@@ -40,10 +40,10 @@ def test_all_columns_or_those_asked_for_in_their_order():
 
 
 def test_a_hint_is_of_one_column_of_classes():
-    assert "labels of 2 classes" in hint({"hair": HAIR})
+    assert "labels of 2 classes" in hint(Pictures(hair=HAIR))
     one, many = labels(0, 0, names="a"), labels(names=map(str, range(MOST_CLASSES + 1)))
     for others in ({}, {"hair": HAIR, "eyes": EYES}, {"one": one}, {"id": many}):
-        assert hint(others) == ""
+        assert hint(Pictures(**others)) == ""
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import main
 from dcgan import UserError
 from dcgan.datasets import catalog, label_sheet
 from dcgan.datasets.source import ImageSpec, Source
+from dcgan.datasets.tfrecord import TFRecordSource
 from dcgan.preparation.pack import PackOptions, pack
 
 SPEC = ImageSpec(10, 12, 3)
@@ -221,3 +222,11 @@ def test_a_damaged_manifest_is_refused(tmp_path, fault, to):
     catalog.find(str(file.parent), "none")  # whoever needs no labels is not hindered
     with pytest.raises(UserError, match="manifest.jsonl of .* is damaged"):
         find(file.parent)
+
+
+def test_the_hint_of_best_reads_no_records(tmp_path, monkeypatch):
+    packed(folders(tmp_path), tmp_path / "shards")
+    monkeypatch.setattr(TFRecordSource, "_label", None)
+    run = ("--run_dir", tmp_path / "run", "--cache_dir", tmp_path / "cache", "--preset", "best")
+    words = ("--dataset", tmp_path / "shards", *SMALL, *run, "--steps", 1)
+    assert main.main(list(map(str, words))) == 0

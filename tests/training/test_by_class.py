@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,8 +108,13 @@ def test_each_replica_of_a_worker_has_its_labels():
     np.testing.assert_array_equal(found, labels()[images.numpy()[:, 0, 4, 0]])
 
 
+def labelled(values: np.ndarray) -> SimpleNamespace:
+    found = {name: Labels(values[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
+    return SimpleNamespace(labels=found)
+
+
 def test_what_a_run_learns_is_told_apart():
-    known = {name: Labels(labels()[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
+    known = labelled(labels())
     both = ByClass.of(known, NAMES, **OF_Z)
     hair = ByClass.of(known, {"hair": NAMES["hair"]}, **OF_Z)
     assert both.values.tolist() == labels().tolist() and both.table.digest == TABLE.digest
@@ -120,8 +126,7 @@ def test_what_a_run_learns_is_told_apart():
     swapped = labels()
     swapped[[0, 1]] = swapped[[1, 0]]
     assert (swapped != labels()).any()
-    known = {name: Labels(swapped[:, i], NAMES[name]) for i, name in enumerate(NAMES)}
-    assert ByClass.of(known, NAMES, **OF_Z).digest != both.digest
+    assert ByClass.of(labelled(swapped), NAMES, **OF_Z).digest != both.digest
 
 
 # --- the step
