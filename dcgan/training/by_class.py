@@ -82,6 +82,6 @@ def make_cells(count: int, table: ClassTable | None) -> Cells:
         return Cells(range(count))
     rows = min(table.sizes[0], MOST_ROWS, count)
     seeds = np.arange(count // rows)
-    column, names = next(iter(table.names.items()))
-    labels = [table.labels(seeds, {column: [name]}) for name in names[:rows]]
-    return Cells(np.tile(seeds, rows), np.concatenate(labels), len(seeds))
+    labels = np.tile(table.labels(seeds, {}), (rows, 1))
+    labels[:, 0] = np.repeat(np.arange(rows), len(seeds))
+    return Cells(np.tile(seeds, rows), labels, len(seeds))
