@@ -134,20 +134,15 @@ class MemoryStore:
         """Nothing to remove."""
 
 
-class NoStore:
+class NoStore(MemoryStore):
     """The same, nowhere: only how many images came is known."""
 
-    def __init__(self, shape: tuple[int, ...], capacity: int):
+    def __init__(self, capacity: int):
         """
         Args:
-            shape: of one image.
             capacity: images that will come at most.
         """
-        self.shape, self.capacity = shape, capacity
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.capacity, self._count = capacity, 0
 
     def append(self, images: np.ndarray) -> None:
         """Counts uint8 [n, *shape]."""
@@ -156,11 +151,8 @@ class NoStore:
     def finish(self) -> None:
         """There are no images."""
 
-    def discard(self) -> None:
-        """Nothing to remove."""
 
-
-Store = FileStore | MemoryStore | NoStore
+Store = FileStore | MemoryStore
 
 
 def map_rows(

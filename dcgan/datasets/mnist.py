@@ -51,17 +51,20 @@ SIZES = {
 }
 
 
-def _published(mirrors: Sequence[str], checksums: Mapping[str, str]) -> dict[str, RemoteFile]:
-    """The gzipped files by stem; `checksums` are of the idx content, which mirrors gzip anew."""
+def _published(mirrors: Sequence[str], checksums: Sequence[str]) -> dict[str, RemoteFile]:
+    """The gzipped files by stem.
+
+    `checksums` are in the order of `SIZES`, of the idx content, which mirrors gzip anew.
+    """
     return {
         stem: RemoteFile(
             f"{stem}.gz",
             tuple(f"{mirror}{stem}.gz" for mirror in mirrors),
             sha256,
-            SIZES[stem],
+            size,
             gzipped=True,
         )
-        for stem, sha256 in checksums.items()
+        for (stem, size), sha256 in zip(SIZES.items(), checksums, strict=True)
     }
 
 
@@ -70,20 +73,12 @@ MNIST_FILES = _published(
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
     ),
-    {
-        "train-images-idx3-ubyte": (
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-        ),
-        "train-labels-idx1-ubyte": (
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-        ),
-        "t10k-images-idx3-ubyte": (
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-        ),
-    },
+    (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
 )
 FASHION_FILES = _published(
     (
@@ -91,74 +86,44 @@ FASHION_FILES = _published(
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     ),
-    {
-        "train-images-idx3-ubyte": (
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-        ),
-        "train-labels-idx1-ubyte": (
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-        ),
-        "t10k-images-idx3-ubyte": (
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-        ),
-    },
+    (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
 )
 # Where Debian's package dataset-fashion-mnist puts the files.
 FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 
-def find_mnist(
+def _find(
     folder: Path,
     *,
+    name: str,
+    label_names: Sequence[str],
+    files: Mapping[str, RemoteFile],
     download: bool = True,
     splits: Sequence[str] = ("train",),
-    files: Mapping[str, RemoteFile] = MNIST_FILES,
+    system_folder: Path | None = None,
 ) -> Source:
-    """MNIST's digits, labelled "0" to "9".
+    """The images of a data set, labelled.
 
     Args:
         folder: where the files are, or are downloaded to.
+        name, label_names: of the data set.
+        files: where to download from, by the idx file's name.
         download: whether missing files are downloaded.
         splits: "train" (60,000 images), "test" (10,000) or both.
-        files: where to download from, by the idx file's name.
+        system_folder: looked into after `folder`.
 
     Raises:
         UserError: a file is missing and could not be downloaded.
     """
-    return _find("mnist", (folder,), DIGITS, download=download, splits=splits, files=files)
-
-
-def find_fashion_mnist(
-    folder: Path,
-    *,
-    download: bool = True,
-    splits: Sequence[str] = ("train",),
-    files: Mapping[str, RemoteFile] = FASHION_FILES,
-    system_folder: Path = FASHION_FOLDER,
-) -> Source:
-    """Fashion-MNIST's clothes, found too where Debian's package dataset-fashion-mnist puts them.
-
-    Args and Raises: as of `find_mnist`; `system_folder` is looked into after `folder`.
-    """
-    folders = (folder, system_folder)
-    return _find("fashion_mnist", folders, CLOTHES, download=download, splits=splits, files=files)
-
-
-def _find(
-    name: str,
-    folders: Sequence[Path],
-    label_names: Sequence[str],
-    *,
-    download: bool,
-    splits: Sequence[str],
-    files: Mapping[str, RemoteFile],
-) -> Source:
     splits = wanted_parts(name, splits, tuple(STEMS), what="parts are")
+    folders = [one for one in (folder, system_folder) if one]
     paths = [
-        _locate(folders, stem) or obtain(files[stem], folders[0], download=download)
+        _locate(folders, stem) or obtain(files[stem], folder, download=download)
         for split in splits
         for stem in STEMS[split]
     ]
@@ -166,6 +131,16 @@ def _find(
     return ArraySource(
         name, paths, read=partial(_read, pairs), label_names=label_names, splits=splits
     )
+
+
+find_mnist = partial(_find, name="mnist", label_names=DIGITS, files=MNIST_FILES)
+find_fashion_mnist = partial(
+    _find,
+    name="fashion_mnist",
+    label_names=CLOTHES,
+    files=FASHION_FILES,
+    system_folder=FASHION_FOLDER,
+)
 
 
 def _locate(folders: Sequence[Path], stem: str) -> Path | None:

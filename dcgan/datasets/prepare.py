@@ -151,7 +151,7 @@ def look(
         return _report(source, entry, len(images))
     capacity = min(limit or len(source), len(source))
     if source.fallible and len(summary.skipped) < summary.found:
-        store = NoStore(_shape(spec), capacity)
+        store = NoStore(capacity)
         deep = replace(spec, white_level=summary.white_level)
         entry = _decode_all(source, deep, store, limit=limit, workers=None)[1]
         used = entry["seen"] - len(entry["unused"])

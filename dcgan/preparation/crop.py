@@ -136,14 +136,12 @@ def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFa
     try:
         image = source.whole(index, 3)
         with source.open(index) as file:
-            digest = hashlib.sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except UnusableFile as reason:
         return PictureFaces(name, reason=str(reason))
     boxes = faces.find(image, options.search)
     found = tuple(_face(image, box, options) for box in boxes)
-    return PictureFaces(name, digest.hexdigest(), found)
+    return PictureFaces(name, sha256, found)
 
 
 def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:

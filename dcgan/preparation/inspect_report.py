@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dcgan import extras, images, program
+from dcgan.cli.option import some_of
 from dcgan.datasets.report import FEW, DataReport, few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
@@ -33,15 +34,15 @@ def sentences(source: Source, result: Survey) -> list[str]:
     lines = report.sentences()
     if 0 < result.grey < result.usable:
         lines.append(f"Without colour: {result.grey:,} of {result.usable:,}.")
-    lines.append(f"Exact duplicates: {_pairs(source, result.same)}.")
+    lines.append(f"Exact duplicates: {_some(source, result.same)}.")
     if result.near is None:
         lines.append(f"Near duplicates: not looked for; {extras.command('data')} first.")
     else:
         limit = f" (perceptual hashes that differ in at most {NEAR} of 64 bits)"
-        lines.append(f"Near duplicates{limit}: {_pairs(source, result.near)}.")
-    lines.append(f"Nearly blank: {_some(source, result.blank)}.")
+        lines.append(f"Near duplicates{limit}: {_some(source, result.near)}.")
+    lines.append(f"Nearly blank: {_some(source, [*zip(result.blank)])}.")
     shape = f"longer than {EXTREME_ASPECT:g} times the other side"
-    lines.append(f"Extreme shape ({shape}): {_some(source, result.extreme)}.")
+    lines.append(f"Extreme shape ({shape}): {_some(source, [*zip(result.extreme)])}.")
     for key, counts in result.labels.items():
         without = result.usable - counts.total()
         none = f"; {without:,} without one" if without else ""
@@ -66,23 +67,10 @@ def _advice(result: Survey) -> list[str]:
     return lines
 
 
-def _some(source: Source, indices: Sequence[int]) -> str:
-    if not indices:
-        return "none"
-    names = [reading.name_of(source, index) for index in indices[:NAMES_SHOWN]]
-    more = ", ..." if len(indices) > NAMES_SHOWN else ""
-    return f"{len(indices):,} ({', '.join(names)}{more})"
-
-
-def _pairs(source: Source, pairs: Sequence[tuple[int, int]]) -> str:
-    if not pairs:
-        return "none"
-    shown = [
-        f"{reading.name_of(source, index)} of {reading.name_of(source, first)}"
-        for index, first in pairs[:NAMES_SHOWN]
-    ]
-    more = ", ..." if len(pairs) > NAMES_SHOWN else ""
-    return f"{len(pairs):,} ({', '.join(shown)}{more})"
+def _some(source: Source, found: Sequence[tuple[int, ...]]) -> str:
+    """How many pictures, or pairs of them, and the names of some."""
+    names = [" of ".join(reading.name_of(source, index) for index in one) for one in found]
+    return f"{len(names):,} ({some_of(names, NAMES_SHOWN)})" if names else "none"
 
 
 def _shares(counts: Counter) -> str:
@@ -103,10 +91,10 @@ def contact_sheet(source: Source, result: Survey) -> Image.Image:
     for caption, indices in (("Nearly blank", result.blank), ("Extreme shape", result.extreme)):
         if indices:
             sections.append((f"{caption}: {len(indices):,}; the first ones", indices[:CASES]))
-    wanted = reading.own_size(source.summary(), 3)
+    spec = reading.own_size(source.summary(), 3)
     blocks = []
     for caption, indices in sections:
-        tiles = [_tile(image) for _, image, _ in reading.read(source, indices, wanted)]
+        tiles = [_tile(image) for _, image, _ in reading.read(source, indices, spec)]
         blocks.append((caption, images.grid(np.stack(tiles), columns=COLUMNS, margin=MARGIN)))
     return _stack(blocks)
 

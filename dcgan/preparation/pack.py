@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,12 +28,10 @@ from PIL import Image
 from dcgan import UserError
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
 from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
-from dcgan.datasets.source import NONE, Labels, Skipped, Source, Summary
-from dcgan.datasets.workers import map_in_order
+from dcgan.datasets.source import NONE, Labels, Skipped, Source
 from dcgan.preparation import duplicates, reading
 from dcgan.preparation.names import Names
 from dcgan.preparation.packages import Package, PackedPicture, package
-from dcgan.terminal.progress import Bar
 
 SAME, ALIKE = "the same pixels as another", "looks like another"
 
@@ -108,8 +106,12 @@ def pack(
         duplicates.require()
     with package(to, shard_bytes) as target, tempfile.TemporaryFile() as lines:
         summary = source.summary()
-        remarks = Counter()
-        results = _encode_all(source, options, summary=summary, workers=workers, remarks=remarks)
+        spec = reading.own_size(summary, summary.channels)
+        if side := options.size:
+            spec = replace(spec, height=side, width=side, crop=options.crop)
+        task = partial(_encode, hashing=bool(options.similarity))
+        how = {"doing": "packing", "workers": workers, "remarks": (remarks := Counter())}
+        results = reading.each(source, task, spec, whole=not side, **how)
         with contextlib.closing(results) as made:
             packed = _fill(target, source, made=made, options=options, lines=lines)
         notes = (*source.notes, *depth(summary), *remarks_on(remarks))
@@ -138,45 +140,15 @@ def _refuse_inside(source: Source, to: str) -> None:
         )
 
 
-def _encode_all(
-    source: Source, options: PackOptions, *, summary: Summary, workers: int | None, remarks: Counter
-) -> Iterator[Made]:
-    """What the workers make of all pictures, in the source's order, with progress.
-
-    And what they did with them, counted in `remarks`.
-    """
-    if options.size:
-        wanted = reading.one_size(options.size, summary, crop=options.crop)
-    else:
-        wanted = reading.own_size(summary, summary.channels)
-    task = partial(make, wanted=wanted, hashing=bool(options.similarity))
-    results = map_in_order(task, source, reading.chunks(source), workers=workers)
-    with Bar(f"packing {source.name}", len(source)) as bar:
-        with contextlib.closing(results):
-            for chunk, of_chunk in results:
-                remarks.update(of_chunk)
-                yield from chunk
-                bar.update(len(chunk))
-
-
-def make(
-    source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
-) -> tuple[list[Made], Counter]:
-    """A task of a worker: some pictures as PNG files; with the remarks on them, see `Decoded`."""
-    remarks = Counter()
-    made = [
-        Made(index, reason=reason) if image is None else _encode(index, image, hashing)
-        for index, image, reason in reading.read(source, indices, wanted, remarks=remarks)
-    ]
-    return made, remarks
-
-
-def _encode(index: int, image: np.ndarray, hashing: bool) -> Made:
+def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> Made:
+    """A task of a worker, see `reading.each`."""
+    if image is None:
+        return Made(index, reason)
     return Made(
         index,
         png=_png(image),
         shape=image.shape,
-        pixels=hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest(),
+        pixels=reading.digest(image),
         fingerprint=duplicates.fingerprint(_picture_of(image)) if hashing else None,
     )
 

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from dcgan import UserError
 from dcgan.datasets.packed import (
@@ -56,22 +56,6 @@ class PackedPicture:
     label: tuple[int, str] | None
 
 
-class Package(Protocol):
-    """Takes pictures, then the manifest."""
-
-    def add(self, picture: PackedPicture) -> dict:
-        """Writes a picture; returns where it is, for the manifest."""
-        ...
-
-    def finish(self, manifest: BinaryIO) -> None:
-        """Writes the manifest, which begins at the file's place."""
-        ...
-
-    def about(self) -> dict:
-        """What the manifest's first line says of the package."""
-        ...
-
-
 class ZipPackage:
     """Uncompressed PNG files in a zip: a PNG is compressed itself."""
 
@@ -79,18 +63,18 @@ class ZipPackage:
         self._archive = archive
 
     def add(self, picture: PackedPicture) -> dict:
-        """See `Package`."""
+        """Writes a picture; returns where it is, for the manifest."""
         name = f"{picture.split}/{picture.name}" if picture.split else picture.name
         self._archive.writestr(_entry(name), picture.png)
         return {"file": name}
 
     def finish(self, manifest: BinaryIO) -> None:
-        """See `Package`."""
+        """Writes the manifest, which begins at the file's place."""
         with self._archive.open(_entry(MANIFEST), "w", force_zip64=True) as file:
             shutil.copyfileobj(manifest, file)
 
     def about(self) -> dict:
-        """See `Package`."""
+        """What the manifest's first line says of the package."""
         return {}
 
 
@@ -129,7 +113,7 @@ def _tensorflow() -> types.ModuleType:
 
 
 class ShardPackage:
-    """TFRecord files with the usual features, a new one when the last is full."""
+    """The same in TFRecord files with the usual features, a new one when the last is full."""
 
     def __init__(self, place: str, shard_bytes: int):
         self._place = place
@@ -138,7 +122,7 @@ class ShardPackage:
         self._open: dict[str, tuple] = {}  # by split: writer, bytes, records
 
     def add(self, picture: PackedPicture) -> dict:
-        """See `Package`."""
+        """See `ZipPackage`."""
         tf = _tensorflow()
         split = picture.split or SPLITS[0]
         record = _example(picture)
@@ -154,7 +138,7 @@ class ShardPackage:
         return {"file": self._shards[split][-1], "record": count, "name": picture.name}
 
     def finish(self, manifest: BinaryIO) -> None:
-        """See `Package`."""
+        """See `ZipPackage`."""
         tf = _tensorflow()
         self.close()
         with tf.io.gfile.GFile(f"{self._place}/{MANIFEST}", "wb") as file:
@@ -162,7 +146,7 @@ class ShardPackage:
                 file.write(block)
 
     def about(self) -> dict:
-        """See `Package`."""
+        """See `ZipPackage`."""
         return {"shards": {split: names for split, names in self._shards.items() if names}}
 
     def close(self) -> None:
@@ -170,6 +154,9 @@ class ShardPackage:
         for writer, _, _ in self._open.values():
             writer.close()
         self._open = {}
+
+
+Package = ZipPackage | ShardPackage
 
 
 def _example(picture: PackedPicture) -> bytes:

@@ -1,44 +1,28 @@
 """The pictures of any source one by one, at their own size or all at one."""
 
+import contextlib
+import functools
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec, Source, Summary
+from dcgan.datasets.workers import map_in_order
+from dcgan.terminal.progress import Bar
 
 CHUNK = 16  # pictures a task of a worker: few, as pictures of their own size may be large
 DRAWN_SIDE = 64  # of pictures that are drawn at whatever size is wanted
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """How pictures are read.
-
-    Attributes:
-        spec: shape of all pictures; of files only where `whole` is False.
-        whole: whether pictures in files keep their own size.
-    """
-
-    spec: ImageSpec
-    whole: bool
-
-
-def own_size(summary: Summary, channels: int) -> Wanted:
-    """Every picture as it is."""
+def own_size(summary: Summary, channels: int) -> ImageSpec:
+    """Every picture as it is; the shape is of those that are in no files."""
     height, width = summary.sizes[0][0] if summary.sizes else (DRAWN_SIDE, DRAWN_SIDE)
-    return Wanted(
-        ImageSpec(height, width, channels, crop=False, white_level=summary.white_level), whole=True
-    )
-
-
-def one_size(side: int, summary: Summary, *, crop: bool) -> Wanted:
-    """Every picture as a square of `side` pixels, its centre cut out or the whole squeezed."""
-    spec = ImageSpec(side, side, summary.channels, crop=crop, white_level=summary.white_level)
-    return Wanted(spec, whole=False)
+    return ImageSpec(height, width, channels, crop=False, white_level=summary.white_level)
 
 
 def name_of(source: Source, index: int) -> str:
@@ -48,24 +32,28 @@ def name_of(source: Source, index: int) -> str:
 
 
 def read(
-    source: Source, indices: Iterable[int], wanted: Wanted, *, remarks: Counter | None = None
+    source: Source,
+    indices: Iterable[int],
+    spec: ImageSpec,
+    *,
+    whole: bool = True,
+    remarks: Counter | None = None,
 ) -> Iterator[tuple[int, np.ndarray | None, str]]:
     """(number, picture, "") of the usable pictures, (number, None, reason) of the others.
 
-    A picture is uint8 [height, width, channels]. What was done with them is counted in `remarks`,
-    see `Decoded`.
+    A picture is uint8 [height, width, channels], of its own size where it is `whole` and in a file.
+    What was done with them is counted in `remarks`, see `Decoded`.
     """
-    channels, white = wanted.spec.channels, wanted.spec.white_level
     for index in indices:
-        if wanted.whole and isinstance(source, PictureFiles):
+        if whole and isinstance(source, PictureFiles):
             try:
-                picture = source.whole(index, channels, white, remarks=remarks)
+                picture = source.whole(index, spec.channels, spec.white_level, remarks=remarks)
             except UnusableFile as reason:
                 yield index, None, str(reason)
             else:
                 yield index, picture, ""
         else:
-            decoded = source.decode([index], wanted.spec)
+            decoded = source.decode([index], spec)
             if remarks is not None:
                 remarks.update(decoded.remarks)
             if decoded.indices:
@@ -74,7 +62,43 @@ def read(
                 yield index, None, decoded.skipped[0].reason
 
 
-def chunks(source: Source) -> list[range]:
-    """All numbers of a source, for the workers."""
+def each(
+    source: Source,
+    task: Callable[[int, np.ndarray | None, str], Any],
+    spec: ImageSpec,
+    *,
+    whole: bool = True,
+    doing: str,
+    remarks: Counter,
+    workers: int | None,
+) -> Iterator[Any]:
+    """What a task makes of all pictures, in the source's order, on all cores, with progress.
+
+    Args:
+        task: picklable; its arguments are what `read` yields.
+        spec, whole, remarks: see `read`.
+        doing: what is done with the source, in a word.
+        workers: processes; see `map_in_order`.
+    """
     count = len(source)
-    return [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+    chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+    work = functools.partial(_work, task=task, spec=spec, whole=whole)
+    results = map_in_order(work, source, chunks, workers=workers)
+    with Bar(f"{doing} {source.name}", count) as bar, contextlib.closing(results):
+        for made, of_chunk in results:
+            remarks.update(of_chunk)
+            yield from made
+            bar.update(len(made))
+
+
+def _work(
+    source: Source, indices: Iterable[int], *, task: Callable, spec: ImageSpec, whole: bool
+) -> tuple[list, Counter]:
+    remarks = Counter()
+    pictures = read(source, indices, spec, whole=whole, remarks=remarks)
+    return [task(*one) for one in pictures], remarks
+
+
+def digest(image: np.ndarray) -> bytes:
+    """SHA-256 of shape and pixels."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()

@@ -6,9 +6,7 @@ picture is judged at its own size; what is drawn at any size, at `reading.DRAWN_
 """
 
 import contextlib
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,9 +16,7 @@ from PIL import Image
 from dcgan import UserError
 from dcgan.datasets.report import depth, nothing_usable, remarks_on
 from dcgan.datasets.source import NONE, Skipped, Source
-from dcgan.datasets.workers import map_in_order
 from dcgan.preparation import duplicates, reading
-from dcgan.terminal.progress import Bar
 
 NEAR = 4  # bits of the perceptual hash: what differs in no more is a copy, seldom another picture
 BLANK_DEVIATION = 6.0  # of the grey levels, 0 to 255: below, nothing can be made out
@@ -95,19 +91,15 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     first_of: dict[bytes, int] = {}
     seen = duplicates.Seen(NEAR)
     summary = source.summary()
-    task = partial(look, wanted=reading.own_size(summary, 3), hashing=hashing)
-    looks = map_in_order(task, source, reading.chunks(source), workers=workers)
+    spec, task = reading.own_size(summary, 3), partial(_look_at, hashing=hashing)
     used, remarks = np.zeros(len(source), bool), Counter()
-    with Bar(f"looking at {source.name}", len(source)) as bar:
-        with contextlib.closing(looks):
-            for chunk, of_chunk in looks:
-                remarks += of_chunk
-                for one in chunk:
-                    used[one.index] = not one.reason
-                    _count(result, source, one)
-                    if not one.reason:
-                        _compare(result, one, first_of=first_of, seen=seen)
-                bar.update(len(chunk))
+    how = {"doing": "looking at", "workers": workers, "remarks": remarks}
+    with contextlib.closing(reading.each(source, task, spec, **how)) as looks:
+        for one in looks:
+            used[one.index] = not one.reason
+            _count(result, source, one)
+            if not one.reason:
+                _compare(result, one, first_of=first_of, seen=seen)
     if not result.usable:
         raise nothing_usable(source.name, result.found, result.skipped)
     result.notes = (*source.notes, *depth(summary), *remarks_on(remarks))
@@ -126,26 +118,17 @@ def _can_hash() -> bool:
     return True
 
 
-def look(
-    source: Source, indices: Sequence[int], *, wanted: reading.Wanted, hashing: bool
-) -> tuple[list[PictureFacts], Counter]:
-    """A task of a worker: looks at some pictures; with the remarks on them, see `Decoded`."""
-    remarks = Counter()
-    looks = [
-        PictureFacts(index, reason) if image is None else _look_at(index, image, hashing)
-        for index, image, reason in reading.read(source, indices, wanted, remarks=remarks)
-    ]
-    return looks, remarks
-
-
-def _look_at(index: int, image: np.ndarray, hashing: bool) -> PictureFacts:
+def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> PictureFacts:
+    """A task of a worker, see `reading.each`."""
+    if image is None:
+        return PictureFacts(index, reason)
     picture = Image.fromarray(image)
     return PictureFacts(
         index,
         size=image.shape[:2],
         grey=bool((image[..., :1] == image[..., 1:]).all()),
         blank=float(np.asarray(picture.convert("L")).std()) < BLANK_DEVIATION,
-        pixels=hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest(),
+        pixels=reading.digest(image),
         fingerprint=duplicates.fingerprint(picture) if hashing else None,
     )
 
