@@ -84,7 +84,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
     files = [(name, i) for i, name in enumerate(source.names) if name != MANIFEST]
     if not about["split"]:
         refuse_splits(source.name, splits)
-        return Packed(source, files)
+        return PackedPictures(source, files)
     wanted = parts.wanted_parts(source.name, splits, SPLITS, what="parts are")
     by_part = {part: [] for part in SPLITS}
     for name, i in files:
@@ -96,7 +96,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
             f"{source.name} holds no picture for --splits {','.join(splits)}: choose from "
             f"{', '.join(SPLITS)}, or pack it with another --test_share."
         )
-    found = Packed(source, chosen)
+    found = PackedPictures(source, chosen)
     found.parts = {part: len(of_part) for part, of_part in by_part.items() if of_part}
     return found
 
@@ -110,7 +110,7 @@ def refuse_splits(name: str, splits: Sequence[str]) -> None:
         )
 
 
-class Packed(Part):
+class PackedPictures(Part):
     """The pictures of a folder or zip with a manifest of ours."""
 
     def packed_labels(self) -> dict[str, Labels]:
@@ -138,20 +138,20 @@ def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str
         about = parse_header(next(lines, b"")) or {}
         classes = about.get("labels", {})
         said: dict[str, dict[int, str]] = {column: {} for column in classes}
-        used = {column: set() for column in classes}
+        used: dict[str, dict[str, None]] = {column: {} for column in classes}
         for line in map(json.loads, lines if classes else ()):
             row = rows.get(_name(line, about)) if "file" in line else None  # else it was left out
             for column, text in line.get("labels", {}).items():
-                used[column].add(text)
+                used[column][text] = None
                 if row is not None:
                     said[column][row] = text
-        return {
-            column: Labels.of(
-                said[column], filter(used[column].__contains__, known), count=len(names)
-            )
-            for column, known in classes.items()
-            if any(said.values())
-        }
+        if not any(said.values()):
+            return {}
+        found = {}
+        for column, listed in classes.items():  # `pack` lists no classes where they are too many
+            known = [one for one in listed or used[column] if one in used[column]]
+            found[column] = Labels.of(said[column], known, count=len(names))
+        return found
     except (*_BAD, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"The {MANIFEST} of {place}, which has the labels of the pictures, is damaged: pack or "

@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan import UserError
+from dcgan.datasets.label_columns import MOST_CLASSES
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
 from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import NONE, Labels, Skipped, Source
@@ -259,5 +260,9 @@ def _header(source: Source, options: PackOptions, packed: Packed) -> dict:
         "found": packed.report.found,
         "packed": dict(sorted(packed.counts.items())),
         "dropped": dict(sorted(Counter(s.reason for s in packed.report.skipped).items())),
-        "labels": {key: labels.names for key, labels in source.labels.items()},
+        # A line has to be read as a whole: of more classes than can be learnt it names none.
+        "labels": {
+            key: labels.names if len(labels.names) <= MOST_CLASSES else ()
+            for key, labels in source.labels.items()
+        },
     }

@@ -145,9 +145,29 @@ def test_shards_without_a_manifest_have_the_labels_of_their_records(tmp_path):
     assert said(find(tmp_path / "shards")) == said(find(place))
 
 
+def test_a_manifest_of_other_pictures_says_nothing(tmp_path):
+    place = folders(tmp_path)
+    packed(place, tmp_path / "a.zip")
+    packed(place, tmp_path / "shards")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extract("manifest.jsonl", tmp_path / "shards")
+    assert said(find(tmp_path / "shards")) == said(find(place))
+
+
 def test_without_being_asked_no_manifest_is_read_for_labels(tmp_path):
     packed(sheet(tmp_path), tmp_path / "a.zip")
     assert catalog.find(str(tmp_path / "a.zip"), "none").labels == {}
+
+
+@pytest.mark.parametrize("to", PACKAGES)
+def test_more_classes_than_can_be_learnt_need_no_room_at_the_beginning(tmp_path, monkeypatch, to):
+    place = sheet(tmp_path)
+    monkeypatch.setattr("dcgan.preparation.pack.MOST_CLASSES", 2)
+    packed(place, tmp_path / to)
+    there, again = find(place), find(tmp_path / to)
+    assert said(again) == said(there)
+    assert set(again.labels["hair"].names) == {"red", "dark blue", "green"}
+    assert again.labels["eyes"].names == ("9", "10")
 
 
 def sentences(capfd, *words) -> str:
