@@ -16,7 +16,7 @@ from dcgan.datasets.image_store import free_memory
 from dcgan.images import white_level
 
 # What NumPy raises besides ValueError: it reads a header as Python's tokens and then as a literal.
-_BAD_HEADER = (
+BAD_HEADER = (
     EOFError,
     MemoryError,
     OverflowError,
@@ -65,7 +65,7 @@ def map_array(path: Path) -> np.ndarray:
         raise ValueError("it is not a regular file")
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except _BAD_HEADER as error:
+    except BAD_HEADER as error:
         raise ValueError(f"its header is damaged: {error}") from error
     except OSError as error:
         if error.errno not in disk.NEVER:

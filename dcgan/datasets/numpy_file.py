@@ -10,7 +10,6 @@ than memory has room for.
 import contextlib
 import functools
 import re
-import tokenize
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 
 from dcgan import UserError, disk, images
 from dcgan.datasets.arrays import ArraySource, unreadable
-from dcgan.datasets.cached import map_array
+from dcgan.datasets.cached import BAD_HEADER, map_array
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.parts import PARTS, part_of, wanted_parts
 from dcgan.datasets.picture_formats import BAD_ZIP
@@ -31,11 +30,8 @@ MOST_CLASSES = 10_000  # more different labels are no classes
 IMAGES = ("images", "image", "x", "data", "imgs", "pixels", "samples", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
 _FORMAT = np.lib.format
-_BAD_FILE = (
-    *(*BAD_ZIP, ValueError, KeyError, OSError, RuntimeError),
-    *(SyntaxError, tokenize.TokenError, TypeError, OverflowError, MemoryError),
-    SystemError,  # of text with numbers that are no characters
-)
+# SystemError is of text with numbers that are no characters.
+_BAD_FILE = (*BAD_ZIP, *BAD_HEADER, KeyError, SystemError)
 
 
 def is_numpy(path: Path) -> bool:

@@ -31,7 +31,7 @@ UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of 
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
 # What is raised for a manifest that is damaged, or none.
-_BAD = (*BAD_ZIP, KeyError, OSError, RuntimeError, ValueError)
+_BAD = (*BAD_ZIP, KeyError)
 
 
 def is_shard(name: str) -> bool:
@@ -152,7 +152,7 @@ def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str
             known = [one for one in listed or used[column] if one in used[column]]
             found[column] = Labels.of(said[column], known, count=len(names))
         return found
-    except (*_BAD, TypeError, AttributeError, RecursionError) as error:
+    except (*_BAD, TypeError, AttributeError) as error:
         raise UserError(
             f"The {MANIFEST} of {place}, which has the labels of the pictures, is damaged: pack or "
             "copy them again."

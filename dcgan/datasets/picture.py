@@ -28,8 +28,8 @@ _DEEP_COLOURS = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 # What Pillow is known to raise when the bytes of a file make no sense, which may come from a zip.
 _BAD_BYTES = (
-    *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, *BAD_ZIP),
-    *(AttributeError, RuntimeError, MemoryError, AssertionError, struct.error),
+    *(*BAD_ZIP, SyntaxError, TypeError, LookupError, ArithmeticError),
+    *(AttributeError, MemoryError, AssertionError, struct.error),
 )
 # What Pillow warns of is damage beside the pixels, without naming the file: of no use to anybody.
 warnings.filterwarnings("ignore", module=r"PIL\.")

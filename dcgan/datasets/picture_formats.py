@@ -21,8 +21,11 @@ from dcgan.images import MAX_PIXELS
 
 READ = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, TGA, ICO, JPEG 2000, AVIF or HEIC pictures"
 HEAD_BYTES = 64
-# What zipfile raises for damage besides ValueError, OSError and RuntimeError, by the compression.
-BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+# What zipfile raises for damage, by the compression.
+BAD_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(ValueError, OSError, RuntimeError),
+)
 TOO_LARGE = f"more than the limit of {MAX_PIXELS:,} pixels"
 # OpenJPEG takes six kilobytes for each tile that a header claims.
 MAX_TILES = 1 << 13

@@ -326,8 +326,7 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
         return None
     try:
         images = _open(folder / f"{key}.npy")
-        shape = (spec.height, spec.width, spec.channels)
-        if images.dtype != np.uint8 or images.shape[1:] != shape:
+        if images.dtype != np.uint8 or images.shape[1:] != _shape(spec):
             raise ValueError(f"it holds {images.dtype} {list(images.shape)}")
         if not is_summary(entry) or not counts(entry, len(images)) or not is_said(entry):
             raise ValueError("its entry is not about these images")

@@ -10,8 +10,6 @@ from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, matc
 from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 
 _ENCRYPTED = 1  # bit of ZipInfo.flag_bits
-# What zipfile is known to raise for a damaged entry.
-_BAD_ENTRY = (*BAD_ZIP, ValueError, OSError, RuntimeError)
 
 
 class ZipSource(PictureFiles):
@@ -59,7 +57,7 @@ class ZipSource(PictureFiles):
             return stream(self._archive().open(info), info.file_size)
         except NotImplementedError as error:
             raise UnusableFile("compressed in an unknown way") from error
-        except _BAD_ENTRY as error:
+        except BAD_ZIP as error:
             raise damage_within("zip file", error) from error
 
     def _archive(self) -> zipfile.ZipFile:

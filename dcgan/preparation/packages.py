@@ -9,7 +9,6 @@ same pictures give the same bytes.
 import contextlib
 import re
 import shutil
-import sys
 import types
 import zipfile
 from collections.abc import Iterator
@@ -29,7 +28,6 @@ from dcgan.datasets.packed import (
     refuse_bytes,
 )
 from dcgan.files import remove_temporaries, replacing
-from dcgan.terminal.quiet import quiet_start
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can name
 OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")
@@ -107,9 +105,9 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
 
 def _tensorflow() -> types.ModuleType:
     """Loaded only where shards are written: it takes seconds."""
-    with quiet_start() if "tensorflow" not in sys.modules else contextlib.nullcontext():
-        import tensorflow
-    return tensorflow
+    from dcgan.datasets.tfrecord import tf
+
+    return tf
 
 
 class ShardPackage:
