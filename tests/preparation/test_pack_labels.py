@@ -15,7 +15,7 @@ from running import SMALL
 import main
 from dcgan import UserError
 from dcgan.datasets import catalog, label_sheet
-from dcgan.datasets.source import ImageSpec, Source
+from dcgan.datasets.source import ImageSpec, Labels, Source
 from dcgan.datasets.tfrecord import TFRecordSource
 from dcgan.preparation.pack import PackOptions, pack
 
@@ -216,6 +216,11 @@ def test_a_sheet_that_is_none_of_labels_hinders_no_packing(tmp_path, capfd):
     text = sentences(capfd, "pack", "--from", place, "--to", tmp_path / "a.zip")
     assert "No labels are read from a sheet: The labels boxes.csv have two rows for a/0.png" in text
     assert find(tmp_path / "a.zip").labels["label"].names == ("a", "b")
+
+
+def test_classes_of_one_name_are_one():
+    found = Labels.of({0: "b", 2: "a"}, ("a", "a", "b"), count=3)
+    assert found.names == ("a", "b") and found.values.tolist() == [1, -1, 0]
 
 
 FAULTS = {
