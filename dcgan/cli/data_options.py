@@ -1,7 +1,6 @@
 """The options of the commands that make and look at data sets."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from dcgan.cli.option import option
 
@@ -25,9 +24,7 @@ class OfPictures:
 
 @dataclass(frozen=True)
 class Crawl:
-    """The choices of a crawl."""
-
-    does: ClassVar[str] = "download illustrations by tag, politely"
+    """Download illustrations by tag, politely."""
 
     to: str | None = option(
         None, "Folder for the pictures.", required=True, example="data/raw", path=True
@@ -58,9 +55,7 @@ class Crawl:
 
 @dataclass(frozen=True)
 class Crop:
-    """The choices of a face crop."""
-
-    does: ClassVar[str] = "cut the faces out of a folder of illustrations"
+    """Cut the faces out of a folder of illustrations."""
 
     from_: str | None = option(
         None, "Folder of pictures.", required=True, example="data/raw", path=True
@@ -120,9 +115,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Pack(OfPictures):
-    """The choices of a packing."""
-
-    does: ClassVar[str] = "put pictures into one zip, or into TFRecord shards"
+    """Put pictures into one zip, or into TFRecord shards."""
 
     dataset: str | None = option(
         None,
@@ -169,9 +162,7 @@ class Pack(OfPictures):
 
 @dataclass(frozen=True)
 class Inspect(OfPictures):
-    """The choices of an inspection."""
-
-    does: ClassVar[str] = "show what is in a data set, and what may be wrong with it"
+    """Show what is in a data set, and what may be wrong with it."""
 
     dataset: str = option(
         "avatars",

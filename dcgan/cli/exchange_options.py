@@ -1,7 +1,6 @@
 """The options of the commands that exchange weights with other projects."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from dcgan.cli.option import option
 from dcgan.cli.run_options import OfCheckpoint
@@ -9,9 +8,7 @@ from dcgan.cli.run_options import OfCheckpoint
 
 @dataclass(frozen=True)
 class ImportTorch:
-    """The choices of an import."""
-
-    does: ClassVar[str] = "make a run from the weights of PyTorch's DCGAN tutorial"
+    """Make a run from the weights of PyTorch's DCGAN tutorial."""
 
     from_: str | None = option(
         None,
@@ -39,9 +36,7 @@ class ImportTorch:
 
 @dataclass(frozen=True)
 class ExportTorch(OfCheckpoint):
-    """The choices of an export to PyTorch."""
-
-    does: ClassVar[str] = "write netG.pth and netD.pth for PyTorch's DCGAN tutorial"
+    """Write netG.pth and netD.pth for PyTorch's DCGAN tutorial."""
 
     to: str | None = option(
         None, "Folder for the files (default: export/torch/<step>/ in the run).", path=True

@@ -28,8 +28,14 @@ def help_text(command: str | None = None) -> str:
     if command is None:
         return _overview()
     usage = f"usage: {command_options.usage(command)} [--flag value ...]"
-    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{COMMANDS[command].does}.", "", "")]
+    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{does(command)}.", "", "")]
     return "\n".join([*lines, *_help_of_flags(command)])
+
+
+def does(command: str) -> str:
+    """What a command does: the docstring of its options, without capital and point."""
+    text = COMMANDS[command].__doc__.rstrip(".")
+    return text[0].lower() + text[1:]
 
 
 def _overview() -> str:
@@ -40,7 +46,7 @@ def _overview() -> str:
     for group, commands in command_options.GROUPS.items():
         lines += ["", f"{group}:"]
         for command in commands:
-            lines += _wrap(COMMANDS[command].does, f"  {command:14}", " " * 16)
+            lines += _wrap(does(command), f"  {command:14}", " " * 16)
     lines += ["", f"common flags of {DEFAULT}:"]
     for flag, meaning in COMMON.items():
         lines += _wrap(meaning, f"  --{flag:13}", " " * 17)
@@ -110,7 +116,7 @@ def markdown() -> str:
         *("| | command | what it does |", "|---|---|---|"),
     ]
     for group, commands in command_options.GROUPS.items():
-        lines += [f"| {group} | {_link(name)} | {COMMANDS[name].does} |" for name in commands]
+        lines += [f"| {group} | {_link(name)} | {does(name)} |" for name in commands]
     lines += ["", f"For several commands: {', '.join(_link(g) for g in _shared())}."]
     for group, fields in _shared().items():
         lines += ["", f"## {group.capitalize()}", "", *_table(fields)]

@@ -3,7 +3,6 @@
 from typing import Any
 
 from dcgan import UserError
-from dcgan.cli.label_options import require_together
 from dcgan.cli.option import ENDLESS, check_value, parse_seconds
 from dcgan.cli.presets import CHOSEN, DATASETS, ON_DATASET, OTHER_DATASET, PRESETS
 from dcgan.cli.train_options import FIELDS, Config
@@ -73,7 +72,11 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
             f"{config.input_width} would not be used; leave out --image_size / --input_height / "
             "--input_width, or give --crop true."
         )
-    require_together(config.conditional, config.label_columns)
+    if config.label_columns is not None and not config.conditional:
+        raise UserError(
+            f"--label_columns {config.label_columns} is for --conditional, which was not given: "
+            "add it, or leave the columns out."
+        )
     if "none" in config.augment and config.augment != "none":
         raise UserError(
             f"--augment none goes with nothing else; received {config.augment!r}; leave out none, "

@@ -1,9 +1,7 @@
 """The options of the commands that read a run, and of benchmark."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from dcgan.cli.label_options import LABEL, LABEL_OF_EACH
 from dcgan.cli.option import option
 
 # What evaluates, as in dcgan/evaluation/, which a test compares: this file imports nothing of it.
@@ -12,6 +10,7 @@ FACES = "faces"  # measured only when named
 EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
 RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
 LAYOUTS = ("nhwc", "nchw")
+OF_CLASS = "Of a run by class, which one: cat, or hair=blue where there are several kinds; "
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,7 @@ class OfRealImages(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Export(OfCheckpoint):
-    """The choices of an export."""
-
-    does: ClassVar[str] = "write files that need nothing of this project"
+    """Write files that need nothing of this project."""
 
     format: str = option(
         "saved_model",
@@ -74,9 +71,7 @@ class Export(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Serve(OfRun):
-    """The choices of a server."""
-
-    does: ClassVar[str] = "serve a model over HTTP, with an explorer to look around in"
+    """Serve a model over HTTP, with an explorer to look around in."""
 
     model_dir: str | None = option(
         None,
@@ -133,9 +128,7 @@ class Serve(OfRun):
 
 @dataclass(frozen=True)
 class Sample(OfCheckpoint):
-    """The choices of a sampling."""
-
-    does: ClassVar[str] = "make images, one PNG file each"
+    """Make images, one PNG file each."""
 
     num_images: int | None = option(
         None, "Number of images (default: 64).", minimum=1, maximum=1_000_000
@@ -144,7 +137,9 @@ class Sample(OfCheckpoint):
         None, "Seed of the first image (default: 0).", minimum=0, formerly=("seed",)
     )
     seeds: str | None = option(None, "These seeds instead, such as 1,5,9-20.")
-    label: str | None = LABEL
+    label: str | None = option(
+        None, f"{OF_CLASS}commas join several kinds. Each seed's own when not given.", list=True
+    )
     to: str | None = option(
         None, "Folder for the images (default: generated/<step>/ in the run).", path=True
     )
@@ -152,12 +147,15 @@ class Sample(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Interpolate(OfCheckpoint):
-    """The choices of a walk."""
-
-    does: ClassVar[str] = "walk from seed to seed: a GIF, MP4 or strip"
+    """Walk from seed to seed: a GIF, MP4 or strip."""
 
     seeds: str = option("0-4", "The seeds on the way, such as 7,9,12.")
-    label: str | None = LABEL_OF_EACH
+    label: str | None = option(
+        None,
+        f"{OF_CLASS}one for all seeds, or as many as seeds, such as 3,8. Each seed's own when not "
+        "given.",
+        list=True,
+    )
     frames: int = option(30, "Images from one seed to the next.", minimum=1, maximum=1000)
     method: str | None = option(
         None,
@@ -179,9 +177,7 @@ class Interpolate(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Arithmetic(OfCheckpoint):
-    """The choices of a sum."""
-
-    does: ClassVar[str] = "add and subtract averages of seeds, as in the DCGAN paper"
+    """Add and subtract averages of seeds, as in the DCGAN paper."""
 
     terms: str | None = option(
         None,
@@ -200,9 +196,7 @@ class Arithmetic(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Neighbours(OfRealImages):
-    """The choices of a search for nearest training images."""
-
-    does: ClassVar[str] = "show the nearest training images: does it memorise?"
+    """Show the nearest training images: does it memorise?"""
 
     seeds: str = option("0-7", "Seeds of the generated images, such as 1,5,9-20.")
     k: int = option(5, "Number of nearest training images of each.", minimum=1, maximum=20)
@@ -216,9 +210,7 @@ class Neighbours(OfRealImages):
 
 @dataclass(frozen=True)
 class Evaluate(OfRealImages):
-    """The choices of an evaluation."""
-
-    does: ClassVar[str] = "compare generated images with real ones, in numbers"
+    """Compare generated images with real ones, in numbers."""
 
     images: str | None = option(
         None,
@@ -295,9 +287,7 @@ class Evaluate(OfRealImages):
 
 @dataclass(frozen=True)
 class Features(OfRealImages):
-    """The choices of a test of the discriminator's features."""
-
-    does: ClassVar[str] = "classify with the discriminator's features and a few labels"
+    """Classify with the discriminator's features and a few labels."""
 
     labels_per_class: int = option(
         100, "Labelled images of each class to learn from.", minimum=2, maximum=100_000
@@ -323,9 +313,7 @@ class Features(OfRealImages):
 
 @dataclass(frozen=True)
 class Report(OfRealImages):
-    """The choices of a report."""
-
-    does: ClassVar[str] = "show what a run has learnt in one HTML file"
+    """Show what a run has learnt in one HTML file."""
 
     seeds: str = option(
         "0-63",
@@ -337,9 +325,7 @@ class Report(OfRealImages):
 
 @dataclass(frozen=True)
 class Compare:
-    """The choices of a comparison."""
-
-    does: ClassVar[str] = "show several runs side by side in one HTML file"
+    """Show several runs side by side in one HTML file."""
 
     runs: str | None = option(
         None,
@@ -358,9 +344,9 @@ class Compare:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The choices of a benchmark. None of a training option: as in train."""
+    """Measure speed and memory on this machine."""
 
-    does: ClassVar[str] = "measure speed and memory on this machine"
+    # None of a training option: as in train.
 
     only: str | None = option(
         None,

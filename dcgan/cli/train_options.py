@@ -4,9 +4,7 @@ Nothing below `trainer.py` knows this class: parts take plain values.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from dcgan.cli.label_options import CONDITIONAL, LABEL_COLUMNS
 from dcgan.cli.option import fields, option
 from dcgan.cli.presets import PRESETS
 from dcgan.cli.run_options import EXTRACTORS, METRICS
@@ -16,9 +14,9 @@ MIN_SIDE, MAX_SIDE = 8, 256
 
 @dataclass(frozen=True)
 class Config:
-    """The choices of a run. None means: taken from elsewhere, see `cli.resolve`."""
+    """Train, or continue a run (the default command)."""
 
-    does: ClassVar[str] = "train, or continue a run (the default command)"
+    # None means: taken from elsewhere, see `cli.resolve`.
 
     # ---- data
     dataset: str = option(
@@ -58,8 +56,18 @@ class Config:
         choices=(1, 3),
         aliases=("c_dim",),
     )
-    conditional: bool = CONDITIONAL
-    label_columns: str | None = LABEL_COLUMNS
+    conditional: bool = option(
+        False,
+        "Learn to generate by class: digits of MNIST, subfolders, attributes of avatars, or "
+        "columns of a .csv beside the pictures, one of which has the names of their files.",
+        "data",
+    )
+    label_columns: str | None = option(
+        None,
+        "With --conditional, which kinds of labels to learn, such as hair,eyes; all when not "
+        "given.",
+        "data",
+    )
     flip: bool = option(True, "Mirror half of the images, chosen at random.", "data")
 
     # ---- sizes
