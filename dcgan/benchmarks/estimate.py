@@ -13,13 +13,8 @@ TIMED = 3  # steps, after one that compiles
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """
-    Attributes:
-        seconds: of each timed step.
-        megabytes: the most that this process or its device has held; None where that is not told.
-    """
-
-    seconds: tuple[float, ...]
+    seconds: tuple[float, ...]  # of each timed step
+    # the most that this process or its device has held; None where that is not told
     megabytes: float | None
 
     def sentences(self, steps: int | None, limit: float | None) -> list[str]:

@@ -31,17 +31,12 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 @dataclass
 class LoadResult:
-    """What the clients saw.
+    """What the clients saw."""
 
-    Attributes:
-        seconds: of every answer, from the request's first byte to the answer's last.
-        errors: what went wrong, each as a sentence.
-        took: seconds altogether.
-    """
-
+    # of every answer, from the request's first byte to the answer's last
     seconds: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    took: float = 0.0
+    errors: list[str] = field(default_factory=list)  # what went wrong, each as a sentence
+    took: float = 0.0  # seconds altogether
 
 
 class Client(asyncio.Protocol):

@@ -10,22 +10,15 @@ from dcgan.terminal.progress import Bar
 
 @dataclass(frozen=True)
 class PairedFigures:
-    """Ours against a baseline.
+    """Ours against a baseline."""
 
-    Attributes:
-        name: what was measured.
-        unit: of the figures.
-        ours, bare: one figure of each a pair, in the order in which they were taken.
-        baseline: what `bare` are figures of.
-        more_is_better: true of rates, false of seconds and memory.
-    """
-
-    name: str
-    unit: str
+    name: str  # what was measured
+    unit: str  # of the figures
+    # ours, bare: one figure of each a pair, in the order in which they were taken
     ours: tuple[float, ...]
     bare: tuple[float, ...]
-    baseline: str
-    more_is_better: bool = True
+    baseline: str  # what `bare` are figures of
+    more_is_better: bool = True  # true of rates, false of seconds and memory
 
     @property
     def ratio(self) -> float:

@@ -23,14 +23,10 @@ _FIRST_PORT, _PORTS, _PORTS_A_JOB = 20000, 10000, 16
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers, and which of them this process is.
+    """The workers, and which of them this process is."""
 
-    Attributes:
-        jobs: the addresses, host:port, by job.
-        job, index: of this process.
-    """
-
-    jobs: dict[str, list[str]]
+    jobs: dict[str, list[str]]  # the addresses, host:port, by job
+    # job, index: of this process
     job: str = "worker"
     index: int = 0
 

@@ -16,18 +16,13 @@ DESCRIPTION = "dcgan.json"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is exported.
+    """What is exported."""
 
-    Attributes:
-        generator, discriminator: of `dcgan.models`, computing in float32.
-        description: what `description.describe` says of them.
-        table: of the classes that they know; None where they know none.
-    """
-
+    # generator, discriminator: of `dcgan.models`, computing in float32
     generator: Any
     discriminator: Any
-    description: dict
-    table: Any = None
+    description: dict  # what `description.describe` says of them
+    table: Any = None  # of the classes that they know; None where they know none
 
     @property
     def step(self) -> int:
@@ -36,32 +31,23 @@ class Subject:
 
 @dataclass(frozen=True)
 class Format:
-    """One form of a model.
+    """One form of a model."""
 
-    Attributes:
-        name: as `--format` has it.
-        target: the file or folder under `--to`; {step} stands for the checkpoint's.
-        write: (subject, path, weights) writes the model to a path that does not exist and whose
-            name is the target's; weights are float32 or float16.
-        runtime: what runs it, one of `fresh.RUNTIMES`.
-        signatures: what to check of it, of `parity.make_cases`.
-        model: where the target is a folder, the model in it; "" is the target itself.
-        inside: where the target is a folder, the place of its description; a file's lies beside it.
-        packages: modules that must be installed, of the extra export.
-        halves: whether it can hold float16 weights.
-        labels: how a model by class takes them: "optional"; "needed", where -1 stands for the own
-            class of z; or "numbers", where nothing does.
-    """
-
-    name: str
-    target: str
+    name: str  # as `--format` has it
+    target: str  # the file or folder under `--to`; {step} stands for the checkpoint's
+    # (subject, path, weights) writes the model to a path that does not exist and whose name is the
+    # target's; weights are float32 or float16
     write: Callable[[Subject, Path, str], None]
-    runtime: str
+    runtime: str  # what runs it, one of `fresh.RUNTIMES`
+    # what to check of it, of `parity.make_cases`
     signatures: tuple[str, ...] = ("serving_default",)
-    model: str = ""
+    model: str = ""  # where the target is a folder, the model in it; "" is the target itself
+    # where the target is a folder, the place of its description; a file's lies beside it
     inside: str = ""
-    packages: tuple[str, ...] = ()
-    halves: bool = False
+    packages: tuple[str, ...] = ()  # modules that must be installed, of the extra export
+    halves: bool = False  # whether it can hold float16 weights
+    # how a model by class takes them: "optional"; "needed", where -1 stands for the own class of z;
+    # or "numbers", where nothing does
     labels: str = "optional"
 
     def path(self, to: Path, step: int) -> Path:

@@ -18,19 +18,12 @@ STATE = ".export"  # in the folder that is written to: the lock, and what is not
 
 @dataclass(frozen=True)
 class Exported:
-    """One exported model.
-
-    Attributes:
-        form: its format.
-        path: the file or folder.
-        weights: float32 or float16.
-        differences: from the Keras model, the largest by signature.
-    """
+    """One exported model."""
 
     form: Format
     path: Path
-    weights: str
-    differences: dict[str, float]
+    weights: str  # float32 or float16
+    differences: dict[str, float]  # from the Keras model, the largest by signature
 
 
 def export(

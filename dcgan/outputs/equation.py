@@ -22,19 +22,12 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Term:
-    """One row of the drawing.
+    """One row of the drawing."""
 
-    Attributes:
-        sign: 1 or -1.
-        seeds: of the samples.
-        samples: uint8 [N, height, width, channels].
-        average: the image of their mean, uint8 [height, width, channels].
-    """
-
-    sign: int
-    seeds: Sequence[int]
-    samples: np.ndarray
-    average: np.ndarray
+    sign: int  # 1 or -1
+    seeds: Sequence[int]  # of the samples
+    samples: np.ndarray  # uint8 [N, height, width, channels]
+    average: np.ndarray  # the image of their mean, uint8 [height, width, channels]
 
 
 def draw_equation(

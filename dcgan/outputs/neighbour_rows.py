@@ -13,17 +13,11 @@ APART = 14  # white pixels around each space
 
 @dataclass(frozen=True)
 class NeighbourColumn:
-    """The neighbours in one space.
+    """The neighbours in one space."""
 
-    Attributes:
-        title: what they are nearest in.
-        pictures: uint8 [Q, k, height, width, channels], the nearest first.
-        captions: Q lists of k texts.
-    """
-
-    title: str
-    pictures: np.ndarray
-    captions: Sequence[Sequence[str]]
+    title: str  # what they are nearest in
+    pictures: np.ndarray  # uint8 [Q, k, height, width, channels], the nearest first
+    captions: Sequence[Sequence[str]]  # Q lists of k texts
 
 
 def draw_rows(

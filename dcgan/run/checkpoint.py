@@ -174,17 +174,11 @@ def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read whole, from which networks are rebuilt.
-
-    Attributes:
-        path: of the file.
-        arrays: the values of the variables by name.
-        configs: `get_config` of each network, by "generator" and "discriminator".
-    """
+    """A checkpoint that was read whole, from which networks are rebuilt."""
 
     path: Path
-    arrays: dict[str, np.ndarray]
-    configs: dict[str, dict]
+    arrays: dict[str, np.ndarray]  # the values of the variables by name
+    configs: dict[str, dict]  # `get_config` of each network, by "generator" and "discriminator"
 
     @property
     def step(self) -> int:

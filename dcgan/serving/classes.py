@@ -11,17 +11,11 @@ from dcgan.serving.refusals import RequestError
 
 @dataclass(frozen=True)
 class Column:
-    """A kind of labels.
+    """A kind of labels."""
 
-    Attributes:
-        name: such as "hair".
-        input: of the signatures.
-        names: of the classes, from 0.
-    """
-
-    name: str
-    input: str
-    names: tuple[str, ...]
+    name: str  # such as "hair"
+    input: str  # of the signatures
+    names: tuple[str, ...]  # of the classes, from 0
 
 
 def columns_of(info: Mapping) -> tuple[Column, ...]:

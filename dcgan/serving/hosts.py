@@ -23,15 +23,10 @@ EVERY = "*"
 
 @dataclass(frozen=True)
 class Hosts:
-    """The hosts that are answered, with any port.
+    """The hosts that are answered, with any port."""
 
-    Attributes:
-        names: in lower case; IPv6 addresses in brackets.
-        any_address: whether every IP address is one too: rebinding needs a name.
-    """
-
-    names: frozenset[str]
-    any_address: bool
+    names: frozenset[str]  # in lower case; IPv6 addresses in brackets
+    any_address: bool  # whether every IP address is one too: rebinding needs a name
 
     def allows(self, header: str) -> bool:
         """Whether a Host header is one of them."""

@@ -89,29 +89,18 @@ class LoadedVersion:
 
 @dataclass(frozen=True)
 class Service:
-    """A model that is served.
+    """A model that is served."""
 
-    Attributes:
-        name: in the addresses of TensorFlow Serving's API.
-        versions: those loaded.
-        row_limit: the most rows of a request.
-        body_limit: the most bytes of a body.
-        metrics: its counters.
-        readers: read long bodies; so large ones do not slow down the answers to others.
-        aside: writes and draws what takes long.
-        backlog: what all requests hold together.
-        follow: whether new versions are expected, so that pages look for them.
-    """
-
-    name: str
+    name: str  # in the addresses of TensorFlow Serving's API
     versions: Versions
-    row_limit: int = 64
-    body_limit: int = 8 << 20
+    row_limit: int = 64  # the most rows of a request
+    body_limit: int = 8 << 20  # the most bytes of a body
     metrics: Metrics = dataclasses.field(default_factory=Metrics)
+    # read long bodies; so large ones do not slow down the answers to others
     readers: Aside = dataclasses.field(default_factory=lambda: Aside(nice=19))
-    aside: Aside = dataclasses.field(default_factory=Aside)
-    backlog: Backlog = dataclasses.field(default_factory=Backlog)
-    follow: bool = False
+    aside: Aside = dataclasses.field(default_factory=Aside)  # writes and draws what takes long
+    backlog: Backlog = dataclasses.field(default_factory=Backlog)  # what all requests hold together
+    follow: bool = False  # whether new versions are expected, so that pages look for them
 
     def close(self) -> None:
         """Lets every version finish, and ends the processes."""

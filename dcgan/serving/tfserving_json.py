@@ -32,17 +32,11 @@ _JSON_NAMES = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a signature.
+    """An input or output of a signature."""
 
-    Attributes:
-        name: in the signature.
-        dtype: NumPy's name of it; "string" for bytes.
-        shape: None for a free length.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...]
+    name: str  # in the signature
+    dtype: str  # NumPy's name of it; "string" for bytes
+    shape: tuple[int | None, ...]  # None for a free length
 
 
 @dataclass(frozen=True)
@@ -55,17 +49,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class Predict:
-    """A predict request.
+    """A predict request."""
 
-    Attributes:
-        signature: name of the one that it asks for.
-        inputs: arrays by the names of the signature's inputs, all with as many rows.
-        is_row: whether it, and so its answer, is in rows.
-    """
-
-    signature: str
+    signature: str  # name of the one that it asks for
+    # arrays by the names of the signature's inputs, all with as many rows
     inputs: dict[str, np.ndarray]
-    is_row: bool
+    is_row: bool  # whether it, and so its answer, is in rows
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -15,17 +15,11 @@ MOST_ROWS = 16  # classes in a grid
 
 @dataclass(frozen=True)
 class ByClass:
-    """The labels that a run learns; all None where it learns none.
+    """The labels that a run learns; all None where it learns none."""
 
-    Attributes:
-        values: int32 [N, columns], of each image.
-        table: of them.
-        digest: hexadecimal; tells labels apart.
-    """
-
-    values: np.ndarray | None = None
+    values: np.ndarray | None = None  # int32 [N, columns], of each image
     table: ClassTable | None = None
-    digest: str | None = None
+    digest: str | None = None  # hexadecimal; tells labels apart
 
     @classmethod
     def of(cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **of_z) -> "ByClass":
@@ -59,17 +53,11 @@ class ByClass:
 
 @dataclass(frozen=True)
 class Cells:
-    """The images of a sample grid.
+    """The images of a sample grid."""
 
-    Attributes:
-        seeds: of the images.
-        labels: int32 [N, columns]; None where there are no classes.
-        in_a_row: images; the nearest to a square when None.
-    """
-
-    seeds: Sequence[int]
-    labels: np.ndarray | None = None
-    in_a_row: int | None = None
+    seeds: Sequence[int]  # of the images
+    labels: np.ndarray | None = None  # int32 [N, columns]; None where there are no classes
+    in_a_row: int | None = None  # images; the nearest to a square when None
 
     def __call__(self, sample: Callable) -> np.ndarray:
         """uint8 [N, H, W, channels], see `make_sampler`."""

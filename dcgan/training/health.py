@@ -84,18 +84,13 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Message:
-    """Something to tell a person.
+    """Something to tell a person."""
 
-    Attributes:
-        kind: "fatal" (training must stop), "discriminator" (it has won), "stuck" (it tells nothing
-            apart), "collapse" (of the generator) or "recovered".
-        text: what has happened, a sentence.
-        advice: what to do about it, a sentence; empty after a recovery.
-    """
-
+    # "fatal" (training must stop), "discriminator" (it has won), "stuck" (it tells nothing apart),
+    # "collapse" (of the generator) or "recovered"
     kind: str
-    text: str
-    advice: str = ""
+    text: str  # what has happened, a sentence
+    advice: str = ""  # what to do about it, a sentence; empty after a recovery
 
 
 def stop_sentence(message: Message, checkpoint: str | None) -> str:
@@ -114,15 +109,11 @@ def stop_sentence(message: Message, checkpoint: str | None) -> str:
 
 @dataclass
 class _Condition:
-    """Something that begins when it has lasted, and ends.
+    """Something that begins when it has lasted, and ends."""
 
-    Attributes:
-        since: the step at which it was first seen without a break, None while it is not seen.
-        said: the step at which it was last told, None when it has not begun.
-    """
-
+    # the step at which it was first seen without a break, None while it is not seen
     since: int | None = None
-    said: int | None = None
+    said: int | None = None  # the step at which it was last told, None when it has not begun
 
     def update(self, step: int, seen: bool, gone: bool) -> str:
         """Gives "began", "lasts" (now and then), "ended" or "".

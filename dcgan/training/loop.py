@@ -13,15 +13,11 @@ class Every:
     """A hook that acts every `period` steps.
 
     A call of several steps is shortened so that it ends where the hook acts.
-
-    Attributes:
-        period: steps between two actions, at least 1.
-        action: the hook to call.
-        also: one more step at which it acts, such as the last one; None for no other.
     """
 
-    period: int
-    action: Hook
+    period: int  # steps between two actions, at least 1
+    action: Hook  # the hook to call
+    # one more step at which it acts, such as the last one; None for no other
     also: int | None = None
 
     def __call__(self, done: int, scalars: dict) -> None:

@@ -24,32 +24,26 @@ Shown = tuple[tf.Tensor, tf.Tensor | None]
 
 @dataclass(frozen=True)
 class StepOptions:
-    """The options of a step.
+    """The options of a step."""
 
-    Attributes:
-        batch_size: number of real images in one update, over all replicas.
-        real_label: the discriminator's target for real images.
-        d_steps, g_steps: updates of each network per step. Simultaneous updates take one of each.
-        g_noise: the noise of the generator's second and further updates: "new", or "same" as in
-            the discriminator's last update.
-        update: "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the
-            updated discriminator) or "simultaneous" (both gradients at the same point).
-        seed: of noise, labels, dropout and augmentation.
-        ema_decay: decay of the averaged generator per step; see `_average` for the first steps.
-        augment: the augmentations, names in `augment.KINDS` joined by commas, or "none".
-        class_loss: weight of `losses.class_loss`, of real images in the discriminator's loss and of
-            generated ones in the generator's; for networks that know classes.
-    """
-
-    batch_size: int
-    real_label: float = 0.9
+    batch_size: int  # number of real images in one update, over all replicas
+    real_label: float = 0.9  # the discriminator's target for real images
+    # d_steps, g_steps: updates of each network per step. Simultaneous updates take one of each.
     d_steps: int = 1
     g_steps: int = 1
+    # the noise of the generator's second and further updates: "new", or "same" as in the
+    # discriminator's last update
     g_noise: str = "new"
+    # "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the updated
+    # discriminator) or "simultaneous" (both gradients at the same point).
     update: str = "alternating"
-    seed: int = 0
+    seed: int = 0  # of noise, labels, dropout and augmentation
+    # decay of the averaged generator per step; see `_average` for the first steps
     ema_decay: float = 0.0
+    # the augmentations, names in `augment.KINDS` joined by commas, or "none".
     augment: str = "none"
+    # weight of `losses.class_loss`, of real images in the discriminator's loss and of generated
+    # ones in the generator's; for networks that know classes.
     class_loss: float = 0.0
 
 

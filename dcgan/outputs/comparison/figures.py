@@ -20,18 +20,13 @@ OF_METRIC = ("metric", "version")
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric of a setting.
+    """A metric of a setting."""
 
-    Attributes:
-        values: of each seed that was measured.
-        low, high: the lowest and highest end of their intervals; None where one has none.
-        steps: of each seed.
-    """
-
-    values: Sequence[float]
+    values: Sequence[float]  # of each seed that was measured
+    # low, high: the lowest and highest end of their intervals; None where one has none
     low: float | None
     high: float | None
-    steps: Sequence[int] = ()
+    steps: Sequence[int] = ()  # of each seed
 
     @property
     def value(self) -> float:
@@ -47,14 +42,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric by one protocol.
+    """A metric by one protocol."""
 
-    Attributes:
-        example: the series of one of the runs, which says how it was measured.
-        figures: of each setting of which there is one, after all of its training.
-    """
-
-    example: Series
+    example: Series  # the series of one of the runs, which says how it was measured
+    # of each setting of which there is one, after all of its training
     figures: Mapping[Setting, Figure]
 
     @property
@@ -132,20 +123,15 @@ def _figure(each: Sequence[Series]) -> Figure:
 
 @dataclass(frozen=True)
 class Track:
-    """A metric of a setting as it learnt.
+    """A metric of a setting as it learnt."""
 
-    Attributes:
-        x: float64 [N], increasing: minutes or images.
-        values, low, high: float64 [N]: the mean over the seeds, and the outer ends of their
-            intervals, NaN where there are none.
-        count: seeds.
-    """
-
-    x: np.ndarray
+    x: np.ndarray  # float64 [N], increasing: minutes or images
+    # values, low, high: float64 [N]: the mean over the seeds, and the outer ends of their
+    # intervals, NaN where there are none
     values: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    count: int = 1
+    count: int = 1  # seeds
 
     def at(self, x: float) -> Figure | None:
         """Between the measurements before and after; None where there are none."""

@@ -35,21 +35,13 @@ PRINTED = 3  # metrics in the text
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs, looked at together.
+    """Runs, looked at together."""
 
-    Attributes:
-        runs: at least two, in the order of their settings.
-        settings: the runs by what differs beside their seeds.
-        protocols: what was measured, by how.
-        verdict: who is ahead, in sentences.
-        notes: what is missing, in sentences.
-    """
-
-    runs: Sequence[Run]
-    settings: Sequence[Setting]
-    protocols: Sequence[Sequence[Measured]]
-    verdict: Sequence[str]
-    notes: Sequence[str]
+    runs: Sequence[Run]  # at least two, in the order of their settings
+    settings: Sequence[Setting]  # the runs by what differs beside their seeds
+    protocols: Sequence[Sequence[Measured]]  # what was measured, by how
+    verdict: Sequence[str]  # who is ahead, in sentences
+    notes: Sequence[str]  # what is missing, in sentences
 
 
 def compare(runs: Sequence[Run]) -> Comparison:

@@ -34,18 +34,12 @@ MOST_RUNS = LOOKS * len(DASHES)
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run.
+    """One run."""
 
-    Attributes:
-        name: tells it apart from the others.
-        folder: of the run.
-        options: the choices of its config.json, by name.
-        model: what its newest checkpoint draws, or a sentence that says why there is none.
-    """
-
-    name: str
+    name: str  # tells it apart from the others
     folder: RunDir
-    options: Mapping[str, Option]
+    options: Mapping[str, Option]  # the choices of its config.json, by name
+    # what its newest checkpoint draws, or a sentence that says why there is none
     model: ShownCheckpoint | str
 
     def option(self, name: str) -> object:
@@ -134,17 +128,11 @@ def _is_finite(value: object) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """Runs whose options are the same but for the seed.
+    """Runs whose options are the same but for the seed."""
 
-    Attributes:
-        name: tells it apart from the others.
-        look: its class in comparison.css.
-        runs: at least one, by their seeds.
-    """
-
-    name: str
-    look: str
-    runs: Sequence[Run]
+    name: str  # tells it apart from the others
+    look: str  # its class in comparison.css
+    runs: Sequence[Run]  # at least one, by their seeds
 
     def mean(self, values: Sequence[float | None]) -> float | None:
         """Of those that are known."""

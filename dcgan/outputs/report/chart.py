@@ -21,38 +21,26 @@ MOST_ROWS = 12  # of the table below a chart
 
 @dataclass(frozen=True)
 class Curve:
-    """One line.
-
-    Attributes:
-        label: what it is.
-        look: its class in style.css.
-        values: float [N], NaN where there is none.
-        low, high: float [N], the ends of the intervals, or None.
-        band: whether the intervals are drawn as one area instead of a whisker each.
-        smooth: whether the line is a moving average, with the values lightly behind it.
-    """
+    """One line."""
 
     label: str
-    look: str
-    values: np.ndarray
+    look: str  # its class in style.css
+    values: np.ndarray  # float [N], NaN where there is none
+    # low, high: float [N], the ends of the intervals, or None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
-    band: bool = False
-    smooth: bool = False
+    band: bool = False  # whether the intervals are drawn as one area instead of a whisker each
+    smooth: bool = False  # whether the line is a moving average, with the values lightly behind it
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Values to places.
+    """Values to places."""
 
-    Attributes:
-        low, high: the ends.
-        bent: whether it is logarithmic beyond 1 and -1 and linear between them.
-    """
-
+    # low, high: the ends
     low: float
     high: float
-    bent: bool = False
+    bent: bool = False  # whether it is logarithmic beyond 1 and -1 and linear between them
 
     def at(self, values) -> np.ndarray:
         """Percent of the way from the low end to the high one."""

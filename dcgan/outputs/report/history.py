@@ -16,15 +16,10 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 
 @dataclass(frozen=True)
 class History:
-    """The numbers and the log of a run.
+    """The numbers and the log of a run."""
 
-    Attributes:
-        rows: of metrics.jsonl, in the order of their steps.
-        log: the lines of log.txt.
-    """
-
-    rows: list[dict]
-    log: list[str]
+    rows: list[dict]  # of metrics.jsonl, in the order of their steps
+    log: list[str]  # the lines of log.txt
 
     @property
     def steps(self) -> np.ndarray:

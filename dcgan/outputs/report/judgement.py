@@ -21,15 +21,10 @@ FIGURES = ("precision", "recall", "density", "coverage")
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the figures of one evaluation say.
+    """What the figures of one evaluation say."""
 
-    Attributes:
-        text: sentences.
-        is_bad: whether no figure of the evaluation may be read as good images.
-    """
-
-    text: str
-    is_bad: bool = False
+    text: str  # sentences
+    is_bad: bool = False  # whether no figure of the evaluation may be read as good images
 
 
 def judge(records: Iterable[Mapping]) -> Judgement | None:

@@ -27,15 +27,10 @@ MOST_CLASSES = 24  # bars of a histogram; the rest are added up
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is read.
+    """How a metric is read."""
 
-    Attributes:
-        name: for people.
-        says: a sentence.
-    """
-
-    name: str
-    says: str
+    name: str  # for people
+    says: str  # a sentence
 
 
 # In the order in which they are told; the first one at hand stands in the summary.
@@ -59,17 +54,11 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Floor:
-    """What the real images score by themselves.
-
-    Attributes:
-        value: of the metric.
-        name: "floor", of two halves of them; "reals", where a metric looks at one side only.
-        count: of images, on each side.
-    """
+    """What the real images score by themselves."""
 
     value: float
-    name: str
-    count: int
+    name: str  # "floor", of two halves of them; "reals", where a metric looks at one side only
+    count: int  # of images, on each side
 
     def __str__(self) -> str:
         return f"{self.name} {number(self.value)}"
@@ -77,19 +66,12 @@ class Floor:
 
 @dataclass(frozen=True)
 class Series:
-    """The measurements of one protocol, a step each.
+    """The measurements of one protocol, a step each."""
 
-    Attributes:
-        metric: of `METRICS`, or another name.
-        records: in the order of their steps; of one step the newest.
-        newest: the record that was made last.
-        outdated: whether the folder has records of a newer version of the metric.
-    """
-
-    metric: str
-    records: Sequence[dict]
-    newest: dict
-    outdated: bool = False
+    metric: str  # of `METRICS`, or another name
+    records: Sequence[dict]  # in the order of their steps; of one step the newest
+    newest: dict  # the record that was made last
+    outdated: bool = False  # whether the folder has records of a newer version of the metric
 
     @property
     def how(self) -> Metric:
@@ -138,17 +120,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often each class comes, in real and in generated images.
+    """How often each class comes, in real and in generated images."""
 
-    Attributes:
-        labelling: what the classes are of, such as label or hair.
-        rows: (class, real share, generated share), the most common first where there are many.
-        record: what else was measured, and how.
-    """
-
-    labelling: str
+    labelling: str  # what the classes are of, such as label or hair
+    # (class, real share, generated share), the most common first where there are many
     rows: Sequence[tuple[str, float, float]]
-    record: dict
+    record: dict  # what else was measured, and how
 
     @property
     def largest(self) -> float:

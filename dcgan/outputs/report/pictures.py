@@ -27,14 +27,10 @@ logger = logging.getLogger("dcgan")
 
 @dataclass(frozen=True)
 class EmbeddedPicture:
-    """What an <img> needs.
+    """What an <img> needs."""
 
-    Attributes:
-        address: data: and the file.
-        width, height: in pixels, of the picture before it was scaled down, if it was.
-    """
-
-    address: str
+    address: str  # data: and the file
+    # width, height: in pixels, of the picture before it was scaled down, if it was
     width: int
     height: int
 
@@ -124,17 +120,11 @@ def frames(
 
 @dataclass(frozen=True)
 class Film:
-    """The grids as an endless GIF.
+    """The grids as an endless GIF."""
 
-    Attributes:
-        gif: all frames.
-        still: the last one.
-        side: how many images it is cut to in each row and column; None where it is whole.
-    """
-
-    gif: EmbeddedPicture
-    still: EmbeddedPicture
-    side: int | None
+    gif: EmbeddedPicture  # all frames
+    still: EmbeddedPicture  # the last one
+    side: int | None  # how many images it is cut to in each row and column; None where it is whole
 
 
 def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, most: int) -> Film:
