@@ -28,18 +28,7 @@ MENDABLE = (
 
 
 def run(command: str, options: Any) -> int:
-    """Runs a command.
-
-    Args:
-        command: its name.
-        options: its choices, complete and checked.
-
-    Returns:
-        the exit code.
-
-    Raises:
-        UserError: for everything that the user can mend.
-    """
+    """Runs a command with its complete, checked options; UserError says what a user can mend."""
     module = _load(command)
     try:
         with _log_to_console():

@@ -21,7 +21,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Arithmetic) -> int:
-    """Computes the sum, and draws it with its operands."""
     terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MOST)
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "arithmetic.png"
@@ -35,7 +34,6 @@ def run(options: Arithmetic) -> int:
 
 
 def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes:
-    """All images in one go, taken apart again for the drawing."""
     vectors = [trained.latents(seeds) for _, seeds in terms]
     result = paths.arithmetic([(sign, z) for (sign, _), z in zip(terms, vectors, strict=True)])
     # The noise of figure 7 is uniform, whatever z is drawn from.
@@ -57,7 +55,6 @@ def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes
 
 
 def _classes(terms: list, known: list, count: int) -> np.ndarray | None:
-    """The classes of all the images: the seeds, the averages, and `count` times their sum."""
     if known[0] is None:
         return None
     averages = [paths.average(one)[np.newaxis] for one in known]

@@ -40,7 +40,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Benchmark) -> int:
-    """Measures, prints a line a figure, and writes all figures as JSON."""
     to = Path(options.to or Path("runs", "benchmark.json"))
     provenance.refuse_foreign(to, ".json")
     bench = Bench(options)
@@ -57,7 +56,6 @@ def run(options: Benchmark) -> int:
 
 
 def parts(options: Benchmark) -> list[str]:
-    """What to measure."""
     everything = () if options.compare else PARTS
     wanted = options.only.split(",") if options.only else everything
     return [p for p in PARTS if (options.compare if p == "compare" else p in wanted)]
@@ -75,8 +73,6 @@ def quietly(level: int = logging.WARNING) -> Iterator[None]:
 
 
 class Bench:
-    """What is measured, and one method a part."""
-
     def __init__(self, options: Benchmark):
         self.pairs = options.pairs
         self.steps = options.steps_per_turn
@@ -158,7 +154,6 @@ class Bench:
         return [f"--{name}={value}" for name, value in {**self.given, **chosen}.items()]
 
     def description(self) -> str:
-        """What is measured, on what, in a sentence."""
         config, machine = self.config, _machine()
         return (
             f"{config.preset} at {config.output_height}x{config.output_width}x{config.channels}, "
@@ -168,7 +163,6 @@ class Bench:
         )
 
     def json(self, found: Sequence[PairedFigures]) -> bytes:
-        """The figures, for programs and for later."""
         value = {
             "made": provenance.mark("benchmark"),
             "machine": _machine(),
@@ -180,7 +174,6 @@ class Bench:
 
 
 def _machine() -> dict:
-    """Where the figures are from."""
     return {
         "cpu": _cpu(),
         "cores": cores(),
@@ -193,7 +186,6 @@ def _machine() -> dict:
 
 
 def _cpu() -> str:
-    """Its name, where the system tells."""
     known = Path("/proc/cpuinfo")
     if known.exists():
         for line in known.read_text().splitlines():

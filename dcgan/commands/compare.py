@@ -29,7 +29,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Compare) -> int:
-    """Opens the runs, compares and writes."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST_SEEDS)
     to = Path(options.to) if options.to else DEFAULT
     provenance.refuse_foreign(to, ".html", ".htm")
@@ -82,7 +81,7 @@ def _names(folders: list[RunDir]) -> list[str]:
 
 
 def _model(folder: RunDir, seeds: list[int]) -> ShownCheckpoint | str:
-    """What the newest checkpoint draws; where there is none, the reason."""
+    """What the newest checkpoint draws, or why there is none."""
     try:
         return model_of(TrainedRun(folder), seeds)
     except UserError as error:

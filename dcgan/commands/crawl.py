@@ -21,7 +21,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Crawl) -> int:
-    """Crawls; returns the exit code."""
     search = sites.search(options.site, options.tags, options.rating)
     contact = options.contact or os.environ.get(CONTACT_VARIABLE)
     check_requirements(search, contact)
@@ -69,7 +68,6 @@ def _agree(search: sites.SiteSearch, folder: CrawledFolder, *, yes: bool) -> Non
 
 
 def _report(folder: CrawledFolder, outcome: CrawlResult) -> None:
-    """Says what was written and where."""
     logger.info(
         "%s holds %d pictures, %d of them new; tags, ratings, sources and hashes are in %s.",
         folder.root,

@@ -68,7 +68,6 @@ def _describe_options(options: Crop, cascade: Path) -> dict:
 
 
 def _look_at(source: PictureFiles, folder: CroppedFolder) -> None:
-    """Writes the two pictures that show whether it works."""
     both = {folder.sheet: contact_sheet(folder), folder.drawing: drawing(source, folder)}
     for path, content in both.items():
         if content is not None:
@@ -76,7 +75,6 @@ def _look_at(source: PictureFiles, folder: CroppedFolder) -> None:
 
 
 def _report(source: PictureFiles, folder: CroppedFolder, outcome: CropResult) -> None:
-    """Says what was done and where it is."""
     skipped = tuple(outcome.skipped)
     found, used = len(source), len(folder.sources.intersection(source.names))
     for line in DataReport(source.name, found, used, skipped, (), 3).sentences():

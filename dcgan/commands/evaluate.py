@@ -91,7 +91,7 @@ def run(options: Evaluate) -> int:
 
 
 def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
-    """What --images names, at the size of the run's images; says what was left out of it."""
+    """What --images names, at the size of the run's images."""
     if not options.images:
         return None
     if options.checkpoint != "newest":
@@ -131,7 +131,6 @@ def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
 
 
 def _looks(options: Evaluate) -> Looks:
-    """What was said of the input of an extractor's file."""
     side = options.extractor_size
     size = (side, side) if side else None
     return Looks(size, options.extractor_range, options.extractor_layout)
@@ -182,7 +181,6 @@ def _moment(trained: TrainedRun) -> str:
 
 
 def _say(what: str, records: list[dict]) -> None:
-    """The numbers for people."""
     logger.info("\n%s:\n", what)
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)

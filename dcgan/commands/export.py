@@ -20,7 +20,6 @@ MODULES = {"keras": "keras_file"}  # the others are called as their format is
 
 
 def run(options: Export) -> int:
-    """Exports, checks, and says what was written."""
     forms = _forms(options)
     # A graphics card may be busy with the training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
@@ -68,7 +67,6 @@ def _form(name: str, onnxruntime: str | None) -> Format:
 
 
 def _report(exported: Exported) -> None:
-    """Says what was written, and how near it is to the Keras model."""
     form, weights = exported.form, exported.weights
     logger.info("Wrote %-11s %s (%s weights).", form.name, exported.path, weights)
     width = max(15, *map(len, exported.differences))

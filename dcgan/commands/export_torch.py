@@ -16,7 +16,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: ExportTorch) -> int:
-    """Writes both files, and says how to load them."""
     torch_file.require("export-torch")
     trained = open_run(options)
     root, step = trained.run.root, trained.step

@@ -31,7 +31,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: ImportTorch) -> int:
-    """Makes the run, and says how to go on with it."""
     torch_file.require("import-torch")
     to = Path(options.to)
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
@@ -97,7 +96,6 @@ def _write(state: GANState, config: Config, to: Path, meta: dict) -> None:
 
 
 def _report(config: Config, to: Path, weights: dict) -> None:
-    """What was read and written, and the command that trains it further."""
     logger.info(
         "Read the weights of %s: images of %dx%dx%d, nz = %d, ngf = %d, ndf = %d.",
         " and ".join(weights),

@@ -18,7 +18,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Inspect) -> int:
-    """Looks at all pictures, says what it found and writes the contact sheet."""
     source = catalog.find(
         options.dataset,
         options.data_dir,

@@ -19,7 +19,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Interpolate) -> int:
-    """Makes the walk and writes it."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     if len(seeds) * options.frames > MOST_FRAMES:
         raise UserError(
@@ -55,7 +54,6 @@ def run(options: Interpolate) -> int:
 
 
 def _bytes(options: Interpolate, suffix: str, frames: np.ndarray, comment: str) -> bytes:
-    """The file that the suffix names."""
     height, width = frames.shape[1:3]
     scale = options.scale or images.natural_scale(height, width)
     if suffix == ".png":

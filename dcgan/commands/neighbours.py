@@ -50,12 +50,7 @@ def run(options: Neighbours) -> int:
 def search(
     trained: TrainedRun, generated: np.ndarray, reals: np.ndarray, *, k: int
 ) -> tuple[list[nearest.Space], list[nearest.NearestImages]]:
-    """The `k` real images nearest to each generated one, in pixels and in features.
-
-    Args:
-        trained: the run that made `generated`, and whose discriminator gives the features.
-        generated, reals: uint8 [N, height, width, channels].
-    """
+    """The `k` images of uint8 [N, height, width, channels] nearest to each of `generated`."""
     spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
     with Bar("searching", len(reals)) as bar:
         found = nearest.find(generated, reals, spaces, k=k, flip=trained.flips, progress=bar.update)
@@ -63,7 +58,6 @@ def search(
 
 
 def format_distance(distance: float) -> str:
-    """A distance as pictures and pages show it."""
     return f"{distance:.3g}" if distance >= 1e-3 else "0"
 
 
@@ -86,7 +80,6 @@ def _column(
 
 
 def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:
-    """The distances, for programs and for later."""
     value = {
         "made": f"{provenance.MARK}: neighbours",
         "run": trained.name,

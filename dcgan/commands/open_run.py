@@ -7,8 +7,7 @@ from dcgan.run.trained_run import TrainedRun, choose_run
 def open_run(options: OfCheckpoint) -> TrainedRun:
     """Opens a checkpoint of a run: of the newest run, and its newest one, unless named otherwise.
 
-    Raises:
-        UserError: there is no such run or checkpoint, or it is not whole.
+    Raises UserError where there is no such run or checkpoint, or it is not whole.
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     return TrainedRun(run_dir, options.checkpoint)

@@ -11,7 +11,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Pack) -> int:
-    """Packs, then says what was packed, what was left out and why."""
     source = catalog.find(
         options.dataset,
         options.data_dir,

@@ -45,7 +45,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Report) -> int:
-    """Gathers, draws and writes."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     trained = open_run(options)
     run_dir = trained.run
@@ -111,7 +110,6 @@ def _health(run_dir: RunDir, config: dict) -> Health:
 
 
 def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
-    """From each seed to the next."""
     z = trained.latents(seeds)
     method = paths.natural_method(trained.z_dist)
     ways = [
@@ -171,7 +169,6 @@ def _memory(
 def _matches(
     found: nearest.NearestImages, query: int, reals: np.ndarray, numbers: np.ndarray
 ) -> list[Match]:
-    """The training images nearest to one generated image."""
     return [
         Match(
             int(numbers[row]),

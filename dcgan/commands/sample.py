@@ -27,7 +27,6 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Sample) -> int:
-    """Makes the images that are not there yet, and says where they are."""
     seeds = _seeds(options)
     trained = open_run(options)
     root, asked = trained.run.root, trained.asked(options.label)
@@ -57,7 +56,6 @@ def run(options: Sample) -> int:
 
 
 def _seeds(options: Sample) -> list[int]:
-    """The seeds of the images, each of them once."""
     if options.seeds is None:
         first, count = options.first_seed or 0, options.num_images or NUM_IMAGES
         if first + count - 1 > LARGEST:
@@ -82,7 +80,6 @@ def _grid(folder: Path, seeds: list[int]) -> Path:
 
 
 def _safe(words: str) -> str:
-    """A part of a file's name."""
     name = re.sub(r"[^\w.=,-]+", "_", words)
     if name == words and len(name) <= LONGEST_NAME:
         return name

@@ -22,11 +22,7 @@ NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "orjson", "prome
 
 
 def run(options: Serve) -> int:
-    """Serves until a signal ends it.
-
-    Returns:
-        the exit code; after SIGTERM `main` ends with 143 instead, after Ctrl-C with 130.
-    """
+    """Serves until a signal ends it: after SIGTERM `main` ends with 143, after Ctrl-C with 130."""
     extras.require("The server", "serve", *NEEDED)
     if not re.fullmatch("[^/:]+", options.name):
         raise UserError(
@@ -118,11 +114,7 @@ def _model_folder(options: Serve) -> tuple[Path, Path | None]:
 
 
 def _has_versions(folder: Path) -> bool:
-    """Whether there is one, whole or not.
-
-    Raises:
-        UserError: nobody may look.
-    """
+    """Whether there is one, whole or not; UserError where nobody may look."""
     try:
         return any(path.name.isdecimal() for path in folder.iterdir())
     except FileNotFoundError:
@@ -142,13 +134,11 @@ def _exporting(run_dir: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def _export(run_dir: Path) -> int:
-    """Exports the newest checkpoint."""
     words, env = _exporting(run_dir)
     return subprocess.run(words, env=env, check=False).returncode
 
 
 def _follower(run_dir: Path, folder: Path, keep: int):
-    """Exports what a training writes into a run."""
     from dcgan.serving.follow import Follower
 
     words, env = _exporting(run_dir)

@@ -45,7 +45,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(config: Config) -> int:
-    """Starts a run, or continues it from its newest checkpoint; returns the exit code."""
+    """Starts a run, or continues it from its newest checkpoint."""
     _require_training(config)
     cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
@@ -138,8 +138,7 @@ def _fit_to_data(config: Config, summary: Summary, columns: Columns) -> Config:
 def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
     """Opens the data set and chooses the labels to learn, without decoding pictures.
 
-    Raises:
-        UserError: the data set is not found, or too small to train on.
+    Raises UserError where the data set is not found, or too small to train on.
     """
     source = catalog.find(
         config.dataset,
@@ -175,12 +174,7 @@ def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
 
 
 def _require_data(config: Config, source: Source) -> None:
-    """Refuses a data set that is too small, before any picture is decoded.
-
-    Raises:
-        UserError: there are too few pictures to train on, or for --evaluate_metric, even if all of
-            them can be used.
-    """
+    """Refuses a data set that is too small even if all of its pictures can be used."""
     count = _count(config, source)
     _require_a_step(config, count)
     if config.evaluate_freq:
@@ -216,8 +210,7 @@ def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
 def _take_chiefs_options(config: Config, workers: Workers) -> Config:
     """Returns the chief's options, with this worker's own folders of data and cache.
 
-    Raises:
-        UserError: this worker was started with other options.
+    Raises UserError where this worker was started with other options.
     """
     told = workers.broadcast_json()
     config = by_device.keep_recorded(config, told)
@@ -255,7 +248,6 @@ def _make_trainer(
 
 
 def _prepare_once(config: Config, source: Source) -> Callable[[], Prepared]:
-    """Returns a function that prepares the images at its first call."""
     return functools.cache(
         lambda: prepare(
             source,
@@ -267,7 +259,6 @@ def _prepare_once(config: Config, source: Source) -> Callable[[], Prepared]:
 
 
 def image_spec(config: Config) -> ImageSpec:
-    """The size, channels and crop of the images that the networks take."""
     return ImageSpec(
         config.output_height,
         config.output_width,
@@ -332,7 +323,6 @@ def _place(options: dict) -> str | None:
 def _dry_run(
     config: Config, chosen: str, source: Source, summary: Summary, columns: Columns
 ) -> int:
-    """Prints what a run would do, and writes nothing."""
     for name, value in to_dict(config).items():
         logger.info("%-20s %s", name, value)
     report = look(

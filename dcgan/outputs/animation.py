@@ -31,8 +31,7 @@ def make_gif(
     Where no frame can be read it warns and writes nothing.
 
     Args:
-        frames: PNG files in the order of time, all of one shape; those of another shape than
-            most are left out.
+        frames: PNG files in the order of time; those of another shape than most are left out.
         target: the file to write; replaced whole.
         max_frames: of more, evenly spaced ones are taken, the first and the last always; >= 1.
             Noisy grids of 519 x 519 pixels take 0.3 MB a frame.
@@ -60,7 +59,6 @@ def _thin(frames: Sequence[Path], count: int) -> list[Path]:
 
 
 def _read(frames: Sequence[Path]) -> list[tuple[Path, np.ndarray]]:
-    """Those frames that can be decoded."""
     pictures = []
     for path in frames:
         try:
@@ -73,7 +71,6 @@ def _read(frames: Sequence[Path]) -> list[tuple[Path, np.ndarray]]:
 
 
 def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
-    """Those of the most common shape."""
     if not pictures:
         return []
     shape = Counter(array.shape for _, array in pictures).most_common(1)[0][0]

@@ -33,16 +33,11 @@ class Term:
 def draw_equation(
     terms: Sequence[Term], around: np.ndarray, *, noise: float, comment: str
 ) -> bytes:
-    """A row for each term, its samples and their average; then the result, alone and amid noise.
+    """A PNG: a row a term, its samples and their average; then the result, alone and amid noise.
 
     Args:
-        terms: at least one.
         around: uint8 [9, height, width, channels], the result in the middle.
         noise: its scale, for the caption.
-        comment: for the PNG file.
-
-    Returns:
-        a PNG file.
     """
     scale = images.natural_scale(*around.shape[1:3])
     most = max(len(term.seeds) for term in terms)
@@ -64,7 +59,6 @@ def _under(heading: str, picture: np.ndarray) -> Cell:
 
 
 def _sign(sign: str) -> Cell:
-    """+, -, = or > (an arrow)."""
     picture = Image.new("RGB", (SIGN, SIGN), "white")
     for line in SIGNS[sign]:
         ImageDraw.Draw(picture).line(line, images.INK, 3)

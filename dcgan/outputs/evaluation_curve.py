@@ -18,11 +18,6 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
     """Writes a PNG with one panel a metric: its values against the step, and their intervals.
 
-    Args:
-        folder: of the records.
-        target: the file to write; replaced whole.
-        title: what the picture is headed with, e.g. the run's name.
-
     Returns:
         whether there was anything to draw; else nothing is written.
     """

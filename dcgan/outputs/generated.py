@@ -18,30 +18,25 @@ PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"  # the last chunk of a whole PNG fil
 
 
 class GeneratedFolder:
-    """The images of one generator."""
+    """The images of one generator.
+
+    Args:
+        root: the folder; made by `claim`.
+        fingerprint: of the generator.
+        note: what else people should know of it, such as run and step.
+    """
 
     def __init__(self, root: Path, *, fingerprint: str, note: dict):
-        """
-        Args:
-            root: the folder; made by `claim`.
-            fingerprint: of the generator.
-            note: what else people should know of it, such as run and step.
-        """
         self.root = root
         self._note = {**note, "fingerprint": fingerprint}
         # One name for all: what a killed process leaves is one file, which `claim` removes.
         self._temporary = temporary_name(root / "image.png")
 
     def path(self, seed: int) -> Path:
-        """Where the image of a seed is."""
         return self.root / f"seed{seed:08d}.png"
 
     def claim(self) -> None:
-        """Makes the folder, or goes on with it.
-
-        Raises:
-            UserError: it holds something else, or images of another generator.
-        """
+        """Makes the folder, or goes on with it; refuses one of anything else."""
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"--to {self.root} is a file: name a folder, or a new one.")
         self.root.mkdir(parents=True, exist_ok=True)
@@ -58,7 +53,6 @@ class GeneratedFolder:
             write_bytes(note, (json.dumps(self._note, indent=2) + "\n").encode(), shared=True)
 
     def _refuse_other(self, note: Path) -> None:
-        """Refuses a folder whose images another generator made."""
         try:
             there = read_json(note)
         except UserError as error:
@@ -78,14 +72,10 @@ class GeneratedFolder:
         return [s for s in seeds if self.path(s).name not in there or not is_whole(self.path(s))]
 
     def add(self, seeds: list[int], pictures: np.ndarray) -> None:
-        """Writes images, each whole or not at all.
+        """Writes images, uint8 [N, height, width, channels], each whole or not at all.
 
         They are not flushed one by one, which would take longer than to make them: after a loss of
         power `missing` finds those that have not reached the disk.
-
-        Args:
-            seeds: of the images.
-            pictures: uint8 [N, height, width, channels].
         """
         for seed, picture in zip(seeds, pictures, strict=True):
             try:

@@ -21,13 +21,10 @@ DISCRIMINATOR_COLOUR, GENERATOR_COLOUR = "#2368b0", "#e06c1f"  # apart for every
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict]:
-    """The lines of a metrics.jsonl in order of their steps; none where there is no such file.
+    """The lines of a metrics.jsonl, "step" strictly increasing; none where there is no such file.
 
     A run that continued from an older checkpoint wrote some steps again: of those only the later
     lines are kept. Lines that a crash cut short are left out.
-
-    Returns:
-        one dict a line, each with a number "step", strictly increasing.
     """
     rows: list[dict] = []
     for row in files.read_json_lines(Path(path)):
@@ -48,7 +45,6 @@ def draw_losses(
 
     Args:
         metrics: dicts as `read_metrics` gives them, or the metrics.jsonl to read them from.
-        target: the file to write; replaced whole.
         title: what the picture is headed with, e.g. "anime 48x48x3".
     """
     if isinstance(metrics, (str, os.PathLike)):
@@ -118,9 +114,7 @@ def thin(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A curve of no more than `most` points, each of them for a bin of neighbouring steps.
 
-    Args:
-        steps, values: float [N], N >= 1; NaN where there is no value.
-        most: points, at least 1.
+    `steps` and `values` are float [N], N >= 1, with NaN where there is no value.
 
     Returns:
         the mean step and the mean value of each bin, float [M], and the lowest and highest value,
@@ -144,13 +138,8 @@ def has_spikes(values: np.ndarray) -> bool:
 def moving_average(steps: np.ndarray, values: np.ndarray, window: float) -> np.ndarray:
     """Exponential moving average of unevenly spaced values, without bias to the first ones.
 
-    The average of all values so far, each weighted by exp(-(steps since it) / window) and by the
-    steps that it stands for (those since the value before).
-
-    Args:
-        steps: float [N], strictly increasing.
-        values: float [N], finite.
-        window: the time constant, in steps.
+    The average of all finite values so far, each weighted by exp(-(steps since it) / window) and by
+    the steps that it stands for (those since the value before). Steps increase strictly.
     """
     gaps = np.diff(steps, prepend=2 * steps[0] - steps[1] if steps.size > 1 else steps[0] - 1)
     keep = np.exp(-gaps / window)
@@ -178,7 +167,6 @@ def _style_losses(axes: Axes) -> None:
 
 
 def _style(figure: Figure, losses: Axes, scores: Axes, *, note: str) -> None:
-    """Quiet axes, the legends, and what to say where there is nothing to draw."""
     for axes in (losses, scores):
         drawing.quiet(axes)
         if axes.get_legend_handles_labels()[0]:

@@ -13,20 +13,12 @@ MARK = "made by dcgan"  # in a PNG's or GIF's comment, an MP4's metadata, a JSON
 
 
 def mark(what: str) -> str:
-    """The comment that goes into a file.
-
-    Args:
-        what: how it was made; characters that are not ASCII become question marks.
-    """
+    """The comment that goes into a file; characters that are not ASCII become question marks."""
     return f"{MARK}: {what}".encode("ascii", "replace").decode("ascii")
 
 
 def refuse_foreign(path: Path, *suffixes: str) -> None:
     """Refuses a name under which nothing of ours can be written.
-
-    Args:
-        path: the file to be.
-        suffixes: what it may end in, such as .png.
 
     Raises:
         UserError: it ends otherwise, it is no file of ours, or its folder cannot be written.

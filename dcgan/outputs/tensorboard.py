@@ -32,8 +32,6 @@ def open_writer(folder: str | os.PathLike) -> "TensorBoardWriter | None":
 
 
 class TensorBoardWriter:
-    """An open event file; needs the package tensorboard."""
-
     def __init__(self, folder: str | os.PathLike):
         """Opens a new event file in `folder`, which is made when absent.
 
@@ -49,7 +47,6 @@ class TensorBoardWriter:
             raise OSError(errno.EIO, words.rpartition("; ")[2], os.fspath(folder)) from error
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One point of each named curve."""
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
@@ -61,5 +58,4 @@ class TensorBoardWriter:
         self._writer.flush()  # pictures are rare, and a crash shall not take them
 
     def close(self) -> None:
-        """Writes what is still buffered; nothing may be written afterwards."""
         self._writer.close()

@@ -13,14 +13,11 @@ FFMPEG_QUALITY = 8  # of 10
 
 
 def gif(frames: np.ndarray, *, fps: int, loop: bool, scale: int, comment: str) -> bytes:
-    """An endless GIF.
+    """An endless GIF of uint8 [N, height, width, channels], at most 50 frames a second.
 
     Args:
-        frames: uint8 [N, height, width, channels].
-        fps: frames a second, at most 50.
         loop: whether the first frame follows the last one at once.
         scale: how many times to enlarge the pixels.
-        comment: for the file.
     """
     seconds = 1 / fps
     hold = seconds if loop else HOLD_SECONDS
@@ -29,16 +26,11 @@ def gif(frames: np.ndarray, *, fps: int, loop: bool, scale: int, comment: str) -
 
 
 def require_mp4() -> None:
-    """Raises UserError: the package that MP4 files need is not installed."""
     extras.require("An .mp4 file (a .gif needs nothing)", "video", "imageio_ffmpeg")
 
 
 def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:
-    """A film in H.264, which every browser and telephone plays; arguments of `gif`.
-
-    Raises:
-        UserError: the package that it needs is not installed.
-    """
+    """A film in H.264, which every browser and telephone plays; arguments of `gif`."""
     require_mp4()
     import imageio_ffmpeg
 
@@ -72,9 +64,7 @@ def strip(frames: np.ndarray, per_leg: int, *, loop: bool, scale: int, comment: 
     """A row from each seed to the next, both ends shown: Radford et al. 2015, figure 4.
 
     Args:
-        frames: uint8 [N, height, width, channels] of `paths.walk`.
-        per_leg: its `frames`.
-        loop, scale, comment: of `gif`.
+        frames: of `paths.walk`, and `per_leg` its `frames`; the others are those of `gif`.
     """
     if loop:
         frames = np.concatenate([frames, frames[:1]])

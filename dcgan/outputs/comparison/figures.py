@@ -30,11 +30,9 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """The mean over the seeds."""
         return float(np.mean(self.values))
 
     def is_apart_from(self, other: "Figure") -> bool:
-        """Whether the two intervals have nothing in common."""
         if None in (self.low, other.low):
             return False
         return self.high < other.low or other.high < self.low
@@ -89,7 +87,6 @@ def key_of(series: Series) -> tuple[str, ...]:
 
 
 def series_of(run: Run, key: tuple[str, ...]) -> Series | None:
-    """A run's measurements by one protocol."""
     return next((one for one in run.series if key_of(one) == key), None)
 
 
@@ -149,10 +146,7 @@ class Track:
 def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
     """How a metric of a setting changed; None where it was not measured or nobody knows when.
 
-    Args:
-        setting: of the runs.
-        key: of the protocol and metric.
-        axis: minute or image, see `Run.places`.
+    For the axis see `Run.places`.
     """
     each = [(run, one) for run in setting.runs if (one := series_of(run, key))]
     tracks = [found for run, one in each if (found := _track(run, one, axis))]
@@ -188,10 +182,9 @@ def _track(run: Run, series: Series, axis: str) -> Track | None:
 
 
 def at_equal(measured: Measured, axis: str) -> tuple[float, dict[Setting, Figure]] | None:
-    """The figures after equal minutes or images: the most for which all of them are known.
+    """(minutes or images, the figures after so many): the most for which all of them are known.
 
-    Returns:
-        (minutes or images, figures of two or more settings); None where there is no such place.
+    None where there is no such place for two or more settings.
     """
     key = key_of(measured.example)
     tracks = {one: found for one in measured.figures if (found := track(one, key, axis))}

@@ -45,7 +45,6 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Reads what the run folders hold; see `Comparison`."""
     found = settings(runs)
     in_order = [run for setting in found for run in setting.runs]
     protocols = figures.by_protocol(found)
@@ -53,12 +52,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 
 def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
-    """The comparison as an HTML file.
-
-    Args:
-        comparison: what is told.
-        seeds: of the generated images.
-    """
+    """The comparison, with the images of these seeds, as an HTML file."""
     runs = comparison.runs
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -230,7 +224,6 @@ def _fact(values: Sequence[float | None], write: Callable[[float], str]) -> dict
 
 
 def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
-    """The metrics of one protocol as rows of the table."""
     return {
         "protocol": measurements.protocol(group[0].example.newest),
         "metrics": [

@@ -57,7 +57,6 @@ class Run:
 
     @functools.cached_property
     def series(self) -> list[Series]:
-        """What evaluations measured."""
         return measurements.read_series(self.folder.evaluation)
 
     @functools.cached_property
@@ -81,13 +80,9 @@ class Run:
         return str([self.option(name) for name in (*DATA, "num_samples")]), digest
 
     def places(self, axis: str) -> np.ndarray:
-        """Where each line of its numbers stands.
+        """Where each line of its numbers stands, float64 [N]; NaN where it is not known.
 
-        Args:
-            axis: minute, of training without its evaluations, or image, that was learnt from.
-
-        Returns:
-            float64 [N]; NaN where it is not known.
+        The axis is minute, of training without its evaluations, or image, that was learnt from.
         """
         if axis == "image":
             return self.history.column("images")
@@ -122,7 +117,6 @@ class Run:
 
 
 def _is_finite(value: object) -> bool:
-    """Whether it is a number that a float can hold."""
     return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
@@ -135,7 +129,6 @@ class Setting:
     runs: Sequence[Run]  # at least one, by their seeds
 
     def mean(self, values: Sequence[float | None]) -> float | None:
-        """Of those that are known."""
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if known else None
 

@@ -12,7 +12,6 @@ from dcgan.outputs.report.measurements import METRICS
 
 
 def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]) -> list[str]:
-    """The sentences at the head of the page."""
     runs = [run for setting in settings for run in setting.runs]
     lines = []
     data = by_data(runs)
@@ -51,12 +50,10 @@ def _one_a_metric(compared: Sequence[Measured]) -> list[Measured]:
 
 
 def _how_many(one: Measured) -> tuple[int, int]:
-    """Settings and seeds."""
     return len(one.figures), sum(len(figure.values) for figure in one.figures.values())
 
 
 def _order(one: Measured) -> int:
-    """The place of a metric among those that are told."""
     return [*METRICS, one.example.metric].index(one.example.metric)
 
 

@@ -55,7 +55,6 @@ class Scale:
         return np.where(np.abs(values) <= 1, values, beyond)
 
     def ticks(self, most: int) -> list[float]:
-        """Round values on it."""
         if self.bent:
             powers = [10.0**k for k in range(math.ceil(math.log10(max(abs(self.high), 10))) + 1)]
             found = [-p for p in reversed(powers)] + [0.0, *powers]
@@ -68,9 +67,7 @@ class Scale:
 def value_scale(values: np.ndarray, *, top: float | None = None) -> Scale:
     """From zero where nothing is below it; bent where spikes would flatten all the rest.
 
-    Args:
-        values: all that is drawn, finite.
-        top: the upper end, where it is known.
+    `values` are all that is drawn, finite; `top` is the upper end, where it is known.
     """
     low, high = float(values.min()), float(values.max())
     if has_spikes(values):
@@ -91,7 +88,7 @@ def draw(
     top: float | None = None,
     line: tuple[float, str] | None = None,
 ) -> dict | None:
-    """A chart for the template.
+    """A chart for the template; None where there is nothing to draw.
 
     Args:
         title: its heading.
@@ -101,9 +98,6 @@ def draw(
         x_name: what the steps are.
         top: upper end of the values, where it is known.
         line: a value to mark, and its name.
-
-    Returns:
-        what page.html draws; None where there is nothing to draw.
     """
     curves = [curve for curve in curves if np.isfinite(curve.values).any()]
     if not curves:
@@ -175,7 +169,6 @@ class _Thinned:
 
 
 def _window(steps: np.ndarray) -> float:
-    """The time constant of the moving average, in steps."""
     return max(float(steps[-1] - steps[0]) * SMOOTHED_PART, 1.0)
 
 
@@ -212,7 +205,6 @@ def _place(vertical: Scale, value: float) -> float | None:
 
 
 def _rows(shown: list[_Thinned]) -> list[list[str]]:
-    """Some of the values, for those who read rather than look."""
     steps = shown[0].steps
     chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_ROWS).round().astype(int))
     places = _format_steps(steps)

@@ -23,7 +23,6 @@ class History:
 
     @property
     def steps(self) -> np.ndarray:
-        """float64 [N]."""
         return np.array([row["step"] for row in self.rows], np.float64)
 
     def column(self, key: str) -> np.ndarray:

@@ -30,8 +30,7 @@ class Judgement:
 def judge(records: Iterable[Mapping]) -> Judgement | None:
     """Precision, recall, density and coverage together; None where there is none of them.
 
-    Args:
-        records: of one evaluation, each with metric, value and perhaps floor.
+    The records are of one evaluation, each with metric, value and perhaps floor.
     """
     found = {record["metric"]: record for record in records if record["metric"] in FIGURES}
     shares = {name: record["value"] / _of_reals(record) for name, record in found.items()}
@@ -59,7 +58,6 @@ def judge(records: Iterable[Mapping]) -> Judgement | None:
 
 
 def _of_both(precision: float, recall: float, numbers: str) -> tuple[str, bool]:
-    """A sentence, and whether it is bad."""
     if precision < HALF and recall < HALF:
         return f"Most generated images lie apart from the real ones ({numbers}).", True
     if precision < HALF:
@@ -102,7 +100,6 @@ def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) 
     """The last line of a run: how it stands and what is next, by what the run measured.
 
     Args:
-        series: its evaluations.
         trouble: what the health monitor still has against it, with its advice; "" for nothing.
         seen: what the monitor saw, where nothing is wrong.
         run_dir: for the command that measures.

@@ -101,7 +101,6 @@ class Series:
 
     @property
     def protocol(self) -> str:
-        """How it was measured, for people."""
         return protocol(self.newest) + (f", {OUTDATED}" if self.outdated else "")
 
     @property
@@ -237,7 +236,6 @@ def _is_of_its_kind(name: str, value) -> bool:
 
 
 def _version(record: dict) -> int:
-    """Of the metric; 0 where records did not have it yet."""
     version = record.get("version")
     return version if isinstance(version, int) else 0
 

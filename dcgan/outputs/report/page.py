@@ -36,10 +36,8 @@ MOST_SEEDS = 12  # that are named
 def render(run: RunDir, contents: Contents) -> bytes:
     """The report as an HTML file.
 
-    Args:
-        run: whose files are read: metrics.jsonl, log.txt, environment.json, samples/, training.gif,
-            evaluation/ and generated/. What is missing is told in words.
-        contents: all else.
+    Of the run it reads metrics.jsonl, log.txt, environment.json, samples/, training.gif,
+    evaluation/ and generated/; what is missing is told in words.
     """
     history = read_history(run)
     series = measurements.read_series(run.evaluation)
@@ -82,9 +80,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
 def template(name: str, *folders: Path) -> jinja2.Template:
     """A page; what it is given is text, whatever signs are in it.
 
-    Args:
-        name: of the file.
-        folders: in which it and what it includes are looked for, beside that of the report.
+    It, and what it includes, is looked for in these folders and in the report's own.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, FOLDER], encoding="utf-8"),
@@ -104,13 +100,11 @@ def _flags(text: str) -> markupsafe.Markup:
 
 
 def _ribbon(samples: np.ndarray) -> EmbeddedPicture:
-    """The first images in a row, to be shown above everything."""
     first = samples[:RIBBON_IMAGES]
     return pictures.picture(images.grid(first, columns=len(first)), most=RIBBON)
 
 
 def _command(name: str, contents: Contents) -> str:
-    """What to type for a command on this run."""
     return program.line(name, "--run_dir", contents.folder)
 
 
@@ -130,7 +124,6 @@ def _facts(contents: Contents, history: History, series: Sequence[Series]) -> li
 
 
 def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
-    """The real images and those of the checkpoint."""
     reals = pictures.read(run.reals) if run.reals.exists() else None
     model = contents.model
     grid = images.grid(model.samples)
@@ -283,7 +276,6 @@ def _read_figures(folder: Path) -> list[dict]:
 
 
 def _describe(option: Option) -> dict:
-    """An option as it is written on the command line."""
     return {
         "name": option.name,
         "value": format_value(option.value),

@@ -36,12 +36,7 @@ class EmbeddedPicture:
 
 
 def picture(array: np.ndarray, *, most: int) -> EmbeddedPicture:
-    """A picture of at most so many bytes.
-
-    Args:
-        array: uint8 [height, width, 1 or 3].
-        most: bytes; a picture of a few pixels may be larger.
-    """
+    """uint8 [height, width, 1 or 3] in at most so many bytes, unless it is of a few pixels."""
     height, width = array.shape[:2]
     return EmbeddedPicture(_address(_webp(array, most), "webp"), width, height)
 
@@ -81,9 +76,6 @@ def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
     """(step, uint8 [height, width, channels]) of sample grids, evenly chosen where there are many.
 
     One that cannot be read, or is of another shape than the last, is left out with a warning.
-
-    Args:
-        grids: in the order of their steps, which are their names.
     """
     if len(grids) > MOST_FRAMES:
         chosen = np.linspace(0, len(grids) - 1, MOST_FRAMES).round().astype(int)
@@ -106,11 +98,9 @@ def read(path: Path) -> np.ndarray | None:
 def frames(
     grids: Sequence[tuple[int, np.ndarray]], *, most: int
 ) -> list[tuple[int, EmbeddedPicture]]:
-    """The grids in time, all together of at most so many bytes: fewer ones where they are large.
+    """The grids (step, uint8 [height, width, channels]) in time, together in at most so many bytes.
 
-    Args:
-        grids: (step, uint8 [height, width, channels]), at least one.
-        most: bytes.
+    Fewer ones where they are large.
     """
     usual = len(_encode_webp(_image(grids[-1][1]), quality=QUALITIES[1]))
     count = min(len(grids), max(most // usual, FEWEST_FRAMES))

@@ -87,7 +87,6 @@ def bars(histogram: Histogram) -> dict:
 
 
 def _in_words(histogram: Histogram) -> str:
-    """How far the shares are from the truth, and how far the classifier can be trusted."""
     record = histogram.record
     known = {
         key: percent(record[key])

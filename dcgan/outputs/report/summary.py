@@ -24,7 +24,6 @@ def summary(
 
 
 def what(contents: Contents) -> list[str]:
-    """The networks and the data."""
     model = contents.model
     height, width, channels = model.shape
     of = f"{contents.training_images:,} images of " if contents.training_images else ""
@@ -59,7 +58,6 @@ def how_long(contents: Contents, history: History) -> list[str]:
 
 
 def _asked(contents: Contents, history: History) -> str:
-    """How much of what was asked for that is."""
     steps, epochs, epoch = contents.option("steps"), contents.option("epoch"), history.last("epoch")
     passes = f"{number(epoch)} passes over the data" if epoch is not None else ""
     if steps:
@@ -146,7 +144,6 @@ def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
 
 
 def memorising(memory: Memory | str) -> list[str]:
-    """Whether copies of training images were found."""
     if isinstance(memory, str):
         return [f"Not looked into: {memory}"]
     of = "all" if memory.searched == memory.training_images else f"{memory.searched:,} of the"
