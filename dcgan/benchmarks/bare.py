@@ -46,7 +46,6 @@ class BareStep:
         self._batch = tf.constant(pixels)
 
     def seconds(self, steps: int) -> float:
-        """Of so many steps, until the last one's numbers are here."""
         start = time.perf_counter()
         for _ in range(steps):
             scalars = self._step(self._batch)

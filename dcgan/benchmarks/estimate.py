@@ -18,11 +18,9 @@ class CostEstimate:
     megabytes: float | None
 
     def sentences(self, steps: int | None, limit: float | None) -> list[str]:
-        """For a person.
+        """For a person, of a training of so many steps; None where only the time ends it.
 
-        Args:
-            steps: of the training; None where only the time ends it.
-            limit: seconds after which it would be stopped.
+        It would be stopped after `limit` seconds.
         """
         step = statistics.median(self.seconds)
         timed = ", ".join(f"{one:.3g}" for one in self.seconds)
@@ -43,11 +41,7 @@ class CostEstimate:
 
 
 def estimate(spec: dict) -> CostEstimate:
-    """Takes a few training steps on random images, in memory alone.
-
-    Args:
-        spec: see `BareStep`.
-    """
+    """Takes a few training steps on random images, in memory alone; see `BareStep`."""
     bare = BareStep(spec)
     bare.seconds(1)
     seconds = tuple(bare.seconds(1) for _ in range(TIMED))

@@ -14,7 +14,6 @@ from pathlib import Path
 
 
 def megabytes() -> float:
-    """The resident peak of this process so far."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024

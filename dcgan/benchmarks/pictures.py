@@ -25,14 +25,11 @@ IMAGES_A_TURN = 32_000  # in batches
 def reading(
     spec: ImageSpec, *, batch_size: int, flip: bool, pairs: int, jpegs: int = JPEGS
 ) -> list[PairedFigures]:
-    """Files to cache, and cache to batches.
+    """Files to cache, and cache to batches; each in so many pairs of turns.
 
     Args:
-        spec: of the images to make of the files.
-        batch_size: images a batch.
+        spec: of the images to make of the files, of which there are `jpegs`.
         flip: whether the batches mirror every second image, which the baseline never does.
-        pairs: turns of each.
-        jpegs: files to decode.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -106,7 +103,6 @@ def _batches(images: np.ndarray, *, batch_size: int, flip: bool, pairs: int) -> 
 
 
 def _gather(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Endless batches of shuffled rows."""
     random = np.random.default_rng(0)
     while True:
         rows = random.permutation(len(images))

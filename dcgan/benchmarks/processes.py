@@ -35,9 +35,7 @@ logger = logging.getLogger("dcgan")
 def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
     """The command's start to the end of the first training step, against `import tensorflow`.
 
-    Args:
-        train: the command's flags, without run folder and cadence; its data must be cached.
-        pairs: processes of each.
+    The flags of train are without run folder and cadence; its data must be cached.
     """
 
     def first_step() -> float:
@@ -58,15 +56,9 @@ def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
 
 
 def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
-    """The resident peak of a training process, against that of a bare step's process.
+    """The resident peak of a training process (see `startup`), against that of a bare step's.
 
-    Args:
-        train: as in `startup`.
-        spec: of the bare step, see `BareStep`.
-        pairs: processes of each.
-
-    Raises:
-        UserError: this is Windows, which does not tell.
+    Windows, which does not tell, is a UserError.
     """
     if os.name != "posix":
         raise UserError("Peak memory is measured on Linux and macOS only: leave memory out.")
@@ -95,16 +87,8 @@ def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigure
     """A program of others against our bare step, a process each.
 
     Its figure is the last `"images_per_second": N` or `N images/s` that it prints; where it prints
-    none, the seconds of both whole processes are compared.
-
-    Args:
-        command: as one would type it.
-        spec: of our step, see `BareStep`.
-        steps: that ours does; the program should be told to do as many, of as many images.
-        pairs: processes of each.
-
-    Raises:
-        UserError: the program is not there, or fails.
+    none, the seconds of both whole processes are compared. It should be told to do as many steps,
+    of as many images. A UserError where it is not there, or fails.
     """
     words, said = _split(command), []
 
@@ -167,11 +151,7 @@ def _python(words: Sequence[str], given: str = "") -> str:
 
 
 def _output(words: Sequence[str], given: str = "", environment: dict | None = None) -> str:
-    """What a process prints.
-
-    Raises:
-        UserError: it cannot be started, or fails.
-    """
+    """What a process prints; a UserError where it cannot be started, or fails."""
     shown = shlex.join(words)
     try:
         ended = subprocess.run(

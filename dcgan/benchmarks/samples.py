@@ -36,8 +36,6 @@ def sampling(
         state: of the run; the statistics of its generator's normalization are changed.
         config: of the run, as config.json holds it.
         sample: makes files: of a run folder, into a folder, so many.
-        pairs: turns of each.
-        images: a turn.
     """
     generator, z_dim = state.sampler, state.generator.z_dim
     _enliven(state.averaged_generator or state.generator)
@@ -86,7 +84,6 @@ def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
 
 
 def _forward(generator: Callable, z_dim: int) -> Callable[[], np.ndarray]:
-    """One batch of images of constant latent vectors, compiled."""
     avoid_remapper()
     z = tf.random.stateless_normal((BATCH_SIZE, z_dim), [0, 0])
     compiled = tf.function(lambda: generator(z, training=False), autograph=False)

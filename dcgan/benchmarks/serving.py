@@ -54,7 +54,6 @@ class Client(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Asks for the first one."""
         self._transport = transport
         self._ask()
 
@@ -118,7 +117,6 @@ class Bare:
             self.call(count)
 
     def call(self, count: int) -> float:
-        """Seconds for so many pictures in one call."""
         seeds = np.arange(self._seed, self._seed + count, dtype=np.int64)
         self._seed += count
         start = time.perf_counter()
@@ -126,7 +124,6 @@ class Bare:
         return time.perf_counter() - start
 
     def pictures_per_second(self, seconds: float) -> float:
-        """At batches of `BATCH`."""
         end, times = time.perf_counter() + seconds, []
         while time.perf_counter() < end or not times:
             times.append(self.call(BATCH))
@@ -134,8 +131,6 @@ class Bare:
 
 
 class Server:
-    """A server process of its own."""
-
     def __init__(self, folder: Path, flags: list[str]):
         command = [
             sys.executable,
@@ -155,7 +150,6 @@ class Server:
         raise SystemExit("The server did not start; its reason is above.")
 
     def megabytes(self) -> float:
-        """Its resident memory."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
@@ -260,7 +254,6 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
 
 
 def table(found: dict) -> str:
-    """The numbers for people."""
     one, rates, many = found["single"], found["throughput"], found["load"]
     low, high = rates["ratio_quartiles"]
     memory = [mb for _, mb in many["memory_mb"]] or [0.0]

@@ -28,18 +28,14 @@ def training(
     """A whole run of training in which, after each turn of the loop, the bare step has one.
 
     Grids and checkpoints are rare: each turn makes one of either, times them by themselves, and
-    charges each step its share.
+    charges each step its share. The first turn does not count, as both sides compile in it. A
+    signal that stops the training raises SystemExit.
 
     Args:
         trainer: a fresh one, to be trained for steps * (1 + turns that count) steps, in which it
-            makes neither grids nor checkpoints. The first turn does not count, as both sides
-            compile in it.
-        bare: of a step with the same networks and options.
+            makes neither grids nor checkpoints.
         steps: of a turn.
         cadence: steps between two grids and between two checkpoints, in training.
-
-    Raises:
-        SystemExit: the training was stopped by a signal.
     """
     turns = _Turns(trainer, bare, steps=steps, cadence=cadence)
     code = trainer.run(Every(steps, turns))  # calls of several steps end with a turn
@@ -50,11 +46,7 @@ def training(
 
 
 class _Turns:
-    """What is done after each turn of the loop.
-
-    Attributes:
-        ours, bare: images a second, of each turn.
-    """
+    """What is done after each turn of the loop; `ours` and `bare` are images a second of each."""
 
     def __init__(self, trainer: Trainer, bare: BareStep, *, steps: int, cadence: tuple[int, int]):
         self.ours: list[float] = []

@@ -22,7 +22,6 @@ class PairedFigures:
 
     @property
     def ratio(self) -> float:
-        """The median of ours by that of the baseline."""
         return statistics.median(self.ours) / statistics.median(self.bare)
 
     @property
@@ -35,7 +34,6 @@ class PairedFigures:
         return low, high
 
     def record(self) -> dict:
-        """What JSON can hold."""
         return {
             "name": self.name,
             "unit": self.unit,
@@ -69,16 +67,7 @@ HEADER = (
 def in_turn(
     ours: Callable[[], float], bare: Callable[[], float], *, pairs: int, name: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Calls both by turns: ours, bare, ours, bare ...
-
-    Args:
-        ours, bare: each takes one figure.
-        pairs: how many of each.
-        name: for the progress bar.
-
-    Returns:
-        (figures of ours, figures of the baseline).
-    """
+    """Calls both by turns: ours, bare, ours, bare ...; returns the figures of each."""
     taken: tuple[list[float], list[float]] = ([], [])
     with Bar(name, 2 * pairs, "turns") as bar:
         for _ in range(pairs):
@@ -93,7 +82,6 @@ def _short(number: float) -> float:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """The seconds that a piece of work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

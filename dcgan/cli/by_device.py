@@ -17,13 +17,9 @@ _OF_OLDER_VERSIONS = {"precision": "float32", "conditional": False, "class_loss"
 
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
-    """The options with what was chosen when the run began.
+    """The options with what was chosen when the run began, as its config.json records it.
 
-    Args:
-        recorded: the content of its config.json.
-
-    Raises:
-        UserError: a recorded value cannot be one.
+    Raises UserError where a recorded value cannot be one.
     """
     recorded = {**_OF_OLDER_VERSIONS, **recorded}
     values = {name: recorded[name] for name in config.undecided if name in recorded}
@@ -42,15 +38,11 @@ def choose_batch(config: Config, *, gpu: bool) -> Config:
 
 
 def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tuple[Config, str]:
-    """The options with nothing undecided, and what the preset takes in a sentence.
+    """The options with nothing undecided, and what the preset takes in a sentence, or "".
 
     Args:
-        num_images: of the data set.
         gpu: whether the run trains on one.
         precision: the device's own, for --precision auto.
-
-    Returns:
-        (options, sentence; empty where the preset chose nothing).
     """
     by_preset = [name for name in config.undecided if name != "precision"]
     if "precision" in config.undecided:
@@ -72,5 +64,4 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
 
 
 def _flag(name: str, value: Any) -> str:
-    """An option as it is given."""
     return f"--{'' if value else 'no'}{name}" if isinstance(value, bool) else f"--{name} {value}"

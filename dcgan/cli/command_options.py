@@ -60,14 +60,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def complete(command: str, given: dict[str, Any]) -> Any:
-    """The checked options of one of `COMMANDS`.
+    """The options of one of `COMMANDS`, of values by field name and defaults for the others.
 
-    Args:
-        command: its name.
-        given: values by field name; the others take their defaults.
-
-    Raises:
-        UserError: a value is out of range, or a required one is missing.
+    Raises UserError where a value is out of range, or a required one is missing.
     """
     known = fields(COMMANDS[command])
     for name, value in given.items():

@@ -40,11 +40,7 @@ def kind(field: dataclasses.Field) -> type:
 
 
 def spellings(field: dataclasses.Field, *, shown: bool = False) -> tuple[str, ...]:
-    """The flags of a field without their dashes, the present one first.
-
-    Args:
-        shown: only those that help and flags.md show.
-    """
+    """The flags of a field without their dashes, the present one first; shown: without old ones."""
     kinds = ("aliases", "pieces") if shown else ("aliases", "pieces", "formerly")
     return (option.flag_name(field.name), *(s for k in kinds for s in field.metadata.get(k, ())))
 
@@ -65,9 +61,7 @@ LISTS = {s for known in FIELDS.values() for s, field in known.items() if field.m
 def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
     """Splits a command line into a command and the options that were given.
 
-    Args:
-        argv: the words behind `main.py`, such as ["--dataset", "anime", "--is_crop", "True"]. The
-            command is the first word that is neither a flag nor a flag's value.
+    The command is the first word that is neither a flag nor a flag's value.
 
     Returns:
         (command, values by field name); where the user asked for help ("help", arguments for
@@ -102,7 +96,6 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
 
 
 def _command(word: str) -> str | None:
-    """The command that a word names; hyphens may be underscores."""
     name = word.replace("_", "-")
     return name if name in COMMANDS else SPELT.get(name)
 
@@ -210,7 +203,6 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
 
 
 def _converted(field: dataclasses.Field, name: str, text: str | None, command: str) -> typing.Any:
-    """The value of a text, or of a flag without one."""
     wanted = kind(field)
     if text is None and wanted is not bool:
         raise UserError(f"Missing value for flag --{name}; see {program.line(command, '--help')}.")
@@ -243,7 +235,6 @@ def _merge_repeated(
 
 
 def _join_words(words: list[str]) -> str:
-    """One, two and three."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

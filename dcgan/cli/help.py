@@ -55,11 +55,7 @@ def _overview() -> str:
 
 
 def _wrap(text: str, first: str, indent: str) -> list[str]:
-    """The text in lines that fit the terminal.
-
-    Args:
-        first: what the first line begins with; indent: the others.
-    """
+    """The text in lines that fit the terminal, the first begun in another way than the others."""
     width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
     return textwrap.wrap(
         text,
@@ -140,7 +136,6 @@ def _shared() -> dict[str, list[dataclasses.Field]]:
 
 
 def _section(command: str) -> list[str]:
-    """What flags.md says of a command."""
     lines, groups = [], _groups(command)
     if command == DEFAULT:
         names = [*map(str.capitalize, groups), "Presets", "Data sets"]
@@ -163,7 +158,6 @@ def _table(fields: list[dataclasses.Field]) -> list[str]:
 
 
 def _row(field: dataclasses.Field) -> str:
-    """The line of a flag in a table of flags.md."""
     names = " ".join(f"`--{spelling}`" for spelling in spellings(field, shown=True))
     choices = " \\| ".join(f"`{choice}`" for choice in field.metadata.get("choices", ()))
     meaning = field.metadata["help"] + (f" One of {choices}." if choices else "")

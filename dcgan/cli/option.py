@@ -50,11 +50,7 @@ def flag_name(name: str) -> str:
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Refuses a value that the field's metadata does not allow; None is always allowed.
-
-    Raises:
-        UserError: names the flag, what was expected and what was received.
-    """
+    """Refuses a value that the field's metadata does not allow; None is always allowed."""
     if value is None:
         return
     meta, flag = field.metadata, f"--{flag_name(field.name)}"
@@ -78,9 +74,6 @@ def expand(field: dataclasses.Field, value: Any) -> Any:
     """The value as it is meant: ~ and ~user at the beginning of a path are home folders.
 
     A shell expands `--to ~/x` itself, but neither `--to=~/x` nor what stands in quotes.
-
-    Raises:
-        UserError: nobody knows that home.
     """
     if not field.metadata.get("path") or not isinstance(value, str):
         return value
@@ -107,11 +100,7 @@ def names_file(text: str) -> bool:
 def parse_seconds(text: str) -> float:
     """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
 
-    Hours come first, then minutes, then seconds, each at most once. A number without a unit is in
-    seconds.
-
-    Raises:
-        UserError: the text is not a duration above zero.
+    Hours come first, then minutes, then seconds, each at most once; UserError for anything else.
     """
     number = r"([0-9]+(?:\.[0-9]+)?)"
     parts = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?|{number}", text)
@@ -132,8 +121,7 @@ def some_of(names: Sequence[str], most: int) -> str:
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "", near: float = 0.6) -> str:
     """Suggests the known word closest to `word`, as " (did you mean ...?)"; empty if none is close.
 
-    Args:
-        near: how similar a word must be, from 0 to 1; see `difflib.get_close_matches`.
+    For `near`, from 0 to 1, see `difflib.get_close_matches`.
     """
     close = difflib.get_close_matches(word, list(known), 1, near)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""

@@ -22,12 +22,8 @@ def differences(
 ) -> list[str]:
     """What stands in the way of going on with a recorded run, a line an option.
 
-    Args:
-        config: of this start.
-        recorded: the content of the run's config.json; options that it does not know yet count as
-            their defaults.
-        there: where these are.
-        alike: options that mean the same although they are written in another way.
+    Options that its config.json does not know yet count as their defaults; those of `alike` mean
+    the same although they are written in another way.
     """
     lines, passed = [], {*SHORTHANDS, *alike}
     for name, field in FIELDS.items():

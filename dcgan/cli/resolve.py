@@ -9,13 +9,10 @@ from dcgan.cli.train_options import FIELDS, Config
 
 
 def resolve(given: dict[str, Any]) -> Config:
-    """A complete, checked `Config` from the options that a user gave.
+    """A complete, checked `Config` from the options that a user gave, by field name.
 
-    Args:
-        given: values by field name; the others are the preset's, the data set's or the default.
-
-    Raises:
-        UserError: a value is out of range or contradicts another.
+    The others are the preset's, the data set's or the default. Raises UserError where a value is
+    out of range or contradicts another.
     """
     dataset = given.get("dataset", FIELDS["dataset"].default)
     if dataset.lower() in DATASETS:
@@ -63,7 +60,6 @@ def _spread(values: dict, both: str, height: str, width: str) -> None:
 
 
 def _check_together(config: Config, given: dict[str, Any]) -> None:
-    """What one value alone does not show."""
     if config.time_budget is not None:
         parse_seconds(config.time_budget)
     if not config.crop and config.input_height is not None:

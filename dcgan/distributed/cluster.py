@@ -42,15 +42,10 @@ class Cluster:
 
 
 def find_cluster(strategy: str, environment: Mapping[str, str]) -> Cluster | None:
-    """The cluster that a run belongs to.
+    """The cluster that a run belongs to; None where one machine trains by itself.
 
-    Args:
-        strategy: "multi_worker"; "auto" takes TF_CONFIG where it names several workers. Others have
-            no cluster.
-        environment: such as `os.environ`.
-
-    Returns:
-        None where one machine trains by itself.
+    "multi_worker" takes what TF_CONFIG or Slurm says; "auto" takes TF_CONFIG where it names several
+    workers; other strategies have no cluster.
 
     Raises:
         UserError: TF_CONFIG or what Slurm has set says nothing usable, or multi_worker has neither.
@@ -135,6 +130,5 @@ def _from_slurm(environment: Mapping[str, str]) -> Cluster:
 
 
 def place(address: str) -> tuple[str, int]:
-    """(host, port) of host:port."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)

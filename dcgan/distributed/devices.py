@@ -15,9 +15,6 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     Args:
         name: "none" (one device), "mirrored" (all GPUs of this machine, else all logical CPUs), or
             "auto" (mirrored when there are several GPUs). See `workers` for several machines.
-
-    Raises:
-        UserError: the name is none of these.
     """
     gpus = tf.config.list_logical_devices("GPU")
     if name == "none" or (name == "auto" and len(gpus) < 2):
@@ -52,7 +49,6 @@ def avoid_remapper() -> None:
 
 
 def on_gpu() -> bool:
-    """Whether this machine trains on a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 

@@ -24,12 +24,8 @@ def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
     """Returns when all workers are there and can reach one another.
 
     The others come to the chief's address, say who they are, try the ways to all addresses when the
-    chief says that all are there, and wait for its word.
-
-    Args:
-        cluster: who they are.
-        gpus: of this worker. TensorFlow takes it for granted that all have as many.
-        limit_seconds: to wait for others.
+    chief says that all are there, and wait for its word. TensorFlow takes it for granted that all
+    have as many GPUs.
 
     Raises:
         UserError: somebody did not come in time or left, is of another cluster, has another number
@@ -56,7 +52,6 @@ def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
 
 
 def _hello(cluster: Cluster, gpus: int) -> dict:
-    """What a worker says of itself."""
     addresses = json.dumps(cluster.addresses).encode()
     digest = hashlib.sha256(addresses).hexdigest()
     return {"worker": cluster.rank, "cluster": digest, "gpus": gpus}
@@ -143,7 +138,6 @@ class _Chief:
 
 
 def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> None:
-    """The part of the others."""
     chief, reason = cluster.addresses[0], "no answer"
     while (left := deadline - time.monotonic()) > 0:
         try:
@@ -206,8 +200,7 @@ def _send(connection: socket.socket, message: dict) -> None:
 def _read_line(connection: socket.socket, keys: Set[str], seconds: float = _HELLO_SECONDS) -> dict:
     """What the other end says, with these keys.
 
-    Raises:
-        OSError: it says nothing, has gone, or is another program.
+    Raises OSError where it says nothing, has gone, or is another program.
     """
     connection.settimeout(seconds)
     with connection.makefile("rb") as file:

@@ -57,8 +57,7 @@ class Workers:
     def join(cls, cluster: Cluster, *, limit_seconds: float) -> "Workers":
         """Connects to the other workers. Call it before anything else of TensorFlow runs.
 
-        Raises:
-            UserError: a worker was missing at the deadline, or see `meet`.
+        Raises UserError where a worker was missing at the deadline; see `meet`.
         """
         gpus = len(tf.config.list_physical_devices("GPU"))
         meet(cluster, gpus=gpus, limit_seconds=limit_seconds)
@@ -91,21 +90,14 @@ class Workers:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes the run folder."""
         return self.rank == 0
 
     @property
     def share(self) -> tuple[int, int]:
-        """(rank, count): this worker's part of each batch."""
         return self.rank, self.count
 
     def distribute(self, batches: tf.data.Dataset, strategy: tf.distribute.Strategy):
-        """Distributes this worker's batches over its devices.
-
-        Args:
-            batches: this worker's share of each batch, for all of its devices.
-            strategy: the run's.
-        """
+        """Distributes this worker's share of each batch over its devices."""
         if self.count == 1:
             return strategy.experimental_distribute_dataset(batches)
         devices = strategy.num_replicas_in_sync // self.count
@@ -130,11 +122,7 @@ class Workers:
         return json.loads(self.broadcast(json.dumps(value).encode()))
 
     def broadcast_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the chief's arrays on all workers.
-
-        Args:
-            arrays: by name; on all workers of the same names, shapes and types.
-        """
+        """Returns the chief's arrays on all; names, shapes and types are the same on all."""
         if self.count == 1:
             return arrays
         data = self.broadcast(b"".join(array.tobytes() for array in arrays.values()))

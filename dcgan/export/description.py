@@ -29,11 +29,7 @@ def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndar
     """The directions in z that change the generator's first layer most (SeFa).
 
     Shen and Zhou 2021, "Closed-form factorization of latent semantics in GANs" (arXiv 2007.06600),
-    equation 3: eigenvectors of W W^T, W the projection that takes z W to features.
-
-    Args:
-        kernel: W [z_dim, units].
-        count: how many; at most z_dim are given.
+    equation 3: eigenvectors of W W^T, W [z_dim, units] the projection that takes z W to features.
 
     Returns:
         directions float64 [count, z_dim], of length 1, the strongest first, each with its largest

@@ -51,7 +51,6 @@ class Format:
     labels: str = "optional"
 
     def path(self, to: Path, step: int) -> Path:
-        """The file or folder of one step."""
         return to / self.target.format(step=step)
 
     def description(self, path: Path) -> Path:
@@ -59,14 +58,8 @@ class Format:
         return path / self.inside if self.inside else path.with_name(f"{path.name}.json")
 
     def require(self) -> None:
-        """Refuses to begin without what the format needs.
-
-        Raises:
-            UserError: says what to install.
-        """
         extras.require(f"--format {self.name}", "export", *self.packages)
 
     def versions(self) -> dict[str, str]:
-        """The versions of the packages that it needs."""
         names = [module.replace("_", "-") for module in self.packages]
         return {name: metadata.version(name) for name in names}

@@ -25,11 +25,9 @@ def write_onnx(
     table: ClassTable | None = None,
     is_optional: bool = True,
 ) -> None:
-    """Writes a generator as ONNX.
+    """Writes a built generator that computes in float32 as ONNX.
 
     Args:
-        generator: built, computing in float32.
-        path: of the file.
         weights: float32, or float16 to store them in half of the bytes; what is computed with them
             stays float32.
         table: of the classes that it knows; each column is an input int32 [N].

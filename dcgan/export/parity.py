@@ -109,20 +109,13 @@ def is_in_levels(signature: str) -> bool:
 
 
 def tolerance(signature: str, weights: str) -> float:
-    """The largest difference that is allowed."""
     if is_in_levels(signature):
         return LEVELS_TOLERANCE
     return FLOAT16_TOLERANCE if weights == "float16" else TOLERANCE
 
 
 def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -> dict[str, float]:
-    """Compares an exported model with the Keras model.
-
-    Args:
-        form: its format.
-        path: the format's target.
-        cases: of `make_cases`.
-        weights: float32 or float16.
+    """Compares an exported model at its target with the Keras model's `cases`.
 
     Returns:
         the largest difference by signature.

@@ -28,21 +28,15 @@ from dcgan.plain_path import plain
 
 
 def z_input(generator: Generator) -> tf.TensorSpec:
-    """The input of the signature serving_default."""
     return tf.TensorSpec([None, generator.z_dim], tf.float32, name="z")
 
 
 def label_inputs(table: ClassTable) -> list[tf.TensorSpec]:
-    """The inputs that a signature by class has besides."""
     return [tf.TensorSpec([None], tf.int32, name=name) for name in table.inputs]
 
 
 def make_generate(generator: Generator, table: ClassTable | None) -> Callable:
     """The generator as a function of z and of columns of labels, see the module.
-
-    Args:
-        generator: of the run.
-        table: of the classes that it knows; None where it knows none.
 
     Returns:
         (z float32 [N, z_dim], *columns int32 [N] or [1]) -> images float32 [N, H, W, C]. Without
@@ -88,12 +82,10 @@ def _add(archive, name: str, first: tf.TensorSpec, table: ClassTable | None, fun
 
 
 def shares(table: ClassTable, columns: Sequence[tf.Tensor], count: int) -> tf.Tensor:
-    """What the discriminator is told of the classes of images.
+    """What the discriminator is told of the classes of `count` images.
 
-    Args:
-        table: of its classes.
-        columns: int32 [N] each, numbers of classes or `OWN`; `OWN` throughout where there are none.
-        count: N.
+    The columns are int32 [N] each, numbers of classes or `OWN`; `OWN` throughout where there are
+    none.
 
     Returns:
         float32 [N, classes of all columns]: 1 at a class that is given, else the data's shares.

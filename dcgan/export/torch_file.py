@@ -46,18 +46,9 @@ def require(command: str) -> None:
 
 
 class TorchFile:
-    """A file of weights, which was read.
-
-    Attributes:
-        path: of the file.
-    """
+    """A file of weights, read in its constructor; UserError where it is damaged or holds more."""
 
     def __init__(self, path: Path):
-        """
-        Raises:
-            UserError: there is no such file, it is damaged, or holds more than weights.
-            OSError: it cannot be read.
-        """
         self.path = path
         if not path.is_file():
             raise UserError(f"There is no file {path}: expected one of weights, such as netG.pth.")
@@ -75,8 +66,7 @@ class TorchFile:
     def weights(self, network: str) -> dict[str, np.ndarray]:
         """The float32 arrays of its generator or discriminator, by names such as 0.weight.
 
-        Raises:
-            UserError: it holds none or several, or not finite numbers.
+        Raises UserError where it holds none or several, or not finite numbers.
         """
         tensors = self._chosen(network)
         sizes = [one.numel() * one.element_size() for one in tensors.values()]
@@ -127,10 +117,8 @@ class TorchFile:
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None:
     """Writes a state_dict of the tutorial's classes, whole or not at all.
 
-    Args:
-        path: of the file.
-        arrays: by names such as 0.weight, layer by layer.
-        batches: that normalization has seen in training.
+    The arrays come by names such as 0.weight, layer by layer; `batches` is how many normalization
+    has seen in training.
     """
     import torch
 
@@ -145,12 +133,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None
 
 
 def _load(path: Path):
-    """What a file holds: tensors and plain containers.
-
-    Raises:
-        UserError: it is damaged, or holds other objects.
-        OSError: it cannot be read.
-    """
+    """What a file holds: tensors and plain containers. UserError for anything else."""
     import torch
 
     try:

@@ -64,22 +64,13 @@ def to_torch(network: Generator | Discriminator) -> dict[str, np.ndarray]:
 
 
 def from_torch(network: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The reverse: by our names, such as project/kernel.
-
-    Args:
-        network: generator or discriminator.
-        arrays: whose shapes `arguments` has accepted.
-    """
+    """The reverse, of arrays whose shapes `arguments` has accepted: by names as project/kernel."""
     table = _table(network, _stages(network, arrays))
     return {ours: _turned_back(ours, arrays[name]) for ours, (name, _) in table.items()}
 
 
 def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
-    """What a network is, read off the shapes of its weights.
-
-    Args:
-        network: generator or discriminator.
-        shapes: by PyTorch's names, without counters.
+    """What a network is, read off the shapes of its weights by PyTorch's names, without counters.
 
     Returns:
         image_shape, width and, of a generator, z_dim, as `dcgan.models` takes them.
@@ -140,7 +131,6 @@ def _stages(network: str, named: Mapping) -> int:
 
 
 def _require_options(network: str, found: dict[str, int]) -> None:
-    """Refuses what no option of ours can say."""
     for name, (theirs, allowed, expected) in OPTIONS[network].items():
         if found[name] not in allowed:
             raise _unlike(network, f"{theirs} = {found[name]} (expected {expected})")

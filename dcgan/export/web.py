@@ -91,12 +91,11 @@ def write_web(
     onnxruntime: str,
     first: np.ndarray | None = None,
 ) -> None:
-    """Writes the folder.
+    """Writes the folder, which does not exist yet.
 
     Args:
         generator_onnx: z [N, z_dim] -> images float32 [N, H, W, C] in [-1, 1].
         description: becomes dcgan.json.
-        to: does not exist yet.
         onnxruntime: see `check_runtime`.
         first: pictures of the seeds from 0, uint8 [N, H, W, C], seen before the network is loaded.
 
@@ -155,15 +154,10 @@ def _require_plain(generator_onnx: Path) -> None:
 
 
 def check_runtime(onnxruntime: str) -> None:
-    """Refuses early what `write_web` could not use.
+    """Refuses early what `write_web` could not use, and says what to do.
 
-    Args:
-        onnxruntime: where onnxruntime-web comes from: a version, to be fetched with npm; a folder
-            or .tgz that holds the package; cdn, to let the page fetch it from a public host; or
-            none, to draw without it.
-
-    Raises:
-        UserError: says what to do.
+    onnxruntime-web comes from a version, to be fetched with npm; a folder or .tgz that holds the
+    package; cdn, to let the page fetch it from a public host; or none, to draw without it.
     """
     if onnxruntime in ("cdn", "none") or Path(onnxruntime).exists():
         return
@@ -180,7 +174,6 @@ def check_runtime(onnxruntime: str) -> None:
 
 
 def _vendor(onnxruntime: str, to: Path) -> None:
-    """Puts the two files into a new folder."""
     given = Path(onnxruntime)
     with tempfile.TemporaryDirectory() as folder:
         if not given.exists():
@@ -233,7 +226,6 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _from_package(package: Path) -> dict[str, bytes]:
-    """The two files by name."""
     found = {}
     try:
         with tarfile.open(package) as archive:
@@ -264,7 +256,6 @@ def _write(subject: Subject, path: Path, weights: str, *, onnxruntime: str) -> N
 
 
 def _first(subject: Subject) -> np.ndarray:
-    """The pictures of the first seeds, of their own classes."""
     generator, table = subject.generator, subject.table
     sample = make_sampler(generator, z_dim=generator.z_dim, z_dist=generator.z_dist, table=table)
     return sample(range(FIRST))
@@ -284,10 +275,6 @@ FORMAT = Format(
 
 
 def with_runtime(onnxruntime: str) -> Format:
-    """The format with onnxruntime-web from elsewhere.
-
-    Raises:
-        UserError: see `check_runtime`.
-    """
+    """The format with onnxruntime-web from elsewhere, see `check_runtime`."""
     check_runtime(onnxruntime)
     return dataclasses.replace(FORMAT, write=functools.partial(_write, onnxruntime=onnxruntime))

@@ -31,11 +31,7 @@ def export(
 ) -> list[Exported]:
     """Exports a model in several formats. What is there of other steps stays.
 
-    Args:
-        subject: the networks.
-        forms: the formats.
-        to: the folder to write into.
-        weights: float32, or float16 for those formats that can hold them.
+    `weights` is float32, or float16 for those formats that can hold them.
 
     Raises:
         UserError: a format differs from the Keras model; or `to` holds something that no export
@@ -93,7 +89,6 @@ def _staging(to: Path) -> Iterator[Path]:
 
 
 def _describe(form: Format, path: Path, subject: Subject, weights: str, differences: dict) -> None:
-    """Writes the model's description to its place."""
     description = {
         **subject.description,
         "versions": {**subject.description["versions"], **form.versions()},

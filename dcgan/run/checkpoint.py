@@ -61,12 +61,7 @@ class Checkpointer:
     def save(self, state: State, meta: dict) -> Path:
         """Writes a checkpoint named after its step, then removes the oldest beyond `max_to_keep`.
 
-        Args:
-            state: only read.
-            meta: saved with it as JSON, such as the seconds of training.
-
-        Returns:
-            The path of the checkpoint.
+        The meta is saved with it as JSON. Returns the path.
 
         Raises:
             FloatingPointError: the named variable is not finite. No file has changed.
@@ -85,18 +80,11 @@ class Checkpointer:
         return path
 
     def best_meta(self) -> dict | None:
-        """Reads the meta of `BEST`, without its arrays.
-
-        Returns:
-            None where there is no such file, or a damaged one.
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """The meta of `BEST`, without its arrays; None where it is absent or damaged."""
         return self._meta(self.folder / BEST)
 
     def newest_meta(self) -> dict | None:
-        """Reads the meta of the newest checkpoint, as `best_meta` does."""
+        """The same of the newest checkpoint."""
         paths = self.paths()
         return self._meta(paths[-1]) if paths else None
 
@@ -112,8 +100,7 @@ class Checkpointer:
     def restore_newest(self, state: State) -> dict | None:
         """Restores the newest whole checkpoint. Damaged ones are renamed to *.damaged.
 
-        Returns:
-            The checkpoint's meta, or None when there is no checkpoint.
+        Returns its meta, or None when there is no checkpoint.
 
         Raises:
             UserError: there are checkpoints but none is whole, or one is of another architecture.
@@ -140,17 +127,10 @@ class Checkpointer:
 
 
 def state_fingerprint(state: State, config: dict, drawn: str) -> str:
-    """Computes `Checkpoint.fingerprint` of a state that is in training.
+    """Computes `Checkpoint.fingerprint` of a state in training, one variable at a time.
 
-    It reads the variables of the generator that samples come from, one at a time.
-
-    Args:
-        state: only read.
-        config: the generator's `get_config`.
-        drawn: see `Checkpoint.fingerprint`.
-
-    Raises:
-        FloatingPointError: the named variable is not finite.
+    `config` is the generator's `get_config`. Raises FloatingPointError with the name of a variable
+    that is not finite.
     """
     variables = state.variables()
     prefix = f"{_sampler(variables)}/"
@@ -160,11 +140,7 @@ def state_fingerprint(state: State, config: dict, drawn: str) -> str:
 
 
 def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (name, array) of each variable, one at a time to save memory.
-
-    Raises:
-        FloatingPointError: the named variable is not finite.
-    """
+    """Yields (name, array) one at a time; raises FloatingPointError(name) where not finite."""
     for name, variable in variables.items():
         array = variable.numpy()
         if not np.isfinite(array).all():
@@ -191,8 +167,7 @@ class Checkpoint:
     def fingerprint(self, drawn: str) -> str:
         """Generators with the same fingerprint give the same image for each seed.
 
-        Args:
-            drawn: the distribution of the latent vectors, see `sampling.sampled_from`.
+        `drawn` is the distribution of the latent vectors, see `sampling.sampled_from`.
         """
         arrays = sorted(self.generator_arrays().items())
         return _fingerprint(self.configs["generator"], drawn, arrays)
@@ -200,8 +175,7 @@ class Checkpoint:
     def generator(self) -> Generator:
         """Rebuilds the generator that samples come from.
 
-        Raises:
-            UserError: the checkpoint is of another architecture than model.json.
+        Raises UserError where the checkpoint is of another architecture than model.json.
         """
         return self._rebuild(Generator, self.generator_arrays())
 
@@ -267,11 +241,7 @@ def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarra
 
 
 def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoint:
-    """Reads a checkpoint of a run, which may be in training meanwhile.
-
-    Args:
-        run_root: a run folder.
-        checkpoint: the path of one of its checkpoints; None for the newest whole one.
+    """Reads a checkpoint of a run, the newest whole one if none is named; training may go on.
 
     Raises:
         UserError: the folder holds no whole checkpoint, or the given one is not whole.
@@ -298,7 +268,6 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
 
 
 def _require_step(arrays: dict[str, np.ndarray]) -> None:
-    """Raises DamagedCheckpoint unless the arrays have a valid step."""
     step = arrays.get("step")
     if step is None or step.shape != () or step.dtype.kind not in "iu" or step < 0:
         raise DamagedCheckpoint("it does not say of which step it is")
@@ -309,17 +278,10 @@ def _candidates(folder: Path, checkpoint: Path | None) -> list[Path]:
 
 
 def find_checkpoint(run_root: Path, which: str) -> Path | None:
-    """Finds the checkpoint that a user names.
+    """Finds the checkpoint that a user names: "newest", "best", a step, or the path of a file.
 
-    Args:
-        run_root: a run folder.
-        which: "newest", "best", a step, or the path of a file.
-
-    Returns:
-        Its path; None for "newest", which `open_checkpoint` looks for when it reads.
-
-    Raises:
-        UserError: there is no such file.
+    Returns its path; None for "newest", which `open_checkpoint` looks for when it reads. Raises
+    UserError where there is no such file.
     """
     if which == "newest":
         return None

@@ -29,10 +29,7 @@ class DamagedCheckpoint(Exception):
 def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> None:
     """Writes a file as `numpy.savez` does, but with one array in memory at a time.
 
-    Args:
-        path: of the file, which is written whole or not at all.
-        arrays: (name, array) of each.
-        meta: written as JSON.
+    It is written whole or not at all, with the meta as JSON.
     """
     note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
@@ -111,7 +108,6 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
 
 
 def _read_header(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Reads shape and dtype from a header."""
     try:
         shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
     except MemoryError as error:  # of Python's parser, which refuses deep nesting so

@@ -16,24 +16,15 @@ _NAMED = 12  # classes of a sentence
 
 
 def write(checkpoints: Path, table: ClassTable) -> None:
-    """Writes the file into the folder of a run's checkpoints."""
     names = {column: list(classes) for column, classes in table.names.items()}
     rows = {"rows": table.rows.tolist(), "counts": table.counts.tolist()}
     write_json(checkpoints / NAME, {"names": names, **rows})
 
 
 def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
-    """The table of a run.
+    """The table of a run; None where its generator knows no classes.
 
-    Args:
-        checkpoints: the folder.
-        generator: of the run.
-
-    Returns:
-        the table; None where the generator knows no classes.
-
-    Raises:
-        UserError: the file is missing or not of these networks.
+    Raises UserError where the file is missing or not of these networks.
     """
     sizes = generator.classes
     if not sizes:
@@ -54,15 +45,7 @@ def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
 
 
 def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> None:
-    """Refuses to go on with classes of other names than a run's.
-
-    Args:
-        checkpoints: the folder.
-        columns: names of the classes by column, in their order.
-
-    Raises:
-        UserError: says what has changed.
-    """
+    """Refuses to go on with other columns or names of classes than a run's."""
     path = checkpoints / NAME
     found = _parse(read_json(path)) if path.exists() else None
     now = {column: tuple(names) for column, names in columns.items()}

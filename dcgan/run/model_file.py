@@ -21,7 +21,6 @@ WORDS = {"layout": tuple(LAYOUTS), "z_dist": DISTRIBUTIONS}
 
 
 def write(checkpoints: Path, generator: Generator, discriminator: Discriminator) -> None:
-    """Writes the file into the folder of a run's checkpoints."""
     configs = {"generator": generator.get_config(), "discriminator": discriminator.get_config()}
     write_json(checkpoints / NAME, configs)
 
@@ -30,10 +29,7 @@ def read(checkpoints: Path) -> dict:
     """Both networks' configurations, by network; `make` says what is wrong with one.
 
     Files of older versions do not say what latent vectors are drawn from: the run's config.json
-    does.
-
-    Raises:
-        UserError: the file is missing or no JSON, or config.json does not help an old one.
+    does. Raises UserError where the file is missing or no JSON, or that does not help an old one.
     """
     path = checkpoints / NAME
     if not path.exists():
@@ -61,15 +57,9 @@ def _recorded_distribution(config: Path) -> str:
 
 
 def make(network: type, config: object, checkpoints: Path):
-    """A network as the file describes it, in float32 and not built yet.
+    """A network, by its class, as the file describes it: in float32 and not built yet.
 
-    Args:
-        network: `Generator` or `Discriminator`.
-        config: what the file says of it.
-        checkpoints: the folder of the file, for the error's sentence.
-
-    Raises:
-        UserError: that is no network of this project.
+    Raises UserError where that is no network of this project.
     """
     given = dict(config) if isinstance(config, dict) else {}
     given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}

@@ -43,7 +43,6 @@ class RunDir:
     tensorboard = _within("tensorboard")
 
     def sample(self, step: int) -> Path:
-        """The grid of one step."""
         return self.samples / f"{step:08d}.png"
 
     def sample_grids(self) -> list[Path]:
@@ -52,13 +51,9 @@ class RunDir:
         return sorted(found, key=lambda path: int(path.stem))
 
     def create(self) -> bool:
-        """Makes the folder and those inside that training fills.
+        """Makes the folder and those inside that training fills; returns whether it is a new one.
 
-        Returns:
-            whether the folder was not there before.
-
-        Raises:
-            UserError: the folder cannot be written.
+        Raises UserError where the folder cannot be written.
         """
         new = not self.root.exists()
         try:
@@ -89,11 +84,7 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder for this process, see `files.hold`.
-
-        Raises:
-            UserError: another process trains into this folder.
-        """
+        """Holds the folder for this process, see `files.hold`."""
 
         def refusal(process: str) -> str:
             return (
@@ -108,12 +99,7 @@ class RunDir:
 def newest_run(root: Path, dataset: str | None = None) -> Path:
     """The run folder that was written to last; one that cannot be read is passed over.
 
-    Args:
-        root: the folder of the runs.
-        dataset: its name, or its path; None takes runs on any.
-
-    Raises:
-        UserError: there is no such run.
+    `dataset` is a name or a path; None takes runs on any. Raises UserError where there is none.
     """
     datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
     datasets = {run: named for run, named in datasets.items() if named is not None}
@@ -158,6 +144,5 @@ def _places(dataset: str, data_dir: str) -> set[str]:
 
 
 def _last_written(run: RunDir) -> float:
-    """When, in seconds."""
     paths = (run.config, run.metrics, run.checkpoints)
     return max(path.stat().st_mtime for path in paths if path.exists())

@@ -44,13 +44,7 @@ FEWEST_HELD_OUT = 100  # pictures; metrics need so many
 def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
     """The run that was named, else that of the named checkpoint file, else the newest in runs/.
 
-    Args:
-        run_dir: its folder, or None.
-        dataset: take the newest run on this data set.
-        checkpoint: newest, best, a step, or a file.
-
-    Raises:
-        UserError: there is no such run.
+    With a data set, that is the newest on it. Raises UserError where there is no such run.
     """
     file = Path(checkpoint)
     if run_dir:
@@ -69,26 +63,19 @@ def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> Run
 class TrainedRun:
     """One checkpoint of a run, as the training itself samples from it: in float32.
 
-    Attributes:
+    Args:
         run: its folder.
-        checkpoint: what was read.
-        generator: of it, in float32.
+        which: newest, best, a step, or a checkpoint file. UserError where there is none.
+
+    Attributes:
+        checkpoint: what was read; `generator` and `z_dist` are of it.
         shape: (height, width, channels) of its images.
-        z_dist: what its latent vectors are drawn from.
         table: of the classes that it knows; None where it knows none.
         sample: seeds, and labels or not, -> uint8 [N, height, width, channels]; the cells of the
             run's sample grids. See `make_sampler`.
     """
 
     def __init__(self, run: RunDir, which: str = "newest"):
-        """
-        Args:
-            run: its folder.
-            which: newest, best, a step, or a checkpoint file.
-
-        Raises:
-            UserError: there is no such checkpoint, or the folder is no run's.
-        """
         self.run = run
         self._sources: dict[tuple[str | None, str | None], Source] = {}
         self._compared = False
@@ -104,7 +91,6 @@ class TrainedRun:
 
     @property
     def name(self) -> str:
-        """The name of the run's folder."""
         return self.run.root.resolve().name
 
     @property
@@ -129,11 +115,7 @@ class TrainedRun:
         return latents(tf.constant(seeds, tf.int64), **self._of_z).numpy()
 
     def asked(self, label: str | None) -> dict[str, list[str]]:
-        """What --label asks for, see `parse_classes`.
-
-        Raises:
-            UserError: likewise, or the run knows no classes.
-        """
+        """What --label asks for, see `parse_classes`; UserError where the run knows no classes."""
         if label is None:
             return {}
         if self.table is None:
@@ -178,11 +160,10 @@ class TrainedRun:
         return tf.function(forward, input_signature=[spec], autograph=False)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
-        """What the run's discriminator sees in images before it judges.
+        """What the discriminator sees in images before it judges: its last convolution's outputs.
 
         Returns:
-            a function from uint8 [N, height, width, channels] to float32 [N, D], the outputs of
-            the last convolution.
+            a function from uint8 [N, height, width, channels] to float32 [N, D].
         """
         discriminator = self.checkpoint.discriminator()
         shape = (BATCH_SIZE, *self.shape)
@@ -214,7 +195,6 @@ class TrainedRun:
         return source
 
     def _open(self, known: dict, dataset: str, data_dir: str) -> Source:
-        """The data set at a place, as the run's `DATA_OPTIONS` have it."""
         pattern, splits = known["input_fname_pattern"], known["splits"].split(",")
         sheets = self.table is not None
         return catalog.find(dataset, data_dir, pattern=pattern, splits=splits, sheets=sheets)
@@ -297,32 +277,19 @@ class TrainedRun:
         return next((part for part in others if part not in own), self.splits)
 
     def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
-        """`reals`, or what another of these methods gives, of the part that --splits names.
-
-        Raises:
-            UserError: as above, saying that it was asked for by --splits.
-        """
+        """`reals`, or what another of these methods gives, of the part that --splits names."""
         try:
             return (of or self.reals)(data_dir, split)
         except UserError as error:
             raise UserError(f"There are no images for --splits {split}: {error}") from error
 
     def others(self, place: str, data_dir: str | None = None) -> Prepared:
-        """Pictures that the run has nothing to do with, at the size of its images.
-
-        Args:
-            place: a data set as `catalog.find` knows it.
-            data_dir: see `reals`.
-
-        Raises:
-            UserError: there are none.
-        """
+        """Pictures that the run has nothing to do with, at the size of its images."""
         source = catalog.find(place, data_dir or self._option("data_dir"))
         return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)
 
     @property
     def cache_dir(self) -> Path:
-        """Where training keeps decoded images, and evaluation what it made of them."""
         return cache_folder(self._option("cache_dir"))
 
     @property
@@ -336,7 +303,6 @@ class TrainedRun:
         return bool(self._option("flip"))
 
     def _option(self, name: str):
-        """A value of config.json."""
         if name not in self._config:
             raise UserError(
                 f"{self.run.config} names no {name}, so it is no run's configuration; restore it, "
@@ -358,12 +324,8 @@ class _DataNotFound(UserError):
 def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
     """A run's data set and the folder of data sets that it is in now.
 
-    Args:
-        dataset, recorded: as the run names them.
-        data_dir: where the user says that they are: in this folder, or this folder or file itself.
-
-    Raises:
-        _NotThere: there is nothing of that name.
+    `dataset` and `recorded` are as the run names them; the user may say with `data_dir` that they
+    are in this folder, or this folder or file itself.
     """
     if data_dir is None:
         if catalog.place(dataset, recorded) is not None:

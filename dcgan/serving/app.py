@@ -60,8 +60,7 @@ def make_app(
         cors: origins of other sites whose pages may use the server.
         hosts: that a request may name; any when None.
         explorer: folder of the front page; `/docs` stands in when it is not there.
-        root_path: under which a proxy shows the server: see `proxies.prefix`.
-        trusted_proxies: whose X-Forwarded headers count: see `proxies.trusted`.
+        root_path, trusted_proxies: see `proxies.prefix` and `proxies.trusted`.
     """
     app = FastAPI(
         title=f"The model {service.name}",

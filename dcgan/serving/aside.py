@@ -41,10 +41,9 @@ class Aside:
         self._starting = threading.Lock()
 
     async def run(self, function: Callable, *args, size: int | None = None) -> Any:
-        """What a function gives.
+        """What a function gives; it must be importable by its name, and quick to import.
 
         Args:
-            function: importable by its name, and quick to import.
             args: picklable, as is the result.
             size: bytes of JSON that it reads or writes; up to `INLINE_BYTES` it is called here.
                 None for what is never called here.

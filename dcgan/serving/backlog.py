@@ -35,11 +35,7 @@ class Held:
         self._taken = 0
 
     def add(self, count: int) -> None:
-        """Counts so many bytes more.
-
-        Raises:
-            QueueFull: all requests together hold too many.
-        """
+        """Counts so many bytes more; raises QueueFull where all requests together hold too many."""
         backlog = self._backlog
         grown = max(self._bytes + count - FREE_BYTES, 0) - self._taken
         is_alone = backlog.taken == self._taken
@@ -50,7 +46,6 @@ class Held:
         backlog.taken += grown
 
     def release(self) -> None:
-        """Counts nothing any longer."""
         self._backlog.taken -= self._taken
         self._bytes = self._taken = 0
 
@@ -67,7 +62,6 @@ class HoldBack:
         self._backlog = backlog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -88,9 +88,7 @@ class Batcher:
     async def run(self, signature: str, inputs: Arrays) -> Arrays:
         """The outputs of a signature for a request's rows.
 
-        Args:
-            signature: its name.
-            inputs: arrays of the signature's dtypes and shapes, all with as many rows, at least 1.
+        The inputs are of the signature's dtypes and shapes, all with as many rows, at least 1.
 
         Raises:
             QueueFull: too much is waiting.
@@ -110,7 +108,6 @@ class Batcher:
 
     @property
     def is_alive(self) -> bool:
-        """Whether jobs are answered."""
         return self._thread.is_alive()
 
     def close(self) -> None:
@@ -205,7 +202,7 @@ def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
 
 
 def _parted(outputs: Arrays, counts: list[int]) -> list[Arrays]:
-    """The outputs of each job; what filled up is left out."""
+    """The outputs of each job, without what filled up."""
     ends = np.cumsum(counts)
     return [
         {name: rows[end - count : end] for name, rows in outputs.items()}

@@ -19,11 +19,7 @@ class Column:
 
 
 def columns_of(info: Mapping) -> tuple[Column, ...]:
-    """Those of a model's description; none where it knows no classes.
-
-    Raises:
-        ValueError: they are not as `export` writes them.
-    """
+    """Those of a model's description; ValueError where they are not as `export` writes them."""
     found = []
     for one in info.get("classes", []):
         name, given, names = one["column"], one["input"], one["names"]
@@ -37,12 +33,8 @@ def columns_of(info: Mapping) -> tuple[Column, ...]:
 def asked(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, int]:
     """The numbers of the classes that are asked for, by input; `OWN` where none is.
 
-    Args:
-        columns: of the model.
-        query: names of classes by column; "label" stands for the only column.
-
-    Raises:
-        RequestError: 400, there is no such class.
+    In the query stand names of classes by column; "label" stands for the only column. A class
+    that there is not is refused with 400.
     """
     found = {}
     for column in columns:
@@ -66,11 +58,7 @@ def words(labels: Mapping[str, int]) -> str:
 
 
 def sent(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
-    """As `asked`, of what a client sent in a body: names of classes by column.
-
-    Raises:
-        RequestError: 400, it is something else, or there is no such class.
-    """
+    """As `asked`, of what a client sent in a body: names of classes by column."""
     given = {} if labels is None else labels
     if not isinstance(given, dict) or not all(isinstance(word, str) for word in given.values()):
         names = ", ".join(one.name for one in columns)
@@ -81,11 +69,7 @@ def sent(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
 
 
 def check(columns: tuple[Column, ...], inputs: Arrays) -> None:
-    """Refuses numbers of classes that there are not.
-
-    Raises:
-        RequestError: 400, says which there are.
-    """
+    """Refuses, with 400, numbers of classes that there are not; says which there are."""
     for column in columns:
         numbers = inputs.get(column.input)
         if numbers is None or (numbers.min() >= OWN and numbers.max() < len(column.names)):

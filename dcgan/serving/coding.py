@@ -22,11 +22,7 @@ _ALIASES = {"x-gzip": "gzip"}  # RFC 9110, 8.4.1.3
 def codings(headers: list[str]) -> list[str]:
     """The codings of a body, in the order in which they were applied; empty when it is plain.
 
-    Args:
-        headers: the values of Content-Encoding.
-
-    Raises:
-        RequestError: 415, one of them is not read here.
+    From the values of Content-Encoding; one that is not read here is refused with 415.
     """
     words = [word.strip().lower() for header in headers for word in header.split(",")]
     found = [_ALIASES.get(word, word) for word in words if word not in ("", "identity")]
@@ -47,12 +43,7 @@ def too_large(limit: int) -> RequestError:
 
 
 def decode(body: bytes, applied: list[str], limit: int) -> bytes:
-    """A body as it was before it was encoded.
-
-    Args:
-        body: as it came.
-        applied: see `codings`.
-        limit: in bytes; decoding stops there.
+    """A body as it was before these codings (see `codings`); it stops at a limit in bytes.
 
     Raises:
         RequestError: 413, it becomes larger; 400, it is damaged or cut short.

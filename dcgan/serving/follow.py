@@ -68,7 +68,6 @@ class Follower:
             self._stop.wait(POLL_SECONDS)
 
     def start(self) -> None:
-        """Goes on looking in a thread."""
         self._thread.start()
 
     def close(self) -> None:

@@ -29,7 +29,6 @@ class Hosts:
     any_address: bool  # whether every IP address is one too: rebinding needs a name
 
     def allows(self, header: str) -> bool:
-        """Whether a Host header is one of them."""
         if EVERY in self.names:
             return True
         found = re.fullmatch(r"(\[[0-9a-f:.]+\]|[^][:/@?#\s]+)(:[0-9]{0,5})?", header.lower())
@@ -42,12 +41,9 @@ def allowed(host: str, address: str, given: str) -> Hosts:
     """The hosts of a server.
 
     Args:
-        host: what it was told to listen on.
-        address: the IP address that this is.
-        given: further names, with commas between them; `EVERY` allows all.
-
-    Raises:
-        UserError: one of them is no host.
+        host: what it was told to listen on, and `address` the IP address that this is.
+        given: further names, with commas between them; `EVERY` allows all. One that is no host
+            is a UserError.
     """
     names = [name.strip().lower() for name in given.split(",") if name.strip()]
     for name in names:
@@ -70,7 +66,6 @@ class CheckHost:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or refuses it."""
         if scope["type"] in ("http", "websocket"):
             for name in _named(Headers(scope=scope)):
                 if not self._hosts.allows(name):

@@ -32,16 +32,14 @@ def refuse_busy(**headers: str) -> Response:
 
 
 async def read_body(request: Request, service: Service) -> bytes:
-    """The body of a request, as it was before the client encoded it.
+    """The body of a request, as it was before the client encoded it; nobody has read it yet.
 
-    Args:
-        request: whose body nobody has read yet.
-        service: whose limit counts for the body as it comes and for what becomes of it: no more is
-            ever held.
+    The service's limit counts for the body as it comes and for what becomes of it: no more is ever
+    held.
 
     Raises:
         RequestError: 413, the body is larger; 415 or 400, it cannot be decoded.
-        Busy: all requests together hold too much.
+        QueueFull: all requests together hold too much.
     """
     limit, held = service.body_limit, request.state.held
     codings = coding.codings(request.headers.getlist("content-encoding"))
@@ -91,14 +89,12 @@ class PatientProtocol(HttpToolsProtocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Starts the clock of the first request."""
         super().connection_made(transport)
         self._most, self.limit_concurrency = self.limit_concurrency, None
         self._clock: asyncio.TimerHandle | None = None
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the clock."""
         if self._clock:
             self._clock.cancel()
         super().connection_lost(exc)
@@ -120,7 +116,6 @@ class PatientProtocol(HttpToolsProtocol):
         self._begin()
 
     def on_headers_complete(self) -> None:
-        """Starts the work on the request."""
         self._in_head = False
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEAD_BYTES or self.url.count(b"&") >= FIELDS:
@@ -130,7 +125,6 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Starts the clock of the answer."""
         super().on_message_complete()
         self._allow(ANSWER_SECONDS)
 

@@ -47,16 +47,10 @@ class Metrics:
         )
 
     def observe_batch(self, rows: int, size: int) -> None:
-        """Counts a batch of so many rows, filled up to `size`."""
         self.batch_rows.observe(rows)
         self.padding.inc(size - rows)
 
     def text(self, version: int) -> bytes:
-        """All numbers, for Prometheus.
-
-        Args:
-            version: the one that answers now.
-        """
         self.version.set(version)
         return generate_latest(self.registry)
 
@@ -69,7 +63,6 @@ class CountRequests:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -10,12 +10,8 @@ from dcgan.serving.refusals import RequestError
 def read_seeds(text: str, limit: int) -> list[int]:
     """Seeds of a list such as 1,5,9-20, negative ones too.
 
-    Args:
-        text: what the client wrote.
-        limit: the most seeds.
-
     Raises:
-        RequestError: 400, it is no such list; 413, there are too many.
+        RequestError: 400, it is no such list; 413, there are more than the limit.
     """
     if text.count(",") >= limit:  # said before time is spent on each: a part is a seed at least
         raise RequestError(413, f"seeds must be 1 to {limit:,} seeds; received more: give fewer.")
@@ -33,11 +29,7 @@ def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
 
 
 def gif(frames: np.ndarray) -> bytes:
-    """Frames, uint8 or float in [-1, 1], as an endless GIF that goes there and back.
-
-    Args:
-        frames: [N, height, width, channels].
-    """
+    """[N, height, width, channels], uint8 or float in [-1, 1], as an endless GIF there and back."""
     frames = _levels(frames)
     return images.gif_bytes([*frames, *frames[-2:0:-1]], seconds=0.06, hold=0.06)
 

@@ -21,11 +21,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9_~@+-][A-Za-z0-9._~@+-]*)*")  # no empty segm
 
 
 def prefix(given: str) -> str:
-    """A path such as /faces from what a user gives; empty for the root.
-
-    Raises:
-        UserError: it is none.
-    """
+    """A path such as /faces from what a user gives; empty for the root. Else a UserError."""
     path = f"/{given.strip('/')}" if given.strip("/") else ""
     if not _PREFIX.fullmatch(path):
         raise UserError(
@@ -36,11 +32,7 @@ def prefix(given: str) -> str:
 
 
 def trusted(given: str) -> str:
-    """Addresses and networks of proxies as a user gives them, with commas between them.
-
-    Raises:
-        UserError: one of them is neither.
-    """
+    """Addresses and networks, checked, as a user gives them with commas between; or `EVERY`."""
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:
         try:
@@ -57,13 +49,9 @@ def trusted(given: str) -> str:
 class BehindProxy(ProxyHeadersMiddleware):
     """ASGI middleware: a request as it was before the proxy, its path below the prefix.
 
-    It sets scheme and client as uvicorn does, and root_path; `state.path` is the path below that.
-    X-Forwarded headers are taken away from requests of those that are not trusted.
-
-    Args:
-        app: what comes next.
-        trusted_hosts: see `trusted`.
-        root_path: the prefix where no trusted proxy names one in X-Forwarded-Prefix.
+    It sets scheme and client as uvicorn does, and root_path, which is the prefix where no trusted
+    proxy names one in X-Forwarded-Prefix; `state.path` is the path below that. X-Forwarded headers
+    are taken away from requests of those that are not trusted.
     """
 
     def __init__(self, app: ASGIApp, trusted_hosts: str, root_path: str):
@@ -71,7 +59,6 @@ class BehindProxy(ProxyHeadersMiddleware):
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

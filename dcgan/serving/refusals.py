@@ -7,10 +7,8 @@ They travel between processes, and the module imports nothing: see `aside`.
 class RequestError(Exception):
     """A request that is refused.
 
-    Args:
-        status: of the answer.
-        message: what happened, what was expected and what was received.
-        headers: of the answer.
+    The message says what happened, what was expected and what was received; status and headers are
+    the answer's.
     """
 
     def __init__(self, status: int, message: str, **headers: str):

@@ -52,10 +52,7 @@ def load_tensorflow() -> types.ModuleType:
 
 
 class SavedModel:
-    """One version folder, loaded.
-
-    Args:
-        folder: of an export, its name the version.
+    """One version folder of an export, loaded.
 
     Attributes:
         version: its number.
@@ -121,10 +118,7 @@ class SavedModel:
     def _need(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
         """Refuses a model without a signature that the server's own pictures are made with.
 
-        Args:
-            name: of the signature.
-            inputs: that it must take, and no others.
-            dtype, shape: of a row of its only output.
+        It takes these inputs and no others, and gives one output whose rows have dtype and shape.
         """
         signature = self.signatures.get(name)
         if signature is None or signature.inputs != {one.name: one for one in inputs}:
@@ -139,15 +133,7 @@ class SavedModel:
             raise Unusable(f"its signature {name} does not give what {INFO} names")
 
     def compute(self, signature: str, inputs: Arrays) -> Arrays:
-        """The outputs of a signature.
-
-        Args:
-            signature: its name.
-            inputs: arrays of its dtypes and shapes.
-
-        Raises:
-            ModelFailure: TensorFlow could not compute them.
-        """
+        """The outputs of a signature; ModelFailure where TensorFlow could not compute them."""
         tf = load_tensorflow()
         try:  # a graph may end in any error: none may end the thread that runs all batches
             tensors = {name: tf.constant(rows) for name, rows in inputs.items()}
@@ -163,8 +149,7 @@ class SavedModel:
     def warm(self, sizes: list[int]) -> None:
         """Runs every signature at every batch size: the first time takes longer than the rest.
 
-        Raises:
-            Unusable: it does not run.
+        Raises Unusable where one does not run.
         """
         for name, signature in self.signatures.items():
             for size in sizes:
@@ -188,8 +173,7 @@ class SavedModel:
 def _loaded(folder: Path):
     """What TensorFlow makes of a folder; it checks the weights' checksums.
 
-    Raises:
-        Unusable: TensorFlow's reason, which names nothing outside of the folder.
+    Raises Unusable with TensorFlow's reason, which names nothing outside of the folder.
     """
     tf = load_tensorflow()
     with plain(folder) as place:
@@ -200,11 +184,7 @@ def _loaded(folder: Path):
 
 
 def _read(path: Path) -> bytes:
-    """A file's content, of which a hostile one could claim any size.
-
-    Raises:
-        Unusable: it is too large.
-    """
+    """A file's content, of which a hostile one could claim any size: then it is Unusable."""
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise Unusable(f"{path.name} has {size:,} bytes, more than {MOST_BYTES:,}")

@@ -20,14 +20,9 @@ DRAIN_SECONDS = 30  # for the requests that are under way when a signal comes
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Reserves an address; nobody can connect before `run`.
+    """Reserves an address of this machine, on port 0 any free one; nobody can connect before `run`.
 
-    Args:
-        host: a name or an address of this machine.
-        port: 0 for any free one.
-
-    Raises:
-        UserError: it is taken, forbidden, or not of this machine.
+    Raises UserError where it is taken, forbidden, or not of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -51,7 +46,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """Where a browser finds it."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = socket.gethostname()
@@ -59,12 +53,7 @@ def address(listener: socket.socket) -> str:
 
 
 def config(app: FastAPI, *, connections: int = CONNECTIONS) -> uvicorn.Config:
-    """How uvicorn runs the application: not as the environment says.
-
-    Args:
-        app: the application.
-        connections: at once.
-    """
+    """How uvicorn runs the application, and not as the environment says."""
     return uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -90,10 +79,7 @@ def show_in_browser(url: str) -> None:
 def run(app: FastAPI, listener: socket.socket, *, show: bool = False) -> None:
     """Serves until SIGTERM or Ctrl-C, answers what is under way, and lets the signal have its way.
 
-    Args:
-        app: the application.
-        listener: made by `bind`; closed at the end.
-        show: whether to open it in the browser.
+    The listener is made by `bind`, and closed at the end; `show` opens it in the browser.
     """
     listener.listen()  # who connects from now on is answered as soon as the server runs
     if show:

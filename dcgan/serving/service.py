@@ -38,11 +38,7 @@ class Model(Protocol):
 class LoadedVersion:
     """A version with the batcher that runs it; warm when it is made.
 
-    Args:
-        model: the version.
-        row_limit: the most rows of a request.
-        max_delay: see `Batcher`; in seconds.
-        metrics: is told of every batch.
+    It takes requests of at most `row_limit` rows; for `max_delay`, in seconds, see `Batcher`.
     """
 
     def __init__(self, model: Model, *, row_limit: int, max_delay: float, metrics: Metrics):
@@ -59,23 +55,15 @@ class LoadedVersion:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it answers."""
         return self._batcher.is_alive
 
     async def run(self, signature: str, inputs: Arrays) -> Arrays:
-        """See `Batcher.run`."""
         return await self._batcher.run(signature, inputs)
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
-        """Pictures, of these classes where the model knows any.
+        """Pictures, of these classes where the model knows any: the array of the only output.
 
-        Args:
-            signature: of those with one output.
-            inputs: without labels.
-            labels: the numbers of classes, by input.
-
-        Returns:
-            an array, the output.
+        The inputs are without labels, which are the numbers of classes by input.
         """
         rows = len(next(iter(inputs.values())))
         of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
@@ -83,7 +71,6 @@ class LoadedVersion:
         return next(iter((await self.run(name, inputs | of_classes)).values()))
 
     def close(self) -> None:
-        """See `Batcher.close`."""
         self._batcher.close()
 
 
@@ -110,14 +97,9 @@ class Service:
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None, name: str | None = None) -> Iterator[LoadedVersion]:
-        """A version that stays loaded while the block runs.
+        """A version that stays loaded while the block runs: of this number, or the newest.
 
-        Args:
-            version: its number; the newest when None.
-            name: of the model that the client asked for; this one when None.
-
-        Raises:
-            RequestError: 404, there is no such model or version.
+        `name` is that of the model that the client asked for. Refuses with 404 what is not there.
         """
         name = self.name if name is None else name
         try:

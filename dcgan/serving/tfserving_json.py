@@ -58,11 +58,7 @@ class Predict:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """A body as a JSON object.
-
-    Raises:
-        RequestError: it is none.
-    """
+    """A body as a JSON object; 400 where it is none."""
     if not body:
         raise RequestError(400, "JSON Parse error: The document is empty")
     try:
@@ -82,14 +78,9 @@ def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) 
     That is `FillPredictRequestFromJson` in its json_tensor.cc and `GetInfoMap` in its
     http_rest_api_handler.cc: a signature that is not there is as wrong an argument as the others.
 
-    Args:
-        body: JSON.
-        signatures: of the model, by name.
-        row_limit: the most rows of a request.
-
     Raises:
-        RequestError: 413, there are more rows; 400, it is not of the API's form, or not what the
-            signature takes.
+        RequestError: 413, there are more rows than the limit; 400, it is not of the API's form, or
+            not what the signature takes.
     """
     request = parse(body)
     name = request.get("signature_name", DEFAULT_SIGNATURE)
@@ -120,7 +111,6 @@ def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) 
 def _read_inputs(
     values: Any, signature: Signature, row_limit: int, *, is_row: bool
 ) -> dict[str, np.ndarray]:
-    """The arrays that a predict request brings."""
     columns = _columns(values, signature) if is_row else values
     if not isinstance(columns, dict) or _is_bytes(columns):
         columns = _only_input(columns, signature, "inputs")
@@ -137,10 +127,7 @@ def _read_inputs(
 def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int | None, Any]:
     """The body of a request for pictures of latent vectors.
 
-    Args:
-        body: JSON: "z", rows of numbers, and "columns" and "labels" or not.
-        z: the model's input.
-        row_limit: the most rows.
+    It holds "z", rows of numbers for the model's input, and "columns" and "labels" or not.
 
     Returns:
         the latent vectors, how many pictures stand in a row, and the labels as they came.
@@ -156,7 +143,6 @@ def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int
 
 
 def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
-    """Rows turned into columns."""
     if not isinstance(instances, list):
         raise RequestError(400, f"Expected 'instances' to be a list; received {_shown(instances)}.")
     if not instances:
@@ -187,12 +173,7 @@ def _only_input(values: Any, signature: Signature, key: str) -> dict[str, Any]:
 
 
 def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
-    """A JSON value as the array of an input.
-
-    Args:
-        value: lists in lists, as deep as the tensor has dimensions.
-        tensor: the input.
-        row_limit: the most rows.
+    """A JSON value, lists as deep as the tensor has dimensions, as the array of an input.
 
     Raises:
         RequestError: 413, there are more rows; 400, another shape or type, or not finite.
@@ -249,7 +230,6 @@ def _is_bytes(value: Any) -> bool:
 
 
 def _bytes(leaf: Any) -> bytes:
-    """A string, or {"b64": ...}."""
     if isinstance(leaf, str):
         return leaf.encode("utf-8", "surrogatepass")
     if not _is_bytes(leaf):
@@ -280,7 +260,6 @@ def _shown(value: Any) -> str:
 
 
 def size_of(outputs: dict[str, np.ndarray]) -> int:
-    """The bytes that outputs hold."""
     return sum(
         sum(map(len, rows.flat)) if rows.dtype == object else rows.nbytes
         for rows in outputs.values()
@@ -288,11 +267,9 @@ def size_of(outputs: dict[str, np.ndarray]) -> int:
 
 
 def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
-    """The body of the answer to a predict request.
+    """The body of the answer to a predict request, in rows where that was.
 
-    Args:
-        outputs: by name, with the rows in front.
-        is_row: whether the request was in rows. A single output goes without its name.
+    A single output goes without its name.
     """
     values = {name: _json_ready(name, rows) for name, rows in outputs.items()}
     if len(values) == 1:
@@ -334,11 +311,7 @@ def error(message: str) -> bytes:
 
 
 def status(states: dict[int, str]) -> dict:
-    """The answer to a question for the model's status.
-
-    Args:
-        states: AVAILABLE or LOADING, by version.
-    """
+    """The model's status, from AVAILABLE or LOADING by version."""
     fine = {"error_code": "OK", "error_message": ""}
     return {
         "model_version_status": [
@@ -349,13 +322,7 @@ def status(states: dict[int, str]) -> dict:
 
 
 def metadata(model: str, version: int, signature_def: dict) -> dict:
-    """The answer to a question for the model's metadata.
-
-    Args:
-        model: its name.
-        version: its number.
-        signature_def: the SavedModel's, as protobuf's JSON mapping has it.
-    """
+    """The model's metadata; the signatures are the SavedModel's in protobuf's JSON mapping."""
     return {
         "model_spec": {"name": model, "signature_name": "", "version": str(version)},
         "metadata": {"signature_def": {"signature_def": signature_def}},

@@ -48,10 +48,9 @@ Listing = frozenset[tuple[str, int, int, int]]
 
 
 class Versions:
-    """The newest versions of a folder.
+    """The newest versions of a folder, which holds one folder a version.
 
     Args:
-        folder: holds one folder a version.
         load: loads and warms a version folder; whatever it raises refuses the folder.
         keep: how many versions to hold, the newest ones.
     """
@@ -73,8 +72,7 @@ class Versions:
     def start(self) -> int | None:
         """Loads the newest version that is whole, then goes on looking in a thread.
 
-        Returns:
-            its number; None when there is none, and then no thread runs.
+        Returns its number; None when there is none, and then no thread runs.
         """
         self.look(first=True)
         if not self._loaded:
@@ -109,11 +107,7 @@ class Versions:
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Servable]:
-        """A version that stays loaded while the block runs; the newest when None.
-
-        Raises:
-            NotThere: it is not loaded.
-        """
+        """A version that stays loaded while the block runs; the newest when None."""
         with self._changed:
             chosen = version if version is not None else max(self._loaded, default=None)
             if chosen not in self._loaded:
@@ -134,8 +128,7 @@ class Versions:
     def look(self, *, first: bool = False) -> None:
         """Loads what is new and whole, then unloads what is no longer among the newest.
 
-        Args:
-            first: load one version only, and at once: nothing is there to compare with.
+        `first` loads one version only, and at once: nothing is there to compare with.
         """
         found = self._listings()
         settled = {v for v, listing in found.items() if first or self._seen.get(v) == listing}
@@ -167,7 +160,6 @@ class Versions:
         return found
 
     def _is_new(self, version: int) -> bool:
-        """Whether a folder is neither what is loaded nor what was refused."""
         return version not in self._refused and self._seen[version] != self._read.get(version)
 
     def _try(self, version: int) -> None:
@@ -194,11 +186,7 @@ class Versions:
             self._finish(old)
 
     def _loaded_from(self, folder: Path, listing: Listing) -> Servable:
-        """What `load` makes of a folder.
-
-        Raises:
-            Unusable: whatever `load` has raised; it names nothing outside of the folder.
-        """
+        """What `load` makes of a folder; else Unusable, naming nothing outside of it."""
         try:
             _check(listing)
             return self._load(folder)
@@ -248,11 +236,7 @@ def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
 
 
 def _check(listing: Listing) -> None:
-    """Refuses what would keep or flood whoever reads it: a pipe, a device, too many files.
-
-    Raises:
-        Unusable: it holds such a thing.
-    """
+    """Refuses what would keep or flood whoever reads it: a pipe, a device, too many files."""
     if len(listing) > MOST_ENTRIES:
         raise Unusable(f"it holds more than {MOST_ENTRIES:,} files")
     for path, kind, _, _ in sorted(listing):

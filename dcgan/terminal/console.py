@@ -39,16 +39,11 @@ class Formatter(logging.Formatter):
 
 
 def _to_printable(value: object) -> object:
-    """As it is put into a line; numbers stay numbers."""
     return value if isinstance(value, int | float) else printable(str(value))
 
 
 class _Output(io.FileIO):
-    """A standard stream that never raises; what cannot be written is lost.
-
-    Attributes:
-        lost: why something was lost first, or None.
-    """
+    """A standard stream that never raises: what cannot be written is lost, `lost` is why."""
 
     def __init__(self, number: int):
         super().__init__(number, "w", closefd=False)

@@ -24,8 +24,11 @@ def is_watched() -> bool:
 class Bar:
     """Progress of one piece of work; as a context manager it ends with the block.
 
-    Attributes:
-        n: done so far. total: what there is to do, or None where nobody knows.
+    Args:
+        doing: what the work is, such as "decoding faces"; made printable.
+        total, initial: to do (None where nobody knows), and done of it before; `n` is done so far.
+        unit: what is counted, in the plural; "B" for bytes.
+        kept: whether the full bar stays on the screen; None: unless it is below another.
     """
 
     def __init__(
@@ -37,13 +40,6 @@ class Bar:
         initial: int = 0,
         kept: bool | None = True,
     ):
-        """
-        Args:
-            doing: what the work is, such as "decoding faces"; made printable.
-            total, initial: to do, and done of it before.
-            unit: what is counted, in the plural; "B" for bytes.
-            kept: whether the full bar stays on the screen; None: unless it is below another.
-        """
         self.n, self.total = initial, total
         self._doing, self._unit, self._note = console.printable(doing), unit, ""
         self._initial, self._started = initial, time.monotonic()
@@ -67,7 +63,6 @@ class Bar:
         self.close()
 
     def update(self, count: int = 1) -> None:
-        """So many more are done."""
         self.n += count
         if self._bar is not None:
             self._bar.update(count)
@@ -114,14 +109,9 @@ def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> It
 
 
 class Line(tqdm):
-    """A line on a terminal whose text is somebody else's."""
+    """A line on a terminal whose text is somebody else's: `text` gives it for so many columns."""
 
     def __init__(self, text: Callable[[int], str], **options):
-        """
-        Args:
-            text: gives what to show in so many columns.
-            options: of `tqdm`.
-        """
         self._text = text
         super().__init__(**options)
 

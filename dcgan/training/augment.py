@@ -51,7 +51,6 @@ def _color(images, brightness, saturation, contrast):
 
 
 def _translation(images, down, right):
-    """The two draws are in [0, 1), [N] each."""
     _, height, width, channels = images.shape
     rows = _move_rows(height, down)[:, :, None]
     columns = _move_rows(width, right)[:, None, :]

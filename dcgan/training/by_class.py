@@ -60,7 +60,6 @@ class Cells:
     in_a_row: int | None = None  # images; the nearest to a square when None
 
     def __call__(self, sample: Callable) -> np.ndarray:
-        """uint8 [N, H, W, channels], see `make_sampler`."""
         return sample(self.seeds) if self.labels is None else sample(self.seeds, self.labels)
 
 

@@ -10,11 +10,9 @@ logger = logging.getLogger("dcgan")
 
 
 def say_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None:
-    """Names what was written.
+    """Names what was written, the newest of each kind.
 
     Args:
-        run_dir: of the run.
-        checkpoints: oldest first.
         is_new: whether steps were trained; else only the drawings are new.
     """
     for what, paths in (
@@ -32,12 +30,6 @@ def say_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None
 
 
 def say_what_is_lost(checkpoints: list[Path], done: int) -> None:
-    """When a run is broken off.
-
-    Args:
-        checkpoints: oldest first.
-        done: steps.
-    """
     saved = int(checkpoints[-1].stem) if checkpoints else 0
     lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
     logger.warning("Aborted: %s; the same command continues from step %d.", lost, saved)

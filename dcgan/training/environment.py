@@ -14,12 +14,7 @@ from dcgan.distributed.devices import device_names
 
 
 def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
-    """Versions, devices and the command line, as JSON can hold them.
-
-    Args:
-        strategy: that trains.
-        precision: that was chosen.
-    """
+    """Versions, devices and the command line, as JSON can hold them."""
     return {
         "argv": sys.argv,
         "python": sys.version.split()[0],

@@ -94,12 +94,7 @@ class Message:
 
 
 def stop_sentence(message: Message, checkpoint: str | None) -> str:
-    """What to stop with after a fatal message.
-
-    Args:
-        message: of the kind "fatal".
-        checkpoint: the name of the newest checkpoint, None when there is none yet.
-    """
+    """What to stop with after a fatal message; the checkpoint is the newest's name, if any."""
     kept = (
         f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was made yet"
     )
@@ -118,10 +113,8 @@ class _Condition:
     def update(self, step: int, seen: bool, gone: bool) -> str:
         """Gives "began", "lasts" (now and then), "ended" or "".
 
-        Args:
-            seen: whether the numbers look like it.
-            gone: whether they clearly look like the opposite; between the two nothing changes once
-                it has begun.
+        `seen` is whether the numbers look like it, `gone` whether they clearly look like the
+        opposite; between the two nothing changes once it has begun.
         """
         if self.said is not None:
             if gone:
@@ -171,10 +164,9 @@ class HealthMonitor:
         self._collapsed = _Condition()
 
     def update(self, step: int, values: Mapping[str, float]) -> list[Message]:
-        """What is to be said about the numbers of a step; mostly nothing.
+        """What is to be said about the numbers of a step, larger than the last; mostly nothing.
 
         Args:
-            step: larger than at the last call.
             values: d_loss, g_loss, d_real and d_fake (D(x) and D(G(z)), mean probabilities) and,
                 where it was measured, diversity (by `relative_diversity`).
         """
@@ -286,7 +278,6 @@ def _choose_message(change: str, again: str, trouble: Message) -> Message | None
 
 
 def fatal(step: int, name: str, value: float | str = "not finite") -> Message:
-    """What to say of a loss or a weight that is not finite."""
     return Message(
         "fatal",
         f"Step {step}: {name} is {value}, so training has stopped.",

@@ -56,15 +56,12 @@ class MetricsLog:
 
     @property
     def seconds_now(self) -> float:
-        """Seconds of training since `start`."""
         return time.monotonic() - self._started
 
     def start(self) -> None:
-        """Starts the clock."""
         self._started = self._line_started = time.monotonic()
 
     def listen(self, listener: Callable[[dict], None]) -> None:
-        """Adds a listener, which is called after the others."""
         self._listeners.append(listener)
 
     def note(self, **values: float) -> None:
@@ -115,12 +112,9 @@ class Progress:
     for each line of metrics.jsonl.
 
     Args:
-        start: number of steps done before.
+        start: number of steps done before; `done` is that of steps done so far.
         until, epochs: the length of the whole training, in steps and in epochs.
         seconds: the time after which training ends at the latest; None for no such limit.
-
-    Attributes:
-        done: number of steps done.
     """
 
     def __init__(self, *, start: int, until: int, epochs: float, seconds: float | None = None):
@@ -149,7 +143,6 @@ class Progress:
             progress.say(self.text())
 
     def close(self) -> None:
-        """Leaves the last state on the screen. Further calls do nothing."""
         if self._bar is not None:
             self._bar.close()
 
@@ -193,7 +186,6 @@ class Progress:
 
 
 def _format_share(value: float) -> str:
-    """Formats 0.8149 as .81."""
     return f"{value:.2f}".removeprefix("0")
 
 
@@ -256,16 +248,10 @@ class StopSignals:
 def stop_reason(
     signals: StopSignals, metrics: MetricsLog, budget_seconds: float | None
 ) -> Callable[[], str | None]:
-    """Makes the `stop` of `training.loop.train`.
+    """Makes the `stop` of `training.loop.train`: a function that returns one of `REASONS` or None.
 
-    Args:
-        signals: entered.
-        metrics: counts the seconds.
-        budget_seconds: of this start; None for no limit.
-
-    Returns:
-        A function that returns one of `REASONS` or None. It raises KeyboardInterrupt where Python
-        has dropped that of a second Ctrl-C.
+    It raises KeyboardInterrupt where Python has dropped that of a second Ctrl-C. `budget_seconds`
+    are those of this start; None for no limit.
     """
 
     def ask() -> str | None:

@@ -16,19 +16,15 @@ def feed(
     strategy: tf.distribute.Strategy,
     **order,
 ) -> tuple[tf.data.Dataset, Callable]:
-    """Batches, and the step that takes them.
+    """Batches, and a function of them that does a step.
 
     On a single GPU with room for them images stay there as uint8 and only the numbers of a batch
     travel; else batches are sent ahead. CPUs and several GPUs get what `make_dataset` makes.
 
     Args:
         images: uint8 [N, H, W, C]; or these and labels int32 [N, columns].
-        step: of `make_step`.
-        strategy: that of the step.
+        step: of `make_step`, under this strategy.
         **order: of `make_dataset`.
-
-    Returns:
-        (data set, a function of its elements that does a step).
     """
     device = single_gpu(strategy)
     if device is None:

@@ -21,7 +21,6 @@ class Every:
     also: int | None = None
 
     def __call__(self, done: int, scalars: dict) -> None:
-        """Calls `action` if `done` is such a step."""
         if done % self.period == 0 or done == self.also:
             self.action(done, scalars)
 
@@ -41,8 +40,7 @@ def train(
     Args:
         batches: endless; the first batch is that of step `start`.
         call: takes a number of steps and returns their scalars.
-        start: number of steps done before.
-        until: number of steps after which training ends, those before `start` included.
+        start, until: number of steps done before, and after which training ends, those included.
         hooks: called after each call, in this order, with the number of steps done and the scalars.
         stop: called after the hooks; the loop ends when it returns a reason.
         steps_per_call: the most steps in one call, at least 1. A call is shorter where an `Every`
@@ -50,9 +48,6 @@ def train(
 
     Returns:
         (number of steps done, the reason that `stop` returned or None).
-
-    Raises:
-        RuntimeError: `batches` ended.
     """
     done = start
     if done >= until:

@@ -26,14 +26,7 @@ def discriminator_loss(
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """Computes the non-saturating loss -log D(G(z)) (Goodfellow et al. 2014, section 3).
-
-    Args:
-        fake_logits: float32 [N, 1].
-
-    Returns:
-        float32 [N].
-    """
+    """Computes -log D(G(z)) of logits [N, 1] as float32 [N] (Goodfellow et al. 2014, section 3)."""
     return tf.squeeze(tf.nn.softplus(-fake_logits), axis=-1)
 
 

@@ -61,7 +61,6 @@ class GANState:
 
     @property
     def sampler(self) -> Callable:
-        """The generator to take samples from, in float32: (z, labels, training) -> images."""
         return self.averaged_generator or self._sample
 
     def _sample(self, z: tf.Tensor, labels=None, training: bool = False) -> tf.Tensor:
@@ -88,7 +87,6 @@ class GANState:
         return {**named, "step": self.step}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """A copy of the value of every variable, by name."""
         return {name: np.array(variable.numpy()) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:

@@ -56,9 +56,7 @@ def make_step(
     """Compiles the step.
 
     Args:
-        state: trained in place.
-        options: of the step.
-        strategy: the strategy in whose scope `state` was made.
+        state: trained in place; made in the strategy's scope.
         table: the classes of the data, from which the labels of generated images are drawn; None
             where the networks know no classes.
 
@@ -86,9 +84,6 @@ def make_step(
 
 def make_call(step: Callable) -> Callable[[Iterator, int], dict[str, tf.Tensor]]:
     """Puts several steps into one call, so that the device does not wait for Python between them.
-
-    Args:
-        step: made by `make_step`.
 
     Returns:
         A function of (iterator over batches for `step`, number of steps) that takes these steps and
@@ -249,10 +244,7 @@ class ReplicaStep:
     def _mean(self, values, more=None):
         """This replica's share of the mean over the examples of all replicas.
 
-        The strategy sums the gradients of the replicas.
-
-        Args:
-            more: to add to each example's value, or None.
+        The strategy sums the gradients of the replicas. `more` is added to each example's value.
         """
         values = values if more is None else values + more
         return tf.reduce_sum(values) / self.options.batch_size

@@ -48,11 +48,7 @@ logger = logging.getLogger("dcgan")
 
 
 def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generator, Discriminator]:
-    """Makes the generator and the discriminator that the options describe, not built yet.
-
-    Args:
-        classes: see `Network`.
-    """
+    """Makes the networks that the options describe, not built yet; classes as in `Network`."""
     shape = (config.output_height, config.output_width, config.channels)
     common = {
         "kernel_size": config.kernel_size,
@@ -70,7 +66,6 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
 
 
 def step_options(config: Config) -> StepOptions:
-    """Returns the options of a step."""
     return StepOptions(**{name: getattr(config, name) for name in StepOptions.__dataclass_fields__})
 
 
@@ -85,7 +80,18 @@ def optimizer_options(config: Config) -> dict:
 
 
 class Trainer:
-    """One start of a run: its parts, and the hooks that connect them."""
+    """One start of a run: its parts, and the hooks that connect them.
+
+    Args:
+        config: complete.
+        run_dir: locked.
+        prepare: prepares the images; called last, after everything that may be refused.
+        workers: None for this process alone.
+        columns: names of the classes by label column to learn; None for no labels.
+
+    Raises:
+        UserError: the options are refused, or no checkpoint of the run is whole.
+    """
 
     def __init__(
         self,
@@ -95,17 +101,6 @@ class Trainer:
         workers: Workers | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
     ):
-        """
-        Args:
-            config: complete.
-            run_dir: locked.
-            prepare: prepares the images; called last, after everything that may be refused.
-            workers: None for this process alone.
-            columns: names of the classes by label column to learn; None for no labels.
-
-        Raises:
-            UserError: the options are refused, or no checkpoint of the run is whole.
-        """
         self.config = config
         self.workers = workers or Workers()
         self.run_dir = run_dir
@@ -147,8 +142,7 @@ class Trainer:
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.
 
-        Args:
-            more_hooks: called after the trainer's own hooks, see `training.loop`.
+        More hooks are called after the trainer's own, see `training.loop`.
         """
         if self.workers.count > 1:
             self.state.assign(self.workers.broadcast_arrays(self.state.arrays()))
@@ -206,7 +200,6 @@ class Trainer:
         return [*measures, lines, Every(config.ckpt_freq, self.checkpoint)]
 
     def _loop(self, start: int, hooks: Sequence[Hook], signals: StopSignals):
-        """Trains until the end or a reason to stop; see `training.loop`."""
         config = self.config
         batches, step = feed(
             self.by_class.beside(self.reals),
@@ -231,7 +224,6 @@ class Trainer:
         )
 
     def _begin(self, start: int) -> None:
-        """Records and logs the options, data and devices of this start."""
         config, run_dir, meta = self.config, self.run_dir, self._restored
         for sentence in self.report.sentences():
             logger.info("%s", sentence)
@@ -298,7 +290,6 @@ class Trainer:
                 self.writer.image(done, "samples", grid)
 
     def _make_evaluator(self) -> PeriodicEvaluator | None:
-        """Makes the evaluation of samples during training; None if it is off."""
         config = self.config
         if not config.evaluate_freq:
             return None
@@ -347,7 +338,6 @@ class Trainer:
         self._draw()
 
     def _meta(self, done: int) -> dict:
-        """Returns the meta of a checkpoint."""
         seconds = round(self.metrics.seconds, 3)
         return {"step": done, "seconds": seconds, **self.data}
 
