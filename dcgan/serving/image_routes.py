@@ -17,7 +17,8 @@ from dcgan.latent.seeds import LARGEST, SMALLEST
 from dcgan.serving import classes, pictures, tfserving_json
 from dcgan.serving.limits import read_body
 from dcgan.serving.refusals import RequestError
-from dcgan.serving.service import LoadedVersion, Model, Service
+from dcgan.serving.saved_model import SavedModel
+from dcgan.serving.service import LoadedVersion, Service
 from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE
 
 Seed = Annotated[int, Path(ge=SMALLEST, le=LARGEST)]
@@ -170,7 +171,7 @@ async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> b
     return content
 
 
-def _way(model: Model, seeds: list[int], frames: int) -> np.ndarray:
+def _way(model: SavedModel, seeds: list[int], frames: int) -> np.ndarray:
     """The latent vectors on the way from the one of the first seed to that of the last."""
     method = paths.natural_method(model.info["z_dist"])
     return paths.walk(model.latents(seeds), frames - 1, method=method)

@@ -2,15 +2,7 @@
 
 import time
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    generate_latest,
-)
+import prometheus_client as prometheus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -20,29 +12,29 @@ class Metrics:
     """The numbers of one server, in a registry of their own."""
 
     def __init__(self):
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        self.requests = Counter(
+        self.registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=self.registry)
+        prometheus.PlatformCollector(registry=self.registry)
+        self.requests = prometheus.Counter(
             "dcgan_requests", "Requests answered.", ["endpoint", "status"], registry=self.registry
         )
-        self.seconds = Histogram(
+        self.seconds = prometheus.Histogram(
             "dcgan_request_seconds",
             "From the first byte read to the last byte written.",
             ["endpoint"],
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.batch_rows = Histogram(
+        self.batch_rows = prometheus.Histogram(
             "dcgan_batch_rows",
             "Rows of requests in a batch.",
             buckets=[1 << i for i in range(11)],
             registry=self.registry,
         )
-        self.padding = Counter(
+        self.padding = prometheus.Counter(
             "dcgan_padding_rows", "Rows computed to fill batches up.", registry=self.registry
         )
-        self.version = Gauge(
+        self.version = prometheus.Gauge(
             "dcgan_model_version", "The version that answers.", registry=self.registry
         )
 
@@ -52,7 +44,7 @@ class Metrics:
 
     def text(self, version: int) -> bytes:
         self.version.set(version)
-        return generate_latest(self.registry)
+        return prometheus.generate_latest(self.registry)
 
 
 class CountRequests:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -15,50 +14,24 @@ from dcgan.serving.batching import Arrays, Batcher, batch_sizes
 from dcgan.serving.classes import columns_of
 from dcgan.serving.metrics import Metrics
 from dcgan.serving.refusals import RequestError
-from dcgan.serving.tfserving_json import Signature
+from dcgan.serving.saved_model import SavedModel
 from dcgan.serving.versions import NotThere, Versions
 
 
-class Model(Protocol):
-    """A loaded version: `saved_model.SavedModel`, or what a test puts in its place."""
-
-    version: int
-    info: dict
-    signatures: dict[str, Signature]
-    signature_def: dict
-    fingerprint: str
-
-    def compute(self, signature: str, inputs: Arrays) -> Arrays: ...
-
-    def warm(self, sizes: list[int]) -> None: ...
-
-    def latents(self, seeds: list[int]): ...
-
-
-class LoadedVersion:
-    """A version with the batcher that runs it; warm when it is made.
+class LoadedVersion(Batcher):
+    """A version that runs its requests in batches; warm when it is made.
 
     It takes requests of at most `row_limit` rows; for `max_delay`, in seconds, see `Batcher`.
     """
 
-    def __init__(self, model: Model, *, row_limit: int, max_delay: float, metrics: Metrics):
+    def __init__(self, model: SavedModel, *, row_limit: int, max_delay: float, metrics: Metrics):
         model.warm(batch_sizes(row_limit))
         self.model = model
         self.version = model.version
         self.columns = columns_of(model.info)
-        self._batcher = Batcher(
-            model.compute,
-            row_limit=row_limit,
-            max_delay=max_delay,
-            observe=metrics.observe_batch,
+        super().__init__(
+            model.compute, row_limit=row_limit, max_delay=max_delay, observe=metrics.observe_batch
         )
-
-    @property
-    def is_alive(self) -> bool:
-        return self._batcher.is_alive
-
-    async def run(self, signature: str, inputs: Arrays) -> Arrays:
-        return await self._batcher.run(signature, inputs)
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
         """Pictures, of these classes where the model knows any: the array of the only output.
@@ -69,9 +42,6 @@ class LoadedVersion:
         of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
         name = by_class(signature) if labels else signature
         return next(iter((await self.run(name, inputs | of_classes)).values()))
-
-    def close(self) -> None:
-        self._batcher.close()
 
 
 @dataclass(frozen=True)

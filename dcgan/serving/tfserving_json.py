@@ -271,7 +271,10 @@ def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
 
     A single output goes without its name.
     """
-    values = {name: _json_ready(name, rows) for name, rows in outputs.items()}
+    values = {  # orjson writes arrays of numbers, and no bytes
+        name: _texts(name, rows.tolist()) if rows.dtype == object else np.ascontiguousarray(rows)
+        for name, rows in outputs.items()
+    }
     if len(values) == 1:
         result = next(iter(values.values()))
     elif is_row:
@@ -281,13 +284,6 @@ def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
         result = values
     key = "predictions" if is_row else "outputs"
     return orjson.dumps({key: result}, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _json_ready(name: str, rows: np.ndarray) -> np.ndarray | list:
-    """What orjson writes: it knows arrays of numbers, and no bytes."""
-    if rows.dtype != object:
-        return np.ascontiguousarray(rows)
-    return _texts(name, rows.tolist())
 
 
 def _texts(name: str, value: Any) -> Any:

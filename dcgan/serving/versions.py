@@ -15,13 +15,15 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 logger = logging.getLogger("dcgan")
 
 POLL_SECONDS = 1.0
 MOST_ENTRIES = 10_000  # of a version folder: an export has about ten
 REASON_LENGTH = 300  # characters
+
+Servable = Any  # a loaded version, with close(): it answers what is waiting, then lets go
 
 
 class Unusable(Exception):
@@ -30,16 +32,6 @@ class Unusable(Exception):
 
 class NotThere(Exception):
     """No such version is loaded."""
-
-
-class Servable(Protocol):
-    """A loaded version."""
-
-    version: int
-
-    def close(self) -> None:
-        """Answers what is waiting, then lets go of everything."""
-        ...
 
 
 # What a folder holds: path, type, bytes and time of change of every entry. Where one cannot be
