@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,20 +25,7 @@ from dcgan.run.run_dir import RunDir
 
 logger = logging.getLogger("dcgan")
 BEST = "best.npz"  # the best checkpoint by evaluation, beside the newest ones
-
-
-class Variable(Protocol):
-    """A variable of TensorFlow or Keras."""
-
-    def numpy(self) -> np.ndarray: ...
-
-
-class State(Protocol):
-    """What is saved: a `dcgan.training.state.GANState`, which this module must not import."""
-
-    def variables(self) -> dict[str, "Variable"]: ...
-
-    def assign(self, arrays: dict[str, np.ndarray]) -> None: ...
+State = Any  # a `dcgan.training.state.GANState`, which this module must not import
 
 
 class Checkpointer:
@@ -139,7 +126,7 @@ def state_fingerprint(state: State, config: dict, drawn: str) -> str:
     return _fingerprint(config, drawn, arrays)
 
 
-def _finite(variables: dict[str, Variable]) -> Iterator[tuple[str, np.ndarray]]:
+def _finite(variables: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (name, array) one at a time; raises FloatingPointError(name) where not finite."""
     for name, variable in variables.items():
         array = variable.numpy()
@@ -250,7 +237,8 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
     folder = RunDir(run_root).checkpoints
     tried: list[Path] = []
     # Listed again each time: training may have written newer ones and removed the oldest.
-    while left := [p for p in _candidates(folder, checkpoint) if p not in tried]:
+    paths = (lambda: [checkpoint]) if checkpoint else Checkpointer(folder).paths
+    while left := [path for path in paths() if path not in tried]:
         tried.append(left[-1])
         try:
             arrays, _ = read(left[-1])
@@ -271,10 +259,6 @@ def _require_step(arrays: dict[str, np.ndarray]) -> None:
     step = arrays.get("step")
     if step is None or step.shape != () or step.dtype.kind not in "iu" or step < 0:
         raise DamagedCheckpoint("it does not say of which step it is")
-
-
-def _candidates(folder: Path, checkpoint: Path | None) -> list[Path]:
-    return [checkpoint] if checkpoint else Checkpointer(folder).paths()
 
 
 def find_checkpoint(run_root: Path, which: str) -> Path | None:

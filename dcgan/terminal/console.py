@@ -34,12 +34,10 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         shown = logging.makeLogRecord(record.__dict__)
         if isinstance(record.args, tuple):
-            shown.args = tuple(map(_to_printable, record.args))
+            shown.args = tuple(  # as they are put into a line; numbers stay numbers
+                one if isinstance(one, int | float) else printable(str(one)) for one in record.args
+            )
         return "\n".join(map(printable, super().format(shown).split("\n")))
-
-
-def _to_printable(value: object) -> object:
-    return value if isinstance(value, int | float) else printable(str(value))
 
 
 class _Output(io.FileIO):
