@@ -27,9 +27,3 @@ def say_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None
         if paths and paths[-1].exists():  # a user may have tidied up
             new = is_new or what in ("animation", "curves", "evaluation")
             logger.info("%s %-12s %s", "Wrote" if new else "Holds", what, paths[-1])
-
-
-def say_what_is_lost(checkpoints: list[Path], done: int) -> None:
-    saved = int(checkpoints[-1].stem) if checkpoints else 0
-    lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
-    logger.warning("Aborted: %s; the same command continues from step %d.", lost, saved)

@@ -159,9 +159,7 @@ class HealthMonitor:
         self._averages: dict[str, float] = {}
         self._step = 0
         self._diversity: float | None = None
-        self._won = _Condition()
-        self._stuck = _Condition()
-        self._collapsed = _Condition()
+        self._conditions = {kind: _Condition() for kind in ("discriminator", "stuck", "collapse")}
 
     def update(self, step: int, values: Mapping[str, float]) -> list[Message]:
         """What is to be said about the numbers of a step, larger than the last; mostly nothing.
@@ -223,58 +221,55 @@ class HealthMonitor:
 
     def _judge_discriminator(self, step: int) -> Message | None:
         real, fake = self._averages["d_real"], self._averages["d_fake"]
-        seen = real > self._won_real and fake < WON_FAKE and self._averages["g_loss"] > WON_LOSS
         numbers = f"D(x) is {real:.2f} and D(G(z)) {fake:.3f}"
-        return _choose_message(
-            self._won.update(step, seen, gone=fake > ENDED_FAKE),
-            f"Step {step}: the generator has caught up: {numbers}.",
-            Message(
-                "discriminator",
-                f"Step {step}: the discriminator has won, the generator hardly learns: {numbers}.",
-                "If the sample grids no longer improve, train into another --run_dir with "
-                f"{self._more}.",
-            ),
+        return self._judge(
+            "discriminator",
+            step,
+            real > self._won_real and fake < WON_FAKE and self._averages["g_loss"] > WON_LOSS,
+            gone=fake > ENDED_FAKE,
+            ended=f"the generator has caught up: {numbers}.",
+            began=f"the discriminator has won, the generator hardly learns: {numbers}.",
+            advice="If the sample grids no longer improve, train into another --run_dir with "
+            f"{self._more}.",
         )
 
     def _judge_difference(self, step: int) -> Message | None:
         real, fake = self._averages["d_real"], self._averages["d_fake"]
         difference = abs(real - fake)
         numbers = f"D(x) is {real:.4f} and D(G(z)) {fake:.4f}"
-        return _choose_message(
-            self._stuck.update(
-                step, difference < STUCK_DIFFERENCE, gone=difference > MOVES_DIFFERENCE
-            ),
-            f"Step {step}: the discriminator tells images apart again: {numbers}.",
-            Message(
-                "stuck",
-                f"Step {step}: the discriminator tells real and generated images apart no better "
-                f"than a coin, so the generator learns nothing from it: {numbers}.",
-                "Unless the sample grids are as good as the real images, train into another "
-                f"--run_dir with {self._slower}.",
-            ),
+        return self._judge(
+            "stuck",
+            step,
+            difference < STUCK_DIFFERENCE,
+            gone=difference > MOVES_DIFFERENCE,
+            ended=f"the discriminator tells images apart again: {numbers}.",
+            began="the discriminator tells real and generated images apart no better than a coin, "
+            f"so the generator learns nothing from it: {numbers}.",
+            advice="Unless the sample grids are as good as the real images, train into another "
+            f"--run_dir with {self._slower}.",
         )
 
     def _judge_diversity(self, step: int, ratio: float) -> Message | None:
         numbers = f"they differ {100 * ratio:.0f} % as much as real images do"
-        return _choose_message(
-            self._collapsed.update(
-                step, ratio < COLLAPSED_DIVERSITY, gone=ratio > RECOVERED_DIVERSITY
-            ),
-            f"Step {step}: the generated images vary again: {numbers}.",
-            Message(
-                "collapse",
-                f"Step {step}: the generator has collapsed to a few images: {numbers}.",
-                "If the sample grids stay alike, train into another --run_dir with "
-                f"{self._slower} or another --seed.",
-            ),
+        return self._judge(
+            "collapse",
+            step,
+            ratio < COLLAPSED_DIVERSITY,
+            gone=ratio > RECOVERED_DIVERSITY,
+            ended=f"the generated images vary again: {numbers}.",
+            began=f"the generator has collapsed to a few images: {numbers}.",
+            advice="If the sample grids stay alike, train into another --run_dir with "
+            f"{self._slower} or another --seed.",
         )
 
-
-def _choose_message(change: str, again: str, trouble: Message) -> Message | None:
-    """What to say of a condition's change (see `_Condition.update`): mostly nothing."""
-    if change == "ended":
-        return Message("recovered", again)
-    return trouble if change else None
+    def _judge(
+        self, kind: str, step: int, seen: bool, *, gone: bool, ended: str, began: str, advice: str
+    ) -> Message | None:
+        """What to say of a condition, see `_Condition.update`: mostly nothing."""
+        change = self._conditions[kind].update(step, seen, gone)
+        if change == "ended":
+            return Message("recovered", f"Step {step}: {ended}")
+        return Message(kind, f"Step {step}: {began}", advice) if change else None
 
 
 def fatal(step: int, name: str, value: float | str = "not finite") -> Message:

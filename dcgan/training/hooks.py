@@ -154,10 +154,11 @@ class Progress:
             all_steps = all_epochs = ""
         parts = {"step": f"step {self.done}{all_steps}", "left": left}
         if line:
+            rate = line["images_per_second"]
             parts |= {
                 "D(x)": f"D(x) {_format_share(line['d_real'])}",
                 "D(G(z))": f"D(G(z)) {_format_share(line['d_fake'])}",
-                "speed": f"{_format_rate(line['images_per_second'])} img/s",
+                "speed": f"{rate:.{0 if rate >= 10 else 1}f} img/s",
                 "epoch": f"epoch {line['epoch']:.1f}{all_epochs}",
                 "loss": f"loss D {line['d_loss']:.2f} G {line['g_loss']:.2f}",
             }
@@ -187,10 +188,6 @@ class Progress:
 
 def _format_share(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
-
-
-def _format_rate(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 class StopSignals:

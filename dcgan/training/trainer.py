@@ -34,7 +34,7 @@ from dcgan.run import classes_file, model_file
 from dcgan.run.checkpoint import Checkpointer, state_fingerprint
 from dcgan.run.run_dir import RunDir
 from dcgan.training.by_class import ByClass, make_cells
-from dcgan.training.ending import say_files, say_what_is_lost
+from dcgan.training.ending import say_files
 from dcgan.training.environment import environment
 from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
 from dcgan.training.hooks import REASONS, SIGNALS, MetricsLog, Progress, StopSignals, stop_reason
@@ -170,7 +170,10 @@ class Trainer:
                 make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
                 self.workers.leave()
         except KeyboardInterrupt:
-            say_what_is_lost(self.checkpointer.paths(), progress.done)
+            paths, done = self.checkpointer.paths(), progress.done
+            saved = int(paths[-1].stem) if paths else 0
+            lost = f"steps {saved + 1} to {done} are lost" if done > saved else "no step is lost"
+            logger.warning("Aborted: %s; the same command continues from step %d.", lost, saved)
             raise
         finally:
             progress.close()
