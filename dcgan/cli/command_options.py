@@ -9,42 +9,28 @@ Train's dataclass is `train_options.Config`.
 from typing import Any
 
 from dcgan import UserError, program
-from dcgan.cli.data_options import Crawl, Crop, Inspect, Pack
-from dcgan.cli.exchange_options import ExportTorch, ImportTorch
+from dcgan.cli import data_options, exchange_options, run_options
 from dcgan.cli.option import check_value, fields, flag_name
-from dcgan.cli.run_options import (
-    Arithmetic,
-    Benchmark,
-    Compare,
-    Evaluate,
-    Export,
-    Features,
-    Interpolate,
-    Neighbours,
-    Report,
-    Sample,
-    Serve,
-)
 
 # What each command takes; `flags.COMMANDS` adds train.
 COMMANDS: dict[str, type] = {
-    "crawl": Crawl,
-    "crop": Crop,
-    "pack": Pack,
-    "inspect": Inspect,
-    "sample": Sample,
-    "interpolate": Interpolate,
-    "arithmetic": Arithmetic,
-    "neighbours": Neighbours,
-    "evaluate": Evaluate,
-    "features": Features,
-    "report": Report,
-    "compare": Compare,
-    "export": Export,
-    "export-torch": ExportTorch,
-    "import-torch": ImportTorch,
-    "serve": Serve,
-    "benchmark": Benchmark,
+    "crawl": data_options.Crawl,
+    "crop": data_options.Crop,
+    "pack": data_options.Pack,
+    "inspect": data_options.Inspect,
+    "sample": run_options.Sample,
+    "interpolate": run_options.Interpolate,
+    "arithmetic": run_options.Arithmetic,
+    "neighbours": run_options.Neighbours,
+    "evaluate": run_options.Evaluate,
+    "features": run_options.Features,
+    "report": run_options.Report,
+    "compare": run_options.Compare,
+    "export": run_options.Export,
+    "export-torch": exchange_options.ExportTorch,
+    "import-torch": exchange_options.ImportTorch,
+    "serve": run_options.Serve,
+    "benchmark": run_options.Benchmark,
 }
 
 # What help shows together: by what a person is about to do.

@@ -45,14 +45,12 @@ def spellings(field: dataclasses.Field, *, shown: bool = False) -> tuple[str, ..
     return (option.flag_name(field.name), *(s for k in kinds for s in field.metadata.get(k, ())))
 
 
-def _by_spelling(command: str) -> dict[str, dataclasses.Field]:
-    found = option.fields(COMMANDS[command]).values()
-    return {spelling: field for field in found for spelling in spellings(field)}
-
-
 # A spelling is a switch in every command that has it or in none, and so with lists: a line is taken
 # apart before its command is known.
-FIELDS = {command: _by_spelling(command) for command in COMMANDS}
+FIELDS = {
+    command: {s: field for field in option.fields(options).values() for s in spellings(field)}
+    for command, options in COMMANDS.items()
+}
 SWITCHES = {s for known in FIELDS.values() for s, field in known.items() if kind(field) is bool}
 VALUED = {s for known in FIELDS.values() for s in known} - SWITCHES
 LISTS = {s for known in FIELDS.values() for s, field in known.items() if field.metadata.get("list")}
@@ -184,7 +182,8 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
         hint = f"{program.line(command, '--help')} lists the flags of {command}"
         if not is_named:
             hint = f"name the command, as in: {command_options.usage(owners[0])}"
-        raise UserError(f"--{name} is a flag of {_join_words(owners)}, not of {command}; {hint}.")
+        these = " and ".join(filter(None, (", ".join(owners[:-1]), owners[-1])))
+        raise UserError(f"--{name} is a flag of {these}, not of {command}; {hint}.")
     else:
         hint = did_you_mean(name, FIELDS[command], prefix="--")
         raise UserError(
@@ -232,10 +231,6 @@ def _merge_repeated(
             given = [(n, v) for n, v in given if n not in mine or v is None]
             given += [(name, ("," if is_list else " ").join(parts))] if parts else []
     return given
-
-
-def _join_words(words: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def as_text(value) -> str:
