@@ -39,66 +39,33 @@ class LoadResult:
     took: float = 0.0  # seconds altogether
 
 
-class Client(asyncio.Protocol):
-    """Asks for one picture after another on one connection.
-
-    Args:
-        outcome: where the times and errors go.
-        next_seed: gives the seeds; None ends it.
-    """
-
-    def __init__(self, outcome: LoadResult, next_seed: Callable[[], int | None]):
-        self._outcome = outcome
-        self._next_seed = next_seed
-        self._received = bytearray()
-        self.done = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._ask()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes an answer, or a part of one, and asks on when it is whole."""
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head)
-        if not found or not length or len(body) < int(length[1]):
-            return
-        self._outcome.seconds.append(time.perf_counter() - self._asked)
-        if not head.startswith(b"HTTP/1.1 200") or not body.startswith(PNG_MAGIC):
-            self._outcome.errors.append(bytes(self._received[:200]).decode("latin-1"))
-        self._received.clear()
-        self._ask()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The server has closed: an error, unless this client is done."""
-        if not self.done.done():
-            self._outcome.errors.append(f"the connection was lost: {exc}")
-            self.done.set_result(None)
-
-    def _ask(self) -> None:
-        seed = self._next_seed()
-        if seed is None:
-            self.done.set_result(None)
-            self._transport.close()
-            return
-        self._asked = time.perf_counter()
-        self._transport.write(b"GET /image/%d.png HTTP/1.1\r\nHost: localhost\r\n\r\n" % seed)
+async def _ask(port: int, outcome: LoadResult, next_seed: Callable[[], int | None]) -> None:
+    """Asks for one picture after another on one connection, until there is no further seed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        while (seed := next_seed()) is not None:
+            start = time.perf_counter()
+            writer.write(b"GET /image/%d.png HTTP/1.1\r\nHost: localhost\r\n\r\n" % seed)
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+            outcome.seconds.append(time.perf_counter() - start)
+            if not head.startswith(b"HTTP/1.1 200") or not body.startswith(PNG_MAGIC):
+                outcome.errors.append((head + body)[:200].decode("latin-1"))
+    except (OSError, EOFError) as error:
+        outcome.errors.append(f"the connection was lost: {error}")
+    finally:
+        writer.close()
 
 
 async def load(port: int, clients: int, more: Callable[[], bool]) -> LoadResult:
     """So many clients at once, each asking again when it is answered, while `more()`."""
-    outcome, seeds, loop = LoadResult(), iter(range(1 << 62)), asyncio.get_running_loop()
+    outcome, seeds = LoadResult(), iter(range(1 << 62))
     start = time.perf_counter()
 
     def next_seed() -> int | None:
         return next(seeds) if more() else None
 
-    made = [
-        await loop.create_connection(lambda: Client(outcome, next_seed), "127.0.0.1", port)
-        for _ in range(clients)
-    ]
-    await asyncio.gather(*[client.done for _, client in made])
+    await asyncio.gather(*[_ask(port, outcome, next_seed) for _ in range(clients)])
     outcome.took = time.perf_counter() - start
     return outcome
 
@@ -132,16 +99,7 @@ class Bare:
 
 class Server:
     def __init__(self, folder: Path, flags: list[str]):
-        command = [
-            sys.executable,
-            "-m",
-            "dcgan",
-            "serve",
-            "--model_dir",
-            str(folder),
-            "--port",
-            "0",
-        ]
+        command = [sys.executable, "-m", "dcgan", "serve", "--port=0", f"--model_dir={folder}"]
         self._process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
         for line in self._process.stdout:
             if found := re.search(r"http://\S+:(\d+)", line):

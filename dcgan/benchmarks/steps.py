@@ -37,33 +37,20 @@ def training(
         steps: of a turn.
         cadence: steps between two grids and between two checkpoints, in training.
     """
-    turns = _Turns(trainer, bare, steps=steps, cadence=cadence)
-    code = trainer.run(Every(steps, turns))  # calls of several steps end with a turn
+    ours, theirs, since = [], [], time.perf_counter()
+
+    def turn(done: int, scalars: dict) -> None:
+        nonlocal since
+        np.asarray(scalars["d_loss"])  # the device has done what the loop asked for
+        seconds = (time.perf_counter() - since) / steps
+        for act, period in zip((trainer.sample, trainer.checkpoint), cadence, strict=True):
+            seconds += seconds_of(lambda act=act: act(done, scalars)) / period
+        ours.append(trainer.images_per_step / seconds)
+        theirs.append(bare.images * steps / bare.seconds(steps))
+        since = time.perf_counter()
+
+    code = trainer.run(Every(steps, turn))  # calls of several steps end with a turn
     if code:
         raise SystemExit(code)
-    figures = (tuple(turns.ours[1:]), tuple(turns.bare[1:]))
+    figures = (tuple(ours[1:]), tuple(theirs[1:]))
     return PairedFigures("step", "images/s", *figures, "bare compiled step, constant batch")
-
-
-class _Turns:
-    """What is done after each turn of the loop; `ours` and `bare` are images a second of each."""
-
-    def __init__(self, trainer: Trainer, bare: BareStep, *, steps: int, cadence: tuple[int, int]):
-        self.ours: list[float] = []
-        self.bare: list[float] = []
-        self._trainer = trainer
-        self._bare = bare
-        self._steps = steps
-        self._cadence = cadence
-        self._since = time.perf_counter()
-
-    def __call__(self, done: int, scalars: dict) -> None:
-        np.asarray(scalars["d_loss"])  # the device has done what the loop asked for
-        seconds = (time.perf_counter() - self._since) / self._steps
-        for act, period in zip(
-            (self._trainer.sample, self._trainer.checkpoint), self._cadence, strict=True
-        ):
-            seconds += seconds_of(lambda act=act: act(done, scalars)) / period
-        self.ours.append(self._trainer.images_per_step / seconds)
-        self.bare.append(self._bare.images * self._steps / self._bare.seconds(self._steps))
-        self._since = time.perf_counter()

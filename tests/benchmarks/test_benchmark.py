@@ -28,7 +28,6 @@ from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.files import read_json_lines
 from dcgan.run.run_dir import RunDir
-from dcgan.training.loop import Every
 from dcgan.training.state import GANState
 from dcgan.training.step import make_step
 from dcgan.training.trainer import Trainer, make_networks, optimizer_options, step_options
@@ -127,16 +126,18 @@ def test_grids_and_checkpoints_are_charged_at_their_cadence(monkeypatch):
 
         return act
 
-    trainer = SimpleNamespace(sample=takes(4.0), checkpoint=takes(10.0), images_per_step=64)
+    def run(hook):
+        for done in range(1, 7):
+            clock.now += 0.7
+            hook(done, {"d_loss": 1.0})
+
+    acts = {"sample": takes(4.0), "checkpoint": takes(10.0)}
+    trainer = SimpleNamespace(**acts, images_per_step=64, run=run)
     bare = SimpleNamespace(images=64, seconds=lambda count: takes(0.5 * count)())
-    turns = steps._Turns(trainer, bare, steps=2, cadence=(20, 100))
-    hook = Every(2, turns)
-    for done in range(1, 5):
-        clock.now += 0.7
-        hook(done, {"d_loss": 1.0})
+    compared = steps.training(trainer, bare, steps=2, cadence=(20, 100))
     # Each step 0.7 s, a grid's 4 s by 20 and a checkpoint's 10 s by 100: 0.7 + 0.2 + 0.1 = 1.
-    assert turns.ours == pytest.approx([64.0, 64.0])
-    assert turns.bare == pytest.approx([128.0, 128.0])
+    assert compared.ours == pytest.approx([64.0, 64.0])
+    assert compared.bare == pytest.approx([128.0, 128.0])
 
 
 def test_a_stopped_training_ends_the_benchmark():
