@@ -92,7 +92,9 @@ def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
         found = {"z_dim": first[0], "width": first[1], "channels": last[1]}
     else:
         found = {"width": first[0], "channels": first[1]}
-    _require_options(network, found)
+    for name, (theirs, allowed, expected) in OPTIONS[network].items():
+        if found[name] not in allowed:
+            raise _unlike(network, f"{theirs} = {found[name]} (expected {expected})")
     for name, shape in _table(network, stages, **found).values():
         if shapes[name] != shape:
             raise _unlike(network, f"a {name} of {shapes[name]}, where it would be {shape}")
@@ -128,12 +130,6 @@ def _stages(network: str, named: Mapping) -> int:
     generator and 0, 2, 5, 8 ... in a discriminator, and the last number is a convolution's."""
     last = max((int(name.partition(".")[0]) for name in named), default=0)
     return last // 3 if network == "generator" else (last + 1) // 3
-
-
-def _require_options(network: str, found: dict[str, int]) -> None:
-    for name, (theirs, allowed, expected) in OPTIONS[network].items():
-        if found[name] not in allowed:
-            raise _unlike(network, f"{theirs} = {found[name]} (expected {expected})")
 
 
 def _unlike(network: str, found: str) -> UserError:

@@ -29,6 +29,7 @@ from dcgan.files import write_json
 from dcgan.latent.sampling import make_sampler
 
 EXPLORER = Path(__file__).parents[1] / "serving" / "explorer"
+EXAMPLE = Path(__file__).with_name("example.html")
 MODEL = "generator.onnx"
 RUNTIME = "onnxruntime"  # the folder of onnxruntime-web's files
 FIRST, COLUMNS = 48, 8  # seeds whose pictures are drawn beforehand: what a page hangs at once
@@ -54,23 +55,6 @@ FILES = {
     "QnlOOgDOC3x4k5pxIgtdgzaL9up3MA==",
 }
 NPM_SECONDS = 600  # for 33 MB
-
-_EXAMPLE = """\
-<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>A page with the explorer in it</title>
-  </head>
-  <body>
-    <h1>Faces that nobody has</h1>
-    <iframe src="index.html#seed=7" title="Explorer" width="100%" height="640" loading="lazy"
-            style="border: 1px solid #8888; border-radius: 8px"></iframe>
-    <p>This page is example.html; in another one, src is the address of the folder.</p>
-  </body>
-</html>
-"""
 
 _RENDERER = """\
 /* How this page draws: by itself. Written by `export --format web`. */
@@ -108,7 +92,7 @@ def write_web(
     shutil.copytree(EXPLORER, to)
     shutil.copyfile(generator_onnx, to / MODEL)
     write_json(to / DESCRIPTION, description)
-    (to / "example.html").write_text(_EXAMPLE, encoding="utf-8")
+    shutil.copyfile(EXAMPLE, to / EXAMPLE.name)
     files = {"model": MODEL, "info": DESCRIPTION, "bytes": {MODEL: (to / MODEL).stat().st_size}}
     if onnxruntime == "cdn":
         files |= {"runtime": CDN.format(version=VERSION), "integrity": FILES}
