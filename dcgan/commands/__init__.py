@@ -1,7 +1,7 @@
 """Starts a command, dcgan/commands/<name>.py, and says what becomes of its errors.
 
-Each has `run(options) -> int`, with its dataclass of `dcgan.cli`. Only those that need TensorFlow
-import it: the others start without its seconds.
+Each has `run(options)`, with its dataclass of `dcgan.cli`; None is the exit code 0. Only those that
+need TensorFlow import it: the others start without its seconds.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def run(command: str, options: Any) -> int:
     module = _load(command)
     try:
         with _log_to_console():
-            return module.run(options)
+            return module.run(options) or 0
     except OSError as error:
         if error.errno not in MENDABLE:
             raise

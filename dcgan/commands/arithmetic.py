@@ -20,7 +20,7 @@ MOST = 16  # terms, and seeds in each: more cannot be seen
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Arithmetic) -> int:
+def run(options: Arithmetic) -> None:
     terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MOST)
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "arithmetic.png"
@@ -30,7 +30,6 @@ def run(options: Arithmetic) -> int:
     )
     provenance.write(to, _draw(trained, terms, options.noise, comment))
     logger.info("Wrote %s: %s of %s, step %d.", to, options.terms, trained.run.root, trained.step)
-    return 0
 
 
 def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes:

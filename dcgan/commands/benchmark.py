@@ -39,7 +39,7 @@ SAMPLED_SIZE = 32  # side of the images that are sampled
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Benchmark) -> int:
+def run(options: Benchmark) -> None:
     to = Path(options.to or Path("runs", "benchmark.json"))
     provenance.refuse_foreign(to, ".json")
     bench = Bench(options)
@@ -52,7 +52,6 @@ def run(options: Benchmark) -> int:
         found += more
         provenance.write(to, bench.json(found))  # after each part: a later one may be stopped
     logger.info("Wrote the figures as %s.", to)
-    return 0
 
 
 def parts(options: Benchmark) -> list[str]:

@@ -28,7 +28,7 @@ DEFAULT = Path("runs") / "comparison.html"
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Compare) -> int:
+def run(options: Compare) -> None:
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST_SEEDS)
     to = Path(options.to) if options.to else DEFAULT
     provenance.refuse_foreign(to, ".html", ".htm")
@@ -46,7 +46,6 @@ def run(options: Compare) -> int:
     for line in page.text(found):
         logger.info("%s", line)
     logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(html) / 1e6)
-    return 0
 
 
 def _folders(text: str) -> list[RunDir]:

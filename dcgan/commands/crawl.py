@@ -20,7 +20,7 @@ from dcgan.preparation.crawl_folder import CrawledFolder
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Crawl) -> int:
+def run(options: Crawl) -> None:
     search = sites.search(options.site, options.tags, options.rating)
     contact = options.contact or os.environ.get(CONTACT_VARIABLE)
     check_requirements(search, contact)
@@ -45,7 +45,6 @@ def run(options: Crawl) -> int:
         logger.info("%d pictures are in %s; the same command continues.", *there)
         raise
     _report(folder, outcome)
-    return 0
 
 
 def _agree(search: sites.SiteSearch, folder: CrawledFolder, *, yes: bool) -> None:

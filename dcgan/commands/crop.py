@@ -18,7 +18,7 @@ from dcgan.preparation.faces import FaceSearch
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Crop) -> int:
+def run(options: Crop) -> None:
     """Crops what is new, then says what was written, what was left out and why."""
     cascades.require()
     duplicates.require()
@@ -31,7 +31,6 @@ def run(options: Crop) -> int:
         outcome = crop(source, folder, _crop_options(options, cascade))
         _look_at(source, folder)
         _report(source, folder, outcome)
-    return 0
 
 
 def _refuse_nested(options: Crop) -> None:

@@ -33,7 +33,7 @@ CLASSES_SHOWN = 20
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Evaluate) -> int:
+def run(options: Evaluate) -> None:
     """Measures what was not measured before, prints all that was asked for, and draws the curve."""
     trained = open_run(options)
     run_dir = trained.run
@@ -87,7 +87,6 @@ def run(options: Evaluate) -> int:
     if not options.images and (judge.measured or not run_dir.evaluation_curve.exists()):
         draw_evaluations(folder, run_dir.evaluation_curve, title=trained.name)
         logger.info("Wrote %s.", run_dir.evaluation_curve)
-    return 0
 
 
 def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:

@@ -19,7 +19,7 @@ logger = logging.getLogger("dcgan")
 MODULES = {"keras": "keras_file"}  # the others are called as their format is
 
 
-def run(options: Export) -> int:
+def run(options: Export) -> None:
     forms = _forms(options)
     # A graphics card may be busy with the training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
@@ -37,7 +37,6 @@ def run(options: Export) -> int:
         "process at batch sizes %s.",
         ", ".join(map(str, parity.BATCH_SIZES)),
     )
-    return 0
 
 
 def _forms(options: Export) -> list[Format]:

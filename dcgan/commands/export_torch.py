@@ -15,7 +15,7 @@ PASSES = {"generator": 1, "discriminator": 3}  # a step, which normalization cou
 logger = logging.getLogger("dcgan")
 
 
-def run(options: ExportTorch) -> int:
+def run(options: ExportTorch) -> None:
     torch_file.require("export-torch")
     trained = open_run(options)
     root, step = trained.run.root, trained.step
@@ -49,4 +49,3 @@ def run(options: ExportTorch) -> int:
     if generator.z_dist != "normal01":
         said = "The run's z is drawn from %s, not from torch.randn's N(0, 1)."
         logger.warning(said, generator.z_dist)
-    return 0

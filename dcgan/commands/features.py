@@ -26,7 +26,7 @@ KINDS = {
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Features) -> int:
+def run(options: Features) -> None:
     """Fits, scores, writes it down, and says how much better the network is than the pixels."""
     trained = open_run(options)
     run_dir = trained.run
@@ -66,7 +66,6 @@ def run(options: Features) -> int:
         logger.info("\nWrote %s%s.", f"{path} and " * is_new, run_dir.evaluation_curve)
     if not is_new:
         logger.info("\nMeasured before (%s); --again measures again.", path)
-    return 0
 
 
 def _require_other(trained: TrainedRun, options: Features) -> None:

@@ -30,7 +30,7 @@ PRESET = "torch"
 logger = logging.getLogger("dcgan")
 
 
-def run(options: ImportTorch) -> int:
+def run(options: ImportTorch) -> None:
     torch_file.require("import-torch")
     to = Path(options.to)
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
@@ -50,7 +50,6 @@ def run(options: ImportTorch) -> int:
     state.assign(arrays)
     _write(state, config, to, {"imported": source.path.name})
     _report(config, to, weights)
-    return 0
 
 
 def _config(options: ImportTorch, weights: dict[str, dict[str, np.ndarray]]) -> Config:

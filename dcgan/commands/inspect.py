@@ -17,7 +17,7 @@ from dcgan.preparation.survey import survey
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Inspect) -> int:
+def run(options: Inspect) -> None:
     source = catalog.find(
         options.dataset,
         options.data_dir,
@@ -36,4 +36,3 @@ def run(options: Inspect) -> int:
         to, images.png_bytes(sheet, comment=provenance.mark(f"inspect, {source.name}"))
     )
     logger.info("Wrote the contact sheet %s: look at it.", to)
-    return 0

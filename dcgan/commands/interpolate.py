@@ -18,7 +18,7 @@ STRIP_WIDTH = 2000  # pixels that a strip is enlarged to at most
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Interpolate) -> int:
+def run(options: Interpolate) -> None:
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     if len(seeds) * options.frames > MOST_FRAMES:
         raise UserError(
@@ -50,7 +50,6 @@ def run(options: Interpolate) -> int:
         trained.run.root,
         trained.step,
     )
-    return 0
 
 
 def _bytes(options: Interpolate, suffix: str, frames: np.ndarray, comment: str) -> bytes:

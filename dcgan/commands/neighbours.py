@@ -6,22 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan import UserError
+from dcgan import UserError, images
 from dcgan.cli.run_options import Neighbours
 from dcgan.commands.open_run import open_run
 from dcgan.evaluation import nearest
+from dcgan.images import Cell, labelled_grid
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
-from dcgan.outputs.neighbour_rows import NeighbourColumn, draw_rows
 from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
 MOST = 100  # rows of the picture
+APART = 14  # white pixels around each space
 
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Neighbours) -> int:
+def run(options: Neighbours) -> None:
     """Searches, draws, writes the distances, and says what they mean."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST)
     trained = open_run(options)
@@ -38,13 +39,11 @@ def run(options: Neighbours) -> int:
     comment = provenance.mark(
         f"neighbours --seeds {options.seeds}, {trained.name}, step {trained.step}"
     )
-    columns = [_column(s, n, reals) for s, n in zip(spaces, found, strict=True)]
     provenance.write(notes, _json(trained, seeds, prepared.used, spaces, found))
-    provenance.write(to, draw_rows(generated, seeds, columns, comment=comment))
+    provenance.write(to, _draw(generated, seeds, reals, spaces, found, comment=comment))
     for line in sentences(seeds, spaces, found):
         logger.info("%s", line)
     logger.info("Wrote %s, and the distances as %s.", to, notes)
-    return 0
 
 
 def search(
@@ -69,14 +68,29 @@ def _require(count: int, options: Neighbours) -> None:
         )
 
 
-def _column(
-    space: nearest.Space, found: nearest.NearestImages, reals: np.ndarray
-) -> NeighbourColumn:
-    """The images themselves, mirrored where that is nearer."""
-    pictures = np.stack([reals[rows] for rows in found.rows])
-    pictures[found.mirrored] = pictures[found.mirrored][:, :, ::-1]
-    captions = [list(map(format_distance, row)) for row in found.distances]
-    return NeighbourColumn(f"training images nearest in {space.name}", pictures, captions)
+def _draw(
+    generated: np.ndarray, seeds: list[int], reals: np.ndarray, spaces, found, *, comment: str
+) -> bytes:
+    """Each generated image, then its neighbours in each space, as a PNG file."""
+    titles = ["generated", *(f"training images nearest in {space.name}" for space in spaces)]
+    blocks = [_block(generated[:, np.newaxis], [[f"seed {seed}"] for seed in seeds])]
+    for near in found:
+        pictures = np.stack([reals[rows] for rows in near.rows])
+        pictures[near.mirrored] = pictures[near.mirrored][:, :, ::-1]
+        blocks.append(_block(pictures, [map(format_distance, row) for row in near.distances]))
+    rows = [[Cell(caption=title) for title in titles], [Cell(block) for block in blocks]]
+    return images.png_bytes(labelled_grid(rows, gap=APART), comment=comment)
+
+
+def _block(pictures: np.ndarray, captions: list) -> np.ndarray:
+    """Rows of pictures, uint8 [Q, k, height, width, channels], each over its caption."""
+    scale = images.natural_scale(*pictures.shape[2:4])
+    return labelled_grid(
+        [
+            [Cell(*one) for one in zip(images.enlarge(row, scale), texts, strict=True)]
+            for row, texts in zip(pictures, captions, strict=True)
+        ]
+    )
 
 
 def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:

@@ -10,7 +10,7 @@ from dcgan.preparation.pack import PackOptions, pack
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Pack) -> int:
+def run(options: Pack) -> None:
     source = catalog.find(
         options.dataset,
         options.data_dir,
@@ -31,4 +31,3 @@ def run(options: Pack) -> int:
         f"{packed.size / 1e6:,.1f} MB",
     )
     logger.info("Train on it with: %s", program.line("--dataset", options.to))
-    return 0

@@ -44,7 +44,7 @@ MOST_SEARCHED = 60_000  # training images: a minute or two for small ones on two
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Report) -> int:
+def run(options: Report) -> None:
     seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
     trained = open_run(options)
     run_dir = trained.run
@@ -67,7 +67,6 @@ def run(options: Report) -> int:
     page = render(run_dir, contents)
     provenance.write(to, page)
     logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(page) / 1e6)
-    return 0
 
 
 def model_of(trained: TrainedRun, seeds: list[int]) -> ShownCheckpoint:

@@ -26,7 +26,7 @@ WAITING = 2  # batches that may wait to be written, while the next one is comput
 logger = logging.getLogger("dcgan")
 
 
-def run(options: Sample) -> int:
+def run(options: Sample) -> None:
     seeds = _seeds(options)
     trained = open_run(options)
     root, asked = trained.run.root, trained.asked(options.label)
@@ -52,7 +52,6 @@ def run(options: Sample) -> int:
     there = f" ({len(seeds) - len(missing):,} were there)" if len(missing) < len(seeds) else ""
     logger.info("Wrote %s images%s into %s.", f"{len(seeds):,}", there, to)
     logger.info("Wrote a grid of the first %d as %s.", len(shown), grid)
-    return 0
 
 
 def _seeds(options: Sample) -> list[int]:
@@ -73,10 +72,7 @@ def _grid(folder: Path, seeds: list[int]) -> Path:
     """The file of a grid, beside the images; others than the usual seeds have one of their own."""
     if seeds == list(range(GRID_IMAGES)):
         return folder.with_name(f"{folder.name}.png")
-    name = written(seeds)
-    if len(name) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return folder.with_name(f"{folder.name}-seeds-{name}.png")
+    return folder.with_name(f"{folder.name}-seeds-{_safe(written(seeds))}.png")
 
 
 def _safe(words: str) -> str:
@@ -89,10 +85,7 @@ def _safe(words: str) -> str:
 def _fill(folder: GeneratedFolder, trained: TrainedRun, seeds: list[int], asked: dict) -> None:
     """Makes images batch by batch; while one is computed, the one before is written."""
     written: collections.deque[Future] = collections.deque()
-    with (
-        ThreadPoolExecutor(1) as writer,
-        Bar("sampling", len(seeds)) as bar,
-    ):
+    with ThreadPoolExecutor(1) as writer, Bar("sampling", len(seeds)) as bar:
         for start in range(0, len(seeds), BATCH_SIZE):
             batch = seeds[start : start + BATCH_SIZE]
             labels = [trained.table.labels(batch, asked)] if asked else []

@@ -46,7 +46,8 @@ logger = logging.getLogger("dcgan")
 
 def run(config: Config) -> int:
     """Starts a run, or continues it from its newest checkpoint."""
-    _require_training(config)
+    if not config.train:
+        raise UserError("--train false leaves nothing to do; leave the flag out to train.")
     cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
         if config.dry_run:
@@ -65,11 +66,6 @@ def run(config: Config) -> int:
             f"There is not enough memory for --batch_size {config.batch_size} at "
             f"{config.output_height}x{config.output_width}; give a smaller --batch_size."
         ) from error
-
-
-def _require_training(config: Config) -> None:
-    if not config.train:
-        raise UserError("--train false leaves nothing to do; leave the flag out to train.")
 
 
 def _train(config: Config, workers: Workers) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan import files, images
+from dcgan.outputs.report.pictures import read
 
 logger = logging.getLogger("dcgan")
 
@@ -40,7 +41,8 @@ def make_gif(
             default leaves the usual grid of 8 x 8 images of 64 pixels (519 with margins) untouched:
             resampling it by a few pixels would only blur it.
     """
-    pictures = _same_shape(_read(_thin(frames, max_frames)))
+    found = [(path, read(path, "animation")) for path in _thin(frames, max_frames)]
+    pictures = _same_shape([one for one in found if one[1] is not None])
     if not pictures:
         logger.warning("Wrote no %s: none of %d sample grids could be read.", target, len(frames))
         return
@@ -56,18 +58,6 @@ def _thin(frames: Sequence[Path], count: int) -> list[Path]:
     if count == 1:
         return [frames[-1]]
     return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
-
-
-def _read(frames: Sequence[Path]) -> list[tuple[Path, np.ndarray]]:
-    pictures = []
-    for path in frames:
-        try:
-            pictures.append((path, images.read_png(path)))
-        # Pillow says SyntaxError of a PNG file whose chunks are broken, ValueError of an empty text
-        # chunk; a file cut short is an OSError.
-        except (OSError, SyntaxError, ValueError) as error:
-            logger.warning("Left %s out of the animation: it cannot be read (%s).", path, error)
-    return pictures
 
 
 def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]:

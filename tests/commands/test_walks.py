@@ -15,10 +15,10 @@ from toy_run import toy_run
 import main
 from dcgan import UserError, images
 from dcgan.cli import flags
+from dcgan.commands import neighbours
 from dcgan.latent import paths
 from dcgan.outputs import walks
 from dcgan.outputs.equation import Term, draw_equation
-from dcgan.outputs.neighbour_rows import NeighbourColumn, draw_rows
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
@@ -162,8 +162,7 @@ def test_long_seeds_are_written_beside_one_another(tmp_path, command):
             term, around = Term(1, seeds, one, one[0]), np.zeros([9, 16, 16, 3], np.uint8)
             png = draw_equation([term], around, noise=0.0, comment="")
         else:
-            column = NeighbourColumn("pixels", one[:, np.newaxis], [["1"], ["2"]])
-            png = draw_rows(one, seeds, [column], comment="")
+            png = neighbours._draw(one, seeds, one, [], [], comment="")
         (tmp_path / "x.png").write_bytes(png)
         return images.read_png(tmp_path / "x.png").shape[1]
 

@@ -230,7 +230,7 @@ def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
             {
                 "name": one.example.how.name,
                 "better": one.example.better,
-                "floor": _floor(one.example.newest),
+                "floor": str(one.example.floor or ""),
                 "cells": [
                     _cell(one.figures.get(setting), setting, is_ahead=one.ahead is setting)
                     for setting in settings
@@ -239,14 +239,6 @@ def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
             for one in group
         ],
     }
-
-
-def _floor(record: dict) -> str:
-    """What the real images themselves score, where it was measured."""
-    floor = record.get("floor")
-    value = floor.get("value") if isinstance(floor, dict) else floor
-    name = "reals" if isinstance(floor, dict) and floor.get("of") == "reals" else "floor"
-    return f"{name} {number(value)}" if isinstance(value, float) else ""
 
 
 def _cell(figure: Figure | None, setting: Setting, *, is_ahead: bool) -> dict | None:

@@ -137,20 +137,17 @@ def settings(runs: Sequence[Run]) -> list[Setting]:
     """The runs by what differs beside their seeds, in the order in which they were named."""
     groups: list[list[Run]] = []
     for run in runs:
-        same = (group for group in groups if set(find_differing([group[0], run])) <= {"seed"})
-        group = next((g for g in same if not any(_is_repeated(run, other) for other in g)), None)
-        if group is None:
-            groups.append([run])
+        for group in groups:
+            # Of one seed too: then there is another difference.
+            is_repeated = any(run.option("seed") == other.option("seed") for other in group)
+            if not is_repeated and set(find_differing([group[0], run])) <= {"seed"}:
+                group.append(run)
+                break
         else:
-            group.append(run)
+            groups.append([run])
     names = _names(groups)
     looks = [f"look{i % LOOKS}{DASHES[i // LOOKS]}" for i in range(len(groups))]
     return [Setting(*one) for one in zip(names, looks, groups, strict=True)]
-
-
-def _is_repeated(run: Run, other: Run) -> bool:
-    """Whether two runs of a setting have the same seed too: then there is another difference."""
-    return run.option("seed") == other.option("seed")
 
 
 def find_differing(runs: Sequence[Run]) -> list[str]:

@@ -15,14 +15,10 @@ def number(value: float) -> str:
 
 def large(value: float) -> str:
     """A count in two or three digits: 950, 38 thousand, 3.4 million."""
-    for size, name in ((1e9, "billion"), (1e6, "million"), (1e4, "thousand")):
+    for size, scale, name in ((1e9, 1e9, "billion"), (1e6, 1e6, "million"), (1e4, 1e3, "thousand")):
         if value >= size:
-            scale = 1e3 if name == "thousand" else size
-            return (
-                f"{value / scale:.2g} {name}"
-                if value < 10 * size
-                else f"{value / scale:,.0f} {name}"
-            )
+            digits = ".2g" if value < 10 * size else ",.0f"
+            return f"{value / scale:{digits}} {name}"
     return f"{value:,.0f}"
 
 

@@ -143,7 +143,7 @@ def read_series(folder: Path) -> list[Series]:
     """
     found: dict[tuple, list[dict]] = {}
     for record in _records(folder):
-        if record["metric"] and _is_number(record.get("value")) and _is_step(record):
+        if record["metric"] and _is_number(record.get("value")) and _is_number(record.get("step")):
             key = tuple(str(record.get(part)) for part in PROTOCOL)
             found.setdefault(key, []).append(record)
     newest: dict[str, int] = {}
@@ -259,7 +259,3 @@ def _rows(record: dict) -> list[tuple[str, float, float]]:
 def _is_number(value) -> bool:
     """Whether it is one that can be drawn: sums and squares of such are finite too."""
     return isinstance(value, (int, float)) and abs(value) < 1e100
-
-
-def _is_step(record: dict) -> bool:
-    return _is_number(record.get("step"))

@@ -42,10 +42,11 @@ def render(run: RunDir, contents: Contents) -> bytes:
     history = read_history(run)
     series = measurements.read_series(run.evaluation)
     histograms = measurements.read_histograms(run.evaluation)
+    first = contents.model.samples[:RIBBON_IMAGES]  # in a row, above everything
     parts = {
         "mark": provenance.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
         "contents": contents,
-        "ribbon": _ribbon(contents.model.samples),
+        "ribbon": pictures.picture(images.grid(first, columns=len(first)), most=RIBBON),
         "facts": _facts(contents, history, series),
         "verdict": verdict(
             series,
@@ -97,11 +98,6 @@ def _flags(text: str) -> markupsafe.Markup:
     """Text in which no line breaks within a flag's name."""
     marked_up = re.sub(r"--\w+", r'<span class="flag">\g<0></span>', str(markupsafe.escape(text)))
     return markupsafe.Markup(marked_up)
-
-
-def _ribbon(samples: np.ndarray) -> EmbeddedPicture:
-    first = samples[:RIBBON_IMAGES]
-    return pictures.picture(images.grid(first, columns=len(first)), most=RIBBON)
 
 
 def _command(name: str, contents: Contents) -> str:

@@ -84,14 +84,14 @@ def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
     return [one for one in found if one[1].shape == found[-1][1].shape]
 
 
-def read(path: Path) -> np.ndarray | None:
+def read(path: Path, out_of: str = "report") -> np.ndarray | None:
     """A PNG of ours as uint8 [height, width, channels]; None, with a warning, where it is none."""
     try:
         return images.read_png(path)
     # Pillow says SyntaxError of a PNG file whose chunks are broken, ValueError of an empty text
     # chunk; a file cut short is an OSError.
     except (OSError, SyntaxError, ValueError) as error:
-        logger.warning("Left %s out of the report: it cannot be read (%s).", path, error)
+        logger.warning("Left %s out of the %s: it cannot be read (%s).", path, out_of, error)
         return None
 
 
