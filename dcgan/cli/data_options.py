@@ -49,7 +49,7 @@ class Crawl:
         "Mail or web address at which the site can reach you, sent with each request; the "
         "environment variable DCGAN_CONTACT does the same. danbooru requires one.",
     )
-    delay: float = option(1.0, "Seconds between requests.", minimum=0.0, maximum=3600.0)
+    delay: float = option(1.0, "Seconds between requests.", within=(0.0, 3600.0))
     yes: bool = option(False, "Agree to the site's rules without being asked, for scripts.")
 
 
@@ -63,7 +63,7 @@ class Crop:
     to: str | None = option(
         None, "Folder for the faces.", required=True, example="data/anime", path=True
     )
-    size: int = option(96, "Size of the faces, in pixels.", minimum=8, maximum=1024)
+    size: int = option(96, "Size of the faces, in pixels.", within=(8, 1024))
     cascade: str = option(
         "animeface",
         "animeface, the name of one of OpenCV's own cascades for photographs, or a file.",
@@ -78,23 +78,18 @@ class Crop:
     min_neighbours: int = option(
         5,
         "Overlapping finds that make a face: higher misses more faces and errs less.",
-        minimum=0,
-        maximum=100,
+        within=(0, 100),
         formerly=("min_neighbors",),
     )
     min_size: int = option(48, "Smallest face to look for, in pixels of the picture.", minimum=8)
     margin: float = option(
-        0.2,
-        "Margin on each side of the found box, as a share of its size.",
-        minimum=0.0,
-        maximum=2.0,
+        0.2, "Margin on each side of the found box, as a share of its size.", within=(0.0, 2.0)
     )
     tilt: float = option(
         0.0,
         "Also search pictures rotated by this many degrees to both sides, and count the finds of "
         "all three together. 20 with --min_neighbours 12 finds more, in three times the time.",
-        minimum=0.0,
-        maximum=45.0,
+        within=(0.0, 45.0),
     )
     min_sharpness: float = option(
         40.0,
@@ -105,8 +100,7 @@ class Crop:
     similarity: int = option(
         4,
         "Leave out a face whose perceptual hash differs from another's in at most this many bits.",
-        minimum=0,
-        maximum=64,
+        within=(0, 64),
     )
     input_fname_pattern: str = option(
         "*", "Files of the folder to use, for example '*.jpg' or '*.png,*.webp'."
@@ -133,10 +127,7 @@ class Pack(OfPictures):
         path=True,
     )
     size: int | None = option(
-        None,
-        "Size in pixels to resize the pictures to (default: as they are).",
-        minimum=8,
-        maximum=1024,
+        None, "Size in pixels to resize the pictures to (default: as they are).", within=(8, 1024)
     )
     crop: bool = option(
         True, "Cut out the centre square before resizing; false squeezes the whole picture."
@@ -144,20 +135,16 @@ class Pack(OfPictures):
     test_share: float = option(
         0.0,
         "Share of the pictures to set aside as the part test.",
-        minimum=0.0,
-        maximum=0.9,
+        within=(0.0, 0.9),
         formerly=("split",),
     )
     similarity: int = option(
         0,
         "Leave out a picture whose perceptual hash differs from another's in at most this many "
         "bits; 0 leaves out exact duplicates only.",
-        minimum=0,
-        maximum=64,
+        within=(0, 64),
     )
-    shard_size: int = option(
-        128, "Size of a TFRecord shard, in megabytes.", minimum=1, maximum=65536
-    )
+    shard_size: int = option(128, "Size of a TFRecord shard, in megabytes.", within=(1, 65536))
 
 
 @dataclass(frozen=True)

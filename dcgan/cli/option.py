@@ -16,19 +16,20 @@ from dcgan import UserError
 ENDLESS = 1_000_000  # epochs of a run that only its time or its user ends
 
 
-def option(default, help: str, group: str | None = None, **metadata) -> Any:
+def option(default, help: str, group: str | None = None, *, within: tuple = (), **metadata) -> Any:
     """A field of an options dataclass with what its flag needs.
 
     Args:
         default: the value when the flag is not given.
         help: a sentence for `--help` and flags.md.
         group: the heading it stands under; None: the command's name.
+        within: the allowed range, both ends included.
 
     Metadata:
         choices: the allowed values; several: True where commas may join many of them; files: True
             where the path of a file, which has a dot or a slash in it, may stand in their place.
         path: True where the value is the path of a file or folder, or may be one.
-        minimum, maximum: the allowed range; above: the excluded lower end.
+        minimum, maximum: the ends of `within`, or one of them; above: the excluded lower end.
         aliases: other names of the flag; formerly: old ones, which still work and are not shown.
         pieces: more flags that may be given several times, each with the sign that is put before
             its value; together they make the value of the field.
@@ -36,6 +37,7 @@ def option(default, help: str, group: str | None = None, **metadata) -> Any:
         harmless: True when a run may go on with another value.
         required: True when the command refuses to start without it; example: a value to show then.
     """
+    metadata |= zip(("minimum", "maximum"), within, strict=False)
     return dataclasses.field(default=default, metadata={"help": help, "group": group, **metadata})
 
 

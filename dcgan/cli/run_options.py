@@ -82,7 +82,7 @@ class Serve(OfRun):
     name: str = option("dcgan", "Name of the model in addresses such as /v1/models/dcgan.")
     host: str = option("127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
     port: int = option(
-        8501, "Port to listen on; 0 picks a free one and says which.", minimum=0, maximum=65535
+        8501, "Port to listen on; 0 picks a free one and says which.", within=(0, 65535)
     )
     open: bool = option(False, "Open the explorer in the browser.")
     follow: bool = option(
@@ -91,20 +91,17 @@ class Serve(OfRun):
         "it; of these exports the newest --keep_versions and one more stay.",
     )
     batch_limit: int = option(
-        64, "Largest number of images in one request or batch.", minimum=1, maximum=1024
+        64, "Largest number of images in one request or batch.", within=(1, 1024)
     )
     max_delay: float = option(
         20.0,
         "Longest time in milliseconds that a request waits for others to share its batch, and "
         "never more than a quarter of the time a batch takes; it does not wait when the model is "
         "idle.",
-        minimum=0.0,
-        maximum=1000.0,
+        within=(0.0, 1000.0),
     )
-    body_limit: int = option(8, "Largest request body, in megabytes.", minimum=1, maximum=1024)
-    keep_versions: int = option(
-        2, "Number of newest versions to keep in memory.", minimum=1, maximum=100
-    )
+    body_limit: int = option(8, "Largest request body, in megabytes.", within=(1, 1024))
+    keep_versions: int = option(2, "Number of newest versions to keep in memory.", within=(1, 100))
     allowed_hosts: str = option(
         "",
         "More host names to accept, such as faces.example.org; separate several with commas, * "
@@ -130,9 +127,7 @@ class Serve(OfRun):
 class Sample(OfCheckpoint):
     """Make images, one PNG file each."""
 
-    num_images: int | None = option(
-        None, "Number of images (default: 64).", minimum=1, maximum=1_000_000
-    )
+    num_images: int | None = option(None, "Number of images (default: 64).", within=(1, 1_000_000))
     first_seed: int | None = option(
         None, "Seed of the first image (default: 0).", minimum=0, formerly=("seed",)
     )
@@ -156,7 +151,7 @@ class Interpolate(OfCheckpoint):
         "given.",
         list=True,
     )
-    frames: int = option(30, "Images from one seed to the next.", minimum=1, maximum=1000)
+    frames: int = option(30, "Images from one seed to the next.", within=(1, 1000))
     method: str | None = option(
         None,
         "slerp follows the sphere, linear goes straight (default: slerp where z is normal, else "
@@ -164,9 +159,9 @@ class Interpolate(OfCheckpoint):
         choices=("slerp", "linear"),
     )
     loop: bool = option(False, "Return to the first seed at the end.")
-    fps: int = option(20, "Images per second.", minimum=1, maximum=50)
+    fps: int = option(20, "Images per second.", within=(1, 50))
     scale: int | None = option(
-        None, "Enlarge this many times (default: to about 96 pixels).", minimum=1, maximum=16
+        None, "Enlarge this many times (default: to about 96 pixels).", within=(1, 16)
     )
     to: str | None = option(
         None,
@@ -186,9 +181,7 @@ class Arithmetic(OfCheckpoint):
         example="'+3,8,12 -4,9,11 +5,6,7'",
         pieces={"plus": "+", "minus": "-"},
     )
-    noise: float = option(
-        0.25, "Scale of the uniform noise around the result.", minimum=0.0, maximum=10.0
-    )
+    noise: float = option(0.25, "Scale of the uniform noise around the result.", within=(0.0, 10.0))
     to: str | None = option(
         None, "A .png file (default: generated/arithmetic.png in the run).", path=True
     )
@@ -199,7 +192,7 @@ class Neighbours(OfRealImages):
     """Show the nearest training images: does it memorise?"""
 
     seeds: str = option("0-7", "Seeds of the generated images, such as 1,5,9-20.")
-    k: int = option(5, "Number of nearest training images of each.", minimum=1, maximum=20)
+    k: int = option(5, "Number of nearest training images of each.", within=(1, 20))
     to: str | None = option(
         None,
         "A .png file; the distances go to a .json file of the same name (default: "
@@ -249,8 +242,7 @@ class Evaluate(OfRealImages):
         None,
         "Image size in pixels for an extractor's file (default: what the file says, else the "
         "images' own).",
-        minimum=8,
-        maximum=1024,
+        within=(8, 1024),
     )
     extractor_range: str | None = option(
         None,
@@ -267,8 +259,7 @@ class Evaluate(OfRealImages):
         10_000,
         "Number of generated images, and at most as many real ones. The classifier judges only "
         "images that it has not learnt from: a fifth of what the run learns from.",
-        minimum=2,
-        maximum=1_000_000,
+        within=(2, 1_000_000),
     )
     splits: str | None = option(
         None,
@@ -276,12 +267,7 @@ class Evaluate(OfRealImages):
         "or val beside what the run learns from, else that itself).",
         formerly=("split",),
     )
-    seed: int = option(
-        0,
-        "Seed of the choice of generated and real images.",
-        minimum=0,
-        maximum=2**30,
-    )
+    seed: int = option(0, "Seed of the choice of generated and real images.", within=(0, 2**30))
     again: bool = option(False, "Measure again what was measured before.")
 
 
@@ -290,24 +276,20 @@ class Features(OfRealImages):
     """Classify with the discriminator's features and a few labels."""
 
     labels_per_class: int = option(
-        100, "Labelled images of each class to learn from.", minimum=2, maximum=100_000
+        100, "Labelled images of each class to learn from.", within=(2, 100_000)
     )
     labels: str | None = option(
         None, "Which labels, where images have several, such as hair (default: the first)."
     )
-    repeats: int = option(
-        5, "Repetitions, each with other labelled images.", minimum=2, maximum=100
-    )
-    num_images: int = option(
-        10_000, "Largest number of images to classify.", minimum=1, maximum=1_000_000
-    )
+    repeats: int = option(5, "Repetitions, each with other labelled images.", within=(2, 100))
+    num_images: int = option(10_000, "Largest number of images to classify.", within=(1, 1_000_000))
     splits: str | None = option(
         None,
         "Parts of the data set to classify, such as test (default: the rest of what the run learns "
         "from).",
         formerly=("split",),
     )
-    seed: int = option(0, "Seed of the choice of images.", minimum=0, maximum=2**30)
+    seed: int = option(0, "Seed of the choice of images.", within=(0, 2**30))
     again: bool = option(False, "Measure again what was measured before.")
 
 
@@ -361,9 +343,9 @@ class Benchmark:
         'last "images_per_second": N or N images/s that it prints; if it prints none, the seconds '
         "of whole processes are compared.",
     )
-    pairs: int = option(10, "Turns of each, ours and the baseline.", minimum=1, maximum=1000)
+    pairs: int = option(10, "Turns of each, ours and the baseline.", within=(1, 1000))
     steps_per_turn: int = option(
-        30, "Training steps in a turn.", minimum=1, maximum=10_000, formerly=("steps",)
+        30, "Training steps in a turn.", within=(1, 10_000), formerly=("steps",)
     )
     dataset: str | None = option(
         None,

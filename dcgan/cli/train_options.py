@@ -67,15 +67,12 @@ class Config:
     output_size: int | None = of_sizes(
         None,
         "Image size in pixels: sets --output_height and --output_width.",
-        minimum=MIN_SIDE,
-        maximum=MAX_SIDE,
+        within=(MIN_SIDE, MAX_SIDE),
     )
     output_height: int | None = of_sizes(
-        None, "Image height in pixels.", minimum=MIN_SIDE, maximum=MAX_SIDE
+        None, "Image height in pixels.", within=(MIN_SIDE, MAX_SIDE)
     )
-    output_width: int | None = of_sizes(
-        None, "Image width in pixels.", minimum=MIN_SIDE, maximum=MAX_SIDE
-    )
+    output_width: int | None = of_sizes(None, "Image width in pixels.", within=(MIN_SIDE, MAX_SIDE))
     image_size: int | None = of_sizes(
         None, "Size of the centre crop: sets --input_height and --input_width.", minimum=1
     )
@@ -101,7 +98,7 @@ class Config:
         "radford without a bias outside normalization, whose running variance is unbiased.",
         choices=("radford", "tf_tutorial", "torch_tutorial"),
     )
-    z_dim: int = of_networks(100, "Length of the latent vector z.", minimum=1, maximum=4096)
+    z_dim: int = of_networks(100, "Length of the latent vector z.", within=(1, 4096))
     z_dist: str = of_networks(
         "normal01",
         "Distribution of z: normal01 = N(0, 1), uniform_signed = U(-1, 1), "
@@ -111,23 +108,20 @@ class Config:
     g_width: int = of_networks(
         512,
         "Channels of the generator's first tensor; each further layer has half as many.",
-        minimum=8,
-        maximum=4096,
+        within=(8, 4096),
     )
     d_width: int = of_networks(
         64,
         "Channels of the discriminator's first layer; each further layer has twice as many, up to "
         "eight times the first's.",
-        minimum=1,
-        maximum=1024,
+        within=(1, 1024),
         aliases=("df_dim",),
     )
-    kernel_size: int = of_networks(5, "Size of the convolution kernels.", minimum=3, maximum=9)
+    kernel_size: int = of_networks(5, "Size of the convolution kernels.", within=(3, 9))
     gamma_stddev: float = of_networks(
         0.0,
         "Standard deviation of batch normalization's initial gamma around 1.",
-        minimum=0.0,
-        maximum=1.0,
+        within=(0.0, 1.0),
     )
 
     epoch: int = of_training(
@@ -147,12 +141,12 @@ class Config:
         harmless=True,
     )
     batch_size: int = of_training(
-        64, "Images per step, over all devices.", minimum=2, maximum=65536, aliases=("bs",)
+        64, "Images per step, over all devices.", within=(2, 65536), aliases=("bs",)
     )
     learning_rate: float = of_training(
         0.0002, "Adam's learning rate.", above=0.0, maximum=1.0, aliases=("lr",)
     )
-    beta1: float = of_training(0.5, "Adam's beta 1.", minimum=0.0, maximum=0.9999)
+    beta1: float = of_training(0.5, "Adam's beta 1.", within=(0.0, 0.9999))
     adam_epsilon: float = of_training(1e-7, "Adam's epsilon.", above=0.0, maximum=1.0)
     adam_epsilon_on: str = of_training(
         "raw",
@@ -171,18 +165,16 @@ class Config:
         "With --conditional, the weight of the class loss, such as 0.2: the discriminator learns "
         "to name the classes of real images, and the generator to make images that it names "
         "right. For classes that are hard to tell apart; it costs variety.",
-        minimum=0.0,
-        maximum=100.0,
+        within=(0.0, 100.0),
     )
     d_steps: int = of_training(
-        1, "Discriminator updates per step, each on its own images.", minimum=1, maximum=100
+        1, "Discriminator updates per step, each on its own images.", within=(1, 100)
     )
     g_steps: int = of_training(
         1,
         "Generator updates per step: the first on the discriminator's fakes, the others as "
         "--g_noise says.",
-        minimum=1,
-        maximum=100,
+        within=(1, 100),
     )
     g_noise: str = of_training(
         "new",
@@ -200,8 +192,7 @@ class Config:
         0.99,
         "Decay per step of the running average of the generator's weights that samples come from; "
         "0 samples from the weights themselves.",
-        minimum=0.0,
-        maximum=0.99999,
+        within=(0.0, 0.99999),
     )
     augment: str = of_training(
         "none",
@@ -211,9 +202,7 @@ class Config:
         choices=("none", "color", "translation"),
         several=True,
     )
-    seed: int = of_training(
-        0, "Seed of weights, order, flips and noise.", minimum=0, maximum=2**31 - 1
-    )
+    seed: int = of_training(0, "Seed of weights, order, flips and noise.", within=(0, 2**31 - 1))
     strategy: str = of_training(
         "auto",
         "Devices to train on: none = one; mirrored = all GPUs of this machine; multi_worker = all "
@@ -238,8 +227,7 @@ class Config:
     steps_per_call: int | None = of_training(
         None,
         "Steps that the device does without waiting for Python (default: 8 on GPUs, else 1).",
-        minimum=1,
-        maximum=1000,
+        within=(1, 1000),
         harmless=True,
     )
     train: bool = of_training(
@@ -257,7 +245,7 @@ class Config:
     )
     log_freq: int = of_folder(20, "Steps between lines of metrics.jsonl.", minimum=1, harmless=True)
     sample_freq: int = of_folder(200, "Steps between sample grids.", minimum=1, harmless=True)
-    num_samples: int = of_folder(64, "Images in a sample grid.", minimum=1, maximum=1024)
+    num_samples: int = of_folder(64, "Images in a sample grid.", within=(1, 1024))
     ckpt_freq: int = of_folder(500, "Steps between checkpoints.", minimum=1, harmless=True)
     max_to_keep: int = of_folder(
         3, "Number of newest checkpoints to keep.", minimum=1, harmless=True
