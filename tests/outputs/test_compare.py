@@ -287,7 +287,8 @@ def test_a_run_that_has_not_come_to_its_end_is_told(tmp_path, options, ended):
 
 
 def test_runs_without_anything_make_a_page(tmp_path):
-    found = page_of(run_of(tmp_path / "a"), run_of(tmp_path / "b", batch_size=8))
+    not_utf8 = tmp_path / "a\udcff"
+    found = page_of(run_of(not_utf8), run_of(tmp_path / "b", batch_size=8))
     for section, words in (
         ("verdict", "No metric was measured in the same way of two settings."),
         ("pictures", "No run has a checkpoint"),

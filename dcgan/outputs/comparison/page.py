@@ -24,7 +24,7 @@ from dcgan.outputs.comparison.verdict import notes, verdict
 from dcgan.outputs.report import measurements, pictures
 from dcgan.outputs.report.contents import ShownCheckpoint
 from dcgan.outputs.report.formatting import count, join_words, large, number
-from dcgan.outputs.report.page import format_value, seeds_in_words, template
+from dcgan.outputs.report.page import format_value, html, seeds_in_words
 from dcgan.terminal.console import printable
 
 FOLDER = Path(__file__).parent
@@ -80,7 +80,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
             if not run.series
         ],
     }
-    return template("comparison.html", FOLDER).render(parts).encode("utf-8")
+    return html("comparison.html", parts, FOLDER)
 
 
 def text(comparison: Comparison) -> list[str]:

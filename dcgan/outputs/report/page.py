@@ -75,13 +75,13 @@ def render(run: RunDir, contents: Contents) -> bytes:
     }
     commands = {name: _command(name, contents) for name in ("evaluate", "neighbours")}
     parts["command"] = _command("report", contents)
-    return template("page.html").render(parts, **commands).encode("utf-8", "replace")
+    return html("page.html", parts | commands)
 
 
-def template(name: str, *folders: Path) -> jinja2.Template:
-    """A page; what it is given is text, whatever signs are in it.
+def html(name: str, parts: dict, *folders: Path) -> bytes:
+    """A page of a template; what it is given is text, whatever signs are in it.
 
-    It, and what it includes, is looked for in these folders and in the report's own.
+    The template, and what it includes, is looked for in these folders and in the report's own.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, FOLDER], encoding="utf-8"),
@@ -91,7 +91,8 @@ def template(name: str, *folders: Path) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": formatting.percent, "flags": _flags}
-    return environment.get_template(name)
+    # Names of files may be no UTF-8.
+    return environment.get_template(name).render(parts).encode("utf-8", "replace")
 
 
 def _flags(text: str) -> markupsafe.Markup:
