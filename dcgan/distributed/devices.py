@@ -38,10 +38,9 @@ def avoid_remapper() -> None:
     """Leaves out, for this process, an optimization that makes steps slower on CPUs.
 
     TensorFlow's remapper computes a convolution with its bias and LeakyReLU, and a normalization
-    with its ReLU, by one kernel: with it a 64x64 step took 7 % longer in bfloat16, and 5 % in
-    float32 (on two threads of a core with AMX, in turn). Sampling is as fast without it. All who
-    use the networks leave it out: the same arithmetic gives the same bytes. GPUs, where nothing was
-    measured, keep it.
+    with its ReLU, by one kernel, which makes a 64x64 step 5 to 7 % longer. All users of the
+    networks leave it out: the same arithmetic gives the same bytes. GPUs keep it, as nothing was
+    measured there.
     """
     if tf.config.list_physical_devices("GPU"):
         return

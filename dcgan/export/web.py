@@ -114,9 +114,7 @@ def write_web(
 def _pack(folder: Path) -> None:
     """Puts X.gz beside each large file X that becomes smaller: the page and good hosts take it.
 
-    Not X.br: brotli would leave 2.4 MB of the runtime where gzip leaves 3.7, but nobody would be
-    sent them. Pages cannot unpack them (Chromium 156 has no such DecompressionStream), so this one
-    asks for X.gz; and few static hosts look for them.
+    Not X.br, which is smaller: pages cannot unpack it, and few static hosts look for it.
     """
     files = [path for path in folder.rglob("*") if path.is_file()]
     for path in [path for path in files if path.name != DESCRIPTION]:  # which is written again
