@@ -18,9 +18,9 @@ class CostEstimate:
     megabytes: float | None
 
     def sentences(self, steps: int | None, limit: float | None) -> list[str]:
-        """For a person, of a training of so many steps; None where only the time ends it.
+        """Says how long the training would take.
 
-        It would be stopped after `limit` seconds.
+        `steps` is None where only the time ends it; `limit` is in seconds, None for no limit.
         """
         step = statistics.median(self.seconds)
         timed = ", ".join(f"{one:.3g}" for one in self.seconds)
@@ -41,7 +41,7 @@ class CostEstimate:
 
 
 def estimate(spec: dict) -> CostEstimate:
-    """Takes a few training steps on random images, in memory alone; see `BareStep`."""
+    """Takes a few training steps on random images, without writing files; see `BareStep`."""
     bare = BareStep(spec)
     bare.seconds(1)
     seconds = tuple(bare.seconds(1) for _ in range(TIMED))

@@ -25,7 +25,7 @@ IMAGES_A_TURN = 32_000  # in batches
 def reading(
     spec: ImageSpec, *, batch_size: int, flip: bool, pairs: int, jpegs: int = JPEGS
 ) -> list[PairedFigures]:
-    """Files to cache, and cache to batches; each in so many pairs of turns.
+    """Measures the way from files to the cache, and from the cache to batches.
 
     Args:
         spec: of the images to make of the files, of which there are `jpegs`.

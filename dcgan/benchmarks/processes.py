@@ -33,9 +33,9 @@ logger = logging.getLogger("dcgan")
 
 
 def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
-    """The command's start to the end of the first training step, against `import tensorflow`.
+    """Measures from the command's start to the end of its first step, against `import tensorflow`.
 
-    The flags of train are without run folder and cadence; its data must be cached.
+    `train` is the command's flags without run folder and cadence. Its data must be cached.
     """
 
     def first_step() -> float:
@@ -56,9 +56,9 @@ def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
 
 
 def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
-    """The resident peak of a training process (see `startup`), against that of a bare step's.
+    """Measures the peak memory of a training process against that of a bare step's process.
 
-    Windows, which does not tell, is a UserError.
+    For `train` see `startup`. Raises UserError on Windows, which does not tell.
     """
     if os.name != "posix":
         raise UserError("Peak memory is measured on Linux and macOS only: leave memory out.")
@@ -151,7 +151,7 @@ def _python(words: Sequence[str], given: str = "") -> str:
 
 
 def _output(words: Sequence[str], given: str = "", environment: dict | None = None) -> str:
-    """What a process prints; a UserError where it cannot be started, or fails."""
+    """Returns what a process prints; raises UserError if it cannot be started or fails."""
     shown = shlex.join(words)
     try:
         ended = subprocess.run(

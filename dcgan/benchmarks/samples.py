@@ -72,7 +72,7 @@ def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
 
 
 def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
-    """Takes the compiled forward pass's images a second; at least as many images as wanted."""
+    """Measures the compiled forward pass in images per second."""
     avoid_remapper()
     z = tf.random.stateless_normal((BATCH_SIZE, z_dim), [0, 0])
     forward = tf.function(lambda: generator(z, training=False), autograph=False)

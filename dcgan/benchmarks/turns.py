@@ -67,7 +67,7 @@ HEADER = (
 def in_turn(
     ours: Callable[[], float], bare: Callable[[], float], *, pairs: int, name: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Calls both by turns: ours, bare, ours, bare ...; returns the figures of each."""
+    """Calls both by turns and returns the figures of each."""
     taken: tuple[list[float], list[float]] = ([], [])
     with Bar(name, 2 * pairs, "turns") as bar:
         for _ in range(pairs):

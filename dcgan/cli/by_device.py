@@ -17,9 +17,9 @@ _OF_OLDER_VERSIONS = {"precision": "float32", "conditional": False, "class_loss"
 
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
-    """The options with what was chosen when the run began, as its config.json records it.
+    """Returns the options with what was chosen when the run began, as its config.json records it.
 
-    Raises UserError where a recorded value cannot be one.
+    Raises UserError if a recorded value is not allowed.
     """
     recorded = {**_OF_OLDER_VERSIONS, **recorded}
     values = {name: recorded[name] for name in config.undecided if name in recorded}
@@ -38,7 +38,7 @@ def choose_batch(config: Config, *, gpu: bool) -> Config:
 
 
 def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tuple[Config, str]:
-    """The options with nothing undecided, and what the preset takes in a sentence, or "".
+    """Decides what is left open, and says in a sentence what the preset has chosen, if anything.
 
     Args:
         gpu: whether the run trains on one.

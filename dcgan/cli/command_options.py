@@ -46,9 +46,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def complete(command: str, given: dict[str, Any]) -> Any:
-    """The options of one of `COMMANDS`, of values by field name and defaults for the others.
+    """Makes the options of one of `COMMANDS` from the given values, by field name.
 
-    Raises UserError where a value is out of range, or a required one is missing.
+    Raises UserError if a value is out of range or a required one is missing.
     """
     known = fields(COMMANDS[command])
     for name, value in given.items():

@@ -40,7 +40,7 @@ def kind(field: dataclasses.Field) -> type:
 
 
 def spellings(field: dataclasses.Field, *, shown: bool = False) -> tuple[str, ...]:
-    """The flags of a field without their dashes, the present one first; shown: without old ones."""
+    """Returns the flags of a field without dashes, the present one first; shown: no old ones."""
     kinds = ("aliases", "pieces") if shown else ("aliases", "pieces", "formerly")
     return (option.flag_name(field.name), *(s for k in kinds for s in field.metadata.get(k, ())))
 

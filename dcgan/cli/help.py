@@ -33,7 +33,7 @@ def help_text(command: str | None = None) -> str:
 
 
 def does(command: str) -> str:
-    """What a command does: the docstring of its options, without capital and point."""
+    """Returns the docstring of a command's options, without capital and full stop."""
     text = COMMANDS[command].__doc__.rstrip(".")
     return text[0].lower() + text[1:]
 
@@ -55,7 +55,7 @@ def _overview() -> str:
 
 
 def _wrap(text: str, first: str, indent: str) -> list[str]:
-    """The text in lines that fit the terminal, the first begun in another way than the others."""
+    """Wraps text to the terminal's width; `first` begins the first line, `indent` the others."""
     width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
     return textwrap.wrap(
         text,

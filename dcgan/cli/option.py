@@ -52,7 +52,7 @@ def flag_name(name: str) -> str:
 
 
 def check_value(field: dataclasses.Field, value: Any) -> None:
-    """Refuses a value that the field's metadata does not allow; None is always allowed."""
+    """Raises UserError if the field's metadata does not allow the value; None is always allowed."""
     if value is None:
         return
     meta, flag = field.metadata, f"--{flag_name(field.name)}"

@@ -20,10 +20,10 @@ def to_dict(config: Config) -> dict[str, Any]:
 def differences(
     config: Config, recorded: dict[str, Any], there: str = "in the run", *, alike: Iterable = ()
 ) -> list[str]:
-    """What stands in the way of going on with a recorded run, a line an option.
+    """Lists the differences that keep a start from continuing a recorded run, a line per option.
 
-    Options that its config.json does not know yet count as their defaults; those of `alike` mean
-    the same although they are written in another way.
+    Options that config.json does not know count as their defaults. Options in `alike` have the same
+    meaning although their values differ.
     """
     lines, passed = [], {*SHORTHANDS, *alike}
     for name, field in FIELDS.items():

@@ -9,10 +9,10 @@ from dcgan.cli.train_options import FIELDS, Config
 
 
 def resolve(given: dict[str, Any]) -> Config:
-    """A complete, checked `Config` from the options that a user gave, by field name.
+    """Makes a complete, checked `Config` from the options that a user gave, by field name.
 
-    The others are the preset's, the data set's or the default. Raises UserError where a value is
-    out of range or contradicts another.
+    Presets, data set and defaults supply the others. Raises UserError if a value is out of range
+    or contradicts another.
     """
     dataset = given.get("dataset", FIELDS["dataset"].default)
     if dataset.lower() in DATASETS:

@@ -28,7 +28,7 @@ MENDABLE = (
 
 
 def run(command: str, options: Any) -> int:
-    """Runs a command with its complete, checked options; UserError says what a user can mend."""
+    """Runs a command and returns its exit code; raises UserError for what the user can mend."""
     module = _load(command)
     try:
         with _log_to_console():

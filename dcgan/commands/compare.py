@@ -80,7 +80,7 @@ def _names(folders: list[RunDir]) -> list[str]:
 
 
 def _model(folder: RunDir, seeds: list[int]) -> ShownCheckpoint | str:
-    """What the newest checkpoint draws, or why there is none."""
+    """Returns what the newest checkpoint draws, or why there is none."""
     try:
         return model_of(TrainedRun(folder), seeds)
     except UserError as error:

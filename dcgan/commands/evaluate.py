@@ -90,7 +90,7 @@ def run(options: Evaluate) -> None:
 
 
 def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
-    """What --images names, at the size of the run's images."""
+    """Reads the pictures that --images names, at the size of the run's images."""
     if not options.images:
         return None
     if options.checkpoint != "newest":

@@ -49,7 +49,7 @@ def run(options: Neighbours) -> None:
 def search(
     trained: TrainedRun, generated: np.ndarray, reals: np.ndarray, *, k: int
 ) -> tuple[list[nearest.Space], list[nearest.NearestImages]]:
-    """The `k` images of uint8 [N, height, width, channels] nearest to each of `generated`."""
+    """Finds the `k` images of `reals`, uint8 [N, H, W, C], nearest to each of `generated`."""
     spaces = [nearest.pixel_space(trained.shape), nearest.feature_space(trained.features())]
     with Bar("searching", len(reals)) as bar:
         found = nearest.find(generated, reals, spaces, k=k, flip=trained.flips, progress=bar.update)
@@ -71,7 +71,7 @@ def _require(count: int, options: Neighbours) -> None:
 def _draw(
     generated: np.ndarray, seeds: list[int], reals: np.ndarray, spaces, found, *, comment: str
 ) -> bytes:
-    """Each generated image, then its neighbours in each space, as a PNG file."""
+    """Draws each generated image and its neighbours in each space, as a PNG file."""
     titles = ["generated", *(f"training images nearest in {space.name}" for space in spaces)]
     blocks = [_block(generated[:, np.newaxis], [[f"seed {seed}"] for seed in seeds])]
     for near in found:
@@ -83,7 +83,7 @@ def _draw(
 
 
 def _block(pictures: np.ndarray, captions: list) -> np.ndarray:
-    """Rows of pictures, uint8 [Q, k, height, width, channels], each over its caption."""
+    """Draws rows of pictures, uint8 [Q, k, H, W, C], each over its caption."""
     scale = images.natural_scale(*pictures.shape[2:4])
     return labelled_grid(
         [

@@ -5,9 +5,9 @@ from dcgan.run.trained_run import TrainedRun, choose_run
 
 
 def open_run(options: OfCheckpoint) -> TrainedRun:
-    """Opens a checkpoint of a run: of the newest run, and its newest one, unless named otherwise.
+    """Opens the checkpoint that the options name: by default the newest one of the newest run.
 
-    Raises UserError where there is no such run or checkpoint, or it is not whole.
+    Raises UserError if there is no such run or checkpoint, or it is not whole.
     """
     run_dir = choose_run(options.run_dir, options.dataset, options.checkpoint)
     return TrainedRun(run_dir, options.checkpoint)

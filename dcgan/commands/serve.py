@@ -114,7 +114,7 @@ def _model_folder(options: Serve) -> tuple[Path, Path | None]:
 
 
 def _has_versions(folder: Path) -> bool:
-    """Whether there is one, whole or not; UserError where nobody may look."""
+    """Whether the folder holds a version, whole or not; raises UserError if it is unreadable."""
     try:
         return any(path.name.isdecimal() for path in folder.iterdir())
     except FileNotFoundError:

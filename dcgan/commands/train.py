@@ -134,7 +134,7 @@ def _fit_to_data(config: Config, summary: Summary, columns: Columns) -> Config:
 def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
     """Opens the data set and chooses the labels to learn, without decoding pictures.
 
-    Raises UserError where the data set is not found, or too small to train on.
+    Raises UserError if the data set is not found or too small to train on.
     """
     source = catalog.find(
         config.dataset,
@@ -206,7 +206,7 @@ def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
 def _take_chiefs_options(config: Config, workers: Workers) -> Config:
     """Returns the chief's options, with this worker's own folders of data and cache.
 
-    Raises UserError where this worker was started with other options.
+    Raises UserError if this worker was started with other options.
     """
     told = workers.broadcast_json()
     config = by_device.keep_recorded(config, told)

@@ -42,9 +42,9 @@ class Cluster:
 
 
 def find_cluster(strategy: str, environment: Mapping[str, str]) -> Cluster | None:
-    """The cluster that a run belongs to; None where one machine trains by itself.
+    """Finds the cluster that a run belongs to; None where one machine trains by itself.
 
-    "multi_worker" takes what TF_CONFIG or Slurm says; "auto" takes TF_CONFIG where it names several
+    "multi_worker" takes what TF_CONFIG or Slurm says; "auto" takes TF_CONFIG if it names several
     workers; other strategies have no cluster.
 
     Raises:

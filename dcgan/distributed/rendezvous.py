@@ -198,9 +198,9 @@ def _send(connection: socket.socket, message: dict) -> None:
 
 
 def _read_line(connection: socket.socket, keys: Set[str], seconds: float = _HELLO_SECONDS) -> dict:
-    """What the other end says, with these keys.
+    """Reads a message with these keys.
 
-    Raises OSError where it says nothing, has gone, or is another program.
+    Raises OSError if the other end says nothing, has gone, or is another program.
     """
     connection.settimeout(seconds)
     with connection.makefile("rb") as file:

@@ -57,7 +57,7 @@ class Workers:
     def join(cls, cluster: Cluster, *, limit_seconds: float) -> "Workers":
         """Connects to the other workers. Call it before anything else of TensorFlow runs.
 
-        Raises UserError where a worker was missing at the deadline; see `meet`.
+        Raises UserError if a worker is missing at the deadline; see `meet`.
         """
         gpus = len(tf.config.list_physical_devices("GPU"))
         meet(cluster, gpus=gpus, limit_seconds=limit_seconds)
@@ -122,7 +122,7 @@ class Workers:
         return json.loads(self.broadcast(json.dumps(value).encode()))
 
     def broadcast_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the chief's arrays on all; names, shapes and types are the same on all."""
+        """Returns the chief's arrays; names, shapes and types must agree on all workers."""
         if self.count == 1:
             return arrays
         data = self.broadcast(b"".join(array.tobytes() for array in arrays.values()))

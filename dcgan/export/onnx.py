@@ -25,7 +25,7 @@ def write_onnx(
     table: ClassTable | None = None,
     is_optional: bool = True,
 ) -> None:
-    """Writes a built generator that computes in float32 as ONNX.
+    """Writes a built float32 generator as ONNX.
 
     Args:
         weights: float32, or float16 to store them in half of the bytes; what is computed with them

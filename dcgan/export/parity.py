@@ -115,7 +115,7 @@ def tolerance(signature: str, weights: str) -> float:
 
 
 def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -> dict[str, float]:
-    """Compares an exported model at its target with the Keras model's `cases`.
+    """Compares an exported model with the `cases` of the Keras model.
 
     Returns:
         the largest difference by signature.

@@ -82,10 +82,9 @@ def _add(archive, name: str, first: tf.TensorSpec, table: ClassTable | None, fun
 
 
 def shares(table: ClassTable, columns: Sequence[tf.Tensor], count: int) -> tf.Tensor:
-    """What the discriminator is told of the classes of `count` images.
+    """Returns what the discriminator is told of the classes of `count` images.
 
-    The columns are int32 [N] each, numbers of classes or `OWN`; `OWN` throughout where there are
-    none.
+    Each column is int32 [N], numbers of classes or `OWN`. Without columns, all are `OWN`.
 
     Returns:
         float32 [N, classes of all columns]: 1 at a class that is given, else the data's shares.

@@ -46,7 +46,7 @@ def require(command: str) -> None:
 
 
 class TorchFile:
-    """A file of weights, read in its constructor; UserError where it is damaged or holds more."""
+    """Reads a file of weights; raises UserError if it is damaged or holds other objects."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -64,9 +64,9 @@ class TorchFile:
         return bool(self._networks[network])
 
     def weights(self, network: str) -> dict[str, np.ndarray]:
-        """The float32 arrays of its generator or discriminator, by names such as 0.weight.
+        """Returns a network's float32 arrays by names such as 0.weight.
 
-        Raises UserError where it holds none or several, or not finite numbers.
+        Raises UserError if there is not exactly one such network, or its numbers are not finite.
         """
         tensors = self._chosen(network)
         sizes = [one.numel() * one.element_size() for one in tensors.values()]
@@ -117,8 +117,8 @@ class TorchFile:
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None:
     """Writes a state_dict of the tutorial's classes, whole or not at all.
 
-    The arrays come by names such as 0.weight, layer by layer; `batches` is how many normalization
-    has seen in training.
+    The arrays are named as in 0.weight, layer by layer; `batches` is how many batches
+    normalization has seen in training.
     """
     import torch
 
@@ -133,7 +133,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None
 
 
 def _load(path: Path):
-    """What a file holds: tensors and plain containers. UserError for anything else."""
+    """Loads tensors and plain containers; raises UserError for anything else."""
     import torch
 
     try:

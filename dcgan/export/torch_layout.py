@@ -64,19 +64,19 @@ def to_torch(network: Generator | Discriminator) -> dict[str, np.ndarray]:
 
 
 def from_torch(network: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The reverse, of arrays whose shapes `arguments` has accepted: by names as project/kernel."""
+    """Returns arrays that `arguments` has accepted, by our names such as project/kernel."""
     table = _table(network, _stages(network, arrays))
     return {ours: _turned_back(ours, arrays[name]) for ours, (name, _) in table.items()}
 
 
 def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
-    """What a network is, read off the shapes of its weights by PyTorch's names, without counters.
+    """Reads off what a network is from the shapes of its weights, by PyTorch's names.
 
     Returns:
         image_shape, width and, of a generator, z_dim, as `dcgan.models` takes them.
 
     Raises:
-        UserError: these are no weights of the tutorial's network.
+        UserError: these are not the weights of the tutorial's network.
     """
     stages = _stages(network, shapes)
     names = [name for name, _ in _table(network, stages).values()]

@@ -75,7 +75,7 @@ def write_web(
     onnxruntime: str,
     first: np.ndarray | None = None,
 ) -> None:
-    """Writes the folder, which does not exist yet.
+    """Writes the folder, which must not exist yet.
 
     Args:
         generator_onnx: z [N, z_dim] -> images float32 [N, H, W, C] in [-1, 1].
@@ -136,10 +136,10 @@ def _require_plain(generator_onnx: Path) -> None:
 
 
 def check_runtime(onnxruntime: str) -> None:
-    """Refuses early what `write_web` could not use, and says what to do.
+    """Raises UserError early for what `write_web` could not use.
 
-    onnxruntime-web comes from a version, to be fetched with npm; a folder or .tgz that holds the
-    package; cdn, to let the page fetch it from a public host; or none, to draw without it.
+    onnxruntime-web can be a version that npm fetches, a folder or .tgz that holds the package,
+    "cdn" for a page that fetches it from a public host, or "none" to draw without it.
     """
     if onnxruntime in ("cdn", "none") or Path(onnxruntime).exists():
         return
@@ -257,6 +257,6 @@ FORMAT = Format(
 
 
 def with_runtime(onnxruntime: str) -> Format:
-    """The format with onnxruntime-web from elsewhere, see `check_runtime`."""
+    """Returns the format with onnxruntime-web from elsewhere, see `check_runtime`."""
     check_runtime(onnxruntime)
     return dataclasses.replace(FORMAT, write=functools.partial(_write, onnxruntime=onnxruntime))

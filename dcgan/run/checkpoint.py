@@ -48,7 +48,7 @@ class Checkpointer:
     def save(self, state: State, meta: dict) -> Path:
         """Writes a checkpoint named after its step, then removes the oldest beyond `max_to_keep`.
 
-        The meta is saved with it as JSON. Returns the path.
+        Saves the meta with it as JSON, and returns the path.
 
         Raises:
             FloatingPointError: the named variable is not finite. No file has changed.
@@ -67,11 +67,11 @@ class Checkpointer:
         return path
 
     def best_meta(self) -> dict | None:
-        """The meta of `BEST`, without its arrays; None where it is absent or damaged."""
+        """Reads the meta of `BEST` alone; None if the file is absent or damaged."""
         return self._meta(self.folder / BEST)
 
     def newest_meta(self) -> dict | None:
-        """The same of the newest checkpoint."""
+        """Reads the meta of the newest checkpoint, as `best_meta` does."""
         paths = self.paths()
         return self._meta(paths[-1]) if paths else None
 
@@ -162,7 +162,7 @@ class Checkpoint:
     def generator(self) -> Generator:
         """Rebuilds the generator that samples come from.
 
-        Raises UserError where the checkpoint is of another architecture than model.json.
+        Raises UserError if the checkpoint is of another architecture than model.json.
         """
         return self._rebuild(Generator, self.generator_arrays())
 
@@ -228,7 +228,7 @@ def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarra
 
 
 def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoint:
-    """Reads a checkpoint of a run, the newest whole one if none is named; training may go on.
+    """Reads the given checkpoint of a run, or the newest whole one, also while the run trains.
 
     Raises:
         UserError: the folder holds no whole checkpoint, or the given one is not whole.
@@ -265,7 +265,7 @@ def find_checkpoint(run_root: Path, which: str) -> Path | None:
     """Finds the checkpoint that a user names: "newest", "best", a step, or the path of a file.
 
     Returns its path; None for "newest", which `open_checkpoint` looks for when it reads. Raises
-    UserError where there is no such file.
+    UserError if there is no such file.
     """
     if which == "newest":
         return None

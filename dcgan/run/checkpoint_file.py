@@ -27,9 +27,9 @@ class DamagedCheckpoint(Exception):
 
 
 def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> None:
-    """Writes a file as `numpy.savez` does, but with one array in memory at a time.
+    """Writes a file, whole or not at all, as `numpy.savez` does, with the meta as JSON.
 
-    It is written whole or not at all, with the meta as JSON.
+    Only one array is in memory at a time.
     """
     note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:

@@ -22,9 +22,9 @@ def write(checkpoints: Path, table: ClassTable) -> None:
 
 
 def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
-    """The table of a run; None where its generator knows no classes.
+    """Reads the table of a run; None if its generator knows no classes.
 
-    Raises UserError where the file is missing or not of these networks.
+    Raises UserError if the file is missing or not of these networks.
     """
     sizes = generator.classes
     if not sizes:
@@ -45,7 +45,7 @@ def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
 
 
 def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> None:
-    """Refuses to go on with other columns or names of classes than a run's."""
+    """Raises UserError if the columns or names of the classes differ from the run's."""
     path = checkpoints / NAME
     found = _parse(read_json(path)) if path.exists() else None
     now = {column: tuple(names) for column, names in columns.items()}

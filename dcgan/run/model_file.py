@@ -26,10 +26,10 @@ def write(checkpoints: Path, generator: Generator, discriminator: Discriminator)
 
 
 def read(checkpoints: Path) -> dict:
-    """Both networks' configurations, by network; `make` says what is wrong with one.
+    """Reads both networks' configurations, by network; `make` checks them.
 
-    Files of older versions do not say what latent vectors are drawn from: the run's config.json
-    does. Raises UserError where the file is missing or no JSON, or that does not help an old one.
+    Older files do not say what latent vectors are drawn from: the run's config.json does. Raises
+    UserError if the file is missing or not JSON, or if config.json does not help an old one.
     """
     path = checkpoints / NAME
     if not path.exists():
@@ -57,9 +57,9 @@ def _recorded_distribution(config: Path) -> str:
 
 
 def make(network: type, config: object, checkpoints: Path):
-    """A network, by its class, as the file describes it: in float32 and not built yet.
+    """Makes a network of the given class as the file describes it, in float32 and not built yet.
 
-    Raises UserError where that is no network of this project.
+    Raises UserError if the description is not of a network of this project.
     """
     given = dict(config) if isinstance(config, dict) else {}
     given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}

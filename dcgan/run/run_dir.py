@@ -53,7 +53,7 @@ class RunDir:
     def create(self) -> bool:
         """Makes the folder and those inside that training fills; returns whether it is a new one.
 
-        Raises UserError where the folder cannot be written.
+        Raises UserError if the folder cannot be written.
         """
         new = not self.root.exists()
         try:
@@ -97,9 +97,9 @@ class RunDir:
 
 
 def newest_run(root: Path, dataset: str | None = None) -> Path:
-    """The run folder that was written to last; one that cannot be read is passed over.
+    """Finds the run folder that was written to last; skips those that cannot be read.
 
-    `dataset` is a name or a path; None takes runs on any. Raises UserError where there is none.
+    `dataset` is a name or a path; None takes runs on any. Raises UserError if there is no run.
     """
     datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
     datasets = {run: named for run, named in datasets.items() if named is not None}

@@ -42,9 +42,9 @@ FEWEST_HELD_OUT = 100  # pictures; metrics need so many
 
 
 def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
-    """The run that was named, else that of the named checkpoint file, else the newest in runs/.
+    """Chooses the named run, else that of the named checkpoint file, else the newest in runs/.
 
-    With a data set, that is the newest on it. Raises UserError where there is no such run.
+    With a data set, it is the newest on it. Raises UserError if there is no such run.
     """
     file = Path(checkpoint)
     if run_dir:
@@ -115,7 +115,7 @@ class TrainedRun:
         return latents(tf.constant(seeds, tf.int64), **self._of_z).numpy()
 
     def asked(self, label: str | None) -> dict[str, list[str]]:
-        """What --label asks for, see `parse_classes`; UserError where the run knows no classes."""
+        """Parses --label, see `parse_classes`; raises UserError if the run knows no classes."""
         if label is None:
             return {}
         if self.table is None:
@@ -277,14 +277,14 @@ class TrainedRun:
         return next((part for part in others if part not in own), self.splits)
 
     def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
-        """`reals`, or what another of these methods gives, of the part that --splits names."""
+        """Calls `reals`, or another of these methods, for the part that --splits names."""
         try:
             return (of or self.reals)(data_dir, split)
         except UserError as error:
             raise UserError(f"There are no images for --splits {split}: {error}") from error
 
     def others(self, place: str, data_dir: str | None = None) -> Prepared:
-        """Pictures that the run has nothing to do with, at the size of its images."""
+        """Reads pictures that the run has not learnt from, at the size of its images."""
         source = catalog.find(place, data_dir or self._option("data_dir"))
         return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)
 

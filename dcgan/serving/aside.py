@@ -41,7 +41,7 @@ class Aside:
         self._starting = threading.Lock()
 
     async def run(self, function: Callable, *args, size: int | None = None) -> Any:
-        """What a function gives; it must be importable by its name, and quick to import.
+        """Calls a function, which must be importable by its name and quick to import.
 
         Args:
             args: picklable, as is the result.

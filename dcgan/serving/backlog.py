@@ -35,7 +35,7 @@ class Held:
         self._taken = 0
 
     def add(self, count: int) -> None:
-        """Counts so many bytes more; raises QueueFull where all requests together hold too many."""
+        """Counts more bytes; raises QueueFull if all requests together hold too many."""
         backlog = self._backlog
         grown = max(self._bytes + count - FREE_BYTES, 0) - self._taken
         is_alone = backlog.taken == self._taken

@@ -86,9 +86,9 @@ class Batcher:
         self._thread.start()
 
     async def run(self, signature: str, inputs: Arrays) -> Arrays:
-        """The outputs of a signature for a request's rows.
+        """Computes the outputs of a signature for a request's rows.
 
-        The inputs are of the signature's dtypes and shapes, all with as many rows, at least 1.
+        The inputs have the signature's dtypes and shapes, and the same number of rows, at least 1.
 
         Raises:
             QueueFull: too much is waiting.
@@ -202,7 +202,7 @@ def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
 
 
 def _parted(outputs: Arrays, counts: list[int]) -> list[Arrays]:
-    """The outputs of each job, without what filled up."""
+    """Splits the outputs by job, without the rows that filled up the batch."""
     ends = np.cumsum(counts)
     return [
         {name: rows[end - count : end] for name, rows in outputs.items()}

@@ -19,7 +19,7 @@ class Column:
 
 
 def columns_of(info: Mapping) -> tuple[Column, ...]:
-    """Those of a model's description; ValueError where they are not as `export` writes them."""
+    """Reads the columns of a model's description; ValueError if `export` did not write them."""
     found = []
     for one in info.get("classes", []):
         name, given, names = one["column"], one["input"], one["names"]
@@ -31,10 +31,10 @@ def columns_of(info: Mapping) -> tuple[Column, ...]:
 
 
 def asked(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, int]:
-    """The numbers of the classes that are asked for, by input; `OWN` where none is.
+    """Returns the numbers of the classes that a query asks for, by input; `OWN` for none.
 
-    In the query stand names of classes by column; "label" stands for the only column. A class
-    that there is not is refused with 400.
+    The query has names of classes by column; "label" stands for the only column. An unknown class
+    is refused with 400.
     """
     found = {}
     for column in columns:
@@ -58,7 +58,7 @@ def words(labels: Mapping[str, int]) -> str:
 
 
 def sent(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
-    """As `asked`, of what a client sent in a body: names of classes by column."""
+    """Does the same as `asked` for names of classes that a client sent in a body."""
     given = {} if labels is None else labels
     if not isinstance(given, dict) or not all(isinstance(word, str) for word in given.values()):
         names = ", ".join(one.name for one in columns)
@@ -69,7 +69,7 @@ def sent(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
 
 
 def check(columns: tuple[Column, ...], inputs: Arrays) -> None:
-    """Refuses, with 400, numbers of classes that there are not; says which there are."""
+    """Refuses numbers of unknown classes with 400."""
     for column in columns:
         numbers = inputs.get(column.input)
         if numbers is None or (numbers.min() >= OWN and numbers.max() < len(column.names)):

@@ -20,9 +20,9 @@ _ALIASES = {"x-gzip": "gzip"}  # RFC 9110, 8.4.1.3
 
 
 def codings(headers: list[str]) -> list[str]:
-    """The codings of a body, in the order in which they were applied; empty when it is plain.
+    """Returns the codings of a body in the order in which they were applied; empty if it is plain.
 
-    From the values of Content-Encoding; one that is not read here is refused with 415.
+    `headers` are the values of Content-Encoding. Unknown codings are refused with 415.
     """
     words = [word.strip().lower() for header in headers for word in header.split(",")]
     found = [_ALIASES.get(word, word) for word in words if word not in ("", "identity")]
@@ -43,7 +43,7 @@ def too_large(limit: int) -> RequestError:
 
 
 def decode(body: bytes, applied: list[str], limit: int) -> bytes:
-    """A body as it was before these codings (see `codings`); it stops at a limit in bytes.
+    """Decodes a body whose `codings` are given, up to a limit in bytes.
 
     Raises:
         RequestError: 413, it becomes larger; 400, it is damaged or cut short.

@@ -38,12 +38,12 @@ class Hosts:
 
 
 def allowed(host: str, address: str, given: str) -> Hosts:
-    """The hosts of a server.
+    """Returns the hosts of a server.
 
     Args:
-        host: what it was told to listen on, and `address` the IP address that this is.
-        given: further names, with commas between them; `EVERY` allows all. One that is no host
-            is a UserError.
+        host: what it was told to listen on, and `address` the IP address of that.
+        given: further names, separated by commas; `EVERY` allows all. Raises UserError for
+            anything else.
     """
     names = [name.strip().lower() for name in given.split(",") if name.strip()]
     for name in names:

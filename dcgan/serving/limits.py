@@ -32,10 +32,9 @@ def refuse_busy(**headers: str) -> Response:
 
 
 async def read_body(request: Request, service: Service) -> bytes:
-    """The body of a request, as it was before the client encoded it; nobody has read it yet.
+    """Reads and decodes the body of a request.
 
-    The service's limit counts for the body as it comes and for what becomes of it: no more is ever
-    held.
+    The service's limit applies both to the body as it comes and to the decoded body.
 
     Raises:
         RequestError: 413, the body is larger; 415 or 400, it cannot be decoded.

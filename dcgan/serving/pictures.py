@@ -8,7 +8,7 @@ from dcgan.serving.refusals import RequestError
 
 
 def read_seeds(text: str, limit: int) -> list[int]:
-    """Seeds of a list such as 1,5,9-20, negative ones too.
+    """Parses a list of seeds such as 1,5,9-20; they may be negative.
 
     Raises:
         RequestError: 400, it is no such list; 413, there are more than the limit.
@@ -29,7 +29,7 @@ def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
 
 
 def gif(frames: np.ndarray) -> bytes:
-    """[N, height, width, channels], uint8 or float in [-1, 1], as an endless GIF there and back."""
+    """Makes an endless GIF, there and back, of [N, H, W, C], uint8 or float in [-1, 1]."""
     frames = _levels(frames)
     return images.gif_bytes([*frames, *frames[-2:0:-1]], seconds=0.06, hold=0.06)
 

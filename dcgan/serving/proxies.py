@@ -21,7 +21,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9_~@+-][A-Za-z0-9._~@+-]*)*")  # no empty segm
 
 
 def prefix(given: str) -> str:
-    """A path such as /faces from what a user gives; empty for the root. Else a UserError."""
+    """Checks the path of --root_path, such as /faces, and returns it; empty for the root."""
     path = f"/{given.strip('/')}" if given.strip("/") else ""
     if not _PREFIX.fullmatch(path):
         raise UserError(
@@ -32,7 +32,7 @@ def prefix(given: str) -> str:
 
 
 def trusted(given: str) -> str:
-    """Addresses and networks, checked, as a user gives them with commas between; or `EVERY`."""
+    """Checks the addresses and networks of --forwarded_allow_ips; returns them, or `EVERY`."""
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:
         try:
@@ -47,11 +47,11 @@ def trusted(given: str) -> str:
 
 
 class BehindProxy(ProxyHeadersMiddleware):
-    """ASGI middleware: a request as it was before the proxy, its path below the prefix.
+    """ASGI middleware that restores a request as it was before the proxy.
 
-    It sets scheme and client as uvicorn does, and root_path, which is the prefix where no trusted
-    proxy names one in X-Forwarded-Prefix; `state.path` is the path below that. X-Forwarded headers
-    are taken away from requests of those that are not trusted.
+    It sets scheme and client as uvicorn does. root_path is the prefix that a trusted proxy names in
+    X-Forwarded-Prefix, else the given one, and `state.path` the path below it. X-Forwarded headers
+    are removed from requests of anyone who is not trusted.
     """
 
     def __init__(self, app: ASGIApp, trusted_hosts: str, root_path: str):

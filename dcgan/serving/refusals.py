@@ -7,8 +7,8 @@ They travel between processes, and the module imports nothing: see `aside`.
 class RequestError(Exception):
     """A request that is refused.
 
-    The message says what happened, what was expected and what was received; status and headers are
-    the answer's.
+    The message says what happened, what was expected and what was received. Status and headers are
+    those of the answer.
     """
 
     def __init__(self, status: int, message: str, **headers: str):

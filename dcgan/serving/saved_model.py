@@ -116,9 +116,9 @@ class SavedModel:
             raise Unusable(f"it has no signature classes(seed) of the classes that {INFO} names")
 
     def _need(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
-        """Refuses a model without a signature that the server's own pictures are made with.
+        """Refuses a model without a signature that the server's own pictures need.
 
-        It takes these inputs and no others, and gives one output whose rows have dtype and shape.
+        It takes exactly these inputs and has one output, with rows of this dtype and shape.
         """
         signature = self.signatures.get(name)
         if signature is None or signature.inputs != {one.name: one for one in inputs}:
@@ -133,7 +133,7 @@ class SavedModel:
             raise Unusable(f"its signature {name} does not give what {INFO} names")
 
     def compute(self, signature: str, inputs: Arrays) -> Arrays:
-        """The outputs of a signature; ModelFailure where TensorFlow could not compute them."""
+        """Computes the outputs of a signature; raises ModelFailure if TensorFlow fails."""
         tf = load_tensorflow()
         try:  # a graph may end in any error: none may end the thread that runs all batches
             tensors = {name: tf.constant(rows) for name, rows in inputs.items()}
@@ -149,7 +149,7 @@ class SavedModel:
     def warm(self, sizes: list[int]) -> None:
         """Runs every signature at every batch size: the first time takes longer than the rest.
 
-        Raises Unusable where one does not run.
+        Raises Unusable if one does not run.
         """
         for name, signature in self.signatures.items():
             for size in sizes:
@@ -171,7 +171,7 @@ class SavedModel:
 
 
 def _loaded(folder: Path):
-    """What TensorFlow makes of a folder; it checks the weights' checksums.
+    """Loads a folder with TensorFlow, which checks the weights' checksums.
 
     Raises Unusable with TensorFlow's reason, which names nothing outside of the folder.
     """
@@ -184,7 +184,7 @@ def _loaded(folder: Path):
 
 
 def _read(path: Path) -> bytes:
-    """A file's content, of which a hostile one could claim any size: then it is Unusable."""
+    """Reads a file; raises Unusable if it is too large, as a hostile one may be."""
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise Unusable(f"{path.name} has {size:,} bytes, more than {MOST_BYTES:,}")

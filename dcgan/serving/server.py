@@ -20,9 +20,9 @@ DRAIN_SECONDS = 30  # for the requests that are under way when a signal comes
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Reserves an address of this machine, on port 0 any free one; nobody can connect before `run`.
+    """Reserves an address of this machine, on any free port for 0; nobody can connect before `run`.
 
-    Raises UserError where it is taken, forbidden, or not of this machine.
+    Raises UserError if it is taken, forbidden, or not of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -53,7 +53,7 @@ def address(listener: socket.socket) -> str:
 
 
 def config(app: FastAPI, *, connections: int = CONNECTIONS) -> uvicorn.Config:
-    """How uvicorn runs the application, and not as the environment says."""
+    """Makes uvicorn's configuration, which does not depend on the environment."""
     return uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -79,7 +79,7 @@ def show_in_browser(url: str) -> None:
 def run(app: FastAPI, listener: socket.socket, *, show: bool = False) -> None:
     """Serves until SIGTERM or Ctrl-C, answers what is under way, and lets the signal have its way.
 
-    The listener is made by `bind`, and closed at the end; `show` opens it in the browser.
+    It closes the listener of `bind` at the end; `show` opens the explorer in the browser.
     """
     listener.listen()  # who connects from now on is answered as soon as the server runs
     if show:

@@ -21,7 +21,7 @@ from dcgan.serving.versions import NotThere, Versions
 class LoadedVersion(Batcher):
     """A version that runs its requests in batches; warm when it is made.
 
-    It takes requests of at most `row_limit` rows; for `max_delay`, in seconds, see `Batcher`.
+    A request has at most `row_limit` rows. For `max_delay`, in seconds, see `Batcher`.
     """
 
     def __init__(self, model: SavedModel, *, row_limit: int, max_delay: float, metrics: Metrics):
@@ -34,9 +34,9 @@ class LoadedVersion(Batcher):
         )
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
-        """Pictures, of these classes where the model knows any: the array of the only output.
+        """Returns pictures, a signature's only output, of the given classes if the model knows any.
 
-        The inputs are without labels, which are the numbers of classes by input.
+        The labels are numbers of classes, by input; the inputs are all others.
         """
         rows = len(next(iter(inputs.values())))
         of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
@@ -67,9 +67,9 @@ class Service:
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None, name: str | None = None) -> Iterator[LoadedVersion]:
-        """A version that stays loaded while the block runs: of this number, or the newest.
+        """Keeps the version of this number, or the newest, loaded while the block runs.
 
-        `name` is that of the model that the client asked for. Refuses with 404 what is not there.
+        `name` is that of the model that the client asked for. What is not there gets a 404.
         """
         name = self.name if name is None else name
         try:

@@ -58,7 +58,7 @@ class Predict:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """A body as a JSON object; 400 where it is none."""
+    """Parses a body, which must be a JSON object."""
     if not body:
         raise RequestError(400, "JSON Parse error: The document is empty")
     try:
@@ -125,12 +125,12 @@ def _read_inputs(
 
 
 def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int | None, Any]:
-    """The body of a request for pictures of latent vectors.
+    """Reads a request for pictures of latent vectors.
 
-    It holds "z", rows of numbers for the model's input, and "columns" and "labels" or not.
+    It has "z", rows of numbers, and may have "columns" and "labels".
 
     Returns:
-        the latent vectors, how many pictures stand in a row, and the labels as they came.
+        the latent vectors, the number of pictures in a row, and the labels as they came.
 
     Raises:
         RequestError: 413, there are more rows; 400, it is not of that form.
@@ -173,7 +173,7 @@ def _only_input(values: Any, signature: Signature, key: str) -> dict[str, Any]:
 
 
 def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
-    """A JSON value, lists as deep as the tensor has dimensions, as the array of an input.
+    """Converts a JSON value, lists as deep as the tensor has dimensions, to an array.
 
     Raises:
         RequestError: 413, there are more rows; 400, another shape or type, or not finite.
@@ -267,7 +267,7 @@ def size_of(outputs: dict[str, np.ndarray]) -> int:
 
 
 def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
-    """The body of the answer to a predict request, in rows where that was.
+    """Makes the body of the answer to a predict request, in rows if the request was in rows.
 
     A single output goes without its name.
     """
@@ -307,7 +307,7 @@ def error(message: str) -> bytes:
 
 
 def status(states: dict[int, str]) -> dict:
-    """The model's status, from AVAILABLE or LOADING by version."""
+    """Makes the answer for the model's status from AVAILABLE or LOADING by version."""
     fine = {"error_code": "OK", "error_message": ""}
     return {
         "model_version_status": [
@@ -318,7 +318,7 @@ def status(states: dict[int, str]) -> dict:
 
 
 def metadata(model: str, version: int, signature_def: dict) -> dict:
-    """The model's metadata; the signatures are the SavedModel's in protobuf's JSON mapping."""
+    """Makes the answer for the model's metadata; signatures are in protobuf's JSON mapping."""
     return {
         "model_spec": {"name": model, "signature_name": "", "version": str(version)},
         "metadata": {"signature_def": {"signature_def": signature_def}},

@@ -64,7 +64,7 @@ class Versions:
     def start(self) -> int | None:
         """Loads the newest version that is whole, then goes on looking in a thread.
 
-        Returns its number; None when there is none, and then no thread runs.
+        Returns its number; None if there is none, and then no thread runs.
         """
         self.look(first=True)
         if not self._loaded:
@@ -99,7 +99,7 @@ class Versions:
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Servable]:
-        """A version that stays loaded while the block runs; the newest when None."""
+        """Keeps a version loaded while the block runs; the newest when None."""
         with self._changed:
             chosen = version if version is not None else max(self._loaded, default=None)
             if chosen not in self._loaded:
@@ -178,7 +178,7 @@ class Versions:
             self._finish(old)
 
     def _loaded_from(self, folder: Path, listing: Listing) -> Servable:
-        """What `load` makes of a folder; else Unusable, naming nothing outside of it."""
+        """Loads a folder; raises Unusable with a reason that names nothing outside of it."""
         try:
             _check(listing)
             return self._load(folder)
@@ -228,7 +228,7 @@ def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
 
 
 def _check(listing: Listing) -> None:
-    """Refuses what would keep or flood whoever reads it: a pipe, a device, too many files."""
+    """Refuses what would block or flood its reader: a pipe, a device, too many files."""
     if len(listing) > MOST_ENTRIES:
         raise Unusable(f"it holds more than {MOST_ENTRIES:,} files")
     for path, kind, _, _ in sorted(listing):

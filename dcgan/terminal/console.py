@@ -41,7 +41,7 @@ class Formatter(logging.Formatter):
 
 
 class _Output(io.FileIO):
-    """A standard stream that never raises: what cannot be written is lost, `lost` is why."""
+    """A standard stream that never raises; `lost` says why it could not write."""
 
     def __init__(self, number: int):
         super().__init__(number, "w", closefd=False)

@@ -109,7 +109,7 @@ def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> It
 
 
 class Line(tqdm):
-    """A line on a terminal whose text is somebody else's: `text` gives it for so many columns."""
+    """A line on a terminal; `text` makes it for a number of columns."""
 
     def __init__(self, text: Callable[[int], str], **options):
         self._text = text

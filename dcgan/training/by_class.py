@@ -23,7 +23,7 @@ class ByClass:
 
     @classmethod
     def of(cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **of_z) -> "ByClass":
-        """Those of some columns, or of none, whose classes have these names.
+        """Makes the labels of these columns, whose classes have these names, or of none.
 
         Args:
             prepared: whose labels are read only where some are learnt.

@@ -10,7 +10,7 @@ logger = logging.getLogger("dcgan")
 
 
 def say_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None:
-    """Names what was written, the newest of each kind.
+    """Names the newest file of each kind that the run has written.
 
     Args:
         is_new: whether steps were trained; else only the drawings are new.

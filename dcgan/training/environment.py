@@ -14,7 +14,7 @@ from dcgan.distributed.devices import device_names
 
 
 def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
-    """Versions, devices and the command line, as JSON can hold them."""
+    """Returns versions, devices and the command line, for JSON."""
     return {
         "argv": sys.argv,
         "python": sys.version.split()[0],

@@ -94,7 +94,7 @@ class Message:
 
 
 def stop_sentence(message: Message, checkpoint: str | None) -> str:
-    """What to stop with after a fatal message; the checkpoint is the newest's name, if any."""
+    """Says why training stops after a fatal message, and which checkpoint is the newest."""
     kept = (
         f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was made yet"
     )
@@ -162,7 +162,7 @@ class HealthMonitor:
         self._conditions = {kind: _Condition() for kind in ("discriminator", "stuck", "collapse")}
 
     def update(self, step: int, values: Mapping[str, float]) -> list[Message]:
-        """What is to be said about the numbers of a step, larger than the last; mostly nothing.
+        """Judges the numbers of a step, later than the last one; mostly there is nothing to say.
 
         Args:
             values: d_loss, g_loss, d_real and d_fake (D(x) and D(G(z)), mean probabilities) and,
@@ -265,7 +265,7 @@ class HealthMonitor:
     def _judge(
         self, kind: str, step: int, seen: bool, *, gone: bool, ended: str, began: str, advice: str
     ) -> Message | None:
-        """What to say of a condition, see `_Condition.update`: mostly nothing."""
+        """Updates a condition and says what has changed; mostly nothing."""
         change = self._conditions[kind].update(step, seen, gone)
         if change == "ended":
             return Message("recovered", f"Step {step}: {ended}")

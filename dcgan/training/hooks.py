@@ -247,8 +247,8 @@ def stop_reason(
 ) -> Callable[[], str | None]:
     """Makes the `stop` of `training.loop.train`: a function that returns one of `REASONS` or None.
 
-    It raises KeyboardInterrupt where Python has dropped that of a second Ctrl-C. `budget_seconds`
-    are those of this start; None for no limit.
+    `budget_seconds` limits this start; None for no limit. It raises KeyboardInterrupt where Python
+    has dropped that of a second Ctrl-C.
     """
 
     def ask() -> str | None:

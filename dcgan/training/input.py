@@ -16,7 +16,7 @@ def feed(
     strategy: tf.distribute.Strategy,
     **order,
 ) -> tuple[tf.data.Dataset, Callable]:
-    """Batches, and a function of them that does a step.
+    """Makes a data set of batches, and a function of its elements that takes a step.
 
     On a single GPU with room for them images stay there as uint8 and only the numbers of a batch
     travel; else batches are sent ahead. CPUs and several GPUs get what `make_dataset` makes.

@@ -26,7 +26,7 @@ def discriminator_loss(
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """Computes -log D(G(z)) of logits [N, 1] as float32 [N] (Goodfellow et al. 2014, section 3)."""
+    """Computes -log D(G(z)), float32 [N], of logits [N, 1] (Goodfellow et al. 2014, section 3)."""
     return tf.squeeze(tf.nn.softplus(-fake_logits), axis=-1)
 
 

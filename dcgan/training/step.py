@@ -242,7 +242,7 @@ class ReplicaStep:
         }
 
     def _mean(self, values, more=None):
-        """This replica's share of the mean over the examples of all replicas.
+        """Computes this replica's share of the mean over the examples of all replicas.
 
         The strategy sums the gradients of the replicas. `more` is added to each example's value.
         """

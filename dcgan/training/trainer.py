@@ -48,7 +48,7 @@ logger = logging.getLogger("dcgan")
 
 
 def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generator, Discriminator]:
-    """Makes the networks that the options describe, not built yet; classes as in `Network`."""
+    """Makes the networks that the options describe, not built yet; for classes see `Network`."""
     shape = (config.output_height, config.output_width, config.channels)
     common = {
         "kernel_size": config.kernel_size,
@@ -142,7 +142,7 @@ class Trainer:
     def run(self, *more_hooks: Hook) -> int:
         """Trains to the end or until stopped; returns the exit code.
 
-        More hooks are called after the trainer's own, see `training.loop`.
+        The trainer calls `more_hooks` after its own hooks, see `training.loop`.
         """
         if self.workers.count > 1:
             self.state.assign(self.workers.broadcast_arrays(self.state.arrays()))
