@@ -9,7 +9,7 @@ Train's dataclass is `train_options.Config`.
 from typing import Any
 
 from dcgan import UserError, program
-from dcgan.cli import data_options, exchange_options, run_options
+from dcgan.cli import data_options, run_options
 from dcgan.cli.option import check_value, fields, flag_name
 
 # What each command takes; `flags.COMMANDS` adds train.
@@ -27,8 +27,8 @@ COMMANDS: dict[str, type] = {
     "report": run_options.Report,
     "compare": run_options.Compare,
     "export": run_options.Export,
-    "export-torch": exchange_options.ExportTorch,
-    "import-torch": exchange_options.ImportTorch,
+    "export-torch": run_options.ExportTorch,
+    "import-torch": run_options.ImportTorch,
     "serve": run_options.Serve,
     "benchmark": run_options.Benchmark,
 }

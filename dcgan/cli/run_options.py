@@ -1,5 +1,6 @@
-"""The options of the commands that read a run, and of benchmark."""
+"""The options of the commands that read or import a run, and of benchmark."""
 
+import functools
 from dataclasses import dataclass
 
 from dcgan.cli.option import option
@@ -11,35 +12,32 @@ EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
 RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
 LAYOUTS = ("nhwc", "nchw")
 OF_CLASS = "Of a run by class, which one: cat, or hair=blue where there are several kinds; "
+of_run = functools.partial(option, group="which run")
 
 
 @dataclass(frozen=True)
 class OfRun:
     """Which run a command reads."""
 
-    run_dir: str | None = option(
-        None, "Folder of the run (default: the newest under runs/).", "which run", path=True
+    run_dir: str | None = of_run(
+        None, "Folder of the run (default: the newest under runs/).", path=True
     )
-    dataset: str | None = option(
-        None, "The newest run on this data set instead.", "which run", path=True
-    )
+    dataset: str | None = of_run(None, "The newest run on this data set instead.", path=True)
 
 
 @dataclass(frozen=True)
 class OfCheckpoint(OfRun):
     """Which of its checkpoints."""
 
-    checkpoint: str = option(
-        "newest", "newest, best, a step, or a checkpoint file.", "which run", path=True
-    )
+    checkpoint: str = of_run("newest", "newest, best, a step, or a checkpoint file.", path=True)
 
 
 @dataclass(frozen=True)
 class OfRealImages(OfCheckpoint):
     """And where the images are that it learns from."""
 
-    data_dir: str | None = option(
-        None, "Folder that holds the data sets (default: the run's own).", "which run", path=True
+    data_dir: str | None = of_run(
+        None, "Folder that holds the data sets (default: the run's own).", path=True
     )
 
 
@@ -65,6 +63,43 @@ class Export(OfCheckpoint):
         "For web, where onnxruntime-web comes from: a version for npm to fetch, a folder or .tgz "
         "of the package, cdn to let the page fetch it, or none to draw without it, in a page that "
         "is smaller by megabytes and slower (default: the tested version).",
+        path=True,
+    )
+
+
+@dataclass(frozen=True)
+class ExportTorch(OfCheckpoint):
+    """Write netG.pth and netD.pth for PyTorch's DCGAN tutorial."""
+
+    to: str | None = option(
+        None, "Folder for the files (default: export/torch/<step>/ in the run).", path=True
+    )
+
+
+@dataclass(frozen=True)
+class ImportTorch:
+    """Make a run from the weights of PyTorch's DCGAN tutorial."""
+
+    from_: str | None = option(
+        None,
+        "File with its generator's state_dict, or a dictionary of several. No code in it is run.",
+        required=True,
+        example="netG.pth",
+        path=True,
+    )
+    discriminator: str | None = option(
+        None,
+        "File with its discriminator's state_dict (default: the one in --from, else an untrained "
+        "one).",
+        path=True,
+    )
+    to: str | None = option(
+        None, "New folder for the run.", required=True, example="runs/imported", path=True
+    )
+    dataset: str = option(
+        "celeba",
+        "Data set that it has learnt from, as in train: evaluate compares with it, and training "
+        "continues on it.",
         path=True,
     )
 
@@ -329,7 +364,6 @@ class Benchmark:
     """Measure speed and memory on this machine."""
 
     # None of a training option: as in train.
-
     only: str | None = option(
         None,
         "What to measure, separated by commas, as in step,memory (default: everything, or with "

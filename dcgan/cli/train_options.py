@@ -23,7 +23,6 @@ class Config:
     """Train, or continue a run (the default command)."""
 
     # None means: taken from elsewhere, see `cli.resolve`.
-
     dataset: str = of_data(
         "avatars",
         "avatars, mnist, fashion_mnist, svhn, cifar10, celeba, anime; a folder, zip, tar, .npy, "

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.cli.exchange_options import ExportTorch
+from dcgan.cli.run_options import ExportTorch
 from dcgan.commands.open_run import open_run
 from dcgan.export import torch_file
 from dcgan.export.torch_layout import to_torch

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError, images, program
-from dcgan.cli.exchange_options import ImportTorch
 from dcgan.cli.recorded import to_dict
 from dcgan.cli.resolve import resolve
+from dcgan.cli.run_options import ImportTorch
 from dcgan.cli.train_options import FIELDS, Config
 from dcgan.distributed.devices import avoid_remapper, native_precision
 from dcgan.export import torch_file

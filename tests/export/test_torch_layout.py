@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dcgan import UserError
-from dcgan.cli.exchange_options import ExportTorch, ImportTorch
+from dcgan.cli.run_options import ExportTorch, ImportTorch
 from dcgan.commands import export_torch, import_torch
 from dcgan.export.torch_layout import SIDES, arguments, from_torch, to_torch
 from dcgan.models import Discriminator, Generator
