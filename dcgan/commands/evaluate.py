@@ -58,9 +58,12 @@ def run(options: Evaluate) -> None:
     finder = None
     if FACES in metrics:
         finder = _finder(options.cascade, reals, trained.cache_dir)
+    side = options.extractor_size
+    size = (side, side) if side else None
+    looks = Looks(size, options.extractor_range, options.extractor_layout)
     judge = Evaluator(
         extractors.make(
-            name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED, looks=_looks(options)
+            name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED, looks=looks
         ),
         reals,
         count=count,
@@ -127,12 +130,6 @@ def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
     found = face_share.choose(images, cascade=cascade, cache_dir=cache_dir)
     logger.info("Finding faces with the cascade %s.", found.name)
     return found
-
-
-def _looks(options: Evaluate) -> Looks:
-    side = options.extractor_size
-    size = (side, side) if side else None
-    return Looks(size, options.extractor_range, options.extractor_layout)
 
 
 def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> None:

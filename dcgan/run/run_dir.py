@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,18 +81,15 @@ class RunDir:
                 made[-1].unlink()
                 self.root.rmdir()
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
         """Holds the folder for this process, see `files.hold`."""
-
-        def refusal(process: str) -> str:
-            return (
-                f"Process {process} is already training into {self.root}; wait for it, stop it, or "
-                "choose another --run_dir."
-            )
-
-        with files.hold(self.root, refusal):
-            yield
+        return files.hold(
+            self.root,
+            lambda process: (
+                f"Process {process} is already training into {self.root}; wait for it, "
+                "stop it, or choose another --run_dir."
+            ),
+        )
 
 
 def newest_run(root: Path, dataset: str | None = None) -> Path:

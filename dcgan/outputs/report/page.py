@@ -222,19 +222,10 @@ def _speed(history: History) -> dict | None:
     }
 
 
-def _walks(walks: Sequence[Walk]) -> list[dict]:
+def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
     most = WALKS // max(len(walks), 1)
-    return [
-        {
-            "first": walk.first,
-            "last": walk.last,
-            "count": len(walk.frames),
-            "picture": pictures.picture(
-                images.grid(walk.frames, columns=len(walk.frames), margin=1), most=most
-            ),
-        }
-        for walk in walks
-    ]
+    grids = [images.grid(walk.frames, columns=len(walk.frames)) for walk in walks]
+    return [(w, pictures.picture(g, most=most)) for w, g in zip(walks, grids, strict=True)]
 
 
 def _near(memory: Memory | str) -> list[dict] | None:
