@@ -44,8 +44,7 @@ def feed(
 
 
 def single_gpu(strategy: tf.distribute.Strategy) -> str | None:
-    """The name of the one GPU that trains; None on CPUs, on several, and where a strategy sends the
-    batches."""
+    """Returns the name of the only GPU that trains; None where there is none or a strategy."""
     gpus = tf.config.list_logical_devices("GPU")
     return gpus[0].name if gpus and strategy is tf.distribute.get_strategy() else None
 

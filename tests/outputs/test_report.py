@@ -323,7 +323,7 @@ def test_the_floor_is_marked_where_it_can_be_read(tmp_path):
     height, name = made["line"]
     assert name == "reals" and 0 < height <= 100
     for wrong in (None, 7, {}, {"value": 8.0}, {"value": "8", "count": 9}, {"count": 9}):
-        assert measurements.floor({"floor": wrong}) is None
+        assert measurements.Series("is", [], {"floor": wrong}).floor is None
 
 
 def test_every_metric_is_explained():

@@ -105,7 +105,12 @@ class Series:
 
     @property
     def floor(self) -> Floor | None:
-        return floor(self.newest)
+        """None where it was not measured."""
+        found = self.newest.get("floor")
+        of = found if isinstance(found, dict) else {}
+        if not all(_is_number(of.get(name)) for name in ("value", "count")):
+            return None
+        return Floor(of["value"], "reals" if of.get("of") == "reals" else "floor", of["count"])
 
     @property
     def steps(self) -> np.ndarray:
@@ -207,15 +212,6 @@ def interval(record: dict) -> str:
     """The 95 % interval; empty where none was measured."""
     low, high = record.get("low"), record.get("high")
     return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
-
-
-def floor(record: dict) -> Floor | None:
-    """Of a record; None where it was not measured."""
-    found = record.get("floor")
-    if not isinstance(found, dict) or not all(_is_number(found.get(n)) for n in ("value", "count")):
-        return None
-    name = "reals" if found.get("of") == "reals" else "floor"
-    return Floor(found["value"], name, found["count"])
 
 
 def _records(folder: Path) -> Iterable[dict]:
