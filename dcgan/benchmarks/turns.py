@@ -14,8 +14,7 @@ class PairedFigures:
 
     name: str  # what was measured
     unit: str  # of the figures
-    # ours, bare: one figure of each a pair, in the order in which they were taken
-    ours: tuple[float, ...]
+    ours: tuple[float, ...]  # one figure of each a pair, in the order in which they were taken
     bare: tuple[float, ...]
     baseline: str  # what `bare` are figures of
     more_is_better: bool = True  # true of rates, false of seconds and memory

@@ -26,8 +26,7 @@ class Cluster:
     """The workers, and which of them this process is."""
 
     jobs: dict[str, list[str]]  # the addresses, host:port, by job
-    # job, index: of this process
-    job: str = "worker"
+    job: str = "worker"  # of this process
     index: int = 0
 
     @property

@@ -18,8 +18,7 @@ DESCRIPTION = "dcgan.json"
 class Subject:
     """What is exported."""
 
-    # generator, discriminator: of `dcgan.models`, computing in float32
-    generator: Any
+    generator: Any  # of `dcgan.models`, computing in float32
     discriminator: Any
     description: dict  # what `description.describe` says of them
     table: Any = None  # of the classes that they know; None where they know none

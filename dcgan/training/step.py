@@ -28,8 +28,7 @@ class StepOptions:
 
     batch_size: int  # number of real images in one update, over all replicas
     real_label: float = 0.9  # the discriminator's target for real images
-    # d_steps, g_steps: updates of each network per step. Simultaneous updates take one of each.
-    d_steps: int = 1
+    d_steps: int = 1  # updates of each network per step. Simultaneous updates take one of each.
     g_steps: int = 1
     # the noise of the generator's second and further updates: "new", or "same" as in the
     # discriminator's last update

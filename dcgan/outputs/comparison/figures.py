@@ -23,8 +23,7 @@ class Figure:
     """A metric of a setting."""
 
     values: Sequence[float]  # of each seed that was measured
-    # low, high: the lowest and highest end of their intervals; None where one has none
-    low: float | None
+    low: float | None  # the lowest and highest end of their intervals; None where one has none
     high: float | None
     steps: Sequence[int] = ()  # of each seed
 

@@ -26,8 +26,7 @@ class Curve:
     label: str
     look: str  # its class in style.css
     values: np.ndarray  # float [N], NaN where there is none
-    # low, high: float [N], the ends of the intervals, or None
-    low: np.ndarray | None = None
+    low: np.ndarray | None = None  # float [N], the ends of the intervals, or None
     high: np.ndarray | None = None
     band: bool = False  # whether the intervals are drawn as one area instead of a whisker each
     smooth: bool = False  # whether the line is a moving average, with the values lightly behind it
@@ -37,8 +36,7 @@ class Curve:
 class Scale:
     """Values to places."""
 
-    # low, high: the ends
-    low: float
+    low: float  # the ends
     high: float
     bent: bool = False  # whether it is logarithmic beyond 1 and -1 and linear between them
 

@@ -28,8 +28,7 @@ class ShownCheckpoint:
 
     step: int
     shape: tuple[int, int, int]  # (height, width, channels) of its images
-    # generator_weights, discriminator_weights: how many numbers each network has learnt or keeps
-    generator_weights: int
+    generator_weights: int  # how many numbers each network has learnt or keeps
     discriminator_weights: int
     seeds: Sequence[int]  # of `samples`
     samples: np.ndarray  # uint8 [N, height, width, channels]
@@ -51,8 +50,7 @@ class Health:
 class Walk:
     """A way in latent space from the image of one seed to that of another."""
 
-    # first, last: the seeds
-    first: int
+    first: int  # the seeds
     last: int
     frames: np.ndarray  # uint8 [T, height, width, channels], both ends among them
 

@@ -30,8 +30,7 @@ class EmbeddedPicture:
     """What an <img> needs."""
 
     address: str  # data: and the file
-    # width, height: in pixels, of the picture before it was scaled down, if it was
-    width: int
+    width: int  # in pixels, of the picture before it was scaled down, if it was
     height: int
 
 
