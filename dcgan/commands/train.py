@@ -81,8 +81,7 @@ def _train(config: Config, workers: Workers) -> int:
         _refuse_other_config(config, run_dir, alike=OF_SOURCE)
     if workers.strategy:
         _require_shares(config, workers.strategy)
-    source, summary, columns = _look_at_data(config)
-    config = _fit_to_data(config, summary, columns)
+    config, source, summary, columns = _look_at_data(config)
     run_dir = RunDir(Path(config.run_dir))
     config = _keep_recorded_choices(config, run_dir)
     columns = columns if config.conditional else {}
@@ -115,8 +114,7 @@ def _follow(config: Config, workers: Workers) -> int:
     """Trains as a worker that is not the chief, with the chief's options."""
     config = by_device.choose_batch(config, gpu=on_gpu())
     _require_shares(config, workers.strategy)
-    source, summary, columns = _look_at_data(config)
-    config = _fit_to_data(config, summary, columns)
+    config, source, _, columns = _look_at_data(config)
     run_dir = RunDir(Path(config.run_dir))
     config = _take_chiefs_options(config, workers)
     columns = columns if config.conditional else {}
@@ -124,15 +122,10 @@ def _follow(config: Config, workers: Workers) -> int:
     return _make_trainer(config, run_dir, prepared, workers, columns).run()
 
 
-def _fit_to_data(config: Config, summary: Summary, columns: Columns) -> Config:
-    """Fills in channels, labels and run folder, which follow from the data set."""
-    channels = config.channels or summary.channels
-    config = replace(config, channels=channels, conditional=bool(columns))
-    return replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
-
-
-def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
+def _look_at_data(config: Config) -> tuple[Config, Source, Summary, Columns]:
     """Opens the data set and chooses the labels to learn, without decoding pictures.
+
+    The options are returned with channels, labels and run folder, which follow from the data set.
 
     Raises UserError if the data set is not found or too small to train on.
     """
@@ -157,7 +150,10 @@ def _look_at_data(config: Config) -> tuple[Source, Summary, Columns]:
         if problem:
             logger.info("Trains without labels, which --preset %s has: %s", config.preset, problem)
             labels = {}
-    return source, summary, {name: one.names for name, one in labels.items()}
+    channels = config.channels or summary.channels
+    config = replace(config, channels=channels, conditional=bool(labels))
+    config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
+    return config, source, summary, {name: one.names for name, one in labels.items()}
 
 
 def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
