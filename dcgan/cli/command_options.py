@@ -1,7 +1,7 @@
 """The options of every command but train.
 
 They are frozen dataclasses of `option` fields: flags, `--help` and flags.md are made from them. To
-add a command: a dataclass here, its row in `COMMANDS`, its name in `GROUPS`, and
+add a command: a dataclass here, its rows in `COMMANDS` and `GROUPS`, and
 dcgan/commands/<name>.py (with _ for -).
 Train's dataclass is `train_options.Config`.
 """
@@ -33,16 +33,36 @@ COMMANDS: dict[str, type] = {
     "benchmark": run_options.Benchmark,
 }
 
-# What help shows together: by what a person is about to do.
-GROUPS: dict[str, tuple[str, ...]] = {
-    "data": ("crawl", "crop", "inspect", "pack"),
-    "train": ("train", "benchmark", "import-torch"),
-    "look": (
-        *("sample", "interpolate", "arithmetic", "neighbours"),
-        *("evaluate", "features", "report", "compare"),
-    ),
-    "ship": ("export", "serve", "export-torch"),
+# What each command does, by what a person is about to do: help shows these together.
+GROUPS: dict[str, dict[str, str]] = {
+    "data": {
+        "crawl": "download illustrations by tag, politely",
+        "crop": "cut the faces out of a folder of illustrations",
+        "inspect": "show what is in a data set, and what may be wrong with it",
+        "pack": "put pictures into one zip, or into TFRecord shards",
+    },
+    "train": {
+        "train": "train, or continue a run (the default command)",
+        "benchmark": "measure speed and memory on this machine",
+        "import-torch": "make a run from the weights of PyTorch's DCGAN tutorial",
+    },
+    "look": {
+        "sample": "make images, one PNG file each",
+        "interpolate": "walk from seed to seed: a GIF, MP4 or strip",
+        "arithmetic": "add and subtract averages of seeds, as in the DCGAN paper",
+        "neighbours": "show the nearest training images: does it memorise?",
+        "evaluate": "compare generated images with real ones, in numbers",
+        "features": "classify with the discriminator's features and a few labels",
+        "report": "show what a run has learnt in one HTML file",
+        "compare": "show several runs side by side in one HTML file",
+    },
+    "ship": {
+        "export": "write files that need nothing of this project",
+        "serve": "serve a model over HTTP, with an explorer to look around in",
+        "export-torch": "write netG.pth and netD.pth for PyTorch's DCGAN tutorial",
+    },
 }
+DOES = {name: does for commands in GROUPS.values() for name, does in commands.items()}
 
 
 def complete(command: str, given: dict[str, Any]) -> Any:

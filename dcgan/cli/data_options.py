@@ -24,8 +24,6 @@ class OfPictures:
 
 @dataclass(frozen=True)
 class Crawl:
-    """Download illustrations by tag, politely."""
-
     to: str | None = option(
         None, "Folder for the pictures.", required=True, example="data/raw", path=True
     )
@@ -55,8 +53,6 @@ class Crawl:
 
 @dataclass(frozen=True)
 class Crop:
-    """Cut the faces out of a folder of illustrations."""
-
     from_: str | None = option(
         None, "Folder of pictures.", required=True, example="data/raw", path=True
     )
@@ -109,8 +105,6 @@ class Crop:
 
 @dataclass(frozen=True)
 class Pack(OfPictures):
-    """Put pictures into one zip, or into TFRecord shards."""
-
     dataset: str | None = option(
         None,
         "Folder or zip of pictures, or any other data set.",
@@ -149,8 +143,6 @@ class Pack(OfPictures):
 
 @dataclass(frozen=True)
 class Inspect(OfPictures):
-    """Show what is in a data set, and what may be wrong with it."""
-
     dataset: str = option(
         "avatars",
         "Name of a data set, a folder or zip under --data_dir, or the path of one.",

@@ -28,14 +28,8 @@ def help_text(command: str | None = None) -> str:
     if command is None:
         return _overview()
     usage = f"usage: {command_options.usage(command)} [--flag value ...]"
-    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{does(command)}.", "", "")]
+    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{command_options.DOES[command]}.", "", "")]
     return "\n".join([*lines, *_help_of_flags(command)])
-
-
-def does(command: str) -> str:
-    """Returns the docstring of a command's options, without capital and full stop."""
-    text = COMMANDS[command].__doc__.rstrip(".")
-    return text[0].lower() + text[1:]
 
 
 def _overview() -> str:
@@ -45,8 +39,8 @@ def _overview() -> str:
     lines += ["", *_wrap(f"To train on your own pictures: {name} path/to/pictures", "", "  ")]
     for group, commands in command_options.GROUPS.items():
         lines += ["", f"{group}:"]
-        for command in commands:
-            lines += _wrap(does(command), f"  {command:14}", " " * 16)
+        for command, does in commands.items():
+            lines += _wrap(does, f"  {command:14}", " " * 16)
     lines += ["", f"common flags of {DEFAULT}:"]
     for flag, meaning in COMMON.items():
         lines += _wrap(meaning, f"  --{flag:13}", " " * 17)
@@ -112,7 +106,7 @@ def markdown() -> str:
         *("| | command | what it does |", "|---|---|---|"),
     ]
     for group, commands in command_options.GROUPS.items():
-        lines += [f"| {group} | {_link(name)} | {does(name)} |" for name in commands]
+        lines += [f"| {group} | {_link(name)} | {does} |" for name, does in commands.items()]
     lines += ["", f"For several commands: {', '.join(_link(g) for g in _shared())}."]
     for group, fields in _shared().items():
         lines += ["", f"## {group.capitalize()}", "", *_table(fields)]

@@ -43,8 +43,6 @@ class OfRealImages(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Export(OfCheckpoint):
-    """Write files that need nothing of this project."""
-
     format: str = option(
         "saved_model",
         "What to write, separated by commas, as in saved_model,onnx. Only keras needs this "
@@ -69,8 +67,6 @@ class Export(OfCheckpoint):
 
 @dataclass(frozen=True)
 class ExportTorch(OfCheckpoint):
-    """Write netG.pth and netD.pth for PyTorch's DCGAN tutorial."""
-
     to: str | None = option(
         None, "Folder for the files (default: export/torch/<step>/ in the run).", path=True
     )
@@ -78,8 +74,6 @@ class ExportTorch(OfCheckpoint):
 
 @dataclass(frozen=True)
 class ImportTorch:
-    """Make a run from the weights of PyTorch's DCGAN tutorial."""
-
     from_: str | None = option(
         None,
         "File with its generator's state_dict, or a dictionary of several. No code in it is run.",
@@ -106,8 +100,6 @@ class ImportTorch:
 
 @dataclass(frozen=True)
 class Serve(OfRun):
-    """Serve a model over HTTP, with an explorer to look around in."""
-
     model_dir: str | None = option(
         None,
         "Folder of the exported versions (default: export/saved_model/ in the run, exported first "
@@ -160,8 +152,6 @@ class Serve(OfRun):
 
 @dataclass(frozen=True)
 class Sample(OfCheckpoint):
-    """Make images, one PNG file each."""
-
     num_images: int | None = option(None, "Number of images (default: 64).", within=(1, 1_000_000))
     first_seed: int | None = option(
         None, "Seed of the first image (default: 0).", minimum=0, formerly=("seed",)
@@ -177,8 +167,6 @@ class Sample(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Interpolate(OfCheckpoint):
-    """Walk from seed to seed: a GIF, MP4 or strip."""
-
     seeds: str = option("0-4", "The seeds on the way, such as 7,9,12.")
     label: str | None = option(
         None,
@@ -207,8 +195,6 @@ class Interpolate(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Arithmetic(OfCheckpoint):
-    """Add and subtract averages of seeds, as in the DCGAN paper."""
-
     terms: str | None = option(
         None,
         "Signs and seeds; or --plus 3,8,12 --minus 4,9,11 --plus 5,6,7, in any order.",
@@ -224,8 +210,6 @@ class Arithmetic(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Neighbours(OfRealImages):
-    """Show the nearest training images: does it memorise?"""
-
     seeds: str = option("0-7", "Seeds of the generated images, such as 1,5,9-20.")
     k: int = option(5, "Number of nearest training images of each.", within=(1, 20))
     to: str | None = option(
@@ -238,8 +222,6 @@ class Neighbours(OfRealImages):
 
 @dataclass(frozen=True)
 class Evaluate(OfRealImages):
-    """Compare generated images with real ones, in numbers."""
-
     images: str | None = option(
         None,
         "Measure these pictures, whatever made them, instead of the run's samples, against the "
@@ -308,8 +290,6 @@ class Evaluate(OfRealImages):
 
 @dataclass(frozen=True)
 class Features(OfRealImages):
-    """Classify with the discriminator's features and a few labels."""
-
     labels_per_class: int = option(
         100, "Labelled images of each class to learn from.", within=(2, 100_000)
     )
@@ -330,8 +310,6 @@ class Features(OfRealImages):
 
 @dataclass(frozen=True)
 class Report(OfRealImages):
-    """Show what a run has learnt in one HTML file."""
-
     seeds: str = option(
         "0-63",
         "Seeds of the generated images; walks go along the first six, and all are compared with "
@@ -342,8 +320,6 @@ class Report(OfRealImages):
 
 @dataclass(frozen=True)
 class Compare:
-    """Show several runs side by side in one HTML file."""
-
     runs: str | None = option(
         None,
         "Folders of the runs, as in runs/a runs/b or runs/a,runs/b. Runs that differ only in "
@@ -361,8 +337,6 @@ class Compare:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measure speed and memory on this machine."""
-
     # None of a training option: as in train.
     only: str | None = option(
         None,

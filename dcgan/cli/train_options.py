@@ -20,8 +20,6 @@ of_folder = functools.partial(option, group="run folder")
 
 @dataclass(frozen=True)
 class Config:
-    """Train, or continue a run (the default command)."""
-
     # None means: taken from elsewhere, see `cli.resolve`.
     dataset: str = of_data(
         "avatars",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dcgan import UserError
-from dcgan.cli import flags, help, option
+from dcgan.cli import command_options, flags, help, option
 from dcgan.cli.flags import COMMANDS, parse
 from dcgan.cli.presets import DATASETS, PRESETS
 from dcgan.cli.resolve import resolve
@@ -49,7 +49,7 @@ def test_flags_md_and_help_name_every_command_flag_preset_and_data_set():
     for name in (*PRESETS, *DATASETS):
         assert f"| `{name}` |" in markdown
     for command in COMMANDS:
-        assert f"| [{command}](#{command}) | {help.does(command)} |" in markdown
+        assert f"| [{command}](#{command}) | {command_options.DOES[command]} |" in markdown
         assert f"  {command} " in help_text
 
 
