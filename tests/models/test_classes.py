@@ -77,16 +77,6 @@ def test_the_logits_of_the_classes_are_the_products_with_all_vectors():
     np.testing.assert_array_equal(logits, plain(images))
 
 
-def test_between_two_classes_lie_images_of_neither():
-    generator, _ = networks()
-    z = np.repeat(noise(1, 4), 3, 0)
-    ends = value(one_hot(np.array([[0, 1], [2, 1]]), CLASSES))
-    way = np.stack([ends[0], ends.mean(0), ends[1]])
-    first, middle, last = value(generator(z, labels=way))
-    np.testing.assert_array_equal(first, generator(z[:1], labels=np.array([[0, 1]]))[0])
-    assert np.abs(middle - first).max() > 0 < np.abs(middle - last).max()
-
-
 def test_without_classes_nothing_is_added():
     for network in networks(()):
         assert "classes" not in network.get_config()

@@ -221,18 +221,6 @@ def test_it_equals_keras_roughly_in_bfloat16(training):
         np.testing.assert_allclose(value(a), value(b), rtol=0.01, atol=1e-3)
 
 
-def test_it_normalizes_and_remembers_as_defined():
-    ours, _ = pair()
-    gamma, beta, mean, variance = (value(v).astype(np.float64) for v in ours.variables)
-    x = batch(4).astype(np.float64)
-    outputs = ours(x.astype(np.float32), training=True)
-    m, v = x.mean((0, 1, 2)), x.var((0, 1, 2))  # the variance that divides by N
-    expected = (x - m) / np.sqrt(v + 1e-5) * gamma + beta
-    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(value(ours.moving_mean), 0.9 * mean + 0.1 * m, rtol=1e-5)
-    np.testing.assert_allclose(value(ours.moving_variance), 0.9 * variance + 0.1 * v, rtol=1e-5)
-
-
 @pytest.mark.parametrize(("unbiased", "kept"), [(False, 1), (True, 2)])
 def test_the_variance_of_few_numbers_is_corrected_at_most_where_it_is_kept(unbiased, kept):
     """Two numbers, 1 and 3: variance ((-1)^2 + 1^2) / 2 = 1, with Bessel's correction 2."""
