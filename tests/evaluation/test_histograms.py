@@ -59,14 +59,6 @@ def test_perfect_images_look_as_expected_by_chance():
     assert np.mean([one.p_value < 0.05 for one in found]) == pytest.approx(0.05, abs=0.033)
 
 
-def test_dropped_classes_are_found():
-    truth = np.full(10, 0.1)
-    dropped = class_histogram(drawn(500, np.repeat([0.2, 0], 5)), truth)
-    # Half of the images would have to be of another class, if the rest were even.
-    assert dropped.total_variation == pytest.approx(0.5) and dropped.p_value < 1e-50
-    assert dropped.entropy == pytest.approx(np.log2(5), abs=0.03)
-
-
 def test_of_many_classes_those_that_differ_most_are_listed():
     shares = {"real": [1 / 30] * 30, "generated": [i / 435 for i in range(30)]}
     record = {"labelling": "kind", "names": [f"k{i}" for i in range(30)], "accuracy": None} | shares

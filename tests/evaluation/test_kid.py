@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics.pairwise import polynomial_kernel
 
 from dcgan.evaluation import kid as module
 from dcgan.evaluation.kid import kid, mmd
@@ -49,18 +48,6 @@ def test_it_agrees_with_plain_loops():
     assert kid(x[:7], y).value == pytest.approx(by_loops(x[:7], y), rel=1e-6)
 
 
-def test_the_kernel_is_scikit_learns():
-    x, y = normal(9, 1, dimensions=4), normal(7, 2, 0.5, 4)
-    expected = polynomial_kernel(x, y, degree=3, gamma=1 / 4, coef0=1)
-    np.testing.assert_allclose(module.kernel(x, y), expected, rtol=1e-5)
-
-
-def test_projections_average_to_twice_the_value():
-    """For x to 2 (xx - xy), for y to 2 (yy - xy), in the mean over each."""
-    value, of_x, of_y = mmd(normal(9, 1, dimensions=4), normal(7, 2, 0.5, 4))
-    assert of_x.mean() + of_y.mean() == pytest.approx(2 * value, rel=1e-4)
-
-
 def test_it_is_unbiased_also_for_few_images():
     """Over 400 samples of 20 the mean is the true value within three standard errors."""
     for mean, d in ((0.0, 1), (0.5, 1), (0.4, 8)):
@@ -68,21 +55,6 @@ def test_it_is_unbiased_also_for_few_images():
             kid(normal(20, 2 * i, 0, d), normal(20, 2 * i + 1, mean, d)).value for i in range(400)
         ]
         assert abs(np.mean(values) - truth(mean, d)) < 3 * np.std(values) / 20
-
-
-def test_of_a_sample_and_itself_only_the_diagonal_is_missing():
-    """2 (mean off the diagonal) - 2 (mean of all) = -2 (mean on it - mean off it) / N: about 0."""
-    x = normal(300, 0, dimensions=6).astype(float)
-    table = (x @ x.T / 6 + 1) ** 3
-    on, off = table.diagonal().mean(), (table.sum() - table.trace()) / (300 * 299)
-    assert kid(x, x).value == pytest.approx(-2 * (on - off) / 300)
-
-
-def test_order_does_not_show_where_one_subset_holds_all():
-    x, y = normal(300, 0, dimensions=6), normal(300, 1, 0.1, 6)
-    expected, found = kid(x, y), kid(x[::-1], np.random.default_rng(0).permutation(y), seed=7)
-    assert found.value == pytest.approx(expected.value, rel=1e-9)
-    assert found.high == pytest.approx(expected.high, rel=1e-9)
 
 
 def test_subsets_are_of_the_seed_and_near_the_whole(monkeypatch):
@@ -95,8 +67,7 @@ def test_subsets_are_of_the_seed_and_near_the_whole(monkeypatch):
     assert abs(found.value - whole) < error  # drawing subsets is a part of the error only
 
 
-@pytest.mark.parametrize(("size", "subsets"), [(1000, 100), (50, 20)])
-@pytest.mark.parametrize("mean", [0.0, 0.4])
+@pytest.mark.parametrize(("size", "subsets", "mean"), [(1000, 100, 0.0), (50, 20, 0.4)])
 def test_19_of_20_intervals_hold_the_truth(monkeypatch, size, subsets, mean):
     monkeypatch.setattr(module, "SIZE", size)
     monkeypatch.setattr(module, "SUBSETS", subsets)

@@ -207,17 +207,6 @@ def test_memory_does_not_grow_with_the_images(tmp_path, monkeypatch, metric, sha
     assert grown < 1000 * max(200, row / 8), (peaks, row)
 
 
-def test_memory_mapped_samples_do_as_well(tmp_path):
-    real, fake = random_sample(), random_sample(130, 1)
-    names = ("images", "features", "probabilities")
-    for name in names:
-        np.save(tmp_path / name, getattr(fake, name))
-    mapped = ImageSample(
-        **{name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in names}
-    )
-    assert measure_all(METRICS, real, mapped) == measure_all(METRICS, real, fake)
-
-
 def broken(kind: str, value: float) -> ImageSample:
     fake = random_sample()
     getattr(fake, kind)[[3, 77], 1] = value

@@ -1,7 +1,5 @@
 """The sliced Wasserstein distance: closed forms, scipy, the pyramid, its interval."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -41,21 +39,6 @@ def test_along_each_direction_it_is_scipys():
     assert sliced_wasserstein(one, other, random=random(), directions=64) == pytest.approx(
         expected, rel=1e-4
     )
-
-
-def test_moved_by_a_vector_it_is_the_mean_projection_of_it():
-    """|v| Gamma(D / 2) / (sqrt(pi) Gamma((D + 1) / 2)), which for D = 3 is |v| / 2."""
-    one = random().normal(size=(10, 3)).astype(np.float32)
-    found = sliced_wasserstein(one, one + np.float32([3, 0, 4]), random=random(), directions=20_000)
-    assert found == pytest.approx(2.5, rel=0.02)
-    expected = math.gamma(1.5) / (math.sqrt(math.pi) * math.gamma(2))
-    assert expected == pytest.approx(1 / 2)
-
-
-def test_in_one_dimension_it_is_exact():
-    """Sorted 0, 1, 5 and 2, 3, 3: (2 + 2 + 2) / 3."""
-    one, other = np.float32([[5], [0], [1]]), np.float32([[3], [2], [3]])
-    assert sliced_wasserstein(one, other, random=random(), directions=64) == pytest.approx(2)
 
 
 # --- the pyramid
@@ -123,14 +106,6 @@ def test_blocks_do_not_show(monkeypatch, block, at_once):
     assert swd(real, fake).value == pytest.approx(expected.value, rel=1e-5)
 
 
-def test_order_shows_no_more_than_another_choice_of_patches_does():
-    real, fake = pictures(60), pictures(60, 1) // 2 + 30
-    by_seed = [swd(real, fake, seed=seed).value for seed in range(6)]
-    assert swd(real, fake, seed=3).value == by_seed[3]
-    shuffled = swd(np.random.default_rng(0).permutation(real), fake[::-1]).value
-    assert abs(shuffled - by_seed[0]) < 4 * np.std(by_seed, ddof=1)
-
-
 def test_every_image_gives_patches():
     """Where one image of many differs, the distance does."""
     real = np.full((50, 7, 7, 1), 10, np.uint8)
@@ -138,11 +113,6 @@ def test_every_image_gives_patches():
         fake = real.copy()
         fake[row, 3, 3] = 200
         assert swd(real, fake).value > 0
-
-
-def test_images_of_one_colour_have_a_distance_too():
-    found = swd(pictures(40), np.full((40, 28, 24, 3), 9, np.uint8))
-    assert np.isfinite(found.value) and found.value > swd(pictures(40), pictures(40, 1)).value
 
 
 def test_19_of_20_intervals_hold_the_mean_of_all_measurements(monkeypatch):
