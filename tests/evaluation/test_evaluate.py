@@ -46,15 +46,11 @@ class Toy:
     resize = "means of four columns"
     classes = {"brightness": ("dark", "bright")}
 
-    def __init__(self, broken: bool = False):
-        self.broken = broken
-
     def __call__(self, images: np.ndarray) -> Extracted:
         columns = images.reshape(len(images), -1, 4).mean(1, dtype=np.float32)
         bright = (columns.mean(1) > 127).astype(np.float32)
         chances = np.stack([1 - bright, bright], 1)
-        features = np.full_like(columns, np.nan) if self.broken else columns
-        return Extracted(features, {"brightness": chances})
+        return Extracted(columns, {"brightness": chances})
 
 
 def pictures(seeds, mean: int = 128) -> np.ndarray:
@@ -324,14 +320,6 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
     assert many - few < 400_000  # the images alone would be 2.5 MB more
 
 
-def test_features_that_are_not_finite_are_refused(tmp_path):
-    with pytest.raises(UserError, match="not finite"):
-        judge(tmp_path, extractor=Toy(broken=True)).evaluate(
-            ["fid"], Painter().generated(), tmp_path / "r"
-        )
-    assert not (tmp_path / "r").exists()
-
-
 @pytest.mark.parametrize(
     ("metric", "extractor", "labels", "counts", "words"),
     [
@@ -449,10 +437,7 @@ def test_another_part_of_the_data(tmp_path, capsys):
     ("flags", "words"),
     [
         (["--metrics", "fid,kld"], "--metrics must be one of fid, kid, "),
-        (["--metrics", "is"], "is needs probabilities of classes"),
         (["--num_images", 99], "needs at least 100 generated images, there are 99"),
-        (["--num_images", 150], "needs at least 100 real images, there are 90"),
-        (["--splits", "test"], "no images for --splits test"),
         (["--extractor", "classifier", "--metrics", "is"], "The classifier needs labels"),
         (
             ["--extractor", "vgg"],
@@ -467,20 +452,6 @@ def test_bad_input(tmp_path, capsys, flags, words):
     sentence = capsys.readouterr().err.partition("\nerror: ")[2]
     assert words.format(run=run_root) in sentence and sentence.count("\n") == 1
     assert not (run_root / "evaluation").exists()
-
-
-def test_a_classifier_needs_labels(tmp_path, capsys):
-    run_root = learnt_run(tmp_path, {"": 110})
-    assert evaluate(run_root, "--extractor", "classifier", "--num_images", 110) == 2
-    assert "The classifier needs labels" in capsys.readouterr().err
-    assert not (run_root / "evaluation").exists()
-
-
-def test_a_run_without_checkpoints_is_refused(tmp_path, capsys):
-    run_root = learnt_run(tmp_path, {"": 2})
-    [path.unlink() for path in run_root.glob("checkpoints/*.npz")]
-    assert evaluate(run_root) == 2
-    assert "holds no whole checkpoint; train first" in capsys.readouterr().err
 
 
 def test_the_table_shows_levels_and_missing_intervals():

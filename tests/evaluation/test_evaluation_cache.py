@@ -1,6 +1,5 @@
 """What evaluation keeps: used when whole, made again otherwise, found by all that it depends on."""
 
-import json
 import os
 import tracemalloc
 
@@ -61,12 +60,6 @@ def test_features_of_an_older_format_are_made_again(tmp_path, monkeypatch):
     assert extractor.seen == 530
 
 
-def test_features_without_columns_are_not_believed(tmp_path):
-    features(tmp_path)
-    np.save(next((tmp_path / "evaluation").glob("*.0.npy")), np.ones(530, "f4"))
-    assert same(features(tmp_path), Counting()(IMAGES[ROWS]))
-
-
 def test_the_key_is_all_that_they_depend_on(tmp_path):
     class Other(Counting):
         fingerprint = "b"
@@ -90,15 +83,6 @@ def test_an_interrupted_extraction_leaves_nothing(tmp_path):
         features(tmp_path, Counting(most=2 * BLOCK))
     assert list((tmp_path / "evaluation").iterdir()) == []
     assert same(features(tmp_path), Counting()(IMAGES[ROWS]))
-
-
-def test_arrays_without_the_file_that_makes_them_count_are_not_used(tmp_path):
-    """As a process leaves them that was killed before its last file."""
-    features(tmp_path)
-    next((tmp_path / "evaluation").glob("*.json")).unlink()
-    extractor = Counting()
-    features(tmp_path, extractor)
-    assert extractor.seen == 530
 
 
 @pytest.mark.parametrize("which", ["*.0.npy", "*.2.npy", "*.json"])
@@ -238,12 +222,6 @@ def test_a_small_result_that_cannot_be_read_is_made_again(tmp_path, monkeypatch,
     assert ("Input/output error" in caplog.text) is not pipe
 
 
-def test_facts_are_json(tmp_path):
-    remember(tmp_path, "key", lambda: ({}, {"seconds": 1.5}))
-    with np.load(tmp_path / "key.npz", allow_pickle=False) as file:
-        assert json.loads(file["meta.json"].tobytes()) == {"seconds": 1.5}
-
-
 def test_a_small_result_of_another_kind_is_made_again(tmp_path, caplog):
     def fits(arrays, facts):
         return list(arrays) == ["a"] and facts == {"n": 1}
@@ -282,7 +260,9 @@ def test_an_entry_that_we_did_not_write_is_not_believed(tmp_path, what, caplog):
     assert extractor.seen == 530 and "are damaged" in caplog.text
 
 
-@pytest.mark.parametrize("what", ["wide", "float64", "deep", "terabytes", "pickle", "short"])
+@pytest.mark.parametrize(
+    "what", ["wide", "flat", "float64", "deep", "terabytes", "pickle", "short"]
+)
 def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, what):
     features(tmp_path)
     path = next((tmp_path / "evaluation").glob("*.1.npy"))
@@ -294,7 +274,7 @@ def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, what):
         path.write_bytes(header + text + b"\n" + bytes(64))
     else:
         rows = {"wide": np.ones((530, 3), "f4"), "float64": np.ones((530, 2))}
-        rows["short"] = np.ones((529, 2), "f4")
+        rows |= {"short": np.ones((529, 2), "f4"), "flat": np.ones(530, "f4")}
         np.save(path, rows.get(what, np.array([{}], object)), allow_pickle=True)
     extractor = Counting()
     assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))

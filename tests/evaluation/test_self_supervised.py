@@ -163,22 +163,6 @@ def test_it_learns_from_a_bounded_number_of_images(tmp_path, untrained, monkeypa
     assert len(untrained[0][0][1]) == 150 and len(find_learnt(noise(500), seed=0)) == 150
 
 
-def test_large_images_are_made_smaller(tmp_path, untrained):
-    images = noise(500, (96, 80, 3))
-    found = load(images, folder=tmp_path, seed=0)
-    assert untrained[0][0][1].shape == (400, 64, 53, 3)
-    assert found.resize.startswith("to 64x53, bicubic with antialiasing")
-    assert found(images[:3]).features.shape == (3, 4 + 4 + 6)
-
-
-def test_features_do_not_depend_on_the_number_of_images(tmp_path, untrained):
-    images = noise(500, (9, 8, 1))
-    found = load(images, folder=tmp_path, seed=0)
-    everything = found(images).features
-    for rows in (slice(0, 1), slice(0, 100), slice(256, 500)):
-        np.testing.assert_array_equal(found(images[rows]).features, everything[rows])
-
-
 def test_features_are_in_deviations_of_the_data(tmp_path, untrained):
     images = noise(500)
     found = load(images, folder=tmp_path, seed=0)
@@ -211,16 +195,6 @@ def test_it_is_trained_once_for_the_same_data_recipe_and_seed(tmp_path, untraine
             patch.setattr(*change)
             load(images, folder=tmp_path, seed=0)
         assert len(untrained) == count
-
-
-def test_an_interrupted_training_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(self_supervised_network, "train", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        load(noise(500), folder=tmp_path / "cache", seed=0)
-    assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.tmp"))
 
 
 def test_too_few_different_images_are_refused(tmp_path, untrained):
