@@ -74,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send(self, behaviour, body, start):
-        self.send_response(206 if start else 200)
+        self.send_response(206 if start or "Content-Range" in behaviour.headers else 200)
         if start:
             first, total = start + behaviour.shift, len(behaviour.body)
             self.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
@@ -177,6 +177,14 @@ def test_a_server_that_stays_busy_is_given_up_for_the_next(server, tmp_path):
     urls = server.url("a", statuses=[503] * 99), server.url("b")
     assert quick(remote(*urls), tmp_path, tries=3).read_bytes() == CONTENT
     assert [path for path, _ in server.asked] == ["/a"] * 3 + ["/b"]
+
+
+@pytest.mark.parametrize("header", ["Content-Length", "Content-Range"])
+def test_a_length_of_ten_thousand_digits_is_no_length(server, tmp_path, header):
+    ranged = header == "Content-Range"
+    headers = {header: "bytes 0-9/" * ranged + "9" * 10_000}
+    url = server.url("a", length=False, headers=headers)
+    assert quick(remote(url), tmp_path).read_bytes() == CONTENT
 
 
 def test_the_next_mirror_continues_what_the_first_began(server, tmp_path):
