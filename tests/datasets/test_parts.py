@@ -5,7 +5,7 @@ import pytest
 from learnt import learnt_run
 from pictures import decoded, encoded, fill, pack, red
 from PIL import Image
-from running import SMALL, run
+from running import small_flags
 
 import main
 from dcgan import UserError
@@ -180,15 +180,15 @@ def kaggle(folder, train: int, test: int):
     return fill(folder, made | {f"test/{i % 2}/{i}.png": d for i, d in enumerate(colours(test, 1))})
 
 
-def test_training_says_what_it_leaves_out(tmp_path):
+def test_training_says_what_it_leaves_out(tmp_path, capsys):
     path = kaggle(tmp_path / "faces", 16, 12)
-    flags = ("--dataset", path, "--cache_dir", tmp_path / "cache", *SMALL, "--steps", 2)
-    said = run(*flags, "--run_dir", tmp_path / "run")
-    assert said.returncode == 0, said.stderr
-    assert "faces: 16 found, 16 used" in said.stdout + said.stderr
-    assert "using train; --splits train,test takes them all" in said.stdout + said.stderr
-    both = run(*flags, "--run_dir", tmp_path / "both", "--splits", "train,test")
-    assert "faces: 28 found, 28 used" in both.stdout + both.stderr
+    flags = [*small_flags(path, tmp_path), "--dry_run"]
+    assert main.main(flags) == 0
+    said = capsys.readouterr().out
+    assert "faces: 16 found, 16 used" in said
+    assert "using train; --splits train,test takes them all" in said
+    assert main.main([*flags, "--splits", "train,test"]) == 0
+    assert "faces: 28 found, 28 used" in capsys.readouterr().out
 
 
 def test_evaluation_takes_the_test_part(tmp_path):

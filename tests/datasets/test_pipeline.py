@@ -84,14 +84,6 @@ def test_flips_are_exact_mirror_images_of_half():
     assert 0 < np.sum(by_image.any(0) & ~by_image.all(0)) < 100
 
 
-def test_the_data_is_never_written():
-    images = numbered(10)
-    images.flags.writeable = False
-    before = images.copy()
-    take(6, images, flip=True)
-    np.testing.assert_array_equal(images, before)
-
-
 def test_a_mapped_file_serves_as_well(tmp_path):
     images = numbered(11)
     np.save(tmp_path / "images.npy", images)

@@ -46,14 +46,6 @@ def is_running(process: int) -> bool:
         return False
 
 
-def test_workers_import_no_tensorflow():
-    code = "import dcgan.datasets.folder, sys; print('tensorflow' in sys.modules)"
-    run = subprocess.run(
-        [sys.executable, "-c", code], **{"capture_output": True, "text": True, "cwd": ROOT}
-    )
-    assert run.stdout == "False\n", run.stderr
-
-
 def test_order_is_that_of_the_chunks():
     assert list(workers.map_in_order(str_of, None, list(range(50)), workers=2)) == [
         str(i) for i in range(50)
