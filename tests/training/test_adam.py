@@ -27,15 +27,6 @@ def test_it_is_keras_adam():
         np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-7)
 
 
-def test_the_first_update_moves_each_weight_by_the_learning_rate():
-    """m / sqrt(v) is the gradient's sign then, whatever its size (Kingma and Ba, section 2.1)."""
-    weight = keras.Variable([1.0, 1.0, 1.0])
-    optimizer = Adam(0.1)
-    optimizer.build([weight])
-    optimizer.apply([tf.constant([1e-3, -5.0, 700.0])], [weight])
-    np.testing.assert_allclose(weight.numpy(), [0.9, 1.1, 0.9], atol=1e-3)
-
-
 @pytest.mark.parametrize(
     ("epsilon_on", "second"),
     [

@@ -32,7 +32,6 @@ def train(state: GANState, steps: int, **recipe) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     "recipe",
     [
-        pytest.param({"ema_decay": 0.9}, marks=pytest.mark.slow),  # which the last one has too
         {"d_steps": 2, "g_steps": 2},
         {"update": "simultaneous"},
         {"augment": "translation", "ema_decay": 0.998},  # the preset best, with kernels of 4

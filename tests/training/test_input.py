@@ -97,14 +97,3 @@ def _has_gpu_kernel(node) -> bool:
         )
         for kernel in kernels.get_registered_kernels_for_op(node.op).kernel
     )
-
-
-@pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")
-def test_of_gathering_bytes_from_a_tensor_gpus_know_nothing():
-    """Why images are a variable; the day this fails they need not be."""
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.gather(tf.zeros([3, 2], tf.uint8), [1], name="bytes")
-        tf.gather(tf.zeros([3, 2]), [1], name="floats")
-    found = {n.name: _has_gpu_kernel(n) for n in graph.as_graph_def().node if n.op == "GatherV2"}
-    assert found == {"bytes": False, "floats": True}

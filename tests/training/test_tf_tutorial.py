@@ -304,24 +304,3 @@ def test_a_step_is_the_tutorials(no_dropout):
             # Adam moves a weight by 1e-4 a step wherever its gradient points; near 0 that is noise.
             difference = np.abs(value(one) - value(two))
             assert np.mean(difference) < 2e-6 and difference.max() < 5e-4, one.path
-
-
-def test_with_dropout_a_resumed_run_equals_an_uninterrupted_one():
-    recipe = recipe_of_preset(4)
-
-    def fresh():
-        common = {"layout": "tf_tutorial", "width": 8}
-        shape = (16, 16, 1)
-        return GANState(Generator(shape, z_dim=4, **common), Discriminator(shape, **common))
-
-    def train(state, steps):
-        step = make_step(state, recipe, tf.distribute.get_strategy())
-        return [float(step(tf.constant(pictures(n)[:4, :16, :16]))["d_loss"]) for n in steps]
-
-    whole, first, second = fresh(), fresh(), fresh()
-    losses = train(whole, range(4))
-    assert train(first, range(2)) == losses[:2]
-    second.assign(first.arrays())
-    assert train(second, range(2, 4)) == losses[2:]
-    for name, array in whole.arrays().items():
-        np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
