@@ -263,18 +263,3 @@ def test_the_commands_and_flags_it_names_exist(path):
     known = flags.SWITCHES | flags.VALUED
     for flag in re.findall(r"(?<![\w-])--([a-z_]+)", text):
         assert flag in known, flag
-
-
-@pytest.mark.parametrize(
-    ("text", "is_absolute"),
-    [
-        ("Wrote run/samples/00000004.png", False),
-        ("https://example.org/home/x", False),
-        ("variety of samples / of reals", False),
-        ("Wrote /tmp/dcgan-x1/run", True),
-        ("in /home/me/pictures", True),
-        (r"C:\Users\me", True),
-    ],
-)
-def test_the_check_of_paths_tells_right_from_wrong(text, is_absolute):
-    assert bool(ABSOLUTE.search(text)) == is_absolute

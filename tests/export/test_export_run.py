@@ -133,13 +133,6 @@ def test_a_checkpoint_of_another_architecture_is_refused(root, tmp_path):
 # ----------------------------------------------------------------------------------- description
 
 
-def test_directions_of_a_projection_by_hand():
-    """W W^T = diag(9, 25): the second number of z is the strongest, by sqrt(25) = 5."""
-    found, scales = directions(np.array([[3.0, 0, 0], [0, 0, -5.0]]))
-    np.testing.assert_allclose(found, [[0, 1], [1, 0]], atol=1e-12)
-    np.testing.assert_allclose(scales, [5, 3])
-
-
 def test_directions_are_the_singular_vectors_of_the_projection():
     kernel = np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32)
     found, scales = directions(kernel)

@@ -81,13 +81,6 @@ def test_arrays_are_copies(trained):
     assert trained.arrays()[KERNEL].all()
 
 
-def test_saving_changes_nothing(folder):
-    state = scrambled()
-    before = state.arrays()
-    Checkpointer(folder).save(state, {})
-    assert_same(state.arrays(), before)
-
-
 def test_two_saves_of_one_state_hold_the_same(folder, trained):
     first, _ = read(Checkpointer(folder).save(trained, {}))
     second, _ = read(Checkpointer(folder).save(trained, {}))
