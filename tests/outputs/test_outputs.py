@@ -45,11 +45,6 @@ def test_a_resumed_run_overrides_what_it_repeats(tmp_path):
     assert [(r["step"], r["d_loss"]) for r in rows] == [(10, 1), (20, 1), (25, 2), (35, 2)]
 
 
-def test_a_run_that_starts_again_overrides_all(tmp_path):
-    rows = [row(10), row(20), row(1)]
-    assert read_metrics(write_lines(tmp_path / "metrics.jsonl", rows)) == [row(1)]
-
-
 def test_lines_that_are_no_measurements_are_left_out(tmp_path):
     path = write_lines(
         tmp_path / "metrics.jsonl", [row(1), [2], {"note": "x"}, row(3)], tail="\n7\n"
@@ -57,16 +52,7 @@ def test_lines_that_are_no_measurements_are_left_out(tmp_path):
     assert [r["step"] for r in read_metrics(path)] == [1, 3]
 
 
-def test_no_file_no_rows(tmp_path):
-    assert read_metrics(tmp_path / "metrics.jsonl") == []
-
-
 # --- losses.png
-
-
-def test_moving_average_of_a_constant_is_the_constant():
-    steps = np.array([1.0, 2, 50, 51, 400])
-    assert moving_average(steps, np.full(5, 3.5), 20) == pytest.approx(3.5)
 
 
 def test_moving_average_by_hand():
@@ -87,13 +73,6 @@ def test_draws_both_pairs_of_curves_in_their_colours(tmp_path):
         for colour in ((0x23, 0x68, 0xB0), (0xE0, 0x6C, 0x1F)):
             assert (half == colour).all(-1).sum() > 500
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
-
-
-def test_rows_and_their_file_give_the_same_picture(tmp_path):
-    rows = [row(i + 1) for i in range(10)]
-    draw_losses(write_lines(tmp_path / "metrics.jsonl", rows), tmp_path / "a.png")
-    draw_losses(iter(rows), tmp_path / "b.png")
-    assert (picture(tmp_path / "a.png") == picture(tmp_path / "b.png")).all()
 
 
 @pytest.mark.parametrize(
