@@ -256,13 +256,11 @@ def test_a_redirect_to_a_file_is_not_followed(tmp_path, photo):
     assert list(pictures(tmp_path / "raw")) == [2]
 
 
-@pytest.mark.parametrize("family", ["moebooru", pytest.param("danbooru", marks=pytest.mark.slow)])
-def test_a_post_gives_gallery_dl_no_instructions(tmp_path, family):
+def test_a_post_gives_gallery_dl_no_instructions(tmp_path):
     says = {"_http_method": "DELETE", "_http_data": "x", "_http_headers": {"User-Agent": "evil"}}
     says |= {"_fallback": ["http://127.0.0.1:9"], "_http_expected_status": [404], "_mtime_meta": 1}
-    post = Post(1, rating={"moebooru": "s", "danbooru": "g"}[family], says=says)
-    with serving([post]) as site:
-        crawled(site, tmp_path, "--contact", "me@example.org", family=family)
+    with serving([Post(1, says=says)]) as site:
+        crawled(site, tmp_path, "--contact", "me@example.org")
         assert {(r.method, r.user_agent) for r in site.requests} == {
             ("GET", "dcgan-crawl/1.0 (me@example.org)")
         }

@@ -25,8 +25,6 @@ from dcgan.datasets.folder import FolderSource, find
 from dcgan.datasets.source import ImageSpec
 from dcgan.preparation.pack import PackOptions, pack
 
-DATA = ROOT.parent / "shared" / "data"
-
 
 def noise(seed: int, width: int = 12, height: int = 10) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
@@ -367,11 +365,7 @@ def test_without_the_library_for_hashes_similarity_is_refused(tmp_path, monkeypa
 # ---- as a user runs it ----
 
 
-@pytest.mark.parametrize(
-    "share", [0.5, *(pytest.param(share, marks=pytest.mark.slow) for share in (-1.0, 0.0))]
-)
-def test_killed_at_any_moment_and_run_again_the_file_is_the_same(tmp_path, share):
-    """At a share of the file, or with -1 as soon as there is a folder for it."""
+def test_killed_in_the_middle_and_run_again_the_file_is_the_same(tmp_path):
     folder = write_pictures(tmp_path / "in", 240, (48, 48))
     packed(folder, tmp_path / "whole.zip", split=0.1)
     line = ("pack", "--from", folder, "--test_share", "0.1", "--to")
@@ -383,8 +377,8 @@ def test_killed_at_any_moment_and_run_again_the_file_is_the_same(tmp_path, share
     size = (tmp_path / "whole.zip").stat().st_size
     kill_when(
         (*line, to),
-        lambda: to.parent.exists() and written() > size * share,
-        lambda: not to.exists() and (share < 0 or temporaries(tmp_path / "cut")),
+        lambda: to.parent.exists() and written() > size / 2,
+        lambda: not to.exists() and temporaries(tmp_path / "cut"),
     )
     again = run(*line, to)
     assert again.returncode == 0 and "240 found, 240 used" in again.stdout
@@ -415,16 +409,6 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path):
     growth = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
     print(f"peaks {peaks} kB: {growth:.2f} kB a picture")
     assert growth < 3.0
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not (DATA / "anime").is_dir(), reason="needs ../shared/data/anime")
-def test_anime_faces(tmp_path):
-    done = run("pack", "--from", DATA / "anime", "--to", tmp_path / "anime.zip", "--similarity", 4)
-    assert done.returncode == 0
-    assert "11,419 found" in done.stdout and "not an image (labels.csv)" in done.stdout
-    source, _ = read(tmp_path / "anime.zip", height=8, width=8)
-    assert len(source) > 11_000
 
 
 def test_packing_a_zip_needs_no_tensorflow(tmp_path):
