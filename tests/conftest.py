@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from explorer_pages import chromium
+from explorer_pages import EXPLORER, Host, chromium, description, serving, visiting
 
 MOST_PROCESSES = 4  # each takes up to 3 GB
 
@@ -24,6 +24,19 @@ def browser():
         if browser is None:
             pytest.skip("needs playwright and Chromium")
         yield browser
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """The explorer before a stand-in for its server."""
+    with serving(EXPLORER, prefix="/explorer/", info=description()) as host:
+        yield host
+
+
+@pytest.fixture
+def visit(browser, host) -> Iterator[Callable]:
+    with visiting(browser, host) as visit:
+        yield visit
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer_pages import EXPLORER, blobs, description, pixels, serving
+from explorer_pages import blobs, pixels, z_of
 from PIL import Image
 
 pytestmark = pytest.mark.slow  # a browser, a minute
@@ -18,35 +18,6 @@ PHONE = {
 }
 
 
-@pytest.fixture
-def host():
-    with serving(EXPLORER, prefix="/explorer/", info=description(side=SIDE)) as host:
-        yield host
-
-
-@pytest.fixture
-def visit(browser, host):
-    """Opens the explorer in a window of its own; every error in it fails the test."""
-    contexts, errors = [], []
-
-    def visit(address="", *, ready=True, **settings):
-        context = browser.new_context(**{"viewport": {"width": 1000, "height": 600}, **settings})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{host.url}explorer/{address}")
-        if ready:
-            page.wait_for_selector(".wall .tile:nth-child(48) canvas.painted", state="attached")
-            page.wait_for_function("document.querySelector('#large').width > 1")
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
 def seen(page, host) -> np.ndarray:
     """The z of the picture in the studio: that of those asked for whose picture it is."""
     page.wait_for_timeout(150)  # for a render on its way
@@ -57,13 +28,6 @@ def seen(page, host) -> np.ndarray:
     wrong = np.abs(blobs(asked, SIDE).astype(int) - shown).max((1, 2, 3))
     assert wrong.min() == 0
     return asked[wrong.argmin()]
-
-
-def z_of(page, seed: int) -> np.ndarray:
-    script = (
-        "seed => import('./latent.js').then((m) => [...m.latent(BigInt(seed), 16, 'normal01')])"
-    )
-    return np.float32(page.evaluate(script, seed))
 
 
 def tile(page, number: int):

@@ -1,11 +1,12 @@
 """The studio in a headless Chromium: what leads where, names, films and lists of seeds."""
 
+import functools
 import io
 import json
 
 import numpy as np
 import pytest
-from explorer_pages import EXPLORER, blobs, description, pixels, serving
+from explorer_pages import blobs, pixels, z_of
 from PIL import Image
 
 pytestmark = pytest.mark.slow  # a browser
@@ -13,35 +14,9 @@ SIDE = 24
 
 
 @pytest.fixture
-def visit(browser):
-    """Opens the explorer of blobs in a window; every error in it fails the test."""
-    errors, contexts = [], []
-    with serving(EXPLORER, prefix="/explorer/", info=description(side=SIDE)) as host:
-
-        def visit(address="", **settings):
-            context = browser.new_context(
-                **{"viewport": {"width": 1280, "height": 720}, **settings}
-            )
-            contexts.append(context)
-            page = context.new_page()
-            page.set_default_timeout(15_000)
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.goto(f"{host.url}explorer/{address}")
-            page.wait_for_selector(".wall .tile canvas.painted", state="attached")
-            return page
-
-        visit.host = host
-        yield visit
-        for context in contexts:
-            context.close()
-    assert errors == []
-
-
-def z_of(page, seed: int) -> np.ndarray:
-    script = (
-        "seed => import('./latent.js').then((m) => [...m.latent(BigInt(seed), 16, 'normal01')])"
-    )
-    return np.float32(page.evaluate(script, seed))
+def visit(visit):
+    """In a larger window."""
+    return functools.partial(visit, viewport={"width": 1280, "height": 720})
 
 
 def picture(z) -> np.ndarray:
@@ -216,8 +191,7 @@ def test_seeds_are_written_as_on_the_command_line(visit):
     assert page.locator(".wall .tile").first.get_attribute("data-name") == "Seed 0"
 
 
-def test_a_page_that_follows_draws_everything_anew_when_another_version_answers(visit):
-    host = visit.host
+def test_a_page_that_follows_draws_everything_anew_when_another_version_answers(visit, host):
     host.info = {**host.info, "follow": True}
     page = visit("#seed=4")
     # What is asked for last; then all is drawn.

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from explorer_pages import EXPLORER, blobs, description, pixels, serving
+from explorer_pages import EXPLORER, blobs, pixels, z_of
 
 SIDE, FIRST = 24, 48
 
@@ -29,49 +29,27 @@ def test_the_page_asks_at_once_for_all_modules():
     assert imported("renderer.js", set()) == {named[0]}
 
 
-@pytest.fixture
-def host():
-    with serving(EXPLORER, prefix="/explorer/", info=description(side=SIDE)) as host:
-        yield host
-
-
-@pytest.fixture
-def page(browser, host):
-    errors = []
-    context = browser.new_context(viewport={"width": 1000, "height": 600})
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert errors == []
-
-
-def wall(page, host) -> np.ndarray:
-    page.goto(f"{host.url}explorer/")
-    page.wait_for_selector(f".wall .tile:nth-child({FIRST}) canvas.painted", state="attached")
+def wall(page) -> np.ndarray:
     tiles = page.locator(".wall .tile canvas")
     return np.stack([pixels(tiles.nth(i)) for i in (0, 7, 8, FIRST - 1)])
 
 
 def vectors(page) -> np.ndarray:
-    script = """count => import('./latent.js').then((m) =>
-        Array.from({ length: count }, (_, i) => [...m.latent(BigInt(i), 16, 'normal01')]))"""
-    return np.float32(page.evaluate(script, FIRST))
+    return np.stack([z_of(page, seed) for seed in range(FIRST)])
 
 
 @pytest.mark.slow  # a browser
-def test_the_first_wall_comes_as_one_picture_and_none_of_it_is_drawn_again(page, host):
+def test_the_first_wall_comes_as_one_picture_and_none_of_it_is_drawn_again(visit, host):
     host.first = np.random.default_rng(0).integers(256, size=(FIRST, SIDE, SIDE, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(wall(page, host), host.first[[0, 7, 8, FIRST - 1]])
-    page.wait_for_function("document.querySelector('#large').width > 1")
+    page = visit()
+    np.testing.assert_array_equal(wall(page), host.first[[0, 7, 8, FIRST - 1]])
     asked = {tuple(z) for z in np.concatenate([*host.asked, np.zeros((1, 16), np.float32)])}
     assert not asked & {tuple(z) for z in vectors(page)}
 
 
 @pytest.mark.slow  # a browser
 @pytest.mark.parametrize("side", [None, SIDE + 1], ids=["refused", "of another size"])
-def test_without_that_picture_they_are_drawn_one_by_one(page, host, side):
+def test_without_that_picture_they_are_drawn_one_by_one(visit, host, side):
     host.first = None if side is None else np.zeros((FIRST, side, side, 3), np.uint8)
-    drawn = wall(page, host)
-    np.testing.assert_array_equal(drawn, blobs(vectors(page)[[0, 7, 8, FIRST - 1]], SIDE))
+    page = visit()
+    np.testing.assert_array_equal(wall(page), blobs(vectors(page)[[0, 7, 8, FIRST - 1]], SIDE))
