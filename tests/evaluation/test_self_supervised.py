@@ -108,6 +108,7 @@ def test_every_fault_makes_the_figures_worse_on_real_data(tmp_path, name, side, 
     assert_worse(found, blind)
 
 
+@pytest.mark.slow
 def test_every_fault_makes_the_figures_worse_on_avatars(tmp_path, monkeypatch):
     """With a small part of the training, which does not see the weakest ones yet."""
     monkeypatch.setattr(self_supervised_network, "PASSES", 1_500)
