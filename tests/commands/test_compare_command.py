@@ -1,13 +1,10 @@
 """`compare` as users start it: on real runs, on broken ones, and where it refuses."""
 
-import base64
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
-from report_pages import Page
+from report_pages import Page, pixels_of
 from running import SMALL, content, run, write_pictures
 from toy_run import toy_run
 
@@ -17,12 +14,6 @@ from dcgan.commands.compare import MOST_SEEDS
 from dcgan.outputs.comparison.runs import MOST_RUNS
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
-
-
-def pixels_of(address: str) -> np.ndarray:
-    data = base64.b64decode(address.partition(";base64,")[2], validate=True)
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 @pytest.fixture(scope="module")

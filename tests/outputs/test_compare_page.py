@@ -4,7 +4,7 @@ import re
 
 import pytest
 from compared import filled
-from report_pages import add_lines, contrasts, record
+from report_pages import add_lines, contrasts, overflowing, record
 
 from dcgan.outputs.comparison import page as pages
 
@@ -43,13 +43,7 @@ def test_nothing_overflows_and_everything_can_be_read(visit, width, scheme):
     page = visit(width, color_scheme=scheme)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    outside = page.evaluate(
-        """[...document.querySelectorAll('body *')]
-            .filter((one) => !one.closest('.wide'))
-            .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5)
-            .map((one) => one.outerHTML.slice(0, 90))"""
-    )
-    assert outside == []
+    assert overflowing(page) == []
     broken = page.evaluate(
         """[...document.querySelectorAll('.area span, .x-name, .seeds span, .mark-ahead')]
             .filter((one) => {

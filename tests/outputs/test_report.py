@@ -2,13 +2,11 @@
 
 import base64
 import dataclasses
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
-from report_pages import SECTIONS, Page, add_lines, contents, fill, pictures, record
+from report_pages import SECTIONS, Page, add_lines, contents, fill, pictures, pixels_of, record
 from running import content, run
 from toy_run import toy_run
 
@@ -27,12 +25,6 @@ from dcgan.run.trained_run import TrainedRun
 
 def page_of(run_dir: RunDir, **changes) -> Page:
     return Page(render(run_dir, contents(run_dir.root, **changes)).decode())
-
-
-def pixels_of(address: str) -> np.ndarray:
-    data = base64.b64decode(address.partition(";base64,")[2], validate=True)
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 # --- the page
@@ -409,20 +401,3 @@ def test_it_is_a_command_that_says_what_is_wrong(tmp_path):
     assert result.returncode == 2
     assert "was not made by this command" in result.stderr and "Traceback" not in result.stderr
     assert (run_root / "report.html").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--seeds", "x"], "--seeds must be seeds such as"),
-        (["--seeds", "1"], "--seeds must be 2 to 1,000 seeds"),
-        (["--to", "page.pdf"], "--to must end in .html or .htm"),
-        (["--checkpoint", "7"], "There is no checkpoint"),
-        (["--run_dir", "nowhere"], "is not a run folder"),
-    ],
-)
-def test_bad_input(toy, capsys, flags, words):
-    before = content(toy)
-    assert main.main(["report", "--run_dir", str(toy), *flags]) == 2
-    assert words in capsys.readouterr().err
-    assert content(toy) == before

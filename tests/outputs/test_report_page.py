@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from report_pages import contents, contrasts, fill, luminance
+from report_pages import contents, contrasts, fill, luminance, overflowing
 
 from dcgan.outputs.report.page import render
 
@@ -53,13 +53,7 @@ def test_nothing_overflows_and_everything_can_be_read(visit, viewport, scheme):
     page = visit(viewport, color_scheme=scheme)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
-    outside = page.evaluate(
-        """[...document.querySelectorAll('body *')]
-            .filter((one) => !one.closest('.wide'))
-            .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5)
-            .map((one) => one.outerHTML.slice(0, 90))"""
-    )
-    assert outside == []
+    assert overflowing(page) == []
     # The same words may stand beside each other only where they do not touch: ticks of a chart.
     touching = page.evaluate(
         """[...document.querySelectorAll('.area')].flatMap((area) => {
