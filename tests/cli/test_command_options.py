@@ -8,7 +8,6 @@ import pytest
 from dcgan import UserError
 from dcgan.cli import flags
 from dcgan.cli.command_options import COMMANDS, GROUPS, complete, usage
-from dcgan.cli.data_options import Crop
 from dcgan.cli.option import check_value, did_you_mean, fields, option
 
 ENOUGH = {"crawl": {"to": "raw"}, "crop": {"from_": "raw", "to": "faces"}}
@@ -33,14 +32,6 @@ def refusal(function, *args) -> str:
     message = str(caught.value)
     assert "\n" not in message and message.endswith(".")
     return message
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("above", 2.0), ("above", 1.001), ("count", 3), ("count", None), ("colour", "green")],
-)
-def test_values_in_range_pass(name, value):
-    check_value(fields(Toy)[name], value)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +92,6 @@ def test_usage_shows_what_a_command_needs():
 def test_each_command_is_in_one_group_of_the_help():
     grouped = [command for commands in GROUPS.values() for command in commands]
     assert sorted(grouped) == sorted(flags.COMMANDS)
-
-
-def test_from_is_the_flag_of_from_():
-    assert fields(Crop)["from_"].metadata["required"]
 
 
 # ---- paths ----

@@ -21,7 +21,6 @@ from dcgan.datasets.folder import FolderSource, ZipSource, find
 from dcgan.datasets.source import ImageSpec
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 
 
 def gif_of_red_then_green() -> bytes:
@@ -86,15 +85,6 @@ def test_exif_orientation_six_turns_pixels_and_size(tmp_path):
     assert source.summary().sizes == (((32, 16), 1),)
     got = decoded(source, ImageSpec(32, 16, 3)).images[0].astype(int)
     assert abs(got[:15] - RED).max() <= 3 and got[17:].max() <= 3
-
-
-def test_mixed_sizes_have_one_shape(tmp_path):
-    sizes = [(8, 8), (100, 20), (20, 100), (1, 1), (500, 400)]
-    fill(tmp_path, {f"{i}.png": encoded(Image.new("RGB", s, RED)) for i, s in enumerate(sizes)})
-    source = find(tmp_path)
-    got = decoded(source, ImageSpec(10, 12, 3))
-    assert got.images.shape == (5, 10, 12, 3) and (got.images == RED).all()
-    assert dict(source.summary().sizes) == {(h, w): 1 for w, h in sizes}
 
 
 @pytest.mark.parametrize("crop", [True, False])
@@ -329,11 +319,3 @@ def test_a_file_that_goes_away_is_skipped(tmp_path):
     (tmp_path / "b.png").unlink()
     assert reasons(source) == {"b.png": "cannot be read (No such file or directory)"}
     assert source.summary().skipped[0].name == "b.png"
-
-
-@pytest.mark.skipif(not (DATA / "celeba").is_dir(), reason=f"no real data in {DATA}")
-def test_real_celeba_zip_is_read_in_place():
-    source = find(DATA / "celeba")
-    got = source.decode(range(0, 5000, 100), ImageSpec(64, 64, 3))
-    assert len(source) == 5000 and source.labels == {} and len(got.images) == 50
-    assert source.summary().sizes == (((109, 89), 5000),)
