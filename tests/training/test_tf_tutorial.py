@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -13,7 +12,6 @@ from keras import layers as plain
 
 from dcgan.cli.resolve import resolve
 from dcgan.cli.train_options import FIELDS
-from dcgan.latent.noise import training_noise
 from dcgan.models import Discriminator, Generator, layouts
 from dcgan.models.convolutions import up
 from dcgan.models.layers import dropout
@@ -97,12 +95,6 @@ def give_weights(network, copy, seed=0):
             array = random.uniform(0.5, 1.5, one.shape)
         one.assign(array)
         two.assign(array)
-
-
-@pytest.fixture
-def no_dropout(monkeypatch):
-    layout = replace(layouts.LAYOUTS["tf_tutorial"], dropout=0.0)
-    monkeypatch.setitem(layouts.LAYOUTS, "tf_tutorial", layout)
 
 
 # --- architecture
@@ -253,54 +245,3 @@ def test_training_without_a_seed_is_refused():
     network(np.zeros((2, 8, 8, 3), np.float32))
     with pytest.raises(ValueError, match="tf_tutorial has dropout: training needs a seed"):
         network(np.zeros((2, 8, 8, 3), np.float32), training=True)
-
-
-# --- the step
-
-
-def recipe_of_preset(batch_size):
-    values = {name: getattr(preset(), name) for name in StepOptions.__dataclass_fields__}
-    return StepOptions(**{**values, "batch_size": batch_size})
-
-
-def pictures(seed):
-    return np.random.default_rng(seed).integers(0, 256, (BATCH, 28, 28, 1)).astype(np.uint8)
-
-
-def test_a_step_is_the_tutorials(no_dropout):
-    """Its losses, gradients and Adam: both gradients from one pass, labels 1 and 0."""
-    config, recipe = preset(), recipe_of_preset(BATCH)
-    options = {"learning_rate": config.learning_rate, "beta1": config.beta1, "averaged": False}
-    state = GANState(*make_networks(config), **options)
-    g, d = tutorial_generator(), tutorial_discriminator(0.0)
-    give_weights(state.generator, g)
-    give_weights(state.discriminator, d)
-    step = make_step(state, recipe, tf.distribute.get_strategy())
-    entropy = keras.losses.BinaryCrossentropy(from_logits=True)
-    g_adam, d_adam = keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4)
-    for n in range(2):
-        found = step(tf.constant(pictures(n)))
-        z = training_noise(
-            (BATCH, 100), seed=0, step=tf.constant(n, tf.int64), draw=0, z_dist="normal01"
-        )
-        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
-            fakes = g(z, training=True)
-            real = d(pictures(n).astype(np.float32) / 127.5 - 1, training=True)
-            fake = d(fakes, training=True)
-            g_loss = entropy(tf.ones_like(fake), fake)
-            d_loss = entropy(tf.ones_like(real), real) + entropy(tf.zeros_like(fake), fake)
-        for tape, loss, network, adam in (
-            (g_tape, g_loss, g, g_adam),
-            (d_tape, d_loss, d, d_adam),
-        ):
-            gradients = tape.gradient(loss, network.trainable_variables)
-            adam.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        assert float(found["d_loss"]) == pytest.approx(float(d_loss), rel=1e-4)
-        assert float(found["g_loss"]) == pytest.approx(float(g_loss), rel=1e-4)
-    for network, copy in ((state.generator, g), (state.discriminator, d)):
-        for one, two in zip(weights(network), copy.weights, strict=True):
-            if not one.trainable:
-                continue
-            # Adam moves a weight by 1e-4 a step wherever its gradient points; near 0 that is noise.
-            difference = np.abs(value(one) - value(two))
-            assert np.mean(difference) < 2e-6 and difference.max() < 5e-4, one.path
