@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import pytest
 import tensorflow as tf
-from pictures import decoded, encoded, fill
+from pictures import decoded, encoded
 from PIL import Image
 
 from dcgan.datasets import catalog
@@ -140,19 +140,6 @@ def test_folders_that_are_no_text_can_be_packed_into_shards(tmp_path):
     pack(find(tmp_path / "in"), str(tmp_path / "out"), PackOptions(), workers=1)
     again = catalog.find(str(tmp_path / "out"), "data")
     assert np.bincount(again.labels["label"].values).tolist() == [1, 1]
-
-
-def test_folders_that_differ_in_case_only_stay_classes(tmp_path):
-    files = {"all/A/x.png": png(0), "all/a/y.png": png(1)}
-    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), PackOptions(), workers=1)
-    written = unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")
-    assert class_folders(written) == {"a", "a-2"}
-
-
-def test_folders_and_files_never_have_the_same_name(tmp_path):
-    files = {"a.jpg": png(0), "a.png/b.png": png(1), "A.PNG/b.png": png(2), "a_png/b.png": png(3)}
-    pack(find(fill(tmp_path / "in", files)), str(tmp_path / "out.zip"), PackOptions(), workers=1)
-    assert len(unpacked_carelessly(tmp_path / "out.zip", tmp_path / "below")) == 5
 
 
 def test_names_that_need_no_change_stay():
