@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from explorer_pages import chromium, pixels, serving
 
 from dcgan import images
 from dcgan.export import web
@@ -21,7 +20,6 @@ ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "docs" / "demo"
 SIDE = 48
 AGAIN = "run: PYTHONPATH=.:tests/fixtures python tests/test_demo.py"
-OFFLINE = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
 def first() -> np.ndarray:
@@ -68,33 +66,6 @@ def test_its_first_pictures_are_those_of_its_network():
     drawn = images.to_uint8(session.run(["images"], {"z": z})[0])
     assert first().shape == (48, SIDE, SIDE, 3)
     assert np.abs(drawn.astype(int) - first()).max() <= 1  # whose weights are float16
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("at_once", [True, False])
-def test_it_works_without_a_network(at_once):
-    with chromium(*OFFLINE) as browser:
-        if browser is None:
-            pytest.skip("needs playwright and Chromium")
-        asked, faults = [], []
-        with serving(DEMO, prefix="/dcgan/") as host:
-            page = browser.new_page()
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            if not at_once:  # then plain.js draws them
-                page.route("**/first.png", lambda route: route.abort())
-            page.goto(f"{host.url}dcgan/")
-            page.wait_for_selector(".wall .tile:nth-child(48) canvas.painted", state="attached")
-            for seed in (0, 7, 47):
-                found = pixels(page.locator(".wall canvas").nth(seed)).astype(int)
-                assert np.abs(found - first()[seed]).max() <= (0 if at_once else 1)
-            page.get_by_role("slider", name="Direction 1", exact=True).press("End")
-            page.wait_for_url("**#z=*")
-            page.wait_for_function("loading.textContent === ''")
-            assert page.locator("#fault").is_hidden()
-            page.close()
-        assert faults == []
-        assert all(url.startswith((host.url, "data:", "blob:")) for url in asked)
 
 
 if __name__ == "__main__":

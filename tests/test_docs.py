@@ -4,12 +4,10 @@ The commands in them are tried in commands/test_command_line.py.
 """
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT
+from running import ROOT, python
 from toy_run import Z_DIM, toy_run
 
 README = ROOT / "README.md"
@@ -117,9 +115,8 @@ def test_the_programs_of_serving_md_draw(heading, form, package, tmp_path):
     program = re.search(rf"## {heading}\n+```python\n(.*?)```", text, re.DOTALL)[1]
     assert len([line for line in program.splitlines() if line]) == 4
     root = toy_run(tmp_path / "run")
-    words = [ROOT / "main.py", "export", "--run_dir", root, "--format", form]
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    words = (ROOT / "main.py", "export", "--run_dir", root, "--format", form)
+    python(*words).check_returncode()
     program = program.replace("100", str(Z_DIM)) + "print(images.shape, abs(images).max() <= 1)"
-    words = [sys.executable, "-I", "-c", program]
-    drawn = subprocess.run(words, cwd=root / "export", capture_output=True, text=True)
+    drawn = python("-I", "-c", program, cwd=root / "export")
     assert drawn.stdout == "(4, 16, 16, 3) True\n", drawn.stderr

@@ -9,7 +9,7 @@ from importlib import util
 from pathlib import Path
 
 import pytest
-from running import ROOT, small_flags, write_pictures
+from running import ROOT, python, small_flags, write_pictures
 
 from dcgan import UserError, __version__, extras, program
 from dcgan.cli import command_options
@@ -90,9 +90,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
 )
 def test_the_starts_are_the_same_but_for_their_name(start, name):
     def answer(*words):
-        ended = subprocess.run(
-            [sys.executable, *start, *words], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
+        ended = python(*start, *words)
         return ended.returncode, ended.stdout, ended.stderr
 
     code, said, wrong = answer("--version")

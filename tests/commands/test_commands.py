@@ -2,12 +2,11 @@
 
 import errno
 import logging
-import subprocess
 import sys
 import types
 
 import pytest
-from running import ROOT
+from running import python
 
 from dcgan import UserError, commands
 
@@ -64,7 +63,5 @@ def test_preparing_loads_no_tensorflow(command):
         f"import sys; from dcgan import commands; commands._load({command!r}).run; "
         "sys.exit(sorted({'tensorflow', 'keras'} & sys.modules.keys()) or 0)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    result = python("-c", code)
     assert result.returncode == 0, result.stderr

@@ -2,13 +2,12 @@
 
 import logging
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from running import python
 
 from dcgan.terminal import console
 
@@ -36,26 +35,17 @@ TRAINING = ("--output_height", "8", "--batch_size", "4", "--g_width", "8", "--d_
 COMMANDS = {
     "inspect": ("inspect", "--to", "sheet.png"),
     "pack": ("pack", "--to", "packed.zip", "--size", "8"),
-    "dry run": ("--train", "--dry_run", *TRAINING),
     "train": ("--train", "--run_dir", f"run{STEERING}", "--steps", "1", *TRAINING),
 }
 
 
-# A dry run says less than training.
-SLOW = pytest.param("dry run", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("name", [SLOW if name == "dry run" else name for name in COMMANDS])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_names_give_the_terminal_no_orders(folder, tmp_path, name):
     command, *flags = COMMANDS[name]
     caches = ("--cache_dir", tmp_path / "cache") if command == "--train" else ()
     data = "--from" if name == "pack" else "--dataset"
-    result = subprocess.run(
-        [sys.executable, ROOT / "main.py", command, *flags, data, folder, *caches],
-        capture_output=True,
-        cwd=tmp_path,
-        timeout=300,
-    )
+    words = (ROOT / "main.py", command, *flags, data, folder, *caches)
+    result = python(*words, cwd=tmp_path, text=False)
     out, err = result.stdout.decode(), result.stderr.decode()
     assert result.returncode == 0, err
     assert SHOWN in out
@@ -73,12 +63,8 @@ def test_names_give_the_terminal_no_orders(folder, tmp_path, name):
 def test_an_error_is_one_line(tmp_path):
     (tmp_path / f"a{STEERING}").mkdir()
     (tmp_path / f"a{STEERING}" / f"broken{STEERING}.png").write_bytes(b"words")
-    result = subprocess.run(
-        [sys.executable, ROOT / "main.py", "inspect", "--dataset", tmp_path / f"a{STEERING}"],
-        capture_output=True,
-        cwd=tmp_path,
-        text=True,
-    )
+    words = (ROOT / "main.py", "inspect", "--dataset", tmp_path / f"a{STEERING}")
+    result = python(*words, cwd=tmp_path)
     assert result.returncode == 2 and result.stderr.count(SHOWN) == 2
     assert "forged" not in {line.strip()[:6] for line in result.stderr.splitlines()}
 

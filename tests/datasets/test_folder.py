@@ -2,25 +2,21 @@
 
 import io
 import struct
-import subprocess
-import sys
 import tracemalloc
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import RED, WHITE, bomb, decoded, encoded, fill, noise, pack, reasons, red
 from PIL import Image
+from running import python
 
 from dcgan import images
 from dcgan.datasets import packed, picture_files
 from dcgan.datasets.folder import FolderSource, ZipSource, find
 from dcgan.datasets.source import ImageSpec
-
-ROOT = Path(__file__).parents[2]
 
 
 def gif_of_red_then_green() -> bytes:
@@ -237,10 +233,7 @@ def test_an_entry_that_states_less_than_it_holds_takes_no_memory(tmp_path):
 def test_a_decompression_bomb_costs_no_memory(tmp_path):
     fill(tmp_path, {"bomb.png": bomb()})
     assert (tmp_path / "bomb.png").stat().st_size < 2_000_000
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", MEASURE, tmp_path],
-        **{"capture_output": True, "text": True, "check": True, "cwd": ROOT},
-    )
+    run = python("-W", "error", "-c", MEASURE, tmp_path)
     line, kilobytes = run.stdout.splitlines()
     assert line == "True more than the limit of 100,000,000 pixels"
     assert int(kilobytes) < 20_000 and not run.stderr
@@ -253,10 +246,7 @@ def test_pictures_just_below_the_limit_give_no_warning(tmp_path):
         "import sys; from dcgan.datasets.folder import FolderSource;"
         "print(FolderSource(sys.argv[1]).summary().sizes)"
     )
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, tmp_path],
-        **{"capture_output": True, "text": True, "check": True, "cwd": ROOT},
-    )
+    run = python("-W", "error", "-c", code, tmp_path)
     assert (run.stdout, run.stderr) == ("(((10000, 9900), 1),)\n", "")
 
 

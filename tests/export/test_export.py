@@ -2,10 +2,8 @@
 
 import dataclasses
 import io
-import os
 import signal
 import subprocess
-import sys
 from importlib import util
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from running import content, run, started, wait_until
+from running import content, python, run, started, wait_until
 from toy_run import Z_DIM, toy_run
 
 from dcgan import UserError
@@ -154,14 +152,10 @@ for shape, width, kernel_size, layout in [*cases, ((32, 32, 3), 512, 5, "radford
 """
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize("threads", [pytest.param(2, marks=SLOW), 3, pytest.param(8, marks=SLOW)])
+@pytest.mark.parametrize("threads", [3, pytest.param(8, marks=pytest.mark.slow)])
 def test_an_image_does_not_depend_on_how_many_are_asked_for(threads):
     """With oneDNN's transposed convolutions it did: they share out sums by batch and threads."""
-    script = [sys.executable, "-c", BATCH_INVARIANCE, str(threads)]
-    process = subprocess.run(script, capture_output=True, text=True, check=False)
+    process = python("-c", BATCH_INVARIANCE, threads)
     assert process.returncode == 0, process.stderr[-2000:]
 
 
@@ -186,14 +180,8 @@ def test_the_check_runs_without_this_project_and_other_runtimes(exported, subjec
     expected = subject.generator(z).numpy()
     case, wrong = "serving_default/images/0", expected + np.float32(0.25)
     np.savez(cases, **{f"{case}/given/z": z, f"{case}/expected": wrong})
-    process = subprocess.run(
-        [sys.executable, "-X", "importtime", fresh.__file__, name, path, cases],
-        cwd=tmp_path,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    words = ("-X", "importtime", fresh.__file__, name, path, cases)
+    process = python(*words, cwd=tmp_path, env={"CUDA_VISIBLE_DEVICES": "-1"})
     assert '{"serving_default": 0.25' in process.stdout  # the check sees what is wrong
     imported = {line.rpartition("|")[2].strip() for line in process.stderr.splitlines()}
     own = {"saved_model": "tensorflow", "litert": "ai_edge_litert", "onnx": "onnxruntime"}

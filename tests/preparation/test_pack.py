@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from pictures import bomb, decoded, encoded, fill, red
 from PIL import Image
-from running import ROOT, content, kill_when, run, temporaries, write_pictures
+from running import content, kill_when, python, run, temporaries, write_pictures
 
 import main
 from dcgan import UserError, images
@@ -400,10 +399,7 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path):
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
         )
         flags = ("pack", "--from", source, "--to", tmp_path / f"out-{count}.zip")
-        done = subprocess.run(
-            [sys.executable, "-c", f"if __name__ == '__main__':\n    {code}", *map(str, flags)],
-            **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
-        )
+        done = python("-c", f"if __name__ == '__main__':\n    {code}", *flags)
         kilobytes = int(done.stdout.split()[-1]) / (1024 if sys.platform == "darwin" else 1)
         peaks.append(kilobytes)
     growth = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
@@ -417,6 +413,6 @@ def test_packing_a_zip_needs_no_tensorflow(tmp_path):
         "import sys, main; main.main(sys.argv[1:]); "
         "sys.exit(any(n.split('.')[0] in ('tensorflow', 'keras') for n in sys.modules))"
     )
-    line = [sys.executable, "-c", code, "pack", "--from", tmp_path / "in", "--to"]
-    subprocess.run([*map(str, line), str(tmp_path / "out.zip")], cwd=ROOT, check=True)
+    line = ("pack", "--from", tmp_path / "in", "--to", tmp_path / "out.zip")
+    python("-c", code, *line).check_returncode()
     assert len(FolderSource(tmp_path / "in")) == len(entries(tmp_path / "out.zip")) == 2

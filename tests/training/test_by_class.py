@@ -4,15 +4,13 @@ Run as a script, this file is the process with two logical CPUs, which must be a
 TensorFlow starts.
 """
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from running import results_of
 
 from dcgan.datasets.pipeline import make_dataset
 from dcgan.datasets.source import Labels
@@ -30,7 +28,6 @@ from dcgan.training.losses import class_loss
 from dcgan.training.state import GANState
 from dcgan.training.step import StepOptions, make_call, make_step
 
-ROOT = Path(__file__).parents[2]
 BATCH, Z_DIM, SHAPE, CLASSES = 8, 4, (8, 8, 3), (3, 2)
 NAMES = {"hair": ("black", "blue", "red"), "eyes": ("green", "grey")}
 COUNT = 40
@@ -315,9 +312,7 @@ def main(path):
 
 def test_two_replicas_and_several_steps_a_call_train_as_one(tmp_path):
     path = tmp_path / "found.npz"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-    words = [sys.executable, __file__, str(path)]
-    subprocess.run(words, check=True, env=environment, timeout=300)
+    results_of(__file__, path)
     with np.load(path) as file:
         one = {n.partition("|")[2]: file[n] for n in file.files if n.startswith("one|")}
         for name, array in one.items():

@@ -5,14 +5,13 @@ Run as a script, this file is that process: it puts itself under the limit and s
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from running import results_of
 
-ROOT = Path(__file__).parents[2]
 GROUP = Path("/sys/fs/cgroup/memory") / f"dcgan-test-{os.getpid()}"
 ALLOWANCE = 2 << 30  # TensorFlow with its libraries takes half of it
 SHAPE = (64, 64, 3)
@@ -79,17 +78,7 @@ def group():
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for its memory")
 def test_resident_memory_stays_flat(group, tmp_path):
     path = write_images(tmp_path / "images.npy", 10 * ALLOWANCE)
-    environment = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.run(
-        [sys.executable, __file__, str(path), group],
-        env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    found = json.loads(process.stdout)
+    found = json.loads(results_of(__file__, path, group))
     print(f"\nlimited: {bool(group)}, {found}")
     assert found["mapped"]
     # An epoch's order of the 1,747,626 images takes 14 MB, and as much while it is made.
