@@ -21,7 +21,6 @@ from dcgan import UserError
 from dcgan.files import read_json_lines
 from dcgan.preparation import crawl, sites
 from dcgan.preparation.crawl_folder import CrawledFolder
-from dcgan.terminal.console import printable
 
 pytest.importorskip("gallery_dl", reason="gallery-dl is not installed")
 
@@ -96,16 +95,6 @@ def test_what_a_server_says_gives_the_terminal_no_orders(tmp_path):
     assert r"\x1b[2J\x07\r\x9b" in result.stdout
     assert {c for c in said if not c.isprintable()} <= {"\n", "\r"}  # the bar has carriage returns
     assert "\r" not in result.stdout
-
-
-def test_text_on_the_terminal_is_printable(capsys):
-    assert printable("\x1b[2J\r\n\t\0 é初 \u202e \ud800") == (
-        r"\x1b[2J\r\n\t\x00 é初 \u202e \ud800"
-    )
-    import main  # any command: its errors repeat what was typed
-
-    assert main.main(["crawl", "--site", "\x1b[2J", "--to", "x"]) == 2
-    assert r'--site "\x1b[2J" is not known' in capsys.readouterr().err
 
 
 def test_noise_on_standard_error_neither_blocks_nor_counts():
@@ -387,18 +376,10 @@ def test_only_a_picture_may_have_the_bytes_of_one(monkeypatch, stream, code, mos
 
 
 NO_LISTS = ["{}", "[null]", "[" * 100_000, '[{"id": "\\ud800"}]']
-MORE_OF_THEM = [
-    *("7", "[7]", "null", "", "[{}]", "[" + "9" * 5000 + "]"),
-    *('[{"id": 1, "sample_url": {"a": 1}}]', '[{"sample_url": "/x", "created_at": 1e999}]'),
-    '[{"sample_url": "/x", "created_at": 1, "extension": ["x"]}]',
-]
+NO_LISTS += ['[{"sample_url": "/x", "created_at": 1e999}]']
 
 
-@pytest.mark.parametrize(
-    "body",
-    [*NO_LISTS, *(pytest.param(body, marks=pytest.mark.slow) for body in MORE_OF_THEM)],
-    ids=lambda body: body[:12] or "empty",
-)
+@pytest.mark.parametrize("body", NO_LISTS, ids=lambda body: body[:12])
 def test_lists_that_are_none_end_in_a_sentence(tmp_path, monkeypatch, body):
     monkeypatch.setattr(crawl, "STARTS", 1)
     page = f"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}".encode()

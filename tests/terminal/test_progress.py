@@ -62,21 +62,18 @@ def pictures(tmp_path_factory):
     return write_pictures(tmp_path_factory.mktemp("data") / "a set of pictures", 64)
 
 
-@pytest.mark.parametrize(
-    "columns", [80, *(pytest.param(columns, marks=pytest.mark.slow) for columns in (40, 200))]
-)
-def test_a_terminal_of_any_width_shows_what_to_watch(pictures, tmp_path, columns):
+def test_a_terminal_shows_what_to_watch(pictures, tmp_path):
     flags = (*small_flags(pictures, tmp_path), "--steps", "100000", "--log_freq", "5")
-    with terminal(columns) as window, started(*flags, output=window.path) as process:
+    with terminal(80) as window, started(*flags, output=window.path) as process:
         wait_until(lambda: last_step(tmp_path / "run") >= 50, process)
         process.terminate()
         assert process.wait(60) == 143
         lines = window.lines()
     steps = [line for line in lines if re.match(r"step \d", line)]
-    assert len(steps) > 1 and max(map(len, steps)) < columns
+    assert len(steps) > 1 and max(map(len, steps)) < 80
     assert not [line for line in steps if " -" in line]  # nor is less than nothing left
     assert re.search(r"D\(x\) [\d.]+  D\(G\(z\)\) [\d.]+", steps[-1])
-    assert ("loss D" in steps[-1], "img/s" in steps[-1]) == (columns == 200, columns > 40)
+    assert "loss D" not in steps[-1] and "img/s" in steps[-1]
     assert [line for line in lines if line.startswith("decoding")]
 
 
