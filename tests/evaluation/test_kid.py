@@ -44,7 +44,10 @@ def test_by_hand():
 
 def test_it_agrees_with_plain_loops():
     x, y = normal(9, 1, dimensions=4), normal(7, 2, 0.5, 4)
-    assert mmd(x.astype(float), y.astype(float))[0] == pytest.approx(by_loops(x, y), rel=1e-6)
+    value, of_x, of_y = mmd(x.astype(float), y.astype(float))
+    assert value == pytest.approx(by_loops(x, y), rel=1e-6)
+    # An image's share: 2 (xx - xy) of x, 2 (yy - xy) of y, in the mean over each.
+    assert of_x.mean() + of_y.mean() == pytest.approx(2 * value)
     assert kid(x[:7], y).value == pytest.approx(by_loops(x[:7], y), rel=1e-6)
 
 
