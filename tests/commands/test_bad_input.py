@@ -1,11 +1,10 @@
 """Whatever a user does wrong: one sentence, exit code 2, and nothing written or lost.
 
-Each case runs inside this process (one start of TensorFlow for all of them); a few, and marked slow
-all others too, as a user starts them.
+Each case runs inside this process (one start of TensorFlow for all of them), a few as a user starts
+them. What a run or a data set refuses by itself is in test_refusals.py and in tests/datasets.
 """
 
 import logging
-import os
 import re
 import shutil
 import signal
@@ -18,11 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from mnist_files import idx
 from running import run, small_flags, write_pictures
 
 import main
-from dcgan.files import read_json, write_json
 from dcgan.run.run_dir import RunDir
 
 LOGGER = logging.getLogger("dcgan")
@@ -70,18 +67,7 @@ refused_early("flag_of_another_command", "--tags hat", "--tags is a flag of craw
 refused_early("not_a_number", "--epoch many", "--epoch", "many")
 refused_early("no_value", "--epoch", "Missing value", "--epoch")
 refused_early("size_7", "--output_size 7", "at least 8", "received 7")
-refused_early("size_257", "--output_size 257", "at most 256", "received 257")
-refused_early("size_0", "--output_size 0", "at least 8", "received 0")
-refused_early("crop_0", "--image_size 0", "at least 1", "received 0")
-refused_early("sizes", "--output_height 48", "--output_size 8", "--output_height 48", "contradict")
-refused_early("boxes", "--image_size 9 --input_width 8", "--image_size 9", "--input_width 8")
-refused_early("box_without_crop", "--image_size 9 --crop False", "--crop false", "9x9")
-refused_early("batch_0", "--batch_size 0", "at least 2", "received 0")
-refused_early("precision", "--precision bfloat61", "float32, bfloat16", "did you mean bfloat16?")
-refused_early("preset", "--preset fsat", "silva", "did you mean fast?")
-refused_early("time_budget", "--time_budget soon", "10m", "'soon'")
 refused_early("two_ends", "--steps 3 --epoch 3", "--steps 3", "--epoch 3")
-refused_early("update", "--update simultaneous --g_steps 2", "--g_steps 2", "--update alternating")
 
 
 @refused("--train false", "leave the flag out")
@@ -98,32 +84,9 @@ def empty_folder(base):
     return ["--dataset", str(base / "empty")]
 
 
-@refused("There are no files", "expected pictures")
-def bfloat16_on_an_empty_folder(base):
-    return [*empty_folder(base), "--precision", "bfloat16"]
-
-
 @refused('"*.jpg"', ".png (16)", "--input_fname_pattern")
 def no_file_of_the_pattern(base):
     return ["--input_fname_pattern", "*.jpg"]
-
-
-@refused("no usable picture", "3 not an image", "a.txt", "expected JPEG, PNG")
-def folder_of_texts(base):
-    (base / "texts").mkdir()
-    for name in ("a.txt", "b.png", "c"):
-        (base / "texts" / name).write_text("no picture at all")
-    return ["--dataset", str(base / "texts")]
-
-
-@refused("There are 16 images", "a batch of 64", "--batch_size 8")
-def fewer_images_than_a_batch(base):
-    return ["--batch_size", "64"]
-
-
-@refused("There are 5 images", "a batch of 8", "--batch_size")
-def fewer_images_asked_for_than_a_batch(base):
-    return ["--train_size", "5"]
 
 
 @refused("There are 2 images", "a batch of 8", "--batch_size")
@@ -176,55 +139,13 @@ def splits_of_a_folder(base):
     return ["--splits", "test"]
 
 
-# ---- arrays ----
-
-
-def mnist(base: Path, images: bytes) -> list[str]:
-    folder = base / "data" / "mnist"
-    folder.mkdir(parents=True)
-    (folder / "train-images-idx3-ubyte").write_bytes(images)
-    (folder / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(12, np.uint8)))
-    return ["--dataset", "mnist"]
-
-
-def svhn(base: Path, side: int = 32) -> Path:
-    path = base / "data" / "svhn" / "train_32x32.mat"
-    path.parent.mkdir(parents=True)
-    pixels = np.zeros((side, side, 3, 12), np.uint8)
-    scipy.io.savemat(path, {"X": pixels, "y": np.ones((12, 1), np.uint8)})
-    return path
-
-
-@refused("train-images-idx3-ubyte", "expected 9,408 bytes", "received 9,308")  # 12 * 28 * 28
-def idx_cut_short(base):
-    return mnist(base, idx(np.zeros((12, 28, 28), np.uint8))[:-100])
-
-
-@refused("train-images-idx3-ubyte", "expected images of 28x28", "received 32x32")
-def idx_of_another_shape(base):
-    return mnist(base, idx(np.zeros((12, 32, 32), np.uint8)))
-
-
 @refused("train_32x32.mat", "expected a MATLAB 5 file", "received")
 def mat_cut_short(base):
-    path = svhn(base)
+    path = base / "data" / "svhn" / "train_32x32.mat"
+    path.parent.mkdir(parents=True)
+    scipy.io.savemat(path, {"X": np.zeros((32, 32, 3, 12), np.uint8), "y": np.ones((12, 1))})
     path.write_bytes(path.read_bytes()[:-1000])
     return ["--dataset", "svhn"]
-
-
-@refused("train_32x32.mat", "[32, 32, 3, N]", "[28, 28, 3, 12]")
-def mat_of_another_shape(base):
-    svhn(base, side=28)
-    return ["--dataset", "svhn"]
-
-
-@refused("data_batch_3.bin", "expected", "received")
-def cifar_cut_short(base):
-    folder = base / "data" / "cifar10"
-    folder.mkdir(parents=True)
-    for i in range(1, 6):
-        (folder / f"data_batch_{i}.bin").write_bytes(bytes(3073 * 4 - (100 if i == 3 else 0)))
-    return ["--dataset", "cifar10"]
 
 
 # ---- the run folder ----
@@ -247,38 +168,9 @@ def run_folder_where_none_can_be(base):
     return ["--run_dir", "/proc/x"]
 
 
-@refused(
-    *("other options", "--z_dim: 8 in the run, 16 now", "--beta1: 0.5 in the run, 0.25 now"),
-    trained=True,
-)
-def run_of_another_config(base):
-    return ["--z_dim", "16", "--beta1", "0.25"]
-
-
-@refused("config.json is not readable as JSON", "--run_dir", trained=True)
-def config_that_is_no_json(base):
-    path = RunDir(base / "run").config
-    path.write_bytes(path.read_bytes()[:-40])
-    return []
-
-
 @refused("config.json", "--run_dir", trained=True)
 def config_that_is_no_config(base):
     RunDir(base / "run").config.write_text("[1, 2]\n")
-    return []
-
-
-@refused("another architecture", "16) instead of", "24)", "--run_dir", trained=True)
-def checkpoint_of_another_architecture(base):
-    path = RunDir(base / "run").config
-    write_json(path, {**read_json(path), "g_width": 24})
-    return ["--g_width", "24"]
-
-
-@refused("None of the checkpoints", "is whole", "--run_dir", trained=True)
-def checkpoints_all_gone_bad(base):
-    for path in RunDir(base / "run").checkpoints.glob("*.npz"):
-        path.rename(path.with_name(path.name + ".damaged"))
     return []
 
 
@@ -343,37 +235,14 @@ def test_refused(name, tmp_path, capsys, monkeypatch, request):
     assert snapshot(tmp_path) == before
 
 
-def refused_in_a_process(name, tmp_path, request):
+@pytest.mark.parametrize("name", ["unknown_flag", "empty_folder", "mat_cut_short"])
+def test_refused_in_a_process_of_its_own(name, tmp_path, request):
+    """What main.py adds to main.main is the same for all."""
     case = CASES[name]
     flags = flags_of(case, tmp_path, request)
     before = snapshot(tmp_path)
     result = run(*flags)
     check_sentence(result.stderr, case.words)
-    assert result.returncode == 2
-    assert snapshot(tmp_path) == before
-
-
-# Of the command line and of data: what main.py adds to main.main is the same for all.
-AS_PROCESSES = ("unknown_flag", "size_7", "two_ends", "empty_folder", "mat_cut_short")
-
-
-@pytest.mark.parametrize("name", AS_PROCESSES)
-def test_refused_in_a_process_of_its_own(name, tmp_path, request):
-    refused_in_a_process(name, tmp_path, request)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if name not in AS_PROCESSES])
-def test_every_other_is_refused_in_a_process_of_its_own(name, tmp_path, request):
-    refused_in_a_process(name, tmp_path, request)
-
-
-def test_a_second_process_is_refused_and_the_first_one_named(trained, tmp_path):
-    shutil.copytree(trained / "run", tmp_path / "run")
-    before = snapshot(tmp_path)
-    with RunDir(tmp_path / "run").lock():
-        result = run(*small_flags(trained / "pictures", tmp_path), "--steps", "4")
-    check_sentence(result.stderr, (f"Process {os.getpid()} ", "--run_dir"))
     assert result.returncode == 2
     assert snapshot(tmp_path) == before
 

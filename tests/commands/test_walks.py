@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from arrays import places
 from PIL import Image
-from running import content, run
+from running import content
 from toy_run import toy_run
 
 import main
@@ -197,34 +197,3 @@ def test_only_own_files_are_replaced(toy, tmp_path, capsys):
         assert to.read_bytes() == b"a holiday"
     assert content(toy) == before
     assert {path.name for path in tmp_path.iterdir()} == {"a.gif", "b.png"}
-
-
-def test_a_walk_is_a_command(toy, tmp_path):
-    result = run("interpolate", "--run_dir", toy, "--seeds", "7", "--to", tmp_path / "a.gif")
-    assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert "--seeds must be 2 to 100 seeds; received 1: give more." in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("interpolate --seeds 1,x", "--seeds must be seeds such as"),
-        ("interpolate --seeds 0-99 --frames 30", "give fewer of either"),
-        ("interpolate --method cubic", "--method must be one of slerp, linear"),
-        ("interpolate --to walk.avi", "--to must end in .gif or .mp4 or .png"),
-        ("interpolate --to /dev/null/walk.gif", "no folder that may be written"),
-        ("interpolate --checkpoint 77", "expected newest, a file, or of"),
-        ("interpolate --checkpoint best", "There is no checkpoint"),
-        ("arithmetic", "needs --terms, as in: python main.py arithmetic --terms '+3,8,12"),
-        ("arithmetic --plus 1,,2", "--terms (or --plus, --minus) must be seeds such as"),
-        ("arithmetic --plus 0-16", "must be 1 to 16 seeds"),
-        ("arithmetic --plus 1 --noise nan", "--noise must be at least 0.0"),
-        ("arithmetic --plus 1 --to sum.gif", "--to must end in .png"),
-    ],
-)
-def test_bad_input(toy, capsys, line, words):
-    before = content(toy)
-    assert start(*line.split(), "--run_dir", toy) == 2
-    message = capsys.readouterr().err
-    assert words in message and message.count("\n") == 2
-    assert content(toy) == before
