@@ -8,19 +8,16 @@ import numpy as np
 import pytest
 from pictures import encoded, fill, pack
 from PIL import Image
-from running import ROOT, content, run, write_pictures
+from running import content, run, write_pictures
 
 import main
 from dcgan import UserError
-from dcgan.datasets import catalog
 from dcgan.datasets.arrays import ArraySource
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import find
 from dcgan.datasets.source import ImageSpec, Skipped
 from dcgan.preparation.inspect_report import contact_sheet, sentences
 from dcgan.preparation.survey import Survey, survey
-
-DATA = ROOT.parent / "shared" / "data"
 
 
 def face(seed: int) -> Image.Image:
@@ -210,11 +207,3 @@ def test_no_picture_is_an_error_of_the_survey_too(tmp_path):
     (folder / "a.png").write_bytes(b"")
     with pytest.raises(UserError, match="empty file"):
         survey(source)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="needs ../shared/data/mnist")
-def test_real_data():
-    result = survey(catalog.find("mnist", str(DATA), download=False))
-    assert result.usable == 60_000 and result.grey == 60_000 and result.blank == []
-    assert sum(result.labels["label"].values()) == 60_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from running import SMALL, small_flags, write_pictures
+from running import SMALL, content, small_flags, write_pictures
 
 import main
 from dcgan import UserError
@@ -52,12 +52,17 @@ def go(base: Path, *more, dataset: str = "toys") -> int:
     return main.main(list(map(str, (*folders, *SMALL, *more))))
 
 
+def kept(base: Path) -> dict[str, bytes]:
+    """All that must stay as it is; a checkpoint that is set aside counts as itself."""
+    files = {name.removesuffix(".damaged"): data for name, data in content(base).items()}
+    return {n: d for n, d in files.items() if n[:5] != "cache" and n[-4:] not in (".txt", "lock")}
+
+
 def refused(base: Path, capsys, *more, words: str, **kwargs) -> None:
-    before = sorted(base.rglob("*"))
+    before = kept(base)
     assert go(base, *more, **kwargs) == 2
     assert words in capsys.readouterr().err
-    after = [path for path in base.rglob("*") if "cache" not in path.parts[-2:]]
-    assert set(after) <= {*before, *(p.with_name(p.name + ".damaged") for p in before)}
+    assert kept(base) == before
 
 
 # ---- train: refused before the data set is opened ----
@@ -144,7 +149,6 @@ def test_checkpoints_that_cannot_be_gone_on_with(copy, monkeypatch, capsys, how)
     ("words", "said"),
     [
         (("evaluate", "--metrics", "is", "--extractor", "pixels"), "needs probabilities"),
-        (("evaluate", "--metrics", "kid", "--extractor", "pixels"), "at least 100 real images"),
         (("evaluate", "--splits", "test"), "There are no images for --splits test"),
         (("features",), "has no labels"),
         (("features", "--splits", "train"), "The run learns from train"),
@@ -178,7 +182,6 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
         ("ToYs", ("--data_dir", "data/")),
         ("toys", ("--train_size", COUNT)),
         ("toys", ("--input_fname_pattern", "*.png")),  # which all are
-        pytest.param("toys", ("--preset", "fast"), marks=pytest.mark.slow),
         ("toys", ("--channels", 3, "--output_height", 8, "--output_width", 8)),
     ],
 )
@@ -204,7 +207,6 @@ def test_moved_data_go_on_and_others_do_not(copy, trained, capsys):
     [
         (("--train_size", COUNT - 1), "train_size"),
         (("--input_fname_pattern", "*[0-8].png"), "input_fname_pattern"),
-        (("--seed", 1), "seed"),
     ],
 )
 def test_what_is_another_run_is_refused(copy, capsys, flags, name):

@@ -105,13 +105,6 @@ def test_a_later_ctrl_c_breaks_off_and_says_what_is_lost(
     assert f"{expected}{saved}." in said and "Ctrl-C: saving" in capfd.readouterr().err
 
 
-def test_its_echo_within_a_second_does_not(pictures, tmp_path, monkeypatch):
-    interrupted(8, 0.9, monkeypatch)
-    flags = (*small_flags(pictures, tmp_path), "--steps", "60", "--sample_freq", "8")
-    assert main.main(list(flags)) == 130
-    assert checkpoints(tmp_path / "run") == [8]
-
-
 def test_a_command_that_is_hung_up_ends_with_its_signal():
     code = (
         "import dcgan.__main__ as main, os, signal; signal.signal(signal.SIGHUP, main.hang_up);"

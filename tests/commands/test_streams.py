@@ -109,16 +109,6 @@ def test_what_an_encoding_lacks_is_escaped(pictures, tmp_path, env, shown):
     assert rb"broken\n2026-01-01 forged.jpg" in ended.stdout
 
 
-def test_a_run_whose_terminal_knows_ascii_only_logs_all(pictures, tmp_path):
-    words = [sys.executable, ROOT / "main.py", *small_flags(pictures, tmp_path), *FEW]
-    env = {**os.environ, **ASCII}
-    ended = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, timeout=200)
-    assert ended.returncode == 0 and is_whole(tmp_path)
-    assert b"Traceback" not in ended.stderr and b"Logging error" not in ended.stderr
-    log = (tmp_path / "run" / "log.txt").read_text("utf-8")
-    assert all(name in log for name in (r"broken_\udce9", "gebrochen_ß_漢", r"broken\n2026"))
-
-
 def test_a_stream_that_is_not_ready_is_waited_for():
     """Another program at the same terminal may have made it non-blocking: nothing is lost."""
     reader, writer = os.pipe()
