@@ -34,13 +34,9 @@ def test_the_sentences_multiply_the_median():
     ("seconds", "words"),
     [
         (0.01, "about a second"),
-        (40, "about 40 seconds"),
         (55, "about a minute"),
-        (89, "about a minute"),
         (90, "about 2 minutes"),
-        (600, "about 10 minutes"),
         (5399, "about 90 minutes"),
-        (7300, "about 2 hours"),
         (4e6, "about 1,111 hours"),
     ],
 )
