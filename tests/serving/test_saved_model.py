@@ -57,7 +57,6 @@ def less(name: str) -> dict:
     return {key: value for key, value in WHOLE.items() if key != name}
 
 
-HALF = {"images": lambda rows: zeros(rows, shape=(SIDE, SIDE))}
 MODELS = {
     "no default": (less("serving_default"), r"no signature serving_default\(z\)"),
     "no generate": (less("generate"), r"no signature generate\(seed\)"),

@@ -36,8 +36,7 @@ RAW = zlib.compress(BODY)[2:-4]
 SENT = {
     "gzip": (gzip.compress(BODY), "gzip"),
     "long": (gzip.compress(LONG), "gzip"),
-    "upper case": (gzip.compress(BODY), "GZip"),
-    "x-gzip": (gzip.compress(BODY), "x-gzip"),
+    "another name": (gzip.compress(BODY), "X-GZip"),
     "several members": (gzip.compress(BODY[:9]) + gzip.compress(BODY[9:]), "gzip"),
     "an empty member": (gzip.compress(b"") + gzip.compress(BODY), "gzip"),
     "filled up": (gzip.compress(BODY) + bytes(500), "gzip"),
@@ -101,12 +100,10 @@ WHOLE = gzip.compress(BODY)
 DAMAGED = {
     "plain": (BODY, "gzip"),
     "nothing": (b"", "gzip"),
-    "zeros": (bytes(20), "gzip"),
     "cut short": (WHOLE[:-1], "gzip"),
     "cut in the second member": (WHOLE + WHOLE[:20], "gzip"),
     "wrong sum": (WHOLE[:-8] + bytes([WHOLE[-8] ^ 1]) + WHOLE[-7:], "gzip"),
     "followed by something": (WHOLE + b"x", "gzip"),
-    "no deflate": (BODY, "deflate"),
     "deflate cut short": (zlib.compress(BODY)[:-1], "deflate"),
     "deflate followed by something": (RAW + b"x", "deflate"),
     "the wrong way round": (gzip.compress(zlib.compress(BODY)), "gzip, deflate"),

@@ -39,7 +39,7 @@ def listening(folder, limit: int = 250, **options):
         time.sleep(0.01)
     yield listener.getsockname()
     running.should_exit = True
-    thread.join(10)
+    thread.join(60)  # at once, but on a busy machine
     assert not thread.is_alive()
 
 
