@@ -53,8 +53,10 @@ def failing(number: int, *, at_once: bool):
     return fail
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOMEM])
+@pytest.mark.parametrize(
+    ("number", "at_once"),
+    [(errno.EIO, False), (errno.ESTALE, True), (errno.EACCES, True), (errno.ENOMEM, False)],
+)
 def test_a_file_that_cannot_be_read_is_not_damaged(folder, monkeypatch, number, at_once):
     save_steps(folder, 1, 2)
     (folder / BEST).write_bytes((folder / "00000002.npz").read_bytes())
