@@ -27,12 +27,12 @@ from dcgan.export.format import DESCRIPTION, Format, Subject
 from dcgan.export.onnx import PACKAGES, write_onnx
 from dcgan.files import write_json
 from dcgan.latent.sampling import make_sampler
+from dcgan.serving.pictures import COLUMNS, FIRST
 
 EXPLORER = Path(__file__).parents[1] / "serving" / "explorer"
 EXAMPLE = Path(__file__).with_name("example.html")
 MODEL = "generator.onnx"
 RUNTIME = "onnxruntime"  # the folder of onnxruntime-web's files
-FIRST, COLUMNS = 48, 8  # seeds whose pictures are drawn beforehand: what a page hangs at once
 # What the explorer's plain.js can do; a test holds both together.
 PLAIN = frozenset(
     "Add Cast Concat Conv ConvTranspose DepthToSpace LeakyRelu MatMul Mul Relu Reshape Slice Tanh "

@@ -109,6 +109,8 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
         headers = _headers(served, f"grid-{seeds}-{columns}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
+        if _is_first_wall(chosen, columns, labels):
+            return Response(served.first_wall, media_type="image/png", headers=headers)
         faces = await served.draw("generate", {"seed": chosen}, labels)
     png = await _drawn(request, pictures.png, faces, columns, 1)
     return Response(png, media_type="image/png", headers=headers)
@@ -161,6 +163,13 @@ async def render(request: Request) -> Response:
 
 def _service(request: Request) -> Service:
     return request.app.state.service
+
+
+def _is_first_wall(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
+    """Whether a grid is what a version has drawn beforehand."""
+    is_own = all(number == classes.OWN for number in labels.values())
+    is_first = np.array_equal(seeds, np.arange(pictures.FIRST))
+    return is_own and is_first and columns == pictures.COLUMNS
 
 
 async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:

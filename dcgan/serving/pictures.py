@@ -6,6 +6,8 @@ from dcgan import UserError, images
 from dcgan.latent.seeds import TooManySeeds, parse_seeds
 from dcgan.serving.refusals import RequestError
 
+FIRST, COLUMNS = 48, 8  # what the explorer hangs at once: pictures of seeds from 0, so many a row
+
 
 def read_seeds(text: str, limit: int) -> list[int]:
     """Parses a list of seeds such as 1,5,9-20; they may be negative.

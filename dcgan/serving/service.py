@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.latent.class_words import by_class
+from dcgan.latent.class_words import OWN, by_class
+from dcgan.serving import pictures
 from dcgan.serving.aside import Aside
 from dcgan.serving.backlog import Backlog
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
@@ -22,6 +23,10 @@ class LoadedVersion(Batcher):
     """A version that runs its requests in batches; warm when it is made.
 
     A request has at most `row_limit` rows. For `max_delay`, in seconds, see `Batcher`.
+
+    Attributes:
+        first_wall: the grid that the explorer asks for at first, a PNG that is drawn beforehand;
+            None where a request may not have so many rows.
     """
 
     def __init__(self, model: SavedModel, *, row_limit: int, max_delay: float, metrics: Metrics):
@@ -29,19 +34,30 @@ class LoadedVersion(Batcher):
         self.model = model
         self.version = model.version
         self.columns = columns_of(model.info)
+        self.first_wall = self._first_wall() if row_limit >= pictures.FIRST else None
         super().__init__(
             model.compute, row_limit=row_limit, max_delay=max_delay, observe=metrics.observe_batch
         )
+
+    def _first_wall(self) -> bytes:
+        seeds = np.arange(batch_sizes(pictures.FIRST)[-1])  # a size that is warm
+        own = dict.fromkeys((column.input for column in self.columns), OWN)
+        (faces,) = self.model.compute(*_asked("generate", {"seed": seeds}, own)).values()
+        return pictures.png(faces[: pictures.FIRST], pictures.COLUMNS, 1)
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
         """Returns pictures, a signature's only output, of the given classes if the model knows any.
 
         The labels are numbers of classes, by input; the inputs are all others.
         """
-        rows = len(next(iter(inputs.values())))
-        of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
-        name = by_class(signature) if labels else signature
-        return next(iter((await self.run(name, inputs | of_classes)).values()))
+        return next(iter((await self.run(*_asked(signature, inputs, labels))).values()))
+
+
+def _asked(signature: str, inputs: Arrays, labels: Mapping[str, int]) -> tuple[str, Arrays]:
+    """The signature and the inputs for pictures of these classes."""
+    rows = len(next(iter(inputs.values())))
+    of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
+    return by_class(signature) if labels else signature, inputs | of_classes
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,9 @@ function build(info, space, pictures) {
 }
 
 function describe(info) {
-  const step = info.step ? ` · step ${info.step.toLocaleString("en")}` : "";
+  // Not by toLocaleString: what it loads when it is first called keeps the wall waiting.
+  const commas = String(info.step).replace(/\B(?=(\d{3})+$)/g, ",");
+  const step = info.step ? ` · step ${commas}` : "";
   document.title = `${info.dataset} – explorer`;
   elements.dataset.textContent = info.dataset;
   elements.numbers.textContent = info.z_dim;

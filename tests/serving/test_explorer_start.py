@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from explorer_pages import EXPLORER, blobs, pixels, z_of
 
-SIDE, FIRST = 24, 48
+from dcgan.serving.pictures import COLUMNS, FIRST
+
+SIDE = 24
 
 
 def imported(name: str, found: set[str]) -> set[str]:
@@ -29,7 +31,14 @@ def test_the_page_asks_at_once_for_all_modules():
     assert imported("renderer.js", set()) == {named[0]}
 
 
+def test_it_asks_for_the_wall_that_the_server_has_drawn():
+    text = (EXPLORER / "renderer.js").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^const (FIRST|COLUMNS) = (\d+);", text, re.MULTILINE))
+    assert named == {"FIRST": str(FIRST), "COLUMNS": str(COLUMNS)}
+
+
 def wall(page) -> np.ndarray:
+    page.wait_for_selector(f".wall .tile:nth-child({FIRST}) canvas.painted", state="attached")
     tiles = page.locator(".wall .tile canvas")
     return np.stack([pixels(tiles.nth(i)) for i in (0, 7, 8, FIRST - 1)])
 

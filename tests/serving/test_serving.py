@@ -23,6 +23,8 @@ from serving_models import INFO, Z_DIM, write_saved_model
 
 import main
 
+from dcgan import images
+
 for package in ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client"):
     pytest.importorskip(package, reason=f"{package} is not installed")
 
@@ -65,8 +67,15 @@ class Server:
     def predict(self, body: dict, path: str = "/v1/models/dcgan:predict") -> requests.Response:
         return requests.post(self.address + path, json=body, timeout=PATIENCE)
 
+    def picture(self, path: str) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(self.get(path).content)))
+
     def image(self, seed: int) -> np.ndarray:
-        return np.asarray(Image.open(io.BytesIO(self.get(f"/image/{seed}.png").content)))
+        return self.picture(f"/image/{seed}.png")
+
+    def first_wall(self) -> np.ndarray:
+        """As the explorer asks for it."""
+        return self.picture("/grid.png?seeds=0-47&columns=8")
 
     def wait_for(self, condition) -> None:
         end = time.monotonic() + PATIENCE
@@ -102,6 +111,11 @@ def signature(exported: Path, version: int, name: str, **inputs) -> np.ndarray:
     return next(iter(function(**tensors).values())).numpy()
 
 
+def first_wall(exported: Path, version: int) -> np.ndarray:
+    faces = signature(exported, version, "generate", seed=np.arange(48))
+    return images.grid(faces, columns=8)
+
+
 def test_its_pictures_are_the_models(server, exported):
     seeds = np.array([7, -1, 1 << 62, 8], np.int64)
     expected = signature(exported, 1, "generate", seed=seeds)
@@ -109,9 +123,10 @@ def test_its_pictures_are_the_models(server, exported):
         assert np.array_equal(server.image(seed), picture)
     named = {"signature_name": "generate", "inputs": {"seed": seeds.tolist()}}
     assert np.array_equal(server.predict(named).json()["outputs"], expected)
+    assert np.array_equal(server.first_wall(), first_wall(exported, 1))
     z = np.random.default_rng(0).normal(size=(3, Z_DIM)).astype(np.float32)
-    images = server.predict({"instances": z.tolist()}).json()["predictions"]
-    difference = np.abs(np.float32(images) - signature(exported, 1, "serving_default", z=z)).max()
+    drawn = server.predict({"instances": z.tolist()}).json()["predictions"]
+    difference = np.abs(np.float32(drawn) - signature(exported, 1, "serving_default", z=z)).max()
     assert difference < 1e-6
     scores = server.predict({"signature_name": "discriminate", "inputs": expected.tolist()})
     np.testing.assert_allclose(
@@ -293,6 +308,7 @@ def test_a_new_version_takes_over_under_load_then_sigterm_drains(exported, tmp_p
             server.image(7), signature(exported, 2, "generate", seed=np.int64([7]))[0]
         )
         assert not np.array_equal(server.image(7), first)
+        assert np.array_equal(server.first_wall(), first_wall(exported, 2))
         states = server.get("/v1/models/dcgan").json()["model_version_status"]
         assert [(s["version"], s["state"]) for s in states] == [
             ("2", "AVAILABLE"),

@@ -16,6 +16,7 @@ pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is no
 
 from fastapi.testclient import TestClient
 
+from dcgan.serving import pictures
 from dcgan.serving.app import make_app
 from dcgan.serving.batching import ModelFailure
 from dcgan.serving.tfserving_json import Signature
@@ -23,6 +24,9 @@ from dcgan.serving.tfserving_json import Signature
 PAIRS = json.loads((Path(__file__).parents[1] / "data" / "tensorflow_serving.json").read_text())[
     "pairs"
 ]
+
+SEEDS = np.arange(pictures.FIRST).reshape(-1, pictures.COLUMNS)
+FIRST_WALL = "/grid.png?seeds=0-47&columns=8"  # as renderer.js asks for it
 
 HALF_PLUS_THREE = Signature(tensors(x=("float32",)), tensors(y=("float32",)))
 DOCUMENTED = {
@@ -38,7 +42,7 @@ DOCUMENTED = {
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair["about"] for pair in PAIRS])
 def test_answers_as_tensorflow_serving_documents_them(pair, tmp_path):
-    service = service_of(DOCUMENTED[pair["model"]](), tmp_path, pair["model"])
+    service = service_of(DOCUMENTED[pair["model"]](), tmp_path, pair["model"], row_limit=8)
     with TestClient(make_app(service)) as client:
         if "get" in pair:
             answer = client.get(pair["get"])
@@ -217,6 +221,23 @@ def test_grids_and_sprites_are_row_by_row(client):
     for bad in ({}, {"z": [[1.0]]}, {"z": z, "columns": 0}, {"z": z, "columns": True}, {"z": 1}):
         assert client.post("/render", content=json.dumps(bad)).status_code == 400
     assert client.post("/render", content=json.dumps({"z": [z[0]] * 9})).status_code == 413
+
+
+def test_the_explorers_first_wall_is_drawn_when_a_version_is_loaded(tmp_path):
+    model = faces()
+    service = service_of(model, tmp_path, row_limit=pictures.FIRST)
+    later = np.full((pictures.FIRST, SIDE, SIDE, 3), 99, np.uint8)
+    model._functions["generate"] = lambda seed: {"images": later[: len(seed)]}
+    with TestClient(make_app(service)) as client:
+        first = client.get(FIRST_WALL)
+        assert picture(first)[:: SIDE + 1, :: SIDE + 1, 0].tolist() == SEEDS.tolist()
+        tag = {"If-None-Match": first.headers["etag"]}
+        assert client.get(FIRST_WALL, headers=tag).status_code == 304
+        assert first.headers["cache-control"] == "no-cache"
+        for other in ("0-47", "0-47&columns=6", "0-39&columns=8", "1-48&columns=8"):
+            assert picture(client.get(f"/grid.png?seeds={other}"))[0, 0, 0] == 99
+        counted = client.get("/metrics").text
+    assert 'dcgan_requests_total{endpoint="grid",status="200"} 5.0' in counted
 
 
 def test_the_way_between_two_seeds_goes_there_and_back(client):

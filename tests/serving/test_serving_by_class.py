@@ -161,10 +161,20 @@ def test_tensorflow_servings_api_takes_numbers(client, model, signature, hair, t
 
 def test_one_column_is_asked_for_as_label(tmp_path):
     model = by_class([{"column": "digit", "input": "digit", "names": list("0123456789")}])
-    with TestClient(make_app(service_of(model, tmp_path))) as client:
+    with TestClient(make_app(service_of(model, tmp_path, row_limit=8))) as client:
         assert client.get("/image/7.png?label=3").status_code == 200
         assert client.get("/image/7.png?digit=4").status_code == 200
     assert [asked["digit"] for _, asked in model.asked] == [[3], [4]]
+
+
+def test_the_explorers_first_wall_has_the_own_classes(model, tmp_path):
+    with TestClient(make_app(service_of(model, tmp_path))) as client:
+        own = ("generate", {"hair": [-1] * 64, "eye_color": [-1] * 64})
+        assert model.asked == [own]  # when it was loaded
+        assert client.get("/grid.png?seeds=0-47&columns=8").status_code == 200
+        assert model.asked == [own]
+        assert client.get("/grid.png?seeds=0-47&columns=8&hair=blue").status_code == 200
+        assert model.asked[1:] == [("generate", {"hair": [1] * 64, "eye_color": [-1] * 64})]
 
 
 @pytest.mark.parametrize(

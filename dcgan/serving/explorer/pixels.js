@@ -31,14 +31,14 @@ function stretch(pixels, width, height, factor) {
   for (let x = 0; x < wide; x++) {
     const at = (x + 0.5) / factor - 0.5;
     const left = Math.floor(at);
-    const weights = cubic(at - left);
-    const columns = [-1, 0, 1, 2].map((k) => 4 * Math.min(width - 1, Math.max(0, left + k)));
+    const [a, b, c, d] = cubic(at - left);
+    const [i, j, k, l] = [-1, 0, 1, 2].map((n) => 4 * Math.min(width - 1, Math.max(0, left + n)));
     for (let y = 0; y < height; y++) {
-      const [row, to] = [4 * y * width, 4 * (x * height + y)];
-      for (let c = 0; c < 4; c++) {
-        let sum = 0;
-        for (let k = 0; k < 4; k++) sum += weights[k] * pixels[row + columns[k] + c];
-        out[to + c] = sum;
+      const to = 4 * (x * height + y);
+      for (let n = 0; n < 4; n++) {
+        const row = 4 * y * width + n;
+        out[to + n] =
+          a * pixels[row + i] + b * pixels[row + j] + c * pixels[row + k] + d * pixels[row + l];
       }
     }
   }
@@ -59,7 +59,7 @@ export function enlarge(bitmap, factor, look) {
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   const wide = stretch(data, width, height, factor);
-  const both = Uint8ClampedArray.from(stretch(wide, height, width * factor, factor));
+  const both = new Uint8ClampedArray(stretch(wide, height, width * factor, factor));
   context.putImageData(new ImageData(both, canvas.width, canvas.height), 0, 0);
   return canvas;
 }
