@@ -42,6 +42,15 @@ def test_a_menu_for_each_kind_of_labels_draws_everything_in_its_class(visit, hos
     assert host.labels[-1] == {"eyes": "grey"} and "hair" not in page.url
 
 
+def test_on_a_telephone_the_menus_leave_room_for_the_seeds(visit, host):
+    host.info = host.info | {"classes": KNOWN}
+    page = visit()
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.wait_for_selector("#classes select")
+    assert page.locator("#seed").bounding_box()["width"] >= 64
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def test_a_model_without_classes_has_no_menu(visit, host):
     assert loaded(visit()).locator("#classes select").count() == 0
     assert all(one == {} for one in host.labels)
