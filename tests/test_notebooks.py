@@ -256,6 +256,19 @@ def test_it_uses_what_dcgan_has_and_makes_public(path):
 
 
 @each_notebook
+def test_what_its_answers_call_is_defined_or_imported(path):
+    book = read(path)
+    source = "\n".join(cell.source for cell in of_kind(book, "code"))
+    nodes = list(ast.walk(ast.parse(re.sub(r"^[%!]", "#", source, flags=re.MULTILINE))))
+    known = {node.id for node in nodes if isinstance(node, ast.Name)}
+    known |= {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    for cell in of_kind(book, "markdown"):
+        for code in re.findall("`([^`]+)`", cell.source):
+            for called in re.findall(r"(?<![\w.])([a-z]\w*)\.\w+\(", code):
+                assert called in known, code
+
+
+@each_notebook
 def test_the_commands_and_flags_it_names_exist(path):
     text = "\n".join(cell.source for cell in read(path).cells)
     for command in re.findall(r"main\.py\s+([a-z_]+)", text):
