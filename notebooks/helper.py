@@ -32,8 +32,8 @@ with quiet.quiet_start():  # TensorFlow says much when it starts
 
     from dcgan.distributed import devices
 
-devices.grow_gpu_memory()
-devices.avoid_remapper()
+    devices.grow_gpu_memory()
+    devices.avoid_remapper()
 
 __all__ = [
     "BLUE",
@@ -136,6 +136,8 @@ def play(draw: Callable, sliders: dict[str, tuple], buttons: dict[str, Callable]
         return made
 
     knobs = [slider(name, *values) for name, values in sliders.items()]
-    rows = [widgets.HBox(row) for row in (knobs, [button(*one) for one in buttons.items()]) if row]
+    wrapped = widgets.Layout(flex_flow="row wrap")  # five sliders in one row have no tracks
+    rows = (knobs, [button(*one) for one in buttons.items()])
+    rows = [widgets.HBox(row, layout=wrapped) for row in rows if row]
     display.display(widgets.VBox([*rows, drawing]))
     redraw()
