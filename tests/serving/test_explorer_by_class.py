@@ -44,8 +44,7 @@ def test_a_menu_for_each_kind_of_labels_draws_everything_in_its_class(visit, hos
 
 def test_on_a_telephone_the_menus_leave_room_for_the_seeds(visit, host):
     host.info = host.info | {"classes": KNOWN}
-    page = visit()
-    page.set_viewport_size({"width": 360, "height": 740})
+    page = visit(ready=False, viewport={"width": 360, "height": 740})
     page.wait_for_selector("#classes select")
     assert page.locator("#seed").bounding_box()["width"] >= 64
     assert page.evaluate("document.documentElement.scrollWidth") == 360
