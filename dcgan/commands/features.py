@@ -61,6 +61,11 @@ def run(options: Features) -> None:
         record = write(path, what, found, time.monotonic() - start)
     for line in table(record):
         logger.info("%s", line)
+    if trained.table:
+        logger.warning(
+            "The run was trained with --conditional: its discriminator knows the labels of all "
+            "images that it learnt from, so this does not say what it has learnt without labels."
+        )
     if is_new or not run_dir.evaluation_curve.exists():
         draw_evaluations(run_dir.evaluation, run_dir.evaluation_curve, title=trained.name)
         logger.info("\nWrote %s%s.", f"{path} and " * is_new, run_dir.evaluation_curve)
