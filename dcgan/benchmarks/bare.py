@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan.distributed.devices import avoid_remapper
+from dcgan.latent.labels import ClassTable
 from dcgan.models import Discriminator, Generator
 from dcgan.training.state import GANState
 from dcgan.training.step import StepOptions, make_step
@@ -40,10 +41,16 @@ class BareStep:
             **spec["optimizer"],
         )
         self.images = recipe.batch_size * recipe.d_steps
-        self._step = make_step(self.state, recipe, tf.distribute.get_strategy())
         shape = (self.images, *generator.image_shape)
         pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        self._batch = tf.constant(pixels)
+        table, self._batch = None, tf.constant(pixels)
+        if generator.classes:
+            names = {f"column {i}": "." * count for i, count in enumerate(generator.classes)}
+            labels = np.arange(self.images, dtype=np.int32)[:, None] % generator.classes
+            of_z = {"z_dim": generator.z_dim, "z_dist": generator.z_dist}
+            table = ClassTable.of(names, labels, **of_z)
+            self._batch = self._batch, tf.constant(labels, tf.int32)
+        self._step = make_step(self.state, recipe, tf.distribute.get_strategy(), table)
 
     def seconds(self, steps: int) -> float:
         start = time.perf_counter()

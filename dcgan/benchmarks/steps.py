@@ -1,6 +1,7 @@
 """The training loop against the bare step: what data set, hooks, grids and checkpoints cost."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -11,9 +12,9 @@ from dcgan.training.loop import Every
 from dcgan.training.trainer import Trainer, make_networks, optimizer_options, step_options
 
 
-def bare_spec(config) -> dict:
-    """What `BareStep` needs of train's options."""
-    generator, discriminator = make_networks(config)
+def bare_spec(config, classes: Sequence[int] = ()) -> dict:
+    """What `BareStep` needs of train's options, and of the classes that networks know."""
+    generator, discriminator = make_networks(config, classes)
     return {
         "generator": generator.get_config(),
         "discriminator": discriminator.get_config(),

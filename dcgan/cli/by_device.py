@@ -8,12 +8,19 @@ wherever it goes on. `resolve` says what is open; docs/recipes.md has the trials
 from dataclasses import replace
 from typing import Any
 
+from dcgan import UserError
 from dcgan.cli.option import ENDLESS, check_value
 from dcgan.cli.presets import ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
+WITHOUT_VECTORS = ("carpedm20",)  # layouts with labels inside
 # How runs were trained before there was a choice.
-_OF_OLDER_VERSIONS = {"precision": "float32", "conditional": False, "class_loss": 0.0}
+_OF_OLDER_VERSIONS = {
+    "precision": "float32",
+    "conditional": False,
+    "layout": "radford",
+    "class_loss": 0.0,
+}
 
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
@@ -43,7 +50,15 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     Args:
         gpu: whether the run trains on one.
         precision: the device's own, for --precision auto.
+
+    Raises:
+        UserError: a class loss is asked for where there are no vectors of the classes.
     """
+    if config.conditional and config.class_loss and config.layout in WITHOUT_VECTORS:
+        raise UserError(
+            f"--class_loss {config.class_loss} needs a discriminator with a vector for each class, "
+            f"which --layout {config.layout} does not have: leave it out, or give --layout radford."
+        )
     by_preset = [name for name in config.undecided if name != "precision"]
     if "precision" in config.undecided:
         config = replace(config, precision=precision)

@@ -27,7 +27,8 @@ def resolve(given: dict[str, Any]) -> Config:
     open_ = [name for name in CHOSEN.get(preset, ()) if name not in {**on_this, **given}]
     # A run may have begun without, and the labels may not be fit to learn from.
     asked = given.keys() | ({"conditional"} if "label_columns" in given else set())
-    open_ += [name for name in ("conditional", "class_loss") if name in on_this.keys() - asked]
+    labelled = ("conditional", "layout", "class_loss")
+    open_ += [name for name in labelled if name in on_this.keys() - asked]
     if "time_budget" in given and not given.keys() & {"epoch", "steps"}:
         values["epoch"] = ENDLESS  # the time alone ends it
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:

@@ -92,8 +92,10 @@ class Config:
         "How the networks are put together: radford = as in the paper; tf_tutorial = as in "
         "TensorFlow's tutorial, with larger first maps, LeakyReLU in the generator too and dropout "
         "in place of the discriminator's batch normalization; torch_tutorial = as in PyTorch's, "
-        "radford without a bias outside normalization, whose running variance is unbiased.",
-        choices=("radford", "tf_tutorial", "torch_tutorial"),
+        "radford without a bias outside normalization, whose running variance is unbiased; "
+        "carpedm20 = radford, but with --conditional as in carpedm20's networks for MNIST: each "
+        "layer sees the labels, and all maps of the generator have a quarter of --g_width.",
+        choices=("radford", "tf_tutorial", "torch_tutorial", "carpedm20"),
     )
     z_dim: int = of_networks(100, "Length of the latent vector z.", within=(1, 4096))
     z_dist: str = of_networks(

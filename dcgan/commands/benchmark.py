@@ -80,7 +80,8 @@ class Bench:
         given = {name: value for name, value in given.items() if value is not None}
         given = {**(DEFAULT if options.dataset is None else {"dataset": options.dataset}), **given}
         precision = native_precision() if options.precision == "auto" else options.precision
-        self.given = {**given, "precision": precision, "strategy": "none"}
+        own = {"precision": precision, "strategy": "none", "conditional": False}
+        self.given = {**given, **own}
         config = resolve(self.given)
         self._source = catalog.find(config.dataset, config.data_dir)
         self._cache_dir = cache_folder(config.cache_dir)

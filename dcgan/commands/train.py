@@ -340,19 +340,19 @@ def _dry_run(
         logger.info("")
         for line in network_summary.table(network.name, rows):
             logger.info("%s", line)
-    _estimate(config, report.used)
+    _estimate(config, report.used, generator.classes)
     logger.info("\nDry run: would train into %s; nothing was written.", config.run_dir)
     return 0
 
 
-def _estimate(config: Config, num_images: int) -> None:
+def _estimate(config: Config, num_images: int, classes: tuple[int, ...]) -> None:
     """Says how long the training would take here, or that the images are too few for it."""
     try:
         _require_a_step(config, num_images)
     except UserError as error:
         logger.warning("\n%s", error)
         return
-    found = estimate(bare_spec(config))
+    found = estimate(bare_spec(config, classes))
     steps = config.steps
     if steps is None and config.epoch < ENDLESS:
         steps = config.epoch * (num_images // (config.batch_size * config.d_steps))

@@ -28,6 +28,28 @@ def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
     return tf.concat(columns, 1)
 
 
+def undecided(classes: tuple[int, ...]) -> tf.Tensor:
+    """As `one_hot`, of an image that may be of any class: float32 [1, sum(classes)]."""
+    return tf.constant([[1 / count for count in classes for _ in range(count)]])
+
+
+def beside(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
+    """What a layer sees, and the labels at each of its places.
+
+    Args:
+        inputs: [N, ..., channels].
+        numbers: of `one_hot`, [N or 1, classes]; None for the inputs alone.
+
+    Returns:
+        [N, ..., channels + classes].
+    """
+    if numbers is None:
+        return inputs
+    numbers = keras.ops.cast(numbers, inputs.dtype)
+    numbers = keras.ops.reshape(numbers, (-1, *[1] * (len(inputs.shape) - 2), numbers.shape[-1]))
+    return keras.ops.concatenate([inputs, numbers * keras.ops.ones_like(inputs[..., :1])], -1)
+
+
 class ClassLogits(keras.layers.Layer):
     """What a network sees, [N, units], times a vector for each class: float32 [N, classes].
 

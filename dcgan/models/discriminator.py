@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from dcgan.models.classes import ClassLogits, one_hot, require
+from dcgan.models.classes import ClassLogits, beside, one_hot, require
 from dcgan.models.layers import StridedConv2D, activation, dropout
 from dcgan.models.network import Network
 
@@ -32,9 +32,12 @@ class Discriminator(Network):
 
     def __init__(self, image_shape: tuple[int, int, int], *, width: int = 64, **kwargs):
         super().__init__(image_shape, width=width, **{"name": "discriminator", **kwargs})
+        widths = [width * min(1 << i, MAX_WIDENING) for i in range(len(self.maps) - 1)]
+        if self.label_channels:
+            widths = [one + self.label_channels for one in (image_shape[2], *widths[:-1])]
         self.convs = [
             StridedConv2D(
-                width * min(1 << i, MAX_WIDENING),
+                filters,
                 self.kernel_size,
                 # Batch normalization subtracts it again.
                 use_bias=self.plan.d_bias and (i == 0 or not self.plan.d_norm),
@@ -42,9 +45,13 @@ class Discriminator(Network):
                 dtype=self.dtype_policy,
                 name=f"conv_{i}",
             )
-            for i in range(len(self.maps) - 1)
+            for i, filters in enumerate(widths)
         ]
-        self.norms = self.normalizations(range(1, len(self.convs)) if self.plan.d_norm else ())
+        self.seen = math.prod(self.maps[-1]) * widths[-1]  # by what follows the convolutions
+        self.hidden_inputs = self.seen + self.label_channels
+        self.logit_inputs = (self.plan.hidden or self.seen) + self.label_channels
+        normalized = range(1, len(self.convs) + bool(self.hidden))
+        self.norms = self.normalizations(normalized if self.plan.d_norm else ())
         self.logit = keras.layers.Dense(
             1,
             use_bias=self.plan.d_bias,
@@ -53,10 +60,10 @@ class Discriminator(Network):
             name="logit",
         )
         self.of_classes = None
-        if self.classes:
+        if self.classes and not self.label_channels:
             self.of_classes = ClassLogits(
                 sum(self.classes),
-                math.prod(self.maps[-1]) * self.convs[-1].filters,
+                self.seen,
                 kernel_initializer=self.initializer("classes"),
                 dtype="float32",
                 name="classes",
@@ -66,13 +73,16 @@ class Discriminator(Network):
         """Makes every variable, so that a restore finds them all."""
         channels = self.image_shape[2]
         for conv, (height, width) in zip(self.convs, self.maps, strict=False):
-            conv.build((None, height, width, channels))
+            conv.build((None, height, width, channels + self.label_channels))
             channels = conv.filters
         for norm, conv, (height, width) in zip(
-            self.norms, self.convs[1:], self.maps[2:], strict=self.plan.d_norm
+            self.norms, self.convs[1:], self.maps[2:], strict=False
         ):
             norm.build((None, height, width, conv.filters))
-        self.logit.build((None, self.maps[-1][0] * self.maps[-1][1] * channels))
+        if self.hidden:
+            self.hidden.build((None, self.hidden_inputs))
+            self.norms[-1].build((None, self.hidden.units))
+        self.logit.build((None, self.logit_inputs))
         if self.of_classes:
             self.of_classes.build()
         self.built = True
@@ -87,8 +97,12 @@ class Discriminator(Network):
                 float32 [N, classes of all columns], or None where the network knows no classes.
         """
         require(labels, self.classes, self.name)
-        last = self.activations(images, training=training, seed=seed)[-1]
-        seen = keras.ops.reshape(last, (-1, self.logit.kernel.shape[0]))
+        last = self.activations(images, labels, training=training, seed=seed)[-1]
+        inside = self.inside(labels)
+        seen = beside(keras.ops.reshape(last, (-1, self.seen)), inside)
+        if self.hidden:
+            seen = self.norms[-1](self.hidden(seen), training=training)
+            seen = beside(activation(seen, self.plan.d_leak), inside)
         logits = self.logit(seen)
         class_logits = None
         if self.of_classes:
@@ -97,16 +111,22 @@ class Discriminator(Network):
             logits = logits + keras.ops.sum(own, axis=1, keepdims=True)
         return (logits, class_logits) if with_classes else logits
 
-    def activations(self, images, training=False, seed=None) -> list:
-        """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU."""
-        maps = []
+    def activations(self, images, labels=None, training=False, seed=None) -> list:
+        """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU.
+
+        Args:
+            labels: of the images, for a layout whose convolutions see them; without, each image may
+                be of every class.
+            seed: see `call`.
+        """
+        maps, inside = [(images + 1) / 2 if self.plan.from_0 else images], self.inside(labels)
         for i, conv in enumerate(self.convs):
-            x = conv(maps[-1] if maps else images, training=training)
+            x = conv(beside(maps[-1], inside), training=training)
             if i and self.norms:
                 x = self.norms[i - 1](x, training=training)
             x = activation(x, self.plan.d_leak)
             maps.append(self._with_dropout(x, i, seed) if training else x)
-        return maps
+        return maps[1:]
 
     def _with_dropout(self, x, i: int, seed):
         """The activations of layer `i` in training."""

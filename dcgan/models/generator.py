@@ -1,8 +1,10 @@
 """The generator: latent vectors to images (Radford et al. 2015, figure 1)."""
 
+import math
+
 import keras
 
-from dcgan.models.classes import one_hot, require
+from dcgan.models.classes import beside, one_hot, require
 from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation
 from dcgan.models.network import Network
 
@@ -37,12 +39,15 @@ class Generator(Network):
         self.z_dim = z_dim
         self.z_dist = z_dist
         self.maps = self.maps[::-1]  # from the smallest up to the image
-        if self.plan.by_unit:
+        if self.plan.keeps_first:
             self.maps.insert(0, self.maps[0])
-        widths = [max(1, width >> i) for i in range(len(self.maps) - 1)]
+        halved = [width >> i for i in range(len(self.maps) - 1)]
+        widths = [max(1, width // 4 if self.label_channels else one) for one in halved]
+        self.first = (*self.maps[0], widths[0])
+        self.hidden_inputs = z_dim + self.label_channels
         policy = self.dtype_policy
         self.project = keras.layers.Dense(
-            self.maps[0][0] * self.maps[0][1] * width,
+            math.prod(self.first),
             use_bias=False,  # batch normalization subtracts it again
             kernel_initializer=self.initializer("project"),
             dtype=policy,
@@ -50,7 +55,7 @@ class Generator(Network):
         )
         # The rows of the first layer's kernel that the classes take.
         self.of_classes = None
-        if self.classes:
+        if self.classes and not self.label_channels:
             self.of_classes = keras.layers.Dense(
                 self.project.units,
                 use_bias=False,
@@ -58,13 +63,13 @@ class Generator(Network):
                 dtype=policy,
                 name="classes",
             )
-        self.norms = self.normalizations(range(len(widths)))
+        self.norms = self.normalizations(range(bool(self.hidden) + len(widths)))
         self.deconvs = [
             StridedConv2DTranspose(
                 filters,
                 self.kernel_size,
                 side=self.maps[i + 1],
-                strides=1 if self.plan.by_unit and i == 0 else STRIDE,
+                strides=1 if self.plan.keeps_first and i == 0 else STRIDE,
                 use_bias=last and self.plan.image_bias,
                 kernel_initializer=self.initializer(f"deconv_{i}"),
                 dtype="float32" if last else policy,  # the picture itself keeps full precision
@@ -76,14 +81,20 @@ class Generator(Network):
 
     def build(self, input_shape=None):
         """Makes every variable, so that a restore finds them all."""
-        self.project.build((None, self.z_dim))
+        numbers, norms = self.z_dim, iter(self.norms)
+        if self.hidden:
+            self.hidden.build((None, self.hidden_inputs))
+            numbers = self.hidden.units
+            next(norms).build((None, numbers))
+        self.project.build((None, numbers + self.label_channels))
         if self.of_classes:
             self.of_classes.build((None, sum(self.classes)))
-        channels = self.width
-        for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):
-            maps = (None, *self.maps[i], channels)
-            norm.build((None, self.project.units) if self.plan.by_unit and i == 0 else maps)
-            deconv.build(maps)
+        channels = self.first[-1]
+        for i, (norm, deconv) in enumerate(zip(norms, self.deconvs, strict=True)):
+            maps = (None, *self.maps[i])
+            unit = self.plan.by_unit and i == 0
+            norm.build((None, self.project.units) if unit else (*maps, channels))
+            deconv.build((*maps, channels + self.label_channels))
             channels = deconv.filters
         self.built = True
 
@@ -94,19 +105,23 @@ class Generator(Network):
             labels: as `classes.one_hot` takes them, where the network knows classes.
         """
         require(labels, self.classes, self.name)
-        x = self.project(z)
+        inside, norms, x = self.inside(labels), iter(self.norms), z
+        if self.hidden:
+            x = next(norms)(self.hidden(beside(x, inside)), training=training)
+            x = activation(x, self.plan.g_leak)
+        x = self.project(beside(x, inside))
         if self.of_classes:
             x = x + self.of_classes(one_hot(labels, self.classes))
         if not self.plan.by_unit:
             x = self._as_maps(x)
-        for i, (norm, deconv) in enumerate(zip(self.norms, self.deconvs, strict=True)):
+        for i, (norm, deconv) in enumerate(zip(norms, self.deconvs, strict=True)):
             x = activation(norm(x, training=training), self.plan.g_leak)
-            x = deconv(self._as_maps(x) if i == 0 else x, training=training)
-        return keras.ops.tanh(x)
+            x = deconv(beside(self._as_maps(x) if i == 0 else x, inside), training=training)
+        return keras.ops.tanh(x / 2 if self.plan.from_0 else x)  # half: twice the sigmoid less 1
 
     def _as_maps(self, x):
         """The first tensor [N, units] as maps [N, height, width, channels]."""
-        return keras.ops.reshape(x, (-1, *self.maps[0], self.width))
+        return keras.ops.reshape(x, (-1, *self.first))
 
     def get_config(self):
         return {**super().get_config(), "z_dim": self.z_dim, "z_dist": self.z_dist}

@@ -10,8 +10,15 @@ class Layout:
     """
     Attributes:
         smallest: side of the smallest maps, about.
-        by_unit: whether the generator's first tensor is normalized number by number, before it
-            becomes maps, and a convolution of stride 1 works on these before they are enlarged.
+        by_unit: whether the generator's first maps are normalized number by number, before they
+            are maps.
+        keeps_first: whether a convolution of stride 1 works on them before they are enlarged.
+        labels_inside: whether each layer sees the labels, as channels beside its input. Then all
+            maps of the generator have a quarter of the width, and the discriminator's channels of
+            its own are the image's, the width, and so on. Without labels it is the default.
+        hidden: units of a dense layer before the generator's maps, and of one after the
+            discriminator's; 0 for none.
+        from_0: whether black is 0 inside the networks, and not -1.
         g_leak, d_leak: slope of each network's activations below 0; 0 is ReLU.
         d_norm: whether the discriminator normalizes its maps, all but the first.
         dropout: share of the discriminator's activations that are left out in training.
@@ -25,6 +32,10 @@ class Layout:
 
     smallest: int = 4
     by_unit: bool = False
+    keeps_first: bool = False
+    labels_inside: bool = False
+    hidden: int = 0
+    from_0: bool = False
     g_leak: float = 0.0
     d_leak: float = 0.2  # Radford et al. 2015, section 4
     d_norm: bool = True
@@ -44,6 +55,7 @@ LAYOUTS = {
     "tf_tutorial": Layout(
         smallest=7,
         by_unit=True,
+        keeps_first=True,
         g_leak=0.3,
         d_leak=0.3,
         d_norm=False,
@@ -56,5 +68,8 @@ LAYOUTS = {
     # pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html: bias=False in each convolution;
     # torch.nn.BatchNorm2d keeps the unbiased variance.
     "torch_tutorial": Layout(unbiased=True, image_bias=False, d_bias=False),
+    # github.com/carpedm20/DCGAN-tensorflow at 62c9a2a, model.py: lines 347 to 362 and 398 to 421,
+    # which MNIST's labels get; gfc_dim and dfc_dim are in line 27.
+    "carpedm20": Layout(smallest=7, by_unit=True, labels_inside=True, hidden=1024, from_0=True),
 }
 DEFAULT = "radford"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
+from dcgan.models.classes import one_hot, undecided
 from dcgan.models.layers import BatchNormalization, layer_seed, sizes, weight_initializer
 from dcgan.models.layouts import DEFAULT, LAYOUTS
 
@@ -24,6 +25,8 @@ class Network(keras.Model):
     Attributes:
         plan: what the layout says.
         maps: the sides of the maps from the image down; see `sizes`.
+        label_channels: that each layer sees beside its input.
+        hidden: the layout's dense layer; None without.
     """
 
     def __init__(
@@ -43,11 +46,31 @@ class Network(keras.Model):
         self.width = width
         self.kernel_size = kernel_size
         self.gamma_stddev = gamma_stddev
-        self.layout = layout
         self.seed = seed
         self.classes = tuple(classes)
-        self.plan = LAYOUTS[layout]
+        self.layout = layout if classes or not LAYOUTS[layout].labels_inside else DEFAULT
+        self.plan = LAYOUTS[self.layout]
         self.maps = sizes(*image_shape[:2], self.plan.smallest)
+        self.label_channels = sum(self.classes) if self.plan.labels_inside else 0
+        self.hidden = None
+        if self.plan.hidden:
+            self.hidden = keras.layers.Dense(
+                self.plan.hidden,
+                use_bias=False,  # batch normalization subtracts it again
+                kernel_initializer=self.initializer("hidden"),
+                dtype=self.dtype_policy,
+                name="hidden",
+            )
+
+    def inside(self, labels):
+        """What layers see of labels beside their inputs; None where the layout has it otherwise.
+
+        Args:
+            labels: as `classes.one_hot` takes them; None for images that may be of each class.
+        """
+        if not self.label_channels:
+            return None
+        return undecided(self.classes) if labels is None else one_hot(labels, self.classes)
 
     def initializer(self, layer: str) -> keras.initializers.Initializer:
         """Of the kernel of a layer with this name."""

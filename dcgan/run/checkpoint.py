@@ -181,10 +181,13 @@ class Checkpoint:
                 kernel is None or layer.filters not in kernel.shape[2:]
             ):
                 raise self._unlike(f"{layer.name}/kernel")
-        if made.of_classes:
-            kernel = arrays.get("classes/kernel")
-            if kernel is None or kernel.shape != (sum(made.classes), made.of_classes.units):
-                raise self._unlike("classes/kernel")
+        for layer, inputs in (
+            (made.of_classes, sum(made.classes)),
+            (made.hidden, made.hidden_inputs),
+        ):
+            kernel = arrays.get(f"{layer.name}/kernel") if layer else None
+            if layer and (kernel is None or kernel.shape != (inputs, layer.units)):
+                raise self._unlike(f"{layer.name}/kernel")
         made.build()
         for variable in made.variables:
             name = variable.path.partition("/")[2]

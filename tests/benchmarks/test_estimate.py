@@ -1,5 +1,7 @@
 """How long a training would take, by three steps of it."""
 
+import json
+
 import pytest
 
 from dcgan.benchmarks.bare import BareStep
@@ -16,6 +18,14 @@ def test_three_steps_are_timed_behind_one_that_compiles(monkeypatch):
     found = estimate(bare_spec(resolve(small)))
     assert asked == [1, 1, 1, 1] and len(found.seconds) == 3
     assert min(found.seconds) > 0 and found.megabytes > 100
+
+
+def test_networks_by_class_are_timed_with_their_labels():
+    small = {"output_size": 8, "channels": 3, "g_width": 16, "precision": "float32"}
+    spec = bare_spec(resolve({**small, "layout": "carpedm20"}), [3, 2])
+    bare = BareStep(json.loads(json.dumps(spec)))
+    assert bare.seconds(1) > 0
+    assert bare.state.generator.layout == "carpedm20" and int(bare.state.step) == 1
 
 
 def test_the_sentences_multiply_the_median():

@@ -11,6 +11,7 @@ from dcgan.cli.option import ENDLESS
 from dcgan.cli.presets import CHOSEN, PRESETS
 from dcgan.cli.recorded import differences, to_dict
 from dcgan.cli.resolve import resolve
+from dcgan.models.layouts import LAYOUTS
 
 ON_CPU = {name: PRESETS["best"][name] for name in ("batch_size", "ema_decay")}
 ON_CPU["learning_rate"] = 2e-4
@@ -67,12 +68,14 @@ def test_nothing_else_is_chosen(given):
     assert decide(config, gpu=True) == (config, "")
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "svhn"])
-def test_digits_are_learnt_with_their_labels_unless_a_run_began_without(dataset):
-    words = {"dataset": dataset, "preset": "best", "epoch": 3}
+@pytest.mark.parametrize(
+    ("preset", "dataset"), [("best", "mnist"), ("best", "svhn"), ("carpedm20", "mnist")]
+)
+def test_digits_are_learnt_with_their_labels_unless_a_run_began_without(preset, dataset):
+    words = {"dataset": dataset, "preset": preset, "epoch": 3}
     config, sentence = decide(resolve(words))
     assert config.conditional and "--conditional" in sentence
-    assert ("--batch_size" in sentence) == (dataset == "svhn")  # MNIST's has values of its own
+    assert ("--batch_size" in sentence) == (dataset == "svhn")  # the others are not chosen
     old = to_dict(resolve({**words, "conditional": False}))
     went_on = by_device.keep_recorded(resolve(words), old)
     assert not went_on.conditional and differences(went_on, old, alike=()) == []
@@ -93,6 +96,29 @@ def test_runs_of_older_versions_go_on_as_they_began():
         assert (went_on.conditional, went_on.class_loss) == (bool(began), 0.0)
         assert differences(went_on, old) == []
     assert by_device.keep_recorded(resolve({**words, "class_loss": 0.5}), old).class_loss == 0.5
+
+
+@pytest.mark.parametrize("began", [{}, {"conditional": True, "class_loss": 0.2}])
+def test_runs_from_before_a_layout_with_labels_go_on_as_they_began(began):
+    words = {"dataset": "mnist", "preset": "carpedm20", "epoch": 1, **began}
+    config, sentence = decide(resolve({**words, "class_loss": 0.0}))
+    assert (config.layout, config.conditional) == ("carpedm20", True)
+    assert "--layout carpedm20;" in sentence and ("--conditional" in sentence) == (not began)
+    old = to_dict(resolve({"conditional": False, **words, "layout": "radford"}))
+    for known in (old, {name: value for name, value in old.items() if name != "layout"}):
+        went_on = by_device.keep_recorded(resolve(words), known)
+        assert went_on.layout == "radford" and differences(went_on, known) == []
+        assert decide(went_on)[0].conditional == ("conditional" in began)
+
+
+def test_a_class_loss_needs_a_layout_with_vectors_of_the_classes():
+    inside = tuple(name for name, one in LAYOUTS.items() if one.labels_inside)
+    assert by_device.WITHOUT_VECTORS == inside
+    words = {"dataset": "mnist", "preset": "carpedm20", "class_loss": 0.2}
+    with pytest.raises(UserError, match=r"--class_loss 0.2 needs .* --layout carpedm20 does not"):
+        decide(resolve(words))
+    for more in ({"layout": "radford"}, {"conditional": False}):
+        assert decide(resolve({**words, **more}))[0].class_loss == 0.2
 
 
 def test_the_class_loss_is_the_presets_on_hard_classes():

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dcgan.cli.resolve import resolve
+from dcgan.models import summary
 from dcgan.training.trainer import make_networks
 
 # (layer, shape of its output, trainable numbers), from the input on. A normalization, which keeps
@@ -93,6 +95,30 @@ TF_TUTORIAL = (
     ],
 )
 
+# The same file for MNIST's labels, y_dim = 10 beside each input: the generator's lines 398 to 421
+# with gf_dim = 64 and gfc_dim = 1024, the discriminator's 347 to 362 with df_dim = 64 and
+# dfc_dim = 1024. Each number of a dense layer has a gamma and a beta of its own, g_bn1's 6,272 too.
+# Biases before a normalization would be 1024, 6,272 and 128 numbers more, 74 and 1024.
+CARPEDM20_MNIST = (
+    [
+        ("hidden", (1024,), (100 + 10) * 1024),  # line 407: linear(z, self.gfc_dim)
+        ("norm_0", (1024,), NORM * 1024),
+        ("project", (6272,), (1024 + 10) * 6272),  # line 411: gf_dim*2*s_h4*s_w4 = 128 * 7 * 7
+        ("norm_1", (6272,), NORM * 6272),
+        ("deconv_0", (14, 14, 128), 25 * (128 + 10) * 128),  # line 417: gf_dim * 2
+        ("norm_2", (14, 14, 128), NORM * 128),
+        ("deconv_1", (28, 28, 1), 25 * (128 + 10) * 1 + 1),  # line 421: c_dim
+    ],
+    [
+        ("conv_0", (14, 14, 11), 25 * (1 + 10) * 11 + 11),  # line 350: c_dim + y_dim
+        ("conv_1", (7, 7, 74), 25 * (11 + 10) * 74),  # line 353: df_dim + y_dim
+        ("norm_1", (7, 7, 74), NORM * 74),
+        ("hidden", (1024,), (49 * 74 + 10) * 1024),  # line 357: dfc_dim
+        ("norm_2", (1024,), NORM * 1024),
+        ("logit", (1,), 1024 + 10 + 1),  # line 360: linear(h2, 1)
+    ],
+)
+
 
 def tables(preset, **given):
     """Both networks' layers as built: each with the normalization that follows it."""
@@ -130,3 +156,20 @@ def test_the_layers_of_the_64x64_networks(preset, expected):
 def test_the_layers_of_tensorflows_tutorial():
     found = tables("tf_tutorial", dataset="mnist", channels=1)
     assert found == TF_TUTORIAL
+
+
+def test_the_layers_of_carpedm20s_networks_for_mnist():
+    given = {"dataset": "mnist", "channels": 1, "precision": "float32"}
+    config = resolve({"preset": "carpedm20", **given})
+    assert config.conditional
+    found = []
+    for network, inputs in zip(make_networks(config, [10]), ((100,), (28, 28, 1)), strict=True):
+        network.build()
+        rows = summary.rows(network, tf.zeros([1, *inputs]), tf.zeros([1, 1], tf.int32))
+        layers = {layer.name: layer.trainable_variables for layer in network.layers}
+        counts = {name: sum(math.prod(v.shape) for v in own) for name, own in layers.items()}
+        found.append([(row.name, row.shape, counts[row.name]) for row in rows])
+        for variable in network.trainable_variables:  # ops.py, lines 66 and 93: stddev=0.02
+            if variable.name == "kernel" and math.prod(variable.shape) > 10_000:
+                assert np.std(variable) == pytest.approx(0.02, rel=0.05)
+    assert tuple(found) == CARPEDM20_MNIST

@@ -183,11 +183,12 @@ def test_the_best_preset_says_once_that_labels_are_not_learnt(tmp_path, capfd):
     assert found == [True, False, False, False]
 
 
-def test_the_best_preset_learns_the_labels_of_digits_where_it_can(tmp_path, capfd):
+@pytest.mark.parametrize("preset", ["best", "carpedm20"])
+def test_a_preset_learns_the_labels_of_digits_where_it_can(tmp_path, capfd, preset):
     digits = np.repeat(np.arange(10, dtype=np.uint8), 4)
     write_mnist(tmp_path / "data" / "mnist", pixels=numbers(40, 28, 28), labels=digits)
     folders = ["--data_dir", tmp_path / "data", "--cache_dir", tmp_path / "cache"]
-    words = [*folders, "--dataset", "mnist", "--preset", "best", *SMALL]
+    words = [*folders, "--dataset", "mnist", "--preset", preset, *SMALL]
 
     def train(name: str, *more) -> tuple[bool, str]:
         given = [*words, "--run_dir", tmp_path / name, *more]
@@ -198,5 +199,12 @@ def test_the_best_preset_learns_the_labels_of_digits_where_it_can(tmp_path, capf
     assert learnt and "--conditional" in said
     learnt, said = train("few", "--steps", 1, "--train_size", 30)  # no 8 and no 9
     assert not learnt and "Trains without labels" in said and "8 (0), 9 (0)" in said
-    old = train("old", "--steps", 1, "--noconditional")[0]
+    assert train("few", "--steps", 2, "--train_size", 30)[0] is False
+    old = train("old", "--steps", 1, "--noconditional", "--layout", "radford")[0]
     assert (old, train("old", "--steps", 2)[0]) == (False, False)
+    networks = {
+        name: read_json(tmp_path / name / "checkpoints" / "model.json")["generator"]["layout"]
+        for name in ("all", "few", "old")
+    }
+    own = "carpedm20" if preset == "carpedm20" else "radford"
+    assert networks == {"all": own, "few": "radford", "old": "radford"}

@@ -22,7 +22,6 @@ from running import python, start
 from serving_models import INFO, Z_DIM, write_saved_model
 
 import main
-
 from dcgan import images
 
 for package in ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client"):

@@ -50,10 +50,11 @@ def pictures() -> np.ndarray:
     return found
 
 
-def make_state() -> GANState:
+def make_state(**kwargs) -> GANState:
+    common = {"width": 8, "classes": CLASSES, **kwargs}
     return GANState(
-        Generator(SHAPE, z_dim=Z_DIM, width=8, seed=3, classes=CLASSES),
-        Discriminator(SHAPE, width=8, seed=1003, classes=CLASSES),
+        Generator(SHAPE, z_dim=Z_DIM, seed=3, **common),
+        Discriminator(SHAPE, seed=1003, **common),
         learning_rate=2e-3,
     )
 
@@ -244,8 +245,10 @@ def test_the_class_loss_is_of_reals_in_one_loss_and_of_fakes_in_the_other(update
         assert any((a.numpy() != b.numpy()).any() for a, b in zip(one, other, strict=True))
 
 
-def test_conditional_runs_repeat_and_resume_bit_for_bit():
-    recipe = StepOptions(BATCH, seed=5, ema_decay=0.9)
+@pytest.mark.parametrize("layout", ["radford", "carpedm20"])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_conditional_runs_repeat_and_resume_bit_for_bit(layout, dtype):
+    recipe = StepOptions(BATCH, seed=5, ema_decay=0.9, g_steps=2, g_noise="same")
 
     def train(state, start, stop):
         order = {"batch_size": BATCH, "seed": 1, "start_step": start}
@@ -253,9 +256,10 @@ def test_conditional_runs_repeat_and_resume_bit_for_bit():
         step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
         for batch in batches.take(stop - start):
             step(batch)
-        return state
 
-    whole, first, second = train(make_state(), 0, 4), train(make_state(), 0, 2), make_state()
+    whole, first, second = (make_state(layout=layout, dtype=dtype) for _ in range(3))
+    train(whole, 0, 4)
+    train(first, 0, 2)
     second.assign(first.arrays())
     train(second, 2, 4)
     for name, array in whole.arrays().items():
