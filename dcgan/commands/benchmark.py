@@ -80,6 +80,7 @@ class Bench:
         given = {name: value for name, value in given.items() if value is not None}
         given = {**(DEFAULT if options.dataset is None else {"dataset": options.dataset}), **given}
         precision = native_precision() if options.precision == "auto" else options.precision
+        # Both sides of each pair are without labels.
         own = {"precision": precision, "strategy": "none", "conditional": False}
         self.given = {**given, **own}
         config = resolve(self.given)

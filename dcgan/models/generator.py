@@ -43,7 +43,7 @@ class Generator(Network):
             self.maps.insert(0, self.maps[0])
         halved = [width >> i for i in range(len(self.maps) - 1)]
         widths = [max(1, width // 4 if self.label_channels else one) for one in halved]
-        self.first = (*self.maps[0], widths[0])
+        self.first = (*self.maps[0], widths[0])  # shape of the smallest maps
         self.hidden_inputs = z_dim + self.label_channels
         policy = self.dtype_policy
         self.project = keras.layers.Dense(

@@ -26,7 +26,7 @@ class Network(keras.Model):
         plan: what the layout says.
         maps: the sides of the maps from the image down; see `sizes`.
         label_channels: that each layer sees beside its input.
-        hidden: the layout's dense layer; None without.
+        hidden: the layout's dense layer, which takes `hidden_inputs` numbers; None without.
     """
 
     def __init__(
