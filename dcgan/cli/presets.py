@@ -67,8 +67,8 @@ PRESETS = {
         "ema_decay": 0.998,  # half of the average is of the last 5,500 images
     },
 }
-# `best` with half the widths: a quarter of its arithmetic and of its weights, and as good in the
-# first minute (docs/recipes.md).
+# `best` with half the widths: a quarter of the weights, and more images in the same time. It is
+# about as good in the first minutes (docs/recipes.md).
 PRESETS["fast"] = PRESETS["best"] | {"g_width": 128, "d_width": 16}
 
 # What a preset chooses for a run's own device, see `by_device`. Its values above are for CPUs.
