@@ -41,8 +41,9 @@ class Generator(Network):
         self.maps = self.maps[::-1]  # from the smallest up to the image
         if self.plan.keeps_first:
             self.maps.insert(0, self.maps[0])
-        halved = [width >> i for i in range(len(self.maps) - 1)]
-        widths = [max(1, width // 4 if self.label_channels else one) for one in halved]
+        widths = [width, *(max(1, width >> i) for i in range(1, len(self.maps) - 1))]
+        if self.label_channels:
+            widths = [max(1, width // 4)] * len(widths)
         self.first = (*self.maps[0], widths[0])  # shape of the smallest maps
         self.hidden_inputs = z_dim + self.label_channels
         policy = self.dtype_policy
