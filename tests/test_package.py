@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -74,8 +75,11 @@ def test_the_advice_is_right_in_a_checkout_and_in_a_wheel(monkeypatch, tmp_path)
 def wheel(tmp_path_factory) -> Path:
     if not (util.find_spec("build") and util.find_spec("hatchling")):
         pytest.skip("needs build and hatchling")
-    to = tmp_path_factory.mktemp("wheel")
-    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", to, ROOT]
+    to, source = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("source")
+    for copied in re.findall(r"^COPY (\w.*) \S+$", (ROOT / "Dockerfile").read_text(), re.M):
+        for path in map(ROOT.joinpath, copied.split()):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, source / path.name)
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", to, source]
     subprocess.run(words, check=True, capture_output=True, timeout=120)
     return next(to.glob("*.whl"))
 
