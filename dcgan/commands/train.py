@@ -99,7 +99,7 @@ def _train(config: Config, workers: Workers) -> int:
             _refuse_other_config(config, run_dir, alike=alike)
             for folder in (run_dir.root, run_dir.samples):  # the checkpointer cleans its own folder
                 remove_temporaries(folder)
-            is_unused = made and config.preset == "best" and not config.conditional
+            is_unused = made and config.preset in ("best", "fast") and not config.conditional
             hint = label_columns.hint(source) if is_unused else ""
             for sentence in filter(None, (chosen, hint)):
                 logger.info("%s", sentence)
