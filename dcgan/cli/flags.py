@@ -88,6 +88,7 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
             f"Did not expect {words[0]!r} behind the command {command!r}; "
             "flags begin with --, and a value with spaces needs quotes."
         )
+    given = [_as_label(name, value, command) for name, value in given]
     for name, value in given:
         _check_flag(name, value, command, is_named=is_named)
     return command, _values(command, given)
@@ -166,6 +167,15 @@ def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
     else:
         is_value = name in VALUED or not is_other
     return rest.popleft() if is_value else None
+
+
+def _as_label(name: str, value: str | None, command: str) -> tuple[str, str | None]:
+    """--hair blue as --label hair=blue, in commands with --label; flags of a typing error stay."""
+    known = FIELDS[command]
+    is_flag = any(name in of_command for of_command in FIELDS.values())
+    if "label" not in known or is_flag or value is None or did_you_mean(name, known):
+        return name, value
+    return "label", f"{name}={value}"
 
 
 def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -> None:

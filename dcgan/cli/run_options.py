@@ -11,7 +11,10 @@ FACES = "faces"  # measured only when named
 EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
 RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
 LAYOUTS = ("nhwc", "nchw")
-OF_CLASS = "Of a run by class, which one: cat, or hair=blue where there are several kinds; "
+OF_CLASS = (
+    "Of a run by class, which one: cat, or hair=blue where there are several kinds, for which "
+    "--hair blue is short; "
+)
 of_run = functools.partial(option, group="which run")
 
 
