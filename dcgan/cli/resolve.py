@@ -69,11 +69,12 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
             f"{config.input_width} would not be used; leave out --image_size / --input_height / "
             "--input_width, or give --crop true."
         )
-    if config.label_columns is not None and not config.conditional:
-        raise UserError(
-            f"--label_columns {config.label_columns} is for --conditional, which was not given: "
-            "add it, or leave the columns out."
-        )
+    for name in ("label_columns", "class_loss"):
+        if given.get(name) and not config.conditional:
+            raise UserError(
+                f"--{name} {given[name]} is for --conditional, which was not given: add it, or "
+                f"leave out --{name}."
+            )
     if "none" in config.augment and config.augment != "none":
         raise UserError(
             f"--augment none goes with nothing else; received {config.augment!r}; leave out none, "

@@ -193,6 +193,7 @@ def test_the_crop_box(given, box):
         ({"update": "simultaneous", "g_steps": 2}, ("--g_steps 2", "--update alternating")),
         ({"update": "simultaneous", "preset": "carpedm20"}, ("--g_steps 2",)),
         ({"time_budget": "soon"}, ("--time_budget", "10m", "'soon'")),
+        ({"class_loss": 0.2}, ("--class_loss 0.2 is for --conditional", "leave out")),
     ],
 )
 def test_what_is_out_of_range_or_in_contradiction_is_refused(given, words):
