@@ -49,6 +49,13 @@ def test_what_a_bundle_sets_out_of_range_is_refused(monkeypatch):
             assert "--z_dim" in refusal(dataset="mnist", preset="silva")
 
 
+def test_the_preset_fast_differs_from_best_in_its_widths_on_every_data_set():
+    for dataset in ("mnist", "svhn", "anime"):
+        fast, best = (resolve({"dataset": dataset, "preset": name}) for name in ("fast", "best"))
+        widths = {"preset": "best", "g_width": best.g_width, "d_width": best.d_width}
+        assert fast.g_width == 128 and dataclasses.replace(fast, **widths) == best
+
+
 @pytest.mark.parametrize(("preset", "dataset"), ON_DATASET)
 def test_what_a_preset_sets_on_a_data_set_resolves(preset, dataset):
     got = resolve({"dataset": dataset, "preset": preset})
