@@ -75,8 +75,9 @@ class Discriminator(Network):
         for conv, (height, width) in zip(self.convs, self.maps, strict=False):
             conv.build((None, height, width, channels + self.label_channels))
             channels = conv.filters
+        of_maps = self.norms[: len(self.convs) - 1]
         for norm, conv, (height, width) in zip(
-            self.norms, self.convs[1:], self.maps[2:], strict=False
+            of_maps, self.convs[1:], self.maps[2:], strict=self.plan.d_norm
         ):
             norm.build((None, height, width, conv.filters))
         if self.hidden:
