@@ -5,6 +5,7 @@ find either the old content or the new. What killed writers leave is known by it
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -13,11 +14,20 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from dcgan import UserError, disk
 
 MOST_BYTES = 1 << 24  # of a JSON file; those of this project have a few thousand
 MOST_OF_A_LINE = 1 << 20  # bytes of a line of JSON
+
+
+def sha256(file: BinaryIO) -> str:
+    """Hashes an open file from where it stands; `hashlib.file_digest` is of Python 3.11."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

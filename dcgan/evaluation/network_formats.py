@@ -19,6 +19,7 @@ import numpy as np
 
 from dcgan import UserError, extras
 from dcgan.cli.option import did_you_mean
+from dcgan.files import sha256
 from dcgan.plain_path import plain
 
 # Of ONNX Runtime's names, and NumPy's: what images can be given as.
@@ -74,15 +75,13 @@ def open_network(path: Path, output: str | None = None) -> OpenedNetwork:
 
 def checksum(path: Path) -> str:
     """The SHA-256 of a file, or of the names and contents of all files in a folder."""
-    found = hashlib.sha256()
     if path.is_dir():
+        found = hashlib.sha256()
         for part in sorted(p for p in path.rglob("*") if p.is_file()):
             found.update(f"{part.relative_to(path).as_posix()} {checksum(part)}\n".encode())
         return found.hexdigest()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return sha256(file)
 
 
 def _onnx(path: Path, output: str | None) -> OpenedNetwork:

@@ -12,7 +12,6 @@ of a crawl, since writing to those would change files elsewhere.
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -27,7 +26,7 @@ from dcgan.datasets.picture import open_picture, pixels
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec
-from dcgan.files import append_json_line, hold_target, read_json_lines, remove_temporaries
+from dcgan.files import append_json_line, hold_target, read_json_lines, remove_temporaries, sha256
 from dcgan.preparation import archive, links
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
@@ -274,7 +273,7 @@ def _check(path: Path) -> tuple[str, str]:
         pixels(file, _GLANCE)
         file.seek(0)
         suffix = SUFFIXES.get(form, f".{form.lower()}")
-        return suffix, hashlib.file_digest(file, "sha256").hexdigest()
+        return suffix, sha256(file)
 
 
 def _lines_with(path: Path, *names: str) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@ and skipped, and tried again the next time.
 
 import contextlib
 import functools
-import hashlib
 import io
 import os
 from collections import Counter
@@ -23,6 +22,7 @@ from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Skipped
 from dcgan.datasets.workers import map_in_order
+from dcgan.files import sha256
 from dcgan.preparation import duplicates, faces
 from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import Box, FaceSearch
@@ -136,12 +136,12 @@ def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFa
     try:
         image = source.whole(index, 3)
         with source.open(index) as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            checksum = sha256(file)
     except UnusableFile as reason:
         return PictureFaces(name, reason=str(reason))
     boxes = faces.find(image, options.search)
     found = tuple(_face(image, box, options) for box in boxes)
-    return PictureFaces(name, sha256, found)
+    return PictureFaces(name, checksum, found)
 
 
 def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:
