@@ -29,6 +29,9 @@ def resolve(given: dict[str, Any]) -> Config:
     asked = given.keys() | ({"conditional"} if "label_columns" in given else set())
     labelled = ("conditional", "layout", "class_loss")
     open_ += [name for name in labelled if name in on_this.keys() - asked]
+    if "preset" not in given:  # a run may have begun with another
+        known = {*open_, *on_this, *given}
+        open_ += ["preset", *(name for name in PRESETS[preset] if name not in known)]
     if "time_budget" in given and not given.keys() & {"epoch", "steps"}:
         values["epoch"] = ENDLESS  # the time alone ends it
     if {"output_height", "output_width"} & given.keys() and "output_size" not in given:

@@ -86,7 +86,9 @@ class Config:
         aliases=("is_crop",),
     )
 
-    preset: str = of_networks("silva", "Options of a known DCGAN.", choices=tuple(PRESETS))
+    preset: str = of_networks(
+        "silva", "Options of a known DCGAN; some data sets have another.", choices=tuple(PRESETS)
+    )
     layout: str = of_networks(
         "radford",
         "How the networks are put together: radford = as in the paper; tf_tutorial = as in "

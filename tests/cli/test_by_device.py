@@ -171,6 +171,22 @@ def test_a_run_keeps_what_was_chosen_when_it_began():
         by_device.keep_recorded(resolve(given), {"batch_size": 0})
 
 
+def test_a_run_keeps_the_preset_with_which_it_began_where_none_is_given():
+    begun = to_dict(resolve({"dataset": "faces", "preset": "silva", "d_width": 24}))
+    went_on = by_device.keep_recorded(resolve({"dataset": "faces"}), begun)
+    assert (went_on.preset, went_on.kernel_size, went_on.d_width) == ("silva", 5, 24)
+    assert differences(went_on, begun) == [] and decide(went_on)[1] == ""
+    for given in ({"preset": "best"}, {"kernel_size": 4}):
+        went_on = by_device.keep_recorded(resolve({"dataset": "faces", **given}), begun)
+        assert any("--kernel_size: 5 in the run, 4 now" in one for one in differences(went_on, begun))
+
+
+def test_on_a_cpu_the_default_networks_come_with_a_word_about_better_ones():
+    assert "--preset best" in decide(resolve({"dataset": "anime"}))[1]
+    assert decide(resolve({"dataset": "anime"}), gpu=True)[1] == ""
+    assert decide(resolve({"dataset": "anime", "preset": "silva"}))[1] == ""
+
+
 @pytest.mark.parametrize(("given", "epoch"), [({}, ENDLESS), ({"epoch": 3}, 3), ({"steps": 3}, 25)])
 def test_a_time_alone_has_no_other_end(given, epoch):
     assert resolve({"time_budget": "10m", "dataset": "faces", **given}).epoch == epoch

@@ -118,12 +118,12 @@ def test_a_preset_has_the_values_of_its_source_and_no_others(name):
     [
         ("avatars", 48, {**OTHERWISE["best"], "epoch": 5}),
         ("anime", 48, {}),
-        ("celeba", 64, {}),
+        ("celeba", 64, OTHERWISE["best"]),
         ("mnist", 28, {"flip": False}),  # neither figures nor clothes may be mirrored
         ("fashion_mnist", 28, {"flip": False}),
         ("svhn", 32, {"flip": False}),
         ("cifar10", 32, {}),
-        ("a folder", 64, {}),
+        ("a folder", 64, OTHERWISE["best"]),
     ],
 )
 def test_a_data_set_has_its_own_size_and_nothing_else_but_what_suits_it(name, side, otherwise):
@@ -250,14 +250,14 @@ def test_what_is_no_duration_is_refused(text):
 
 def test_config_survives_json_exactly():
     given = {"learning_rate": 0.1 + 0.2, "time_budget": "1h", "precision": "bfloat16"}
-    config = resolve({"dataset": "mnist", **given})
+    config = resolve({"dataset": "mnist", "preset": "silva", **given})
     assert Config(**json.loads(json.dumps(to_dict(config)))) == config
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ({"preset": "silva"}, {"g_width": 512, "d_width": 64}),
+        ({"preset": "best"}, {"g_width": 256, "d_width": 32}),
         ({"output_size": 48}, {"output_height": 48, "output_width": 48}),
         ({"image_size": 90}, {"input_height": 90}),
         ({"learning_rate": 0.0002, "beta1": 0.5}, {"learning_rate": 2e-4}),
@@ -325,7 +325,7 @@ def test_what_makes_other_weights_may_not_change():
 
 
 def test_options_that_an_older_run_does_not_know_count_as_their_defaults():
-    config = resolve({"dataset": "folder"})
+    config = resolve({"dataset": "folder", "preset": "silva"})
     before = to_dict(config)
     del before["ema_decay"]
     assert differences(config, {**before, "an_option_of_later": 1}) == []
