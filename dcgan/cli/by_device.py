@@ -25,6 +25,7 @@ _OF_OLDER_VERSIONS = {
     "conditional": False,
     "layout": "radford",
     "class_loss": 0.0,
+    "far_translation_epoch": 0,
 }
 
 

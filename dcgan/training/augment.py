@@ -8,20 +8,29 @@ rely on where a pixel is judges shapes, and does not memorize few images.
 import tensorflow as tf
 
 KINDS = ("color", "translation")
-MOVE = 1 / 8  # Zhao et al. 2020, section 4: the farthest translation, as a share of the side
+# The farthest translation, as a share of the side.
+NEAR = 1 / 8  # Zhao et al. 2020, section 4
+FAR = 1 / 4  # for a discriminator that has seen the images many times (docs/recipes.md)
 
 
-def augment(images: tf.Tensor, kinds: tuple[str, ...], *, seed: tf.Tensor) -> tf.Tensor:
+def augment(
+    images: tf.Tensor,
+    kinds: tuple[str, ...],
+    *,
+    seed: tf.Tensor,
+    far: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Changes each image at random.
 
     Args:
         images: float32 [N, H, W, C]; on several replicas each one's share of the batch.
         kinds: of `KINDS`, in any order. "color" adds U(-0.5, 0.5) to all levels, which are in
             [-1, 1], and scales the distance of each colour to its grey by U(0, 2) and that of each
-            level to the image's mean by U(0.5, 1.5). "translation" moves by up to an eighth of the
+            level to the image's mean by U(0.5, 1.5). "translation" moves by up to `NEAR` of the
             sides, with the border repeated.
         seed: int64 [2]. What happens to an image depends on it and on the image's place in the
             batch, not on the number of replicas.
+        far: bool [], whether translation reaches `FAR` of the sides; None is never.
 
     Returns:
         float32 [N, H, W, C].
@@ -37,7 +46,7 @@ def augment(images: tf.Tensor, kinds: tuple[str, ...], *, seed: tf.Tensor) -> tf
     if "color" in kinds:
         images = _color(images, *(draw[:, None, None, None] for draw in draws[:3]))
     if "translation" in kinds:
-        images = _translation(images, *draws[3:])
+        images = _translation(images, *draws[3:], far)
     return images
 
 
@@ -50,17 +59,19 @@ def _color(images, brightness, saturation, contrast):
     return (images - mean) * (contrast + 0.5) + mean
 
 
-def _translation(images, down, right):
+def _translation(images, down, right, far):
     _, height, width, channels = images.shape
-    rows = _move_rows(height, down)[:, :, None]
-    columns = _move_rows(width, right)[:, None, :]
+    rows = _move_rows(height, down, far)[:, :, None]
+    columns = _move_rows(width, right, far)[:, None, :]
     pixels = rows * width + columns  # [N, H, W], where in its image each pixel is taken from
     pixels += tf.range(tf.shape(images)[0])[:, None, None] * (height * width)
     return tf.gather(tf.reshape(images, (-1, channels)), pixels)
 
 
-def _move_rows(side: int, draw: tf.Tensor) -> tf.Tensor:
+def _move_rows(side: int, draw: tf.Tensor, far: tf.Tensor | None) -> tf.Tensor:
     """int32 [N, side]: which row each row is taken from; whole moves, all equally likely."""
-    farthest = int(side * MOVE + 0.5)
-    by = tf.cast(tf.floor(draw * (2 * farthest + 1)), tf.int32) - farthest
+    near, farther = (int(side * share + 0.5) for share in (NEAR, FAR))
+    farthest = near if far is None else tf.where(far, farther, near)
+    moves = tf.cast(2 * farthest + 1, tf.float32)
+    by = tf.cast(tf.floor(draw * moves), tf.int32) - farthest
     return tf.clip_by_value(tf.range(side) - by[:, None], 0, side - 1)

@@ -41,6 +41,7 @@ class StepOptions:
     ema_decay: float = 0.0
     # the augmentations, names in `augment.KINDS` joined by commas, or "none".
     augment: str = "none"
+    far_step: int | None = None  # from which on translation reaches `augment.FAR`; None is never
     # weight of `losses.class_loss`, of real images in the discriminator's loss and of generated
     # ones in the generator's; for networks that know classes.
     class_loss: float = 0.0
@@ -186,7 +187,8 @@ class ReplicaStep:
         """
         images, labels = shown
         seed = draw_seed(self.options.seed, step, _AUGMENT + number)
-        images = augment(images, self.augmentations, seed=seed)
+        far = None if self.options.far_step is None else step >= self.options.far_step
+        images = augment(images, self.augmentations, seed=seed, far=far)
         seed = draw_seed(self.options.seed, step, _DROPOUT + number)
         known = {"labels": labels, "training": True, "seed": seed, "with_classes": True}
         logits, class_logits = self.state.discriminator(images, **known)

@@ -13,8 +13,7 @@ from dcgan.cli.recorded import differences, to_dict
 from dcgan.cli.resolve import resolve
 from dcgan.models.layouts import LAYOUTS
 
-ON_CPU = {name: PRESETS["best"][name] for name in ("batch_size", "ema_decay")}
-ON_CPU["learning_rate"] = 2e-4
+ON_CPU = {name: PRESETS["best"].get(name, 2e-4) for name in CHOSEN["best"]}
 
 
 def decide(config, *, gpu: bool = False, precision: str = "bfloat16"):
@@ -111,6 +110,14 @@ def test_runs_from_before_a_layout_with_labels_go_on_as_they_began(began):
         assert decide(went_on)[0].conditional == ("conditional" in began)
 
 
+def test_a_run_from_before_far_translation_goes_on_without():
+    words = {"dataset": "anime", "preset": "best"}
+    old = to_dict(resolve(words))
+    del old["far_translation_epoch"]
+    went_on = by_device.keep_recorded(resolve(words), old)
+    assert went_on.far_translation_epoch == 0 and differences(went_on, old) == []
+
+
 def test_a_class_loss_needs_a_layout_with_vectors_of_the_classes():
     inside = tuple(name for name, one in LAYOUTS.items() if one.labels_inside)
     assert by_device.WITHOUT_VECTORS == inside
@@ -178,7 +185,9 @@ def test_a_run_keeps_the_preset_with_which_it_began_where_none_is_given():
     assert differences(went_on, begun) == [] and decide(went_on)[1] == ""
     for given in ({"preset": "best"}, {"kernel_size": 4}):
         went_on = by_device.keep_recorded(resolve({"dataset": "faces", **given}), begun)
-        assert any("--kernel_size: 5 in the run, 4 now" in one for one in differences(went_on, begun))
+        assert any(
+            "--kernel_size: 5 in the run, 4 now" in one for one in differences(went_on, begun)
+        )
 
 
 def test_on_a_cpu_the_default_networks_come_with_a_word_about_better_ones():
