@@ -69,16 +69,17 @@ class RunDir:
         return new
 
     def remove_if_unused(self) -> None:
-        """Takes back what `create` and `lock` made when a start came to nothing.
+        """Takes back what `create`, `lock` and the log made when a start came to nothing.
 
         Call it while the lock is held: another process may be about to use the folder.
         """
-        made = (self.samples, self.checkpoints, self.root / ".lock")
-        if set(self.root.rglob("*")) <= set(made):
+        made = (self.root / ".lock", self.log)
+        if set(self.root.rglob("*")) <= {self.samples, self.checkpoints, *made}:
             with contextlib.suppress(OSError):  # Windows removes no open file
                 self.samples.rmdir()
                 self.checkpoints.rmdir()
-                made[-1].unlink()
+                for path in made:
+                    path.unlink(missing_ok=True)
                 self.root.rmdir()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
