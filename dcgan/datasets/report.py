@@ -67,9 +67,8 @@ class DataReport:
         if self.different is None or self.different >= FEW:
             return None
         return (
-            f"{few(self.different)} What helps: more pictures, --flip true where left and right do "
-            "not matter, --augment translation (or translation,color), and stopping when the "
-            "samples begin to look alike."
+            f"{few(self.different)} What helps: more pictures, --augment translation,color, and "
+            "stopping when the samples begin to look alike."
         )
 
 

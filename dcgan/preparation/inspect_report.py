@@ -61,8 +61,8 @@ def _advice(result: Survey) -> list[str]:
     if result.distinct < FEW:
         lines.append(
             f"WARNING: {few(result.distinct)} Get more (crawl with more --tags or a larger "
-            "--limit, crop with a smaller --min_size), leave --flip on, give --augment "
-            "translation, and stop training when the samples begin to look alike."
+            "--limit, crop with a smaller --min_size), and stop training when the samples begin "
+            "to look alike."
         )
     return lines
 
