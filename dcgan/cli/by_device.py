@@ -19,23 +19,17 @@ BETTER = (
     "pictures after the same minutes (docs/recipes.md)."
 )
 WITHOUT_VECTORS = ("carpedm20",)  # layouts with labels inside
-# How runs were trained before there was a choice.
-_OF_OLDER_VERSIONS = {
-    "precision": "float32",
-    "conditional": False,
-    "layout": "radford",
-    "class_loss": 0.0,
-    "far_translation_epoch": 0,
-}
+_BEFORE_PRECISION = {"precision": "float32"}  # what runs without a record of it had
 
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     """Returns the options with what was chosen when the run began, as its config.json records it.
 
-    Raises UserError if a recorded value is not allowed.
+    Options that it does not know count as their defaults. Raises UserError if a recorded value is
+    not allowed.
     """
-    recorded = {**_OF_OLDER_VERSIONS, **recorded}
-    values = {name: recorded[name] for name in config.undecided if name in recorded}
+    recorded = _BEFORE_PRECISION | recorded
+    values = {name: recorded.get(name, FIELDS[name].default) for name in config.undecided}
     for name, value in values.items():
         check_value(FIELDS[name], value)
     still = ("precision",) if values.get("precision") == "auto" else ()  # which no run records
