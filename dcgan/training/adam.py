@@ -1,19 +1,19 @@
-"""Keras' Adam in one pass over the weights; Keras' own takes ten."""
+"""Keras' Adam in one pass over the weights, where Keras' own makes ten."""
 
 import keras
 import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Kingma and Ba 2015 (arXiv 1412.6980), with the order of computation at the end of section 2.
+    """The Adam optimizer (Kingma and Ba 2015, arXiv 1412.6980) as one fused TensorFlow kernel.
 
-    It takes the same arguments and makes the same update as `keras.optimizers.Adam`, with
-    TensorFlow's fused kernel. Gradients must be dense, and there is no `amsgrad`.
+    Arguments and updates are those of `keras.optimizers.Adam`, computed in the order given at the
+    end of the paper's section 2. Gradients must be dense; `amsgrad` raises ValueError.
 
     Args:
         epsilon_on: what epsilon is added to: "raw", the root of the second moment, as in Keras and
-            the paper's section 2; or "corrected", that of its bias-corrected value, as in the
-            paper's algorithm 1 and PyTorch.
+            the paper's section 2; or "corrected", the root of the bias-corrected second moment, as
+            in the paper's algorithm 1 and PyTorch.
     """
 
     def __init__(self, *args, epsilon_on: str = "raw", **kwargs):
@@ -28,7 +28,7 @@ class Adam(keras.optimizers.Adam):
         step = tf.cast(self.iterations + 1, variable.dtype)
         beta2_power = tf.pow(tf.cast(self.beta_2, variable.dtype), step)
         epsilon = self.epsilon
-        if self.epsilon_on == "corrected":  # of sqrt(v / (1 - beta2^t)), where the kernel has v
+        if self.epsilon_on == "corrected":  # sqrt(v / (1 - beta2^t)); the kernel uses sqrt(v)
             epsilon *= tf.sqrt(1.0 - beta2_power)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

@@ -1,8 +1,8 @@
-"""Differentiable augmentation: random changes of all that the discriminator sees.
+"""Differentiable augmentation: random changes to every image that the discriminator sees.
 
-Reals and generated images are changed alike, and gradients pass through to the generator, so it
+Real and generated images are changed alike, and gradients pass through to the generator, so it
 does not learn to draw the changes (Zhao et al. 2020, arXiv 2006.10738). A discriminator that cannot
-rely on where a pixel is judges shapes, and does not memorize few images.
+rely on the place of a pixel judges shapes, and does not memorize a small data set.
 """
 
 import tensorflow as tf
@@ -23,14 +23,14 @@ def augment(
     """Changes each image at random.
 
     Args:
-        images: float32 [N, H, W, C]; on several replicas each one's share of the batch.
-        kinds: of `KINDS`, in any order. "color" adds U(-0.5, 0.5) to all levels, which are in
+        images: float32 [N, H, W, C]; on several replicas, this replica's share of the batch.
+        kinds: some of `KINDS`, in any order. "color" adds U(-0.5, 0.5) to all levels, which are in
             [-1, 1], and scales the distance of each colour to its grey by U(0, 2) and that of each
             level to the image's mean by U(0.5, 1.5). "translation" moves by up to `NEAR` of the
             sides, with the border repeated.
-        seed: int64 [2]. What happens to an image depends on it and on the image's place in the
-            batch, not on the number of replicas.
-        far: bool [], whether translation reaches `FAR` of the sides; None is never.
+        seed: int64 [2]. The changes to an image depend on the seed and on the image's place in the
+            whole batch, not on the number of replicas.
+        far: bool [], whether translation may reach `FAR` of the sides; None means no.
 
     Returns:
         float32 [N, H, W, C].
@@ -51,7 +51,7 @@ def augment(
 
 
 def _color(images, brightness, saturation, contrast):
-    """The three draws are in [0, 1), [N, 1, 1, 1] each."""
+    """Changes the colours by three draws in [0, 1), [N, 1, 1, 1] each."""
     images = images + (brightness - 0.5)
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
     images = (images - grey) * (2.0 * saturation) + grey
@@ -63,13 +63,13 @@ def _translation(images, down, right, far):
     _, height, width, channels = images.shape
     rows = _move_rows(height, down, far)[:, :, None]
     columns = _move_rows(width, right, far)[:, None, :]
-    pixels = rows * width + columns  # [N, H, W], where in its image each pixel is taken from
+    pixels = rows * width + columns  # [N, H, W], index of each pixel's source in its image
     pixels += tf.range(tf.shape(images)[0])[:, None, None] * (height * width)
     return tf.gather(tf.reshape(images, (-1, channels)), pixels)
 
 
 def _move_rows(side: int, draw: tf.Tensor, far: tf.Tensor | None) -> tf.Tensor:
-    """int32 [N, side]: which row each row is taken from; whole moves, all equally likely."""
+    """Returns int32 [N, side], the source of each row; all whole moves are equally likely."""
     near, farther = (int(side * share + 0.5) for share in (NEAR, FAR))
     farthest = near if far is None else tf.where(far, farther, near)
     moves = tf.cast(2 * farthest + 1, tf.float32)

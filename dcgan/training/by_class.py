@@ -1,4 +1,4 @@
-"""What training by class adds to a run: the labels of its images, and grids with a class a row."""
+"""What training by class adds to a run: image labels, and sample grids with one class per row."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,20 +15,20 @@ MOST_ROWS = 16  # classes in a grid
 
 @dataclass(frozen=True)
 class ByClass:
-    """The labels that a run learns; all None where it learns none."""
+    """The labels that a run learns; every attribute is None if it learns none."""
 
-    values: np.ndarray | None = None  # int32 [N, columns], of each image
+    values: np.ndarray | None = None  # int32 [N, columns], one row per image
     table: ClassTable | None = None
-    digest: str | None = None  # hexadecimal; tells labels apart
+    digest: str | None = None  # hexadecimal hash of the labels
 
     @classmethod
     def of(cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **of_z) -> "ByClass":
-        """Makes the labels of these columns, whose classes have these names, or of none.
+        """Takes the labels of the given columns from a prepared data set.
 
         Args:
-            prepared: whose labels are read only where some are learnt.
-            columns: the names of the classes of those that are learnt.
-            **of_z: see `ClassTable`.
+            prepared: the data set; its labels are read only if `columns` is not empty.
+            columns: the class names of each label column to learn; may be empty.
+            **of_z: z_dim and z_dist, see `ClassTable`.
         """
         if not columns:
             return cls()
@@ -38,33 +38,33 @@ class ByClass:
         return cls(values, table, digest)
 
     def beside(self, images: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Images and their labels, or images alone; see `make_dataset`."""
+        """Returns (images, labels), or the images alone without labels; see `make_dataset`."""
         return images if self.values is None else (images, self.values)
 
     @property
     def asked(self) -> Callable | None:
-        """The names of the classes of seeds, see `ClassTable.named`."""
+        """A function from seeds to class names, `ClassTable.named`; None without labels."""
         return self.table.named if self.table else None
 
     def meta(self) -> dict[str, str]:
-        """What a checkpoint says of them."""
+        """Returns what a checkpoint records about the labels."""
         return {"labels": self.digest} if self.digest else {}
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The images of a sample grid."""
+    """The seeds and labels of a sample grid; calling it with a sampler gives the images."""
 
-    seeds: Sequence[int]  # of the images
-    labels: np.ndarray | None = None  # int32 [N, columns]; None where there are no classes
-    in_a_row: int | None = None  # images; the nearest to a square when None
+    seeds: Sequence[int]  # one per image
+    labels: np.ndarray | None = None  # int32 [N, columns]; None without classes
+    in_a_row: int | None = None  # images per row; None: as square a grid as possible
 
     def __call__(self, sample: Callable) -> np.ndarray:
         return sample(self.seeds) if self.labels is None else sample(self.seeds, self.labels)
 
 
 def make_cells(count: int, table: ClassTable | None) -> Cells:
-    """The cells of a grid of about `count` images: with classes, one a row and a seed a column."""
+    """Makes a grid of about `count` images; with classes, each has a row and each seed a column."""
     if table is None:
         return Cells(range(count))
     rows = min(table.sizes[0], MOST_ROWS, count)

@@ -1,4 +1,4 @@
-"""What a training says when it ends: where everything is, or what is lost."""
+"""The messages that end a training: where its files are."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ def say_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None
     """Names the newest file of each kind that the run has written.
 
     Args:
-        is_new: whether steps were trained; else only the drawings are new.
+        is_new: whether this start has trained any steps; if not, only the plots are new.
     """
     for what, paths in (
         ("samples", run_dir.sample_grids()),

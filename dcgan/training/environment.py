@@ -1,4 +1,4 @@
-"""What a run ran on, for environment.json."""
+"""Describes what a run runs on, for environment.json."""
 
 import os
 import subprocess
@@ -31,8 +31,8 @@ def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
 
 
 def _git_commit() -> str | None:
-    """The commit of this code, None where it is no git checkout or git is absent."""
-    if extras.CHECKOUT is None:  # a repository around an installed package is another's
+    """Returns the commit of this code; None if it is not a git checkout or git is missing."""
+    if extras.CHECKOUT is None:  # a repository around an installed package is not ours
         return None
     try:
         result = subprocess.run(

@@ -1,9 +1,9 @@
-"""Says in words when training goes wrong, with one line of advice each; stops nothing by itself.
+"""Detects training that goes wrong, and says so with one line of advice; it stops nothing itself.
 
-It judges only the numbers that the loop logs anyway. What it remembers is rebuilt from new numbers
-within a few hundred steps, so nothing of it is in a checkpoint. D(x) and D(G(z)) both near 0.5,
-with the discriminator's loss near log 4 = 1.39, is the equilibrium of the game and no illness; nor
-is D(G(z)) near 0.1, least of all early: a weaker discriminator gave grey masks (docs/recipes.md).
+It judges only numbers that the loop logs anyway. Its averages are rebuilt from new numbers within a
+few hundred steps, so checkpoints do not hold them. D(x) and D(G(z)) both near 0.5, with the
+discriminator's loss near log 4 = 1.39, is the equilibrium of the game, not a fault. Nor is D(G(z))
+near 0.1, above all early: weakening the discriminator then gave grey masks (docs/recipes.md).
 """
 
 import math
@@ -15,19 +15,19 @@ from PIL import Image
 
 # Ordinary runs begin with a discriminator that tells all images apart and a generator whose images
 # are all alike: short trials at 32 x 32 had D(G(z)) down to 0.03 and a diversity below 0.3 in their
-# first 150 steps. So nothing is judged before START_STEPS, and only what lasts is said.
+# first 150 steps. So nothing is judged before START_STEPS, and only what lasts is reported.
 START_STEPS = 300
 SUSTAINED_STEPS = 500
-REPEAT_STEPS = 5000  # what goes on is said again after this many steps
-AVERAGE_STEPS = 100  # time constant of the averages: one odd batch neither starts nor ends anything
+REPEAT_STEPS = 5000  # what lasts is reported again after this many steps
+AVERAGE_STEPS = 100  # time constant of the averages: one odd batch must not change a judgement
 
-# The best D(x) is the label of the reals: for 0.9 and for 1, 0.85 is near it; for lower ones, what
-# lies less than WON_NEAR below. Healthy runs keep D(G(z)) between 0.05 and 0.4. A g_loss of 4 is
-# -log(0.02).
+# A discriminator has won when D(x) is near its best value, the label of the reals: above 0.85 for
+# the labels 0.9 and 1, above the label minus WON_NEAR for lower ones. Healthy runs keep D(G(z))
+# between 0.05 and 0.4. A g_loss of 4 is -log(0.02).
 WON_REAL, WON_NEAR, WON_FAKE, WON_LOSS = 0.85, 0.05, 0.02, 4.0
-# Of averages over some hundred images: where even these are equal, it does not look at the image.
+# Between the averages of D(x) and D(G(z)): if even these are equal, D ignores its input.
 STUCK_DIFFERENCE, MOVES_DIFFERENCE = 0.002, 0.01
-ENDED_FAKE = 0.05  # apart from WON_FAKE, so that a value near it does not switch to and fro
+ENDED_FAKE = 0.05  # above WON_FAKE, so that values near it do not switch the judgement to and fro
 
 # Tried: 64 anime faces reduced to 1, 2, 4 … 32 different ones plus noise have 0.07 to 0.08 of the
 # diversity of 64 reals; MNIST reduced to ones, its least diverse digit, 0.42; generators that have
@@ -35,22 +35,22 @@ ENDED_FAKE = 0.05  # apart from WON_FAKE, so that a value near it does not switc
 COLLAPSED_DIVERSITY, RECOVERED_DIVERSITY = 0.3, 0.4
 DIVERSITY_SIDE = 8
 
-JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")  # what a row is judged by
+JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")  # the numbers that a row is judged by
 
 
 def diversity(images: np.ndarray) -> float:
-    """How much the images of a batch differ: mean distance of each to the one most like it.
+    """Computes how much the images of a batch differ: the mean distance to the nearest neighbour.
 
-    The distance is the root mean square difference of the levels, after averaging down to 8 x 8,
-    where noise and fine texture do not count. Nearest neighbours, because the mean over all pairs
-    hardly falls when a generator knows only a few pictures: with k of them, by a factor 1 - 1/k.
-    Batches must be of equal size to be compared: neighbours are nearer in larger ones.
+    The distance is the root mean square difference of the levels after averaging down to 8 x 8,
+    where noise and fine texture do not count. The mean over all pairs would hardly fall when a
+    generator makes only k different pictures: by a factor 1 - 1/k. Compare only batches of equal
+    size: neighbours are nearer in larger ones.
 
     Args:
         images: uint8 [N, height, width, channels], N >= 2; 64 is plenty.
 
     Returns:
-        levels in [0, 255]; 0 when each image has a copy.
+        A distance in levels, in [0, 255]; 0 when each image has a copy.
     """
     small = np.stack([_shrink(image) for image in images])  # [N, 8 * 8 * channels]
     nearest = [
@@ -60,10 +60,10 @@ def diversity(images: np.ndarray) -> float:
 
 
 def relative_diversity(samples: np.ndarray, reals: np.ndarray) -> float:
-    """The diversity of samples as a part of that of as many real images; about 1 when all is well.
+    """Divides the diversity of samples by that of as many real images; about 1 when all is well.
 
-    Real images that are all alike give 1: then there is nothing to collapse from. So does a single
-    image, which differs from nothing.
+    Returns 1 as well where diversity means nothing: for a single image, or if the real images are
+    all alike.
     """
     count = min(len(samples), len(reals))
     if count < 2:
@@ -84,10 +84,10 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Message:
-    """Something to tell a person."""
+    """A message for the user about the state of training."""
 
-    # "fatal" (training must stop), "discriminator" (it has won), "stuck" (it tells nothing apart),
-    # "collapse" (of the generator) or "recovered"
+    # "fatal" (training must stop), "discriminator" (it has won), "stuck" (it cannot tell real from
+    # generated), "collapse" (of the generator) or "recovered"
     kind: str
     text: str  # what has happened, a sentence
     advice: str = ""  # what to do about it, a sentence; empty after a recovery
@@ -104,17 +104,17 @@ def stop_sentence(message: Message, checkpoint: str | None) -> str:
 
 @dataclass
 class _Condition:
-    """Something that begins when it has lasted, and ends."""
+    """A condition that begins when it was seen for `SUSTAINED_STEPS`, and ends later."""
 
-    # the step at which it was first seen without a break, None while it is not seen
+    # the step since which it has been seen without a break; None while it is not seen
     since: int | None = None
-    said: int | None = None  # the step at which it was last told, None when it has not begun
+    said: int | None = None  # the step at which it was last reported; None before it begins
 
     def update(self, step: int, seen: bool, gone: bool) -> str:
-        """Gives "began", "lasts" (now and then), "ended" or "".
+        """Returns "began", "lasts" (every `REPEAT_STEPS`), "ended" or "".
 
-        `seen` is whether the numbers look like it, `gone` whether they clearly look like the
-        opposite; between the two nothing changes once it has begun.
+        `seen` is whether the numbers show the condition, `gone` whether they clearly show the
+        opposite. A condition that has begun lasts while neither is true.
         """
         if self.said is not None:
             if gone:
@@ -139,11 +139,11 @@ class HealthMonitor:
 
     Args:
         real_label: the discriminator's target for real images, which D(x) nears when it wins.
-        learning_rate: of the run, for the advice; None where it is not known.
-        augment: of the run, likewise.
+        learning_rate: that of the run, for the advice; None if unknown.
+        augment: the run's option, for the advice; None if unknown.
 
     Attributes:
-        troubles: what was told and has not ended, by kind.
+        troubles: the last message, by kind, of each condition that has begun and not ended.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class HealthMonitor:
         half = f" ({learning_rate / 2:g})" if learning_rate else ""
         self._slower = f"half the --learning_rate{half}"
         self._more = "--g_steps 2, or with more images"
-        if augment == "none":  # which the recipes have found to help most
+        if augment == "none":  # helped most, see docs/recipes.md
             self._more = f"--augment translation, {self._more}"
         self.troubles: dict[str, Message] = {}
         self._averages: dict[str, float] = {}
@@ -162,11 +162,11 @@ class HealthMonitor:
         self._conditions = {kind: _Condition() for kind in ("discriminator", "stuck", "collapse")}
 
     def update(self, step: int, values: Mapping[str, float]) -> list[Message]:
-        """Judges the numbers of a step, later than the last one; mostly there is nothing to say.
+        """Judges the numbers of a step, later than the last one; mostly returns no messages.
 
         Args:
             values: d_loss, g_loss, d_real and d_fake (D(x) and D(G(z)), mean probabilities) and,
-                where it was measured, diversity (by `relative_diversity`).
+                if it was measured, diversity (by `relative_diversity`).
         """
         bad = [name for name in ("d_loss", "g_loss") if not math.isfinite(values[name])]
         if bad:
@@ -186,7 +186,7 @@ class HealthMonitor:
         return [message for message in told.values() if message]
 
     def replay(self, rows: Iterable[Mapping]) -> list[Message]:
-        """What is to be said about all rows of a metrics.jsonl; those without numbers count not."""
+        """Judges all rows of a metrics.jsonl, skipping incomplete ones; returns the messages."""
         return [
             message
             for row in rows
@@ -196,12 +196,12 @@ class HealthMonitor:
 
     @property
     def trouble(self) -> str:
-        """What is wrong now, with what to do about it; empty when nothing is."""
+        """What is wrong now and what to do about it; empty if nothing is wrong."""
         return " ".join(f"{one.text} {one.advice}" for one in self.troubles.values())
 
     @property
     def seen(self) -> str:
-        """What the numbers are, where nothing is wrong; empty where there are none."""
+        """The present numbers in a sentence, to show if nothing is wrong; empty without numbers."""
         if not self._averages:
             return ""
         real, fake = self._averages["d_real"], self._averages["d_fake"]
@@ -265,7 +265,7 @@ class HealthMonitor:
     def _judge(
         self, kind: str, step: int, seen: bool, *, gone: bool, ended: str, began: str, advice: str
     ) -> Message | None:
-        """Updates a condition and says what has changed; mostly nothing."""
+        """Updates a condition; returns a message if it begins, lasts or ends, mostly None."""
         change = self._conditions[kind].update(step, seen, gone)
         if change == "ended":
             return Message("recovered", f"Step {step}: {ended}")

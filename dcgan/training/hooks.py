@@ -17,7 +17,7 @@ from dcgan.terminal import console, progress
 SIGNALS = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 if hasattr(signal, "SIGHUP"):  # absent on Windows
     SIGNALS = {"SIGHUP": signal.SIGHUP, **SIGNALS}  # the terminal was closed
-REASONS = ("time budget", *SIGNALS)  # to stop, in order of priority, the highest last
+REASONS = ("time budget", *SIGNALS)  # reasons to stop, the most important last
 TWICE = 1.0  # seconds in which a second Ctrl-C counts as the first one
 
 
@@ -28,7 +28,7 @@ class MetricsLog:
 
     Args:
         steps_per_epoch, images_per_step: to count epochs and images.
-        seconds: trained by earlier starts of the run.
+        seconds: training time of earlier starts of the run.
         listeners: called with each line, a dict as in metrics.jsonl, in this order.
     """
 
@@ -65,7 +65,7 @@ class MetricsLog:
         self._listeners.append(listener)
 
     def note(self, **values: float) -> None:
-        """Adds numbers to the next line, such as those that are not measured at every line."""
+        """Adds numbers to the next line, such as those that are measured more rarely."""
         self._noted |= values
 
     def leave_out(self, seconds: float) -> None:
@@ -112,7 +112,7 @@ class Progress:
     for each line of metrics.jsonl.
 
     Args:
-        start: number of steps done before; `done` is that of steps done so far.
+        start: number of steps done before this start; the attribute `done` counts on from it.
         until, epochs: the length of the whole training, in steps and in epochs.
         seconds: the time after which training ends at the latest; None for no such limit.
     """
@@ -171,9 +171,9 @@ class Progress:
         return text[:width]
 
     def _time_left(self) -> tuple[str, bool]:
-        """(the time left at the present speed, whether the number of steps ends the training).
+        """Returns (the time left at the present speed, whether the step count ends the training).
 
-        The first is empty while it is not known; the second is false where the time limit ends it.
+        The time is empty while it is unknown. The flag is False if the time limit comes first.
         """
         now = time.monotonic()
         rest, by_steps = self._ends - now, math.inf
@@ -247,8 +247,8 @@ def stop_reason(
 ) -> Callable[[], str | None]:
     """Makes the `stop` of `training.loop.train`: a function that returns one of `REASONS` or None.
 
-    `budget_seconds` limits this start; None for no limit. It raises KeyboardInterrupt where Python
-    has dropped that of a second Ctrl-C.
+    `budget_seconds` limits this start; None for no limit. The function raises KeyboardInterrupt
+    after a second Ctrl-C whose own exception Python has dropped.
     """
 
     def ask() -> str | None:

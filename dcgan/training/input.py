@@ -1,4 +1,4 @@
-"""How images reach the device: in batches made by the CPU, or by number where they all stay."""
+"""How images reach the device: in batches made by the CPU, or by index if it holds them all."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dcgan.datasets.pipeline import gather, make_dataset
 
-WORKSPACE_BYTES = 2 << 30  # of a GPU, beside images that stay there: for the training itself
+WORKSPACE_BYTES = 2 << 30  # GPU memory left for the training itself, beside resident images
 
 
 def feed(
@@ -16,15 +16,15 @@ def feed(
     strategy: tf.distribute.Strategy,
     **order,
 ) -> tuple[tf.data.Dataset, Callable]:
-    """Makes a data set of batches, and a function of its elements that takes a step.
+    """Makes a data set of batches, and a function that takes one training step on a batch of it.
 
-    On a single GPU with room for them images stay there as uint8 and only the numbers of a batch
-    travel; else batches are sent ahead. CPUs and several GPUs get what `make_dataset` makes.
+    A single GPU keeps all images as uint8 if it has room, and only their indices travel; else
+    batches are prefetched to it. CPUs and several GPUs get what `make_dataset` makes.
 
     Args:
-        images: uint8 [N, H, W, C]; or these and labels int32 [N, columns].
-        step: of `make_step`, under this strategy.
-        **order: of `make_dataset`.
+        images: uint8 [N, H, W, C]; or a tuple of these and labels, int32 [N, columns].
+        step: made by `make_step` with this strategy.
+        **order: further arguments of `make_dataset`.
     """
     device = single_gpu(strategy)
     if device is None:
@@ -44,19 +44,19 @@ def feed(
 
 
 def single_gpu(strategy: tf.distribute.Strategy) -> str | None:
-    """Returns the name of the only GPU that trains; None where there is none or a strategy."""
+    """Returns the name of the GPU that trains alone; None without a GPU or with a strategy."""
     gpus = tf.config.list_logical_devices("GPU")
     return gpus[0].name if gpus and strategy is tf.distribute.get_strategy() else None
 
 
 def _on_device(images: np.ndarray, device: str) -> tf.Variable | None:
-    """The images there; None where the device lacks the room."""
+    """Copies the images to the device; returns None if they do not fit into its memory."""
     try:
         with tf.device(device):
-            # TensorFlow does not tell how much is free: all is asked for, and given back at once.
+            # TensorFlow does not tell how much memory is free: try to take it, and free it at once.
             megabytes = (images.nbytes + WORKSPACE_BYTES >> 20) + 1
             tf.raw_ops.Empty(shape=[megabytes, 1 << 20], dtype=tf.uint8)
-            # A variable: of gathering bytes from a tensor there is no kernel for GPUs.
+            # A variable, as GPUs have no kernel that gathers uint8 from a plain tensor.
             return tf.Variable(images, trainable=False)
     except tf.errors.ResourceExhaustedError:
         return None

@@ -40,7 +40,7 @@ def train(
     Args:
         batches: endless; the first batch is that of step `start`.
         call: takes a number of steps and returns their scalars.
-        start, until: number of steps done before, and after which training ends, those included.
+        start, until: number of steps done before, and in total when training ends.
         hooks: called after each call, in this order, with the number of steps done and the scalars.
         stop: called after the hooks; the loop ends when it returns a reason.
         steps_per_call: the most steps in one call, at least 1. A call is shorter where an `Every`

@@ -33,13 +33,13 @@ def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 def class_loss(class_logits: tf.Tensor, numbers: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
     """Computes the cross-entropy of telling classes apart (Odena et al. 2017, arXiv 1610.09585).
 
-    There the discriminator learns it of real and of generated images; here of real ones only, so
-    that it does not learn classes from what the generator has not learnt yet.
+    In the paper the discriminator learns classes from real and generated images. Here it learns
+    them from real ones alone, as a generator at first draws images that do not fit their labels.
 
     Args:
         class_logits: float32 [N, classes of all columns], see `Discriminator.call`.
-        numbers: the labels, as `classes.one_hot` gives them.
-        classes: how many classes each column has.
+        numbers: float32 of the same shape, the labels as `classes.one_hot` returns them.
+        classes: number of classes of each column.
 
     Returns:
         float32 [N], the sum over the columns.

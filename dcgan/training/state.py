@@ -124,7 +124,7 @@ def _optimizer(
 
 
 def _owned(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
-    """The variables of an optimizer; those of its loss scale by themselves, under another name."""
+    """The variables of an optimizer by owner; its loss scale is an owner of its own."""
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {name: optimizer.variables}
     scale = [optimizer.dynamic_scale, optimizer.step_counter]

@@ -41,7 +41,7 @@ class StepOptions:
     ema_decay: float = 0.0
     # the augmentations, names in `augment.KINDS` joined by commas, or "none".
     augment: str = "none"
-    far_step: int | None = None  # from which on translation reaches `augment.FAR`; None is never
+    far_step: int | None = None  # first step with translation up to `augment.FAR`; None: never
     # weight of `losses.class_loss`, of real images in the discriminator's loss and of generated
     # ones in the generator's; for networks that know classes.
     class_loss: float = 0.0
@@ -180,10 +180,10 @@ class ReplicaStep:
         """Computes the discriminator's logits float32 [N, 1], and weighted class losses [N].
 
         Args:
-            number: of this forward pass within the step; each has its own random numbers.
+            number: index of this forward pass within the step; each has its own random numbers.
 
         Returns:
-            (logits, losses); the second is None where no class loss is asked for.
+            (logits, losses); losses are None without a class loss.
         """
         images, labels = shown
         seed = draw_seed(self.options.seed, step, _AUGMENT + number)
@@ -202,7 +202,7 @@ class ReplicaStep:
         state = self.state
         variables = state.discriminator.trainable_variables
         with tf.GradientTape() as tape:
-            # Two passes, so that batch normalization takes the statistics of either kind by itself.
+            # Two passes: batch normalization must not mix statistics of real and generated images.
             real_logits, real_classes = self._judge(reals, step, 2 * k)
             fake_logits, _ = self._judge(fakes, step, 2 * k + 1)
             loss = self._mean(self._discriminator_losses(real_logits, fake_logits), real_classes)
@@ -218,8 +218,8 @@ class ReplicaStep:
     def _apply(self, optimizer, gradients, variables):
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if scales and self.num_replicas > 1:
-            # Keras skips a step when the first replica's gradients are not finite. So all replicas
-            # get such a gradient when one of them has.
+            # Keras skips a step when the first replica's gradients are not finite. So if one
+            # replica overflows, all of them get a NaN.
             finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
             overflows = tf.cast(~finite, tf.float32)
             overflows = tf.distribute.get_replica_context().all_reduce("SUM", overflows)
@@ -273,8 +273,8 @@ class ReplicaStep:
 def _average(state: GANState, decay: float) -> None:
     """Moves the averaged generator towards the generator (Yazici et al. 2019, arXiv 1806.04498).
 
-    The average begins with few steps and grows to a window of 1 / (1 - decay) steps, so that early
-    samples do not show the initial weights.
+    Its window is short at first and grows to 1 / (1 - decay) steps, so that early samples do not
+    show the initial weights.
     """
     step = tf.cast(state.step.read_value(), tf.float32)
     rate = tf.maximum(1.0 - decay, 9.0 / (10.0 + step))

@@ -1,6 +1,6 @@
 """One start of a training run: builds the parts and connects them.
 
-The command `train` has checked the options and locked the run folder before.
+Before that, the command `train` checks the options and locks the run folder.
 """
 
 import functools
@@ -48,7 +48,7 @@ logger = logging.getLogger("dcgan")
 
 
 def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generator, Discriminator]:
-    """Makes the networks that the options describe, not built yet; for classes see `Network`."""
+    """Makes the networks that the options describe, not built yet. See `Network` for `classes`."""
     shape = (config.output_height, config.output_width, config.channels)
     common = {
         "kernel_size": config.kernel_size,
@@ -61,7 +61,7 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
     generator = Generator(shape, **config.of_z, width=config.g_width, **common)
     discriminator = Discriminator(shape, width=config.d_width, **common)
     for norm in (*generator.norms, *discriminator.norms):
-        norm.synchronized = config.sync_batch_norm  # how to train them, not what they are
+        norm.synchronized = config.sync_batch_norm  # set here, as it is not part of the networks
     return generator, discriminator
 
 
@@ -88,11 +88,11 @@ class Trainer:
     """One start of a run: its parts, and the hooks that connect them.
 
     Args:
-        config: complete.
-        run_dir: locked.
+        config: the options, all decided.
+        run_dir: the run folder, locked by this process.
         prepare: prepares the images; called last, after everything that may be refused.
-        workers: None for this process alone.
-        columns: names of the classes by label column to learn; None for no labels.
+        workers: the processes that train together; None for this one alone.
+        columns: class names of each label column to learn; None for no labels.
 
     Raises:
         UserError: the options are refused, or no checkpoint of the run is whole.
@@ -165,7 +165,7 @@ class Trainer:
                 done, reason = self._loop(start, looks_on, signals)
                 if done > start:
                     if self.endless and reason not in SIGNALS and done % self.config.sample_freq:
-                        self.sample(done)  # the end that was planned
+                        self.sample(done)  # a planned end gets a last grid
                     self.metrics.flush(done)
                     if done % self.config.ckpt_freq:
                         self._save(done)
@@ -198,7 +198,7 @@ class Trainer:
         return _exit_code(signals, reason)
 
     def _acts(self, evaluator: PeriodicEvaluator | None = None) -> list[Every]:
-        """Makes the periodic hooks. Those that measure come before the line that reports it."""
+        """Makes the periodic hooks. Those that measure come before the one that writes the line."""
         config = self.config
         measures = [Every(config.sample_freq, self.sample, self.until)]
         if config.evaluate_freq:
@@ -351,7 +351,7 @@ class Trainer:
         return {"step": done, "seconds": seconds, **self.data}
 
     def _save(self, done: int, **evaluation: dict) -> None:
-        """Saves a checkpoint; with `evaluation`, the record of it, as the best one."""
+        """Saves a checkpoint; given an `evaluation` record, saves it as the best one."""
         save = self.checkpointer.save_best if evaluation else self.checkpointer.save
         try:
             save(self.state, self._meta(done) | evaluation)
@@ -391,6 +391,6 @@ class Trainer:
 
 
 def _exit_code(signals: StopSignals, reason: str | None) -> int:
-    """128 plus the number of the signal that ended training, on whichever worker, or 0."""
+    """Returns 128 plus the number of the signal that stopped any worker, or 0."""
     number = signals.received or SIGNALS.get(reason)
     return 128 + number if number else 0
