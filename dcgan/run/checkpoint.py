@@ -91,7 +91,7 @@ class Checkpointer:
 
         Raises:
             UserError: there are checkpoints but none is whole, or one is of another architecture.
-            OSError: one cannot be read. As it may be whole, no file is renamed for this.
+            OSError: one cannot be read. It may still be whole, so no file is renamed.
         """
         remove_temporaries(self.folder)
         for path in reversed(self.paths()):
@@ -127,7 +127,7 @@ def state_fingerprint(state: State, config: dict, drawn: str) -> str:
 
 
 def _finite(variables: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (name, array) one at a time; raises FloatingPointError(name) where not finite."""
+    """Yields (name, array) one at a time; raises FloatingPointError(name) if one is not finite."""
     for name, variable in variables.items():
         array = variable.numpy()
         if not np.isfinite(array).all():
@@ -148,11 +148,11 @@ class Checkpoint:
         return int(self.arrays["step"])
 
     def generator_arrays(self) -> dict[str, np.ndarray]:
-        """The weights that samples come from: the averaged ones where there are any."""
+        """The weights that samples come from: the averaged ones if the run has them."""
         return _owned(self.arrays, _sampler(self.arrays))
 
     def fingerprint(self, drawn: str) -> str:
-        """Generators with the same fingerprint give the same image for each seed.
+        """Returns a hash. Generators with the same one give the same image for each seed.
 
         `drawn` is the distribution of the latent vectors, see `sampling.sampled_from`.
         """
@@ -175,7 +175,7 @@ class Checkpoint:
         made = model_file.make(
             network, self.configs.get(network.__name__.lower()), self.path.parent
         )
-        for layer in made.layers:  # before memory is taken: model.json may ask for any width
+        for layer in made.layers:  # before `build` takes memory: model.json may name any width
             kernel = arrays.get(f"{layer.name}/kernel")
             if hasattr(layer, "filters") and (
                 kernel is None or layer.filters not in kernel.shape[2:]
@@ -204,7 +204,7 @@ class Checkpoint:
 
 
 def _owned(by_name: dict, owner: str) -> dict:
-    """The entries of one network, by their names without the network's."""
+    """The entries of one network, without its name at the beginning of theirs."""
     prefix = f"{owner}/"
     return {n.removeprefix(prefix): one for n, one in by_name.items() if n.startswith(prefix)}
 

@@ -1,4 +1,4 @@
-"""The file format of checkpoints and of small results: arrays of numbers by name, and a meta.
+"""The file format of checkpoints and of small results: named arrays, and a JSON object, the meta.
 
 It is an uncompressed .npz file with a CRC-32 of each array. A file is not trusted: reading it takes
 no more memory than its size, and creates nothing but numbers.
@@ -27,7 +27,7 @@ class DamagedCheckpoint(Exception):
 
 
 def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> None:
-    """Writes a file, whole or not at all, as `numpy.savez` does, with the meta as JSON.
+    """Writes a file in the format of `numpy.savez`, whole or not at all, with the meta as JSON.
 
     Only one array is in memory at a time.
     """
@@ -74,7 +74,7 @@ def _open(path: Path) -> Iterator[zipfile.ZipFile]:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from error
     except (
         zipfile.BadZipFile,
-        RuntimeError,  # a header that claims a password or another compression; a deep note
+        RuntimeError,  # a header that claims a password or another compression; a deep meta
         ValueError,
         EOFError,
         KeyError,
@@ -103,14 +103,14 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
             info.file_size - entry.tell()
         ):
             raise ValueError(f"{info.filename} does not hold the numbers that it announces")
-    with file.open(info) as entry:  # again: its CRC would not be checked after a seek
+    with file.open(info) as entry:  # opened again: after a seek the CRC would not be checked
         return np.lib.format.read_array(entry, allow_pickle=False)
 
 
 def _read_header(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     try:
         shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
-    except MemoryError as error:  # of Python's parser, which refuses deep nesting so
+    except MemoryError as error:  # which Python's parser raises for deep nesting
         raise ValueError("a header is no header of an array") from error
     return shape, dtype
 

@@ -12,7 +12,7 @@ from dcgan.latent.labels import MOST_ROWS, ClassTable
 from dcgan.models import Generator
 
 NAME = "classes.json"
-_NAMED = 12  # classes of a sentence
+_NAMED = 12  # classes listed in a message, at most
 
 
 def write(checkpoints: Path, table: ClassTable) -> None:
@@ -24,7 +24,7 @@ def write(checkpoints: Path, table: ClassTable) -> None:
 def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
     """Reads the table of a run; None if its generator knows no classes.
 
-    Raises UserError if the file is missing or not of these networks.
+    Raises UserError if the file is missing or does not fit the generator.
     """
     sizes = generator.classes
     if not sizes:
@@ -63,7 +63,7 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
 
 
 def _parse(value: dict) -> dict | None:
-    """Names, rows and counts of a `ClassTable`; None where the file is not as `write` has it."""
+    """Names, rows and counts of a `ClassTable`; None if `write` does not make such a file."""
     names, rows, counts = (value.get(name) for name in ("names", "rows", "counts"))
     if not (isinstance(names, dict) and isinstance(rows, list) and isinstance(counts, list)):
         return None

@@ -1,7 +1,7 @@
-"""checkpoints/model.json: which networks the checkpoints of a run are of.
+"""checkpoints/model.json: the configurations of both networks of a run, from `get_config`.
 
-It holds the `get_config` of both. It may be a stranger's: only numbers and known words are taken,
-and nothing is looked up by a name in it, as Keras' own deserialization would.
+The file may come from a stranger: only numbers and known words are accepted, and no class is
+looked up by its name, as Keras' own deserialization would do.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from dcgan.models.layouts import LAYOUTS
 from dcgan.run.run_dir import RunDir
 
 NAME = "model.json"
-LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of a network's arguments; else 4096
+LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of whole numbers; 4096 for all others
 WORDS = {"layout": tuple(LAYOUTS), "z_dist": DISTRIBUTIONS}
 
 
@@ -26,10 +26,10 @@ def write(checkpoints: Path, generator: Generator, discriminator: Discriminator)
 
 
 def read(checkpoints: Path) -> dict:
-    """Reads both networks' configurations, by network; `make` checks them.
+    """Reads the configurations of both networks, by network; `make` checks them.
 
-    Older files do not say what latent vectors are drawn from: the run's config.json does. Raises
-    UserError if the file is missing or not JSON, or if config.json does not help an old one.
+    Older files lack z_dist, which is then read from the run's config.json. Raises UserError if
+    model.json is missing or not JSON, or if it is an older one and config.json has no valid z_dist.
     """
     path = checkpoints / NAME
     if not path.exists():
@@ -46,7 +46,7 @@ def read(checkpoints: Path) -> dict:
 
 
 def _recorded_distribution(config: Path) -> str:
-    """What a run's config.json says that latent vectors are drawn from."""
+    """Reads the distribution of latent vectors from a run's config.json."""
     z_dist = read_json(config).get("z_dist")
     if z_dist not in DISTRIBUTIONS:
         raise UserError(
@@ -59,7 +59,7 @@ def _recorded_distribution(config: Path) -> str:
 def make(network: type, config: object, checkpoints: Path):
     """Makes a network of the given class as the file describes it, in float32 and not built yet.
 
-    Raises UserError if the description is not of a network of this project.
+    Raises UserError if the description does not fit a network of this project.
     """
     given = dict(config) if isinstance(config, dict) else {}
     given = {k: v for k, v in given.items() if k not in ("name", "trainable", "dtype")}

@@ -1,6 +1,6 @@
-"""The run folder: the one home of its paths, its lock, and of which run is the newest.
+"""The run folder: its paths, its lock, and which run is the newest.
 
-Training writes the folder, everything after it only reads. `files` writes what is in it.
+Training writes the folder. Other commands only read it, apart from the results that they add.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ logger = logging.getLogger("dcgan")
 
 
 def _within(name: str) -> property:
-    """The path of a part of the run, such as samples/reals.png."""
+    """Makes a property: the path of a part of the run, such as samples/reals.png."""
     return property(lambda run: run.root / name)
 
 
 @dataclass(frozen=True)
 class RunDir:
-    """Where the parts of one run lie; makes no folder by itself."""
+    """The paths of one run; only `create` makes folders."""
 
     root: Path
 
@@ -37,7 +37,7 @@ class RunDir:
     checkpoints = _within("checkpoints")
     losses = _within("losses.png")
     animation = _within("training.gif")
-    evaluation = _within("evaluation")  # the measurements, a file a protocol
+    evaluation = _within("evaluation")  # one file per metric, number of images and extractor
     evaluation_curve = _within("evaluation.png")
     tensorboard = _within("tensorboard")
 
@@ -50,7 +50,7 @@ class RunDir:
         return sorted(found, key=lambda path: int(path.stem))
 
     def create(self) -> bool:
-        """Makes the folder and those inside that training fills; returns whether it is a new one.
+        """Makes the run folder and those that training fills; returns whether it is a new one.
 
         Raises UserError if the folder cannot be written.
         """
@@ -69,7 +69,7 @@ class RunDir:
         return new
 
     def remove_if_unused(self) -> None:
-        """Takes back what `create`, `lock` and the log made when a start came to nothing.
+        """Removes what `create`, `lock` and the log made, if a start has written nothing else.
 
         Call it while the lock is held: another process may be about to use the folder.
         """
@@ -83,7 +83,7 @@ class RunDir:
                 self.root.rmdir()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Holds the folder for this process, see `files.hold`."""
+        """Context in which no other process can train into the folder, see `files.hold`."""
         return files.hold(
             self.root,
             lambda process: (
@@ -102,7 +102,7 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
     datasets = {run: named for run, named in datasets.items() if named is not None}
     runs = {run: _short(name) for run, (name, _) in datasets.items()}
     fitting = [run for run, name in runs.items() if dataset is None or name == _short(dataset)]
-    if dataset is not None:  # those on this very place, before others of its name
+    if dataset is not None:  # runs on this very path come before others of the same name
         here = _places(dataset, "data")
         fitting = [run for run, named in datasets.items() if _places(*named) & here] or fitting
     if fitting:
@@ -116,7 +116,7 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
 
 
 def _dataset(config: Path) -> tuple[str, str] | None:
-    """What a run is on, and its folder of data sets; None where its config.json is no run's."""
+    """A run's data set and its folder of data sets; None if config.json is not that of a run."""
     try:
         options = read_json(config)
         name, data_dir = options.get("dataset"), options.get("data_dir")
@@ -130,12 +130,12 @@ def _dataset(config: Path) -> tuple[str, str] | None:
 
 
 def _short(dataset: str) -> str:
-    """One name for a data set, the folder of it, however it is written, and an archive of it."""
+    """The name that a data set shares with its folder, however its path is written, and archive."""
     return data_names.stem(os.path.basename(os.path.realpath(dataset))).lower()
 
 
 def _places(dataset: str, data_dir: str) -> set[str]:
-    """Where a data set may lie, links followed; none where it is not on this disk."""
+    """The existing paths that a data set's name may mean, with links resolved; may be empty."""
     paths = (dataset, os.path.join(data_dir, dataset))
     return {os.path.realpath(path) for path in paths if dataset and os.path.exists(path)}
 

@@ -1,6 +1,6 @@
-"""A trained run, opened to be looked at: its generator as a sampler, and the images it learnt from.
+"""A trained run, opened for reading: its generator as a sampler, and the images it learnt from.
 
-Nothing in the run folder is changed and no lock is taken, so training may go on meanwhile.
+It changes nothing in the run folder and takes no lock, so training may go on meanwhile.
 """
 
 import contextlib
@@ -32,19 +32,19 @@ from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
 
-# Of config.json: what says which images a run learnt from, and what each may be.
+# The options in config.json that say which images a run learnt from, with their types.
 DATA_OPTIONS = {
     **dict.fromkeys(("dataset", "data_dir", "input_fname_pattern", "splits"), str),
     **dict.fromkeys(("train_size", "input_height", "input_width"), int | None),
     **{"cache_dir": str | None, "crop": bool, "flip": bool},
 }
-FEWEST_HELD_OUT = 100  # pictures; metrics need so many
+FEWEST_HELD_OUT = 100  # pictures, as metrics need that many
 
 
 def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
     """Chooses the named run, else that of the named checkpoint file, else the newest in runs/.
 
-    With a data set, it is the newest on it. Raises UserError if there is no such run.
+    With a data set, only runs on it count as newest. Raises UserError if there is no such run.
     """
     file = Path(checkpoint)
     if run_dir:
@@ -61,18 +61,18 @@ def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> Run
 
 
 class TrainedRun:
-    """One checkpoint of a run, as the training itself samples from it: in float32.
+    """One checkpoint of a run, from which images are sampled in float32, as training does.
 
     Args:
         run: its folder.
-        which: newest, best, a step, or a checkpoint file. UserError where there is none.
+        which: newest, best, a step, or a checkpoint file; raises UserError if there is none.
 
     Attributes:
-        checkpoint: what was read; `generator` and `z_dist` are of it.
+        checkpoint: the checkpoint, from which `generator` and `z_dist` are taken.
         shape: (height, width, channels) of its images.
-        table: of the classes that it knows; None where it knows none.
-        sample: seeds, and labels or not, -> uint8 [N, height, width, channels]; the cells of the
-            run's sample grids. See `make_sampler`.
+        table: the classes that the generator knows; None if it knows none.
+        sample: function of seeds and optional labels that returns uint8 [N, height, width,
+            channels], equal to the images in the run's sample grids. See `make_sampler`.
     """
 
     def __init__(self, run: RunDir, which: str = "newest"):
@@ -99,7 +99,7 @@ class TrainedRun:
 
     @functools.cached_property
     def epoch(self) -> float | None:
-        """How often the images were learnt from, as metrics.jsonl has it; None without a line."""
+        """Passes over the data by this step, from metrics.jsonl; None if it has no line yet."""
         lines = read_json_lines(self.run.metrics)
         known = [one for one in lines if _is_above_0(one, "epoch") and _is_above_0(one, "step")]
         known = [one for one in known if one["step"] <= self.step]
@@ -107,11 +107,11 @@ class TrainedRun:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Tells generators apart: those of one fingerprint give the same images for a seed."""
+        """Identifies the generator: equal fingerprints mean equal images for each seed."""
         return self.checkpoint.fingerprint(sampled_from(self.z_dist, self.table))
 
     def latents(self, seeds: list[int]) -> np.ndarray:
-        """float32 [N, z_dim] of seeds."""
+        """Returns the latent vectors of seeds, float32 [N, z_dim]."""
         return latents(tf.constant(seeds, tf.int64), **self._of_z).numpy()
 
     def asked(self, label: str | None) -> dict[str, list[str]]:
@@ -126,17 +126,17 @@ class TrainedRun:
         return parse_classes(label, self.table.names)
 
     def classes(self, seeds: list[int], asked: dict | None = None) -> np.ndarray | None:
-        """float32 [N, classes of all columns], see `ClassTable.labels`; None without classes."""
+        """Returns one-hot classes, float32 [N, classes of all columns]; see `ClassTable.labels`."""
         if self.table is None:
             return None
         return one_hot(self.table.labels(seeds, asked or {}), self.table.sizes).numpy()
 
     def render(self, z: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
-        """The images of latent vectors, those of seeds' vectors equal to the seeds' images.
+        """Generates images from latent vectors; the vector of a seed gives the seed's image.
 
         Args:
             z: float32 [N, z_dim], N >= 1.
-            classes: float32 [N, classes of all columns], for a run that knows any.
+            classes: float32 [N, classes of all columns]; None if the run knows no classes.
 
         Returns:
             uint8 [N, height, width, channels].
@@ -149,7 +149,7 @@ class TrainedRun:
 
     @functools.cached_property
     def _forward(self) -> Callable:
-        """The generator as a function of latent vectors with the classes beside them."""
+        """The compiled generator; its input is latent vectors with the classes appended."""
         z_dim, knows = self.generator.z_dim, self.generator.classes
 
         def forward(both):
@@ -160,10 +160,10 @@ class TrainedRun:
         return tf.function(forward, input_signature=[spec], autograph=False)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
-        """What the discriminator sees in images before it judges: its last convolution's outputs.
+        """Makes a function that computes the outputs of the discriminator's last convolution.
 
         Returns:
-            a function from uint8 [N, height, width, channels] to float32 [N, D].
+            A function from uint8 [N, height, width, channels] to float32 [N, D].
         """
         discriminator = self.checkpoint.discriminator()
         shape = (BATCH_SIZE, *self.shape)
@@ -178,9 +178,9 @@ class TrainedRun:
         )
 
     def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
-        """The data set of `reals`, of which no image is decoded; arguments and errors as there.
+        """Opens the data set of `reals` without decoding an image; arguments and errors as there.
 
-        It is found once: to find a packed archive means to unpack it.
+        It is opened only once, as that unpacks an archive.
         """
         if (data_dir, splits) in self._sources:
             return self._sources[data_dir, splits]
@@ -200,7 +200,7 @@ class TrainedRun:
         return catalog.find(dataset, data_dir, pattern=pattern, splits=splits, sheets=sheets)
 
     def _find_renamed(self, place: str | None, known: dict) -> Source | None:
-        """The data set at a place of another name; None where it is not of the run's own images."""
+        """Opens a data set that has another name; None if its images are not the run's."""
         if place is None or not os.path.exists(place):
             return None
         try:
@@ -218,7 +218,7 @@ class TrainedRun:
         return meta is None or prepared.is_same(meta)
 
     def _compare(self, prepared: Prepared) -> None:
-        """Says it, once, where the images are others than those that the run has learnt from."""
+        """Warns once if the images are not those that the run has learnt from."""
         if self._compared:
             return
         if not self._is_own(prepared):
@@ -230,22 +230,22 @@ class TrainedRun:
         self._compared = True
 
     def count(self, source: Source) -> int:
-        """How many images of the run's own source there are to learn from, at most."""
+        """Largest number of images that the run can learn from, out of its own source."""
         return min(len(source), self._option("train_size") or len(source))
 
     def _data_options(self, splits: str | None) -> dict:
-        """`DATA_OPTIONS` of the run, or of other parts of its data set."""
+        """The values of `DATA_OPTIONS` for the run, or for other parts of its data set."""
         known = {name: self._option(name) for name in DATA_OPTIONS}
         if splits and splits != known["splits"]:
             known |= {"splits": splits, "train_size": None}
         return known
 
     def reals(self, data_dir: str | None = None, splits: str | None = None) -> Prepared:
-        """The images that the run learns from, or others of its data set, prepared as in training.
+        """Prepares, as in training, the images that the run learns from or other parts of its data.
 
         Args:
-            data_dir: the folder of data sets, where it is no longer the run's own.
-            splits: other parts of the data set, such as test, whole; the run's own when None.
+            data_dir: the folder of data sets, or the data set, if it has moved; else None.
+            splits: other parts of the data set, such as test, in full; None for the run's own.
 
         Raises:
             UserError: the data set is not there or has no such parts, or the run folder does not
@@ -267,9 +267,9 @@ class TrainedRun:
         return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
 
     def choose_held_out(self, data_dir: str | None = None) -> str:
-        """The part that judges the run: test, else val, where one lies beside what it learns from.
+        """Chooses the part of the data to judge the run by: test, else val, else the run's own.
 
-        Its own parts otherwise, or where there are fewer than `FEWEST_HELD_OUT` files.
+        Parts that the run learns from and parts of fewer than `FEWEST_HELD_OUT` files do not count.
         """
         own = {parts.part_of(word) for word in self.splits.split(",")}
         there = self.source(data_dir).parts
@@ -277,7 +277,7 @@ class TrainedRun:
         return next((part for part in others if part not in own), self.splits)
 
     def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
-        """Calls `reals`, or another of these methods, for the part that --splits names."""
+        """Calls `reals`, or the method `of`, for `split`; its errors then name --splits."""
         try:
             return (of or self.reals)(data_dir, split)
         except UserError as error:
@@ -318,14 +318,14 @@ class TrainedRun:
 
 
 class _DataNotFound(UserError):
-    """The run's data are not where they are looked for."""
+    """The run's data are not where they were expected."""
 
 
 def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
-    """A run's data set and the folder of data sets that it is in now.
+    """Returns a run's data set and folder of data sets, where they are now.
 
-    `dataset` and `recorded` are as the run names them; the user may say with `data_dir` that they
-    are in this folder, or this folder or file itself.
+    `dataset` and `recorded` are the two as the run recorded them. `data_dir`, from the user, is the
+    folder that now holds the data set, or the data set itself; None if it has not moved.
     """
     if data_dir is None:
         if catalog.place(dataset, recorded) is not None:
@@ -336,7 +336,7 @@ def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, 
             "--data_dir."
         )
     name = data_names.stem(Path(dataset).name).lower()
-    if catalog.place(dataset, data_dir) == dataset.lower():  # no path
+    if catalog.place(dataset, data_dir) == dataset.lower():  # a built-in name, not a path
         return dataset, data_dir
     if data_names.stem(Path(data_dir).resolve().name).lower() == name:
         return data_dir, data_dir
