@@ -1,1 +1,1 @@
-"""What a person sees: text, progress, and none of TensorFlow's chatter."""
+"""Output to the terminal: text and progress, without TensorFlow's chatter."""

@@ -1,9 +1,8 @@
-"""What is shown on the terminal: text from outside cannot give it orders, nor can its end end us.
+"""Safe output to the terminal: no control characters from outside, and no errors when it fails.
 
-Names of files, tags and what a server says may hold control characters, which move the cursor,
-change what was written before, or end a line and begin another that looks like ours. And standard
-streams may be closed, full, of any encoding, or left by whoever read them: what is said is then
-lost there, and nothing else.
+File names, tags and answers of servers may hold control characters, which move the cursor, change
+earlier text, or begin a new line that looks like ours. Standard streams may be closed, full, of any
+encoding, or left by their reader: then only the text is lost, and the program continues.
 """
 
 import atexit
@@ -16,25 +15,25 @@ import select
 import sys
 import threading
 
-NAMES = ("stdin", "stdout", "stderr")  # by the numbers of their descriptors
+NAMES = ("stdin", "stdout", "stderr")  # indexed by file descriptor
 
 
 def printable(text: str) -> str:
-    """The text on one line, with escapes such as \\x1b for everything that is not plainly visible.
+    """Returns the text on one line, with escapes such as \\x1b for what is not plainly visible.
 
-    Besides control characters these are marks that turn the direction of writing, and halves of
-    characters, which no terminal can show.
+    Besides control characters these are marks that change the direction of writing, and lone
+    surrogates, which no terminal can show.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Formatter(logging.Formatter):
-    """What is logged: its own lines, and `printable` all that is put into them."""
+    """Formats log messages: keeps their own line breaks, and makes their arguments `printable`."""
 
     def format(self, record: logging.LogRecord) -> str:
         shown = logging.makeLogRecord(record.__dict__)
         if isinstance(record.args, tuple):
-            shown.args = tuple(  # as they are put into a line; numbers stay numbers
+            shown.args = tuple(  # numbers stay numbers, for formats such as %d
                 one if isinstance(one, int | float) else printable(str(one)) for one in record.args
             )
         return "\n".join(map(printable, super().format(shown).split("\n")))
@@ -49,7 +48,7 @@ class _Output(io.FileIO):
 
     def write(self, data) -> int:
         try:
-            while (count := super().write(data)) is None:  # somebody has made it non-blocking
+            while (count := super().write(data)) is None:  # another process made it non-blocking
                 select.select([], [self], [])
             return count
         except OSError as error:
@@ -58,15 +57,15 @@ class _Output(io.FileIO):
 
 
 def open_streams() -> None:
-    """Makes the standard streams such that they are there and nothing that is said raises."""
+    """Replaces the standard streams, so that all three exist and no output raises an error."""
     for number, name in enumerate(NAMES):
         stream = getattr(sys, name)
-        if stream is None:  # else the next file that is opened would be taken for it
+        if stream is None:  # else the next opened file would get its descriptor
             _open_nothing(number)
         if number == 0:
             sys.stdin = stream or open(0, encoding="utf-8", closefd=False)
         elif os.name == "nt" and stream is not None and stream.isatty():
-            stream.reconfigure(errors="backslashreplace")  # a console of Windows is no file
+            stream.reconfigure(errors="backslashreplace")  # a Windows console is not a file
         else:
             setattr(sys, name, _text(number, getattr(stream, "encoding", None) or "utf-8"))
 
@@ -88,30 +87,30 @@ def _open_nothing(number: int) -> None:
 
 
 def lost(name: str = "stdout") -> OSError | None:
-    """Why something that was said on a standard stream is lost; None where nothing is."""
+    """Returns the error that kept text from a standard stream; None if no text was lost."""
     raw = getattr(getattr(getattr(sys, name), "buffer", None), "raw", None)
     return raw.lost if isinstance(raw, _Output) else None
 
 
 def failed() -> OSError | None:
-    """Why standard output could not be written; None also where its reader has had enough."""
+    """Returns the error that standard output failed with; None as well if only its reader left."""
     error = lost()
     return None if error is None or error.errno in (errno.EPIPE, errno.EIO) else error
 
 
 def at_once(text: str) -> None:
-    """Writes a line to standard error past all buffers, as a signal's handler must."""
+    """Writes a line to standard error past all buffers, as a signal handler must."""
     try:
         os.write(2, f"\n{text}\n".encode("ascii", "backslashreplace"))
     except OSError:
-        return  # nobody is there
+        return  # nobody can read it
 
 
 def leave(code: int) -> None:
-    """Ends the process as Python does, but for taking TensorFlow apart, which takes seconds."""
-    threading._shutdown()  # first, as there: pools of processes wait for what they have begun
+    """Ends the process as Python does, without tearing down TensorFlow, which takes seconds."""
+    threading._shutdown()  # first, as in Python: process pools wait for the work they have begun
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or there is none
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed or absent
             stream.flush()
     os._exit(code)

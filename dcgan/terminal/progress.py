@@ -1,4 +1,4 @@
-"""How far work is: a bar on a terminal; elsewhere, as in a log file, a line now and then."""
+"""Shows progress: a bar on a terminal; elsewhere, as in a log file, a line now and then."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from dcgan.terminal import console
 
-LINE_SECONDS = 30.0  # between two lines where there is no terminal
+LINE_SECONDS = 30.0  # between two lines without a terminal
 
 Item = TypeVar("Item")
 
@@ -26,9 +26,10 @@ class Bar:
 
     Args:
         doing: what the work is, such as "decoding faces"; made printable.
-        total, initial: to do (None where nobody knows), and done of it before; `n` is done so far.
+        total, initial: amount of work (None if unknown), and how much of it was done before. The
+            attribute `n` is how much is done now.
         unit: what is counted, in the plural; "B" for bytes.
-        kept: whether the full bar stays on the screen; None: unless it is below another.
+        kept: whether the full bar stays on the screen; None: only if it is not below another.
     """
 
     def __init__(
@@ -70,13 +71,13 @@ class Bar:
             self._say()
 
     def note(self, text: str) -> None:
-        """What is shown behind the numbers from now on; made printable."""
+        """Sets the text that is shown behind the numbers; it is made printable."""
         changed, self._note = console.printable(text) != self._note, console.printable(text)
         if self._bar is not None and changed:
             self._bar.set_postfix_str(self._note)
 
     def close(self) -> None:
-        """Shows the last state where an earlier one was shown; further calls do nothing."""
+        """Shows the last state if an earlier one was shown; further calls do nothing."""
         if self._bar is not None:
             self._bar.close()
         elif self._said > self._started and self.n != self._shown:
@@ -88,7 +89,7 @@ class Bar:
         say(self.line(now - self._started))
 
     def line(self, seconds: float) -> str:
-        """After some seconds, such as `decoding faces: 4,200 of 11,418 images, 0:30, 0:52 left`."""
+        """Returns a line such as `decoding faces: 4,200 of 11,418 images, 0:30, 0:52 left`."""
         is_bytes = self._unit == "B"
         count = tqdm.format_sizeof if is_bytes else "{:,}".format
         unit = "B" if is_bytes else f" {self._unit}"
@@ -101,7 +102,7 @@ class Bar:
 
 
 def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> Iterator[Item]:
-    """The items, with a bar that shows how many have been dealt with; arguments of `Bar`."""
+    """Yields the items, with a bar that shows how many are done; see `Bar` for the arguments."""
     with Bar(doing, total, unit, **kept) as bar:
         for item in items:
             yield item
@@ -109,18 +110,18 @@ def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> It
 
 
 class Line(tqdm):
-    """A line on a terminal; `text` makes it for a number of columns."""
+    """A line that is updated on a terminal; `text` makes it for a number of columns."""
 
     def __init__(self, text: Callable[[int], str], **options):
         self._text = text
         super().__init__(**options)
 
     def __str__(self) -> str:
-        return self._text(columns() - 1)  # some terminals begin a new line behind the last one
+        return self._text(columns() - 1)  # some terminals wrap after the last column
 
 
 def columns() -> int:
-    """The width of the terminal that standard error is; 80 where none says."""
+    """Returns the width of the terminal on standard error, in columns; 80 if it is unknown."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except (OSError, ValueError):
@@ -128,14 +129,14 @@ def columns() -> int:
 
 
 def clock(seconds: float) -> str:
-    """1:10, or 3:01:10 where it takes hours."""
+    """Formats a duration as 1:10, or from an hour on as 3:01:10."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def about(seconds: float) -> str:
-    """A duration that is estimated: about 40 seconds, 3 minutes or 2 hours."""
+    """Formats an estimated duration, such as about 40 seconds, 3 minutes or 2 hours."""
     for unit, size in (("hour", 3600), ("minute", 60)):
         if seconds >= 1.5 * size:
             return f"about {round(seconds / size):,} {unit}s"
@@ -145,12 +146,12 @@ def about(seconds: float) -> str:
 
 
 def say(text: str) -> None:
-    """Puts a line on standard error, above the bars."""
+    """Prints a line to standard error, above the bars."""
     tqdm.write(text, file=sys.stderr)
 
 
 class Handler(logging.Handler):
-    """What is logged is printed, above the bars."""
+    """Prints log messages to standard output, above the bars."""
 
     def __init__(self):
         super().__init__()
@@ -162,7 +163,7 @@ class Handler(logging.Handler):
         sys.stdout.flush()
         error = console.lost()
         if error is not None and not self._told:
-            self._told = True  # for the log file: here it is lost as well
+            self._told = True  # the warning is for the log file: on standard output it is lost too
             logging.getLogger("dcgan").warning(
                 "Standard output cannot be written any more (%s).", error.strerror
             )

@@ -1,8 +1,8 @@
-"""What reaches the screen while TensorFlow starts: none of its chatter.
+"""Keeps TensorFlow's chatter off the screen while it starts.
 
-Of the chatter, which no setting turns off, only lines that say nothing is wrong are dropped.
-Everything else that is written to standard error while TensorFlow loads is shown at once, so that
-its last words are on the screen when it aborts.
+No setting turns the chatter off, so known lines that report no problem are dropped. All else that
+is written to standard error while TensorFlow loads is shown at once, so that its last message is on
+the screen if it aborts.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ CHATTER = (
     rb"|To enable the following instructions: .*|E\d{4} .* failed call to cuInit: .*"
     rb"|W\d{4} .* Ignored (output_format|drop_control_dependency)\.)\n"
 )
-# A process of its own: a thread could not go on when TensorFlow aborts.
+# A separate process, as a thread would end when TensorFlow aborts.
 _FILTER = f"""
 import os, re, sys
 for line in sys.stdin.buffer:
@@ -31,9 +31,9 @@ for line in sys.stdin.buffer:
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """While it is entered, lines of `CHATTER` on standard error are dropped, if possible.
+    """Context that drops lines of `CHATTER` from standard error, if possible.
 
-    And TensorFlow and Keras, when they are imported, find no settings of other projects.
+    It also hides the settings of other projects from TensorFlow and Keras, see `surroundings`.
     """
     surroundings.isolate_networks()
     process = _start_filter()
@@ -49,11 +49,11 @@ def quiet_start() -> Iterator[None]:
         finally:
             sys.stderr.flush()
             os.dup2(shown, 2)
-            os.close(shown)  # the filter ends with the last who can write to it
+            os.close(shown)  # the filter ends when no process can write to it any more
 
 
 def _start_filter() -> subprocess.Popen | None:
-    """None where Python cannot be started, such as in a program that only embeds it."""
+    """Starts the filter; None if Python cannot be started, as in a program that embeds it."""
     try:
         return subprocess.Popen(
             [sys.executable or "", "-I", "-S", "-c", _FILTER],
