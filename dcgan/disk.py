@@ -1,8 +1,8 @@
-"""What a file system may lack, and what is done without it: locks, flushing, swaps of two names.
+"""Operations that a file system may lack, with substitutes: locks, flushing, exchanging two names.
 
-NFS, Lustre, SMB and FUSE lack one or another, by one number of an error or another. Each lack is
-named once, with what follows from it; nothing ends for it. Other errors, such as that of a full
-disk, are raised as ever.
+NFS, Lustre, SMB and FUSE lack some of them, and say so by different error numbers. The program
+warns once of the consequences, and continues. Other errors, such as that of a full disk, are
+raised.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ except ImportError:  # Windows
     fcntl = None
     import msvcrt
 
-# How a system says that it cannot do a thing at all.
+# Errors by which a system says that it cannot do something at all.
 NEVER = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENODEV}
-# NFS locks nothing that is not open for writing, as no folder ever is.
+# NFS locks only files that are open for writing, which a folder never is.
 NO_LOCKS = NEVER | {errno.ENOLCK, errno.EBADF, errno.EISDIR}
-# Of a folder, which some systems do not even open, or open for no such purpose.
+# For folders, which some systems cannot open, or cannot flush.
 NO_FLUSHING = NEVER | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
 
 logger = logging.getLogger("dcgan")
@@ -35,8 +35,8 @@ def lacks(what: str, follows: str, *values: object) -> None:
     """Warns of something that a file system lacks, once in a process.
 
     Args:
-        what: is lacking.
-        follows: a sentence for the log, with %s for `values`.
+        what: what it lacks, such as locks.
+        follows: the warning, with %s for `values`.
     """
     if what not in _named:
         _named.add(what)
@@ -44,10 +44,10 @@ def lacks(what: str, follows: str, *values: object) -> None:
 
 
 def failure(error: BaseException | None) -> OSError | None:
-    """The error of the disk or the system that is behind another; libraries hide some.
+    """Returns the error of the disk or system that caused another error; libraries hide some.
 
-    None where what was read is wrong: gzip and zipfile raise errors without a number for that, and
-    a place that no file has (EINVAL, EOVERFLOW) is named by what was read.
+    Returns None if the content of a file is wrong: gzip and zipfile then raise OSError without a
+    number, and impossible offsets in the content lead to EINVAL or EOVERFLOW.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EOVERFLOW):
@@ -57,14 +57,14 @@ def failure(error: BaseException | None) -> OSError | None:
 
 
 def lock(file: TextIO | BinaryIO | int, name: Path, *, wait: bool = False) -> None:
-    """Holds a file or folder for this process; the system lets go of it however the process ends.
+    """Locks a file or folder for this process; the system unlocks it however the process ends.
 
-    Where nothing can be locked it says so, and nothing is held.
+    If the file system has no locks, this warns and locks nothing.
 
     Args:
-        file: opened; or the descriptor of one, or of a folder.
-        name: of it, for people.
-        wait: whether to wait for another process that holds it.
+        file: an open file, or the descriptor of a file or folder.
+        name: its path, for the warning.
+        wait: whether to wait for another process that holds it; Windows never waits.
 
     Raises:
         BlockingIOError, PermissionError: another process holds it.
@@ -88,10 +88,10 @@ def lock(file: TextIO | BinaryIO | int, name: Path, *, wait: bool = False) -> No
 
 
 def flush(descriptor: int, name: Path) -> None:
-    """Puts an open file on the disk, where that can be asked for.
+    """Flushes an open file to the disk, if the file system can do that.
 
     Args:
-        name: of it, for people.
+        name: its path, for the warning.
 
     Raises:
         OSError: the disk is full, or broken.
@@ -101,7 +101,7 @@ def flush(descriptor: int, name: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Puts a rename on the disk, where the system can (Windows opens no folders)."""
+    """Flushes renames in a folder to the disk, if the system can (Windows cannot)."""
     if not fcntl:
         return
     with _unflushed(folder, NO_FLUSHING):
@@ -129,7 +129,7 @@ def _unflushed(name: Path, lacking: set[int]) -> Iterator[None]:
 
 
 def cannot_map(name: Path, error: OSError) -> None:
-    """Says that a file is read in place of being mapped into memory."""
+    """Warns that a file is read because it cannot be mapped into memory."""
     lacks(
         "mapping",
         "%s cannot be mapped into memory (%s): it is read, and takes memory of its own.",
@@ -139,7 +139,7 @@ def cannot_map(name: Path, error: OSError) -> None:
 
 
 def swap(one: Path, other: Path) -> bool:
-    """renameat2(2) with RENAME_EXCHANGE; whether the system and the disk can."""
+    """Exchanges two names by renameat2(2); returns False if the system or the disk cannot."""
     libc = ctypes.CDLL(None) if fcntl else None
     if not hasattr(libc, "renameat2"):
         return False

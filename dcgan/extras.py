@@ -1,6 +1,6 @@
-"""Optional packages: what says that one is missing, and the command that brings it.
+"""Optional packages: reports those that are missing, with the command that installs them.
 
-Which package of which version is needed for what stands in pyproject.toml alone, as extras.
+Only pyproject.toml, in its extras, says which packages and versions each feature needs.
 """
 
 import importlib.util
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from dcgan import UserError
 
-# The folder of this code with its pyproject.toml; None where it is installed as a package.
+# The folder of this code and its pyproject.toml; None if it is installed as a package.
 _ROOT = Path(__file__).parents[1]
 CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").exists() else None
 
 
 def command(extra: str) -> str:
-    """What to type to install an extra of pyproject.toml, such as serve.
+    """Returns the command that installs an extra of pyproject.toml, such as serve.
 
-    From a checkout it installs this code in place: of a package of its name elsewhere nothing is
-    known.
+    In a checkout it installs this code in place, as a package of the same name on an index may be
+    another.
     """
     if CHECKOUT is None:
         return f'pip install "dcgan[{extra}]"'
@@ -29,19 +29,19 @@ def command(extra: str) -> str:
 
 
 def missing(*modules: str) -> list[str]:
-    """Those of some modules that are not installed."""
+    """Returns those of the modules that are not installed."""
     return [module for module in modules if importlib.util.find_spec(module) is None]
 
 
 def require(what: str, extra: str, *modules: str) -> None:
-    """Refuses to begin without modules.
+    """Requires modules to be installed.
 
     Args:
-        what: needs them; the beginning of a sentence.
-        extra: that brings them.
+        what: what needs them, as the beginning of a sentence.
+        extra: the extra that installs them.
 
     Raises:
-        UserError: says which is missing and how to install it.
+        UserError: modules are missing; the message says which, and how to install them.
     """
     if lacking := missing(*modules):
         raise UserError(

@@ -1,7 +1,7 @@
-"""Writes files: whole or not at all, under temporary names, as JSON lines, and with locks.
+"""Reads and writes files: whole or not at all, as JSON or JSON lines, and under locks.
 
 A file is written under a temporary name beside it, flushed to the disk and renamed, so that readers
-find either the old content or the new. What killed writers leave is known by its name and removed.
+find either the old content or the new. Temporary files of killed writers are removed later.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ MOST_OF_A_LINE = 1 << 20  # bytes of a line of JSON
 
 
 def sha256(file: BinaryIO) -> str:
-    """Hashes an open file from where it stands; `hashlib.file_digest` is of Python 3.11."""
+    """Hashes the rest of an open file; `hashlib.file_digest` needs Python 3.11."""
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
         digest.update(block)
@@ -45,10 +45,10 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Context that gives a temporary path to write to, and renames it to `path` at its end.
 
     The content is flushed to the disk before the rename. If the block raises, the temporary file is
-    removed and `path` stays as it was.
+    removed and `path` stays unchanged.
 
     Args:
-        path: of the file.
+        path: the file to write.
         shared: whether other processes, even on other machines, may write the file at the same time
             (see `temporary_name`).
     """
@@ -69,7 +69,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
 def replace_folder(new: Path, path: Path) -> None:
     """Renames a folder to `path`, in place of a folder of that name, which is removed.
 
-    Where Linux can exchange two names in one step, `path` always exists and is whole.
+    On Linux, if the disk can exchange two names in one step, `path` always exists and is whole.
 
     Args:
         new: the folder, on the same disk and flushed to it (see `flush_tree`).
@@ -115,8 +115,8 @@ def remove_temporaries(folder: Path, name: str | None = None) -> None:
     """Removes temporary files that killed writers have left (see `replacing`).
 
     Args:
-        folder: in which no other process may write these files now.
-        name: of the file that was written; None for all, in a folder that this process has locked.
+        folder: where to remove them; no other process may be writing these files.
+        name: the file that was written; None for all, in a folder that this process has locked.
     """
     left = re.compile(rf"\.{re.escape(name) if name else '.+'}\.\d+\.tmp")
     for path in folder.glob(".*.tmp"):
@@ -125,7 +125,7 @@ def remove_temporaries(folder: Path, name: str | None = None) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name beside `path` for this process alone: <name>.<random>.<process>.<machine>.tmp."""
+    """Returns a name beside `path` for this process: <name>.<random>.<process>.<machine>.tmp."""
     return path.with_name(
         f"{path.name}.{secrets.token_hex(4)}.{os.getpid()}.{socket.gethostname()}.tmp"
     )
@@ -147,7 +147,7 @@ def _is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # another user's
+        return True  # another user's process
     return True
 
 
@@ -251,13 +251,13 @@ def hold_target(state: Path, to: Path, doing: str) -> Iterator[None]:
     """Context in which this process alone writes to the folder of a command.
 
     Args:
-        state: the command's own folder in it, with the lock; created if it does not exist.
+        state: the command's own folder in `to`, with the lock; created if it does not exist.
         to: the folder as the user named it.
-        doing: what the command does into it, such as "cropping".
+        doing: what the command does there, such as "cropping".
 
     Raises:
         UserError: another process holds the lock.
-        OSError: it cannot be written.
+        OSError: the folder cannot be written.
     """
     state.mkdir(parents=True, exist_ok=True)
     said = f"Another process is {doing} into {to}: wait for it, stop it, or choose another --to."

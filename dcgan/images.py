@@ -1,7 +1,7 @@
-"""Pixels: the one home of their range, of crop and resize, of grids, PNG and GIF files.
+"""Pixels: their range, crop and resize, grids, and PNG and GIF files.
 
 Two forms exist. On disk and in caches an image is uint8 in [0, 255]; networks see float32 in
-[-1, 1], the range of tanh. Every picture that a user may bring becomes the first form in `fit`.
+[-1, 1], the range of tanh. `plain` and `fit` turn any picture of a user into the first form.
 """
 
 import io
@@ -18,15 +18,15 @@ import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
 HALF_RANGE = 127.5  # (255 - 0) / (1 - -1)
-# A picture of more pixels than this is refused before it is decoded: no photograph is as large, and
-# a small compressed file can claim gigabytes ("decompression bomb").
+# A picture of more pixels than this is refused before it is decoded: no photograph is that large,
+# and a small compressed file can claim gigabytes ("decompression bomb").
 MAX_PIXELS = 100_000_000
 DEEP_WHITE = 65535  # the white of 16-bit pictures that use all of their levels
-INK, GREY = (40, 44, 52), (120, 126, 136)  # of headings and captions
-TEXT, LINE = 14, 22  # pixels: the size of letters, and what a line of them takes
-SEEN = 96  # pixels, about which the images of a figure are wide
-COLOURS_ALONE = "wholly transparent: the colours are taken as they are"  # a remark on a picture
-# What turns a picture upright, by its EXIF orientation.
+INK, GREY = (40, 44, 52), (120, 126, 136)  # RGB of headings and of captions
+TEXT, LINE = 14, 22  # pixels: font size, and height of a line of text
+SEEN = 96  # pixels: about the width of an image in a figure
+COLOURS_ALONE = "wholly transparent: the colours are taken as they are"  # a remark of `plain`
+# The operation that turns a picture upright, by its EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,17 +40,17 @@ _EXIF_KEYS = {"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"}
 
 
 def to_float(images):
-    """uint8 [0, 255] to float [-1, 1]; the argument is a float tensor or array of any shape."""
+    """Maps levels in [0, 255], a float tensor or array of any shape, to floats in [-1, 1]."""
     return images / HALF_RANGE - 1.0
 
 
 def to_levels(images):
-    """Float [-1, 1] to float levels in [0, 255], tensor or array; the inverse of `to_float`."""
+    """Maps floats in [-1, 1] to float levels in [0, 255]; the inverse of `to_float`."""
     return (images + 1.0) * HALF_RANGE
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Float [-1, 1] to uint8 by rounding to the nearest level; values outside are clipped."""
+    """Maps floats in [-1, 1] to the nearest uint8 levels; values outside the range are clipped."""
     return np.clip(np.rint(to_levels(np.asarray(images, np.float32))), 0, 255).astype(np.uint8)
 
 
@@ -61,19 +61,19 @@ def plain(
     white: int = DEEP_WHITE,
     remarks: Counter | None = None,
 ) -> Image.Image:
-    """Any Pillow picture, upright, as grey ("L") or "RGB".
+    """Converts any Pillow picture to an upright grey ("L") or "RGB" one.
 
     The camera's rotation (EXIF) is applied, transparency is laid on white, 16-bit and float levels
-    are scaled to 8 bits, palettes and CMYK are converted. A picture without an opaque spot, as some
-    programs write bitmaps whose fourth byte means nothing, is taken by its colours.
+    are scaled to 8 bits, palettes and CMYK are converted. Opacity is ignored if it is 0 everywhere:
+    some programs write bitmaps whose fourth byte means nothing.
 
     Args:
         picture: an opened picture; of animations the first frame is taken.
         channels: 1 for grey, 3 for RGB.
         white: the level of a 16-bit picture that is white.
-        remarks: what was done with the picture is counted here.
+        remarks: counts unusual pictures, by a remark such as `COLOURS_ALONE`.
     """
-    picture.load()  # in PNG files EXIF may stand behind the pixels; TIFF files are upright after it
+    picture.load()  # finds EXIF behind the pixels of PNG files, and turns TIFF files upright
     turn = _TURNS.get(orientation(picture))
     if turn is not None:
         picture = picture.transpose(turn)
@@ -97,7 +97,7 @@ def plain(
 def orientation(picture: Image.Image) -> int:
     """The EXIF orientation, from 1 (upright) to 8; with 5 to 8 the picture lies on its side."""
     if picture.format == "TIFF" or not _EXIF_KEYS & picture.info.keys():
-        return 1  # asking costs more than a small picture's resize
+        return 1  # reading EXIF takes longer than resizing a small picture
     try:
         value = picture.getexif().get(0x0112, 1)
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
@@ -106,15 +106,15 @@ def orientation(picture: Image.Image) -> int:
 
 
 def white_level(highest: int) -> int:
-    """What 255 stands for where whole numbers up to `highest` occur: the end of their bits.
+    """Returns the level that is white in a 16-bit picture whose highest level is `highest`.
 
-    Cameras and scanners write 10, 12 or 14 bits into files of 16, and some write 8.
+    It is the largest number of 8, 10, 12, 14 or 16 bits: not all cameras and scanners use all 16.
     """
     return next((2**bits - 1 for bits in (8, 10, 12, 14) if highest < 2**bits), DEEP_WHITE)
 
 
 def _eight_bits(picture: Image.Image, white: int) -> Image.Image:
-    """16-bit, 32-bit or float grey levels scaled to 8 bits: Pillow itself would clip them."""
+    """Scales 16-bit, 32-bit or float grey levels to 8 bits; Pillow itself would clip them."""
     levels = np.nan_to_num(np.asarray(picture, np.float32))
     if picture.mode.startswith("I"):
         levels = levels * (255.0 / white)  # whole numbers are 16-bit in every format read here
@@ -132,7 +132,7 @@ def fit(
     crop_height: int | None = None,
     crop_width: int | None = None,
 ) -> np.ndarray:
-    """A "L" or "RGB" picture as uint8 [height, width, channels], antialiased.
+    """Resizes an "L" or "RGB" picture to uint8 [height, width, channels], antialiased.
 
     Shrinking uses Pillow's Hamming filter: as sharp as its bicubic, at two thirds of the time.
 
@@ -141,9 +141,9 @@ def fit(
         height, width: of the result.
         crop: whether to keep the aspect ratio by cutting out the centre; else the whole picture is
             squeezed.
-        crop_height, crop_width: the box cut out of the centre, in pixels of the picture; with one
-            alone it is a square. Where both are None or the picture is smaller, it is the largest
-            box of the same aspect ratio that fits.
+        crop_height, crop_width: the box cut out of the centre, in pixels of the picture; a square
+            if only one is given. If the picture is smaller, the box shrinks at the same aspect
+            ratio; if both are None, it is the largest box of the result's aspect ratio.
     """
     box = (0, 0, *picture.size)
     if crop:
@@ -194,12 +194,12 @@ def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> 
 
 
 def natural_scale(height: int, width: int) -> int:
-    """How many times to enlarge the pixels of an image so that people see them."""
+    """Returns how many times to enlarge an image to about `SEEN` pixels, at least 1."""
     return max(1, round(SEEN / max(height, width)))
 
 
 def enlarge(pictures: np.ndarray, scale: int) -> np.ndarray:
-    """uint8 [N, height, width, channels] with each pixel repeated: nothing is made up."""
+    """Repeats each pixel of uint8 [N, height, width, channels] `scale` times in both directions."""
     return pictures.repeat(scale, 1).repeat(scale, 2)
 
 
@@ -207,8 +207,8 @@ class Cell(NamedTuple):
     """A place in a labelled grid.
 
     Attributes:
-        picture: uint8 [height, width, 1 or 3]; None for a heading, or for nothing.
-        caption: Latin letters below it.
+        picture: uint8 [height, width, 1 or 3]; None for a heading or an empty cell.
+        caption: the text below it, in Latin letters.
     """
 
     picture: np.ndarray | None = None
@@ -216,9 +216,9 @@ class Cell(NamedTuple):
 
 
 def labelled_grid(rows: Sequence[Sequence[Cell]], *, gap: int = 6) -> np.ndarray:
-    """Pictures of any sizes in rows and columns, on white, each over its caption.
+    """Draws pictures of any sizes in rows and columns, on white, each above its caption.
 
-    A column is as wide as its widest picture or caption. A grid may be the picture of a cell.
+    A column is as wide as its widest picture or caption. The picture of a cell may be a grid.
 
     Args:
         rows: from left to right; shorter ones end in empty cells.
@@ -257,7 +257,7 @@ def labelled_grid(rows: Sequence[Sequence[Cell]], *, gap: int = 6) -> np.ndarray
 
 
 def png_bytes(image: np.ndarray, *, comment: str = "") -> bytes:
-    """uint8 [height, width, 1 or 3] as the bytes of a PNG file; the comment is ASCII."""
+    """Encodes uint8 [height, width, 1 or 3] as a PNG file; the comment is ASCII."""
     buffer = io.BytesIO()
     picture = image[..., 0] if image.shape[-1] == 1 else image
     notes = PngImagePlugin.PngInfo()
@@ -268,7 +268,7 @@ def png_bytes(image: np.ndarray, *, comment: str = "") -> bytes:
 
 
 def read_png(path: str | os.PathLike) -> np.ndarray:
-    """A PNG of ours as uint8 [height, width, channels]."""
+    """Reads a PNG file of this project as uint8 [height, width, channels]."""
     array = iio.imread(path, plugin="pillow")
     return array[..., np.newaxis] if array.ndim == 2 else array
 
@@ -276,22 +276,22 @@ def read_png(path: str | os.PathLike) -> np.ndarray:
 def gif_bytes(
     frames: Sequence[np.ndarray], *, seconds: float = 0.1, hold: float = 2.0, comment: str = ""
 ) -> bytes:
-    """An endless GIF.
+    """Encodes frames as a GIF that repeats endlessly.
 
-    One palette serves all frames: it does not flicker, and it takes a thirtieth of the time of one
-    palette a frame.
+    All frames share one palette, which does not flicker, and takes a thirtieth of the time of one
+    palette per frame.
 
     Args:
         frames: uint8 [height, width, channels], all of one shape, at least one.
-        seconds: each frame is shown for, at least 0.02 (browsers slow down shorter ones).
-        hold: seconds the last frame stays.
+        seconds: how long each frame is shown, at least 0.02 (browsers slow down shorter ones).
+        hold: how long the last frame is shown, in seconds.
         comment: ASCII, written into the file.
     """
     if frames[0].shape[-1] == 1:
         pictures = [Image.fromarray(frame[..., 0]) for frame in frames]  # 256 greys need no palette
     else:
         palette = _palette(frames)
-        pictures = [  # no dithering: its noise crawls, and compresses badly
+        pictures = [  # no dithering: its noise flickers, and compresses badly
             Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
             for frame in frames
         ]
@@ -310,7 +310,7 @@ def gif_bytes(
 
 
 def _palette(frames: Sequence[np.ndarray]) -> Image.Image:
-    """255 colours for all frames, chosen from a part of their pixels.
+    """Chooses 255 colours for all frames from a part of their pixels.
 
     The 256th is left to Pillow, for pixels that do not change.
     """

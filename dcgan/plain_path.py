@@ -1,7 +1,7 @@
-"""A plain name for any file or folder, for libraries that read more than a name in a path.
+"""Plain paths to any file or folder, for libraries that some characters in a path confuse.
 
-TensorFlow finds the weights of a SavedModel by a pattern, in which [ ] * and ? are signs; it and
-others take no name that is not UTF-8.
+TensorFlow looks for the weights of a SavedModel with a glob pattern, in which [ ] * and ? are
+special; it and others refuse paths that are not UTF-8.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ PLAIN = re.compile(r"[\w./+,=@ -]+", re.ASCII)
 
 @contextlib.contextmanager
 def plain(path: Path) -> Iterator[str]:
-    """An absolute path of letters and digits that leads to `path` while the block runs.
+    """Context that gives an absolute path to `path` in plain characters (`PLAIN`).
 
-    It is the path itself where that is plain, else one over a temporary link. Where no link can be
-    made, as on Windows, it is the path too.
+    That is `path` itself if it is plain, else a path through a temporary link. If no link can be
+    made, as on Windows, it is `path` as well.
 
     Args:
-        path: there must be something, unless its last part is plain.
+        path: must exist, unless its last part is plain.
     """
     whole = os.path.abspath(path)
     if os.name == "nt" or PLAIN.fullmatch(whole):
@@ -32,7 +32,7 @@ def plain(path: Path) -> Iterator[str]:
     suffix = os.path.splitext(name)[1]
     if PLAIN.fullmatch(name):
         target, below = parent, name
-    else:  # the name itself is the link's: what it ends in may say what it is
+    else:  # a link to the file itself keeps the suffix, which may tell the file's type
         target, below = whole, ""
     with contextlib.ExitStack() as stack:
         try:
@@ -46,5 +46,5 @@ def plain(path: Path) -> Iterator[str]:
 
 
 def _plain_folder() -> str | None:
-    """For temporary files; None for the user's own."""
+    """Returns a plain folder for temporary files; None for the system's own, if that is plain."""
     return None if PLAIN.fullmatch(tempfile.gettempdir()) else "/tmp"

@@ -8,13 +8,13 @@ SCRIPT = "python main.py"
 
 
 def name(started: str | None = None) -> str:
-    """dcgan, python -m dcgan or python main.py.
+    """Returns dcgan, python -m dcgan or python main.py.
 
     Args:
         started: the first word of a command line; this process's own when None.
     """
     path = PurePath(sys.argv[0] if started is None else started)
-    if path.stem == "dcgan":  # of Windows dcgan.exe
+    if path.stem == "dcgan":  # or dcgan.exe
         return "dcgan"
     return "python -m dcgan" if path.parts[-2:] == ("dcgan", "__main__.py") else SCRIPT
 
