@@ -1,7 +1,7 @@
-"""The application: all endpoints, the explorer's files, and what becomes of errors.
+"""The ASGI application: all endpoints, the explorer's files, and the handling of errors.
 
-Every refusal is {"error": sentence}. Nothing outside of the model folder and the explorer's files
-can be read through it.
+Every refusal is {"error": sentence}. Clients can read nothing outside of the model folder and the
+explorer's files.
 """
 
 import asyncio
@@ -53,13 +53,13 @@ def make_app(
     root_path: str = "",
     trusted_proxies: str = "",
 ) -> FastAPI:
-    """The ASGI application.
+    """Makes the ASGI application.
 
     Args:
-        service: with a version loaded; it is closed when the application shuts down.
+        service: has a version loaded; it is closed when the application shuts down.
         cors: origins of other sites whose pages may use the server.
-        hosts: that a request may name; any when None.
-        explorer: folder of the front page; `/docs` stands in when it is not there.
+        hosts: the hosts that a request may name; None for any.
+        explorer: folder of the front page; if it does not exist, `/docs` is the front page.
         root_path, trusted_proxies: see `proxies.prefix` and `proxies.trusted`.
     """
     app = FastAPI(
@@ -67,7 +67,7 @@ def make_app(
         description="Pictures from a generator, beside TensorFlow Serving's REST API.",
         lifespan=_lifespan,
         responses={"4XX": _ERROR},
-        servers=[{"url": "."}],  # beside the description itself, wherever a proxy shows it
+        servers=[{"url": "."}],  # relative to the description, so it holds behind any proxy
         docs_url=None,
         redoc_url=None,
     )
@@ -104,7 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def health(request: Request) -> JSONResponse:
-    """Whether a version answers, and which others are refused for what reason."""
+    """Reports the version that answers, and which others are refused for what reason."""
     service: Service = request.app.state.service
     refused = service.versions.refused().items()
     with service.lease() as served:
@@ -123,15 +123,15 @@ async def metrics(request: Request) -> Response:
 
 
 async def front_page(request: Request) -> RedirectResponse:
-    """Leads to the explorer; a seed in the address goes along."""
+    """Redirects to the explorer, with the query of the address, such as a seed."""
     query = f"?{request.url.query}" if request.url.query else ""
-    # Absolute where the prefix is known: the browser may have come without the slash behind it.
+    # Absolute if the prefix is known, as the browser may have left out the slash after it.
     base = request.scope["root_path"] + "/" if request.scope["root_path"] else ""
     return RedirectResponse(base + request.app.state.front_page + query)
 
 
 async def documentation(request: Request) -> HTMLResponse:
-    """The API to read and try, without the internet; relative addresses hold below any prefix."""
+    """Shows the API, to read and try offline; its relative addresses work below any prefix."""
     return get_swagger_ui_html(
         openapi_url="openapi.json",
         title=request.app.title,
@@ -180,7 +180,7 @@ async def _on_busy(request: Request, error: QueueFull) -> Response:
 
 
 async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
-    return Response(status_code=400)  # nobody hears it
+    return Response(status_code=400)  # nobody receives it
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:

@@ -1,8 +1,8 @@
-"""Work beside the event loop, in processes of their own: JSON to arrays and back, PNG, GIF.
+"""Slow work in separate processes, beside the event loop: JSON to arrays and back, PNG, GIF.
 
-Threads would not do. Python's JSON parser, orjson and Pillow hold the interpreter's lock while they
-work, so that nobody is answered meanwhile: a body of 8 MB of [] holds it for seconds. How much may
-wait for these processes is the backlog's to say.
+Threads are not enough: Python's JSON parser, orjson and Pillow hold the interpreter's lock, so
+nobody is answered meanwhile, for seconds if a body is 8 MB of []. `backlog` limits how much may
+wait for these processes.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from typing import Any
 
 from dcgan.serving.refusals import QueueFull
 
-# So much JSON may be read or written on the event loop: the slowest known takes 0.1 microseconds a
-# byte, hence less than 2 ms, about what it takes to ask a process.
+# Up to this much JSON is read or written on the event loop. The slowest known takes 0.1
+# microseconds per byte, so less than 2 ms, about as long as a call to another process.
 INLINE_BYTES = 16 << 10
 WORKERS = 2  # one alone would let a large body hold up every small one
 
@@ -29,10 +29,10 @@ logger = logging.getLogger("dcgan")
 
 
 class Aside:
-    """Worker processes, started when they are first needed, that end with this one.
+    """Worker processes that start when they are first needed, and end with this process.
 
     Args:
-        nice: added to their niceness: 19 leaves the processors to everyone else.
+        nice: added to their niceness; 19 leaves the processors to all other processes.
     """
 
     def __init__(self, nice: int = 0):
@@ -44,12 +44,12 @@ class Aside:
         """Calls a function, which must be importable by its name and quick to import.
 
         Args:
-            args: picklable, as is the result.
-            size: bytes of JSON that it reads or writes; up to `INLINE_BYTES` it is called here.
-                None for what is never called here.
+            args: must be picklable, and so must the result.
+            size: bytes of JSON that it reads or writes; up to `INLINE_BYTES` it is called on the
+                event loop. None means always in a worker.
 
         Raises:
-            QueueFull: a worker has ended early, as for want of memory; another takes its place.
+            QueueFull: a worker has died, such as for lack of memory; another one replaces it.
         """
         if size is not None and size <= INLINE_BYTES:
             return function(*args)
@@ -65,7 +65,7 @@ class Aside:
             self._submit(_import_all)
 
     def close(self) -> None:
-        """Ends the workers, when they have done what they are at."""
+        """Ends the workers when they have finished their present tasks."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -87,7 +87,7 @@ class Aside:
         return task
 
     def _forget(self, pool: ProcessPoolExecutor, task: Future) -> None:
-        """The next task starts new workers when those of this one have died."""
+        """Drops a pool whose workers have died, so that the next task starts new ones."""
         if not task.cancelled() and isinstance(task.exception(), BrokenProcessPool):
             with self._starting:
                 if self._pool is pool:
@@ -97,20 +97,20 @@ class Aside:
 
 def _settle(nice: int) -> None:
     os.nice(nice)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server's to handle: it answers to the end
-        if hasattr(signal, name):  # Windows hangs up nothing
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server handles them, and answers to the end
+        if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
+    """Ends a worker whose parent was killed: it would wait for its next task forever."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
 def _call(function: Callable, *args) -> Any:
-    """Without the collector, which walks through millions of lists again and again, for nothing."""
+    """Calls a function without garbage collection, which would visit millions of lists in vain."""
     gc.disable()
     try:
         return function(*args)

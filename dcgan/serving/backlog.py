@@ -1,7 +1,7 @@
-"""How much the server holds for its clients: bodies, results and answers of all of them together.
+"""Limits the memory that the server holds for all clients together: bodies, results and answers.
 
-Beyond a limit it says 503 and when to come back. The model's own backlog is counted in rows, by the
-`Batcher`; who is over either limit gets the same answer.
+Beyond the limit it answers 503 and says when to come back. The `Batcher` limits the rows that wait
+for the model; a request over either limit gets the same answer.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,16 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dcgan.serving.refusals import QueueFull
 
 BACKLOG_BYTES = 64 << 20
-FREE_BYTES = 64 << 10  # of each request, not counted: as many connections as there are may hold it
-PIECE_BYTES = 64 << 10  # of an answer, handed over when the client has taken what came before
+FREE_BYTES = 64 << 10  # of each request are not counted: every connection may hold that many
+PIECE_BYTES = 64 << 10  # of an answer are sent at once, when the client has read those before
 
 
 class Backlog:
-    """The bytes that are held.
+    """Counts the bytes that all requests hold.
 
     Attributes:
-        most: how many at once; a request that is alone may exceed it.
-        taken: how many now.
+        most: the limit; a request that is alone may exceed it.
+        taken: the bytes held now.
     """
 
     def __init__(self, most: int = BACKLOG_BYTES):
@@ -27,7 +27,7 @@ class Backlog:
 
 
 class Held:
-    """What one request makes the server hold, until it is answered."""
+    """Counts the bytes that one request holds until it is answered."""
 
     def __init__(self, backlog: Backlog):
         self._backlog = backlog
@@ -51,10 +51,10 @@ class Held:
 
 
 class HoldBack:
-    """ASGI middleware: every request has its `state.held`, released when its answer has been taken.
+    """ASGI middleware: gives each request its `state.held`, released when the answer was read.
 
     An answer is sent in pieces: the server would put a whole one into the connection's buffer,
-    where one that is not taken would be counted by nobody.
+    where bytes that the client does not read would not be counted.
     """
 
     def __init__(self, app: ASGIApp, backlog: Backlog):

@@ -1,8 +1,8 @@
 """Puts the rows of many clients into one call of the model.
 
-A thread runs the model; what arrives meanwhile makes up the next batch. Batches have a few fixed
-sizes, powers of two: TensorFlow prepares itself for each size once, and an image is the same to the
-last bit in all of them. The module knows neither HTTP nor TensorFlow.
+A thread runs the model; requests that arrive meanwhile form the next batch. Batches have a few
+fixed sizes, powers of two: TensorFlow prepares for each size once, and an image is the same to the
+last bit in all of them. The module depends on neither HTTP nor TensorFlow.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class ModelFailure(Exception):
 
 @dataclass(eq=False)
 class _Job:
-    """The rows of one request, and who waits for their results."""
+    """The rows of one request, and the future for their results."""
 
     signature: str
     inputs: Arrays
@@ -42,19 +42,19 @@ def batch_sizes(row_limit: int) -> list[int]:
 
 
 class Batcher:
-    """Runs jobs of one event loop on one thread, together where they fit together.
+    """Runs jobs of one event loop on one thread, those with the same signature together.
 
     A job that finds the model idle runs at once. Right after a batch, the thread waits for the
-    clients it has just answered, since they are likely to come back; but the model is kept free for
-    them no longer than `max_delay`, nor than a quarter of what the batch took.
+    clients it has just answered, since they are likely to come back; but it waits no longer than
+    `max_delay`, and no longer than a quarter of the time that the batch took.
 
     Args:
-        compute: (signature, inputs) -> outputs, arrays with the rows in front; raises ModelFailure.
+        compute: (signature, inputs) -> outputs, arrays with rows first; may raise ModelFailure.
         row_limit: rows of the largest job, at least 1.
-        max_delay: in seconds.
-        max_waiting: rows that may wait.
-        observe: is told the rows and the size of every batch.
-        clock: gives seconds; and with `wait`, tests turn it themselves.
+        max_delay: longest wait for further jobs, in seconds.
+        max_waiting: largest number of rows that may wait.
+        observe: called with the number of rows and the size of every batch.
+        clock: returns the time in seconds; tests replace it, and `wait`.
         wait: (condition, predicate, seconds or None) waits on a condition that is held, as
             `threading.Condition.wait_for` does.
     """
@@ -125,14 +125,14 @@ class Batcher:
         try:
             while jobs := self._next():
                 self._run(jobs)
-        finally:  # after an error that is ours, nobody waits for ever
+        finally:  # even after an error of our own, nobody may wait forever
             with self._changed:
                 self._closing = True
                 left, self._waiting = jobs + self._waiting, []
             _deliver(left, [ModelFailure("The model has stopped.")] * len(left))
 
     def _next(self) -> list[_Job]:
-        """The jobs of the next batch; none when closed and done."""
+        """Waits for the jobs of the next batch; returns none when closed and done."""
         with self._changed:
             self._wait(self._changed, lambda: self._waiting or self._closing, None)
             if not self._waiting:
@@ -164,9 +164,9 @@ class Batcher:
         return taken
 
     def _room(self, rows: int) -> int:
-        """The fixed size for a batch: the next one above, or that below where that is cheaper.
+        """Chooses the fixed size for a batch: the next one above, or the one below if cheaper.
 
-        Below, the rest costs further calls, as many as the number has binary ones.
+        With the one below, `rows` takes as many calls as it has ones in binary, instead of one.
         """
         rows = min(rows, self._sizes[-1])
         above = next(size for size in self._sizes if size >= rows)
@@ -186,7 +186,7 @@ class Batcher:
             results = [failure] * len(jobs)
         else:
             results = _parted(outputs, [job.rows for job in jobs])
-        # Before anybody is answered: who then comes back at once would be counted twice.
+        # Before any answer, as a client that comes back at once would be counted twice.
         self._expected, self._ended = len(jobs) + len(self._waiting), self._clock()
         self._patience = min(self._max_delay, (self._ended - started) / 4)
         _deliver(jobs, results)
@@ -194,7 +194,7 @@ class Batcher:
 
 
 def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
-    """The rows of all, filled up with the last one."""
+    """Joins the rows of all parts, and repeats the last row up to `size`."""
     missing = size - sum(map(len, parts))
     return (
         np.concatenate([*parts, *[parts[-1][-1:]] * missing]) if size > len(parts[0]) else parts[0]
@@ -211,7 +211,7 @@ def _parted(outputs: Arrays, counts: list[int]) -> list[Arrays]:
 
 
 def _deliver(jobs: list[_Job], results: list[Arrays | ModelFailure]) -> None:
-    """Hands the results over to the event loop, all at once: waking it costs."""
+    """Hands all results to the event loop at once, as waking it takes time."""
     if not jobs:
         return
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any longer

@@ -1,4 +1,4 @@
-"""The classes that a model knows by its description, and those that a request asks for."""
+"""The classes in a model's description, and those that a request asks for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from dcgan.serving.refusals import RequestError
 
 @dataclass(frozen=True)
 class Column:
-    """A kind of labels."""
+    """A label column."""
 
     name: str  # such as "hair"
-    input: str  # of the signatures
-    names: tuple[str, ...]  # of the classes, from 0
+    input: str  # its name among the inputs of signatures
+    names: tuple[str, ...]  # names of the classes, by number
 
 
 def columns_of(info: Mapping) -> tuple[Column, ...]:
@@ -31,10 +31,10 @@ def columns_of(info: Mapping) -> tuple[Column, ...]:
 
 
 def asked(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, int]:
-    """Returns the numbers of the classes that a query asks for, by input; `OWN` for none.
+    """Returns the numbers of the classes that a query asks for, by input; `OWN` if it names none.
 
-    The query has names of classes by column; "label" stands for the only column. An unknown class
-    is refused with 400.
+    The query has class names by column; "label" may stand for an only column. An unknown class is
+    refused with 400.
     """
     found = {}
     for column in columns:
@@ -53,7 +53,7 @@ def _number(column: Column, word: str) -> int:
 
 
 def words(labels: Mapping[str, int]) -> str:
-    """Tells pictures of one seed and several classes apart; nothing for a model without any."""
+    """Returns a text that differs for different classes; empty for a model without classes."""
     return "".join(f"-{name}-{number}" for name, number in labels.items())
 
 

@@ -1,7 +1,7 @@
 """Content codings of request bodies: gzip and deflate, within a limit.
 
-A megabyte of gzip may hold a gigabyte: what is read stops at the limit, whatever follows. The
-module imports little, since it runs in processes of its own: see `aside`.
+A megabyte of gzip may hold a gigabyte, so decoding stops at the limit. The module imports little,
+since it runs in separate processes: see `aside`.
 """
 
 import zlib
@@ -9,10 +9,10 @@ import zlib
 from dcgan.serving.refusals import RequestError
 
 ACCEPTED = "gzip, deflate"
-# A list of codings stands for one within another. More than two mean nothing and take their time.
+# Codings in a list are nested. More than two make no sense, and would take time.
 MOST_CODINGS = 2
-# Read at once. Python copies what follows a member: with whole bodies, a body of 8 MB of empty
-# members would be copied 400,000 times.
+# Bytes decoded at a time. Python copies all that follows a gzip member: given a whole body, 8 MB of
+# empty members would be copied 400,000 times.
 PIECE_BYTES = 8 << 10
 
 _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -38,7 +38,7 @@ def codings(headers: list[str]) -> list[str]:
 
 
 def too_large(limit: int) -> RequestError:
-    """The refusal of a body of more bytes, as it is sent or as it is read."""
+    """Makes the refusal of a body over the limit, before or after decoding."""
     return RequestError(413, f"The body is larger than the limit of {limit:,} bytes.")
 
 
@@ -46,7 +46,7 @@ def decode(body: bytes, applied: list[str], limit: int) -> bytes:
     """Decodes a body whose `codings` are given, up to a limit in bytes.
 
     Raises:
-        RequestError: 413, it becomes larger; 400, it is damaged or cut short.
+        RequestError: 413, the decoded body is larger; 400, it is damaged or cut short.
     """
     for name in reversed(applied):
         try:
@@ -57,7 +57,7 @@ def decode(body: bytes, applied: list[str], limit: int) -> bytes:
 
 
 def _members(body: bytes, limit: int) -> bytes:
-    """What the members of a gzip file hold; zeros may fill it up, as gzip itself allows."""
+    """Decodes all members of a gzip file; zeros may follow them, as gzip itself allows."""
     read, place = bytearray(), 0
     end = len(body.rstrip(b"\0"))
     while True:
@@ -67,7 +67,7 @@ def _members(body: bytes, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, limit: int) -> bytes:
-    """What a deflate body holds: in zlib's format, or in none, as some clients send it."""
+    """Decodes a deflate body: in zlib's format, or raw, as some clients send it."""
     read = bytearray()
     is_zlib = len(body) >= 2 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
     if _inflate(body, 0, read, limit, _ZLIB if is_zlib else _RAW) < len(body):
@@ -76,7 +76,7 @@ def _inflated(body: bytes, limit: int) -> bytes:
 
 
 def _inflate(body: bytes, place: int, read: bytearray, limit: int, window: int) -> int:
-    """Reads one stream into `read`; gives the place behind it."""
+    """Decodes the stream at `place` into `read`; returns the place behind it."""
     whole, stream = memoryview(body), zlib.decompressobj(window)
     while not stream.eof:
         if place == len(body):

@@ -1,7 +1,7 @@
 """Follows a training: exports its checkpoints as they come, which `versions` then loads.
 
-The training is another process, and knows nothing of it. A checkpoint is exported once, when it has
-looked the same twice; one that cannot be is left, with the reason, and the next is waited for.
+Training is another process, which is not involved. A checkpoint is exported once, when its file has
+looked the same twice. If that fails, the reason is logged, and the next checkpoint is awaited.
 """
 
 import contextlib
@@ -17,21 +17,21 @@ from pathlib import Path
 logger = logging.getLogger("dcgan")
 
 POLL_SECONDS = 1.0
-NICENESS = 5  # of an export, but the first: the training has three shares of the time to its one
+NICENESS = 5  # of all exports but the first: training then gets three times as much time
 REASON_LENGTH = 300  # characters
 
-Look = tuple[int, int]  # bytes and time of change of a file
+Look = tuple[int, int]  # size in bytes and modification time of a file
 
 
 class Follower:
-    """The checkpoints of a run, on their way to its exports.
+    """Exports the checkpoints of a run while it trains.
 
     Args:
         checkpoints: folder of the files that training writes, named by their steps.
-        exports: folder of the exported versions, named so too.
-        command: exports the checkpoint of a step, which is added as the last word.
-        env: of the command.
-        keep: how many of the exports made here stay, the newest ones.
+        exports: folder of the exported versions, named by their steps too.
+        command: command that exports a checkpoint; the step is added as its last word.
+        env: environment variables of the command.
+        keep: how many of the exports made here to keep, the newest ones.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Follower:
         self._thread = threading.Thread(target=self._watch, name="follow", daemon=True)
 
     def first(self) -> None:
-        """Returns when something is exported."""
+        """Exports checkpoints until there is an exported version."""
         if self._newest_export() is None:
             found = bool(_files(self._checkpoints))
             has, then = (
@@ -71,7 +71,7 @@ class Follower:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread, and an export that is under way, which leaves nothing half-written."""
+        """Ends the thread and a running export, which leaves nothing half-written."""
         self._stop.set()
         if self._child is not None:
             self._child.terminate()
@@ -97,7 +97,7 @@ class Follower:
                     return
 
     def _export(self, step: int) -> bool:
-        """Whether a checkpoint was exported; says so where not."""
+        """Exports a checkpoint; returns whether that succeeded, and warns if not."""
         words = [*self._command, str(step)]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(words, env=self._env, errors="replace", **pipes) as child:
@@ -124,7 +124,7 @@ class Follower:
 
 
 def _steps(folder: Path, pattern: str) -> dict[int, Path]:
-    """What lies in a folder under names that begin with a step; nothing where it is away."""
+    """Returns paths in a folder by the step that their names begin with; empty if it is away."""
     found = {}
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
@@ -137,7 +137,7 @@ def _files(folder: Path) -> dict[int, Look]:
     """The checkpoints by step, as they look now."""
     found = {}
     for step, path in _steps(folder, r"[0-9]{8,}\.npz").items():
-        with contextlib.suppress(OSError):  # tidied away between the two looks
+        with contextlib.suppress(OSError):  # removed since the folder was listed
             state = path.stat()
             found[step] = (state.st_size, state.st_mtime_ns)
     return found

@@ -1,9 +1,9 @@
-"""Which names in an address lead here: the Host header, against DNS rebinding.
+"""Checks the Host header of requests, against DNS rebinding.
 
-A web page may give its own name an address of this machine, and then read what the server says as
-if it came from that page's site. Such a request names that site in its Host header: no other is
-answered. Starlette's TrustedHostMiddleware takes no addresses of unknown networks, and refuses in
-plain text.
+A web page may point its own name to this machine, and then read the server's answers as if they
+came from its own site. Such a request names that site in its Host header, so only known hosts are
+answered. Starlette's TrustedHostMiddleware cannot allow all IP addresses, and refuses in plain
+text.
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ class Hosts:
     """The hosts that are answered, with any port."""
 
     names: frozenset[str]  # in lower case; IPv6 addresses in brackets
-    any_address: bool  # whether every IP address is one too: rebinding needs a name
+    any_address: bool  # whether every IP address is allowed too: rebinding needs a name
 
     def allows(self, header: str) -> bool:
         if EVERY in self.names:
@@ -41,7 +41,7 @@ def allowed(host: str, address: str, given: str) -> Hosts:
     """Returns the hosts of a server.
 
     Args:
-        host: what it was told to listen on, and `address` the IP address of that.
+        host: the host that the server was told to listen on; `address` is its IP address.
         given: further names, separated by commas; `EVERY` allows all. Raises UserError for
             anything else.
     """
@@ -59,7 +59,7 @@ def allowed(host: str, address: str, given: str) -> Hosts:
 
 
 class CheckHost:
-    """ASGI middleware: requests that name another host are refused."""
+    """ASGI middleware that refuses requests to any other host."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts):
         self._app = app
@@ -80,10 +80,10 @@ class CheckHost:
 
 
 def _named(headers: Headers) -> list[str]:
-    """The hosts that a request names; "" where it must name one and does not.
+    """Returns the hosts that a request names; "" for a missing or repeated Host header.
 
-    What a proxy was asked for is checked too, and never instead: a page that rebinds its name may
-    send any header but Host.
+    X-Forwarded-Host is checked as well, but not instead: a page that rebinds its name may send any
+    header but Host.
     """
     host = headers.getlist("host")
     forwarded = ",".join(headers.getlist("x-forwarded-host"))

@@ -59,7 +59,7 @@ router = APIRouter(tags=["Pictures"])
 
 @router.get("/model.json")
 async def model(request: Request) -> Response:
-    """What the version that answers knows of itself: size, z prior, step, metrics, directions."""
+    """The description of the version that answers: size, z prior, step, metrics, directions."""
     service = _service(request)
     with service.lease() as served:
         info = {**served.model.info, **({"follow": True} if service.follow else {})}
@@ -71,7 +71,8 @@ async def model(request: Request) -> Response:
 async def image(request: Request, seed: Seed) -> Response:
     """The picture of a seed: always the same bytes from the same version.
 
-    Of a model by class it has the seed's own, or those in the query: label=cat, hair=blue&eyes=red.
+    A model by class draws the seed's own classes, or those in the query, such as label=cat or
+    hair=blue&eyes=red.
     """
     with _service(request).lease() as served:
         labels = classes.asked(served.columns, request.query_params) if served.columns else {}
@@ -88,20 +89,20 @@ class _PlainSeed(IntegerConvertor):
     regex = "[0-9]{1,18}"
 
 
-@functools.wraps(image)  # the counters know endpoints by their name
+@functools.wraps(image)  # counters know endpoints by their names
 async def _plain_image(request: Request) -> Response:
     return await image(request, request.path_params["seed"])
 
 
 register_url_convertor("plain_seed", _PlainSeed())
-# What FastAPI does before it calls `image` takes three times as long as all else but the model:
-# most requests go past it, by a route that stands before the router's.
+# FastAPI's work before it calls `image` takes three times as long as all else but the model. Most
+# requests avoid it by this route, which comes before the router's.
 plain_image = Route("/image/{seed:plain_seed}.png", _plain_image)
 
 
 @router.get("/grid.png", response_class=Response, responses=_PNG)
 async def grid(request: Request, seeds: str, columns: Columns = None) -> Response:
-    """The pictures of seeds such as 1,5,9-20 side by side, row by row; classes as of `image`."""
+    """The pictures of seeds such as 1,5,9-20 side by side, row by row; classes as for `image`."""
     service = _service(request)
     chosen = np.array(pictures.read_seeds(seeds, service.row_limit), np.int64)
     with service.lease() as served:
@@ -120,9 +121,9 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
 async def interpolate(
     request: Request, first: FromSeed, last: ToSeed, frames: Frames = 24
 ) -> Response:
-    """The way from the picture of one seed to that of another, and back.
+    """A walk from the picture of one seed to that of another, and back.
 
-    Of a model by class, the first seed's own classes or those in the query stay along the way.
+    A model by class keeps the first seed's own classes, or those in the query, along the way.
     """
     service = _service(request)
     if frames > service.row_limit:
@@ -145,8 +146,8 @@ async def interpolate(
 async def render(request: Request) -> Response:
     """The pictures of latent vectors as one PNG without gaps, row by row.
 
-    A model by class also takes "labels", the names of classes by column; of the others, each vector
-    has its own.
+    A model by class also takes "labels", class names by column; in columns that are not named, each
+    vector has its own class.
     """
     service = _service(request)
     body = await read_body(request, service)
@@ -166,14 +167,14 @@ def _service(request: Request) -> Service:
 
 
 def _is_first_wall(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
-    """Whether a grid is what a version has drawn beforehand."""
+    """Whether a grid is the one that a version has drawn in advance."""
     is_own = all(number == classes.OWN for number in labels.values())
     is_first = np.array_equal(seeds, np.arange(pictures.FIRST))
     return is_own and is_first and columns == pictures.COLUMNS
 
 
 async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:
-    """A file of pictures, made beside the event loop."""
+    """Makes a file of pictures in another process."""
     request.state.held.add(faces.nbytes)
     content = await _service(request).aside.run(draw, faces, *how)
     request.state.held.add(len(content))
@@ -181,13 +182,13 @@ async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> b
 
 
 def _way(model: SavedModel, seeds: list[int], frames: int) -> np.ndarray:
-    """The latent vectors on the way from the one of the first seed to that of the last."""
+    """The latent vectors of a walk from the first seed to the last."""
     method = paths.natural_method(model.info["z_dist"])
     return paths.walk(model.latents(seeds), frames - 1, method=method)
 
 
 def _headers(served: LoadedVersion, what: str) -> dict[str, str]:
-    """Browsers keep a picture but ask whether it is still that one: a new version changes it."""
+    """Makes browsers keep a picture, but ask each time whether a new version has changed it."""
     tag = f"{served.model.fingerprint}-{what}".encode()
     return {"ETag": f'"{hashlib.sha256(tag).hexdigest()[:24]}"', "Cache-Control": "no-cache"}
 

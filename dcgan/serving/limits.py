@@ -1,4 +1,4 @@
-"""What a client may ask of the server: the size of a body, the time for a request."""
+"""Limits for clients: the size of a body, the time for a request, the number of connections."""
 
 import asyncio
 
@@ -13,20 +13,20 @@ from dcgan.serving.service import Service
 
 CONNECTIONS = 512  # at once; each takes up to 0.3 MB besides the backlog
 HEAD_BYTES = 32 * 1024  # of the request line and the headers together
-FIELDS = 64  # of a query: more take the event loop's time, and mean nothing
+FIELDS = 64  # of a query: more have no use, and take the event loop's time
 PIPELINED = 16  # requests of a connection that wait for the one before them
-REQUEST_SECONDS = 20.0  # until a request that has begun, or a new connection's first, is whole
+REQUEST_SECONDS = 20.0  # from a new connection, or a request's beginning, to a whole request
 ANSWER_SECONDS = 120.0  # from a whole request until its answer has been read
 
 
 def refuse(status: int, message: str, **headers: str) -> Response:
-    """A refusal as every endpoint gives it: {"error": message}."""
+    """Makes a refusal as every endpoint gives it: {"error": message}."""
     content = tfserving_json.error(message)
     return Response(content, status, headers=headers, media_type="application/json")
 
 
 def refuse_busy(**headers: str) -> Response:
-    """A refusal that tells a client to come back."""
+    """Makes a refusal that tells a client to come back."""
     sentence = "Too many requests are waiting; try again later."
     return refuse(503, sentence, **{"Retry-After": "1", **headers})
 
@@ -59,7 +59,7 @@ async def read_body(request: Request, service: Service) -> bytes:
 
 
 async def _decoded(body: bytes, codings: list[str], service: Service) -> bytes:
-    """Decodes here what is small before and after, all else beside the event loop."""
+    """Decodes bodies that are small before and after here, all others in another process."""
     if len(body) <= INLINE_BYTES:
         limit = min(INLINE_BYTES, service.body_limit)
         try:
@@ -79,12 +79,12 @@ class _Excess(Exception):
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with an end to its patience: uvicorn itself waits for ever.
+    """Uvicorn's protocol with limits; uvicorn itself waits forever.
 
-    Connections are cut that send no whole request in `REQUEST_SECONDS`, that do not take their
-    answer in `ANSWER_SECONDS`, or whose headers, fields or requests on the way exceed `HEAD_BYTES`,
-    `FIELDS` and `PIPELINED`. Beyond `limit_concurrency` connections, the answer is that of every
-    other backlog; uvicorn's own says nothing of coming back.
+    It cuts connections that send no whole request in `REQUEST_SECONDS`, that do not read their
+    answer in `ANSWER_SECONDS`, or whose headers, query fields or waiting requests exceed
+    `HEAD_BYTES`, `FIELDS` or `PIPELINED`. Beyond `limit_concurrency` connections it answers as
+    `refuse_busy`, since uvicorn's own refusal does not say when to come back.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -99,7 +99,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Reads; counts what only continues headers, however long a single one becomes."""
+        """Reads data, and cuts the connection if headers, even a single one, become too long."""
         continues = self._in_head
         super().data_received(data)
         if continues and self._in_head:
@@ -108,7 +108,7 @@ class PatientProtocol(HttpToolsProtocol):
                 self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """Starts the clock of a request on a connection that has served others."""
+        """Starts the clock of a further request on a connection."""
         if len(self.pipeline) >= PIPELINED:
             raise _Excess
         super().on_message_begin()
@@ -133,7 +133,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._allow(REQUEST_SECONDS)
 
     def _allow(self, seconds: float) -> None:
-        """Cuts the connection when it is still there after so long, unless asked again."""
+        """Cuts the connection after these seconds, unless called again before."""
         if self._clock:
             self._clock.cancel()
         self._clock = self.loop.call_later(seconds, self.transport.abort)

@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus' text format at /metrics."""
+"""The server's counters, in Prometheus' text format at /metrics."""
 
 import time
 
@@ -9,7 +9,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class Metrics:
-    """The numbers of one server, in a registry of their own."""
+    """The counters of one server, in their own registry."""
 
     def __init__(self):
         self.registry = prometheus.CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Pictures of several seeds: which seeds, how many, side by side as a PNG or as a GIF."""
+"""Pictures of several seeds: parses lists of seeds, and makes PNG grids and GIFs."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from dcgan import UserError, images
 from dcgan.latent.seeds import TooManySeeds, parse_seeds
 from dcgan.serving.refusals import RequestError
 
-FIRST, COLUMNS = 48, 8  # what the explorer hangs at once: pictures of seeds from 0, so many a row
+FIRST, COLUMNS = 48, 8  # the explorer's first grid: pictures of the seeds from 0, and per row
 
 
 def read_seeds(text: str, limit: int) -> list[int]:
     """Parses a list of seeds such as 1,5,9-20; they may be negative.
 
     Raises:
-        RequestError: 400, it is no such list; 413, there are more than the limit.
+        RequestError: 400, the text is not such a list; 413, there are more than the limit.
     """
-    if text.count(",") >= limit:  # said before time is spent on each: a part is a seed at least
+    if text.count(",") >= limit:  # refused before parsing: each part holds at least one seed
         raise RequestError(413, f"seeds must be 1 to {limit:,} seeds; received more: give fewer.")
     try:
         return parse_seeds(text, flag="seeds", at_most=limit, negative=True)
@@ -26,7 +26,7 @@ def read_seeds(text: str, limit: int) -> list[int]:
 
 
 def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
-    """Pictures side by side as a PNG: uint8, or float in [-1, 1]; see `images.grid`."""
+    """Makes a PNG of pictures side by side, uint8 or float in [-1, 1]; see `images.grid`."""
     return images.png_bytes(images.grid(_levels(faces), columns=columns, margin=margin))
 
 

@@ -1,6 +1,6 @@
 """The endpoints of TensorFlow Serving's REST API: status, metadata, predict.
 
-Classify, regress, labels of versions and several models are not there.
+Classify, regress, version labels and several models are not supported.
 """
 
 import re
@@ -41,7 +41,7 @@ router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving's API"])
 
 @router.get("/{model}")
 async def status(request: Request, model: str) -> JSONResponse:
-    """The versions that are there, the newest first."""
+    """The states of all versions, the newest first."""
     return JSONResponse(tfserving_json.status(_states(request, model)))
 
 
@@ -80,7 +80,7 @@ async def version_predict(request: Request, model: str, version: str) -> Respons
 
 
 def malformed(request: Request) -> RequestError:
-    """The refusal of an address that the API does not have."""
+    """Makes the refusal of an address that the API does not have."""
     return RequestError(400, f"Malformed request: {request.method} {request.state.path[:200]}")
 
 

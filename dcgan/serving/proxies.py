@@ -1,8 +1,8 @@
-"""Behind a reverse proxy that shows the server under a path of its own, such as /faces.
+"""Support for a reverse proxy that shows the server under a path of its own, such as /faces.
 
-The proxy may strip that prefix from what it passes on, or keep it: both are understood. All links
-and redirects are relative, so that one that strips it need not say so. What a proxy says in
-X-Forwarded headers counts only where it is trusted; others could claim anything in them.
+The proxy may strip that prefix from requests, or keep it. All links and redirects are relative, so
+a proxy that strips it need not say so. X-Forwarded headers count only from trusted proxies, as
+others could claim anything in them.
 """
 
 import ipaddress
@@ -64,7 +64,7 @@ class BehindProxy(ProxyHeadersMiddleware):
             return
         root_path = self._root_path
         if self._is_trusted(scope):
-            # Each proxy of several adds what it has stripped, the outermost first.
+            # Each of several proxies adds the prefix that it has stripped, the outermost first.
             named = Headers(scope=scope).getlist("x-forwarded-prefix")
             words = [word.strip() for line in named for word in line.split(",")]
             if named:
@@ -91,7 +91,7 @@ class BehindProxy(ProxyHeadersMiddleware):
         await super().__call__(scope, receive, send_relative)
 
     def _is_trusted(self, scope: Scope) -> bool:
-        """Whether the neighbour is; an IPv6 socket shows IPv4 addresses as ::ffff:127.0.0.1."""
+        """Whether the client is trusted; IPv6 sockets show IPv4 addresses as ::ffff:127.0.0.1."""
         host, port = scope.get("client") or ("", 0)
         host = host.removeprefix("::ffff:")
         scope["client"] = (host, port)
@@ -99,10 +99,10 @@ class BehindProxy(ProxyHeadersMiddleware):
 
 
 def _relative(location: str, path: str) -> str:
-    """Where a redirect leads, from the path of its request.
+    """Makes a redirect relative to the path of its request.
 
-    Absolute ones are Starlette's, for a slash too few or too many at the end of a path: they name
-    what the server sees of itself, not what the browser sees of the proxy.
+    Starlette makes absolute ones, for a slash too few or too many at the end of a path. They hold
+    the address that the server knows, not the address of the proxy that the browser uses.
     """
     target = urlsplit(location)
     if not target.netloc:

@@ -1,6 +1,6 @@
-"""Why a request is refused, as exceptions: the server lives on, and the client is told.
+"""Exceptions that refuse a request: the client is told why, and the server continues.
 
-They travel between processes, and the module imports nothing: see `aside`.
+They pass between processes, so the module imports nothing: see `aside`.
 """
 
 
@@ -12,7 +12,7 @@ class RequestError(Exception):
     """
 
     def __init__(self, status: int, message: str, **headers: str):
-        super().__init__(status, message)  # what pickle gives to the copy, with the attributes
+        super().__init__(status, message)  # pickle makes a copy from these and the attributes
         self.status = status
         self.message = message
         self.headers = headers

@@ -1,7 +1,7 @@
-"""An exported version in memory: `tf.saved_model.load`, and nothing of the code that made it.
+"""An exported version in memory, loaded by `tf.saved_model.load` without the code that made it.
 
-Folders that this project's `export` did not write, or that are not whole, are `Unusable`. No file
-of one is unpickled, and none that claims more than `MOST_BYTES` is read here.
+Folders that this project's `export` did not write, or that are not whole, raise `Unusable`. No file
+is unpickled, and none of more than `MOST_BYTES` is read here.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import Unusable
 
 INFO = Path("assets.extra", "dcgan.json")
-MOST_BYTES = 64 << 20  # of graph, index and description each; those of a DCGAN take less than one
+MOST_BYTES = 64 << 20  # of graph, index and description each; a DCGAN's have less than 1 MB
 MOST_NUMBERS = 1 << 22  # in a row of an input or output: four channels of 1024 x 1024
 
 
 @contextlib.contextmanager
 def _without_keras() -> Iterator[None]:
-    """TensorFlow loads Keras at its start, where there is one; a saved model needs none."""
+    """Context that keeps TensorFlow from importing Keras, which a saved model does not need."""
     if "keras" in sys.modules:
         yield
         return
@@ -45,7 +45,7 @@ def _without_keras() -> Iterator[None]:
 
 @functools.cache
 def load_tensorflow() -> types.ModuleType:
-    """TensorFlow, loaded at the first call, which takes seconds."""
+    """Imports and returns TensorFlow; the first call takes seconds."""
     with _without_keras():
         import tensorflow
     return tensorflow
@@ -56,10 +56,10 @@ class SavedModel:
 
     Attributes:
         version: its number.
-        info: what `export` knew of the run: dataset, size, z prior, step, metrics, directions.
-        signatures: by name.
-        signature_def: the same as TensorFlow Serving shows them.
-        fingerprint: changes when graph or weights do.
+        info: the description by `export`: dataset, size, z prior, step, metrics, directions.
+        signatures: the model's signatures by name.
+        signature_def: the signatures as TensorFlow Serving shows them.
+        fingerprint: hash that changes when the graph or the weights do.
 
     Raises:
         Unusable: the folder is not whole, or not of this project.
@@ -68,7 +68,7 @@ class SavedModel:
     def __init__(self, folder: Path):
         load_tensorflow()
         self.version = int(folder.name)
-        try:  # TensorFlow's loader trusts files: a damaged one may end it in any error there is
+        try:  # TensorFlow's loader trusts files: a damaged one may raise any error
             self.info = json.loads(_read(folder / INFO))
             graph = _read(folder / "saved_model.pb")
             index = _read(folder / "variables" / "variables.index")
@@ -82,14 +82,14 @@ class SavedModel:
         self.fingerprint = hashlib.sha256(graph + index).hexdigest()[:16]
 
     def _check(self) -> None:
-        """Refuses what the endpoints could not answer with, before a client asks."""
+        """Refuses a model that the endpoints could not answer with, before a client asks."""
         if not isinstance(self.info, dict):
             raise Unusable(f"{INFO} is not a JSON object")
         kinds = {"z_dim": int, "height": int, "width": int, "channels": int, "z_dist": str}
         for name, kind in kinds.items():
             if type(self.info.get(name)) is not kind:
                 raise Unusable(f"{INFO} has no {name} that is {kind.__name__}")
-        orjson.dumps(self.info)  # what it cannot write, /model.json could not show
+        orjson.dumps(self.info)  # raises now what /model.json would raise later
         labels = [Tensor(one.input, "int32", (None,)) for one in columns_of(self.info)]
         z_dim, *picture = (self.info[name] for name in ("z_dim", "height", "width", "channels"))
         seed = Tensor("seed", "int64", (None,))
@@ -135,7 +135,7 @@ class SavedModel:
     def compute(self, signature: str, inputs: Arrays) -> Arrays:
         """Computes the outputs of a signature; raises ModelFailure if TensorFlow fails."""
         tf = load_tensorflow()
-        try:  # a graph may end in any error: none may end the thread that runs all batches
+        try:  # a graph may raise any error, and none may end the thread that runs all batches
             tensors = {name: tf.constant(rows) for name, rows in inputs.items()}
             outputs = self._functions[signature](**tensors)
             arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
@@ -147,7 +147,7 @@ class SavedModel:
         return arrays
 
     def warm(self, sizes: list[int]) -> None:
-        """Runs every signature at every batch size: the first time takes longer than the rest.
+        """Runs every signature at every batch size, as the first run takes longer than others.
 
         Raises Unusable if one does not run.
         """
@@ -160,7 +160,7 @@ class SavedModel:
                     raise Unusable(f"its signature {name} fails: {error}") from error
 
     def latents(self, seeds: list[int]) -> np.ndarray:
-        """The latent vectors that the signatures with seeds begin with, float32 [N, z_dim]."""
+        """The latent vectors that signatures with seeds start from, float32 [N, z_dim]."""
         tf = load_tensorflow()
         from dcgan.latent.noise import latents  # TensorFlow, without Keras
 
@@ -173,7 +173,7 @@ class SavedModel:
 def _loaded(folder: Path):
     """Loads a folder with TensorFlow, which checks the weights' checksums.
 
-    Raises Unusable with TensorFlow's reason, which names nothing outside of the folder.
+    Raises Unusable with TensorFlow's reason, without the path of the folder.
     """
     tf = load_tensorflow()
     with plain(folder) as place:

@@ -1,4 +1,4 @@
-"""Listens, and runs the application until a signal ends it: then what was asked is answered."""
+"""Listens, and runs the application; a signal ends it after the requests under way."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ DRAIN_SECONDS = 30  # for the requests that are under way when a signal comes
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Reserves an address of this machine, on any free port for 0; nobody can connect before `run`.
+    """Reserves an address of this machine; port 0 takes a free one. Clients connect from `run` on.
 
     Raises UserError if it is taken, forbidden, or not of this machine.
     """
@@ -64,24 +64,24 @@ def config(app: FastAPI, *, connections: int = CONNECTIONS) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         proxy_headers=False,  # see `proxies`
-        workers=1,  # None stands for WEB_CONCURRENCY
+        workers=1,  # None would read WEB_CONCURRENCY
     )
 
 
 def show_in_browser(url: str) -> None:
-    """Opens a page where there is a screen; a browser in the terminal would take it over."""
+    """Opens a page if there is a screen; a text browser would take over the terminal."""
     is_screen = os.name == "nt" or sys.platform == "darwin" or any(map(os.environ.get, SCREENS))
     if is_screen:
-        # Some browsers are waited for. Where there is none, nothing is opened.
+        # In a thread, as `open` waits for some browsers. Without a browser nothing is opened.
         threading.Thread(target=webbrowser.open, args=[url], daemon=True).start()
 
 
 def run(app: FastAPI, listener: socket.socket, *, show: bool = False) -> None:
-    """Serves until SIGTERM or Ctrl-C, answers what is under way, and lets the signal have its way.
+    """Serves until SIGTERM or Ctrl-C, answers requests under way, then lets the signal act.
 
     It closes the listener of `bind` at the end; `show` opens the explorer in the browser.
     """
-    listener.listen()  # who connects from now on is answered as soon as the server runs
+    listener.listen()  # clients that connect from now on are answered once the server runs
     if show:
         show_in_browser(address(listener))
     logger.info("%s is at %s (Ctrl-C ends it).", app.title, address(listener))

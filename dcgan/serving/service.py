@@ -1,4 +1,4 @@
-"""What the endpoints share: the versions, the limits, the counters; and errors as refusals."""
+"""What the endpoints share: versions, limits, counters, and the refusal of unknown versions."""
 
 import contextlib
 import dataclasses
@@ -20,13 +20,13 @@ from dcgan.serving.versions import NotThere, Versions
 
 
 class LoadedVersion(Batcher):
-    """A version that runs its requests in batches; warm when it is made.
+    """A version that runs its requests in batches; the constructor warms it up.
 
     A request has at most `row_limit` rows. For `max_delay`, in seconds, see `Batcher`.
 
     Attributes:
-        first_wall: the grid that the explorer asks for at first, a PNG that is drawn beforehand;
-            None where a request may not have so many rows.
+        first_wall: the first grid that the explorer asks for, a PNG drawn in advance; None if
+            `row_limit` allows fewer rows.
     """
 
     def __init__(self, model: SavedModel, *, row_limit: int, max_delay: float, metrics: Metrics):
@@ -40,21 +40,21 @@ class LoadedVersion(Batcher):
         )
 
     def _first_wall(self) -> bytes:
-        seeds = np.arange(batch_sizes(pictures.FIRST)[-1])  # a size that is warm
+        seeds = np.arange(batch_sizes(pictures.FIRST)[-1])  # a warm batch size
         own = dict.fromkeys((column.input for column in self.columns), OWN)
         (faces,) = self.model.compute(*_asked("generate", {"seed": seeds}, own)).values()
         return pictures.png(faces[: pictures.FIRST], pictures.COLUMNS, 1)
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
-        """Returns pictures, a signature's only output, of the given classes if the model knows any.
+        """Returns a signature's only output: pictures, of the given classes if the model knows any.
 
-        The labels are numbers of classes, by input; the inputs are all others.
+        `labels` are class numbers by input; `inputs` are all other inputs.
         """
         return next(iter((await self.run(*_asked(signature, inputs, labels))).values()))
 
 
 def _asked(signature: str, inputs: Arrays, labels: Mapping[str, int]) -> tuple[str, Arrays]:
-    """The signature and the inputs for pictures of these classes."""
+    """Returns the signature and the inputs for pictures of these classes."""
     rows = len(next(iter(inputs.values())))
     of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
     return by_class(signature) if labels else signature, inputs | of_classes
@@ -69,10 +69,10 @@ class Service:
     row_limit: int = 64  # the most rows of a request
     body_limit: int = 8 << 20  # the most bytes of a body
     metrics: Metrics = dataclasses.field(default_factory=Metrics)
-    # read long bodies; so large ones do not slow down the answers to others
+    # read long bodies, at low priority, so that they do not slow down other answers
     readers: Aside = dataclasses.field(default_factory=lambda: Aside(nice=19))
-    aside: Aside = dataclasses.field(default_factory=Aside)  # writes and draws what takes long
-    backlog: Backlog = dataclasses.field(default_factory=Backlog)  # what all requests hold together
+    aside: Aside = dataclasses.field(default_factory=Aside)  # writes long answers, draws pictures
+    backlog: Backlog = dataclasses.field(default_factory=Backlog)  # of all requests together
     follow: bool = False  # whether new versions are expected, so that pages look for them
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Service:
     def lease(self, version: int | None = None, name: str | None = None) -> Iterator[LoadedVersion]:
         """Keeps the version of this number, or the newest, loaded while the block runs.
 
-        `name` is that of the model that the client asked for. What is not there gets a 404.
+        `name` is the model that the client asked for. An unknown model or version gets a 404.
         """
         name = self.name if name is None else name
         try:

@@ -1,9 +1,9 @@
-"""JSON to arrays and back, as TensorFlow Serving's REST API has it.
+"""Converts JSON to arrays and back, as in TensorFlow Serving's REST API.
 
 https://www.tensorflow.org/tfx/serving/api_rest: requests in rows ("instances") or in columns
 ("inputs"), {"b64": ...} for bytes, errors as {"error": ...}, so that one client works with both
-servers. Where that server passes a request on and lets the model fail, this one refuses it with a
-sentence: wrong shapes, levels beyond uint8, NaN and infinity.
+servers. Wrong shapes, levels beyond uint8, NaN and infinity are refused with a sentence, whereas
+that server passes them on and lets the model fail.
 """
 
 import base64
@@ -41,7 +41,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model can be asked for: its inputs and outputs by name, all with the rows in front."""
+    """A function of a model: its inputs and outputs by name, all with rows as the first axis."""
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
@@ -51,10 +51,10 @@ class Signature:
 class Predict:
     """A predict request."""
 
-    signature: str  # name of the one that it asks for
-    # arrays by the names of the signature's inputs, all with as many rows
+    signature: str  # name of the signature to run
+    # arrays by the names of the signature's inputs, all with the same number of rows
     inputs: dict[str, np.ndarray]
-    is_row: bool  # whether it, and so its answer, is in rows
+    is_row: bool  # whether the request, and so its answer, is in rows
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def parse(body: bytes) -> dict[str, Any]:
         value = json.loads(body)  # not orjson: it rounds large seeds, and NaN deserves a sentence
     except RecursionError as error:
         raise RequestError(400, "JSON Parse error: Nested too deeply") from error
-    except ValueError as error:  # of syntax, of UTF-8, or a number of thousands of digits
+    except ValueError as error:  # wrong syntax or UTF-8, or a number of thousands of digits
         raise RequestError(400, f"JSON Parse error: {error}") from error
     if not isinstance(value, dict):
         raise RequestError(400, f"JSON Value: {_shown(value)} Is not object")
@@ -73,14 +73,14 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) -> Predict:
-    """The body of a predict request, checked in the order in which TensorFlow Serving checks.
+    """Reads the body of a predict request, with checks in the order of TensorFlow Serving's.
 
-    That is `FillPredictRequestFromJson` in its json_tensor.cc and `GetInfoMap` in its
-    http_rest_api_handler.cc: a signature that is not there is as wrong an argument as the others.
+    Those are `FillPredictRequestFromJson` in its json_tensor.cc and `GetInfoMap` in its
+    http_rest_api_handler.cc. An unknown signature gets 400 there as well, not 404.
 
     Raises:
-        RequestError: 413, there are more rows than the limit; 400, it is not of the API's form, or
-            not what the signature takes.
+        RequestError: 413, there are more rows than the limit; 400, the body is not of the API's
+            form, or the signature does not take it.
     """
     request = parse(body)
     name = request.get("signature_name", DEFAULT_SIGNATURE)
@@ -130,10 +130,10 @@ def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int
     It has "z", rows of numbers, and may have "columns" and "labels".
 
     Returns:
-        the latent vectors, the number of pictures in a row, and the labels as they came.
+        The latent vectors, the number of pictures in a row, and the labels, not checked yet.
 
     Raises:
-        RequestError: 413, there are more rows; 400, it is not of that form.
+        RequestError: 413, there are more rows than the limit; 400, the body has another form.
     """
     wanted = parse(body)
     columns = wanted.get("columns")
@@ -162,7 +162,7 @@ def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
 
 
 def _only_input(values: Any, signature: Signature, key: str) -> dict[str, Any]:
-    """Values without a name belong to the only input there is."""
+    """Assigns values without a name to the only input; refuses them if there are several."""
     if len(signature.inputs) != 1:
         raise RequestError(
             400,
@@ -176,7 +176,7 @@ def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
     """Converts a JSON value, lists as deep as the tensor has dimensions, to an array.
 
     Raises:
-        RequestError: 413, there are more rows; 400, another shape or type, or not finite.
+        RequestError: 413, too many rows; 400, wrong shape or type, or a value that is not finite.
     """
     if isinstance(value, list) and len(value) > row_limit:
         raise RequestError(
@@ -204,7 +204,7 @@ def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
 
 
 def _flattened(value: Any, tensor: Tensor) -> tuple[tuple[int, ...], list]:
-    """The shape and the values of lists in lists, without recursion: a client chooses the depth."""
+    """Returns shape and values of nested lists, without recursion, as clients choose the depth."""
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], list) and len(shape) <= len(tensor.shape):
@@ -269,9 +269,9 @@ def size_of(outputs: dict[str, np.ndarray]) -> int:
 def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
     """Makes the body of the answer to a predict request, in rows if the request was in rows.
 
-    A single output goes without its name.
+    A single output is written without its name.
     """
-    values = {  # orjson writes arrays of numbers, and no bytes
+    values = {  # orjson writes arrays of numbers, but not bytes
         name: _texts(name, rows.tolist()) if rows.dtype == object else np.ascontiguousarray(rows)
         for name, rows in outputs.items()
     }
@@ -287,9 +287,9 @@ def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
 
 
 def _texts(name: str, value: Any) -> Any:
-    """Bytes as text; in base64 where the output's name ends in _bytes, or where they are no text.
+    """Converts bytes to text, or to base64 if they are not text or the name ends in _bytes.
 
-    TensorFlow Serving goes by the name alone, and writes broken JSON for the others.
+    TensorFlow Serving decides by the output's name alone, and writes broken JSON for other bytes.
     """
     if isinstance(value, list):
         return [_texts(name, item) for item in value]
@@ -302,7 +302,7 @@ def _texts(name: str, value: Any) -> Any:
 
 
 def error(message: str) -> bytes:
-    """The body of a refusal; ASCII, since a client may have sent half a character."""
+    """Makes the body of a refusal; ASCII, since a client may have sent half a character."""
     return json.dumps({"error": message}).encode("ascii")
 
 

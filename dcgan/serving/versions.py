@@ -1,9 +1,9 @@
 """The versions of a model in its folder: looks for new ones, loads them, lets old ones finish.
 
-Only folders whose name is a whole number count, as for TensorFlow Serving. A folder that is still
-being copied is not loaded: it must look the same twice, and load. Whatever a folder holds, and
-whatever loading it ends in, it is refused once, with the reason, and the others are looked at. The
-module knows no TensorFlow.
+Only folders whose name is a whole number count, as for TensorFlow Serving. A folder must look the
+same twice before it is loaded, as it may still be being copied. If loading fails, with whatever
+error, the folder is refused once, with the reason, and the other folders are tried. The module does
+not depend on TensorFlow.
 """
 
 import contextlib
@@ -23,28 +23,28 @@ POLL_SECONDS = 1.0
 MOST_ENTRIES = 10_000  # of a version folder: an export has about ten
 REASON_LENGTH = 300  # characters
 
-Servable = Any  # a loaded version, with close(): it answers what is waiting, then lets go
+Servable = Any  # a loaded version; its close() answers what is waiting, then frees it
 
 
 class Unusable(Exception):
-    """A version folder that is not whole, or not of this project; says why."""
+    """A version folder is not whole, or not of this project; the message says why."""
 
 
 class NotThere(Exception):
     """No such version is loaded."""
 
 
-# What a folder holds: path, type, bytes and time of change of every entry. Where one cannot be
-# looked at, the number of the error stands in place of the type, below 0.
+# The content of a folder: path, type, size in bytes and modification time of every entry. If an
+# entry cannot be read, its type is the negative number of the error.
 Listing = frozenset[tuple[str, int, int, int]]
 
 
 class Versions:
-    """The newest versions of a folder, which holds one folder a version.
+    """The newest versions of a folder, which holds one folder per version.
 
     Args:
-        load: loads and warms a version folder; whatever it raises refuses the folder.
-        keep: how many versions to hold, the newest ones.
+        load: loads and warms up a version folder; any exception refuses the folder.
+        keep: how many versions to keep loaded, the newest ones.
     """
 
     def __init__(self, folder: Path, load: Callable[[Path], Servable], *, keep: int = 2):
@@ -62,9 +62,9 @@ class Versions:
         self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
 
     def start(self) -> int | None:
-        """Loads the newest version that is whole, then goes on looking in a thread.
+        """Loads the newest version that is whole, then looks for newer ones in a thread.
 
-        Returns its number; None if there is none, and then no thread runs.
+        Returns its number; None if there is none, and then no thread is started.
         """
         self.look(first=True)
         if not self._loaded:
@@ -87,19 +87,19 @@ class Versions:
             return max(self._loaded)
 
     def states(self) -> dict[int, str]:
-        """AVAILABLE or LOADING, by version."""
+        """The state of each version: AVAILABLE or LOADING."""
         with self._changed:
             loading = {} if self._loading is None else {self._loading: "LOADING"}
             return {**loading, **dict.fromkeys(self._loaded, "AVAILABLE")}
 
     def refused(self) -> dict[int, str]:
-        """Why a version is not loaded as its folder is now, by version."""
+        """The reasons for refusing versions, by version, until their folders change."""
         with self._changed:
             return {version: reason for version, (_, reason) in sorted(self._refused.items())}
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Servable]:
-        """Keeps a version loaded while the block runs; the newest when None."""
+        """Context that keeps a version, or the newest, loaded; NotThere if it is not loaded."""
         with self._changed:
             chosen = version if version is not None else max(self._loaded, default=None)
             if chosen not in self._loaded:
@@ -118,9 +118,9 @@ class Versions:
             self.look()
 
     def look(self, *, first: bool = False) -> None:
-        """Loads what is new and whole, then unloads what is no longer among the newest.
+        """Loads versions that are new and whole, then unloads those no longer among the newest.
 
-        `first` loads one version only, and at once: nothing is there to compare with.
+        `first` loads only one version, without waiting until its folder looks the same twice.
         """
         found = self._listings()
         settled = {v for v, listing in found.items() if first or self._seen.get(v) == listing}
@@ -136,7 +136,7 @@ class Versions:
                 self._try(version)
             if version in self._loaded:
                 good.append(version)
-        # Where all folders are gone, what is loaded goes on answering.
+        # If all folders are gone, the loaded versions continue to answer.
         for version in [v for v in self._loaded if good and v not in good]:
             self._unload(version)
             logger.info("Unloaded version %d.", version)
@@ -146,7 +146,7 @@ class Versions:
         with contextlib.suppress(OSError):  # the folder is away for now: an unmounted disk
             for path in self._folder.iterdir():
                 is_number = re.fullmatch("[1-9][0-9]{0,17}", path.name)
-                # What cannot be looked at, such as a link to itself, is refused with its error.
+                # An entry that cannot be read, such as a link to itself, is refused with its error.
                 if is_number and (os.path.isdir(path) or not os.path.exists(path)):
                     found[int(path.name)] = _listing(path)
         return found
@@ -155,7 +155,7 @@ class Versions:
         return version not in self._refused and self._seen[version] != self._read.get(version)
 
     def _try(self, version: int) -> None:
-        """Loads a version, in the place of another of its number if there is one."""
+        """Loads a version, in place of one with the same number if there is one."""
         listing = self._seen[version]
         self._loading = version
         try:
@@ -178,7 +178,7 @@ class Versions:
             self._finish(old)
 
     def _loaded_from(self, folder: Path, listing: Listing) -> Servable:
-        """Loads a folder; raises Unusable with a reason that names nothing outside of it."""
+        """Loads a folder; raises Unusable with a reason that does not show its path."""
         try:
             _check(listing)
             return self._load(folder)
@@ -196,7 +196,7 @@ class Versions:
         self._finish(servable)
 
     def _finish(self, servable: Servable) -> None:
-        """Closes what gets no new requests, when the others are done."""
+        """Closes a version that gets no new requests, once its last request is done."""
         with self._changed:
             self._changed.wait_for(lambda: self._users[servable] == 0)
             del self._users[servable]
@@ -204,11 +204,11 @@ class Versions:
 
 
 def _listing(folder: Path) -> Listing:
-    """What a folder holds; links to folders are not followed."""
+    """Lists a folder and the folders in it; links to folders are not followed."""
     found, left = {_entry(".", folder)}, [""]
     while left and len(found) <= MOST_ENTRIES:
         inside = left.pop()
-        # What may not be read is told by whoever loads it; when it may be, the listing is another.
+        # Loading reports what cannot be read; once it can be read, the listing changes.
         with contextlib.suppress(OSError), os.scandir(folder / inside) as entries:
             for entry in itertools.islice(entries, MOST_ENTRIES):
                 path = os.path.join(inside, entry.name)
@@ -219,7 +219,7 @@ def _listing(folder: Path) -> Listing:
 
 
 def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
-    """The line of a file or folder in a listing, links followed."""
+    """The entry of a file or folder in a listing, with links followed."""
     try:
         found = entry.stat()
     except OSError as error:  # such as a link to itself
