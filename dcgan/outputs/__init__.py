@@ -1,1 +1,1 @@
-"""What a person looks at, made from a run folder alone: curves, animation, TensorBoard, report."""
+"""What people look at, made from a run folder alone: curves, animation, TensorBoard, report."""

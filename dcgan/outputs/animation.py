@@ -29,14 +29,14 @@ def make_gif(
 ) -> None:
     """Writes an endless GIF whose last frame stays for two seconds.
 
-    Where no frame can be read it warns and writes nothing.
+    If no frame can be read, it warns and writes nothing.
 
     Args:
-        frames: PNG files in the order of time; those of another shape than most are left out.
+        frames: PNG files in order of time; those whose shape is not that of most are left out.
         target: the file to write; replaced whole.
-        max_frames: of more, evenly spaced ones are taken, the first and the last always; >= 1.
-            Noisy grids of 519 x 519 pixels take 0.3 MB a frame.
-        seconds: each frame is shown for.
+        max_frames: largest number of frames, at least 1; of more files, evenly spaced ones are
+            taken, the last always. Noisy grids of 519 x 519 pixels take 0.3 MB a frame.
+        seconds: how long each frame is shown.
         max_side: larger frames are scaled down so that their longer side is this many pixels. The
             default leaves the usual grid of 8 x 8 images of 64 pixels (519 with margins) untouched:
             resampling it by a few pixels would only blur it.
@@ -52,7 +52,7 @@ def make_gif(
 
 
 def _thin(frames: Sequence[Path], count: int) -> list[Path]:
-    """`count` evenly spaced frames, the first and the last among them; of one, the last."""
+    """Returns `count` evenly spaced frames, with the first and the last; if one, the last."""
     if len(frames) <= count:
         return list(frames)
     if count == 1:
@@ -76,7 +76,7 @@ def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]
 
 
 def _scale_down(array: np.ndarray, max_side: int) -> np.ndarray:
-    """uint8 [height, width, channels] with a longer side of at most `max_side`, antialiased."""
+    """Scales uint8 [height, width, channels] to sides of at most `max_side`, antialiased."""
     height, width, channels = array.shape
     scale = max_side / max(height, width)
     if scale >= 1:

@@ -1,7 +1,7 @@
-"""The one home of matplotlib: its objects, never pyplot, in a style that is ours alone.
+"""The only module that uses matplotlib: its objects, never pyplot, in a style of our own.
 
-No window, no global backend, safe in a notebook and in a thread. The user's own matplotlibrc
-changes no picture.
+It opens no window and sets no global backend, so it is safe in notebooks and threads. The user's
+own matplotlibrc changes no picture.
 """
 
 import io
@@ -18,12 +18,12 @@ from dcgan import files
 __all__ = ["GREY", "Axes", "EngFormatter", "Figure", "MaxNLocator", "own_style", "quiet", "write"]
 
 GREY = "#5f6670"
-# Beginnings of the names of settings that are of the program, not of pictures.
+# Prefixes of settings that belong to the program, not to the style of pictures.
 NO_STYLE = ("backend", "interactive", "toolbar", "timezone", "date.", "webagg", "tk.")
 
 
 def own_style():
-    """While it is entered, or when it decorates what draws, matplotlib's own style holds."""
+    """Context or decorator in which matplotlib's default style holds."""
     defaults = matplotlib.rcParamsDefault
     style = {name: defaults[name] for name in defaults if not name.startswith(NO_STYLE)}
     return matplotlib.rc_context(style)

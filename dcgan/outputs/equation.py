@@ -1,4 +1,4 @@
-"""An arithmetic of latent vectors, drawn with its operands as in Radford et al. 2015, figure 7."""
+"""Draws arithmetic of latent vectors with its operands, as in Radford et al. 2015, figure 7."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from dcgan import images
 from dcgan.images import Cell, labelled_grid
 
-# The lines of a sign, as (x, y) of both ends in a square of these pixels.
+# Signs are drawn in a square of this many pixels, from lines given by the (x, y) of both ends.
 SIGN = 30
 _BAR = ((6, 15), (24, 15))
 SIGNS = {
@@ -33,11 +33,11 @@ class Term:
 def draw_equation(
     terms: Sequence[Term], around: np.ndarray, *, noise: float, comment: str
 ) -> bytes:
-    """A PNG: a row a term, its samples and their average; then the result, alone and amid noise.
+    """Draws a PNG: one row per term, with its samples and their average, then the result.
 
     Args:
-        around: uint8 [9, height, width, channels], the result in the middle.
-        noise: its scale, for the caption.
+        around: uint8 [9, height, width, channels], noisy results around the result itself.
+        noise: scale of the noise, for the caption.
     """
     scale = images.natural_scale(*around.shape[1:3])
     most = max(len(term.seeds) for term in terms)

@@ -10,16 +10,16 @@ from dcgan.outputs.drawing import Axes, EngFormatter, Figure, MaxNLocator
 from dcgan.outputs.report.measurements import OUTDATED, Series, read_series
 from dcgan.terminal.console import printable
 
-# Apart for every kind of eyes (Okabe and Ito 2008).
+# Distinct for every kind of colour vision (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
 @drawing.own_style()
 def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
-    """Writes a PNG with one panel a metric: its values against the step, and their intervals.
+    """Writes a PNG with one panel per metric: its values against the step, and their intervals.
 
     Returns:
-        whether there was anything to draw; else nothing is written.
+        Whether there was anything to draw; if not, nothing is written.
     """
     metrics: dict[str, list[Series]] = {}
     for series in read_series(folder):
@@ -28,7 +28,7 @@ def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
         return False
     columns = min(len(metrics), 2)
     rows = -(-len(metrics) // columns)
-    height = 0.5 + 2.9 * rows  # inches, as the margins
+    height = 0.5 + 2.9 * rows  # inches, as are the margins
     figure = Figure(figsize=(9, height), dpi=120, facecolor="white")
     figure.subplots_adjust(
         left=0.08, right=0.98, top=1 - 0.75 / height, bottom=0.5 / height, hspace=0.4, wspace=0.2
@@ -52,7 +52,7 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
         axes.errorbar(
             series.steps,
             values,
-            yerr=np.maximum(np.nan_to_num(ends), 0),  # none is drawn where none is known
+            yerr=np.maximum(np.nan_to_num(ends), 0),  # no interval where it is not known
             color=colour,
             marker="o",
             markersize=3.5,
@@ -73,7 +73,7 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
 
 
 def _name(series: Series) -> str:
-    """A few words that tell a curve from the others of its metric."""
+    """Returns a few words that tell a curve from the others of its metric."""
     record = series.newest
     known = [f"{record['generated_count']:,} images"] if "generated_count" in record else []
     known += [record[name] for name in ("extractor", "labelling") if record.get(name)]

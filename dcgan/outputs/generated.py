@@ -1,7 +1,7 @@
-"""A folder of generated images, a PNG file each, named by its seed.
+"""A folder of generated images: one PNG file per image, named by its seed.
 
-A note in it says which generator made them: another generator's images do not come among them, and
-nothing is written into a folder without that note that holds anything.
+A note in the folder says which generator made them. A folder of another generator is refused, and
+so is one that holds anything but has no note.
 """
 
 import json
@@ -22,21 +22,21 @@ class GeneratedFolder:
 
     Args:
         root: the folder; made by `claim`.
-        fingerprint: of the generator.
-        note: what else people should know of it, such as run and step.
+        fingerprint: that of the generator.
+        note: what else people should know about it, such as run and step.
     """
 
     def __init__(self, root: Path, *, fingerprint: str, note: dict):
         self.root = root
         self._note = {**note, "fingerprint": fingerprint}
-        # One name for all: what a killed process leaves is one file, which `claim` removes.
+        # One name for all, so a killed process leaves only one file, which `claim` removes.
         self._temporary = temporary_name(root / "image.png")
 
     def path(self, seed: int) -> Path:
         return self.root / f"seed{seed:08d}.png"
 
     def claim(self) -> None:
-        """Makes the folder, or goes on with it; refuses one of anything else."""
+        """Makes the folder, or continues it; raises UserError if it holds anything else."""
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"--to {self.root} is a file: name a folder, or a new one.")
         self.root.mkdir(parents=True, exist_ok=True)
@@ -67,15 +67,15 @@ class GeneratedFolder:
             )
 
     def missing(self, seeds: list[int]) -> list[int]:
-        """Those seeds whose images are not there, or not whole."""
+        """Returns the seeds whose images are missing or not whole."""
         there = {entry.name for entry in os.scandir(self.root)}
         return [s for s in seeds if self.path(s).name not in there or not is_whole(self.path(s))]
 
     def add(self, seeds: list[int], pictures: np.ndarray) -> None:
         """Writes images, uint8 [N, height, width, channels], each whole or not at all.
 
-        They are not flushed one by one, which would take longer than to make them: after a loss of
-        power `missing` finds those that have not reached the disk.
+        They are not flushed one by one, which would take longer than making them: after a power cut
+        `missing` finds those that have not reached the disk.
         """
         for seed, picture in zip(seeds, pictures, strict=True):
             try:
@@ -86,12 +86,12 @@ class GeneratedFolder:
                 raise
 
     def read(self, seeds: list[int]) -> np.ndarray:
-        """uint8 [N, height, width, channels] of images that are there."""
+        """Reads images of the folder as uint8 [N, height, width, channels]."""
         return np.stack([images.read_png(self.path(seed)) for seed in seeds])
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a PNG file ends as one does."""
+    """Whether a PNG file ends with its last chunk."""
     with open(path, "rb") as file:
         if file.seek(0, os.SEEK_END) < len(PNG_END):
             return False

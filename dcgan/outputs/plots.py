@@ -14,23 +14,23 @@ from dcgan.terminal.console import printable
 
 # The picture is 1,350 pixels wide: more points than this on a curve cannot be told apart.
 MAX_POINTS = 1000
-# Curves are smoothed over a fiftieth of the run: short enough to keep its turns, long enough to end
-# the noise of single batches.
+# Curves are smoothed over a fiftieth of the run: short enough to keep its turns, long enough to
+# remove the noise of single batches.
 SMOOTHED_PART = 1 / 50
-DISCRIMINATOR_COLOUR, GENERATOR_COLOUR = "#2368b0", "#e06c1f"  # apart for every kind of eyes
+DISCRIMINATOR_COLOUR, GENERATOR_COLOUR = "#2368b0", "#e06c1f"  # for all colour vision
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict]:
-    """The lines of a metrics.jsonl, "step" strictly increasing; none where there is no such file.
+    """Reads a metrics.jsonl, with "step" strictly increasing; returns no lines if it is missing.
 
-    A run that continued from an older checkpoint wrote some steps again: of those only the later
-    lines are kept. Lines that a crash cut short are left out.
+    A run that continued from an older checkpoint wrote some steps again: only their later lines
+    are kept. Lines that a crash cut short are left out.
     """
     rows: list[dict] = []
     for row in files.read_json_lines(Path(path)):
         step = row.get("step")
         if not isinstance(step, (int, float)) or not 0 <= step < 1 << 62:
-            continue  # of an event, not of a step
+            continue  # about an event, not a step
         while rows and rows[-1]["step"] >= row["step"]:
             rows.pop()
         rows.append(row)
@@ -45,14 +45,14 @@ def draw_losses(
 
     Args:
         metrics: dicts as `read_metrics` gives them, or the metrics.jsonl to read them from.
-        title: what the picture is headed with, e.g. "anime 48x48x3".
+        title: the heading, such as "anime 48x48x3".
     """
     if isinstance(metrics, (str, os.PathLike)):
         metrics = read_metrics(metrics)
     rows = list(metrics)
     steps = np.array([row["step"] for row in rows], np.float64)
     window = _window(steps)
-    # Fixed margins: a layout that looks for its own takes as long as all the drawing.
+    # Fixed margins: an automatic layout takes as long as all the drawing.
     figure = Figure(figsize=(9, 6.6), dpi=150, facecolor="white")
     figure.subplots_adjust(left=0.085, right=0.98, top=0.89, bottom=0.1, hspace=0.08)
     losses, scores = figure.subplots(2, 1, sharex=True)
@@ -77,13 +77,13 @@ def draw_losses(
         figure, losses, scores, note=f"smoothed: exponential moving average over {window:,} steps"
     )
     _epoch_axis(losses, rows)
-    name = printable(title)  # as every text from outside; nor is it a formula
+    name = printable(title)  # text from outside, and no formula
     losses.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
     drawing.write(figure, target)
 
 
 def _column(rows: list[dict], key: str) -> np.ndarray:
-    """A measurement of each row, float64 [N]; NaN where there is none."""
+    """One measurement of each row, float64 [N]; NaN where it is missing."""
     return np.array([row.get(key) for row in rows], np.float64)  # None becomes NaN
 
 
@@ -97,7 +97,7 @@ def _window(steps: np.ndarray) -> int:
 def _curve(
     axes: Axes, steps: np.ndarray, values: np.ndarray, *, window: int, label: str, colour: str
 ) -> None:
-    """The raw values lightly, over them their moving average; what is not finite is left out."""
+    """Draws the finite values lightly, and over them their moving average."""
     known = np.isfinite(values)
     steps, values = steps[known], values[known]
     if not steps.size:
@@ -112,12 +112,12 @@ def _curve(
 def thin(
     steps: np.ndarray, values: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A curve of no more than `most` points, each of them for a bin of neighbouring steps.
+    """Reduces a curve to at most `most` points, each for a bin of neighbouring steps.
 
-    `steps` and `values` are float [N], N >= 1, with NaN where there is no value.
+    `steps` and `values` are float [N], N >= 1, with NaN for missing values.
 
     Returns:
-        the mean step and the mean value of each bin, float [M], and the lowest and highest value,
+        The mean step and the mean value of each bin, float [M], and the lowest and highest value,
         [M, 2], so that no spike is lost; NaN for a bin without a value.
     """
     edges = np.linspace(0, steps.size, min(steps.size, most) + 1).astype(int)[:-1]
@@ -136,10 +136,11 @@ def has_spikes(values: np.ndarray) -> bool:
 
 
 def moving_average(steps: np.ndarray, values: np.ndarray, window: float) -> np.ndarray:
-    """Exponential moving average of unevenly spaced values, without bias to the first ones.
+    """Computes an exponential moving average of unevenly spaced values, without bias to the first.
 
-    The average of all finite values so far, each weighted by exp(-(steps since it) / window) and by
-    the steps that it stands for (those since the value before). Steps increase strictly.
+    It is the average of all values so far, each weighted by exp(-(steps since it) / window) and by
+    the steps that it stands for (those since the value before). Values must be finite, and steps
+    strictly increasing.
     """
     gaps = np.diff(steps, prepend=2 * steps[0] - steps[1] if steps.size > 1 else steps[0] - 1)
     keep = np.exp(-gaps / window)
@@ -153,7 +154,7 @@ def moving_average(steps: np.ndarray, values: np.ndarray, window: float) -> np.n
 
 
 def _style_losses(axes: Axes) -> None:
-    """From zero on a linear scale; logarithmic above 1 where spikes would flatten all the rest."""
+    """Scales losses linearly from 0; logarithmically above 1 if spikes would flatten the rest."""
     axes.set_ylabel("loss")
     lines = [line.get_ydata() for line in axes.get_lines()]
     if not lines:
@@ -179,11 +180,11 @@ def _style(figure: Figure, losses: Axes, scores: Axes, *, note: str) -> None:
 
 
 def _epoch_axis(axes: Axes, rows: list[dict]) -> None:
-    """The same axis in epochs, along the top; epochs grow evenly with the steps."""
+    """Adds the same axis in epochs along the top; epochs are proportional to steps."""
     last = next((row for row in reversed(rows) if row.get("epoch") and row["step"]), None)
     if last is None:
         return
-    rate = last["epoch"] / last["step"]  # epochs a step
+    rate = last["epoch"] / last["step"]  # epochs per step
     top = axes.secondary_xaxis("top", functions=(lambda s: s * rate, lambda e: e / rate))
     top.set_xlabel("epoch", color=GREY)
     top.tick_params(colors=GREY, length=3)

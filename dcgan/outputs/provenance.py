@@ -1,6 +1,6 @@
-"""Pictures and their notes that may be replaced by later ones: files that say who made them.
+"""Marks the files that this program makes, so that it may replace them later.
 
-Writing over anything else is refused.
+Overwriting any other file is refused.
 """
 
 import os
@@ -13,15 +13,16 @@ MARK = "made by dcgan"  # in a PNG's or GIF's comment, an MP4's metadata, a JSON
 
 
 def mark(what: str) -> str:
-    """The comment that goes into a file; characters that are not ASCII become question marks."""
+    """Makes the comment for a file; characters that are not ASCII become question marks."""
     return f"{MARK}: {what}".encode("ascii", "replace").decode("ascii")
 
 
 def refuse_foreign(path: Path, *suffixes: str) -> None:
-    """Refuses a name under which nothing of ours can be written.
+    """Refuses a path to which this program cannot or must not write.
 
     Raises:
-        UserError: it ends otherwise, it is no file of ours, or its folder cannot be written.
+        UserError: the path has none of the suffixes, it is a file without our mark, or its folder
+            cannot be written.
     """
     if path.suffix.lower() not in suffixes:
         raise UserError(

@@ -1,6 +1,6 @@
-"""Scalars and pictures for TensorBoard, where it is installed; a run without it loses nothing.
+"""Scalars and pictures for TensorBoard, if it is installed; a run without it loses nothing.
 
-The same numbers and grids are always in metrics.jsonl and samples/: this is a second view of them.
+The same numbers and grids are always in metrics.jsonl and samples/.
 """
 
 import errno
@@ -18,7 +18,7 @@ logger = logging.getLogger("dcgan")
 
 
 def open_writer(folder: str | os.PathLike) -> "TensorBoardWriter | None":
-    """A writer into `folder`, or None, said in one sentence, when tensorboard is not installed.
+    """Opens a writer into `folder`; logs a sentence and returns None without tensorboard.
 
     A resumed run opens the same folder again: TensorBoard joins its files into one curve.
     """
@@ -33,16 +33,16 @@ def open_writer(folder: str | os.PathLike) -> "TensorBoardWriter | None":
 
 class TensorBoardWriter:
     def __init__(self, folder: str | os.PathLike):
-        """Opens a new event file in `folder`, which is made when absent.
+        """Opens a new event file in `folder`, which is created if it does not exist.
 
         Raises:
-            OSError: it cannot be written. TensorFlow says of a full disk what it says of memory.
+            OSError: it cannot be written. TensorFlow reports a full disk in the words for memory.
         """
         try:
-            # A name may be no UTF-8.
+            # Bytes, as a name may not be UTF-8.
             self._writer = tf.summary.create_file_writer(os.fsencode(folder))
         except tf.errors.OpError as error:
-            # "{{node}} PLACE; REASON" or "{{node}} SENTENCE [Op:...", and more lines.
+            # It is "{{node}} PLACE; REASON" or "{{node}} SENTENCE [Op:...", and more lines.
             words = re.sub(r"^{{.*?}} | \[Op:.*", "", error.message.partition("\n")[0])
             raise OSError(errno.EIO, words.rpartition("; ")[2], os.fspath(folder)) from error
 
@@ -52,10 +52,10 @@ class TensorBoardWriter:
                 tf.summary.scalar(name, value, step=step)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
-        """A picture, uint8 [height, width, 1 or 3]."""
+        """Writes a picture, uint8 [height, width, 1 or 3]."""
         with self._writer.as_default():
             tf.summary.image(name, image[np.newaxis], step=step)
-        self._writer.flush()  # pictures are rare, and a crash shall not take them
+        self._writer.flush()  # pictures are rare, so a crash must not lose them
 
     def close(self) -> None:
         self._writer.close()

@@ -1,4 +1,4 @@
-"""A walk in latent space as an animation or a strip: the bytes of GIF, MP4 and PNG files."""
+"""Encodes a walk in latent space as an animation or a strip: a GIF, MP4 or PNG file."""
 
 import tempfile
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 from dcgan import extras, images
 from dcgan.images import enlarge
 
-HOLD_SECONDS = 1.0  # a walk that ends shows its last image for so long
+HOLD_SECONDS = 1.0  # for which a walk that does not loop shows its last image
 FFMPEG_QUALITY = 8  # of 10
 
 
 def gif(frames: np.ndarray, *, fps: int, loop: bool, scale: int, comment: str) -> bytes:
-    """An endless GIF of uint8 [N, height, width, channels], at most 50 frames a second.
+    """Encodes uint8 [N, height, width, channels] as an endless GIF, at most 50 frames a second.
 
     Args:
         loop: whether the first frame follows the last one at once.
@@ -30,7 +30,7 @@ def require_mp4() -> None:
 
 
 def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:
-    """A film in H.264, which every browser and telephone plays; arguments of `gif`."""
+    """Encodes an H.264 film, which every browser and phone plays; see `gif` for the arguments."""
     require_mp4()
     import imageio_ffmpeg
 
@@ -42,7 +42,7 @@ def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:
             (width, height),
             fps=fps,
             quality=FFMPEG_QUALITY,
-            macro_block_size=2,  # H.264 with half the colours wants even sides
+            macro_block_size=2,  # H.264 with subsampled colours needs even sides
             ffmpeg_log_level="error",
             output_params=["-metadata", f"comment={comment}"],
         )
@@ -54,17 +54,17 @@ def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    """RGB with even sides: where one is odd, its last line of pixels comes twice."""
+    """Makes a frame RGB with even sides: repeats the last line of pixels of an odd side."""
     height, width, channels = frame.shape
     frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return np.ascontiguousarray(frame.repeat(3 // channels, 2))
 
 
 def strip(frames: np.ndarray, per_leg: int, *, loop: bool, scale: int, comment: str) -> bytes:
-    """A row from each seed to the next, both ends shown: Radford et al. 2015, figure 4.
+    """Draws one row from each seed to the next, with both ends, as Radford et al. 2015, figure 4.
 
     Args:
-        frames: of `paths.walk`, and `per_leg` its `frames`; the others are those of `gif`.
+        frames: made by `paths.walk`; `per_leg` is its `frames`. See `gif` for the others.
     """
     if loop:
         frames = np.concatenate([frames, frames[:1]])

@@ -1,7 +1,7 @@
-"""All settings in one chart a quantity, against minutes and against images.
+"""Charts of all settings together: one per quantity, against minutes and against images.
 
-The charts are the report's own. Of several seeds the line is the mean, and an area reaches from the
-lowest to the highest of them.
+The charts are those of the report. For several seeds the line is their mean, and an area reaches
+from the lowest to the highest of them.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from dcgan.outputs.comparison.runs import Setting
 from dcgan.outputs.report import chart, measurements
 
 AXES = ("minute", "image")
-POINTS = 200  # at which lines of training can be read off
-# Of metrics.jsonl: (key, title, unit, upper end).
+POINTS = 200  # at which training curves can be read off
+# Quantities in metrics.jsonl: (key, title, unit, upper end).
 QUANTITIES = (
     ("d_loss", "Discriminator’s loss", "loss", None),
     ("g_loss", "Generator’s loss", "loss", None),
@@ -24,7 +24,7 @@ QUANTITIES = (
 
 
 def training(settings: Sequence[Setting]) -> list[list[dict]]:
-    """What metrics.jsonl holds: for each quantity its charts, one an axis."""
+    """Draws metrics.jsonl: for each quantity its charts, one per axis."""
     found = [
         [
             made
@@ -44,7 +44,7 @@ def _of_training(settings: Sequence[Setting], key: str, axis: str, **how) -> dic
     ends = [min(x[-1] for x, _ in found) for found in lines.values() if found]
     if not ends:
         return None
-    # The ends too, so that a line goes on to where its run, or the first of them, stands.
+    # The ends too, so that a line reaches the end of its run, or of the shortest of its runs.
     grid = np.unique([*np.linspace(0, max(ends), POINTS + 1)[1:], *ends])
     curves = [_mean(setting, found, grid) for setting, found in lines.items() if found]
     title, top = how.pop("title"), how["top"]
@@ -55,7 +55,7 @@ def _of_training(settings: Sequence[Setting], key: str, axis: str, **how) -> dic
 def _mean(
     setting: Setting, lines: Sequence[tuple[np.ndarray, np.ndarray]], grid: np.ndarray
 ) -> chart.Curve:
-    """A setting's line, as far as all of its seeds have come."""
+    """Draws a setting's line as far as all of its seeds have trained."""
     at = np.stack([np.interp(grid, x, values, left=np.nan, right=np.nan) for x, values in lines])
     if len(lines) == 1:
         return chart.Curve(setting.name, setting.look, at[0])
@@ -63,7 +63,7 @@ def _mean(
 
 
 def quality(protocols: Sequence[Sequence[Measured]]) -> list[tuple[str, list[dict]]]:
-    """(protocol, charts) of each metric that some setting has more than one measurement of."""
+    """Returns (protocol, charts) of each metric that a setting was measured by more than once."""
     found = []
     for one in (measured for group in protocols for measured in group):
         charts = [made for axis in AXES if (made := _of_metric(one, axis))]
@@ -84,7 +84,7 @@ def _of_metric(measured: Measured, axis: str) -> dict | None:
 
 
 def _curve(setting: Setting, one: Track, places: np.ndarray) -> chart.Curve:
-    """A track with gaps where only others were measured."""
+    """Draws a track, with gaps where only other settings were measured."""
     columns = np.full((3, len(places)), np.nan)
     columns[:, np.searchsorted(places, one.x)] = one.values, one.low, one.high
     return chart.Curve(setting.name, setting.look, *columns, band=one.count > 1 and one.x.size > 1)

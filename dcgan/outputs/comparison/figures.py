@@ -1,7 +1,7 @@
-"""What was measured of each setting, protocol by protocol, and which setting is ahead.
+"""The measurements of each setting, protocol by protocol, and which setting is ahead.
 
-Two figures are apart when every seed of one, at the worse end of its 95 % interval, is better than
-every seed of the other at the better end of its own. Nothing is called ahead otherwise.
+Two figures are apart if every seed of one, at the worse end of its 95 % interval, is better than
+every seed of the other at the better end of its own. Otherwise no setting is called ahead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ import numpy as np
 from dcgan.outputs.comparison.runs import Run, Setting
 from dcgan.outputs.report.measurements import METRICS, PROTOCOL, Series
 
-# Of the last figure's place, how far another may be from it to count as equally far on.
+# Places that differ by at most this share count as equal.
 NEARLY = 0.05
-# What tells metrics of one protocol apart.
+# The parts of a protocol in which its metrics differ.
 OF_METRIC = ("metric", "version")
 
 
@@ -22,10 +22,10 @@ OF_METRIC = ("metric", "version")
 class Figure:
     """A metric of a setting."""
 
-    values: Sequence[float]  # of each seed that was measured
-    low: float | None  # the lowest and highest end of their intervals; None where one has none
+    values: Sequence[float]  # one per measured seed
+    low: float | None  # lowest and highest end of their intervals; None if one has no interval
     high: float | None
-    steps: Sequence[int] = ()  # of each seed
+    steps: Sequence[int] = ()  # one per seed
 
     @property
     def value(self) -> float:
@@ -42,17 +42,17 @@ class Measured:
     """A metric by one protocol."""
 
     example: Series  # the series of one of the runs, which says how it was measured
-    # of each setting of which there is one, after all of its training
+    # the last figure of each setting that was measured
     figures: Mapping[Setting, Figure]
 
     @property
     def ahead(self) -> Setting | None:
-        """The best setting where its figure is apart from every other's."""
+        """The best setting if its figure is apart from every other's, else None."""
         return ahead(self.figures, more_is_better=self.example.more_is_better)
 
 
 def ahead(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting | None:
-    """The setting that is better than every other, intervals apart; None where there is none."""
+    """Returns the setting that is better than all others, with intervals apart; None if none is."""
     if len(figures) < 2:
         return None
     best = leading(figures, more_is_better=more_is_better)
@@ -61,13 +61,13 @@ def ahead(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting
 
 
 def leading(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting:
-    """The setting of the best value, be its interval what it may."""
+    """Returns the setting with the best value, whatever its interval."""
     choose = max if more_is_better else min
     return choose(figures, key=lambda setting: figures[setting].value)
 
 
 def by_protocol(settings: Sequence[Setting]) -> list[list[Measured]]:
-    """The metrics, those of one protocol together; what most settings have comes first."""
+    """Groups the metrics by protocol; the protocol that most settings have comes first."""
     found: dict[tuple, list[Measured]] = {}
     for key in dict.fromkeys(key_of(series) for _, series in _all(settings)):
         how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in OF_METRIC)
@@ -81,7 +81,7 @@ def by_protocol(settings: Sequence[Setting]) -> list[list[Measured]]:
 
 
 def key_of(series: Series) -> tuple[str, ...]:
-    """Of the protocol and the metric: only figures of equal ones are compared."""
+    """Returns the key of protocol and metric; only figures with equal keys are compared."""
     return tuple(str(series.newest.get(part)) for part in PROTOCOL)
 
 
@@ -104,7 +104,7 @@ def _measured(key: tuple[str, ...], settings: Sequence[Setting]) -> Measured:
 
 
 def _figure(each: Sequence[Series]) -> Figure:
-    """After all of each seed's training, as far as it was measured."""
+    """Makes the figure of the last measurement of each seed."""
     values, low, high = (
         np.array([one.column(name)[-1] for one in each]) for name in ("value", "low", "high")
     )
@@ -119,18 +119,18 @@ def _figure(each: Sequence[Series]) -> Figure:
 
 @dataclass(frozen=True)
 class Track:
-    """A metric of a setting as it learnt."""
+    """A metric of a setting during its training."""
 
     x: np.ndarray  # float64 [N], increasing: minutes or images
-    # values, low, high: float64 [N]: the mean over the seeds, and the outer ends of their
-    # intervals, NaN where there are none
+    # values, low, high: float64 [N], the mean over the seeds and the outer ends of their
+    # intervals, NaN without intervals
     values: np.ndarray
     low: np.ndarray
     high: np.ndarray
     count: int = 1  # seeds
 
     def at(self, x: float) -> Figure | None:
-        """Between the measurements before and after; None where there are none."""
+        """Interpolates the figure at `x`; None if `x` is too far outside the measurements."""
         nearest = float(np.clip(x, self.x[0], self.x[-1]))
         if abs(nearest - x) > NEARLY * x:
             return None
@@ -143,7 +143,7 @@ class Track:
 
 
 def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
-    """How a metric of a setting changed; None where it was not measured or nobody knows when.
+    """Returns how a metric of a setting changed; None if it, or its place, is not known.
 
     For the axis see `Run.places`.
     """
@@ -152,7 +152,7 @@ def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
     if len(tracks) < 2:
         return tracks[0] if tracks else None
     start, end = max(one.x[0] for one in tracks), min(one.x[-1] for one in tracks)
-    if start > end:  # each seed was measured once, after nearly as long: those are one point
+    if start > end:  # the seeds' measurements do not overlap: their last ones make one point
         last = [np.array([getattr(one, name)[-1] for one in tracks]) for name in COLUMNS]
         x, values, low, high = last
         x = np.array([x.mean()])
@@ -181,9 +181,9 @@ def _track(run: Run, series: Series, axis: str) -> Track | None:
 
 
 def at_equal(measured: Measured, axis: str) -> tuple[float, dict[Setting, Figure]] | None:
-    """(minutes or images, the figures after so many): the most for which all of them are known.
+    """Returns (x, figures at x) for the most minutes or images that all settings have reached.
 
-    None where there is no such place for two or more settings.
+    None if fewer than two settings were measured, or one of them not near x.
     """
     key = key_of(measured.example)
     tracks = {one: found for one in measured.figures if (found := track(one, key, axis))}

@@ -1,4 +1,4 @@
-"""The page itself, which asks no address for anything, and the same in a few lines of text."""
+"""The page itself, which loads nothing from any address, and its text for the terminal."""
 
 import datetime
 from collections.abc import Callable, Sequence
@@ -28,19 +28,19 @@ from dcgan.outputs.report.page import format_value, html, seeds_in_words
 from dcgan.terminal.console import printable
 
 FOLDER = Path(__file__).parent
-GRIDS, STRIPS = 3_000_000, 600_000  # bytes of the pictures; a third more as text
+GRIDS, STRIPS = 3_000_000, 600_000  # bytes of the pictures; in base64 a third more
 STRIP = 10  # images of each run in the strip
 PRINTED = 3  # metrics in the text
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs, looked at together."""
+    """Several runs and what their comparison says."""
 
     runs: Sequence[Run]  # at least two, in the order of their settings
-    settings: Sequence[Setting]  # the runs by what differs beside their seeds
-    protocols: Sequence[Sequence[Measured]]  # what was measured, by how
-    verdict: Sequence[str]  # who is ahead, in sentences
+    settings: Sequence[Setting]  # the runs, grouped by options other than the seed
+    protocols: Sequence[Sequence[Measured]]  # the measurements, by protocol
+    verdict: Sequence[str]  # which settings are ahead, in sentences
     notes: Sequence[str]  # what is missing, in sentences
 
 
@@ -52,7 +52,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 
 def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
-    """The comparison, with the images of these seeds, as an HTML file."""
+    """Renders the comparison as an HTML file; `seeds` are those of the runs' samples."""
     runs = comparison.runs
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -84,7 +84,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
 
 
 def text(comparison: Comparison) -> list[str]:
-    """For the terminal: a line a setting with the first metrics, the verdict and the notes."""
+    """Makes lines for the terminal: one per setting with the first metrics, verdict and notes."""
     most = [one for group in comparison.protocols for one in group][:PRINTED]
     width = max(len(one.name) for one in comparison.settings) + 2
     heads = [f"{one.example.name:>22}" for one in most]
@@ -106,12 +106,12 @@ def text(comparison: Comparison) -> list[str]:
         lines.append(of.rstrip())
     lines += ["* intervals apart"] if any(one.ahead for one in most) else []
     lines += ["", *comparison.verdict, *comparison.notes, ""]
-    # What folders and files are named is no command to a terminal.
+    # Names of folders and files may hold control characters.
     return [printable(line) for line in lines]
 
 
 def _strips(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
-    """A row a run: the first seeds; above them real images, where all learn from the same."""
+    """One row of first seeds per run; above them real images if all runs learn from the same."""
     rows = []
     if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
         some = np.linspace(0, len(cells) - 1, min(STRIP, len(cells))).round().astype(int)
@@ -134,7 +134,7 @@ def _strips(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> 
 
 
 def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
-    """The images in the grid of reals, uint8 [N, height, width, channels]."""
+    """Cuts the grid of reals into its images, uint8 [N, height, width, channels]."""
     grid = group[0].reals
     size = [group[0].option(name) for name in ("output_height", "output_width")]
     if grid is None or not all(isinstance(side, int) and side > 0 for side in size):
@@ -193,7 +193,7 @@ def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
 
 
 def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
-    """(what, a cell a setting): how long, how far, how fast, how large."""
+    """Returns (name, one cell per setting) of each fact about length, speed and size."""
 
     def model(what: str) -> Callable[[Run], float | None]:
         return lambda run: (

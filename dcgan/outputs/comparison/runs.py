@@ -1,4 +1,4 @@
-"""The runs of a comparison, and which of them are the same but for their seed."""
+"""The runs of a comparison, and which of them differ only in their seed."""
 
 import functools
 import hashlib
@@ -19,16 +19,16 @@ from dcgan.outputs.report.history import History, read_history
 from dcgan.outputs.report.measurements import Series
 from dcgan.run.run_dir import RunDir
 
-# Where files lie, of which nothing that is learnt depends; neither compared nor shown.
+# Where files lie, which does not affect what is learnt; neither compared nor shown.
 PLACES = ("run_dir", "cache_dir", "data_dir")
-# What says which images a run learns from; flips are a choice of the training.
+# The options that say which images a run learns from; flips are a choice of the training.
 DATA = (
     *("dataset", "input_fname_pattern", "splits", "train_size", "channels", "crop"),
     *("output_height", "output_width", "input_height", "input_width"),
 )
-MACHINE = ("devices", "replicas", "cpus")  # of environment.json: what minutes depend on
+MACHINE = ("devices", "replicas", "cpus")  # in environment.json: what minutes depend on
 LOOKS = 8  # colours in comparison.css
-DASHES = ("", " dashed", " dotted")  # told apart where colours come again
+DASHES = ("", " dashed", " dotted")  # to tell lines of the same colour apart
 MOST_RUNS = LOOKS * len(DASHES)
 
 
@@ -39,16 +39,16 @@ class Run:
     name: str  # tells it apart from the others
     folder: RunDir
     options: Mapping[str, Option]  # the choices of its config.json, by name
-    # what its newest checkpoint draws, or a sentence that says why there is none
+    # the newest checkpoint with its images, or a sentence that says why there is none
     model: ShownCheckpoint | str
 
     def option(self, name: str) -> object:
-        """The value of a choice; None where it is not recorded."""
+        """The value of an option; None if it is not recorded."""
         return self.options[name].value if name in self.options else None
 
     @functools.cached_property
     def history(self) -> History:
-        """Its numbers, without those that are none."""
+        """The run's history, without values that are not finite numbers."""
         found = read_history(self.folder)
         rows = [
             {key: value for key, value in row.items() if _is_finite(value)} for row in found.rows
@@ -66,7 +66,7 @@ class Run:
 
     @functools.cached_property
     def machine(self) -> str:
-        """What it was trained on, as environment.json has it; empty where nobody knows."""
+        """The machine that the run was trained on, from environment.json; empty if unknown."""
         try:
             found = read_json(self.folder.environment) if self.folder.environment.exists() else {}
         except UserError:
@@ -75,14 +75,14 @@ class Run:
 
     @functools.cached_property
     def data(self) -> tuple[str, str]:
-        """What it learns from: equal where the images are, as far as the folder says."""
+        """Identifies the images that the run learns from, as far as the folder says."""
         digest = "" if self.reals is None else hashlib.sha256(self.reals.tobytes()).hexdigest()
         return str([self.option(name) for name in (*DATA, "num_samples")]), digest
 
     def places(self, axis: str) -> np.ndarray:
-        """Where each line of its numbers stands, float64 [N]; NaN where it is not known.
+        """The place of each row of the history on an axis, float64 [N]; NaN where unknown.
 
-        The axis is minute, of training without its evaluations, or image, that was learnt from.
+        The axis is "minute", training time without evaluations, or "image", images learnt from.
         """
         if axis == "image":
             return self.history.column("images")
@@ -90,7 +90,7 @@ class Run:
         return (self.history.column("seconds") - evaluated.cumsum()) / 60
 
     def place(self, steps: np.ndarray, axis: str) -> np.ndarray:
-        """Where steps stand, between those of which there are lines; NaN beyond the last."""
+        """The places of steps on an axis, interpolated between rows; NaN beyond the last row."""
         places = self.places(axis)
         known = np.isfinite(places)
         if not known.any():
@@ -99,13 +99,13 @@ class Run:
         return np.interp(steps, xs, ys, right=np.nan)
 
     def last(self, axis: str) -> float | None:
-        """How far it has come; None where nobody knows."""
+        """The last known place of the run on an axis; None if none is known."""
         places = self.places(axis)
         known = places[np.isfinite(places)]
         return float(known[-1]) if known.size else None
 
     def smooth(self, key: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
-        """A number of its lines as a moving average: places, increasing, and values."""
+        """A quantity as a moving average: (increasing places on the axis, values)."""
         x, values = self.places(axis), self.history.column(key)
         known = np.isfinite(x) & np.isfinite(values)
         x, values = x[known], values[known]
@@ -122,11 +122,11 @@ def _is_finite(value: object) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """Runs whose options are the same but for the seed."""
+    """Runs whose options differ only in the seed."""
 
     name: str  # tells it apart from the others
     look: str  # its class in comparison.css
-    runs: Sequence[Run]  # at least one, by their seeds
+    runs: Sequence[Run]  # at least one, each of another seed
 
     def mean(self, values: Sequence[float | None]) -> float | None:
         known = [value for value in values if value is not None]
@@ -134,11 +134,11 @@ class Setting:
 
 
 def settings(runs: Sequence[Run]) -> list[Setting]:
-    """The runs by what differs beside their seeds, in the order in which they were named."""
+    """Groups runs that differ only in their seeds, in the order in which they were named."""
     groups: list[list[Run]] = []
     for run in runs:
         for group in groups:
-            # Of one seed too: then there is another difference.
+            # A repeated seed means that the runs differ in something else.
             is_repeated = any(run.option("seed") == other.option("seed") for other in group)
             if not is_repeated and set(find_differing([group[0], run])) <= {"seed"}:
                 group.append(run)
@@ -151,7 +151,7 @@ def settings(runs: Sequence[Run]) -> list[Setting]:
 
 
 def find_differing(runs: Sequence[Run]) -> list[str]:
-    """The options of which the values differ, in the order of config.json."""
+    """Returns the names of options whose values differ, in the order of config.json."""
     names = dict.fromkeys(name for run in runs for name in run.options)
     return [
         name
@@ -161,13 +161,13 @@ def find_differing(runs: Sequence[Run]) -> list[str]:
 
 
 def values_of(runs: Sequence[Run], name: str) -> list[object]:
-    """An option's value in each run; the default in one that does not know it yet."""
+    """Returns an option's value in each run; the default in runs older than the option."""
     default = next(run.options[name].default for run in runs if name in run.options)
     return [run.options[name].value if name in run.options else default for run in runs]
 
 
 def _names(groups: Sequence[Sequence[Run]]) -> Iterator[str]:
-    """What the names of a setting's runs have in common, where that tells it apart."""
+    """Names each setting by what the names of its runs have in common, if that is unique."""
     common = [_trim(os.path.commonprefix([run.name for run in group])) for group in groups]
     single = [group[0].name for group in groups if len(group) == 1]
     for group, name in zip(groups, common, strict=True):
@@ -180,19 +180,19 @@ def _names(groups: Sequence[Sequence[Run]]) -> Iterator[str]:
 
 
 def _trim(start: str) -> str:
-    """wide of wide-, and run of run1, which run10 and run11 begin with."""
+    """Shortens a common prefix: wide- to wide, and run1, of run10 and run11, to run."""
     bare = start.rstrip("-_. ")
     return bare if bare != start else start.rstrip("0123456789").rstrip("-_. ")
 
 
 def dataset(run: Run) -> str:
-    """The data set's name; of a path the last part."""
+    """Returns the name of the run's data set; of a path the last part."""
     name = str(run.option("dataset") or "unknown data")
     return Path(name).name or name
 
 
 def by_data(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs by what they learn from; one without a grid of reals is with its options' first."""
+    """Groups runs by their images; without a grid of reals a run joins the first of its options."""
     groups: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: run.reals is None):
         what, digest = run.data

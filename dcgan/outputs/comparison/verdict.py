@@ -1,4 +1,4 @@
-"""Who is ahead, in words; each sentence says only what was measured."""
+"""Which settings are ahead, in words; each sentence says only what was measured."""
 
 from collections.abc import Mapping, Sequence
 
@@ -40,7 +40,7 @@ def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]
 
 
 def _one_a_metric(compared: Sequence[Measured]) -> list[Measured]:
-    """Of each metric the protocol that most settings, and most seeds, were measured by."""
+    """Chooses for each metric the protocol by which most settings, then seeds, were measured."""
     found: dict[str, Measured] = {}
     for one in compared:
         best = found.get(one.example.metric)
@@ -58,7 +58,7 @@ def _order(one: Measured) -> int:
 
 
 def _as_they_stand(compared: Sequence[Measured]) -> list[str]:
-    """The last figures: whom each metric has ahead, and which metrics have nobody."""
+    """Says by the last figures which setting is ahead in which metric, and where none is."""
     winners: dict[Setting | None, list[str]] = {}
     for one in compared:
         winners.setdefault(one.ahead, []).append(_describe(one, one.figures))
@@ -75,7 +75,7 @@ def _as_they_stand(compared: Sequence[Measured]) -> list[str]:
 
 
 def _after_equal(compared: Sequence[Measured], axis: str, of: str) -> list[str]:
-    """The first metric that has curves, after equal minutes or images."""
+    """Says which setting leads after equal minutes or images, by the first metric with curves."""
     found = [(one, at) for one in compared if (at := figures.at_equal(one, axis))]
     if not found:
         return []
@@ -91,13 +91,13 @@ def _after_equal(compared: Sequence[Measured], axis: str, of: str) -> list[str]:
 
 
 def _describe(one: Measured, found: Mapping[Setting, Figure]) -> str:
-    """FID (pixels: 30 against 45)."""
+    """Formats a comparison such as FID (pixels: 30 against 45)."""
     name, against = one.example.name, _against(found, one)
     return f"{name[:-1]}: {against})" if name.endswith(")") else f"{name} ({against})"
 
 
 def _against(found: Mapping[Setting, Figure], measured: Measured) -> str:
-    """30 against 45, or 30 against 45 to 60 where there are several others."""
+    """Formats 30 against 45, or 30 against 45 to 60 if there are several others."""
     best = figures.leading(found, more_is_better=measured.example.more_is_better)
     others = sorted(one.value for setting, one in found.items() if setting is not best)
     ends = dict.fromkeys(number(value) for value in (others[0], others[-1]))
@@ -105,7 +105,7 @@ def _against(found: Mapping[Setting, Figure], measured: Measured) -> str:
 
 
 def notes(runs: Sequence[Run]) -> list[str]:
-    """What a run lacks, and where it stands if that is not its end."""
+    """Says what each run lacks, and at which step it is if it has not ended."""
     lines = []
     for run in runs:
         steps = run.history.steps
@@ -132,7 +132,7 @@ def notes(runs: Sequence[Run]) -> list[str]:
 
 
 def _has_ended(run: Run) -> bool:
-    """Whether it has come to its steps, its passes over the data or the end of its time."""
+    """Whether a run has done its steps or its passes over the data, or used up its time."""
     budget = run.option("time_budget")
     try:
         seconds = parse_seconds(budget) if isinstance(budget, str) else None

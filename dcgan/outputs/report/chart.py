@@ -1,7 +1,7 @@
-"""Curves as inline SVG that is stretched to any width, with its words beside it as HTML.
+"""Curves as inline SVG that is stretched to any width, with their text beside it as HTML.
 
-So letters keep their size on a telephone and lines their thickness, without a script. What is given
-to the template is plain: paths in a square of `SIDE` units, and places in percent.
+So letters keep their size on a phone, and lines their thickness, without a script. The template
+gets plain values: paths in a square of `SIDE` units, and places in percent.
 """
 
 import math
@@ -15,7 +15,7 @@ from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
 from dcgan.outputs.report.formatting import number
 
 SIDE = 1000  # units
-MOST_POINTS = 300  # on a curve: as many as a telephone has pixels
+MOST_POINTS = 300  # on a curve: about as many as a phone has pixels
 MOST_ROWS = 12  # of the table below a chart
 
 
@@ -25,23 +25,23 @@ class Curve:
 
     label: str
     look: str  # its class in style.css
-    values: np.ndarray  # float [N], NaN where there is none
-    low: np.ndarray | None = None  # float [N], the ends of the intervals, or None
+    values: np.ndarray  # float [N], NaN where a value is missing
+    low: np.ndarray | None = None  # float [N], the ends of the intervals; None without
     high: np.ndarray | None = None
-    band: bool = False  # whether the intervals are drawn as one area instead of a whisker each
-    smooth: bool = False  # whether the line is a moving average, with the values lightly behind it
+    band: bool = False  # whether to draw the intervals as one area instead of whiskers
+    smooth: bool = False  # whether to draw a moving average, with the values lightly behind it
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Values to places."""
+    """Maps values to places on an axis."""
 
-    low: float  # the ends
+    low: float  # the values at both ends
     high: float
-    bent: bool = False  # whether it is logarithmic beyond 1 and -1 and linear between them
+    bent: bool = False  # whether it is logarithmic beyond -1 and 1, and linear between them
 
     def at(self, values) -> np.ndarray:
-        """Percent of the way from the low end to the high one."""
+        """Returns places in percent of the way from the low end to the high one."""
         low, high = self._bend(self.low), self._bend(self.high)
         return 100 * (self._bend(values) - low) / (high - low)
 
@@ -63,9 +63,9 @@ class Scale:
 
 
 def value_scale(values: np.ndarray, *, top: float | None = None) -> Scale:
-    """From zero where nothing is below it; bent where spikes would flatten all the rest.
+    """Makes a scale from 0, or from below if values are; bent if spikes would flatten the rest.
 
-    `values` are all that is drawn, finite; `top` is the upper end, where it is known.
+    `values` are all values that are drawn, finite; `top` is the upper end, if it is known.
     """
     low, high = float(values.min()), float(values.max())
     if has_spikes(values):
@@ -86,15 +86,15 @@ def draw(
     top: float | None = None,
     line: tuple[float, str] | None = None,
 ) -> dict | None:
-    """A chart for the template; None where there is nothing to draw.
+    """Makes a chart for the template; None if there is nothing to draw.
 
     Args:
         title: its heading.
         steps: float [N], increasing; what the values are drawn against.
-        curves: of N values each; those without a finite one are left out.
-        unit: what the values are, where the title does not say it.
+        curves: of N values each; those without a finite value are left out.
+        unit: what the values are, if the title does not say it.
         x_name: what the steps are.
-        top: upper end of the values, where it is known.
+        top: upper end of the values, if it is known.
         line: a value to mark, and its name.
     """
     curves = [curve for curve in curves if np.isfinite(curve.values).any()]
@@ -157,7 +157,7 @@ class _Thinned:
         return f"{around}Z" if x.size > 1 else ""
 
     def _intervals(self, horizontal: Scale, vertical: Scale) -> tuple[np.ndarray, ...]:
-        """Places, and both ends there; of a bin of several intervals there is none."""
+        """Returns places and both ends of the intervals there; none if the curve was thinned."""
         curve = self.curve
         if curve.low is None or len(self.steps) != len(curve.values):
             return np.empty(0), np.empty(0), np.empty(0)
@@ -171,7 +171,7 @@ def _window(steps: np.ndarray) -> float:
 
 
 def _xy(x: float, y: float) -> str:
-    """Percent, upwards, to units, downwards."""
+    """Converts percent, with y upwards, to units, with y downwards."""
     return f"{x * SIDE / 100:.1f} {(100 - y) * SIDE / 100:.1f}"
 
 
@@ -184,7 +184,7 @@ def _tick(value: float) -> str:
 
 
 def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
-    """The readings at each place: percent of the way, heights, and words."""
+    """What can be read off at each place: its percent of the way, the heights, and words."""
     steps = shown[0].steps
     words = []
     for i, place in enumerate(_format_steps(steps)):
@@ -225,5 +225,5 @@ def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str)
 
 
 def _format_steps(steps: np.ndarray) -> list[str]:
-    """Whole numbers, where there are not only small ones, such as minutes."""
+    """Formats steps as whole numbers, unless all are below 100, such as minutes."""
     return [f"{step:,.0f}" if steps[-1] >= 100 else f"{step:.3g}" for step in steps]

@@ -1,4 +1,4 @@
-"""What the report is told: everything that is not read from the run folder's own files."""
+"""What the report is given: everything that is not read from the run folder's own files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Option:
-    """One choice of the run."""
+    """One option of the run."""
 
     name: str  # of the flag, without dashes
     value: object
-    default: object  # what it is when nobody says anything
+    default: object  # the value if the user gives none
     help: str = ""  # a sentence; empty for an option that this version does not know
-    group: str = "other"  # the heading it stands under
+    group: str = "other"  # the heading that it is listed under
 
     @property
     def differs(self) -> bool:
@@ -28,7 +28,7 @@ class ShownCheckpoint:
 
     step: int
     shape: tuple[int, int, int]  # (height, width, channels) of its images
-    generator_weights: int  # how many numbers each network has learnt or keeps
+    generator_weights: int  # how many numbers each network has, trained or not
     discriminator_weights: int
     seeds: Sequence[int]  # of `samples`
     samples: np.ndarray  # uint8 [N, height, width, channels]
@@ -40,15 +40,15 @@ class Health:
 
     # (kind, text, advice) of `training.health`, in the order of time.
     messages: Sequence[tuple[str, str, str]]
-    judged_from: int  # the step before which nothing is ever said
-    collapsed: float  # the share of the real images' diversity that counts as a collapse
-    trouble: str = ""  # what is wrong at the end, with advice; empty where nothing is
-    seen: str = ""  # the numbers at the end, where nothing is
+    judged_from: int  # the first step at which a message is possible
+    collapsed: float  # the share of the real images' diversity below which it has collapsed
+    trouble: str = ""  # what is wrong at the end, with advice; empty if nothing is
+    seen: str = ""  # the numbers at the end, to show if nothing is wrong
 
 
 @dataclass(frozen=True)
 class Walk:
-    """A way in latent space from the image of one seed to that of another."""
+    """A walk in latent space from the image of one seed to that of another."""
 
     first: int  # the seeds
     last: int
@@ -59,19 +59,19 @@ class Walk:
 class Match:
     """A training image near to a generated one."""
 
-    number: int  # of the image in its data set
-    picture: np.ndarray  # uint8 [height, width, channels], mirrored where that is nearer
-    mirrored: bool  # whether it is
+    number: int  # the image's index in its data set
+    picture: np.ndarray  # uint8 [height, width, channels], mirrored if that is nearer
+    mirrored: bool  # whether the picture is mirrored
     distance: str  # in words
 
 
 @dataclass(frozen=True)
 class Lookalike:
-    """A generated image and what is nearest to it."""
+    """A generated image and the training images nearest to it."""
 
     seed: int
     picture: np.ndarray  # uint8 [height, width, channels]
-    # (what they are nearest in, the nearest first) of each space
+    # (name of the space, matches with the nearest first) for each space
     near: Sequence[tuple[str, Sequence[Match]]]
 
 
@@ -79,7 +79,7 @@ class Lookalike:
 class Memory:
     """Whether the generator repeats training images."""
 
-    searched: int  # how many training images were compared with, evenly chosen
+    searched: int  # how many training images were searched, evenly chosen
     training_images: int  # how many there are
     seeds: int  # how many generated images were compared with them
     suspects: Sequence[int]  # the seeds of those that may be copies
@@ -89,16 +89,16 @@ class Memory:
 
 @dataclass(frozen=True)
 class Contents:
-    """All of it."""
+    """Everything that the report is given."""
 
     dataset: str  # its name or path
     folder: str  # the run's, as the user would write it
     made: str  # when the report was made
-    training_images: int | None  # how many the run learns from; None where nobody knows
+    training_images: int | None  # how many the run learns from; None if unknown
     model: ShownCheckpoint
-    options: Sequence[Option]  # all choices of the run
+    options: Sequence[Option]  # all options of the run
     health: Health
-    walks: Sequence[Walk]  # ways in latent space; method: how they go, slerp or linear
+    walks: Sequence[Walk]  # walks in latent space, by the method slerp or linear
     method: str
     memory: Memory | str  # the search for copies, or a sentence that says why there was none
 
@@ -108,5 +108,5 @@ class Contents:
         return PurePath(self.dataset).name or self.dataset
 
     def option(self, name: str) -> object:
-        """The value of a choice; None where the run does not record it."""
+        """The value of an option; None if the run does not record it."""
         return next((one.value for one in self.options if one.name == name), None)

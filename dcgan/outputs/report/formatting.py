@@ -4,7 +4,7 @@ import math
 
 
 def number(value: float) -> str:
-    """Three digits, or all of those before the point: 0.0123, 45.6, 1,234; no powers of ten."""
+    """Formats three digits, or all before the point: 0.0123, 45.6, 1,234; no powers of ten."""
     if not math.isfinite(value):
         return str(value)
     if abs(value) < 1e-4:
@@ -14,7 +14,7 @@ def number(value: float) -> str:
 
 
 def large(value: float) -> str:
-    """A count in two or three digits: 950, 38 thousand, 3.4 million."""
+    """Formats a count in two or three digits: 950, 38 thousand, 3.4 million."""
     for size, scale, name in ((1e9, 1e9, "billion"), (1e6, 1e6, "million"), (1e4, 1e3, "thousand")):
         if value >= size:
             digits = ".2g" if value < 10 * size else ",.0f"
@@ -23,7 +23,7 @@ def large(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that fits: 42 seconds, 7.2 minutes, 3.5 hours, 2.1 days."""
+    """Formats a duration in a unit that fits: 42 seconds, 7.2 minutes, 3.5 hours, 2.1 days."""
     if seconds < 90:
         return count(round(seconds), "second")
     if seconds < 5400:
@@ -34,17 +34,17 @@ def duration(seconds: float) -> str:
 
 
 def count(how_many: int, thing: str) -> str:
-    """1 image, 2 images."""
+    """Formats 1 image, 2 images."""
     return f"{how_many:,} {thing}{'' if how_many == 1 else 's'}"
 
 
 def join_words(words) -> str:
-    """a, b and c."""
+    """Joins words: a, b and c."""
     words = list(words)
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def percent(share: float) -> str:
-    """Whole ones, and tenths below ten: 42 %, 3.5 %."""
+    """Formats whole percents, with tenths below ten: 42 %, 3.5 %."""
     tenths = 0 if share >= 0.0995 or share == 0 else 1
     return f"{100 * share:.{tenths}f}\u00a0%"  # a line never ends before the sign

@@ -9,7 +9,7 @@ import numpy as np
 from dcgan.outputs.plots import read_metrics
 from dcgan.run.run_dir import RunDir
 
-LATELY = 100  # steps; what is said of the present is a mean over them
+LATELY = 100  # steps over which present values are averaged
 LINES_SHOWN = 400  # of the log, the last ones
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 
@@ -26,25 +26,25 @@ class History:
         return np.array([row["step"] for row in self.rows], np.float64)
 
     def column(self, key: str) -> np.ndarray:
-        """A measurement of each row, float64 [N]; NaN where there is none."""
+        """One measurement of each row, float64 [N]; NaN where it is missing."""
         found = [row.get(key) for row in self.rows]
         return np.array([v if isinstance(v, (int, float)) else np.nan for v in found], np.float64)
 
     def last(self, key: str) -> float | None:
-        """The newest finite value; None where there is none."""
+        """The newest finite value; None if there is none."""
         column = self.column(key)
         known = column[np.isfinite(column)]
         return float(known[-1]) if known.size else None
 
     def lately(self, key: str) -> float | None:
-        """The mean over the last `LATELY` steps."""
+        """The mean over the last `LATELY` steps; None if there is no value."""
         column = self.column(key)
         known = np.isfinite(column) & (self.steps > self.steps[-1:].max(initial=0) - LATELY)
         return float(column[known].mean()) if known.any() else None
 
     @property
     def images_per_second(self) -> float | None:
-        """The median over all lines: a pause of the machine does not count."""
+        """The median over all lines, so that a pause of the machine does not count."""
         column = self.column("images_per_second")
         known = column[np.isfinite(column)]
         return float(np.median(known)) if known.size else None
@@ -62,11 +62,11 @@ class History:
 
     @property
     def starts(self) -> int:
-        """How often the training was started or went on, as far as the log says."""
+        """How often training was started or continued, as far as the log says."""
         return sum(" Training into " in line or " Resuming from " in line for line in self.log)
 
 
 def read_history(run: RunDir) -> History:
-    """Reads what is there; a line that is being written at this moment is left out."""
+    """Reads the files that exist; a line that is just being written is left out."""
     log = run.log.read_text("utf-8", errors="replace").splitlines() if run.log.exists() else []
     return History(read_metrics(run.metrics), log)

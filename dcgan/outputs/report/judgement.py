@@ -1,8 +1,8 @@
-"""What figures say together, in words: for evaluate's table, the report and the end of a run.
+"""What metrics say together, in words: for evaluate's table, the report and the end of a run.
 
-No single figure of a manifold says that images look real. Grey noise, and blurred pictures that are
-all alike, lie in the middle of the real ones' features: of them precision is 1, density far above 1
-and recall 0. Nothing is said here that was not measured.
+No single one of precision, recall, density and coverage says that images look real. Grey noise, and
+blurred pictures that are all alike, lie in the middle of the real images' features: they have
+precision 1, density far above 1 and recall 0. Every sentence here is based on a measurement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +12,10 @@ from dcgan import program
 from dcgan.outputs.report.formatting import join_words, number
 from dcgan.outputs.report.measurements import Series
 
-# Real images against others have a density of about 1, and the floor says what their recall is.
+# Real images against other real ones have a density of about 1; the floor has their recall.
 FAR_DENSITY = 2.0
 NEAR_ZERO, HALF, AS_REALS = 0.1, 0.5, 0.9  # shares of the floor
-BETTER = 0.05  # a figure that changes by less has not changed
+BETTER = 0.05  # a smaller relative gain does not count as better
 FIGURES = ("precision", "recall", "density", "coverage")
 
 
@@ -28,7 +28,7 @@ class Judgement:
 
 
 def judge(records: Iterable[Mapping]) -> Judgement | None:
-    """Precision, recall, density and coverage together; None where there is none of them.
+    """Judges precision, recall, density and coverage together; None if they say nothing.
 
     The records are of one evaluation, each with metric, value and perhaps floor.
     """
@@ -81,13 +81,13 @@ def _floor(record: Mapping) -> float | None:
 
 
 def _of_reals(record: Mapping) -> float:
-    """What real images score; density at least 1, as it is larger for few images."""
+    """Returns what real images score; for density at least 1, as it is larger for few images."""
     floor = _floor(record) or 1.0
     return max(floor, 1.0) if record["metric"] == "density" else floor
 
 
 def newest(series: Sequence[Series]) -> list[dict]:
-    """The figures that were measured together last, by the present versions of their metrics."""
+    """Returns the figures measured together last, by the present versions of their metrics."""
     found = [one.newest for one in series if one.metric in FIGURES and not one.outdated]
     if not found:
         return []
@@ -97,15 +97,15 @@ def newest(series: Sequence[Series]) -> list[dict]:
 
 
 def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) -> str:
-    """The last line of a run: how it stands and what is next, by what the run measured.
+    """Makes the last line of a run: how good it is and what to do next, by what was measured.
 
     Args:
-        trouble: what the health monitor still has against it, with its advice; "" for nothing.
-        seen: what the monitor saw, where nothing is wrong.
-        run_dir: for the command that measures.
+        trouble: what the health monitor says is wrong now, with its advice; "" for nothing.
+        seen: the monitor's numbers, to show if nothing is wrong.
+        run_dir: the run folder, for the command that measures.
     """
     measured = [one for one in series if not one.outdated and one.metric not in FIGURES]
-    measured.sort(key=lambda one: one.metric != "faces")  # which everybody understands
+    measured.sort(key=lambda one: one.metric != "faces")  # faces first: everybody understands them
     judgement = judge(newest(series))
     lines = [trouble] if trouble else []
     lines += [_standing(one) for one in measured[:1]]
@@ -119,7 +119,7 @@ def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) 
 
 
 def _standing(series: Series) -> str:
-    """The newest figure, beside that of real images and that of about half of the steps."""
+    """Formats the newest figure, with that of real images and that of about half the steps."""
     last = series.newest
     if series.metric == "faces":
         words = f"faces in {100 * last['value']:.0f} of 100"
@@ -133,14 +133,14 @@ def _standing(series: Series) -> str:
 
 
 def _half(series: Series) -> dict | None:
-    """The record of about half of the newest one's steps."""
+    """Returns the record nearest to half of the newest one's steps; None if none is near."""
     last = series.newest["step"]
     near = [r for r in series.records if 0.4 * last <= r["step"] <= 0.6 * last]
     return min(near, key=lambda record: abs(record["step"] - last / 2), default=None)
 
 
 def _next(measured: Sequence[Series]) -> str:
-    """What twice the steps brought, and hence what to do."""
+    """Says how much better twice the steps made the first metric, and what to do next."""
     half = _half(measured[0]) if measured else None
     if half is None:
         return "Next: a larger --epoch or --steps, then evaluate again, shows whether more helps."

@@ -1,7 +1,7 @@
-"""What evaluations have measured, from the run's evaluation/*.jsonl: one record a line.
+"""What evaluations have measured, from the run's evaluation/*.jsonl: one record per line.
 
-Records are only compared with those of the same protocol; one that lacks what is needed here is
-left out. Which way is better, a record says itself.
+Records are only compared with those of the same protocol; incomplete ones are left out. Each record
+says itself whether higher or lower values are better.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,27 +13,27 @@ import numpy as np
 from dcgan.files import read_json_lines
 from dcgan.outputs.report.formatting import number
 
-# What a protocol is, of a record: numbers of different ones cannot be compared.
+# The fields of a record that make up its protocol: values of different ones cannot be compared.
 PROTOCOL = (
     *("metric", "version", "extractor", "extractor_fingerprint", "resize", "real_count"),
     *("generated_count", "split", "data", "seed", "unseen", "labelling"),
     *("labels_per_class", "repeats"),
 )
 WORDS = ("metric", "extractor", "better", "made", "interval", "split", "resize", "labelling")
-OF_THEIR_OWN = ("swd", "features")  # these look through nothing else
+OF_THEIR_OWN = ("swd", "features")  # metrics without a choice of extractor
 OUTDATED = "by an older version of the metric"
 MOST_CLASSES = 24  # bars of a histogram; the rest are added up
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is read."""
+    """How to read a metric."""
 
     name: str  # for people
-    says: str  # a sentence
+    says: str  # what it measures, a sentence
 
 
-# In the order in which they are told; the first one at hand stands in the summary.
+# In the order in which they are shown; the summary has the first one that was measured.
 METRICS = {
     "fid": Metric("FID", "How far the generated images' features are from the real ones'."),
     "kid": Metric("KID", "The same without FID's bias for few images; 0 is perfect."),
@@ -54,11 +54,11 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Floor:
-    """What the real images score by themselves."""
+    """What real images score."""
 
     value: float
-    name: str  # "floor", of two halves of them; "reals", where a metric looks at one side only
-    count: int  # of images, on each side
+    name: str  # "floor": two halves of them compared; "reals": for metrics of one side only
+    count: int  # number of images on each side
 
     def __str__(self) -> str:
         return f"{self.name} {number(self.value)}"
@@ -66,10 +66,10 @@ class Floor:
 
 @dataclass(frozen=True)
 class Series:
-    """The measurements of one protocol, a step each."""
+    """The measurements by one protocol, one per step."""
 
-    metric: str  # of `METRICS`, or another name
-    records: Sequence[dict]  # in the order of their steps; of one step the newest
+    metric: str  # a name in `METRICS`, or another one
+    records: Sequence[dict]  # in the order of their steps; for each step the newest
     newest: dict  # the record that was made last
     outdated: bool = False  # whether the folder has records of a newer version of the metric
 
@@ -79,7 +79,7 @@ class Series:
 
     @property
     def name(self) -> str:
-        """For people; says through what it looks, where not through Inception as is usual."""
+        """The metric's name for people, with its extractor unless that is the usual Inception."""
         extractor = self.newest.get("extractor")
         usual = (
             self.metric not in METRICS or self.metric in OF_THEIR_OWN or extractor == "inception"
@@ -105,7 +105,7 @@ class Series:
 
     @property
     def floor(self) -> Floor | None:
-        """None where it was not measured."""
+        """What real images score; None if it was not measured."""
         found = self.newest.get("floor")
         of = found if isinstance(found, dict) else {}
         if not all(_is_number(of.get(name)) for name in ("value", "count")):
@@ -117,17 +117,17 @@ class Series:
         return np.array([record["step"] for record in self.records], np.float64)
 
     def column(self, key: str) -> np.ndarray:
-        """float64 [N]; NaN where a record has none."""
+        """One field of all records, float64 [N]; NaN where it is missing."""
         found = [record.get(key) for record in self.records]
         return np.array([v if _is_number(v) else np.nan for v in found], np.float64)
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often each class comes, in real and in generated images."""
+    """How often each class occurs among real and generated images."""
 
-    labelling: str  # what the classes are of, such as label or hair
-    # (class, real share, generated share), the most common first where there are many
+    labelling: str  # the label column, such as label or hair
+    # (class, real share, generated share), the most common first if there are many
     rows: Sequence[tuple[str, float, float]]
     record: dict  # what else was measured, and how
 
@@ -142,7 +142,7 @@ class Histogram:
 
 
 def read_series(folder: Path) -> list[Series]:
-    """Every protocol's measurements; of each metric those made last come first.
+    """Reads the measurements by each protocol; for each metric the newest come first.
 
     Those by an older version of the metric than the newest in the folder come last.
     """
@@ -164,7 +164,7 @@ def read_series(folder: Path) -> list[Series]:
 
 
 def read_histograms(folder: Path) -> list[Histogram]:
-    """The newest one of each labelling and extractor."""
+    """Reads the newest histogram of each labelling and extractor."""
     newest: dict[tuple, dict] = {}
     for record in _records(folder):
         parts = [record.get(name) for name in ("names", "real", "generated")]
@@ -176,7 +176,7 @@ def read_histograms(folder: Path) -> list[Histogram]:
 
 
 def protocol(record: dict) -> str:
-    """How it was measured, for people."""
+    """Says how a record was measured."""
     sides = []
     if _is_number(record.get("generated_count")):
         sides.append(f"{record['generated_count']:,} generated images")
@@ -199,7 +199,7 @@ def protocol(record: dict) -> str:
 
 
 def details(record: dict) -> str:
-    """What else was measured along with it: the parts of a mean, the same on something else."""
+    """Lists what was measured along with a value: parts of a mean, the same on other features."""
     parts = record.get("parts") if isinstance(record.get("parts"), dict) else {}
     found = {name: value for name, value in parts.items() if _is_number(value)}
     for name, words in (("untrained", "on an untrained one"), ("pixels", "on raw pixels")):
@@ -209,13 +209,13 @@ def details(record: dict) -> str:
 
 
 def interval(record: dict) -> str:
-    """The 95 % interval; empty where none was measured."""
+    """Formats the 95 % interval; empty if none was measured."""
     low, high = record.get("low"), record.get("high")
     return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
 
 
 def _records(folder: Path) -> Iterable[dict]:
-    """Those whose parts are of the kinds that are written: a file may be a stranger's."""
+    """Yields the records whose fields have the right types, as a file may come from a stranger."""
     for path in sorted(folder.glob("*.jsonl")):
         for record in read_json_lines(path):
             if all(_is_of_its_kind(name, value) for name, value in record.items()):
@@ -253,5 +253,5 @@ def _rows(record: dict) -> list[tuple[str, float, float]]:
 
 
 def _is_number(value) -> bool:
-    """Whether it is one that can be drawn: sums and squares of such are finite too."""
+    """Whether a value is a number that can be drawn: its sums and squares are finite too."""
     return isinstance(value, (int, float)) and abs(value) < 1e100

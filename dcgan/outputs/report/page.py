@@ -1,7 +1,7 @@
-"""The page itself: everything gathered, drawn and put into page.html.
+"""The page itself: gathers everything, draws it and puts it into page.html.
 
-The one file holds its style, its script and its pictures; a content policy in it forbids browsers
-to ask any address for anything.
+The file holds its own style, script and pictures; a content policy in it forbids browsers to load
+anything from any address.
 """
 
 import json
@@ -27,17 +27,17 @@ from dcgan.outputs.report.summary import summary
 from dcgan.run.run_dir import RunDir
 
 FOLDER = Path(__file__).parent
-# Bytes that the pictures of each kind may take; a third more as text. Together below 5 MB.
+# Bytes that the pictures of each kind may take; in base64 a third more. Together below 5 MB.
 GRID, FRAMES, FILM, WALKS, NEAR, DRAWN = 400_000, 800_000, 600_000, 400_000, 350_000, 250_000
 RIBBON, RIBBON_IMAGES = 80_000, 10
-MOST_SEEDS = 12  # that are named
+MOST_SEEDS = 12  # named in a sentence
 
 
 def render(run: RunDir, contents: Contents) -> bytes:
-    """The report as an HTML file.
+    """Renders the report as an HTML file.
 
-    Of the run it reads metrics.jsonl, log.txt, environment.json, samples/, training.gif,
-    evaluation/ and generated/; what is missing is told in words.
+    From the run folder it reads metrics.jsonl, log.txt, environment.json, samples/, training.gif,
+    evaluation/ and generated/; the page says what is missing.
     """
     history = read_history(run)
     series = measurements.read_series(run.evaluation)
@@ -79,9 +79,9 @@ def render(run: RunDir, contents: Contents) -> bytes:
 
 
 def html(name: str, parts: dict, *folders: Path) -> bytes:
-    """A page of a template; what it is given is text, whatever signs are in it.
+    """Renders a template; all values in it are escaped.
 
-    The template, and what it includes, is looked for in these folders and in the report's own.
+    Templates are looked for in these folders and in the report's own.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, FOLDER], encoding="utf-8"),
@@ -91,12 +91,12 @@ def html(name: str, parts: dict, *folders: Path) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": formatting.percent, "flags": _flags}
-    # Names of files may be no UTF-8.
+    # File names may not be UTF-8.
     return environment.get_template(name).render(parts).encode("utf-8", "replace")
 
 
 def _flags(text: str) -> markupsafe.Markup:
-    """Text in which no line breaks within a flag's name."""
+    """Returns text in which no line breaks within a flag's name."""
     marked_up = re.sub(r"--\w+", r'<span class="flag">\g<0></span>', str(markupsafe.escape(text)))
     return markupsafe.Markup(marked_up)
 
@@ -106,7 +106,7 @@ def _command(name: str, contents: Contents) -> str:
 
 
 def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
-    """(number, what it is), to be seen at a glance."""
+    """Returns (number, what it is) of the facts at the top of the page."""
     facts = [(f"{history.steps.max(initial=contents.model.step):,.0f}", "steps")]
     if (epoch := history.last("epoch")) is not None:
         facts.append((formatting.number(epoch), "passes over the data"))
@@ -142,7 +142,7 @@ def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
-    """In words; that none was picked out only where it shows."""
+    """Names seeds in words; says that none was picked out only if they are consecutive."""
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
     some = [str(seed) for seed in seeds[:MOST_SEEDS]]
@@ -151,7 +151,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 
 def _in_time(run: RunDir, contents: Contents) -> dict | None:
-    """The sample grids, one after the other; None where there is none."""
+    """The sample grids in order of time; None if there are none."""
     grids = pictures.read_grids(run.sample_grids())
     if not grids:
         return None
@@ -206,7 +206,7 @@ def _training_charts(history: History, collapsed: float) -> list[dict]:
 
 
 def _speed(history: History) -> dict | None:
-    """The chart, and a sentence; None where no speed is recorded."""
+    """A chart of the speed and a sentence; None if no speed is recorded."""
     curve = chart.Curve("images a second", "d", history.column("images_per_second"), smooth=True)
     made = chart.draw("Images a second", history.steps, [curve])
     if made is None:
@@ -229,7 +229,7 @@ def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
 
 
 def _near(memory: Memory | str) -> list[dict] | None:
-    """The generated images most like training images, beside these."""
+    """The generated images most like training images, with those; None without a search."""
     if isinstance(memory, str):
         return None
     count = sum(1 + sum(len(matches) for _, matches in one.near) for one in memory.closest)
@@ -251,7 +251,7 @@ def _near(memory: Memory | str) -> list[dict] | None:
 
 
 def _read_figures(folder: Path) -> list[dict]:
-    """Figures that other commands have put into generated/: equations, strips."""
+    """Reads the figures that other commands have put into generated/, such as strips."""
     found = []
     for path in sorted(folder.glob("*.png")):
         is_ours = provenance.MARK.encode() in path.read_bytes()

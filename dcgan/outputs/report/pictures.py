@@ -1,6 +1,6 @@
-"""Pictures as data: addresses, each within a number of bytes, so that the page stays small.
+"""Pictures as data: addresses of limited size, so that the page stays small.
 
-What fits is kept without any loss; what does not is compressed, then scaled down.
+Pictures that fit are kept without loss; others are compressed with loss, then scaled down.
 """
 
 import base64
@@ -18,7 +18,7 @@ from dcgan import images
 
 QUALITIES = (92, 84, 75)  # of WebP, tried in this order
 MOST_FRAMES = 24
-FEWEST_FRAMES = 8  # rather smaller frames than fewer of them
+FEWEST_FRAMES = 8  # rather than fewer, frames become smaller
 FRAME_SECONDS = 0.25
 LARGEST_SIDE = 1600  # pixels; browsers show no more of a grid, and WebP ends at 16,383
 
@@ -30,12 +30,12 @@ class EmbeddedPicture:
     """What an <img> needs."""
 
     address: str  # data: and the file
-    width: int  # in pixels, of the picture before it was scaled down, if it was
+    width: int  # in pixels, before any scaling down
     height: int
 
 
 def picture(array: np.ndarray, *, most: int) -> EmbeddedPicture:
-    """uint8 [height, width, 1 or 3] in at most so many bytes, unless it is of a few pixels."""
+    """Embeds uint8 [height, width, 1 or 3] in at most `most` bytes, unless 32 x 32 take more."""
     height, width = array.shape[:2]
     return EmbeddedPicture(_address(_webp(array, most), "webp"), width, height)
 
@@ -72,9 +72,10 @@ def _address(data: bytes, kind: str) -> str:
 
 
 def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
-    """(step, uint8 [height, width, channels]) of sample grids, evenly chosen where there are many.
+    """Reads sample grids as (step, uint8 [height, width, channels]), `MOST_FRAMES` at most.
 
-    One that cannot be read, or is of another shape than the last, is left out with a warning.
+    Those that cannot be read are left out with a warning, those of another shape than the last
+    without one.
     """
     if len(grids) > MOST_FRAMES:
         chosen = np.linspace(0, len(grids) - 1, MOST_FRAMES).round().astype(int)
@@ -84,11 +85,11 @@ def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
 
 
 def read(path: Path, out_of: str = "report") -> np.ndarray | None:
-    """A PNG of ours as uint8 [height, width, channels]; None, with a warning, where it is none."""
+    """Reads our PNG file as uint8 [height, width, channels]; warns and returns None if it fails."""
     try:
         return images.read_png(path)
-    # Pillow says SyntaxError of a PNG file whose chunks are broken, ValueError of an empty text
-    # chunk; a file cut short is an OSError.
+    # Pillow raises SyntaxError for a PNG file with broken chunks, ValueError for an empty text
+    # chunk, and OSError for a file cut short.
     except (OSError, SyntaxError, ValueError) as error:
         logger.warning("Left %s out of the %s: it cannot be read (%s).", path, out_of, error)
         return None
@@ -97,9 +98,9 @@ def read(path: Path, out_of: str = "report") -> np.ndarray | None:
 def frames(
     grids: Sequence[tuple[int, np.ndarray]], *, most: int
 ) -> list[tuple[int, EmbeddedPicture]]:
-    """The grids (step, uint8 [height, width, channels]) in time, together in at most so many bytes.
+    """Embeds grids (step, uint8 [height, width, channels]) in at most `most` bytes together.
 
-    Fewer ones where they are large.
+    Fewer of them are taken if they are large.
     """
     usual = len(_encode_webp(_image(grids[-1][1]), quality=QUALITIES[1]))
     count = min(len(grids), max(most // usual, FEWEST_FRAMES))
@@ -112,18 +113,18 @@ class Film:
     """The grids as an endless GIF."""
 
     gif: EmbeddedPicture  # all frames
-    still: EmbeddedPicture  # the last one
-    side: int | None  # how many images it is cut to in each row and column; None where it is whole
+    still: EmbeddedPicture  # the last frame
+    side: int | None  # images left in each row and column after cutting; None if not cut
 
 
 def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, most: int) -> Film:
-    """training.gif itself where it is small, else one of as many images as fit.
+    """Embeds training.gif itself if it is small enough, else a GIF of as many images as fit.
 
     Args:
         grids: uint8 [height, width, channels], in the order of time, at least one.
         cell: (height, width) of an image in them, without the line between two.
         existing: training.gif, which may be absent.
-        most: bytes, of the GIF and again of the still; a single image may be larger.
+        most: largest size in bytes, of the GIF and of the still; a single image may be larger.
     """
     if existing.exists() and existing.stat().st_size <= most:
         data = existing.read_bytes()

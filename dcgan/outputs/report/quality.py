@@ -1,4 +1,4 @@
-"""What was measured, as the page shows it: by protocol, in time, and class by class."""
+"""The measurements as the page shows them: by protocol, over time, and class by class."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dcgan.outputs.report.measurements import Histogram, Series, details, interv
 
 
 def by_protocol(series: Sequence[Series]) -> list[dict]:
-    """The newest measurements; those that were made in the same way of the same step together."""
+    """Groups the newest measurements by step and protocol."""
     groups: dict[tuple, list[Series]] = {}
     for one in series:
         groups.setdefault((one.newest["step"], one.protocol), []).append(one)
@@ -29,7 +29,7 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
 
 
 def _about_floors(together: Sequence[Series]) -> str:
-    """What the floors are of; empty where there are none."""
+    """Says what the floors compare; empty if there are none."""
     counts = [one.floor.count for one in together if one.floor and one.floor.name == "floor"]
     if not counts:
         return ""
@@ -59,7 +59,7 @@ def _newest(series: Series) -> dict:
 
 
 def charts(series: Sequence[Series]) -> list[dict]:
-    """Each metric in time, where it was measured more than once."""
+    """Draws each metric over time, if it was measured more than once."""
     several = [one for one in series if len(one.records) > 1]
     names = Counter(one.name for one in several)
     found = []
@@ -75,7 +75,7 @@ def charts(series: Sequence[Series]) -> list[dict]:
 
 
 def bars(histogram: Histogram) -> dict:
-    """A histogram with its bars as shares of the longest, and what to make of it."""
+    """Returns a histogram with bars as shares of the longest, and a text that explains it."""
     largest, step = histogram.largest or 1.0, histogram.record.get("step")
     return {
         "labelling": histogram.labelling,

@@ -1,4 +1,4 @@
-"""The run in a few sentences, each of which says only what was recorded or measured."""
+"""A summary of the run in a few sentences, which say only what was recorded or measured."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from dcgan.outputs.report.measurements import Series, interval
 def summary(
     contents: Contents, history: History, series: Sequence[Series]
 ) -> list[tuple[str, list[str]]]:
-    """(question, sentences that answer it), in the order in which people ask."""
+    """Returns (question, sentences that answer it), in the order in which people ask."""
     return [
         ("What", what(contents)),
         ("How long", how_long(contents, history)),
@@ -36,7 +36,7 @@ def what(contents: Contents) -> list[str]:
 
 
 def how_long(contents: Contents, history: History) -> list[str]:
-    """Steps, passes, minutes, speed; and which checkpoint this is about."""
+    """Says how many steps, passes and minutes were trained, how fast, and which step is shown."""
     step, seconds = contents.model.step, history.last("seconds")
     if not history.rows:
         return [
@@ -69,7 +69,7 @@ def _asked(contents: Contents, history: History) -> str:
 
 
 def working(health: Health, history: History, series: Sequence[Series] = ()) -> list[str]:
-    """What went wrong or did not, and the numbers that say so."""
+    """Says what went wrong, or that nothing did, with the numbers that show it."""
     trained = history.steps[-1] if history.rows else 0
     lines, figures = [], newest(series)
     judgement = judge(figures)
@@ -116,7 +116,7 @@ def _lately(history: History) -> list[str]:
 
 
 def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
-    """The first of the metrics at hand, against which images, and how the others stand."""
+    """Gives the first of the measured metrics, what it compares, and the names of the others."""
     if not series:
         return ["Not measured yet."]
     first, last = series[0], series[0].newest
