@@ -1,1 +1,1 @@
-"""What can be asked: options, presets, the command line; imports nothing of the parts."""
+"""Options, presets and the command line; imports none of the parts that do the work."""

@@ -1,7 +1,7 @@
-"""What is chosen for a run's device: the arithmetic, and a batch where the preset leaves it open.
+"""Decides options that are open until a run begins, such as precision and batch for the device.
 
-It is chosen once, when the run begins: config.json holds what was taken, and the run keeps that
-wherever it goes on. `resolve` says what is open; docs/recipes.md has the trials behind the preset
+They are decided once: config.json records them, and the run keeps them on whatever device it
+continues. `resolve` lists the open options; docs/recipes.md has the trials behind the preset
 `best`.
 """
 
@@ -13,17 +13,17 @@ from dcgan.cli.option import ENDLESS, check_value
 from dcgan.cli.presets import ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
-# Said where the default networks are taken on a CPU.
+# Logged when the default networks are trained on a CPU.
 BETTER = (
     "These are the networks of the DCGAN tutorials. On a CPU --preset best draws far better "
     "pictures after the same minutes (docs/recipes.md)."
 )
-WITHOUT_VECTORS = ("carpedm20",)  # layouts with labels inside
-_BEFORE_PRECISION = {"precision": "float32"}  # what runs without a record of it had
+WITHOUT_VECTORS = ("carpedm20",)  # layouts whose discriminator has no vector for each class
+_BEFORE_PRECISION = {"precision": "float32"}  # the value in runs of versions without the option
 
 
 def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
-    """Returns the options with what was chosen when the run began, as its config.json records it.
+    """Returns the options with the choices that were made when the run began, from config.json.
 
     Options that it does not know count as their defaults. Raises UserError if a recorded value is
     not allowed.
@@ -37,22 +37,22 @@ def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
 
 
 def choose_batch(config: Config, *, gpu: bool) -> Config:
-    """The options with a batch for the device, and the values that go with it.
+    """Returns the options with a batch for the device, and the values that go with it.
 
-    These belong together: where one of them is given, the others stay as on a CPU.
+    These belong together: if the user gives one of them, the others stay as on a CPU.
     """
     return replace(config, **ON_GPU) if gpu and ON_GPU.keys() <= set(config.undecided) else config
 
 
 def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tuple[Config, str]:
-    """Decides what is left open, and says in a sentence what the preset has chosen, if anything.
+    """Decides the open options; returns all options, and a sentence about the preset or "".
 
     Args:
-        gpu: whether the run trains on one.
+        gpu: whether the run trains on a GPU.
         precision: the device's own, for --precision auto.
 
     Raises:
-        UserError: a class loss is asked for where there are no vectors of the classes.
+        UserError: a class loss was asked for, but the layout is one of `WITHOUT_VECTORS`.
     """
     if config.conditional and config.class_loss and config.layout in WITHOUT_VECTORS:
         raise UserError(

@@ -33,7 +33,7 @@ COMMANDS: dict[str, type] = {
     "benchmark": run_options.Benchmark,
 }
 
-# What each command does, by what a person is about to do: help shows these together.
+# What each command does, grouped by the user's aim, as help shows it.
 GROUPS: dict[str, dict[str, str]] = {
     "data": {
         "crawl": "download illustrations by tag, politely",
@@ -82,7 +82,7 @@ def complete(command: str, given: dict[str, Any]) -> Any:
 
 
 def usage(command: str) -> str:
-    """The shortest line that the command takes."""
+    """Returns the shortest command line that a command accepts."""
     words = [program.name(), command]
     for name, field in fields(COMMANDS[command]).items() if command in COMMANDS else ():
         if field.metadata.get("required"):

@@ -1,4 +1,4 @@
-"""What files that are data sets end in, and a data set's name without that."""
+"""The suffixes of files that are data sets, and a data set's name without them."""
 
 import re
 
@@ -10,5 +10,5 @@ _END = re.compile(f"({'|'.join(map(re.escape, SUFFIXES))})$", re.IGNORECASE)
 
 
 def stem(name: str) -> str:
-    """A name without what says that it is a data set: Faces of Faces.tar.gz."""
+    """Returns a name without such a suffix: Faces for Faces.tar.gz."""
     return _END.sub("", name)

@@ -19,11 +19,11 @@ from dcgan.cli.train_options import Config
 # Every command with the dataclass of its options; the first is taken when none is named.
 COMMANDS: dict[str, type] = {"train": Config, **command_options.COMMANDS}
 DEFAULT = next(iter(COMMANDS))
-# A bare word behind these is --dataset.
+# After these a bare word is the value of --dataset.
 OF_DATASET = (DEFAULT, "inspect")
 # Other spellings of commands.
 SPELT = {"neighbors": "neighbours"}
-# What makes values of texts.
+# Parsers of values, by type.
 PARSERS = {
     bool: flags.BooleanParser,
     int: flags.IntegerParser,
@@ -40,13 +40,13 @@ def kind(field: dataclasses.Field) -> type:
 
 
 def spellings(field: dataclasses.Field, *, shown: bool = False) -> tuple[str, ...]:
-    """Returns the flags of a field without dashes, the present one first; shown: no old ones."""
+    """Returns the flags of a field without dashes, its name first; `shown` leaves out old ones."""
     kinds = ("aliases", "pieces") if shown else ("aliases", "pieces", "formerly")
     return (option.flag_name(field.name), *(s for k in kinds for s in field.metadata.get(k, ())))
 
 
-# A spelling is a switch in every command that has it or in none, and so with lists: a line is taken
-# apart before its command is known.
+# A spelling must be a switch in all commands that have it or in none, and so with lists: a line is
+# split before its command is known.
 FIELDS = {
     command: {s: field for field in option.fields(options).values() for s in spellings(field)}
     for command, options in COMMANDS.items()
@@ -62,8 +62,8 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
     The command is the first word that is neither a flag nor a flag's value.
 
     Returns:
-        (command, values by field name); where the user asked for help ("help", arguments for
-        `help_text`), or for the version ("version", {}).
+        (command, values by field name); if the user asked for help, ("help", arguments for
+        `help_text`), and for the version ("version", {}).
 
     Raises:
         UserError: an unknown command or flag, or a value of the wrong type.
@@ -101,7 +101,7 @@ def _command(word: str) -> str | None:
 
 def _require_dataset(word: str) -> None:
     """Refuses a first word that is more likely a command with a typing error than a data set."""
-    hint = did_you_mean(word, COMMANDS, near=0.75)  # pictures are no features
+    hint = did_you_mean(word, COMMANDS, near=0.75)  # "pictures" must not suggest features
     is_there = os.path.exists(word) or os.path.exists(os.path.join("data", word))
     if hint and not is_there:
         raise UserError(
@@ -111,7 +111,7 @@ def _require_dataset(word: str) -> None:
 
 
 def _only_dataset(word: str, given: list[tuple[str, str | None]]) -> str:
-    """The data set of a bare word, which --dataset must not name as well."""
+    """Returns the data set that a bare word names; refuses it if --dataset is given as well."""
     if others := [value for name, value in given if name == "dataset"]:
         raise UserError(
             f"Received the data set {word!r} and --dataset {others[-1]}: give one of them; a value "
@@ -121,7 +121,7 @@ def _only_dataset(word: str, given: list[tuple[str, str | None]]) -> str:
 
 
 def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
-    """The bare words, "help" for each --help; and (flag, value), None where there is no value."""
+    """Splits a line into bare words, "help" for each --help, and pairs (flag, value or None)."""
     words: list[str] = []
     given: list[tuple[str, str | None]] = []
     rest = collections.deque(argv)
@@ -141,19 +141,19 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
 
 
 def _normalize(name: str) -> str:
-    """A flag with underscores for hyphens, and --noflip for --no-flip."""
+    """Returns a flag with underscores for hyphens, and noflip for no-flip."""
     name = name.replace("-", "_")
     is_off = name.startswith("no_") and name.removeprefix("no_") in SWITCHES
     return name.replace("_", "", 1) if is_off else name
 
 
 def _ends_a_list(word: str, *, is_named: bool) -> bool:
-    """Whether a word is no further value; the command may still come, where none is named yet."""
+    """Whether a word is not another value: a flag, help, or the command if none is named yet."""
     return word.startswith("-") or (not is_named and _command(word)) or word == "help"
 
 
 def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
-    """Takes the flag's value off the words behind it, where it has one there."""
+    """Takes a flag's value from the words that follow it; None if it has no value there."""
     if not rest or name == "version":
         return None
     word = rest[0]
@@ -170,7 +170,7 @@ def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
 
 
 def _as_label(name: str, value: str | None, command: str) -> tuple[str, str | None]:
-    """--hair blue as --label hair=blue, in commands with --label; flags of a typing error stay."""
+    """Turns --hair blue into --label hair=blue in commands with --label; keeps mistyped flags."""
     known = FIELDS[command]
     is_flag = any(name in of_command for of_command in FIELDS.values())
     if "label" not in known or is_flag or value is None or did_you_mean(name, known):
@@ -202,7 +202,7 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
 
 
 def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typing.Any]:
-    """Converts the values and expands paths; by field name, the last one of each flag."""
+    """Converts values and expands paths; returns the last value of each flag by field name."""
     known, values = FIELDS[command], {}
     for name, text in _merge_repeated(command, given):
         is_on = name in known  # not --noflip

@@ -24,7 +24,7 @@ WIDEST = 100  # longer lines are tiring to read
 
 
 def help_text(command: str | None = None) -> str:
-    """What `--help` prints: the flags of a command; None: the commands and common flags."""
+    """Returns the text of `--help`: the flags of a command; None: commands and common flags."""
     if command is None:
         return _overview()
     usage = f"usage: {command_options.usage(command)} [--flag value ...]"
@@ -33,7 +33,7 @@ def help_text(command: str | None = None) -> str:
 
 
 def _overview() -> str:
-    """The commands by group and the common flags, on one screen."""
+    """Lists the commands by group and the common flags, on one screen."""
     name = program.name()
     lines = _wrap(f"usage: {name} [command] [--flag value ...]", "", " " * 7)
     lines += ["", *_wrap(f"To train on your own pictures: {name} path/to/pictures", "", "  ")]
@@ -77,7 +77,7 @@ def _help_of_flags(command: str) -> list[str]:
 
 
 def _groups(command: str) -> dict[str, list[dataclasses.Field]]:
-    """The fields by heading: a command's own first, those of several commands after them."""
+    """Returns the fields by heading: a command's own first, then those of several commands."""
     groups: dict[str, list[dataclasses.Field]] = {command: []}
     for field in option.fields(COMMANDS[command]).values():
         groups.setdefault(field.metadata["group"] or command, []).append(field)
@@ -120,7 +120,7 @@ def _link(heading: str) -> str:
 
 
 def _shared() -> dict[str, list[dataclasses.Field]]:
-    """The groups that several commands have, which flags.md shows once, with all their flags."""
+    """Returns the groups of several commands with all their flags; flags.md shows them once."""
     found: dict[str, dict[str, dataclasses.Field]] = {}
     for command in command_options.COMMANDS:
         for group, fields in _groups(command).items():

@@ -1,6 +1,6 @@
-"""What an option says of itself, the check of its value, and what ~ in it stands for.
+"""Defines options, checks their values, and expands ~ in paths.
 
-Refuses values out of range; never looks at files.
+It refuses values out of range, and never looks at files.
 """
 
 import dataclasses
@@ -17,37 +17,37 @@ ENDLESS = 1_000_000  # epochs of a run that only its time or its user ends
 
 
 def option(default, help: str, group: str | None = None, *, within: tuple = (), **metadata) -> Any:
-    """A field of an options dataclass with what its flag needs.
+    """Makes a field of an options dataclass, with the metadata that its flag needs.
 
     Args:
-        default: the value when the flag is not given.
+        default: the value if the flag is not given.
         help: a sentence for `--help` and flags.md.
-        group: the heading it stands under; None: the command's name.
+        group: the heading that it is listed under; None for the command's name.
         within: the allowed range, both ends included.
 
     Metadata:
-        choices: the allowed values; several: True where commas may join many of them; files: True
-            where the path of a file, which has a dot or a slash in it, may stand in their place.
-        path: True where the value is the path of a file or folder, or may be one.
+        choices: the allowed values; several: True if commas may join several of them; files: True
+            if the path of a file, which has a dot or a slash in it, is allowed as well.
+        path: True if the value is, or may be, the path of a file or folder.
         minimum, maximum: the ends of `within`, or one of them; above: the excluded lower end.
         aliases: other names of the flag; formerly: old ones, which still work and are not shown.
         pieces: more flags that may be given several times, each with the sign that is put before
             its value; together they make the value of the field.
-        list: True where several values may stand behind the flag, as words or joined by commas.
-        harmless: True when a run may go on with another value.
-        required: True when the command refuses to start without it; example: a value to show then.
+        list: True if several values may follow the flag, as words or joined by commas.
+        harmless: True if a run may continue with another value.
+        required: True if the command refuses to start without it; example: a value to show then.
     """
     metadata |= zip(("minimum", "maximum"), within, strict=False)
     return dataclasses.field(default=default, metadata={"help": help, "group": group, **metadata})
 
 
 def fields(options: type) -> dict[str, dataclasses.Field]:
-    """The fields of a dataclass that are options, those with help, by name."""
+    """Returns the fields of a dataclass that are options, by name."""
     return {field.name: field for field in dataclasses.fields(options) if field.metadata}
 
 
 def flag_name(name: str) -> str:
-    """The flag of a field: `from_`, which Python does not allow to be named so, is --from."""
+    """Returns the flag of a field: --from for `from_`, as `from` is a keyword of Python."""
     return name.removesuffix("_")
 
 
@@ -73,9 +73,9 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
 
 
 def expand(field: dataclasses.Field, value: Any) -> Any:
-    """The value as it is meant: ~ and ~user at the beginning of a path are home folders.
+    """Expands ~ and ~user at the beginning of a path to home folders.
 
-    A shell expands `--to ~/x` itself, but neither `--to=~/x` nor what stands in quotes.
+    A shell expands `--to ~/x` itself, but neither `--to=~/x` nor text in quotes.
     """
     if not field.metadata.get("path") or not isinstance(value, str):
         return value
@@ -100,7 +100,7 @@ def names_file(text: str) -> bool:
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds of a duration such as 90, 90s, 10m, 1.5h or 1h30m.
+    """Converts a duration such as 90, 90s, 10m, 1.5h or 1h30m to seconds.
 
     Hours come first, then minutes, then seconds, each at most once; UserError for anything else.
     """

@@ -1,7 +1,8 @@
-"""Named bundles of option values, as data. Precedence: default < data set < preset < flag.
+"""Named bundles of option values, as data.
 
-A bundle says only what differs from the defaults in `train_options.py`, which are those of `silva`.
-One that is named after a source has the source's values; where it cannot, `DIFFERENCES` says so.
+Precedence: default < data set < preset < preset on a data set < flag. A bundle holds only what
+differs from the defaults in `train_options.py`, which are those of `silva`. A preset named after a
+source has the source's values, apart from `DIFFERENCES`.
 """
 
 # Architectures. Widths are the channels of the generator's first tensor and of the discriminator's
@@ -28,8 +29,8 @@ PRESETS = {
         "d_width": 128,  # the authors' code, github.com/Newmu/dcgan_code: ndf = 128
         "z_dist": "uniform_signed",  # figure 1: "uniform distribution Z"; the code: -1 to 1
         "batch_size": 128,  # section 4: "mini-batch size of 128"
-        "real_label": 1.0,  # of Goodfellow et al. 2014; smoothing is of 2016
-        "ema_decay": 0.0,  # names none
+        "real_label": 1.0,  # as in Goodfellow et al. 2014; smoothing came in 2016
+        "ema_decay": 0.0,  # the paper mentions no average
         "flip": False,  # section 4.1: "No data augmentation was applied to the images"
     },
     # pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html. Its nz = 100 from torch.randn,
@@ -40,7 +41,7 @@ PRESETS = {
         "gamma_stddev": 0.02,  # nn.init.normal_(m.weight.data, 1.0, 0.02)
         "batch_size": 128,  # batch_size = 128
         "adam_epsilon": 1e-8,  # optim.Adam(netD.parameters(), lr=lr, betas=(beta1, 0.999))
-        "adam_epsilon_on": "corrected",  # where torch.optim.Adam has it
+        "adam_epsilon_on": "corrected",  # as in torch.optim.Adam
         "real_label": 1.0,  # real_label = 1.
         "ema_decay": 0.0,  # fake = netG(fixed_noise)
         "flip": False,  # transforms.Compose: Resize, CenterCrop, ToTensor, Normalize
@@ -57,29 +58,29 @@ PRESETS = {
         "ema_decay": 0.0,  # generate_and_save_images(generator, ...)
         "flip": False,  # from_tensor_slices(train_images).shuffle(BUFFER_SIZE).batch(BATCH_SIZE)
     },
-    # The best pictures for minutes on a CPU: see docs/recipes.md for what was tried.
+    # The best pictures for a few minutes on a CPU: see docs/recipes.md for what was tried.
     "best": {
         "g_width": 256,
         "d_width": 32,
-        "kernel_size": 4,  # which the stride divides: no checkerboard (distill.pub, 2016)
+        "kernel_size": 4,  # a multiple of the stride: no checkerboard (distill.pub, 2016)
         "batch_size": 16,
         "augment": "translation",
         "far_translation_epoch": 40,
-        "ema_decay": 0.998,  # half of the average is of the last 5,500 images
+        "ema_decay": 0.998,  # half of the average comes from the last 5,500 images
     },
 }
 # `best` with half the widths: a quarter of the weights, and more images in the same time. It is
 # about as good in the first minutes (docs/recipes.md).
 PRESETS["fast"] = PRESETS["best"] | {"g_width": 128, "d_width": 16}
 
-# A GPU has hardly begun with 16 images of this size when they are done. The learning rate grows
-# with the root of the batch, and the average is over as many images as with 16. By rule, not by
-# trial: there was no GPU to measure on.
+# Batches of 16 small images would leave a GPU mostly idle. The learning rate grows with the root of
+# the batch, and the average is over as many images as with 16. By rule, not by trial: there was no
+# GPU to measure on.
 ON_GPU = {"batch_size": 64, "learning_rate": 0.0004, "ema_decay": 0.992}
-# What a preset chooses for a run when it begins, see `by_device`. Its values above are for CPUs.
+# Options that a preset decides when a run begins, see `by_device`; those above are for CPUs.
 CHOSEN = dict.fromkeys(("best", "fast"), (*ON_GPU, "far_translation_epoch"))
 
-# What a preset has otherwise than its source.
+# How presets differ from their sources.
 OF_ALL = (
     "In all of them the size of the images and how long to train are the data set's or the "
     "default, and arithmetic is as --precision says. "
@@ -98,11 +99,11 @@ DIFFERENCES = {
     "first tensor number by number.",
 }
 
-# What a preset sets otherwise on a data set. Digits are learnt with their labels: FID was a third
-# of what it was without, or less, in the same minutes (docs/conditional.md).
+# What a preset changes on a data set. Digits are learnt with their labels: in the same minutes, FID
+# was at most a third of that without labels (docs/conditional.md).
 ON_DATASET = {
-    # Digits stand where they stand: moving them made fewer of them sure. Few numbers say what a
-    # digit looks like, and many images forgive large steps (docs/recipes.md).
+    # Translation made the classifier sure of fewer digits. A short z is enough for digits, and many
+    # images allow large steps (docs/recipes.md).
     ("best", "mnist"): {
         "conditional": True,
         "z_dim": 32,
@@ -114,12 +115,12 @@ ON_DATASET = {
     },
     # main.py, line 88: y_dim=10, for this data set alone.
     ("carpedm20", "mnist"): {"conditional": True, "layout": "carpedm20"},
-    # House numbers are hard to tell apart: a fifth of the samples was of another class without.
+    # House numbers are hard to tell apart: without a class loss a fifth of the samples were wrong.
     ("best", "svhn"): {"conditional": True, "class_loss": 0.2},
 }
 ON_DATASET |= {("fast", name): ON_DATASET["best", name] for name in ("mnist", "svhn")}
 
-# What suits a data set. Those that DCGAN's tutorials made known keep the networks of the lineage.
+# What suits a data set. Those known from DCGAN tutorials keep the networks of the lineage.
 DATASETS = {
     "avatars": {"output_size": 48, "preset": "best", "epoch": 5},
     "anime": {"output_size": 48},

@@ -1,4 +1,4 @@
-"""What config.json says of a run, and whether a start with other words goes on with it."""
+"""What config.json records about a run, and whether a start with other options can continue it."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from dcgan.cli.data_names import stem
 from dcgan.cli.train_options import FIELDS, Config
 
-SHORTHANDS = ("preset", "output_size", "image_size")  # say only what others shall be
+SHORTHANDS = ("preset", "output_size", "image_size")  # only set the values of other options
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def differences(
 
 
 def run_name(config: Config) -> str:
-    """<dataset>-<height>x<width>x<channels>; of a path the last part."""
+    """Returns <dataset>-<height>x<width>x<channels>; for a path its last part."""
     name = stem(Path(config.dataset).resolve().name)
     name = re.sub(r"[^\w.-]+", "-", name).strip("-").lower() or "data"
     return f"{name}-{config.output_height}x{config.output_width}x{config.channels}"

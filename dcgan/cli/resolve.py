@@ -1,4 +1,4 @@
-"""From the options that a user gave to a complete `Config`: presets, data sets, sizes, refusals."""
+"""Completes and checks the options that a user gave, with presets, data sets and defaults."""
 
 from typing import Any
 
@@ -25,11 +25,11 @@ def resolve(given: dict[str, Any]) -> Config:
     # A size that the user gives in one form replaces the data set's in the other.
     values = {**bundle, **PRESETS[preset], **on_this, **given}
     open_ = [name for name in CHOSEN.get(preset, ()) if name not in {**on_this, **given}]
-    # A run may have begun without, and the labels may not be fit to learn from.
+    # The run may have begun without labels, or the labels may not be fit to learn from.
     asked = given.keys() | ({"conditional"} if "label_columns" in given else set())
     labelled = ("conditional", "layout", "class_loss")
     open_ += [name for name in labelled if name in on_this.keys() - asked]
-    if "preset" not in given:  # a run may have begun with another
+    if "preset" not in given:  # the run may have begun with another
         known = {*open_, *on_this, *given}
         open_ += ["preset", *(name for name in PRESETS[preset] if name not in known)]
     if "time_budget" in given and not given.keys() & {"epoch", "steps"}:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dcgan.cli.option import option
 
-# What evaluates, as in dcgan/evaluation/, which a test compares: this file imports nothing of it.
+# Names in dcgan/evaluation/, which this file must not import; a test compares both.
 METRICS = ("fid", "kid", "precision", "recall", "density", "coverage", "swd", "is")
 FACES = "faces"  # measured only when named
 EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
@@ -30,14 +30,14 @@ class OfRun:
 
 @dataclass(frozen=True)
 class OfCheckpoint(OfRun):
-    """Which of its checkpoints."""
+    """Which checkpoint of a run a command reads."""
 
     checkpoint: str = of_run("newest", "newest, best, a step, or a checkpoint file.", path=True)
 
 
 @dataclass(frozen=True)
 class OfRealImages(OfCheckpoint):
-    """And where the images are that it learns from."""
+    """Which checkpoint, and where the run's training images are."""
 
     data_dir: str | None = of_run(
         None, "Folder that holds the data sets (default: the run's own).", path=True
@@ -340,7 +340,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Benchmark:
-    # None of a training option: as in train.
+    # Training options that are None have the value that train would choose.
     only: str | None = option(
         None,
         "What to measure, separated by commas, as in step,memory (default: everything, or with "

@@ -1,6 +1,6 @@
-"""Every choice of a training run: the dataclass that flags, flags.md and config.json come from.
+"""All options of a training run: the dataclass that flags, flags.md and config.json come from.
 
-Nothing below `trainer.py` knows this class: parts take plain values.
+Nothing below `trainer.py` depends on this class: parts take plain values.
 """
 
 import functools
@@ -20,7 +20,7 @@ of_folder = functools.partial(option, group="run folder")
 
 @dataclass(frozen=True)
 class Config:
-    # None means: taken from elsewhere, see `cli.resolve`.
+    # None: the value comes from elsewhere, see `cli.resolve`.
     dataset: str = of_data(
         "avatars",
         "avatars, mnist, fashion_mnist, svhn, cifar10, celeba, anime; a folder, zip, tar, .npy, "
@@ -279,11 +279,11 @@ class Config:
         harmless=True,
     )
 
-    undecided: tuple[str, ...] = ()  # no option: those that the device decides, see `by_device`
+    undecided: tuple[str, ...] = ()  # not an option: names of those that are open, see `by_device`
 
     @property
     def of_z(self) -> dict[str, int | str]:
-        """What says which latent vectors seeds have."""
+        """The options that determine the latent vectors of seeds."""
         return {"z_dim": self.z_dim, "z_dist": self.z_dist}
 
 
