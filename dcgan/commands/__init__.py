@@ -1,7 +1,7 @@
-"""Starts a command, dcgan/commands/<name>.py, and says what becomes of its errors.
+"""Runs a command, dcgan/commands/<name>.py, and turns system errors into messages for the user.
 
-Each has `run(options)`, with its dataclass of `dcgan.cli`; None is the exit code 0. Only those that
-need TensorFlow import it: the others start without its seconds.
+Each command has `run(options)`, which takes its dataclass of `dcgan.cli` and returns the exit code
+or None for 0. Only commands that need TensorFlow import it, as that takes seconds.
 """
 
 import contextlib
@@ -19,8 +19,7 @@ from dcgan.terminal import quiet
 
 logger = logging.getLogger("dcgan")
 
-# What the machine lacks, forbids or fails at, which the user can mend; other errors of the system
-# are ours.
+# System errors that the user can mend; others are faults of this program.
 MENDABLE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.ENOMEM),
@@ -28,7 +27,7 @@ MENDABLE = (
 
 
 def run(command: str, options: Any) -> int:
-    """Runs a command and returns its exit code; raises UserError for what the user can mend."""
+    """Runs a command and returns its exit code; raises UserError for `MENDABLE` errors."""
     module = _load(command)
     try:
         with _log_to_console():
@@ -44,7 +43,7 @@ def run(command: str, options: Any) -> int:
 
 
 def _load(command: str) -> types.ModuleType:
-    """The command's module, and TensorFlow without its chatter where the module imports it."""
+    """Imports the module of a command; TensorFlow, if the module imports it, starts quietly."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with quiet.quiet_start():
         module = importlib.import_module(f"dcgan.commands.{command.replace('-', '_')}")
@@ -57,8 +56,8 @@ def _load(command: str) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _log_to_console() -> Iterator[None]:
-    """While it is entered, what is logged is printed, above the progress bars."""
-    from dcgan.terminal import progress  # tqdm believes the environment that it is imported in
+    """Context that prints log messages, above the progress bars."""
+    from dcgan.terminal import progress  # late: tqdm reads the environment when it is imported
 
     handler = progress.Handler()
     before = logger.level, logger.propagate

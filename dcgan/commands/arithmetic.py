@@ -15,7 +15,7 @@ from dcgan.outputs import provenance
 from dcgan.outputs.equation import Term, draw_equation
 from dcgan.run.trained_run import TrainedRun
 
-MOST = 16  # terms, and seeds in each: more cannot be seen
+MOST = 16  # terms, and seeds in each: more would be too small to see
 
 logger = logging.getLogger("dcgan")
 

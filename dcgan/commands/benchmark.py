@@ -1,4 +1,4 @@
-"""`python main.py benchmark`: speed and memory, each in turn with a bare baseline."""
+"""`python main.py benchmark`: measures speed and memory, in turns with a bare baseline."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
 from dcgan.training.trainer import Trainer, make_networks
 
-# In this order: other processes have the device's memory to themselves before this one takes it.
+# In this order: other processes must have the device's memory before this one takes it.
 PARTS = ("startup", "memory", "compare", "input", "sampling", "step")
 OF_TRAINING = ("data_dir", "cache_dir", "output_size", "preset", "batch_size", "update")
 DEFAULT = {"dataset": "avatars", "output_size": 64, "preset": "silva"}
@@ -62,7 +62,7 @@ def parts(options: Benchmark) -> list[str]:
 
 @contextlib.contextmanager
 def quietly(level: int = logging.WARNING) -> Iterator[None]:
-    """While it is entered, what is below a level of logging is not shown."""
+    """Context that hides log messages below a level."""
     before = logger.level
     logger.setLevel(level)
     try:
@@ -80,7 +80,7 @@ class Bench:
         given = {name: value for name, value in given.items() if value is not None}
         given = {**(DEFAULT if options.dataset is None else {"dataset": options.dataset}), **given}
         precision = native_precision() if options.precision == "auto" else options.precision
-        # Both sides of each pair are without labels.
+        # Both sides of each pair train without labels.
         own = {"precision": precision, "strategy": "none", "conditional": False}
         self.given = {**given, **own}
         config = resolve(self.given)
@@ -90,7 +90,7 @@ class Bench:
         self.config = replace(config, channels=channels)
 
     def step(self) -> list[PairedFigures]:
-        """The training loop against the bare step."""
+        """Compares the training loop with the bare step."""
         never = (self.pairs + 2) * self.steps
         config = replace(
             self.config,
@@ -105,13 +105,13 @@ class Bench:
             run_dir.create()
             trainer = Trainer(config, run_dir, self._prepare)
             bare = BareStep(steps.bare_spec(config))
-            # What is said of the health of so short a training is of no use.
+            # Warnings about the health of so short a training are of no use.
             with quietly(logging.ERROR):
                 compared = steps.training(trainer, bare, steps=self.steps, cadence=cadence)
         return [compared]
 
     def input(self) -> list[PairedFigures]:
-        """Decoding and batches against Pillow and NumPy."""
+        """Compares decoding and batches with Pillow and NumPy."""
         return pictures.reading(
             image_spec(self.config),
             batch_size=self.config.batch_size * self.config.d_steps,
@@ -120,7 +120,7 @@ class Bench:
         )
 
     def sampling(self) -> list[PairedFigures]:
-        """Samples in memory, and the command sample, against the bare forward pass."""
+        """Compares sampling in memory, and the command sample, with the bare forward pass."""
         config = resolve({**self.given, "output_size": SAMPLED_SIZE})
         config = replace(config, channels=self.config.channels)
         state = GANState(*make_networks(config), averaged=config.ema_decay > 0)
@@ -132,24 +132,24 @@ class Bench:
         return samples.sampling(state, to_dict(config), take, pairs=self.pairs)
 
     def startup(self) -> list[PairedFigures]:
-        """The command train against `import tensorflow`."""
+        """Compares the command train with `import tensorflow`."""
         return [processes.startup(self._flags(), pairs=self.pairs)]
 
     def memory(self) -> list[PairedFigures]:
-        """A training process against a process of bare steps."""
+        """Compares a training process with a process of bare steps."""
         return [processes.memory(self._flags(), steps.bare_spec(self.config), pairs=self.pairs)]
 
     def compare(self) -> list[PairedFigures]:
-        """An outside program against our bare step."""
+        """Compares an outside program with our bare step."""
         spec = steps.bare_spec(self.config)
         return [processes.outside(self.command, spec, steps=self.steps, pairs=self.pairs)]
 
     def _prepare(self) -> Prepared:
-        """The images, which are in the cache from here on."""
+        """Prepares the images, which are in the cache from then on."""
         return prepare(self._source, image_spec(self.config), cache_dir=self._cache_dir)
 
     def _flags(self) -> list[str]:
-        """What train is given; it finds its images in the cache."""
+        """Returns the flags for train, which finds its images in the cache."""
         self._prepare()
         chosen = {name: getattr(self.config, name) for name in self.config.undecided}
         return [f"--{name}={value}" for name, value in {**self.given, **chosen}.items()]

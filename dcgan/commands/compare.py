@@ -61,7 +61,7 @@ def _folders(text: str) -> list[RunDir]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """What stands between commas, but for those that are in the name of a folder."""
+    """Splits at commas, except those in the name of a folder."""
     parts = text.split(",")
     while parts:
         joined = (",".join(parts[:count]) for count in range(len(parts), 0, -1))
@@ -71,7 +71,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _names(folders: list[RunDir]) -> list[str]:
-    """The folders' own names; where two are equal, as much of the paths as tells all apart."""
+    """Returns the folders' names; if two are equal, their paths below the common folder."""
     paths = [folder.root.resolve() for folder in folders]
     if max(Counter(path.name for path in paths).values()) == 1:
         return [path.name for path in paths]
@@ -80,7 +80,7 @@ def _names(folders: list[RunDir]) -> list[str]:
 
 
 def _model(folder: RunDir, seeds: list[int]) -> ShownCheckpoint | str:
-    """Returns what the newest checkpoint draws, or why there is none."""
+    """Returns the newest checkpoint with its images, or a sentence why there is none."""
     try:
         return model_of(TrainedRun(folder), seeds)
     except UserError as error:

@@ -19,7 +19,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Crop) -> None:
-    """Crops what is new, then says what was written, what was left out and why."""
+    """Crops new pictures, then reports what was written, what was left out and why."""
     cascades.require()
     duplicates.require()
     _refuse_nested(options)
@@ -56,12 +56,12 @@ def _crop_options(options: Crop, cascade: Path) -> CropOptions:
 
 
 def _describe_options(options: Crop, cascade: Path) -> dict:
-    """What faces and their names depend on, by flag."""
+    """Returns the options that faces and their names depend on, by flag."""
     names = ("size", "scale_factor", "min_size", "tilt", "margin", "min_sharpness", "similarity")
     return {
         "from": str(Path(options.from_).resolve()),
         "cascade": f"{cascade.name} ({cascades.checksum(cascade)[:8]})",
-        "min_neighbors": options.min_neighbours,  # as folders have it since before its new name
+        "min_neighbors": options.min_neighbours,  # the old name, as in existing folders
         **{name: getattr(options, name) for name in names},
     }
 

@@ -27,7 +27,7 @@ from dcgan.run.trained_run import TrainedRun
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
 
-WIDTH = 100  # of what is printed
+WIDTH = 100  # columns of printed text
 CLASSES_SHOWN = 20
 
 logger = logging.getLogger("dcgan")
@@ -74,7 +74,7 @@ def run(options: Evaluate) -> None:
     if options.images:
         _warn_of_copies(options.images, pictures, learnt, compared)
         generated = as_generator(pictures, count, seed=options.seed)
-        folder = run_dir.evaluation / "images"  # whose records are not the run's
+        folder = run_dir.evaluation / "images"  # apart from the records of the run itself
     else:
         generated = Candidate(
             trained.sample,
@@ -123,7 +123,7 @@ def _warn_of_copies(place: str, pictures: np.ndarray, learnt: Prepared, compared
 
 
 def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
-    """What finds faces; says which cascade it is."""
+    """Chooses the cascade that finds faces, and logs its name."""
     from dcgan.evaluation import face_share  # OpenCV takes a while to load
 
     images = reals.images[np.sort(reals.rows[: face_share.LOOKED_AT])]
@@ -133,7 +133,7 @@ def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
 
 
 def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> None:
-    """Refuses what cannot be measured of `count` images, before a real one is decoded."""
+    """Refuses what cannot be measured with `count` images, before a real one is decoded."""
     source = trained.source(options.data_dir)
     learnt = trained.count(source)
     other = split != trained.splits
@@ -147,7 +147,7 @@ def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> 
 
 
 def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> str:
-    """What was asked for, else what suits the data and the metrics."""
+    """Returns the extractor that was asked for, else the one that suits data and metrics."""
     asked = options.metrics.split(",") if options.metrics else METRICS
     return options.extractor or evaluator.default_extractor(labels, count, asked)
 
@@ -160,7 +160,7 @@ def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tu
 
 
 def _say_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
-    """Where there are fewer real images than the `count` that are measured."""
+    """Logs a sentence if there are fewer real images than `count`."""
     if reals.count < count:
         logger.info(
             "There are %s real images of %s%s, fewer than %s: all are taken.",
@@ -192,7 +192,7 @@ def _say(what: str, records: list[dict]) -> None:
 
 
 def _say_how(judge: Evaluator, records: list[dict], folder: Path, images: str | None) -> None:
-    """How the numbers were made, and where they stand."""
+    """Logs how the numbers were measured, and which files hold them."""
     seen: dict[Protocol, dict[str, bool]] = {}
     for metric in dict.fromkeys(record["metric"] for record in records):
         protocol = judge.protocol(metric)
@@ -208,7 +208,7 @@ def _say_how(judge: Evaluator, records: list[dict], folder: Path, images: str | 
 
 
 def table(records: list[dict]) -> list[str]:
-    """A line a metric: its value, its interval, its floor, and which way is better."""
+    """Formats one line per metric: value, interval, floor, and which way is better."""
     head = f"{'metric':10} {'value':>10}   {'95 % interval':22} {'floor':>18}   better"
     lines = [head] if records else []
     for record in records:
@@ -229,7 +229,7 @@ def _floor(floor: dict | None) -> str:
 
 
 def about_floors(records: list[dict]) -> list[str]:
-    """What floors are of, and what a reader may expect of them."""
+    """Says what floors compare, and how near to them a perfect generator would score."""
     records = [record for record in records if "floor" in record]
     found = {r["floor"]["of"]: (r, r["floor"]["count"]) for r in records if r["floor"]}
     lines = []
@@ -253,7 +253,7 @@ def about_floors(records: list[dict]) -> list[str]:
 
 
 def histogram(record: dict) -> list[str]:
-    """How often each class occurs among real and generated images, with what to make of it."""
+    """Formats how often each class occurs among real and generated images, and explains it."""
     rows = list(zip(record["names"], record["real"], record["generated"], strict=True))
     shown = sorted(rows, key=lambda row: -abs(row[2] - row[1]))[:CLASSES_SHOWN]
     kept = [row for row in rows if row in shown]
@@ -274,7 +274,7 @@ def histogram(record: dict) -> list[str]:
 
 
 def _of_asked(record: dict) -> str:
-    """How often a generator by class gives the class asked for."""
+    """Says how often a generator by class draws the class that it was asked for."""
     if not (asked := record.get("asked")):
         return ""
     return (

@@ -1,4 +1,4 @@
-"""`python main.py export`: turns a trained run into files that need nothing of this project."""
+"""`python main.py export`: writes a trained run as files for use without this project."""
 
 import importlib
 import logging
@@ -16,12 +16,12 @@ from dcgan.export.writing import Exported, export
 
 logger = logging.getLogger("dcgan")
 
-MODULES = {"keras": "keras_file"}  # the others are called as their format is
+MODULES = {"keras": "keras_file"}  # the others have the names of their formats
 
 
 def run(options: Export) -> None:
     forms = _forms(options)
-    # A graphics card may be busy with the training, and multiplies less exactly.
+    # On the CPU only: a GPU may be busy with training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
     trained = open_run(options)
     root, table = trained.run.root, trained.table
@@ -40,7 +40,7 @@ def run(options: Export) -> None:
 
 
 def _forms(options: Export) -> list[Format]:
-    """The formats, loaded only when asked for: each may need packages of its own."""
+    """Imports the formats that were asked for; each may need packages of its own."""
     names = dict.fromkeys(options.format.split(","))
     if options.onnxruntime and "web" not in names:
         raise UserError(

@@ -10,7 +10,7 @@ from dcgan.export import torch_file
 from dcgan.export.torch_layout import to_torch
 
 FILES = {"generator": "netG.pth", "discriminator": "netD.pth"}
-PASSES = {"generator": 1, "discriminator": 3}  # a step, which normalization counts
+PASSES = {"generator": 1, "discriminator": 3}  # per step, as PyTorch's normalization counts
 
 logger = logging.getLogger("dcgan")
 

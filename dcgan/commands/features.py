@@ -1,4 +1,4 @@
-"""`python main.py features`: what the discriminator has learnt, as a few labels bring it out."""
+"""`python main.py features`: classifies by the discriminator's features and a few labels."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
-# What the machine is fitted on: in words, and as the record has it.
+# What the linear SVM is fitted on: the name in the record, and in words.
 KINDS = {
     "discriminator": "the discriminator",
     "untrained": "the same, untrained",
@@ -27,7 +27,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Features) -> None:
-    """Fits, scores, writes it down, and says how much better the network is than the pixels."""
+    """Fits and scores the SVMs, records the results, and prints how the features compare."""
     trained = open_run(options)
     run_dir = trained.run
     own = options.splits is None
@@ -87,7 +87,7 @@ def _require_other(trained: TrainedRun, options: Features) -> None:
 
 
 def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]:
-    """Which labels are meant, and the names of their classes."""
+    """Returns the labels to classify by, and the names of their classes."""
     there = [name for name, one in source.labels.items() if len(one.names) > 1]
     if not there:
         raise UserError(
@@ -108,7 +108,7 @@ def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]
 def _describe_measurement(
     options: Features, trained: TrainedRun, labelling: str, classes: int
 ) -> dict:
-    """What is measured and how, as the record says it."""
+    """Returns what is measured and how, as fields of the record."""
     return {
         "metric": "features",
         "version": linear_probe.VERSION,
@@ -139,7 +139,7 @@ def _results(
 
 
 def _flat(results: dict[str, Result]) -> dict:
-    """The results as a record: the discriminator's at the top, the others under their names."""
+    """Makes a record of the results: the discriminator's on top, the others under their names."""
     flat = {
         kind: {
             "value": found.accuracy.value,
@@ -155,7 +155,7 @@ def _flat(results: dict[str, Result]) -> dict:
 
 
 def table(record: dict) -> list[str]:
-    """The record as lines of text."""
+    """Formats the record as lines of text."""
     count = record["labels_per_class"] * record["classes"]
     lines = [
         f"{record['labelling']}: {count:,} labelled images ({record['labels_per_class']} of each "

@@ -1,4 +1,4 @@
-"""`python main.py import-torch`: makes a run of the weights that PyTorch's tutorial trains."""
+"""`python main.py import-torch`: makes a run from the weights of PyTorch's DCGAN tutorial."""
 
 import logging
 import os
@@ -53,7 +53,7 @@ def run(options: ImportTorch) -> None:
 
 
 def _config(options: ImportTorch, weights: dict[str, dict[str, np.ndarray]]) -> Config:
-    """The options of the run: the preset's, and what the shapes of the weights say."""
+    """Makes the options of the run from the preset and from the shapes of the weights."""
     found = {
         network: arguments(network, {name: array.shape for name, array in arrays.items()})
         for network, arrays in weights.items()

@@ -13,7 +13,7 @@ from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance, walks
 
 MOST_SEEDS, MOST_FRAMES = 100, 2000
-STRIP_WIDTH = 2000  # pixels that a strip is enlarged to at most
+STRIP_WIDTH = 2000  # pixels; a strip is not enlarged beyond this
 
 logger = logging.getLogger("dcgan")
 

@@ -17,13 +17,13 @@ from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
 MOST = 100  # rows of the picture
-APART = 14  # white pixels around each space
+APART = 14  # white pixels around the pictures of each space
 
 logger = logging.getLogger("dcgan")
 
 
 def run(options: Neighbours) -> None:
-    """Searches, draws, writes the distances, and says what they mean."""
+    """Finds the neighbours, draws them, writes the distances, and says what they mean."""
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST)
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "neighbours.png"
@@ -118,7 +118,7 @@ def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:
 
 
 def _nearest(found: nearest.NearestImages, i: int, used: np.ndarray) -> dict:
-    """The neighbours of one image; "image" is a training image's number in the data set."""
+    """The neighbours of one image; "image" is the index of a training image in the data set."""
     return {
         "relative": float(found.relative[i]),
         "nearest": [
@@ -133,7 +133,7 @@ def _nearest(found: nearest.NearestImages, i: int, used: np.ndarray) -> dict:
 def sentences(
     seeds: list[int], spaces: list[nearest.Space], found: list[nearest.NearestImages]
 ) -> list[str]:
-    """What the distances say about memorising, a line a space and one on how to read them."""
+    """Says what the distances tell about memorising, one line per space, and how to read them."""
     lines = []
     for space, near in zip(spaces, found, strict=True):
         unit = " levels" if space.name == "pixels" else ""

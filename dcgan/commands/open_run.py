@@ -1,4 +1,4 @@
-"""How the commands that look at a trained run begin: they open what their options name."""
+"""Opens the run and the checkpoint that the options of a command name."""
 
 from dcgan.cli.run_options import OfCheckpoint
 from dcgan.run.trained_run import TrainedRun, choose_run

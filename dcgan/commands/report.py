@@ -1,6 +1,6 @@
 """`python main.py report`: one HTML file that shows what a run has learnt.
 
-It only reads the run folder, but for the report itself, and works while training goes on.
+It only reads the run folder, apart from writing the report, and works while training goes on.
 """
 
 import datetime
@@ -70,7 +70,7 @@ def run(options: Report) -> None:
 
 
 def model_of(trained: TrainedRun, seeds: list[int]) -> ShownCheckpoint:
-    """A checkpoint as pages show it: its images of some seeds, and how large the networks are."""
+    """Describes a checkpoint for a page: its images of some seeds, and the size of its networks."""
     arrays = trained.checkpoint.arrays
     return ShownCheckpoint(
         step=trained.step,
@@ -85,7 +85,7 @@ def model_of(trained: TrainedRun, seeds: list[int]) -> ShownCheckpoint:
 
 
 def options_of(config: dict) -> list[Option]:
-    """The recorded choices, those that this version does not know at the end."""
+    """Returns the recorded options; those that this version does not know come last."""
     known = [
         Option(name, config[name], field.default, field.metadata["help"], field.metadata["group"])
         for name, field in FIELDS.items()
@@ -95,7 +95,7 @@ def options_of(config: dict) -> list[Option]:
 
 
 def _health(run_dir: RunDir, config: dict) -> Health:
-    """Judges all numbers again, as training does: its log may have been tidied away."""
+    """Judges all numbers again, as training does, since its log may be missing."""
     rate = config.get("learning_rate")
     monitor = HealthMonitor(
         config.get("real_label", FIELDS["real_label"].default),
@@ -128,9 +128,9 @@ def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
 def _memory(
     trained: TrainedRun, seeds: list[int], data_dir: str | None
 ) -> tuple[int | None, Memory | str]:
-    """How many images the run learns from, and the search for copies of them.
+    """Returns the number of training images, and the search for copies of them.
 
-    Where the data are not at hand, the second is the reason, and the report goes without.
+    Without data the number is None. Without a search, the reason is returned in its place.
     """
     try:
         prepared = trained.reals(data_dir)
@@ -143,7 +143,7 @@ def _memory(
     generated = trained.sample(seeds)
     spaces, found = search(trained, generated, reals, k=NEIGHBOURS)
     suspects = sorted({int(row) for near in found for row in near.suspects()})
-    # The most suspicious first: by how much nearer than the others near it the nearest one is.
+    # The most suspicious first: those whose nearest image is far nearer than the next ones.
     order = np.min([near.relative for near in found], axis=0).argsort(kind="stable")[:CLOSEST]
     near = [
         [

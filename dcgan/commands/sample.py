@@ -20,7 +20,7 @@ from dcgan.terminal.progress import Bar
 MOST = 1_000_000  # images in one folder
 NUM_IMAGES = 64
 GRID_IMAGES = 64
-LONGEST_NAME = 60  # letters of a grid's seeds in its name
+LONGEST_NAME = 60  # letters for seeds or classes in a file name
 WAITING = 2  # batches that may wait to be written, while the next one is computed
 
 logger = logging.getLogger("dcgan")
@@ -69,7 +69,7 @@ def _seeds(options: Sample) -> list[int]:
 
 
 def _grid(folder: Path, seeds: list[int]) -> Path:
-    """The file of a grid, beside the images; others than the usual seeds have one of their own."""
+    """Returns the path of a grid, beside the images' folder, with seeds that are not the default."""
     if seeds == list(range(GRID_IMAGES)):
         return folder.with_name(f"{folder.name}.png")
     return folder.with_name(f"{folder.name}-seeds-{_safe(written(seeds))}.png")
@@ -83,7 +83,7 @@ def _safe(words: str) -> str:
 
 
 def _fill(folder: GeneratedFolder, trained: TrainedRun, seeds: list[int], asked: dict) -> None:
-    """Makes images batch by batch; while one is computed, the one before is written."""
+    """Makes images batch by batch; while one is computed, those before it are written."""
     written: collections.deque[Future] = collections.deque()
     with ThreadPoolExecutor(1) as writer, Bar("sampling", len(seeds)) as bar:
         for start in range(0, len(seeds), BATCH_SIZE):

@@ -1,6 +1,6 @@
 """`python main.py serve`: answers HTTP requests with an exported model.
 
-TensorFlow is imported here without Keras, and no training code at all.
+It imports TensorFlow without Keras, and no training code at all.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def run(options: Serve) -> int:
             logger.info("%s was not exported yet: exporting it first.", run_dir)
             if code := _export(run_dir):
                 return code
-        with quiet.quiet_start():  # what TensorFlow says when it first runs
+        with quiet.quiet_start():  # TensorFlow also chatters when it first runs
             version = versions.start()
         if version is None:
             raise _nothing_to_serve(folder)
@@ -93,7 +93,7 @@ def run(options: Serve) -> int:
 
 
 def _model_folder(options: Serve) -> tuple[Path, Path | None]:
-    """The folder of versions, and the run whose exports they are; None where one was named."""
+    """Returns the folder of versions, and the run that they come from; None with --model_dir."""
     if options.model_dir:
         folder = Path(options.model_dir)
         if options.follow:
@@ -127,7 +127,7 @@ def _has_versions(folder: Path) -> bool:
 
 
 def _exporting(run_dir: Path) -> tuple[list[str], dict[str, str]]:
-    """The command that exports in a process of its own, as this one loads no training code."""
+    """Returns (command, environment) to export in another process, as this has no training code."""
     paths = filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))
     words = [sys.executable, "-m", "dcgan", "export", f"--run_dir={run_dir}"]
     return words, {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

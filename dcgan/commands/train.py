@@ -57,7 +57,7 @@ def run(config: Config) -> int:
         logger.info(
             "Worker %d of %d is waiting for the others.", cluster.rank, len(cluster.addresses)
         )
-        # Before anything else: TensorFlow refuses to connect once it has been used.
+        # First of all, as TensorFlow refuses to connect once it has been used.
         workers = Workers.join(cluster, limit_seconds=config.worker_wait)
         with workers.translate_errors():
             return _train(config, workers) if workers.is_chief else _follow(config, workers)
@@ -262,7 +262,7 @@ def image_spec(config: Config) -> ImageSpec:
 
 
 def _keep_recorded_choices(config: Config, run_dir: RunDir) -> Config:
-    """Takes the choices that an earlier start has made for the run, on whatever device."""
+    """Takes over the choices that the first start made for the run, whatever its device."""
     if not config.undecided or not run_dir.config.exists():
         return config
     return by_device.keep_recorded(config, read_json(run_dir.config))
@@ -371,7 +371,7 @@ class _LogFile(logging.FileHandler):
 
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """While it is entered, what is logged goes to the run's log.txt as well."""
+    """Context that also writes log messages to the run's log.txt."""
     handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(console.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
