@@ -32,7 +32,7 @@ def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     values = {name: recorded.get(name, FIELDS[name].default) for name in config.undecided}
     for name, value in values.items():
         check_value(FIELDS[name], value)
-    still = ("precision",) if values.get("precision") == "auto" else ()  # which no run records
+    still = ("precision",) if values.get("precision") == "auto" else ()  # no run records auto
     return replace(config, **values, undecided=still)
 
 

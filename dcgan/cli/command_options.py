@@ -1,9 +1,8 @@
-"""The options of every command but train.
+"""All commands but train, with their options and what they do.
 
-They are frozen dataclasses of `option` fields: flags, `--help` and flags.md are made from them. To
-add a command: a dataclass here, its rows in `COMMANDS` and `GROUPS`, and
-dcgan/commands/<name>.py (with _ for -).
-Train's dataclass is `train_options.Config`.
+Options are frozen dataclasses of `option` fields, from which flags, `--help` and flags.md are made.
+To add a command: a dataclass in `data_options` or `run_options`, its rows in `COMMANDS` and
+`GROUPS`, and dcgan/commands/<name>.py (with _ for -). Train's dataclass is `train_options.Config`.
 """
 
 from typing import Any

@@ -100,7 +100,7 @@ def _command(word: str) -> str | None:
 
 
 def _require_dataset(word: str) -> None:
-    """Refuses a first word that is more likely a command with a typing error than a data set."""
+    """Refuses a first word that is more likely a mistyped command than a data set."""
     hint = did_you_mean(word, COMMANDS, near=0.75)  # "pictures" must not suggest features
     is_there = os.path.exists(word) or os.path.exists(os.path.join("data", word))
     if hint and not is_there:
@@ -179,7 +179,7 @@ def _as_label(name: str, value: str | None, command: str) -> tuple[str, str | No
 
 
 def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -> None:
-    """Refuses a flag that the command does not have, and a value behind --no..."""
+    """Refuses a flag that the command does not have, and a value after --no..."""
     if name in FIELDS[command]:
         return
     switch = name.removeprefix("no")

@@ -20,7 +20,7 @@ def to_dict(config: Config) -> dict[str, Any]:
 def differences(
     config: Config, recorded: dict[str, Any], there: str = "in the run", *, alike: Iterable = ()
 ) -> list[str]:
-    """Lists the differences that keep a start from continuing a recorded run, a line per option.
+    """Lists the differences that keep a start from continuing a recorded run, one line per option.
 
     Options that config.json does not know count as their defaults. Options in `alike` have the same
     meaning although their values differ.
