@@ -69,7 +69,7 @@ def _seeds(options: Sample) -> list[int]:
 
 
 def _grid(folder: Path, seeds: list[int]) -> Path:
-    """Returns the path of a grid, beside the images' folder; seeds are in it if not the default."""
+    """Returns the path of the grid of these seeds, beside the folder of their images."""
     if seeds == list(range(GRID_IMAGES)):
         return folder.with_name(f"{folder.name}.png")
     return folder.with_name(f"{folder.name}-seeds-{_safe(written(seeds))}.png")
