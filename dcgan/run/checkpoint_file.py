@@ -63,7 +63,7 @@ def read_meta(path: Path) -> dict:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a file and checks the sizes of its entries; tells damage from other errors."""
+    """Opens a file and checks the sizes of its entries; for errors see `read`."""
     try:
         with name_errors(path), open(path, "rb") as raw:
             room = raw.seek(0, os.SEEK_END)

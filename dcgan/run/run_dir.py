@@ -130,7 +130,7 @@ def _dataset(config: Path) -> tuple[str, str] | None:
 
 
 def _short(dataset: str) -> str:
-    """The name that a data set shares with its folder, however its path is written, and archive."""
+    """The name common to a data set, its folder and its archive, however the path is written."""
     return data_names.stem(os.path.basename(os.path.realpath(dataset))).lower()
 
 
