@@ -3,7 +3,7 @@
 It judges only numbers that the loop logs anyway. Its averages are rebuilt from new numbers within a
 few hundred steps, so checkpoints do not hold them. D(x) and D(G(z)) both near 0.5, with the
 discriminator's loss near log 4 = 1.39, is the equilibrium of the game, not a fault. Nor is D(G(z))
-near 0.1, above all early: weakening the discriminator then gave grey masks (docs/recipes.md).
+near 0.1, least of all early: a weaker discriminator gave grey masks (docs/recipes.md).
 """
 
 import math
@@ -73,7 +73,7 @@ def relative_diversity(samples: np.ndarray, reals: np.ndarray) -> float:
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
-    """uint8 [height, width, channels] averaged to float64 [8 * 8 * channels]."""
+    """Averages uint8 [height, width, channels] down to float64 [8 * 8 * channels]."""
     side = (DIVERSITY_SIDE, DIVERSITY_SIDE)
     planes = [
         Image.fromarray(plane).resize(side, Image.Resampling.BOX)

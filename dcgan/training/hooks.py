@@ -198,8 +198,8 @@ class StopSignals:
 
     Attributes:
         received: the number of the first signal, or None.
-        is_broken_off: whether a second Ctrl-C came. Python drops what a handler raises where no
-            caller can receive it, as in a weak reference's callback; so the loop raises it again.
+        is_broken_off: whether a second Ctrl-C came. Python drops the exception of a handler that no
+            caller can receive, as in a weak reference's callback, so the loop raises it again.
     """
 
     def __init__(self):

@@ -18,7 +18,7 @@ from dcgan.training.state import GANState
 SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
 # The first draw numbers of labels, dropout and augmentation; those of the noise begin at 0.
 _LABELS, _DROPOUT, _AUGMENT = 1 << 9, 1 << 10, 1 << 11
-# (images [N, H, W, C], labels [N, columns]); labels are None where the networks know no classes.
+# (images [N, H, W, C], labels [N, columns]); labels are None for networks without classes.
 Shown = tuple[tf.Tensor, tf.Tensor | None]
 
 
@@ -36,7 +36,7 @@ class StepOptions:
     # "alternating" (Goodfellow et al. 2014, algorithm 1: the generator learns from the updated
     # discriminator) or "simultaneous" (both gradients at the same point).
     update: str = "alternating"
-    seed: int = 0  # of noise, labels, dropout and augmentation
+    seed: int = 0  # seed of noise, labels, dropout and augmentation
     # decay of the averaged generator per step; see `_average` for the first steps
     ema_decay: float = 0.0
     # the augmentations, names in `augment.KINDS` joined by commas, or "none".
@@ -58,7 +58,7 @@ def make_step(
     Args:
         state: trained in place; made in the strategy's scope.
         table: the classes of the data, from which the labels of generated images are drawn; None
-            where the networks know no classes.
+            for networks without classes.
 
     Returns:
         A function that takes one step and returns its float32 scalars: d_loss, g_loss, d_real =

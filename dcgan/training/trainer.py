@@ -61,7 +61,7 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
     generator = Generator(shape, **config.of_z, width=config.g_width, **common)
     discriminator = Discriminator(shape, width=config.d_width, **common)
     for norm in (*generator.norms, *discriminator.norms):
-        norm.synchronized = config.sync_batch_norm  # set here, as it is not part of the networks
+        norm.synchronized = config.sync_batch_norm  # how to train, so not in their configs
     return generator, discriminator
 
 
@@ -189,7 +189,7 @@ class Trainer:
     def _follow(self, start: int) -> int:
         """Trains on a worker that is not the chief: takes the same steps and writes no file."""
         logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
-        # The chief's hooks without their actions, so that calls of several steps end where its do.
+        # The chief's hooks without actions, so that calls of several steps end at the same steps.
         hooks = [Every(act.period, lambda *_: None) for act in self._acts()]
         with StopSignals() as signals:
             done, reason = self._loop(start, hooks, signals)
@@ -336,7 +336,7 @@ class Trainer:
         )
 
     def _some_reals(self, count: int) -> np.ndarray:
-        """Evenly spaced real images: neighbours in the data may be of one class."""
+        """Returns evenly spaced real images, as neighbours in the data may be of one class."""
         rows = np.linspace(0, len(self.reals) - 1, min(count, len(self.reals))).round().astype(int)
         return self.reals[rows]
 
