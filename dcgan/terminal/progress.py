@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 def is_watched() -> bool:
-    """Whether a person may look on: standard error is a terminal, or a notebook's cell."""
+    """Whether a person may be watching: standard error is a terminal, or a notebook's cell."""
     return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
 
 

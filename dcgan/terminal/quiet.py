@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dcgan import surroundings
 
 # Notes ("I0000 ..."), what TensorFlow says on every machine without an NVIDIA driver, and what its
-# converter for LiteRT says of options that it sets itself.
+# converter for LiteRT says about options that it sets itself.
 CHATTER = (
     rb"(I\d{4} .*|WARNING: All log messages before absl::InitializeLog\(\) .*"
     rb"|To enable the following instructions: .*|E\d{4} .* failed call to cuInit: .*"
