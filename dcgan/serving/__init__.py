@@ -1,1 +1,1 @@
-"""HTTP over an exported model: no Keras and no training code, in this process or on its path."""
+"""Serves an exported model over HTTP, without importing Keras or training code."""

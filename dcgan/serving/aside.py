@@ -49,7 +49,7 @@ class Aside:
                 event loop. None means always in a worker.
 
         Raises:
-            QueueFull: a worker has died, such as for lack of memory; another one replaces it.
+            QueueFull: a worker has died, perhaps for lack of memory; another one replaces it.
         """
         if size is not None and size <= INLINE_BYTES:
             return function(*args)

@@ -18,7 +18,7 @@ from dcgan.serving.refusals import QueueFull
 
 Arrays = dict[str, np.ndarray]
 
-CALL_ROWS = 2  # a call costs as much as about two more rows in another (DCGANs of 32 and 48 pixels)
+CALL_ROWS = 2  # a further call takes about as long as two rows (DCGANs of 32 and 48 pixels)
 
 
 class ModelFailure(Exception):
@@ -144,7 +144,7 @@ class Batcher:
             return self._take()
 
     def _enough(self) -> bool:
-        """Whether waiting for more jobs is of no use."""
+        """Whether to stop waiting for more jobs."""
         full = self._waiting_rows() >= self._sizes[-1]
         return self._closing or full or len(self._waiting) >= self._expected
 

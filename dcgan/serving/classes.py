@@ -33,7 +33,7 @@ def columns_of(info: Mapping) -> tuple[Column, ...]:
 def asked(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, int]:
     """Returns the numbers of the classes that a query asks for, by input; `OWN` if it names none.
 
-    The query has class names by column; "label" may stand for an only column. An unknown class is
+    The query has class names by column; "label" may stand for the only column. An unknown class is
     refused with 400.
     """
     found = {}

@@ -49,7 +49,7 @@ class Follower:
         self._env = env
         self._keep = keep
         self._seen: dict[int, Look] = {}
-        self._done: dict[int, Look] = {}  # exported, or refused as it was
+        self._done: dict[int, Look] = {}  # exported or refused, as the file looked then
         self._made: list[int] = []
         self._child: subprocess.Popen | None = None
         self._stop = threading.Event()
@@ -124,7 +124,7 @@ class Follower:
 
 
 def _steps(folder: Path, pattern: str) -> dict[int, Path]:
-    """Returns paths in a folder by the step that their names begin with; empty if it is away."""
+    """Returns the paths in a folder by the step in their names; empty if it cannot be read."""
     found = {}
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
@@ -134,7 +134,7 @@ def _steps(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def _files(folder: Path) -> dict[int, Look]:
-    """The checkpoints by step, as they look now."""
+    """Returns size and modification time of the checkpoints, by step."""
     found = {}
     for step, path in _steps(folder, r"[0-9]{8,}\.npz").items():
         with contextlib.suppress(OSError):  # removed since the folder was listed

@@ -69,7 +69,7 @@ class CountRequests:
         try:
             await self._app(scope, receive, watch)
         finally:
-            # Never the path: a client can make up as many of those as it likes.
+            # Not the path, as clients could make up any number of paths.
             endpoint = getattr(scope.get("endpoint"), "__name__", "none")
             self._metrics.requests.labels(endpoint, status).inc()
             self._metrics.seconds.labels(endpoint).observe(time.perf_counter() - started)

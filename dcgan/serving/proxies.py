@@ -76,7 +76,7 @@ class BehindProxy(ProxyHeadersMiddleware):
         else:
             kept = [pair for pair in scope["headers"] if not pair[0].startswith(b"x-forwarded-")]
             scope["headers"] = kept
-        path = f"/{scope['path'].lstrip('/')}"  # nginx makes //x where only one location has the /
+        path = f"/{scope['path'].lstrip('/')}"  # nginx makes //x if only proxy_pass ends in /
         if root_path and path != root_path and not path.startswith(f"{root_path}/"):
             path = root_path + path
         scope |= {"path": path, "root_path": root_path}
