@@ -1,4 +1,4 @@
-"""The only module that uses matplotlib: its objects, never pyplot, in a style of our own.
+"""The only module that draws with matplotlib: its objects, never pyplot, in a style of our own.
 
 It opens no window and sets no global backend, so it is safe in notebooks and threads. The user's
 own matplotlibrc changes no picture.

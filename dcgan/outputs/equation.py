@@ -36,7 +36,7 @@ def draw_equation(
     """Draws a PNG: one row per term, with its samples and their average, then the result.
 
     Args:
-        around: uint8 [9, height, width, channels], noisy results around the result itself.
+        around: uint8 [9, height, width, channels], the result in the middle of eight noisy ones.
         noise: scale of the noise, for the caption.
     """
     scale = images.natural_scale(*around.shape[1:3])

@@ -20,7 +20,7 @@ OF_METRIC = ("metric", "version")
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric of a setting."""
+    """The value of a metric for one setting."""
 
     values: Sequence[float]  # one per measured seed
     low: float | None  # lowest and highest end of their intervals; None if one has no interval
@@ -39,7 +39,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric by one protocol."""
+    """A metric measured by one protocol."""
 
     example: Series  # the series of one of the runs, which says how it was measured
     # the last figure of each setting that was measured

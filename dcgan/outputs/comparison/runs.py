@@ -34,7 +34,7 @@ MOST_RUNS = LOOKS * len(DASHES)
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run."""
+    """One run of a comparison."""
 
     name: str  # tells it apart from the others
     folder: RunDir

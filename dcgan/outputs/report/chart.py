@@ -21,7 +21,7 @@ MOST_ROWS = 12  # of the table below a chart
 
 @dataclass(frozen=True)
 class Curve:
-    """One line."""
+    """One curve of a chart."""
 
     label: str
     look: str  # its class in style.css
@@ -121,7 +121,7 @@ def draw(
 
 
 class _Thinned:
-    """A curve of no more than `MOST_POINTS` places, see `thin`."""
+    """A curve reduced to at most `MOST_POINTS` places, see `thin`."""
 
     def __init__(self, steps: np.ndarray, curve: Curve):
         self.curve = curve
@@ -132,7 +132,7 @@ class _Thinned:
             self.line[self.known] = moving_average(at, means, _window(steps))
 
     def paths(self, horizontal: Scale, vertical: Scale) -> dict:
-        """SVG paths: the line, the values behind it, dots, and whiskers of the intervals."""
+        """Returns SVG paths: the line, the values behind it, dots, whiskers or a band."""
         x, known = self.steps[self.known], self.known
         few = len(x) <= 40 and not (self.curve.smooth or self.curve.band)
         dots = zip(horizontal.at(x), vertical.at(self.line[known]), strict=True)

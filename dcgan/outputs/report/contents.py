@@ -52,7 +52,7 @@ class Walk:
 
     first: int  # the seeds
     last: int
-    frames: np.ndarray  # uint8 [T, height, width, channels], both ends among them
+    frames: np.ndarray  # uint8 [T, height, width, channels], both ends included
 
 
 @dataclass(frozen=True)

@@ -47,4 +47,4 @@ def join_words(words) -> str:
 def percent(share: float) -> str:
     """Formats whole percents, with tenths below ten: 42 %, 3.5 %."""
     tenths = 0 if share >= 0.0995 or share == 0 else 1
-    return f"{100 * share:.{tenths}f}\u00a0%"  # a line never ends before the sign
+    return f"{100 * share:.{tenths}f}\u00a0%"  # no line break before the sign

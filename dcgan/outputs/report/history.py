@@ -51,7 +51,7 @@ class History:
 
     @functools.cached_property
     def said(self) -> list[tuple[str, str]]:
-        """(time, sentence) of what the log says about the health of the training."""
+        """(time, sentence) of each message in the log about the health of the training."""
         found = []
         for line in self.log:
             stamp = _STAMP.match(line)

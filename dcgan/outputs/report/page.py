@@ -42,7 +42,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
     history = read_history(run)
     series = measurements.read_series(run.evaluation)
     histograms = measurements.read_histograms(run.evaluation)
-    first = contents.model.samples[:RIBBON_IMAGES]  # in a row, above everything
+    first = contents.model.samples[:RIBBON_IMAGES]  # a row at the top of the page
     parts = {
         "mark": provenance.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
         "contents": contents,
@@ -285,7 +285,7 @@ def _groups(options: Sequence[Option]) -> list[tuple[str, list[dict]]]:
 
 
 def _environment(run: RunDir) -> list[tuple[str, str]]:
-    """environment.json, the command line first."""
+    """Reads environment.json as rows of (name, value), the command line first."""
     if not run.environment.exists():
         return []
     found = read_json(run.environment)
