@@ -225,7 +225,7 @@ def read_json_lines(path: Path) -> Iterator[dict]:
 
 @contextlib.contextmanager
 def hold(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
-    """Context in which this process holds the lock of a folder, where that works (`disk.lock`).
+    """Context in which this process holds the lock of a folder, if the disk can (`disk.lock`).
 
     Args:
         folder: must exist.

@@ -101,7 +101,7 @@ def orientation(picture: Image.Image) -> int:
     try:
         value = picture.getexif().get(0x0112, 1)
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
-        return 1  # the notes about the picture are damaged, not the picture
+        return 1  # the EXIF data are damaged, not the picture
     return value if value in _TURNS else 1
 
 
