@@ -1,8 +1,7 @@
 """Operations that a file system may lack, with substitutes: locks, flushing, exchanging two names.
 
-NFS, Lustre, SMB and FUSE lack some of them, and say so by different error numbers. The program
-warns once of the consequences, and continues. Other errors, such as that of a full disk, are
-raised.
+NFS, Lustre, SMB and FUSE lack some of them, and say so by different error numbers. The program then
+warns once of the consequences, and continues. Other errors, such as a full disk, are raised.
 """
 
 import contextlib

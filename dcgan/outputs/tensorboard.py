@@ -36,7 +36,7 @@ class TensorBoardWriter:
         """Opens a new event file in `folder`, which is created if it does not exist.
 
         Raises:
-            OSError: it cannot be written. TensorFlow reports a full disk in the words for memory.
+            OSError: it cannot be written. TensorFlow calls a full disk a lack of memory.
         """
         try:
             # Bytes, as a name may not be UTF-8.

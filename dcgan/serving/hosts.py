@@ -2,8 +2,7 @@
 
 A web page may point its own name to this machine, and then read the server's answers as if they
 came from its own site. Such a request names that site in its Host header, so only known hosts are
-answered. Starlette's TrustedHostMiddleware cannot allow all IP addresses, and refuses in plain
-text.
+answered. Starlette's TrustedHostMiddleware cannot allow all IP addresses, or refuse in JSON.
 """
 
 import ipaddress

@@ -2,8 +2,7 @@
 
 Only folders whose name is a whole number count, as for TensorFlow Serving. A folder must look the
 same twice before it is loaded, as it may still be being copied. If loading fails, with whatever
-error, the folder is refused once, with the reason, and the other folders are tried. The module does
-not depend on TensorFlow.
+error, the folder is refused once, with the reason. The module does not import TensorFlow.
 """
 
 import contextlib
