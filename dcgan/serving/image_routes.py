@@ -4,13 +4,13 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.convertors import IntegerConvertor, register_url_convertor
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from dcgan.latent import paths
 from dcgan.latent.seeds import LARGEST, SMALLEST
@@ -26,6 +26,8 @@ FromSeed = Annotated[int, Query(alias="from", ge=SMALLEST, le=LARGEST)]
 ToSeed = Annotated[int, Query(alias="to", ge=SMALLEST, le=LARGEST)]
 Columns = Annotated[int | None, Query(ge=1, le=1024)]
 Frames = Annotated[int, Query(ge=2, le=1024)]
+Size = Annotated[int | None, Query(ge=8, le=1024)]
+Filter = Annotated[Literal["nearest", "bicubic"], Query(alias="filter")]
 
 _PNG = {200: {"content": {"image/png": {}}}, 304: {"description": "Not changed."}}
 _GIF = {200: {"content": {"image/gif": {}}}, 304: {"description": "Not changed."}}
@@ -68,25 +70,40 @@ async def model(request: Request) -> Response:
 
 
 @router.get("/image/{seed}.png", response_class=Response, responses=_PNG)
-async def image(request: Request, seed: Seed) -> Response:
+async def image(
+    request: Request, seed: Seed, size: Size = None, resampling: Filter = "bicubic"
+) -> Response:
     """The picture of a seed: always the same bytes from the same version.
 
-    A model by class draws the seed's own classes, or those in the query, such as label=cat or
+    With a size, the image is resized so that its longer side has that many pixels. A model by
+    class draws the seed's own classes, or those in the query, such as label=cat or
     hair=blue&eyes=red.
     """
     with _service(request).lease() as served:
         labels = classes.asked(served.columns, request.query_params) if served.columns else {}
-        headers = _headers(served, f"image-{seed}{classes.words(labels)}")
+        resized = f"-{size}-{resampling}" if size else ""
+        headers = _headers(served, f"image-{seed}{resized}{classes.words(labels)}")
         if _is_known(request, headers):
             return Response(status_code=304, headers=headers)
-        png = await served.draw("png", {"seed": np.array([seed], np.int64)}, labels)
-    return Response(png[0], media_type="image/png", headers=headers)
+        signature = "generate" if size else "png"
+        drawn = await served.draw(signature, {"seed": np.array([seed], np.int64)}, labels)
+    png = await _drawn(request, pictures.resized, drawn, size, resampling) if size else drawn[0]
+    return Response(png, media_type="image/png", headers=headers)
 
 
 class _PlainSeed(IntegerConvertor):
     """Seeds that need no validation: the largest int64 has 19 digits."""
 
     regex = "[0-9]{1,18}"
+
+
+class _PlainRoute(Route):
+    """Leaves a size and a filter to the router, which validates them."""
+
+    def matches(self, scope) -> tuple[Match, dict]:
+        given = scope.get("query_string", b"")
+        is_plain = b"size=" not in given and b"filter=" not in given
+        return super().matches(scope) if is_plain else (Match.NONE, {})
 
 
 @functools.wraps(image)  # counters know endpoints by their names
@@ -97,7 +114,7 @@ async def _plain_image(request: Request) -> Response:
 register_url_convertor("plain_seed", _PlainSeed())
 # FastAPI's work before it calls `image` takes three times as long as all else but the model. Most
 # requests avoid it by this route, which comes before the router's.
-plain_image = Route("/image/{seed:plain_seed}.png", _plain_image)
+plain_image = _PlainRoute("/image/{seed:plain_seed}.png", _plain_image)
 
 
 @router.get("/grid.png", response_class=Response, responses=_PNG)

@@ -1,6 +1,7 @@
 """Pictures of several seeds: parses lists of seeds, and makes PNG grids and GIFs."""
 
 import numpy as np
+from PIL import Image
 
 from dcgan import UserError, images
 from dcgan.latent.seeds import TooManySeeds, parse_seeds
@@ -28,6 +29,21 @@ def read_seeds(text: str, limit: int) -> list[int]:
 def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
     """Makes a PNG of pictures side by side, uint8 or float in [-1, 1]; see `images.grid`."""
     return images.png_bytes(images.grid(_levels(faces), columns=columns, margin=margin))
+
+
+def resized(faces: np.ndarray, size: int, resampling: str) -> bytes:
+    """The first picture as a PNG whose longer side has `size` pixels.
+
+    Args:
+        faces: as of `png`.
+        size: in pixels.
+        resampling: nearest or bicubic.
+    """
+    face = _levels(faces)[0]
+    sides = [max(1, round(size * side / max(face.shape[:2]))) for side in face.shape[1::-1]]
+    picture = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face)
+    levels = np.asarray(picture.resize(sides, Image.Resampling[resampling.upper()]))
+    return images.png_bytes(levels.reshape(*levels.shape[:2], -1))
 
 
 def gif(frames: np.ndarray) -> bytes:

@@ -154,6 +154,10 @@ def test_bad_requests_get_a_sentence(client, name):
         ("GET", "/grid.png?seeds=1-9", 413, "1 to 8 seeds; received 9"),
         ("GET", "/grid.png?seeds=-9223372036854775808-9223372036854775807", 413, "1 to 8 seeds"),
         ("GET", "/grid.png?seeds=1&columns=0", 400, "columns: "),
+        ("GET", "/image/7.png?size=4", 400, "size: Input should be greater than or equal to 8"),
+        ("GET", "/image/7.png?size=99999", 400, "size: "),
+        ("GET", "/image/7.png?size=64&filter=box", 400, "filter: Input should be 'nearest' or"),
+        ("GET", "/image/7.png?size=big", 400, "size: "),
         ("GET", "/interpolate.gif?from=1&to=2&frames=9", 413, "limit is 8"),
         ("GET", "/explorer/..%2f..%2f..%2foptions.py", 404, "Not Found"),
         ("GET", "/explorer/%2e%2e/app.py", 404, "Not Found"),
@@ -207,6 +211,30 @@ def test_a_face_has_an_address_that_browsers_may_keep(client):
     again = client.get("/image/7.png", headers={"If-None-Match": f'"x", W/{tag}'})
     assert (again.status_code, again.content) == (304, b"")
     assert client.get(f"/image/{-(1 << 63)}.png").status_code == 200
+
+
+def test_a_face_is_resized(client):
+    drawn = picture(client.get("/image/7.png?size=24&filter=nearest"))
+    assert drawn.shape == (24, 24, 3) and (drawn == 7).all()
+    assert picture(client.get("/image/-7.png?size=512")).shape == (512, 512, 3)
+    tags = {
+        client.get(f"/image/7.png{query}").headers["etag"]
+        for query in ("", "?size=16", "?size=16&filter=nearest", "?size=32")
+    }
+    assert len(tags) == 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_resized_face_keeps_its_shape(channels):
+    face = np.zeros((1, 4, 8, channels), np.uint8)
+    face[:, :, 4:] = 200
+    nearest, smooth = (
+        np.asarray(Image.open(io.BytesIO(pictures.resized(face, 16, how))))
+        for how in ("nearest", "bicubic")
+    )
+    expected = np.repeat(np.repeat(face[0], 2, axis=0), 2, axis=1)
+    assert np.array_equal(nearest, expected.squeeze())
+    assert smooth.shape == nearest.shape and len(np.unique(smooth)) > 2
 
 
 def test_grids_and_sprites_are_row_by_row(client):
