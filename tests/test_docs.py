@@ -63,6 +63,15 @@ def test_long_documents_begin_with_their_contents(path):
         assert re.findall(r"^\* \[.*\]\(#(.*)\)$", before, re.M) == list(map(anchor, sections))
 
 
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_tables_have_a_head_and_rows_of_as_many_cells(path):
+    for table in re.findall(r"(?:^\|.*\n)+", text_of(path), re.MULTILINE):
+        head, line, *rows = table.splitlines()
+        assert re.fullmatch(r"\|( ?:?-+:? ?\|)+", line), head
+        cells = [len(re.findall(r"(?<!\\)\|", row)) for row in (head, line, *rows)]
+        assert len(set(cells)) == 1, head
+
+
 def test_the_readme_is_two_screens():
     assert len(README.read_text("utf-8").splitlines()) <= 150
 

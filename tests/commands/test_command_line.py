@@ -1,5 +1,6 @@
 """`main.py` as a user starts it: help, dry runs, and every command line of the documents."""
 
+import json
 import os
 import re
 import resource
@@ -25,14 +26,16 @@ CARPEDM20 = (
     "python main.py --image_size 96 --output_size 48 --dataset anime --is_crop True "
     '--is_train True --epoch 300 --input_fname_pattern "*.jpg"'
 )
+COMMAND = re.compile(r"python3? main\.py.*|(?<![/=])\bdcgan [-a-z].*")
+DOCUMENTS = [README, ROOT / "flags.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
 COUNT = 136  # pictures of each generated data set: more than the largest batch of a preset
 
 
 def words_of(line: str) -> list[str]:
-    """The words behind `python main.py`, as a shell splits them."""
+    """The words behind `python main.py` or `dcgan`, as a shell splits them."""
     words = shlex.split(line, comments=True)
-    assert words[1] == "main.py"
-    return words[2:]
+    assert "main.py" in words[:2] or words[0] == "dcgan"
+    return words[1 if words[0] == "dcgan" else 2 :]
 
 
 # ---- help ----
@@ -155,10 +158,14 @@ def test_a_dry_run_shows_every_option_and_leaves_an_existing_run_alone(tmp_path,
 
 
 def documented_lines(*documents: Path) -> list[str]:
-    """The `python main.py ...` lines of documents, of code blocks and within sentences."""
+    """The commands of documents and notebooks, of code blocks and within sentences."""
     lines = []
-    for text in (path.read_text("utf-8").replace("\\\n", " ") for path in documents):
-        lines += _lines_of(text)
+    for path in documents:
+        text = path.read_text("utf-8")
+        if path.suffix == ".ipynb":
+            cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "markdown"]
+            text = "\n".join("".join(source) for source in cells)
+        lines += _lines_of(text.replace("\\\n", " "))
     return sorted(set(lines))
 
 
@@ -166,7 +173,7 @@ def _lines_of(text: str) -> list[str]:
     lines = []
     for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         parts = re.split(r"\n|&&|;", block)
-        lines += [m[0] for m in (re.search(r"python3? main\.py.*", p) for p in parts) if m]
+        lines += [m[0] for m in map(COMMAND.search, parts) if m]
     sentences = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     inline = re.findall(r"`[^`\n]*?(python3? main\.py[^`\n]*)`", sentences)
     lines += [line for line in inline if not re.search(r"\.\.\.|…|<", line)]
@@ -214,12 +221,13 @@ def test_the_readme_shows_how_to_train():
         assert f"--dataset {name}" in shown
 
 
-@pytest.mark.parametrize("line", documented_lines(README, *sorted((ROOT / "docs").glob("*.md"))))
+@pytest.mark.parametrize("line", documented_lines(*DOCUMENTS))
 def test_every_command_of_the_documents_passes_a_dry_run(line, data_dir, tmp_path, monkeypatch):
     words = words_of(line)
     command, given = flags.parse(words)
     if command in command_options.COMMANDS:  # what these do is tested on its own
-        command_options.complete(command, given)
+        if given:  # else a sentence names the command
+            command_options.complete(command, given)
         return
     name = given.get("dataset", "avatars")
     if name.lower() != "avatars" and not (data_dir / name.lower()).exists():

@@ -2,9 +2,12 @@
 API."""
 
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
+from running import ROOT
 from serving_models import INFO, SIDE, Z_DIM, FakeModel, service_of, tensors
 
 pytest.importorskip("fastapi", reason="FastAPI is not installed")
@@ -73,6 +76,28 @@ def client(model, tmp_path):
     service = service_of(model, tmp_path, row_limit=8)
     with TestClient(make_app(service), raise_server_exceptions=False) as client:
         yield client
+
+
+def documented_requests() -> list[str]:
+    texts = (path.read_text("utf-8") for path in sorted(ROOT.glob("docs/*.md")))
+    return re.findall(r"^curl .*", "\n".join(texts).replace("\\\n", " "), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", documented_requests())
+def test_the_requests_of_the_documents_are_answered(line, tmp_path):
+    names = ["black", "blue", "green", "red"]
+    model = by_class([{"column": c, "input": c, "names": names} for c in ("hair", "eyes")])
+    words = shlex.split(line)
+    address = next(word for word in words if word.startswith("http://127.0.0.1:8501/"))
+    body = words[words.index("-d") + 1] if "-d" in words else None
+    with TestClient(make_app(service_of(model, tmp_path))) as client:
+        way = "POST" if body else "GET"
+        answer = client.request(way, address.partition(":8501")[2], content=body)
+    assert answer.status_code == 200, answer.text
+
+
+def test_there_are_requests_in_the_documents():
+    assert len(documented_requests()) >= 5
 
 
 @pytest.mark.parametrize(
