@@ -39,7 +39,7 @@ export function parseSeeds(text) {
     if (!found) throw new Error(`Seeds are whole numbers, such as 7 or 1,5,9-20, not “${text}”.`);
     const first = parseSeed(found[1]);
     const last = found[2] ? parseSeed(found[2]) : first;
-    if (last < first) throw new Error(`A range of seeds goes up, as in 9-20; “${part.trim()}” goes down.`);
+    if (last < first) throw new Error(`A range of seeds must go up, as in 9-20; “${part.trim()}” goes down.`);
     return { first, last };
   });
 }
@@ -66,7 +66,7 @@ export function fromKey(space, key) {
   const z = unpack(value);
   if (z.length !== space.length) {
     throw new Error(
-      `This link is of another model: it holds ${z.length} numbers, this model takes ${space.length}.`,
+      `This link is for another model: it has ${z.length} numbers, and this model takes ${space.length}.`,
     );
   }
   return edited(space, z);

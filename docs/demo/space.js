@@ -14,7 +14,7 @@ const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 export class Space {
   /** @param {object} info the model's dcgan.json. */
   constructor(info) {
-    if (!(info.z_dist in PRIORS)) throw new Error(`This page knows no prior “${info.z_dist}”.`);
+    if (!(info.z_dist in PRIORS)) throw new Error(`This page does not know the prior “${info.z_dist}”.`);
     this.length = info.z_dim;
     this.distribution = info.z_dist;
     this.prior = PRIORS[info.z_dist];

@@ -128,6 +128,7 @@ def test_a_morph_is_saved_as_gif_and_as_a_strip(visit):
     keep(page, 2, 5)
     page.locator("#tab-morph").click()
     assert page.locator("#film").is_disabled()
+    assert page.locator("#film").evaluate("one => getComputedStyle(one).opacity") == "0.5"
     page.get_by_label("Seed 2", exact=True).and_(page.locator("#choices .tile")).click()
     page.wait_for_selector("#film:enabled")
     page.select_option("#size", "2")

@@ -48,7 +48,7 @@ export class Directions {
       <button type="button" class="end" data-to="${-REACH}"></button>
       <input type="range" min="${-REACH}" max="${REACH}" step="0.05">
       <button type="button" class="end" data-to="${REACH}"></button>`;
-    row.title = `Direction ${direction + 1}, of strength ${strength.toFixed(2)}`;
+    row.title = `Direction ${direction + 1}, strength ${strength.toFixed(2)}`;
     const given = row.querySelector(".given");
     given.placeholder = `Direction ${direction + 1}`;
     given.setAttribute("aria-label", `Name of direction ${direction + 1}`);

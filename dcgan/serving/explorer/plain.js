@@ -66,7 +66,7 @@ function constant(bytes) {
     data = numbers ?? proto.numbers(7);
   } else if (raw && type === FLOAT) data = new Float32Array(raw.slice().buffer);
   else if (raw && type === HALF) data = Float32Array.from(new Uint16Array(raw.slice().buffer), halfToFloat);
-  if (data?.length !== size(dims)) throw new Error("generator.onnx holds numbers of an unknown form.");
+  if (data?.length !== size(dims)) throw new Error("generator.onnx stores numbers in an unsupported form.");
   return { name: text(proto.one(8)), tensor: new Tensor("float32", data, dims) };
 }
 
@@ -162,7 +162,7 @@ function matMul([a, b]) {
 /** [N, C, H, W] with a kernel [D, C, tall, wide], moved by one pixel at a time. */
 function conv([x, w, bias], { strides = [1, 1], dilations = [1, 1], group = 1, ...given }) {
   if ([...strides, ...dilations, group].some((one) => one !== 1)) {
-    throw new Error("generator.onnx has a convolution of a kind that is unknown here.");
+    throw new Error("generator.onnx has an unsupported kind of convolution.");
   }
   const [top, left, bottom, right] = given.pads ?? [0, 0, 0, 0];
   const [count, channels, height, width] = x.dims;
@@ -306,7 +306,7 @@ function broadcast(apply) {
     const last = axes.findLastIndex((dim) => dim > 1);
     const inner = size(a.dims.slice(last + 1));
     const isRun = axes.every((dim, axis) => axis < own || axis > last || dim === a.dims[axis]);
-    if (!isRun) throw new Error("generator.onnx combines arrays in a way that is unknown here.");
+    if (!isRun) throw new Error("generator.onnx combines arrays in an unsupported way.");
     const out = new Float32Array(a.data.length);
     for (let i = 0, j = 0; i < out.length; j = (j + 1) % b.data.length) {
       for (const end = i + inner; i < end; i++) out[i] = apply(a.data[i], b.data[j]);
@@ -344,7 +344,7 @@ export class InferenceSession {
     session.constants = graph.all(5).map(constant).map(({ name, tensor }) => [name, tensor]);
     session.outputNames = graph.all(12).map((one) => text(fields(one).one(1)));
     const unknown = session.nodes.find(({ operation }) => !(operation in OPERATIONS));
-    if (unknown) throw new Error(`generator.onnx needs ${unknown.operation}, which is unknown here.`);
+    if (unknown) throw new Error(`generator.onnx needs ${unknown.operation}, which is not supported here.`);
     return session;
   }
 

@@ -20,7 +20,7 @@ async function ask(path, options) {
       await pause(500 * asked);
     }
   } catch {
-    throw new Error("The server does not answer. Is it still running?");
+    throw new Error("The server is not answering. Is it still running?");
   }
 }
 

@@ -35,7 +35,7 @@ export class Shelf {
   add(face) {
     if (this.has(face)) return;
     if (this.faces.length >= MOST) {
-      return this.say(`The shelf is full (${MOST}): take something down first.`);
+      return this.say(`The shelf is full (${MOST}): remove a picture first.`);
     }
     this.#set([...this.faces, face]);
     this.root.lastElementChild.scrollIntoView({ block: "nearest", inline: "end" });
