@@ -50,7 +50,7 @@ def test_what_is_clustered_in_the_middle_is_called_so(values, floors):
     ("values", "words", "is_bad"),
     [
         (FACES, "As many as of real ones lie among real images; they are of fewer kinds", False),
-        (REALS, "as real ones do", False),
+        (REALS, "By these figures they are like real images", False),
         ({"precision": 0.7, "recall": 0.9}, "Most lie among real images and are of as many", False),
         ({"precision": 0.2, "recall": 0.8}, "vary, and most are unlike real ones", False),
         ({"precision": 0.01, "recall": 0.0}, "apart from the real ones", True),
@@ -113,7 +113,7 @@ def test_the_verdict_has_only_what_was_measured(tmp_path):
     assert "FID 12 (real images 1.65) at step 100" in one and "evaluate again" in one
     falling = said(tmp_path / "d", fids(20.0, 12.0, 9.0, 8.0))
     assert "FID 8 (real images 1.65, 12 at step 200) at step 400" in falling
-    assert "Twice the steps made it 33% better. Next: a larger --epoch" in falling
+    assert "Twice the steps made it 33% better. Next: continue with a larger --epoch" in falling
     ended = said(tmp_path / "e", fids(20.0, 8.1, 9.0, 8.0))
     assert "Twice the steps made it no better" in ended
     blurred = said(tmp_path / "f", [*fids(12.0), *records(BLURRED)])

@@ -40,8 +40,8 @@ def judge(records: Iterable[Mapping]) -> Judgement | None:
         recall is not None and recall < NEAR_ZERO and (precision or 0.0) >= HALF
     ):
         return Judgement(
-            f"The generated images are clustered in the middle of the real ones ({numbers}): "
-            "blurred ones, or ones that are all alike, score such a precision, which does not mean "
+            f"The generated images are clustered in the middle of the real ones : {numbers}. "
+            "Images that are blurred or all alike have a high precision too, so it does not mean "
             "that they look real.",
             is_bad=True,
         )
@@ -53,25 +53,25 @@ def judge(records: Iterable[Mapping]) -> Judgement | None:
             "of the real ones: recall and density do."
         )
     if recall is not None and recall < NEAR_ZERO:
-        return Judgement(f"Hardly any real image resembles a generated one ({numbers}).")
+        return Judgement(f"Hardly any real image resembles a generated one: {numbers}.")
     return None
 
 
 def _of_both(precision: float, recall: float, numbers: str) -> tuple[str, bool]:
     if precision < HALF and recall < HALF:
-        return f"Most generated images lie apart from the real ones ({numbers}).", True
+        return f"Most generated images lie apart from the real ones: {numbers}.", True
     if precision < HALF:
-        return f"The generated images vary, and most are unlike real ones ({numbers}).", False
+        return f"The generated images vary, and most are unlike real ones: {numbers}.", False
     if precision >= AS_REALS and recall >= AS_REALS:
-        return f"By these figures they lie among real ones as real ones do ({numbers}).", False
+        return f"By these figures they are like real images: {numbers}.", False
     like = "Most" if precision < AS_REALS else "As many as of real ones"
     kinds = "; they are of fewer kinds" if recall < AS_REALS else " and are of as many kinds"
-    return f"{like} lie among real images{kinds} ({numbers}).", False
+    return f"{like} lie among real images{kinds}: {numbers}.", False
 
 
 def _figure(record: Mapping) -> str:
     floor = _floor(record)
-    return number(record["value"]) + (f" of {number(floor)}" if floor else "")
+    return number(record["value"]) + (f" (real images {number(floor)})" if floor else "")
 
 
 def _floor(record: Mapping) -> float | None:
@@ -143,12 +143,15 @@ def _next(measured: Sequence[Series]) -> str:
     """Says how much better twice the steps made the first metric, and what to do next."""
     half = _half(measured[0]) if measured else None
     if half is None:
-        return "Next: a larger --epoch or --steps, then evaluate again, shows whether more helps."
+        return "Next: continue with a larger --epoch or --steps, and evaluate again."
     before, now = half["value"], measured[0].newest["value"]
     gain = (now - before if measured[0].more_is_better else before - now) / (abs(before) or 1.0)
     if gain > BETTER:
-        return f"Twice the steps made it {gain:.0%} better. Next: a larger --epoch or --steps."
+        return (
+            f"Twice the steps made it {gain:.0%} better. Next: continue with a larger --epoch or "
+            "--steps."
+        )
     return (
-        "Twice the steps made it no better. Next: --checkpoint best where there is one, more "
+        "Twice the steps made it no better. Next: try --checkpoint best where there is one, more "
         "images, or another recipe."
     )
