@@ -159,7 +159,7 @@ def _output(words: Sequence[str], given: str = "", environment: dict | None = No
         )
     except OSError as error:
         raise UserError(
-            f"{shown} cannot be started ({error.strerror}): name a program that can."
+            f"{shown} cannot be started ({error.strerror}): name a program that can be started."
         ) from error
     if ended.returncode:
         last = " ".join(ended.stderr.split())[-SAID:]

@@ -57,7 +57,7 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     if config.conditional and config.class_loss and config.layout in WITHOUT_VECTORS:
         raise UserError(
             f"--class_loss {config.class_loss} needs a discriminator with a vector for each class, "
-            f"which --layout {config.layout} does not have: leave it out, or give --layout radford."
+            f"which --layout {config.layout} does not have: leave it out, or use --layout radford."
         )
     by_preset = [name for name in config.undecided if name not in ("preset", "precision")]
     is_default = "preset" in config.undecided
@@ -76,7 +76,7 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     chosen = " ".join(_flag(name, getattr(config, name)) for name in by_preset)
     return config, (
         f"For {length} of {num_images:,} images at {config.output_height}x{config.output_width} on "
-        f"a {'GPU' if gpu else 'CPU'} the preset {config.preset} takes {chosen}; give any of them "
+        f"a {'GPU' if gpu else 'CPU'} the preset {config.preset} takes {chosen}; set any of them "
         "to choose it yourself."
     )
 

@@ -12,7 +12,7 @@ class OfPictures:
     data_dir: str = option("data", "Folder that holds the data sets.", "which pictures", path=True)
     splits: str = option(
         "train",
-        "Parts to read, such as train,test,val, of a data set that has parts.",
+        "Splits to read, such as train,test,val, if the data set has splits.",
         "which pictures",
     )
     input_fname_pattern: str = option(
@@ -33,10 +33,10 @@ class Crawl:
         "moebooru:https://example.org; or the address of any page that gallery-dl can read.",
     )
     tags: str = option("", "Tags that each picture must have, such as '1girl solo'.")
-    limit: int = option(1000, "Target number of pictures, earlier crawls included.", minimum=1)
+    limit: int = option(1000, "Target number of pictures, including earlier crawls.", minimum=1)
     rating: str = option(
         "safe",
-        "The site's own rating of the pictures.",
+        "Rating that the site gives the pictures.",
         choices=("safe", "questionable", "explicit", "any"),
     )
     original: bool = option(
@@ -73,18 +73,19 @@ class Crop:
     )
     min_neighbours: int = option(
         5,
-        "Overlapping finds that make a face: higher misses more faces and errs less.",
+        "Overlapping detections that make a face: higher misses more faces and errs less.",
         within=(0, 100),
         formerly=("min_neighbors",),
     )
     min_size: int = option(48, "Smallest face to look for, in pixels of the picture.", minimum=8)
     margin: float = option(
-        0.2, "Margin on each side of the found box, as a share of its size.", within=(0.0, 2.0)
+        0.2, "Margin on each side of the detected box, as a share of its size.", within=(0.0, 2.0)
     )
     tilt: float = option(
         0.0,
-        "Also search pictures rotated by this many degrees to both sides, and count the finds of "
-        "all three together. 20 with --min_neighbours 12 finds more, in three times the time.",
+        "Also search pictures rotated by this many degrees to both sides, and count the "
+        "detections of all three together. 20 with --min_neighbours 12 finds more, in three times "
+        "the time.",
         within=(0.0, 45.0),
     )
     min_sharpness: float = option(
@@ -128,7 +129,7 @@ class Pack(OfPictures):
     )
     test_share: float = option(
         0.0,
-        "Share of the pictures to set aside as the part test.",
+        "Share of the pictures to set aside as the test split.",
         within=(0.0, 0.9),
         formerly=("split",),
     )

@@ -85,7 +85,7 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
         given += [("dataset", _only_dataset(words.pop(0), given))]
     if words:
         raise UserError(
-            f"Did not expect {words[0]!r} behind the command {command!r}; "
+            f"Did not expect {words[0]!r} after the command {command!r}; "
             "flags begin with --, and a value with spaces needs quotes."
         )
     given = [_as_label(name, value, command) for name, value in given]
@@ -114,8 +114,8 @@ def _only_dataset(word: str, given: list[tuple[str, str | None]]) -> str:
     """Returns the data set that a bare word names; refuses it if --dataset is given as well."""
     if others := [value for name, value in given if name == "dataset"]:
         raise UserError(
-            f"Received the data set {word!r} and --dataset {others[-1]}: give one of them; a value "
-            "with spaces or * needs quotes."
+            f"Received the data set {word!r} and --dataset {others[-1]}: use only one of them; a "
+            "value with spaces or * needs quotes."
         )
     return word
 

@@ -14,9 +14,9 @@ COMMON = {
     "dataset": "a built-in name, or your folder, zip or array file",
     "output_size": "image size in pixels",
     "preset": "which networks: silva, best, fast, paper ...",
-    "epoch": "passes over the data, in total",
-    "time_budget": "stop after so long: 30m, 2h",
-    "batch_size": "images a step",
+    "epoch": "total passes over the data",
+    "time_budget": "stop after this time: 30m, 2h",
+    "batch_size": "images per step",
     "run_dir": "folder of the run",
     "dry_run": "show what would be trained, and how long it would take",
 }
@@ -28,7 +28,8 @@ def help_text(command: str | None = None) -> str:
     if command is None:
         return _overview()
     usage = f"usage: {command_options.usage(command)} [--flag value ...]"
-    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{command_options.DOES[command]}.", "", "")]
+    does = command_options.DOES[command]
+    lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{does[0].upper()}{does[1:]}.", "", "")]
     return "\n".join([*lines, *_help_of_flags(command)])
 
 

@@ -54,7 +54,7 @@ def _spread(values: dict, both: str, height: str, width: str) -> None:
         if side is not None and values.get(name, side) not in (side, None):
             raise UserError(
                 f"--{both} {side} and --{name} {values[name]} contradict each other; "
-                f"give --{both} for a square or --{height} and --{width}."
+                f"use --{both} for a square or --{height} and --{width}."
             )
     values[height], values[width] = (
         values.get(height) or side or values.get(width),
@@ -70,7 +70,7 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
         raise UserError(
             f"--crop false squeezes the whole picture, so the crop box {config.input_height}x"
             f"{config.input_width} would not be used; leave out --image_size / --input_height / "
-            "--input_width, or give --crop true."
+            "--input_width, or use --crop true."
         )
     for name in ("label_columns", "class_loss"):
         if given.get(name) and not config.conditional:
@@ -80,16 +80,16 @@ def _check_together(config: Config, given: dict[str, Any]) -> None:
             )
     if "none" in config.augment and config.augment != "none":
         raise UserError(
-            f"--augment none goes with nothing else; received {config.augment!r}; leave out none, "
-            "or give it alone."
+            f"--augment none cannot be combined with others; received {config.augment!r}; leave "
+            "out none, or use it alone."
         )
     if config.update == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
         raise UserError(
             f"--update simultaneous takes one step of each network; received --d_steps "
-            f"{config.d_steps} --g_steps {config.g_steps}; give --update alternating."
+            f"{config.d_steps} --g_steps {config.g_steps}; use --update alternating."
         )
     if "steps" in given and "epoch" in given:
         raise UserError(
             f"--steps {config.steps} and --epoch {config.epoch} both set how long to train; "
-            "give one of them."
+            "use only one of them."
         )

@@ -12,8 +12,8 @@ EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
 RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
 LAYOUTS = ("nhwc", "nchw")
 OF_CLASS = (
-    "Of a run by class, which one: cat, or hair=blue where there are several kinds, for which "
-    "--hair blue is short; "
+    "Class to generate, for runs trained with --conditional: cat, or hair=blue where there are "
+    "several columns of labels (--hair blue for short); "
 )
 of_run = functools.partial(option, group="which run")
 
@@ -159,9 +159,9 @@ class Sample(OfCheckpoint):
     first_seed: int | None = option(
         None, "Seed of the first image (default: 0).", minimum=0, formerly=("seed",)
     )
-    seeds: str | None = option(None, "These seeds instead, such as 1,5,9-20.")
+    seeds: str | None = option(None, "Seeds of the images instead, such as 1,5,9-20.")
     label: str | None = option(
-        None, f"{OF_CLASS}commas join several kinds. Each seed's own when not given.", list=True
+        None, f"{OF_CLASS}separate several with commas (default: each seed's own).", list=True
     )
     to: str | None = option(
         None, "Folder for the images (default: generated/<step>/ in the run).", path=True
@@ -170,11 +170,10 @@ class Sample(OfCheckpoint):
 
 @dataclass(frozen=True)
 class Interpolate(OfCheckpoint):
-    seeds: str = option("0-4", "The seeds on the way, such as 7,9,12.")
+    seeds: str = option("0-4", "Seeds to pass through, such as 7,9,12.")
     label: str | None = option(
         None,
-        f"{OF_CLASS}one for all seeds, or as many as seeds, such as 3,8. Each seed's own when not "
-        "given.",
+        f"{OF_CLASS}one for all seeds, or one for each, such as 3,8 (default: each seed's own).",
         list=True,
     )
     frames: int = option(30, "Images from one seed to the next.", within=(1, 1000))
@@ -200,7 +199,7 @@ class Interpolate(OfCheckpoint):
 class Arithmetic(OfCheckpoint):
     terms: str | None = option(
         None,
-        "Signs and seeds; or --plus 3,8,12 --minus 4,9,11 --plus 5,6,7, in any order.",
+        "Groups of seeds with their signs; or --plus 3,8,12 --minus 4,9,11 --plus 5,6,7.",
         required=True,
         example="'+3,8,12 -4,9,11 +5,6,7'",
         pieces={"plus": "+", "minus": "-"},
@@ -227,9 +226,9 @@ class Neighbours(OfRealImages):
 class Evaluate(OfRealImages):
     images: str | None = option(
         None,
-        "Measure these pictures, whatever made them, instead of the run's samples, against the "
-        "data that the run learns from: a folder, zip or TFRecord shards, found as --dataset is, "
-        "resized to the run's size. The numbers go to evaluation/images in the run.",
+        "Pictures to measure in place of the run's samples, whatever made them: a folder, zip or "
+        "TFRecord shards, named as for --dataset and resized to the run's size. They are compared "
+        "with the run's data, and the numbers go to evaluation/images in the run.",
         path=True,
     )
     metrics: str | None = option(
@@ -241,14 +240,14 @@ class Evaluate(OfRealImages):
     )
     cascade: str | None = option(
         None,
-        "For faces, what finds them, as in crop: animeface for drawings (downloaded once), "
-        "frontalface_default for photographs, or the path of a cascade (default: the one that "
-        "finds more faces in the real images).",
+        "For faces, the cascade that finds them, as in crop: animeface for drawings (downloaded "
+        "once), frontalface_default for photographs, or the path of a cascade (default: the one "
+        "that finds more faces in the real images).",
         path=True,
     )
     extractor: str | None = option(
         None,
-        "What looks at the images: inception (as in published FIDs), classifier (a small network "
+        "What extracts the features: inception (as in published FIDs), classifier (a small network "
         "trained on the data set's labels), self_supervised (one trained on its images, without "
         "labels), pixels, or FILE[:OUTPUT]: any network in an .onnx or .keras file, or in a "
         "SavedModel's folder such as ./dino (a SavedModel can run any code: use only those of "
@@ -267,12 +266,12 @@ class Evaluate(OfRealImages):
     extractor_range: str | None = option(
         None,
         "Pixel range that an extractor's file expects, or whose mean and standard deviation to "
-        "normalize by. Needed where the file does not say it.",
+        "normalize by. Required if the file does not say.",
         choices=RANGES,
     )
     extractor_layout: str | None = option(
         None,
-        "Whether channels come last or first, where an extractor's file does not say it.",
+        "Whether channels come last or first, if an extractor's file does not say.",
         choices=LAYOUTS,
     )
     num_images: int = option(
@@ -283,8 +282,8 @@ class Evaluate(OfRealImages):
     )
     splits: str | None = option(
         None,
-        "Parts of the data set to compare with, such as train or test (default: the folder test "
-        "or val beside what the run learns from, else that itself).",
+        "Splits of the data set to compare with, such as train or test (default: the folder test "
+        "or val beside the training data, else the training data).",
         formerly=("split",),
     )
     seed: int = option(0, "Seed of the choice of generated and real images.", within=(0, 2**30))
@@ -297,14 +296,14 @@ class Features(OfRealImages):
         100, "Labelled images of each class to learn from.", within=(2, 100_000)
     )
     labels: str | None = option(
-        None, "Which labels, where images have several, such as hair (default: the first)."
+        None, "Column of labels to classify by, such as hair (default: the first)."
     )
     repeats: int = option(5, "Repetitions, each with other labelled images.", within=(2, 100))
     num_images: int = option(10_000, "Largest number of images to classify.", within=(1, 1_000_000))
     splits: str | None = option(
         None,
-        "Parts of the data set to classify, such as test (default: the rest of what the run learns "
-        "from).",
+        "Splits of the data set to classify, such as test (default: the rest of what the run "
+        "learns from).",
         formerly=("split",),
     )
     seed: int = option(0, "Seed of the choice of images.", within=(0, 2**30))
@@ -368,7 +367,7 @@ class Benchmark:
         None, "Folder for decoded images (default: ~/.cache/dcgan).", path=True
     )
     output_size: int | None = option(None, "Image size in pixels.")
-    preset: str | None = option(None, "Options of a known DCGAN, as in train.")
+    preset: str | None = option(None, "Preset, as in train.")
     batch_size: int | None = option(None, "Images per step.", aliases=("bs",))
     update: str | None = option(None, "alternating or simultaneous, as in train.")
     precision: str = option("auto", "auto, float32, bfloat16 or float16, as in train.")

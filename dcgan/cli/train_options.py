@@ -37,11 +37,11 @@ class Config:
     )
     splits: str = of_data(
         "train",
-        "Parts to learn from, such as train,test,val, of a data set that has parts: mnist, "
+        "Splits to learn from, such as train,test,val, if the data set has splits: mnist, "
         "fashion_mnist, svhn, cifar10, folders with such names, and what pack has split.",
     )
     train_size: int | None = of_data(
-        None, "Use only the first images, this many (default: all).", minimum=1
+        None, "Number of images to use, from the first on (default: all).", minimum=1
     )
     channels: int | None = of_data(
         None,
@@ -56,8 +56,7 @@ class Config:
     )
     label_columns: str | None = of_data(
         None,
-        "With --conditional, which kinds of labels to learn, such as hair,eyes; all when not "
-        "given.",
+        "With --conditional, which columns of labels to learn, such as hair,eyes (default: all).",
     )
     flip: bool = of_data(True, "Mirror half of the images, chosen at random.")
 
@@ -87,7 +86,9 @@ class Config:
     )
 
     preset: str = of_networks(
-        "silva", "Options of a known DCGAN; some data sets have another.", choices=tuple(PRESETS)
+        "silva",
+        "Networks and settings of a known DCGAN; some data sets have a default of their own.",
+        choices=tuple(PRESETS),
     )
     layout: str = of_networks(
         "radford",
@@ -127,18 +128,19 @@ class Config:
 
     epoch: int = of_training(
         25,
-        "Passes over the data in total, earlier starts included; no limit with --time_budget "
-        "alone.",
+        "Total passes over the data, including earlier starts; unlimited if only --time_budget "
+        "is given.",
         minimum=1,
         harmless=True,
         aliases=("epochs",),
     )
     steps: int | None = of_training(
-        None, "Training steps in total, instead of --epoch.", minimum=1, harmless=True
+        None, "Total training steps, instead of --epoch.", minimum=1, harmless=True
     )
     time_budget: str | None = of_training(
         None,
-        "Train for this long in this start, at most to --epoch or --steps: 90s, 10m, 2h, 1h30m.",
+        "Stop after this time, such as 90s, 10m or 1h30m, counted from this start; --epoch or "
+        "--steps may end it earlier.",
         harmless=True,
     )
     batch_size: int = of_training(
@@ -233,13 +235,13 @@ class Config:
     )
     steps_per_call: int | None = of_training(
         None,
-        "Steps that the device does without waiting for Python (default: 8 on GPUs, else 1).",
+        "Steps that the device runs without waiting for Python (default: 8 on GPUs, else 1).",
         within=(1, 1000),
         harmless=True,
     )
     train: bool = of_training(
         True,
-        "For command lines of carpedm20's; training is the default.",
+        "Accepted as in carpedm20's program; training is the default.",
         aliases=("is_train",),
         harmless=True,
     )
@@ -268,7 +270,7 @@ class Config:
     )
     evaluate_extractor: str | None = of_folder(
         None,
-        "What looks at the images (default: classifier where the data set has labels, else "
+        "What extracts the features (default: classifier where the data set has labels, else "
         "self_supervised, or pixels where there are too few images to learn from).",
         choices=EXTRACTORS,
         harmless=True,

@@ -99,7 +99,7 @@ def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
     if options.checkpoint != "newest":
         raise UserError(
             f"--checkpoint {options.checkpoint} names what makes samples, and --images measures "
-            "pictures in the place of samples: give one of them."
+            "pictures in place of samples: use only one of them."
         )
     try:
         prepared = trained.others(options.images, options.data_dir)

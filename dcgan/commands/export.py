@@ -52,8 +52,8 @@ def _forms(options: Export) -> list[Format]:
         form.require()
     if options.weights == "float16" and not any(form.halves for form in forms):
         raise UserError(
-            f"--weights float16 is for litert, onnx and web; --format {options.format} has float32 "
-            "weights always: leave the flag out, or add one of those formats."
+            f"--weights float16 is for litert, onnx and web; --format {options.format} always has "
+            "float32 weights: leave the flag out, or add one of those formats."
         )
     return forms
 

@@ -64,7 +64,7 @@ def _require(count: int, options: Neighbours) -> None:
     if count < max(options.k, 2):
         raise UserError(
             f"The run has {count} training images, fewer than the {max(options.k, 2)} that --k "
-            f"{options.k} needs: give a smaller --k, or a run on more images."
+            f"{options.k} needs: use a smaller --k, or a run on more images."
         )
 
 
@@ -146,7 +146,6 @@ def sentences(
         )
     return [
         *lines,
-        "Memorising would be an image whose nearest training image is the same picture, far nearer "
-        f"than the others near it (under {nearest.COPY:g} of the mean distance of the "
-        f"{nearest.CROWD} nearest).",
+        "An image may be a copy if its nearest training image is much nearer than the next ones "
+        f"(under {nearest.COPY:g} of the mean distance of the {nearest.CROWD} nearest).",
     ]

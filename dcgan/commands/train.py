@@ -64,7 +64,7 @@ def run(config: Config) -> int:
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
             f"There is not enough memory for --batch_size {config.batch_size} at "
-            f"{config.output_height}x{config.output_width}; give a smaller --batch_size."
+            f"{config.output_height}x{config.output_width}; use a smaller --batch_size."
         ) from error
 
 
@@ -161,7 +161,7 @@ def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
     if config.batch_size % strategy.num_replicas_in_sync:
         raise UserError(
             f"--batch_size {config.batch_size} cannot be shared by "
-            f"{strategy.num_replicas_in_sync} devices; give a multiple of that number."
+            f"{strategy.num_replicas_in_sync} devices; use a multiple of that number."
         )
 
 

@@ -140,6 +140,6 @@ def unusable(path: Path, expected: str, received: str) -> UserError:
     """The sentence about a file that is cut short, damaged or something else."""
     received = " ".join(received.split())  # some libraries' reasons have several lines
     return UserError(
-        f"{path} cannot be used: expected {expected}, received {received}; put a whole copy in its"
-        " place, or delete it and start again to have it downloaded."
+        f"{path} cannot be used: expected {expected}, received {received}; put a complete copy in "
+        "its place, or delete it and start again to have it downloaded."
     )

@@ -41,13 +41,13 @@ def _own_folder() -> Path:
         tempfile.TemporaryFile(dir=folder).close()  # the superuser's rights say nothing of a disk
         return folder
     except (OSError, RuntimeError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else "nobody says where"
+        reason = error.strerror or error if isinstance(error, OSError) else "HOME is not set"
     try:
         folder = Path(tempfile.mkdtemp(prefix="dcgan-"))
     except OSError as error:
         raise UserError(
             f"Neither a home folder ({reason}) nor a temporary folder ({error.strerror}) can be "
-            "written; set HOME or TMPDIR to a folder that can, or give --cache_dir."
+            "written; set HOME or TMPDIR to a folder that can, or use --cache_dir."
         ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     logger.warning(

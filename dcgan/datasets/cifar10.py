@@ -78,7 +78,7 @@ def find(
     Raises:
         UserError: the files are missing and could not be downloaded.
     """
-    splits = wanted_parts("cifar10", splits, tuple(BATCHES), what="parts are")
+    splits = wanted_parts("cifar10", splits, tuple(BATCHES), what="splits are")
     stems = [stem for split in splits for stem in BATCHES[split]]
     files, read = _locate(folder, stems) or _in_archive(
         obtain(file, folder, download=download), stems, ".bin"
@@ -126,7 +126,7 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         if failure := disk.failure(error):
             raise failure from None
-        raise unusable(path, "a whole tar.gz archive", f"a damaged one ({error})") from error
+        raise unusable(path, "a complete tar.gz archive", f"a damaged one ({error})") from error
     missing = [name for name in names if name not in contents]
     if missing:
         raise unusable(path, f"an archive with {', '.join(names)}", f"no {', '.join(missing)}")

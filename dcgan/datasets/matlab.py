@@ -55,7 +55,7 @@ def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
             kind, length = np.frombuffer(_exactly(file.read(8), 8), f"{order}u4").tolist()
             end = file.tell() + length
             if end > size or kind not in (MATRIX, COMPRESSED):
-                raise ValueError("an element is cut short or of no known kind")
+                raise ValueError("an element is cut short or of an unknown kind")
             stream = _Stream(file, length, packed=kind == COMPRESSED)
             _add(found, names, _Array(stream, order, kind, length), most=MOST_INFLATED * size)
             file.seek(end)

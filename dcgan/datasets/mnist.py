@@ -120,7 +120,7 @@ def _find(
     Raises:
         UserError: a file is missing and could not be downloaded.
     """
-    splits = wanted_parts(name, splits, tuple(STEMS), what="parts are")
+    splits = wanted_parts(name, splits, tuple(STEMS), what="splits are")
     folders = [one for one in (folder, system_folder) if one]
     paths = [
         _locate(folders, stem) or obtain(files[stem], folder, download=download)
@@ -186,7 +186,7 @@ def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
             while piece := stream.read(min(PIECE_BYTES, expected + 1 - len(body))):
                 body += piece
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise unusable(path, "a whole gzip file", f"a damaged one ({error})") from error
+        raise unusable(path, "a complete gzip file", f"a damaged one ({error})") from error
     if len(body) != expected:
         received = f"{len(body):,}" if len(body) < expected else "more"
         raise unusable(path, f"{expected:,} bytes after the header", received)

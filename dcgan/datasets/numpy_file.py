@@ -62,12 +62,12 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
     if None in there:  # it has no parts
         if [part_of(word) for word in splits] != ["train"]:
             raise UserError(
-                f"--splits {','.join(splits)} is for data in parts, and {path} has none: expected "
-                "arrays such as x_train and x_test in an .npz file; leave the flag out."
+                f"--splits {','.join(splits)} is for data with splits, and {path} has none: "
+                "expected arrays such as x_train and x_test in an .npz file; leave the flag out."
             )
         wanted = [None]
     else:
-        wanted = wanted_parts(path, splits, there, what="parts are")
+        wanted = wanted_parts(path, splits, there, what="splits are")
     values, classes = _labels(path, there, wanted)
     source = ArraySource(
         path.name,
@@ -81,7 +81,7 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
         shapes = {part: _shape(path, names[0])[0] for part, names in there.items()}
         source.parts = {part: shape[0] for part, shape in shapes.items()}
         counts = ", ".join(f"{part} ({count:,})" for part, count in source.parts.items())
-        source.notes = (f"The parts of {path.name} are {counts}: using {' and '.join(wanted)}.",)
+        source.notes = (f"The splits of {path.name} are {counts}: using {' and '.join(wanted)}.",)
     return source
 
 
@@ -94,7 +94,7 @@ def _names(path: Path) -> dict[str | None, tuple[str, str | None]]:
             with zipfile.ZipFile(file) as archive:
                 arrays = [name.removesuffix(".npy") for name in archive.namelist()]
     except _BAD_FILE as error:
-        _refuse_bytes(path, "a whole .npz file", "a damaged one", error)
+        _refuse_bytes(path, "a complete .npz file", "a damaged one", error)
     found: dict[str | None, dict[str, str]] = {}
     for name in arrays:
         words = [word for word in re.split(r"[_\-. ]+", name.lower()) if word]
@@ -139,7 +139,7 @@ def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
             claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
             held = size - file.tell()
     except _BAD_FILE as error:
-        _refuse_bytes(path, "whole arrays of numbers", "another or damaged file", error)
+        _refuse_bytes(path, "complete arrays of numbers", "another or damaged file", error)
     if dtype.hasobject:
         _refuse(path, "arrays of numbers", "Python objects, which can run any program")
     if claimed != held:
@@ -163,7 +163,7 @@ def _array(path: Path, name: str) -> np.ndarray:
         with _open(path, name) as (file, _):
             return _FORMAT.read_array(file, allow_pickle=False)
     except _BAD_FILE as error:
-        _refuse_bytes(path, "a whole .npz file", "a damaged one", error)
+        _refuse_bytes(path, "a complete .npz file", "a damaged one", error)
 
 
 def _labels(
@@ -220,7 +220,7 @@ def _read(path: Path, names: Sequence[str], values: np.ndarray | None):
     parts = [_levels(path, name, _array(path, name)) for name in names]
     if len({part.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(str(list(part.shape)) for part in parts)
-        _refuse(path, "parts with images of one shape", shapes)
+        _refuse(path, "splits with images of one shape", shapes)
     return (parts[0] if len(parts) == 1 else np.concatenate(parts)), values
 
 

@@ -85,7 +85,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
     if not about["split"]:
         refuse_splits(source.name, splits)
         return PackedPictures(source, files)
-    wanted = parts.wanted_parts(source.name, splits, SPLITS, what="parts are")
+    wanted = parts.wanted_parts(source.name, splits, SPLITS, what="splits are")
     by_part = {part: [] for part in SPLITS}
     for name, i in files:
         part, _, rest = name.partition("/")
@@ -105,7 +105,7 @@ def refuse_splits(name: str, splits: Sequence[str]) -> None:
     """Refuses splits of what has none."""
     if [parts.part_of(word) for word in splits] != ["train"]:
         raise UserError(
-            f"--splits {','.join(splits)} is for data that come in parts: folders train and test, "
+            f"--splits {','.join(splits)} is for data with splits: folders train and test, "
             f"what pack has split, mnist and others; {name!r} has no splits: leave the flag out."
         )
 

@@ -177,7 +177,7 @@ def _explain_errors(shard: Path) -> Iterator[None]:
             ) from error
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{shard} is not a whole Parquet file ({reason}): if it was downloaded, download it "
+            f"{shard} is not a complete Parquet file ({reason}): if it was downloaded, download it "
             "again."
         ) from error
 
@@ -216,8 +216,8 @@ def _choose(
     if not there:
         packed.refuse_splits(name, splits)
         return list(files), ()
-    wanted = parts.wanted_parts(name, splits, there, what="files are the parts")
-    note = f"The files of {name} are the parts {', '.join(there)}: using {' and '.join(wanted)}."
+    wanted = parts.wanted_parts(name, splits, there, what="files are the splits")
+    note = f"The files of {name} are the splits {', '.join(there)}: using {' and '.join(wanted)}."
     return [file for file, part in files.items() if part in wanted], (note,)
 
 

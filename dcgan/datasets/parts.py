@@ -51,7 +51,7 @@ def wanted_parts(
         name: of the data set, for messages.
         splits: the words of the user.
         there: the parts that the data set has.
-        what: introduces these in a message, as in "folders are the parts".
+        what: introduces these in a message, as in "folders are the splits".
         such: an example for the message, with a comma in front.
 
     Raises:
@@ -173,7 +173,9 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
     if layout is None:
         return None
     such = f", such as --splits {next(iter(layout.files))}"
-    wanted = wanted_parts(whole.name, splits, layout.files, what="folders are the parts", such=such)
+    wanted = wanted_parts(
+        whole.name, splits, layout.files, what="folders are the splits", such=such
+    )
     short = {
         number: path[: layout.level] + path[layout.level + 1 :]
         for files in layout.files.values()
@@ -220,7 +222,7 @@ def _sentence(layout: PartFolders, wanted: Sequence[str]) -> str:
     """For a person: what there is, and what of it is used."""
     counts = ", ".join(f"{part} ({len(files):,} files)" for part, files in layout.files.items())
     used = " and ".join(part for part in layout.files if part in wanted)
-    sentence = f"The folders are parts of the data set, {counts}: using {used}"
+    sentence = f"The folders are splits of the data set, {counts}: using {used}"
     if len(wanted) < len(layout.files):
         sentence += f"; --splits {','.join(layout.files)} takes them all"
     if layout.others:

@@ -64,7 +64,7 @@ def find(
     Raises:
         UserError: a file is missing and could not be downloaded.
     """
-    splits = wanted_parts("svhn", splits, tuple(FILES), what="parts are")
+    splits = wanted_parts("svhn", splits, tuple(FILES), what="splits are")
     paths = [obtain(files[split], folder, download=download) for split in splits]
     return ArraySource("svhn", paths, read=partial(_read, paths), label_names=DIGITS, splits=splits)
 

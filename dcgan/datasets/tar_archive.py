@@ -106,8 +106,8 @@ class TarSource(PictureFiles):
                     f"{path} {reading_failed(failure)}: expected a tar file of pictures."
                 ) from error
             raise UserError(
-                f"{path} is not a whole tar file ({error}): expected pictures in a .tar, .tar.gz, "
-                ".tar.bz2 or .tar.xz; if it was downloaded, download it again."
+                f"{path} is not a complete tar file ({error}): expected pictures in a .tar, "
+                ".tar.gz, .tar.bz2 or .tar.xz; if it was downloaded, download it again."
             ) from error
         if not packed:
             found = sorted(found, key=lambda item: item[0])

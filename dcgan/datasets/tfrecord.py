@@ -152,7 +152,7 @@ class TFRecordSource(PictureFiles):
         end = offset + HEAD + length + TAIL
         if end > self._sizes[shard]:
             raise UserError(
-                f"{self._path(self._shards[shard])} holds no whole record at byte {offset:,}: "
+                f"{self._path(self._shards[shard])} holds no complete record at byte {offset:,}: "
                 "expected TFRecords that are neither cut short nor compressed; copy it again, or "
                 "leave it out with --input_fname_pattern."
             )
@@ -235,7 +235,7 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     files = sorted(gfile.listdir(place))
     if UNFINISHED in files:
         raise UserError(
-            f"{place} is not whole: its packing was cut short or is still going on; run the same "
+            f"{place} is incomplete: its packing was cut short or is still going on; run the same "
             "pack command again."
         )
     about = None
@@ -245,11 +245,11 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if about is None or "shards" not in about:  # of an unpacked zip
         refuse_splits(place, splits)
         return place, [name for name in files if is_shard(name)]
-    splits = wanted_parts(place, splits, SPLITS, what="parts are")
+    splits = wanted_parts(place, splits, SPLITS, what="splits are")
     names = [name for split in splits for name in about["shards"].get(split, ())]
     if absent := [name for name in names if name not in files]:  # or a path to somewhere else
         raise UserError(
-            f"{place} is not whole: its {MANIFEST} names the shard {absent[0]!r}, which is not "
+            f"{place} is incomplete: its {MANIFEST} names the shard {absent[0]!r}, which is not "
             "there; copy the folder again, or run the same pack command again."
         )
     return place, names

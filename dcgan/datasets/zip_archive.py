@@ -35,7 +35,7 @@ class ZipSource(PictureFiles):
                     f"{path} {reading_failed(failure)}: expected a zip file of pictures."
                 ) from error
             raise UserError(
-                f"{path} is not a whole zip file ({error}): expected a folder or a zip file of "
+                f"{path} is not a complete zip file ({error}): expected a folder or a zip file of "
                 "pictures; if it was downloaded, download it again."
             ) from error
         files = [(_name(info), i) for i, info in enumerate(infos)]

@@ -75,7 +75,7 @@ class _Chief:
                     self._refuse(
                         f"Of {len(self.cluster.addresses)} workers, {who} did not come within "
                         f"{limit:g} seconds; start the same command on every machine, with its own "
-                        "index in TF_CONFIG, or give a longer --worker_wait."
+                        "index in TF_CONFIG, or use a longer --worker_wait."
                     )
                 with contextlib.suppress(TimeoutError):
                     self._welcome(stack.enter_context(server.accept()[0]))
@@ -154,7 +154,7 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
             time.sleep(_RETRY_SECONDS)
     raise UserError(
         f"Worker {cluster.rank} could not reach worker 0 at {chief} within {limit:g} seconds "
-        f"({reason}); start the same command there, let the port through, or give a longer "
+        f"({reason}); start the same command there, let the port through, or use a longer "
         "--worker_wait."
     )
 

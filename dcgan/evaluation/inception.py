@@ -169,6 +169,6 @@ def _check(content: bytes, path: Path, file: RemoteFile) -> bytes:
 def _refusal(path: Path, received: str, file: RemoteFile) -> UserError:
     return UserError(
         f"{path} is not the published Inception network: expected {file.name} with SHA-256 "
-        f"{file.sha256}, received {received}; put a whole copy in its place, or delete it to have "
-        "it downloaded."
+        f"{file.sha256}, received {received}; put a complete copy in its place, or delete it to "
+        "have it downloaded."
     )

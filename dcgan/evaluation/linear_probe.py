@@ -181,7 +181,7 @@ def draw_trials(
         raise UserError(
             f"--labels_per_class {labels_per_class} needs as many images of each class"
             f"{' and others to classify' if among is None else ''}; there are {len(labels):,}, of "
-            f"them {len(rows[fewest]):,} of the class {names[fewest]}: give a smaller one."
+            f"them {len(rows[fewest]):,} of the class {names[fewest]}: use a smaller number."
         )
     learnt = [
         np.sort(np.concatenate([random.choice(r, labels_per_class, replace=False) for r in rows]))

@@ -81,7 +81,7 @@ class NetworkFile:
         if self._channels == 1 and self.range in NORMALIZATIONS:
             raise UserError(
                 f"--extractor_range {self.range} is of colour images, and --extractor {path} looks "
-                "at grey ones: give -1,1 or 0,1 or 0,255."
+                "at grey ones: use -1,1 or 0,1 or 0,255."
             )
         if self._channels == 1 and shape[2] == 3:
             raise UserError(
@@ -114,7 +114,7 @@ class NetworkFile:
             said = " ".join(str(error).split())[:300]
             raise UserError(
                 f"--extractor {self._path} fails on images of {self.size[0]}x{self.size[1]} in "
-                f"{self.layout.upper()}: give the size it was made for as --extractor_size; it "
+                f"{self.layout.upper()}: set --extractor_size to the size it was made for; it "
                 f"says: {said}"
             ) from error
         return [self._flat(np.asarray(found), len(images))]
@@ -161,7 +161,7 @@ def _layout(path: Path, network: OpenedNetwork, told: str | None) -> str:
         return certain[0]
     raise UserError(
         f"The input {list(network.shape)} of --extractor {path} does not say where the channels "
-        "are: give --extractor_layout nhwc or nchw."
+        "are: use --extractor_layout nhwc or nchw."
     )
 
 
@@ -186,15 +186,15 @@ def _range(path: Path, network: OpenedNetwork, told: str | None) -> str:
     if told:
         if whole and told != "0,255":
             raise UserError(
-                f"--extractor_range {told} does not fit --extractor {path}, which takes whole "
+                f"--extractor_range {told} does not fit --extractor {path}, which takes integer "
                 "levels: expected 0,255; leave the option out."
             )
         return told
     if whole or network.rescales:
         return "0,255"
     raise UserError(
-        f"--extractor {path} does not say what range its input has: give --extractor_range, one of "
-        f"{' '.join(RANGES)} (levels 0 to 255 are brought to it)."
+        f"--extractor {path} does not say what range its input has: use --extractor_range, one of "
+        f"{' '.join(RANGES)} (levels 0 to 255 are scaled to it)."
     )
 
 

@@ -102,7 +102,7 @@ def _onnx(path: Path, output: str | None) -> OpenedNetwork:
         *(errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf),
         *(errors.NoSuchFile, errors.NotImplemented, errors.RuntimeException, OSError),
     ) as error:
-        expected = "one whole file, weights included"
+        expected = "one complete file, weights included"
         raise _unreadable(path, "ONNX Runtime", error, expected) from error
     name = _one_input(path, [one.name for one in session.get_inputs()])
     found = session.get_inputs()[0]
@@ -124,7 +124,7 @@ def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
         with plain(path) as place:
             loaded = tf.saved_model.load(place)
     except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-        raise _unreadable(path, "TensorFlow", error, "a whole SavedModel") from error
+        raise _unreadable(path, "TensorFlow", error, "a complete SavedModel") from error
     signatures = dict(loaded.signatures)
     if "serving_default" not in signatures and len(signatures) != 1:
         raise UserError(

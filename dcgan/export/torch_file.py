@@ -207,7 +207,7 @@ def _shown(place: str) -> str:
 
 def _unreadable(path: Path, reason: str) -> UserError:
     return UserError(
-        f"{path} is not a whole file of PyTorch's weights ({reason}); expected what "
+        f"{path} is not a complete file of PyTorch's weights ({reason}); expected what "
         "torch.save(netG.state_dict(), ...) writes: save or copy it again."
     )
 

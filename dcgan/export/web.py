@@ -187,7 +187,8 @@ def _fetch(version: str, folder: Path) -> Path:
     if expected not in (None, received):  # of other versions npm alone has checked the hash
         raise UserError(
             f"onnxruntime-web {version} from npm is not the published package: expected "
-            f"{expected}, received {received}; clear npm's cache, and ask why before you go on."
+            f"{expected}, received {received}; clear npm's cache, and find out "
+            "why before you continue."
         )
     return found
 

@@ -25,9 +25,7 @@ def refuse_foreign(path: Path, *suffixes: str) -> None:
             cannot be written.
     """
     if path.suffix.lower() not in suffixes:
-        raise UserError(
-            f"--to must end in {' or '.join(suffixes)}; received {path}: give it such a name."
-        )
+        raise UserError(f"--to must end in {' or '.join(suffixes)}; received {path}.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(

@@ -203,7 +203,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
         _refuse_foreign_folder(place)
         gfile.makedirs(place)
         with gfile.GFile(f"{place}/{UNFINISHED}", "w") as file:
-            file.write("Not whole: run the same pack command again.\n")
+            file.write("Incomplete: run the same pack command again.\n")
         _remove_shards(place)
         package = ShardPackage(place, shard_bytes)
         try:

@@ -101,7 +101,7 @@ def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
     """
     if any(tag.lstrip("-~").startswith("rating:") for tag in tags.lower().split()):
         raise UserError(
-            f'The tags "{tags}" hold a rating: leave it out there and use --rating '
+            f'The tags "{tags}" contain a rating: leave it out there and use --rating '
             "safe, questionable, explicit or any."
         )
     name, address = _family(site)

@@ -107,8 +107,8 @@ class Checkpointer:
             return meta
         if list(self.folder.glob("*.damaged")):
             raise UserError(
-                f"None of the checkpoints in {self.folder} is whole; restore one from a backup, or "
-                "choose another --run_dir to start a new run."
+                f"None of the checkpoints in {self.folder} is intact; restore one from a backup, "
+                "or choose another --run_dir to start a new run."
             )
         return None
 
@@ -234,7 +234,7 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
     """Reads the given checkpoint of a run, or the newest whole one, also while the run trains.
 
     Raises:
-        UserError: the folder holds no whole checkpoint, or the given one is not whole.
+        UserError: the folder holds no intact checkpoint, or the given one is not whole.
         OSError: one cannot be read.
     """
     folder = RunDir(run_root).checkpoints
@@ -253,7 +253,7 @@ def open_checkpoint(run_root: Path, checkpoint: Path | None = None) -> Checkpoin
             continue
         return Checkpoint(left[-1], arrays, model_file.read(folder))
     raise UserError(
-        f"{checkpoint or run_root} holds no whole checkpoint; train first, or name another run "
+        f"{checkpoint or run_root} holds no intact checkpoint; train first, or name another run "
         "with --run_dir."
     )
 

@@ -50,7 +50,7 @@ def _recorded_distribution(config: Path) -> str:
     z_dist = read_json(config).get("z_dist")
     if z_dist not in DISTRIBUTIONS:
         raise UserError(
-            f"{config} says of z_dist what no run does, {str(z_dist)[:80]!r}; restore it, or name "
+            f"{config} has a z_dist that no run has, {str(z_dist)[:80]!r}; restore it, or name "
             "another run with --run_dir."
         )
     return z_dist

@@ -311,7 +311,7 @@ class TrainedRun:
         value = self._config[name]
         if not isinstance(value, DATA_OPTIONS[name]):
             raise UserError(
-                f"{self.run.config} says of {name} what no run does, {str(value)[:80]!r}; restore "
+                f"{self.run.config} has a {name} that no run has, {str(value)[:80]!r}; restore "
                 "it, or name another run with --run_dir."
             )
         return value

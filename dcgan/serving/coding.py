@@ -52,7 +52,7 @@ def decode(body: bytes, applied: list[str], limit: int) -> bytes:
         try:
             body = _members(body, limit) if name == "gzip" else _inflated(body, limit)
         except zlib.error as error:
-            raise RequestError(400, f"The body is not a whole {name}: {error}.") from error
+            raise RequestError(400, f"The body is not a complete {name}: {error}.") from error
     return body
 
 

@@ -232,8 +232,8 @@ class StopSignals:
         self.received, self._since = number, now
         name = next(name for name, one in SIGNALS.items() if one == number)
         console.at_once(
-            f"{name}: saving, then the run ends; another Ctrl-C ends it at once, and the steps "
-            "since the last checkpoint are lost."
+            f"{name}: saving, then stopping; another Ctrl-C stops at once and loses the steps "
+            "since the last checkpoint."
         )
 
     def _drop(self, unraisable) -> None:

@@ -107,7 +107,7 @@ class GANState:
             found = unlike or [f"without {n}" for n in missing] or [f"with {n}" for n in unknown]
             raise UserError(
                 f"The checkpoint is of another architecture ({len(missing + unknown + unlike)} "
-                f"differences, the first: {found[0]}); give the options it was made with, or "
+                f"differences, the first: {found[0]}); use the options it was made with, or "
                 "choose another --run_dir."
             )
         for name, variable in variables.items():

@@ -372,7 +372,7 @@ class Trainer:
         """Logs what was done and where the results are; returns the exit code."""
         if done == start:
             logger.info(
-                "The run already has its %d steps; use a larger --epoch or --steps to go on.",
+                "The run already has its %d steps; use a larger --epoch or --steps to continue.",
                 done,
             )
         else:

@@ -125,7 +125,7 @@ def empty_name(base):
     return ["--dataset", ""]
 
 
-@refused("is not a whole zip file", "expected a folder or a zip file", "download it again")
+@refused("is not a complete zip file", "expected a folder or a zip file", "download it again")
 def zip_cut_short(base):
     whole = base / "whole.zip"
     with zipfile.ZipFile(whole, "w") as archive:

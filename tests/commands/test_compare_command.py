@@ -80,7 +80,7 @@ def test_a_run_without_a_checkpoint_is_compared_all_the_same(tmp_path):
     folders = f"{tmp_path / 'a'},{tmp_path / 'b'}"
     assert main.main(["compare", "--runs", folders, "--to", str(to)]) == 0
     found = Page(to.read_text("utf-8"))
-    assert f"b is shown without images: {tmp_path / 'b'} holds no whole" in found.words["verdict"]
+    assert f"b is shown without images: {tmp_path / 'b'} holds no intact" in found.words["verdict"]
     assert len(found.all("img")) == 2  # of the other: strip and grid
 
 

@@ -226,7 +226,7 @@ def test_a_command_believes_no_option_of_a_run(runs, tmp_path, capsys, change):
     write_json(root / "config.json", read_json(root / "config.json") | change)
     assert main.main(["sample", "--run_dir", str(root), "--num_images", "1"]) == 2
     said = capsys.readouterr().err
-    assert "config.json says of z_dist what no run does" in said and "\x1b" not in said
+    assert "config.json has a z_dist that no run has" in said and "\x1b" not in said
 
 
 @pytest.mark.parametrize("line", ['{"epoch": 1}', '{"epoch": "x", "step": 3}', '{"epoch": 1e999}'])

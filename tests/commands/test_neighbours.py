@@ -136,7 +136,7 @@ def test_a_generator_that_only_copies_is_found_out(tmp_path, capsys, flip):
     assert main.main(["neighbours", "--run_dir", str(run_root), "--seeds", "0-4", "--k", "2"]) == 0
     output = capsys.readouterr().out
     assert "In pixels: " in output and "3 of 5 may be copies: seeds 0, 1, 2." in output
-    assert "Memorising would be" in output
+    assert "An image may be a copy if" in output
     folder = run_root / "generated"
     notes = json.loads((folder / "neighbours.json").read_text())
     assert notes["training_images"] == 73 and notes["step"] == 1234

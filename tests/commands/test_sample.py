@@ -178,7 +178,7 @@ def test_a_run_without_checkpoints_or_configuration(tmp_path):
     (root / "checkpoints" / "00001234.npz").unlink()
     result = run("sample", "--run_dir", root)
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert "holds no whole checkpoint; train first" in result.stderr
+    assert "holds no intact checkpoint; train first" in result.stderr
     (root / "config.json").write_text(json.dumps({"dataset": "toy"}))
     assert sample("--run_dir", root) == 2
     assert not (root / "generated").exists()

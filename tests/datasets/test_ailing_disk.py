@@ -136,7 +136,7 @@ def test_the_checksum_of_a_packed_tar_is_read(tmp_path, size):
         damaged = bytearray(whole)
         damaged[place] ^= 1
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="is not a whole tar file"):
+        with pytest.raises(UserError, match="is not a complete tar file"):
             TarSource(path)
     path.write_bytes(whole)
     assert len(TarSource(path)) == len(PICTURES)

@@ -130,9 +130,9 @@ def test_what_is_said_of_a_pattern_that_matches_nothing(tmp_path):
 
 
 def test_what_is_said_of_no_zip(tmp_path):
-    assert "not a whole zip file" in said(fill(tmp_path, {"a.zip": b"words"}) / "a.zip")
+    assert "not a complete zip file" in said(fill(tmp_path, {"a.zip": b"words"}) / "a.zip")
     whole = pack(tmp_path / "b.zip", {"a.png": noise("PNG")}).read_bytes()
-    assert "not a whole zip file" in said(fill(tmp_path, {"cut.zip": whole[:-30]}) / "cut.zip")
+    assert "not a complete zip file" in said(fill(tmp_path, {"cut.zip": whole[:-30]}) / "cut.zip")
 
 
 def test_several_zips_and_no_pictures(tmp_path):

@@ -32,7 +32,7 @@ def sentence(name) -> str:
         ("a.arrow", b"ARROW1\0\0" + bytes(99), ("an Arrow file", "to_parquet")),
         ("a.png", red(), ("is one picture", "name the folder")),
         ("a.zip", red(), ("is one picture",)),
-        ("a.csv", b"label,pixels\n1,2\n", ("is not a whole zip file",)),
+        ("a.csv", b"label,pixels\n1,2\n", ("is not a complete zip file",)),
     ],
 )
 def test_files(tmp_path, name, data, words):

@@ -109,7 +109,7 @@ HOSTILE = {
     "flags without end": (packed(part(14, part(6, bytes(8), LARGE)), zeros=LARGE), "as arrays do"),
     "bytes that become numbers of eight": (zeros_beside_noise(DOUBLE, 2, 1), "is of more than"),
     "numbers of eight that become bytes": (zeros_beside_noise(UINT8, 9, 8), "is of more than"),
-    "an element of no kind": (struct.pack("<II", 3, len(ONE) - 8) + ONE[8:], "of no known kind"),
+    "an element of no kind": (struct.pack("<II", 3, len(ONE) - 8) + ONE[8:], "of an unknown kind"),
     "flags of another kind": (part(14, part(5, bytes(8)) + ONE[24:]), "as arrays do"),
     "no flags": (part(14, part(6, b"") + ONE[24:]), "as arrays do"),
     "a small part that is none": (part(14, struct.pack("<HH", 6, 8) + ONE[16:]), "is too long"),

@@ -109,7 +109,7 @@ def test_missing_files_are_named_with_their_folder(tmp_path):
 @pytest.mark.parametrize("splits", [(), ("valid",), ("train", "valid")])
 def test_unknown_splits_are_refused(tmp_path, splits):
     for find in (mnist.find_mnist, mnist.find_fashion_mnist, svhn.find, cifar10.find):
-        with pytest.raises(UserError, match="has no --splits .*: its parts are train, test"):
+        with pytest.raises(UserError, match="has no --splits .*: its splits are train, test"):
             find(tmp_path, splits=splits)
 
 

@@ -101,7 +101,7 @@ def test_parts_and_labels(tmp_path, form):
     assert [labels.names[v] for v in labels.values] == list(map(str, LABELS))
     other = catalog.find(path, "none", splits=["test"]).labels["label"]
     assert other.names == ("1", "3", "2") and other.values.tolist() == [0, 2]
-    with pytest.raises(UserError, match="has no --splits val: its parts are train, test"):
+    with pytest.raises(UserError, match="has no --splits val: its splits are train, test"):
         catalog.find(path, "none", splits=["val"])
     prints = {catalog.find(path, "none", splits=s).fingerprint for s in (["train"], ["test"])}
     assert len(prints) == 2

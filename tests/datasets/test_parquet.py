@@ -76,7 +76,7 @@ def test_shards_in_a_folder(tmp_path, train, test):
     assert [test_part.open(i).read() for i in range(2)] == PICTURES[10:]
     assert test_part.labels["label"].values.tolist() == [2, 1]
     assert len(find(tmp_path / "a", splits=["train", other])) == 12
-    with pytest.raises(UserError, match="has no --splits extra: its files are the parts train, "):
+    with pytest.raises(UserError, match="has no --splits extra: its files are the splits train, "):
         find(tmp_path / "a", splits=["extra"])
 
 
@@ -125,7 +125,7 @@ def test_what_is_said_of_other_files(tmp_path, monkeypatch):
     data = write(tmp_path / "a.parquet", PICTURES).read_bytes()
     for cut in (data[:-30], data[: len(data) // 2], b"PAR1", b"PAR1" + bytes(100) + b"PAR1"):
         (tmp_path / "cut.parquet").write_bytes(cut)
-        assert "is not a whole Parquet file" in sentence(tmp_path / "cut.parquet")
+        assert "is not a complete Parquet file" in sentence(tmp_path / "cut.parquet")
     assert "no rows" in sentence(write(tmp_path / "none.parquet", []))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "run pip install" in sentence(tmp_path / "a.parquet")

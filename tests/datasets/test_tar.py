@@ -181,7 +181,7 @@ def test_more_bytes_than_a_picture_has_are_not_read(tmp_path, monkeypatch):
 def assert_refused_in_little_memory(path) -> None:
     tracemalloc.start()
     try:
-        assert "is not a whole tar file" in sentence(path)
+        assert "is not a complete tar file" in sentence(path)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -200,9 +200,9 @@ def test_cut_short(tmp_path, mode):
     data = whole.read_bytes()
     for size in (len(data) // 2, 300):
         (tmp_path / "cut.tar").write_bytes(data[:size])
-        assert "is not a whole tar file" in sentence(tmp_path / "cut.tar")
+        assert "is not a complete tar file" in sentence(tmp_path / "cut.tar")
     (tmp_path / "words.tar").write_bytes(b"words")
-    assert "is not a whole tar file" in sentence(tmp_path / "words.tar")
+    assert "is not a complete tar file" in sentence(tmp_path / "words.tar")
 
 
 def size_of(info: tarfile.TarInfo, field: bytes) -> bytes:
@@ -230,7 +230,7 @@ def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
     good = tar(tmp_path / "good.tar", {"good.png": red()}).read_bytes()
     back = size_of(entry("a.png"), b"\xff" * 10 + b"\xfe\0")  # -512
     (tmp_path / "a.tar").write_bytes(good[:1024] + back + good)
-    assert "is not a whole tar file (a header states a negative size)" in sentence(
+    assert "is not a complete tar file (a header states a negative size)" in sentence(
         tmp_path / "a.tar"
     )
     with pytest.raises(tarfile.ReadError):  # which would read all that there is

@@ -132,7 +132,7 @@ def test_splits_are_shards_of_their_own(tmp_path):
     zipped = catalog.find(str(tmp_path / "o.zip"), "data", splits=("test",))
     small = ImageSpec(8, 8, 3)
     assert np.array_equal(decoded(test, small).images, decoded(zipped, small).images)
-    with pytest.raises(UserError, match="its parts are train, test"):
+    with pytest.raises(UserError, match="its splits are train, test"):
         catalog.find(str(tmp_path / "out"), "data", splits=("extra",))
 
 
@@ -212,13 +212,13 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path):
 
 GOOD = example(image_encoded=red())
 UNREADABLE = {
-    "compressed": (lambda data: gzip.compress(data), "holds no whole record at byte 0"),
-    "text": (lambda data: b"hello\n" * 9, "holds no whole record at byte 0"),
+    "compressed": (lambda data: gzip.compress(data), "holds no complete record at byte 0"),
+    "text": (lambda data: b"hello\n" * 9, "holds no complete record at byte 0"),
     "empty": (lambda data: b"", "are empty"),
     "another kind": (lambda data: record(example(text=b"x")), "received the features text"),
     "no example": (lambda data: record(b"\xff\xff\xff"), "received something else"),
-    "an absurd length": (lambda data: head(1 << 62) + data, "holds no whole record at byte 0"),
-    "the most": (lambda data: head((1 << 64) - 1) + data, "holds no whole record at byte 0"),
+    "an absurd length": (lambda data: head(1 << 62) + data, "holds no complete record at byte 0"),
+    "the most": (lambda data: head((1 << 64) - 1) + data, "holds no complete record at byte 0"),
 }
 
 
@@ -257,7 +257,7 @@ def test_one_flipped_bit_is_seen_wherever_it_is(tmp_path):
         changed[place] ^= 1 << int(random.integers(8))
         path.write_bytes(one + bytes(changed) + one)
         if place < 8:
-            with pytest.raises(UserError, match="holds no whole record at byte"):
+            with pytest.raises(UserError, match="holds no complete record at byte"):
                 len(TFRecordSource(path))
             continue
         result = decoded(TFRecordSource(path), SPEC)
@@ -348,7 +348,7 @@ def test_a_shard_cut_short_is_refused(tmp_path):
     path = write(tmp_path / "a.tfrecord", [GOOD, GOOD])
     path.write_bytes(path.read_bytes()[:-3])
     size = len(GOOD) + 16
-    with pytest.raises(UserError, match=f"a.tfrecord holds no whole record at byte {size}"):
+    with pytest.raises(UserError, match=f"a.tfrecord holds no complete record at byte {size}"):
         len(catalog.find(str(path), "data"))
 
 

@@ -212,7 +212,7 @@ def test_another_part_is_classified_whole():
 @pytest.mark.parametrize(
     ("labels", "k", "among", "words"),
     [
-        (np.arange(60) % 2, 4, None, "60, of them 0 of the class c: give a smaller one"),
+        (np.arange(60) % 2, 4, None, "60, of them 0 of the class c: use a smaller number"),
         (np.arange(60) % 3, 21, 5, "needs as many images of each class; there are 60, of them 20"),
         (np.arange(60) % 3, 20, None, "of each class and others to classify; there are 60"),
     ],
@@ -306,7 +306,7 @@ def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
     run_root = learnt_run(tmp_path, {}, shape=(16, 16, 1), dataset="mnist")
     flags = ("--labels_per_class", 2, "--repeats", 2, "--splits", "test")
     assert features(run_root, *flags) == 2  # of MNIST's ten classes only two are there
-    assert "of them 0 of the class 2: give a smaller one" in capsys.readouterr().err
+    assert "of them 0 of the class 2: use a smaller number" in capsys.readouterr().err
     values[:] = np.arange(60) % 10
     pixels = np.repeat(values * 20, 28 * 28).reshape(60, 28, 28)
     for prefix, count in (("train", 60), ("t10k", 30)):

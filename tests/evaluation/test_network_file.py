@@ -222,9 +222,9 @@ def test_a_damaged_saved_model_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "looks", "words"),
     [
-        ((None, 3, 8, 8), {}, "does not say what range its input has: give --extractor_range"),
-        ((None, 3, 8, 3), {"range": "0,1"}, "give --extractor_layout nhwc or nchw"),
-        ((None, None, None, None), {"range": "0,1"}, "give --extractor_layout nhwc or nchw"),
+        ((None, 3, 8, 8), {}, "does not say what range its input has: use --extractor_range"),
+        ((None, 3, 8, 3), {"range": "0,1"}, "use --extractor_layout nhwc or nchw"),
+        ((None, None, None, None), {"range": "0,1"}, "use --extractor_layout nhwc or nchw"),
         ((None, 3, 8, 8), {"range": "0,1", "layout": "nhwc"}, "expected 1 or 3 channels"),
         ((None, 3, 8, 8), {"range": "0,1", "size": (9, 8)}, "9x8 does not fit"),
         ((None, 1, 8, 8), {"range": "0,1"}, "looks at grey images"),
@@ -324,7 +324,7 @@ def test_the_command_looks_through_a_file(tmp_path, capsys):
     flags = ["evaluate", "--run_dir", str(root), "--num_images", "110", "--metrics", "kid"]
     flags += ["--extractor", str(path)]
     assert main.main(flags) == 2
-    assert "give --extractor_range, one of" in capsys.readouterr().err
+    assert "use --extractor_range, one of" in capsys.readouterr().err
     assert main.main([*flags, "--extractor_range", "0,1", "--extractor_size", "20"]) == 0
     (record,) = read_json_lines(root / "evaluation" / "kid-110-means.jsonl")
     assert record["resize"].startswith("to 20x20, bicubic")

@@ -306,7 +306,7 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(given, words, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("which", "words"), [("9", "one of 1234"), ("newest", "no whole check")])
+@pytest.mark.parametrize(("which", "words"), [("9", "one of 1234"), ("newest", "no intact check")])
 def test_a_run_without_the_checkpoint_is_refused(root, tmp_path, which, words):
     run_dir = root
     if which == "newest":

@@ -211,8 +211,8 @@ BAD = {
     "missing": (lambda: replaced("main.4.bias", None), "no 4.bias"),
     "shape": (lambda: replaced("main.4.bias", torch.ones(7)), "a 4.bias of (7,)"),
     "whole numbers": (lambda: replaced("main.4.bias", torch.ones(16).int()), "torch.int32"),
-    "sparse": (lambda: replaced("main.4.bias", torch.ones(16).to_sparse()), "not a whole file"),
-    "meta": (lambda: replaced("main.4.bias", torch.ones(16, device="meta")), "not a whole file"),
+    "sparse": (lambda: replaced("main.4.bias", torch.ones(16).to_sparse()), "not a complete file"),
+    "meta": (lambda: replaced("main.4.bias", torch.ones(16, device="meta")), "not a complete file"),
     "expanded": (
         lambda: replaced("main.0.weight", torch.ones(1).expand(4096, 4096, 4, 4)),
         "more than the file holds",
@@ -261,8 +261,8 @@ def test_what_else_is_refused_before_anything_is_written(tmp_path):
     for words, expected in (
         (("--from", "absent.pth"), "There is no file absent.pth"),
         (("--from", "."), "There is no file ."),
-        (("--from", "text.pth"), "not a whole file of PyTorch's weights"),
-        (("--from", "empty.pth"), "not a whole file of PyTorch's weights"),
+        (("--from", "text.pth"), "not a complete file of PyTorch's weights"),
+        (("--from", "empty.pth"), "not a complete file of PyTorch's weights"),
         (("--from", "netG.pth", "--discriminator", "netD.pth"), "do not belong together"),
         (("--from", "netG.pth", "--discriminator", "netG.pth"), "only a generator"),
         (("--from", "netD.pth"), "only a discriminator"),

@@ -256,7 +256,7 @@ def test_splits_are_refused_where_there_are_none(tmp_path):
         read(tmp_path / "out.zip", ("test",))
     packed(tmp_path / "in", tmp_path / "out.zip", split=0.001)
     with pytest.raises(
-        UserError, match="has no --splits extra: its parts are train, test; name one"
+        UserError, match="has no --splits extra: its splits are train, test; name one"
     ):
         read(tmp_path / "out.zip", ("extra",))
     with pytest.raises(UserError, match="holds no picture for --splits test"):
@@ -309,7 +309,7 @@ REFUSED = {
     "foreign file": ({**PICTURE, "out.zip": b"x"}, "in", "out.zip", "not written by pack"),
     "foreign folder": ({**PICTURE, "out.zip/x": b"x"}, "in", "out.zip", "not written by pack"),
     "inside": (PICTURE, "in", "in/out.zip", "lies inside --dataset"),
-    "itself": ({"in.zip": b""}, "in.zip", "in.zip", "not a whole zip file"),
+    "itself": ({"in.zip": b""}, "in.zip", "in.zip", "not a complete zip file"),
     "below a file": ({**PICTURE, "file": b"x"}, "in", "file/out.zip", "could not be written"),
     "address": (PICTURE, "in", "gs://bucket/out.zip", "can only be written to a path"),
 }

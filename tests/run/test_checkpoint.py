@@ -216,7 +216,7 @@ def test_when_all_are_damaged_it_refuses_now_and_the_next_time(folder):
     for _ in range(2):
         state = make_state()
         before = state.arrays()
-        with pytest.raises(UserError, match="whole.*backup.*--run_dir"):
+        with pytest.raises(UserError, match="intact.*backup.*--run_dir"):
             Checkpointer(folder).restore_newest(state)
         assert_same(state.arrays(), before)
     assert names(folder) == ["00000001.npz.damaged", "00000002.npz.damaged"]
@@ -330,14 +330,14 @@ def test_networks_are_made_of_no_other_arrays_than_their_own(folder, trained, ch
 
 
 def test_it_refuses_a_folder_without_a_whole_checkpoint(folder, trained):
-    with pytest.raises(UserError, match="no whole checkpoint"):
+    with pytest.raises(UserError, match="no intact checkpoint"):
         open_checkpoint(folder.parent)
     checkpointer = Checkpointer(folder)
     model_file.write(checkpointer.folder, trained.generator, trained.discriminator)
     path = checkpointer.save(trained, {})
     path.write_bytes(b"")
     for chosen in (None, path):
-        with pytest.raises(UserError, match="no whole checkpoint"):
+        with pytest.raises(UserError, match="no intact checkpoint"):
             open_checkpoint(folder.parent, chosen)
 
 

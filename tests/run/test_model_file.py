@@ -45,5 +45,5 @@ def test_a_run_of_an_older_version_makes_the_same_images_by_the_same_name(unifor
 def test_an_older_file_without_a_config_beside_it_is_refused(uniform):
     of_an_older_version(uniform)
     (uniform / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="config.json says of z_dist what no run does, 'None'"):
+    with pytest.raises(UserError, match="config.json has a z_dist that no run has, 'None'"):
         open_checkpoint(uniform)

@@ -47,7 +47,7 @@ def test_a_run_that_cannot_be_exported_is_refused_once(tmp_path):
     (tmp_path / "run" / "config.json").write_text("{}")
     result = run("serve", "--run_dir", "run", "--port", 0, cwd=tmp_path)
     assert result.returncode == 2 and result.stderr.count("error:") == 1
-    assert "holds no whole checkpoint" in result.stderr
+    assert "holds no intact checkpoint" in result.stderr
 
 
 @pytest.mark.parametrize(("screen", "opens"), [("DISPLAY", 1), ("WAYLAND_DISPLAY", 1), ("", 0)])

@@ -115,7 +115,7 @@ DAMAGED = {
 def test_a_damaged_body_is_a_sentence(address, name):
     answer = post(address, *DAMAGED[name])
     assert answer.status_code == 400
-    assert "is not a whole" in answer.json()["error"]
+    assert "is not a complete" in answer.json()["error"]
 
 
 def gzipped_zeros(megabytes: int) -> bytes:
