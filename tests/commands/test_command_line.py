@@ -1,6 +1,5 @@
 """`main.py` as a user starts it: help, dry runs, and every command line of the documents."""
 
-import json
 import os
 import re
 import resource
@@ -27,7 +26,7 @@ CARPEDM20 = (
     '--is_train True --epoch 300 --input_fname_pattern "*.jpg"'
 )
 COMMAND = re.compile(r"python3? main\.py.*|(?<![/=])\bdcgan [-a-z].*")
-DOCUMENTS = [README, ROOT / "flags.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+DOCUMENTS = [README, ROOT / "flags.md", *ROOT.glob("docs/*.md")]
 COUNT = 136  # pictures of each generated data set: more than the largest batch of a preset
 
 
@@ -158,14 +157,10 @@ def test_a_dry_run_shows_every_option_and_leaves_an_existing_run_alone(tmp_path,
 
 
 def documented_lines(*documents: Path) -> list[str]:
-    """The commands of documents and notebooks, of code blocks and within sentences."""
+    """The commands of documents, of code blocks and within sentences."""
     lines = []
-    for path in documents:
-        text = path.read_text("utf-8")
-        if path.suffix == ".ipynb":
-            cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "markdown"]
-            text = "\n".join("".join(source) for source in cells)
-        lines += _lines_of(text.replace("\\\n", " "))
+    for text in (path.read_text("utf-8").replace("\\\n", " ") for path in documents):
+        lines += _lines_of(text)
     return sorted(set(lines))
 
 
@@ -226,8 +221,7 @@ def test_every_command_of_the_documents_passes_a_dry_run(line, data_dir, tmp_pat
     words = words_of(line)
     command, given = flags.parse(words)
     if command in command_options.COMMANDS:  # what these do is tested on its own
-        if given:  # else a sentence names the command
-            command_options.complete(command, given)
+        command_options.complete(command, given)
         return
     name = given.get("dataset", "avatars")
     if name.lower() != "avatars" and not (data_dir / name.lower()).exists():
