@@ -37,22 +37,16 @@ def times(colour: Colour, factors: tuple[float, float, float]) -> Colour:
 
 @dataclass(frozen=True)
 class Look:
-    """Everything that a face is drawn from.
+    """Everything that a face is drawn from."""
 
-    Attributes:
-        kinds: value name of each shape attribute: "style", "bangs", "mouth", "brows", "glasses".
-        hair, eyes, skin, accent: colours; `accent` is that of clothes, ribbons and frames.
-        backdrop: top colour, bottom colour and motif.
-        vary: small variations by name, each in [-1, 1].
-    """
-
+    # value name of each shape attribute: "style", "bangs", "mouth", "brows", "glasses"
     kinds: Mapping[str, str]
     hair: Colour
     eyes: Colour
     skin: Colour
-    accent: Colour
-    backdrop: tuple[Colour, Colour, str]
-    vary: Mapping[str, float]
+    accent: Colour  # of clothes and ribbons
+    backdrop: tuple[Colour, Colour, str]  # top colour, bottom colour and motif
+    vary: Mapping[str, float]  # small variations by name, each in [-1, 1]
 
     @property
     def skin_shade(self) -> Colour:

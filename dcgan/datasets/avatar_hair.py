@@ -39,25 +39,13 @@ def _lock(*points) -> Shapes:
 
 @dataclass(frozen=True)
 class Style:
-    """One hair style.
-
-    Attributes:
-        back: the shape behind everything, both sides.
-        lock: the lock beside the face, left side: shape and contour.
-        tails: shapes behind the head, left side.
-        ties: (x, y) of ribbons, left side.
-        one_sided: whether tails and ties are on one side only.
-        strands: lines on the side locks, left side.
-        plaits: shapes in front of the shoulders, left side.
-    """
-
-    back: np.ndarray
-    lock: Shapes
-    tails: Shapes = ()
-    ties: Shapes = ()
-    one_sided: bool = False
-    strands: Shapes = ()
-    plaits: Shapes = ()
+    back: np.ndarray  # the shape behind everything, both sides
+    lock: Shapes  # the lock beside the face, left side: shape and contour
+    tails: Shapes = ()  # shapes behind the head, left side
+    ties: Shapes = ()  # (x, y) of ribbons, left side
+    one_sided: bool = False  # whether tails and ties are on one side only
+    strands: Shapes = ()  # lines on the side locks, left side
+    plaits: Shapes = ()  # shapes in front of the shoulders, left side
 
 
 def _spikes(*tips: tuple[float, float, float]) -> np.ndarray:

@@ -142,15 +142,10 @@ def draw(seed: int, height: int, width: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Avatars:
-    """The faces of the seeds 0 .. count - 1 as a `Source`.
+    """The faces of the seeds 0 .. count - 1 as a `Source`."""
 
-    Attributes:
-        count: how many faces.
-        name: what messages call it.
-    """
-
-    count: int = 20_000
-    name: str = "avatars"
+    count: int = 20_000  # how many faces
+    name: str = "avatars"  # what messages call it
     parallel: ClassVar[bool] = True
     fallible: ClassVar[bool] = False
     notes: ClassVar[tuple[str, ...]] = ()

@@ -37,22 +37,13 @@ WHOLE, SHORT = "whole", "the file ended early"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file.
+    """A published file."""
 
-    Attributes:
-        name: under which it is kept.
-        urls: its mirrors, tried in this order.
-        sha256: hexadecimal, of the file, or of what is inside the gzip file where `gzipped`.
-        size: in bytes, of the same.
-        gzipped: True where mirrors have compressed the same content anew, so that only the content
-            can be compared.
-    """
-
-    name: str
-    urls: tuple[str, ...]
-    sha256: str
-    size: int
-    gzipped: bool = False
+    name: str  # under which it is kept
+    urls: tuple[str, ...]  # its mirrors, tried in this order
+    sha256: str  # hexadecimal, of the file, or of what is inside the gzip file where `gzipped`
+    size: int  # in bytes, of the same
+    gzipped: bool = False  # whether mirrors have compressed the same content anew
 
 
 class _Temporary(Exception):

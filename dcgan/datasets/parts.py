@@ -68,17 +68,11 @@ def wanted_parts(
 
 @dataclass(frozen=True)
 class PartFolders:
-    """Where the parts of a data set are.
+    """Where the parts of a data set are."""
 
-    Attributes:
-        level: of the folders that name parts, 0 for the top ones.
-        files: the numbers of the files of each part, in the order of `PARTS`.
-        others: folders beside them, which belong to no part.
-    """
-
-    level: int
-    files: dict[str, list[int]]
-    others: tuple[str, ...]
+    level: int  # of the folders that name parts, 0 for the top ones
+    files: dict[str, list[int]]  # the numbers of the files of each part, in the order of `PARTS`
+    others: tuple[str, ...]  # folders beside them, which belong to no part
 
 
 def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:

@@ -44,21 +44,13 @@ logger = logging.getLogger("dcgan")
 
 @dataclass
 class Prepared:
-    """The images of a data set, ready for training.
+    """The images of a data set, ready for training."""
 
-    Attributes:
-        images: uint8 [N, H, W, C], memory-mapped from the cache where there is one.
-        report: the files found, used and skipped.
-        source: of the images.
-        used: int [N], the index of each image in `source`.
-        content: hexadecimal digest of all images in their order, whatever files they are from.
-    """
-
-    images: np.ndarray
+    images: np.ndarray  # uint8 [N, H, W, C], memory-mapped from the cache where there is one
     report: DataReport
     source: Source
-    used: np.ndarray
-    content: str
+    used: np.ndarray  # int [N], the index of each image in `source`
+    content: str  # hexadecimal digest of all images in their order, whatever files they are from
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:

@@ -16,27 +16,18 @@ FEW = 2_000  # different pictures
 
 @dataclass(frozen=True)
 class DataReport:
-    """What became of the files of a source.
-
-    Attributes:
-        source: its name.
-        found: files looked for pictures in.
-        used: pictures that training sees.
-        skipped: files left out, with reasons.
-        sizes: ((height, width), count) of the pictures, the most common first.
-        channels: 1 when every picture is grey, else 3.
-        notes: see `Source`.
-        different: pictures used that differ from all before them in some pixel, as they are trained
-            on; None where they were not compared.
-    """
+    """What became of the files of a source."""
 
     source: str
-    found: int
-    used: int
-    skipped: tuple[Skipped, ...]
+    found: int  # files looked for pictures in
+    used: int  # pictures that training sees
+    skipped: tuple[Skipped, ...]  # files left out, with reasons
+    # ((height, width), count) of the pictures, the most common first
     sizes: tuple[tuple[tuple[int, int], int], ...]
-    channels: int
-    notes: tuple[str, ...] = ()
+    channels: int  # 1 when every picture is grey, else 3
+    notes: tuple[str, ...] = ()  # see `Source`
+    # pictures used that differ from all before them in some pixel, as they are trained on; None
+    # where they were not compared
     different: int | None = None
 
     def sentences(self) -> list[str]:

@@ -21,24 +21,18 @@ NONE = -1  # the number of a picture without a label
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The images that training wants.
+    """The images that training wants."""
 
-    Attributes:
-        height, width: of the images, in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        crop: True cuts the centre `crop_height` x `crop_width` out of each picture (the largest box
-            of the wanted aspect ratio where they are None) before resizing; False squeezes the
-            whole picture into the wanted shape.
-        white_level: what is white in 16-bit pictures; of a `Summary`.
-    """
-
-    height: int
+    height: int  # of the images, in pixels
     width: int
-    channels: int
+    channels: int  # 1 (grey) or 3 (RGB)
+    # True cuts the centre `crop_height` x `crop_width` out of each picture (the largest box of the
+    # wanted aspect ratio where they are None) before resizing; False squeezes the whole picture
+    # into the wanted shape
     crop: bool = True
     crop_height: int | None = None
     crop_width: int | None = None
-    white_level: int = DEEP_WHITE
+    white_level: int = DEEP_WHITE  # what is white in 16-bit pictures; of a `Summary`
 
     def fit(self, picture: Image.Image) -> np.ndarray:
         """A picture, plain as `images.plain` makes it, as `images.fit` cuts and resizes it."""
@@ -72,24 +66,17 @@ class Labels:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a look at the headers alone has shown.
-
-    Attributes:
-        found: pictures found.
-        skipped: those that cannot be used, with reasons.
-        sizes: ((height, width), count) of the most common sizes first.
-        channels: 1 when every usable picture is grey, else 3.
-        white_level: what is white in 16-bit pictures: less than 65535 where none of them has levels
-            beyond 8, 10, 12 or 14 bits.
-        deep: the number of 16-bit pictures.
-    """
+    """What a look at the headers alone has shown."""
 
     found: int
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...]  # those that cannot be used, with reasons
+    # ((height, width), count) of the most common sizes first
     sizes: tuple[tuple[tuple[int, int], int], ...]
-    channels: int
+    channels: int  # 1 when every usable picture is grey, else 3
+    # what is white in 16-bit pictures: less than 65535 where none of them has levels beyond 8, 10,
+    # 12 or 14 bits
     white_level: int = DEEP_WHITE
-    deep: int = 0
+    deep: int = 0  # the number of 16-bit pictures
 
 
 class Source(Protocol):
@@ -131,16 +118,9 @@ class Source(Protocol):
 
 @dataclass
 class Decoded:
-    """What `Source.decode` gives.
+    """What `Source.decode` gives."""
 
-    Attributes:
-        images: uint8 [number of usable pictures, height, width, channels].
-        indices: which pictures these are, in the order asked for.
-        skipped: the others, with reasons.
-        remarks: what was done with how many pictures, in words.
-    """
-
-    images: np.ndarray
-    indices: list[int] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    remarks: Counter = field(default_factory=Counter)
+    images: np.ndarray  # uint8 [number of usable pictures, height, width, channels]
+    indices: list[int] = field(default_factory=list)  # of these pictures, in the order asked for
+    skipped: list[Skipped] = field(default_factory=list)  # the others, with reasons
+    remarks: Counter = field(default_factory=Counter)  # what was done with how many pictures

@@ -53,20 +53,14 @@ SEED = 0  # of classifiers, and of evaluations during training
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generator to evaluate.
+    """A generator to evaluate."""
 
-    Attributes:
-        sample: seeds -> their images, uint8 [N, H, W, C].
-        fingerprint: the same for generators that give the same images.
-        step, epoch: of its training; None where they are not known.
-        asked: seeds -> by labelling, the names of the classes that the images should show; None
-            where the generator knows no classes.
-    """
-
-    sample: Callable[[Sequence[int]], np.ndarray]
-    fingerprint: str
-    step: int | None
+    sample: Callable[[Sequence[int]], np.ndarray]  # seeds -> their images, uint8 [N, H, W, C]
+    fingerprint: str  # the same for generators that give the same images
+    step: int | None  # of its training; None where they are not known
     epoch: float | None
+    # seeds -> by labelling, the names of the classes that the images should show; None where the
+    # generator knows no classes
     asked: Callable[[Sequence[int]], dict[str, list[str]]] | None = None
 
 

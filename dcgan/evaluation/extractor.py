@@ -24,15 +24,11 @@ FEWEST_LEARNT = 500  # different images that a self-supervised extractor needs, 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extractor says of some images.
+    """What an extractor says of some images."""
 
-    Attributes:
-        features: float32 [N, D].
-        probabilities: float32 [N, K] by name of the labelling, rows summing to 1; empty for an
-            extractor without classes.
-    """
-
-    features: np.ndarray
+    features: np.ndarray  # float32 [N, D]
+    # float32 [N, K] by name of the labelling, rows summing to 1; empty for an extractor without
+    # classes
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
 
 

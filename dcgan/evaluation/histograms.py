@@ -15,30 +15,20 @@ SURE = 0.9  # probability from which on the classifier is called sure
 
 @dataclass(frozen=True)
 class ClassHistogram:
-    """How often each class occurs.
+    """How often each class occurs."""
 
-    Attributes:
-        shares: float64 [K], of the generated images.
-        truth: float64 [K], as they should be.
-        entropy: of `shares`, in bits, from 0 (one class only) to log2(K) (all equally often).
-        true_entropy: of `truth`.
-        sure: the share of images whose most probable class has a probability of `SURE` or more.
-        total_variation: half the sum of the differences: the share of the images that would have to
-            be of another class; from 0 to 1.
-        by_chance: what total variation perfect images would have, as they are so many.
-        chi_square: Pearson's statistic against the truth.
-        p_value: how probable as large a statistic is with perfect images; 0 also where a class
-            occurs that cannot.
-    """
-
-    shares: np.ndarray
-    truth: np.ndarray
-    entropy: float
-    true_entropy: float
-    sure: float
+    shares: np.ndarray  # float64 [K], of the generated images
+    truth: np.ndarray  # float64 [K], as they should be
+    entropy: float  # of `shares`, in bits, from 0 (one class only) to log2(K) (all equally often)
+    true_entropy: float  # of `truth`
+    sure: float  # the share of images whose most probable class has a probability of `SURE` or more
+    # half the sum of the differences: the share of the images that would have to be of another
+    # class; from 0 to 1
     total_variation: float
-    by_chance: float
-    chi_square: float
+    by_chance: float  # what total variation perfect images would have, as they are so many
+    chi_square: float  # Pearson's statistic against the truth
+    # how probable as large a statistic is with perfect images; 0 also where a class occurs that
+    # cannot
     p_value: float
 
 

@@ -18,19 +18,13 @@ NORMAL = float(stdtrit(np.inf, _TAIL))  # 1.96
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured number.
-
-    Attributes:
-        value: the number.
-        low, high: the ends of its 95 % interval; None without an interval.
-        interval: how the interval was computed, in words.
-        parts: the values by name of which `value` is the mean; empty where it is not a mean.
-    """
+    """A measured number."""
 
     value: float
-    low: float | None
+    low: float | None  # the ends of its 95 % interval; None without an interval
     high: float | None
-    interval: str
+    interval: str  # how the interval was computed, in words
+    # the values by name of which `value` is the mean; empty where it is not a mean
     parts: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -134,19 +134,13 @@ def make_probe(labels_per_class: int, *, seed: int) -> Pipeline:
 
 @dataclass(frozen=True)
 class Trials:
-    """Which images are learnt from, and which are then classified.
+    """Which images are learnt from, and which are then classified."""
 
-    Attributes:
-        learnt: for each repeat int [labels_per_class * classes], rows of the one set.
-        classified: int [M], rows of the other set, or of the same.
-        scored: bool [repeats, M], which of them count: none that a repeat has learnt from.
-        count: of those, the same in each repeat.
-    """
-
+    # for each repeat int [labels_per_class * classes], rows of the one set
     learnt: list[np.ndarray]
-    classified: np.ndarray
-    scored: np.ndarray
-    count: int
+    classified: np.ndarray  # int [M], rows of the other set, or of the same
+    scored: np.ndarray  # bool [repeats, M], which of them count: none that a repeat has learnt from
+    count: int  # of those, the same in each repeat
 
 
 def draw_trials(
@@ -208,17 +202,11 @@ class Images:
 
 @dataclass(frozen=True)
 class Result:
-    """How well one kind of features did.
+    """How well one kind of features did."""
 
-    Attributes:
-        accuracy: the mean over the repeats, with its interval.
-        dimensions: how many features an image has.
-        penalties: C of each repeat.
-    """
-
-    accuracy: Estimate
-    dimensions: int
-    penalties: tuple[float, ...]
+    accuracy: Estimate  # the mean over the repeats, with its interval
+    dimensions: int  # how many features an image has
+    penalties: tuple[float, ...]  # C of each repeat
 
 
 def compare(

@@ -18,17 +18,11 @@ BLOCK = 1024  # rows checked at a time
 
 @dataclass(frozen=True)
 class ImageSample:
-    """Some images and what an extractor computed of them; arrays may be memory-mapped.
+    """Some images and what an extractor computed of them; arrays may be memory-mapped."""
 
-    Attributes:
-        images: uint8 [N, H, W, C].
-        features: float32 [N, D].
-        probabilities: float32 [N, K], over the classes.
-    """
-
-    images: np.ndarray | None = None
-    features: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
+    images: np.ndarray | None = None  # uint8 [N, H, W, C]
+    features: np.ndarray | None = None  # float32 [N, D]
+    probabilities: np.ndarray | None = None  # float32 [N, K], over the classes
 
     def part(self, start: int, stop: int) -> "ImageSample":
         """Slices the images, without a copy."""
@@ -38,21 +32,13 @@ class ImageSample:
 
 @dataclass(frozen=True)
 class Need:
-    """What a metric needs, and how to read it.
+    """What a metric needs, and how to read it."""
 
-    Attributes:
-        kind: the attribute of `ImageSample` that it uses.
-        version: of its definition; numbers of two versions cannot be compared.
-        higher_is_better: whether higher values are better; if not, lower ones are.
-        reals: whether it compares with real images.
-        fewest: number of images of each kind below which its interval means nothing.
-    """
-
-    kind: str
-    version: int
-    higher_is_better: bool
-    reals: bool = True
-    fewest: int = 100
+    kind: str  # the attribute of `ImageSample` that it uses
+    version: int  # of its definition; numbers of two versions cannot be compared
+    higher_is_better: bool  # whether higher values are better; if not, lower ones are
+    reals: bool = True  # whether it compares with real images
+    fewest: int = 100  # number of images of each kind below which its interval means nothing
 
 
 NEEDS = {

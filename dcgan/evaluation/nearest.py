@@ -71,19 +71,12 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Space:
-    """A way to compare images.
+    """A way to compare images."""
 
-    Attributes:
-        name: for people and files.
-        unit: what a distance says.
-        embed: uint8 images [N, height, width, channels] -> [N, D].
-        scale: squared distances are divided by it before the root is taken.
-    """
-
-    name: str
-    unit: str
-    embed: Callable[[np.ndarray], np.ndarray]
-    scale: float = 1.0
+    name: str  # for people and files
+    unit: str  # what a distance says
+    embed: Callable[[np.ndarray], np.ndarray]  # uint8 images [N, height, width, channels] -> [N, D]
+    scale: float = 1.0  # squared distances are divided by it before the root is taken
 
 
 def pixel_space(shape: tuple[int, int, int]) -> Space:
@@ -112,22 +105,15 @@ def feature_space(features: Callable[[np.ndarray], np.ndarray]) -> Space:
 
 @dataclass(frozen=True)
 class NearestImages:
-    """What is nearest in one space.
+    """What is nearest in one space."""
 
-    Attributes:
-        rows: int [Q, k], the nearest first.
-        mirrored: bool [Q, k], whether the mirrored image is meant.
-        distances: float [Q, k].
-        relative: float [Q], the nearest one's distance as a share of the mean distance of the
-            `CROWD` nearest: about 1 for a new image, near 0 for a copy.
-        usual: the median distance from a training image to the nearest other one.
-    """
-
-    rows: np.ndarray
-    mirrored: np.ndarray
-    distances: np.ndarray
+    rows: np.ndarray  # int [Q, k], the nearest first
+    mirrored: np.ndarray  # bool [Q, k], whether the mirrored image is meant
+    distances: np.ndarray  # float [Q, k]
+    # float [Q], the nearest one's distance as a share of the mean distance of the `CROWD` nearest:
+    # about 1 for a new image, near 0 for a copy
     relative: np.ndarray
-    usual: float
+    usual: float  # the median distance from a training image to the nearest other one
 
     def suspects(self) -> np.ndarray:
         """Which of the queries may be copies of training images: int [n].

@@ -32,17 +32,11 @@ RANGES = ("-1,1", "0,1", "0,255", *NORMALIZATIONS)
 
 @dataclass(frozen=True)
 class Looks:
-    """What the file does not say of its input; None: as it says.
+    """What the file does not say of its input; None: as it says."""
 
-    Attributes:
-        size: (height, width) in pixels.
-        range: of `RANGES`, that the levels 0 to 255 are brought to.
-        layout: of `LAYOUTS`.
-    """
-
-    size: tuple[int, int] | None = None
-    range: str | None = None
-    layout: str | None = None
+    size: tuple[int, int] | None = None  # (height, width) in pixels
+    range: str | None = None  # of `RANGES`, that the levels 0 to 255 are brought to
+    layout: str | None = None  # of `LAYOUTS`
 
 
 class NetworkFile:

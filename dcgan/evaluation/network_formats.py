@@ -33,19 +33,14 @@ SAVED_MODEL = "saved_model.pb"
 
 @dataclass(frozen=True)
 class OpenedNetwork:
-    """An opened network.
+    """An opened network."""
 
-    Attributes:
-        run: a batch of images, as `shape` and `dtype` say -> its features [N, ...].
-        shape: of the input, batch first; None where the file leaves a length open.
-        dtype: of the input: float32, float16 or uint8.
-        rescales: whether its first layer brings levels from 0 to 255 to its own range.
-    """
-
+    # a batch of images, as `shape` and `dtype` say -> its features [N, ...]
     run: Callable[[np.ndarray], np.ndarray]
+    # of the input, batch first; None where the file leaves a length open
     shape: tuple[int | None, ...]
-    dtype: str
-    rescales: bool = False
+    dtype: str  # of the input: float32, float16 or uint8
+    rescales: bool = False  # whether its first layer brings levels from 0 to 255 to its own range
 
 
 def open_network(path: Path, output: str | None = None) -> OpenedNetwork:

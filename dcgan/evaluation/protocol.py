@@ -19,27 +19,17 @@ class Protocol:
 
     Real images are never mirrored, even where training mirrors them: samples should resemble the
     data, and published figures compare with the data as they are.
-
-    Attributes:
-        extractor: name of the feature extractor.
-        extractor_fingerprint: of its weights and code; empty if it has learnt nothing.
-        resize: in words, how images are resized to the extractor's input.
-        real_count, generated_count: number of images of each kind.
-        split: the parts of the data set that the real images are from, such as train.
-        data: fingerprint of the real images, and of the purpose of each.
-        seed: of the choice of real and generated images.
-        unseen: whether real images that the extractor has learnt from were left out.
     """
 
-    extractor: str
-    extractor_fingerprint: str
-    resize: str
-    real_count: int
+    extractor: str  # name of the feature extractor
+    extractor_fingerprint: str  # of its weights and code; empty if it has learnt nothing
+    resize: str  # in words, how images are resized to the extractor's input
+    real_count: int  # number of images of each kind
     generated_count: int
-    split: str
-    data: str
-    seed: int
-    unseen: bool = False
+    split: str  # the parts of the data set that the real images are from, such as train
+    data: str  # fingerprint of the real images, and of the purpose of each
+    seed: int  # of the choice of real and generated images
+    unseen: bool = False  # whether real images that the extractor has learnt from were left out
 
     def file_name(self, metric: str) -> str:
         """The name of the file for records of a metric, such as kid-5k-classifier.jsonl."""

@@ -17,28 +17,19 @@ from dcgan.evaluation.cache import data_fingerprint, digest
 
 @dataclass(frozen=True)
 class Reals:
-    """Real images to compare with.
+    """Real images to compare with."""
 
-    Attributes:
-        images: uint8 [N, height, width, channels]; may be memory-mapped.
-        rows: int [M], some of them in random order, none of which the extractor has learnt from.
-        count: the first so many rows are compared with generated images.
-        half: the first so many rows, and as many that follow them, give the floor. As many as
-            `count` where there are twice as many rows, so that both comparisons are of one size.
-        labels: of all images, by labelling.
-        data: fingerprint of all images.
-        split: the parts of the data set that they are.
-        unseen: whether images that the extractor has learnt from are left out.
-    """
-
-    images: np.ndarray
+    images: np.ndarray  # uint8 [N, height, width, channels]; may be memory-mapped
+    # int [M], some of them in random order, none of which the extractor has learnt from
     rows: np.ndarray
-    count: int
+    count: int  # the first so many rows are compared with generated images
+    # the first so many rows, and as many that follow them, give the floor. As many as `count` where
+    # there are twice as many rows, so that both comparisons are of one size.
     half: int
-    labels: Mapping[str, Labels]
-    data: str
-    split: str
-    unseen: bool = False
+    labels: Mapping[str, Labels]  # of all images, by labelling
+    data: str  # fingerprint of all images
+    split: str  # the parts of the data set that they are
+    unseen: bool = False  # whether images that the extractor has learnt from are left out
 
     @property
     def fingerprint(self) -> str:

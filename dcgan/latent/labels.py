@@ -27,19 +27,12 @@ _TAKEN = ("z", "seed", "images", "score", "png_bytes")  # other inputs and outpu
 
 @dataclass(frozen=True)
 class ClassTable:
-    """What a conditional run knows of its labels.
+    """What a conditional run knows of its labels."""
 
-    Attributes:
-        names: of the classes, in the order of their numbers, by column.
-        rows: int32 [R, columns], different combinations of classes that occur.
-        counts: int64 [R], how often each does.
-        z_dim, z_dist: of the latent vectors, see `latents`.
-    """
-
-    names: Mapping[str, tuple[str, ...]]
-    rows: np.ndarray
-    counts: np.ndarray
-    z_dim: int
+    names: Mapping[str, tuple[str, ...]]  # of the classes, in the order of their numbers, by column
+    rows: np.ndarray  # int32 [R, columns], different combinations of classes that occur
+    counts: np.ndarray  # int64 [R], how often each does
+    z_dim: int  # of the latent vectors, see `latents`
     z_dist: str
 
     @classmethod

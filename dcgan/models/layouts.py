@@ -7,44 +7,29 @@ WEIGHT_STDDEV = 0.02  # Radford et al. 2015, section 4
 
 @dataclass(frozen=True)
 class Layout:
-    """
-    Attributes:
-        smallest: side of the smallest maps, about.
-        by_unit: whether the generator's first maps are normalized number by number, before they
-            are maps.
-        keeps_first: whether a convolution of stride 1 works on them before they are enlarged.
-        labels_inside: whether each layer sees the labels, as channels beside its input. Then all
-            maps of the generator have a quarter of the width, and the discriminator's channels of
-            its own are the image's, the width, and so on. Without labels it is the default.
-        hidden: units of a dense layer before the generator's maps, and of one after the
-            discriminator's; 0 for none.
-        from_0: whether black is 0 inside the networks, and not -1.
-        g_leak, d_leak: slope of each network's activations below 0; 0 is ReLU.
-        d_norm: whether the discriminator normalizes its maps, all but the first.
-        dropout: share of the discriminator's activations that are left out in training.
-        momentum, epsilon: of batch normalization.
-        unbiased: whether the running variance is of N / (N - 1) times the batch's.
-        image_bias: whether the generator's last layer has a bias.
-        d_bias: whether the discriminator's layers without normalization have one.
-        weight_stddev: initial weights are N(0, weight_stddev); None for Glorot's uniform ones
-            (Glorot and Bengio 2010), which are Keras' default.
-    """
-
-    smallest: int = 4
+    smallest: int = 4  # side of the smallest maps, about
+    # whether the generator's first maps are normalized number by number, before they are maps
     by_unit: bool = False
+    # whether a convolution of stride 1 works on them before they are enlarged
     keeps_first: bool = False
+    # whether each layer sees the labels, as channels beside its input. Then all maps of the
+    # generator have a quarter of the width, and the discriminator's channels of its own are the
+    # image's, the width, and so on. Without labels it is the default.
     labels_inside: bool = False
+    # units of a dense layer before the generator's maps, and of one after the discriminator's
     hidden: int = 0
-    from_0: bool = False
-    g_leak: float = 0.0
+    from_0: bool = False  # whether black is 0 inside the networks, and not -1
+    g_leak: float = 0.0  # slope of each network's activations below 0; 0 is ReLU
     d_leak: float = 0.2  # Radford et al. 2015, section 4
-    d_norm: bool = True
-    dropout: float = 0.0
-    momentum: float = 0.9
+    d_norm: bool = True  # whether the discriminator normalizes its maps, all but the first
+    dropout: float = 0.0  # share of the discriminator's activations that are left out in training
+    momentum: float = 0.9  # of batch normalization
     epsilon: float = 1e-5
-    unbiased: bool = False
-    image_bias: bool = True
-    d_bias: bool = True
+    unbiased: bool = False  # whether the running variance is of N / (N - 1) times the batch's
+    image_bias: bool = True  # whether the generator's last layer has a bias
+    d_bias: bool = True  # whether the discriminator's layers without normalization have one
+    # initial weights are N(0, weight_stddev); None for Glorot's uniform ones (Glorot and Bengio
+    # 2010), which are Keras' default
     weight_stddev: float | None = WEIGHT_STDDEV
 
 

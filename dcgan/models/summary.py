@@ -10,19 +10,13 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Row:
-    """A layer.
-
-    Attributes:
-        shape: of what it gives for one example.
-        parameters: trainable or not.
-        multiply_adds: of one example; those of kernels, beside which others are few.
-    """
+    """A layer."""
 
     name: str
     kind: str
-    shape: tuple[int, ...]
-    parameters: int
-    multiply_adds: int
+    shape: tuple[int, ...]  # of what it gives for one example
+    parameters: int  # trainable or not
+    multiply_adds: int  # of one example; those of kernels, beside which others are few
 
 
 def rows(network: keras.Model, *inputs: tf.Tensor) -> list[Row]:

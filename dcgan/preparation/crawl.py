@@ -48,15 +48,11 @@ class Fruitless(UserError):
 
 @dataclass
 class CrawlResult:
-    """What one crawl has done.
+    """What one crawl has done."""
 
-    Attributes:
-        new: pictures brought. duplicates: thrown away because the folder has the same picture.
-        broken: (name, reason) of files that were no whole picture, or could not be downloaded.
-    """
-
-    new: int = 0
-    duplicates: int = 0
+    new: int = 0  # pictures brought
+    duplicates: int = 0  # thrown away because the folder has the same picture
+    # (name, reason) of files that were no whole picture, or could not be downloaded
     broken: list[tuple[str, str]] = field(default_factory=list)
 
 

@@ -38,20 +38,14 @@ BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 @dataclass(frozen=True)
 class CropOptions:
-    """What is a face and what becomes of it.
-
-    Attributes:
-        search: how faces are looked for.
-        size: side of the face pictures, in pixels.
-        margin: around the found box, as a share of its side.
-        min_sharpness: variance of the Laplacian at the final size below which a face is blurred.
-        similarity: bits in which the perceptual hashes of near duplicates may differ, 0 to 64.
-    """
+    """What is a face and what becomes of it."""
 
     search: FaceSearch
-    size: int = 96
-    margin: float = 0.2
+    size: int = 96  # side of the face pictures, in pixels
+    margin: float = 0.2  # around the found box, as a share of its side
+    # variance of the Laplacian at the final size below which a face is blurred
     min_sharpness: float = 40.0
+    # bits in which the perceptual hashes of near duplicates may differ, 0 to 64
     similarity: int = 4
 
 
@@ -81,19 +75,13 @@ class PictureFaces:
 
 @dataclass
 class CropResult:
-    """What one start has done.
+    """What one start has done."""
 
-    Attributes:
-        pictures: looked at now. faceless: those of them without a face. kept: faces written.
-        dropped: faces left out, by "blurred" and "near duplicate".
-        skipped: pictures that cannot be read, with reasons.
-    """
-
-    pictures: int = 0
-    faceless: int = 0
-    kept: int = 0
-    dropped: Counter = field(default_factory=Counter)
-    skipped: list[Skipped] = field(default_factory=list)
+    pictures: int = 0  # looked at now
+    faceless: int = 0  # those of them without a face
+    kept: int = 0  # faces written
+    dropped: Counter = field(default_factory=Counter)  # faces, by "blurred" and "near duplicate"
+    skipped: list[Skipped] = field(default_factory=list)  # pictures that cannot be read
 
 
 def crop(

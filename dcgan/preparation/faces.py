@@ -27,21 +27,14 @@ SAME_FACE = 0.2  # by how much of their side boxes of one face may differ: OpenC
 
 @dataclass(frozen=True)
 class FaceSearch:
-    """How faces are looked for.
+    """How faces are looked for."""
 
-    Attributes:
-        cascade: path of the cascade's file.
-        scale_factor: step from one size of the search to the next, above 1.
-        min_neighbors: overlapping finds that make a face.
-        min_size: side of the smallest face, in pixels.
-        tilt: degrees; with more than 0 the picture is also searched turned so far to either side,
-            and the finds of all three count together.
-    """
-
-    cascade: str
-    scale_factor: float = 1.1
-    min_neighbors: int = 5
-    min_size: int = 48
+    cascade: str  # path of the cascade's file
+    scale_factor: float = 1.1  # step from one size of the search to the next, above 1
+    min_neighbors: int = 5  # overlapping finds that make a face
+    min_size: int = 48  # side of the smallest face, in pixels
+    # degrees; with more than 0 the picture is also searched turned so far to either side, and the
+    # finds of all three count together
     tilt: float = 0.0
 
 

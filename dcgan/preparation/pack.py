@@ -39,35 +39,24 @@ SAME, ALIKE = "the same pixels as another", "looks like another"
 
 @dataclass(frozen=True)
 class PackOptions:
-    """What becomes of the pictures.
+    """What becomes of the pictures."""
 
-    Attributes:
-        size: side of the square that they are resized to; None leaves them as they are.
-        crop: whether the centre is cut out before resizing; else the picture is squeezed.
-        split: share of the pictures that is kept apart as test, 0 to 1.
-        similarity: bits in which perceptual hashes may differ for one of the pictures to be
-            dropped; 0 drops exact duplicates only.
-    """
-
+    # side of the square that they are resized to; None leaves them as they are
     size: int | None = None
-    crop: bool = True
-    split: float = 0.0
+    crop: bool = True  # whether the centre is cut out before resizing; else the picture is squeezed
+    split: float = 0.0  # share of the pictures that is kept apart as test, 0 to 1
+    # bits in which perceptual hashes may differ for one of the pictures to be dropped; 0 drops
+    # exact duplicates only
     similarity: int = 0
 
 
 @dataclass
 class Packed:
-    """What was packed.
+    """What was packed."""
 
-    Attributes:
-        report: found, used and left out.
-        counts: pictures by split.
-        size: bytes of all PNG files.
-    """
-
-    report: DataReport
-    counts: Counter
-    size: int
+    report: DataReport  # found, used and left out
+    counts: Counter  # pictures by split
+    size: int  # bytes of all PNG files
 
 
 @dataclass(frozen=True)

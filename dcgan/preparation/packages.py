@@ -35,23 +35,14 @@ OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")
 
 @dataclass(frozen=True)
 class PackedPicture:
-    """A picture on its way into a package.
+    """A picture on its way into a package."""
 
-    Attributes:
-        name: of `names.Names`.
-        split: one of `SPLITS`; "" in a zip that is not split.
-        png: the bytes of a PNG file.
-        shape: height, width, channels.
-        sha256: of `png`, hexadecimal.
-        label: its number and meaning, if it has one.
-    """
-
-    name: str
-    split: str
-    png: bytes
-    shape: tuple[int, int, int]
-    sha256: str
-    label: tuple[int, str] | None
+    name: str  # of `names.Names`
+    split: str  # one of `SPLITS`; "" in a zip that is not split
+    png: bytes  # of the file
+    shape: tuple[int, int, int]  # height, width, channels
+    sha256: str  # of `png`, hexadecimal
+    label: tuple[int, str] | None  # its number and meaning, if it has one
 
 
 class ZipPackage:

@@ -13,20 +13,13 @@ from dcgan import UserError
 
 @dataclass(frozen=True)
 class Family:
-    """Sites that run the same software.
+    """Sites that run the same software."""
 
-    Attributes:
-        prefix: before the address of a site that gallery-dl does not know by itself.
-        search: path of a search, terms: of the rules.
-        ratings: --rating to the word of the site's rating tag.
-        wants_contact: whether its rules ask robots for a way to reach their owner.
-    """
-
-    prefix: str
-    search: str
-    terms: str
-    ratings: dict[str, str]
-    wants_contact: bool
+    prefix: str  # before the address of a site that gallery-dl does not know by itself
+    search: str  # path of a search
+    terms: str  # path of the rules
+    ratings: dict[str, str]  # --rating to the word of the site's rating tag
+    wants_contact: bool  # whether its rules ask robots for a way to reach their owner
 
 
 FAMILIES = {
@@ -60,23 +53,15 @@ RATINGS = {"safe": "gs", "questionable": "q", "explicit": "e"}
 
 @dataclass(frozen=True)
 class SiteSearch:
-    """A search on a site.
+    """A search on a site."""
 
-    Attributes:
-        host: what messages call the site.
-        address: for gallery-dl.
-        terms: address of the site's rules.
-        initials: first letters of the ratings that a picture may have; None for any or none.
-        family: a key of `FAMILIES`, or None.
-        wants_contact: see `Family`.
-    """
-
-    host: str
-    address: str
-    terms: str
+    host: str  # what messages call the site
+    address: str  # for gallery-dl
+    terms: str  # address of the site's rules
+    # first letters of the ratings that a picture may have; None for any or none
     initials: str | None
-    family: str | None = None
-    wants_contact: bool = False
+    family: str | None = None  # a key of `FAMILIES`, or None
+    wants_contact: bool = False  # see `Family`
 
     @property
     def rules(self) -> str:

@@ -25,32 +25,23 @@ EXTREME_ASPECT = 2.0  # longer side / shorter side: cropping to a square loses h
 
 @dataclass
 class Survey:
-    """What was found. Pictures are named by their numbers in the source.
+    """What was found. Pictures are named by their numbers in the source."""
 
-    Attributes:
-        name: of the source.
-        found: pictures, the unusable ones included.
-        skipped: the unusable ones, with reasons.
-        sizes: (height, width) -> count.
-        grey: pictures without colour.
-        same: (a picture, the earlier one with the same pixels).
-        near: (a picture, the earlier one that it looks like); None where it was not looked for.
-        blank, extreme: nearly blank pictures, and those of an extreme shape.
-        labels: by labelling, the number of pictures of each label.
-        notes: see `Report`.
-    """
-
-    name: str
-    found: int
-    skipped: list[Skipped] = field(default_factory=list)
-    sizes: Counter = field(default_factory=Counter)
-    grey: int = 0
+    name: str  # of the source
+    found: int  # pictures, the unusable ones included
+    skipped: list[Skipped] = field(default_factory=list)  # the unusable ones, with reasons
+    sizes: Counter = field(default_factory=Counter)  # (height, width) -> count
+    grey: int = 0  # pictures without colour
+    # (a picture, the earlier one with the same pixels)
     same: list[tuple[int, int]] = field(default_factory=list)
+    # (a picture, the earlier one that it looks like); None where it was not looked for
     near: list[tuple[int, int]] | None = None
+    # nearly blank pictures, and those of an extreme shape
     blank: list[int] = field(default_factory=list)
     extreme: list[int] = field(default_factory=list)
+    # by labelling, the number of pictures of each label
     labels: dict[str, Counter] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # see `Report`
 
     @property
     def usable(self) -> int:
