@@ -27,9 +27,7 @@ def reading(
 ) -> list[PairedFigures]:
     """Measures the way from files to the cache, and from the cache to batches.
 
-    Args:
-        spec: of the images to make of the files, of which there are `jpegs`.
-        flip: whether the batches mirror every second image, which the baseline never does.
+    The baseline never mirrors, whatever `flip`.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

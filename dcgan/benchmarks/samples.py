@@ -31,10 +31,8 @@ def sampling(
 ) -> list[PairedFigures]:
     """Seeds to uint8 images, and a run to PNG files, the opening of the run included.
 
-    Args:
-        state: of the run; the statistics of its generator's normalization are changed.
-        config: of the run, as config.json holds it.
-        sample: makes files: of a run folder, into a folder, so many.
+    The statistics of the generator's normalization are changed. The config is as config.json holds
+    it; `sample` makes files: of a run folder, into a folder, so many.
     """
     generator, z_dim = state.sampler, state.generator.z_dim
     _enliven(state.averaged_generator or state.generator)

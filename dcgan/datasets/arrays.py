@@ -27,10 +27,8 @@ class ArraySource:
     of the files' names, sizes and times and of the splits, not of the content, to be there at once.
 
     Args:
-        name: what messages call it.
         files: all the files that `read` reads.
-        read: picklable, e.g. a `functools.partial` of a module's function; raises UserError for a
-            file that cannot be used.
+        read: picklable; raises UserError for a file that cannot be used.
         label_names: what each label means; labels are 0 to len(label_names) - 1.
         splits: the parts of the data set that `read` reads, e.g. ("train",).
     """

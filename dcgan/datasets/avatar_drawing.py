@@ -62,12 +62,8 @@ class Look:
 def curve(points: np.ndarray, *, closed: bool) -> np.ndarray:
     """A smooth curve through control points: Catmull-Rom with tangents scaled by chord length.
 
-    Args:
-        points: [N, 3]: x, y, and 1 where the curve has a corner, else 0. The ends of an open curve
-            are corners.
-
-    Returns:
-        [STEPS * N, 2] when closed, [STEPS * (N - 1) + 1, 2] when open.
+    Points are [N, 3]: x, y, and 1 where the curve has a corner, as an open one has at its ends.
+    Returns [STEPS * N, 2] when closed, [STEPS * (N - 1) + 1, 2] when open.
     """
     after = np.arange(1, len(points) + 1) % len(points)
     xy, corner = points[:, :2], points[:, 2:] > 0
@@ -210,11 +206,9 @@ class Canvas:
         return mask
 
     def gradient(self, stops: Sequence[tuple[float, Colour]], mask: Image.Image | None = None):
-        """Colours that change from top to bottom, everywhere or inside a mask.
+        """Colours that change from top to bottom, everywhere or inside a `mask`.
 
-        Args:
-            stops: (y, colour) in units from the picture's centre, ascending.
-            mask: of `mask`.
+        `stops` are (y, colour) in units from the picture's centre, ascending.
         """
         left, top, right, bottom = box = (mask and mask.getbbox()) or (0, 0, *self.size)
         y = (np.arange(top, bottom) + 0.5) / self.unit - self.half_height

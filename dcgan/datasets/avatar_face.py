@@ -148,8 +148,7 @@ def _turned(shape: np.ndarray, look: Look) -> np.ndarray:
 def head(canvas: Canvas, look: Look, *, hair_shadow: Image.Image):
     """Ears, the face with its shading, blush and nose, and the shadow of the hair on it.
 
-    Args:
-        hair_shadow: mask of where hair keeps the light away; only what falls on the face is used.
+    `hair_shadow` is a mask of where hair keeps the light away.
     """
     canvas.fill(_EAR, look.skin, look.skin_line)
     canvas.fill(mirrored(_EAR), look.skin_shade, look.skin_line)

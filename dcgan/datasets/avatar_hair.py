@@ -234,9 +234,7 @@ def _tones(c: Colour) -> _Tones:
 class Hair:
     """The hair of one face, painted in two steps: behind head and shoulders, and before them.
 
-    Args:
-        canvas: placed as the head is, then and whenever a method is called.
-        look: the face.
+    The canvas is placed as the head is, then and whenever a method is called.
     """
 
     def __init__(self, canvas: Canvas, look: Look):

@@ -2,8 +2,7 @@
 
 Image i of `Avatars` is the face of seed i. What a face shows (hair, eyes, mouth, ...) is known, so
 that the variety of a generator trained on them can be compared with the truth: `ATTRIBUTES` are the
-values, `WEIGHTS` how often each occurs, independently of all other attributes. Nothing is read from
-the disk or the network.
+values, `WEIGHTS` how often each occurs, independently of all other attributes.
 """
 
 import colorsys
@@ -105,15 +104,7 @@ def _random(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def attributes(seed: int) -> dict[str, int]:
-    """What the face of a seed shows.
-
-    Args:
-        seed: 0 .. 2**63 - 1.
-
-    Returns:
-        For each attribute the index into `ATTRIBUTES[name]`. Over seeds, value i has the
-        probability `WEIGHTS[name][i]`, independently of the other attributes.
-    """
+    """For each attribute the index into `ATTRIBUTES[name]` of what the face of a seed shows."""
     return _chosen(_random(seed)[0])
 
 
@@ -126,14 +117,9 @@ def _chosen(numbers: np.ndarray) -> dict[str, int]:
 
 
 def draw(seed: int, height: int, width: int) -> np.ndarray:
-    """The face of a seed.
+    """The face of a seed from 0 to 2**63 - 1, the same at every size: uint8 [height, width, 3].
 
-    Args:
-        seed: 0 .. 2**63 - 1; the same seed is the same face at every size.
-        height, width: in pixels; the face fills the shorter side.
-
-    Returns:
-        uint8 [height, width, 3].
+    It fills the shorter side.
     """
     chosen, variations = _random(seed)
     face = look(_chosen(chosen), dict(zip(_VARIATIONS, variations.tolist(), strict=True)))
@@ -209,12 +195,7 @@ def _jittered(colour: Colour, hue: float, light: float) -> Colour:
 
 
 def look(chosen: Mapping[str, int], variations: Mapping[str, float]) -> Look:
-    """Colours and kinds of a face.
-
-    Args:
-        chosen: attribute indices, as `attributes` gives them.
-        variations: small variations by name (`_VARIATIONS`), each in [-1, 1].
-    """
+    """Colours and kinds of a face from indices of attributes and from `_VARIATIONS` in [-1, 1]."""
     names = {name: ATTRIBUTES[name][index] for name, index in chosen.items()}
     v = variations
     cloth = colorsys.hls_to_rgb(

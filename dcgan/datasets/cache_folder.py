@@ -25,10 +25,7 @@ def cache_folder(given: str | None = None) -> Path:
     """Where what took long to make or to fetch is kept: the given folder, else the user's own.
 
     Where there is no home, or none that can be written, a temporary folder serves until this
-    process ends.
-
-    Raises:
-        UserError: there is no place for a temporary folder either.
+    process ends; a UserError where there is no place for that either.
     """
     return Path(given) if given else _own_folder()
 

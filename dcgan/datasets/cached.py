@@ -32,9 +32,7 @@ MOST_BYTES = 1 << 28  # of an entry, which has a line a skipped picture
 def read_entry(path: Path) -> dict | None:
     """The JSON object in a file; None where there is no file.
 
-    Raises:
-        ValueError: it is another file than we write.
-        OSError: it cannot be read.
+    Raises ValueError if it is another file than we write, OSError if it cannot be read.
     """
     try:
         about = path.stat()
@@ -54,12 +52,8 @@ def read_entry(path: Path) -> dict | None:
 def map_array(path: Path) -> np.ndarray:
     """The array in a .npy file, mapped: it takes no memory, whatever the file claims.
 
-    Where the file system maps no files it is read.
-
-    Raises:
-        UserError: it would have to be read, and is larger than the memory.
-        ValueError: it is another file than we write.
-        OSError: it cannot be read.
+    Where the file system maps no files it is read; raises UserError if it is larger than the
+    memory, ValueError if it is another file than we write, OSError if it cannot be read.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a regular file")

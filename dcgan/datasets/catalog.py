@@ -52,17 +52,14 @@ def find(
 
     Args:
         name: "avatars", one of `ARRAYS` (pictures of the user's own in the place of its files are
-            taken for what they are), a folder or zip below `data_dir`, a path, or an address
-            of TFRecord shards such as gs://bucket/anime.
+            taken for what they are), a folder or zip below `data_dir`, a path, or an address of
+            TFRecord shards such as gs://bucket/anime.
         data_dir: the folder of data sets.
         pattern: which files of a folder or zip to take.
         splits: which parts of one of `ARRAYS`, or of what `pack` has split, to take.
         download: whether to download one of `ARRAYS` that is absent; else it is refused.
         sheets: whether labels are read from a .csv beside picture files, or from the manifest of
             what `pack` has written, too.
-
-    Raises:
-        UserError: there is no such data set, or it cannot be read.
     """
     found = _find(name, data_dir, pattern=pattern, splits=splits, download=download)
     if sheets:
@@ -102,12 +99,7 @@ def _find(
 
 
 def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
-    """Pictures that the user has put where a published data set's files are not.
-
-    Args:
-        known: one of `ARRAYS`.
-        data_dir, pattern: see `find`.
-    """
+    """Pictures that the user has put where the files of one of `ARRAYS` are not."""
     try:
         ARRAYS[known](Path(data_dir) / known, download=False)
         return None
@@ -124,11 +116,7 @@ def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
 
 
 def place(name: str, data_dir: str) -> str | None:
-    """The canonical name of a data set, which users may write in several ways; None if not found.
-
-    Args:
-        name, data_dir: see `find`.
-    """
+    """The canonical name of a data set, which users may write in several ways; None if absent."""
     if name.lower() in ("avatars", *ARRAYS):
         return name.lower()
     try:

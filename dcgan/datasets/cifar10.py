@@ -1,10 +1,9 @@
 """CIFAR-10: 32x32 RGB photographs of ten classes, in the binary or the python version.
 
-Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. Both versions are read
-as they were downloaded (.tar.gz) or unpacked. The python version's files are pickles, which can run
-any program when they are loaded; here they are read by an unpickler that knows byte strings and
-arrays of bytes, runs no code but this file's, and refuses all else. Refused are also files that are
-cut short.
+Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. Both versions are read as
+they were downloaded (.tar.gz) or unpacked. The python version's files are pickles, which can run
+any program when they are loaded; here an unpickler reads them that knows byte strings and arrays of
+bytes, runs no code but this file's, and refuses all else.
 """
 
 import io
@@ -67,16 +66,10 @@ def find(
     splits: Sequence[str] = ("train",),
     file: RemoteFile = FILE,
 ) -> Source:
-    """CIFAR-10's photographs, labelled with the names of their classes.
+    """CIFAR-10's photographs from a folder, labelled with the names of their classes.
 
-    Args:
-        folder: where the files are, or are downloaded to.
-        download: whether the binary version is downloaded when neither version is there.
-        splits: "train" (50,000 images), "test" (10,000) or both.
-        file: where to download from.
-
-    Raises:
-        UserError: the files are missing and could not be downloaded.
+    Where neither version is there, the binary one is downloaded. `splits` are "train" (50,000
+    images), "test" (10,000) or both.
     """
     splits = wanted_parts("cifar10", splits, tuple(BATCHES), what="splits are")
     stems = [stem for split in splits for stem in BATCHES[split]]
@@ -141,11 +134,7 @@ def _parse(path: Path, content: bytes, suffix: str) -> tuple[np.ndarray, np.ndar
 
 
 def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """A batch of the binary version: uint8 [N, 3072] and labels [N].
-
-    Raises:
-        UserError: the length is not that of whole records.
-    """
+    """A batch of the binary version, uint8 [N, 3072] and labels [N]; a UserError if it is cut."""
     if not content or len(content) % RECORD:
         raise unusable(path, f"a whole number of {RECORD}-byte records", f"{len(content):,} bytes")
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
@@ -155,8 +144,7 @@ def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """A batch of the python version, read without running anything: uint8 [N, 3072] and labels [N].
 
-    Raises:
-        UserError: the file is cut short, or holds more than arrays of bytes, numbers and text.
+    A UserError where it is cut short, or holds more than arrays of bytes, numbers and text.
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()

@@ -80,17 +80,12 @@ def fetch(
     wait_seconds: float = 1.0,
     timeout_seconds: float = 30.0,
 ) -> Path:
-    """Downloads `file` into `folder` unless a file of that name is there.
+    """The path of `file` in `folder`, where it is downloaded unless a file of that name is there.
 
     Args:
-        file: what to download.
-        folder: made when it does not exist.
         tries: failures in a row, with nothing gained, after which a mirror is given up.
         wait_seconds: before the second try, then doubled; longer when the server asks for it.
         timeout_seconds: of silence, after which a connection counts as dropped.
-
-    Returns:
-        The path of the whole file.
 
     Raises:
         UserError: no mirror gave the file, or the folder cannot be written to.
@@ -319,8 +314,7 @@ def open_tar(path: Path, most_bytes: int) -> Iterator[tarfile.TarFile]:
     """A tar file, gzipped or not, of which nothing larger is read into memory at once.
 
     tarfile itself believes headers: names and notes of gigabytes, packed into a few kilobytes.
-
-    Raises (as reading does): tarfile.TarError, OSError, EOFError or zlib.error.
+    Raises what reading does: tarfile.TarError, OSError, EOFError or zlib.error.
     """
     with open_content(path) as stream:
         with tarfile.open(fileobj=Sparing(stream, most_bytes), mode="r:") as archive:

@@ -28,13 +28,9 @@ class FolderSource(PictureFiles):
     """The pictures of a folder and of all folders in it."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """
-        Args:
-            path: of the folder.
-            pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
+        """Takes the files whose names match `pattern`, e.g. "*.jpg,*.png", in whatever case.
 
-        Raises:
-            UserError: it cannot be read, is empty, or no file matches the pattern.
+        A UserError where the folder cannot be read, is empty, or no file matches.
         """
         self.path = os.path.abspath(path)
         try:
@@ -87,13 +83,8 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
 def find(path: str | os.PathLike, pattern: str = "*") -> Source:
     """The pictures at a path: a folder, an archive, or a folder with one archive and no pictures.
 
-    Args:
-        path: of the folder or file.
-        pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
-
-    Raises:
-        UserError: it does not exist, is neither, is empty, or holds nothing usable or nothing of
-            that pattern.
+    `pattern` is of `FolderSource`. A UserError where the path does not exist, is neither, is empty,
+    or holds nothing usable or nothing of that pattern.
     """
     path = Path(path)
     if not path.exists():

@@ -41,8 +41,7 @@ _KNOWN = (
 def local(name: str) -> str:
     """A data set's name, that of file:///data/anime being the path /data/anime.
 
-    Raises:
-        UserError: it is an address from which nothing is read.
+    A UserError where it is an address from which nothing is read.
     """
     scheme, mark, _ = name.partition("://")
     if not mark:
@@ -63,11 +62,7 @@ def _how(address: str) -> str:
 
 
 def refuse(path: Path) -> None:
-    """Says what a file is where it is known and no data set.
-
-    Raises:
-        UserError: it is something else than an archive, arrays or a table of pictures.
-    """
+    """Raises UserError where a file is known to be no data set, such as one picture; says what."""
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)

@@ -26,15 +26,9 @@ class FileStore:
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], capacity: int, dtype: str = "|u1"):
-        """
-        Args:
-            path: of the finished file.
-            shape: of one image.
-            capacity: images that will come at most.
-            dtype: of their levels, in NumPy's notation.
+        """Makes the file for at most `capacity` images of a shape and of a `dtype` of NumPy's.
 
-        Raises:
-            OSError: the folder cannot be written, or has no room for that many images.
+        Raises OSError where the folder cannot be written, or has no room for that many images.
         """
         self.path, self.shape, self.capacity, self._dtype = path, shape, capacity, np.dtype(dtype)
         self._count = 0
@@ -95,14 +89,7 @@ class MemoryStore:
     """The same, in memory."""
 
     def __init__(self, shape: tuple[int, ...], capacity: int):
-        """
-        Args:
-            shape: of one image.
-            capacity: images that will come at most.
-
-        Raises:
-            UserError: there is not enough memory.
-        """
+        """Takes room for `capacity` images of a shape; raises UserError where that is too much."""
         self.shape, self.capacity = shape, capacity
         self._count = 0
         needed, free = capacity * int(np.prod(shape)), free_memory()
@@ -138,10 +125,6 @@ class NoStore(MemoryStore):
     """The same, nowhere: only how many images came is known."""
 
     def __init__(self, capacity: int):
-        """
-        Args:
-            capacity: images that will come at most.
-        """
         self.capacity, self._count = capacity, 0
 
     def append(self, images: np.ndarray) -> None:
@@ -158,13 +141,9 @@ Store = FileStore | MemoryStore
 def map_rows(
     file: BinaryIO, name: Path, dtype: np.dtype, shape: tuple[int, ...], offset: int = 0
 ) -> np.ndarray:
-    """The numbers in a file, mapped read-only; read where the file system maps no files.
+    """The numbers in a file from `offset` on, mapped read-only; read where no files can be mapped.
 
-    Args:
-        file: opened, nothing of it in a buffer.
-        name: of it, for people.
-        dtype, shape: of the array.
-        offset: where it begins, in bytes.
+    The file is open with nothing of it in a buffer; `name` is for people.
     """
     try:
         return np.memmap(file, dtype, "r", offset, shape)

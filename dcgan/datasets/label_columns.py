@@ -35,14 +35,9 @@ def hint(source: Source) -> str:
 
 
 def choose(source: Source, wanted: str | None) -> dict[str, Labels]:
-    """The columns of labels that are wanted.
+    """The columns of labels that are wanted: names joined by commas, all when None.
 
-    Args:
-        source: of the pictures.
-        wanted: names of columns joined by commas; all when None.
-
-    Raises:
-        UserError: there are none, not these, too many, or a column has too many classes or one.
+    A UserError where there are none, not these, too many, or a column has too many classes or one.
     """
     there = source.labels
     if not there:
@@ -87,15 +82,10 @@ def usable(source: Source, summary: Summary, limit: int | None) -> np.ndarray:
 
 
 def problem(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[str] = ()) -> str:
-    """Why a run cannot learn from labels; nothing where it can.
+    """A sentence why a run cannot learn from labels of these pictures; nothing where it can.
 
-    Args:
-        labels: of `choose`.
-        rows: the numbers of the pictures that are used.
-        names: of all pictures, where they have any.
-
-    Returns:
-        a sentence: a picture has no label, or a class has too few pictures.
+    A picture has no label, or a class has too few pictures. `names` are of all pictures, where they
+    have any.
     """
     files = list(names)
     for column, one in labels.items():

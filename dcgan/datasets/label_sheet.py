@@ -29,8 +29,7 @@ PROBES = 1000  # rows that are looked at to tell which column names pictures
 def attach(source: Source) -> None:
     """Gives picture files the labels of their sheet in place of their own, where they have one.
 
-    Raises:
-        UserError: the sheet cannot be read, or says two things of one picture.
+    A UserError where the sheet cannot be read, or says two things of one picture.
     """
     if not isinstance(source, PictureFiles):
         return
@@ -102,8 +101,7 @@ def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], lis
 
 
 def _keys(names: list[str]) -> dict[str, int]:
-    """The pictures' numbers by their names, also without folders and suffixes where that is
-    enough."""
+    """Numbers of pictures by their names, and by shorter ones where these tell them apart."""
     found = {name: i for i, name in enumerate(names)}
     for shorten in (os.path.basename, lambda name: os.path.splitext(os.path.basename(name))[0]):
         short = [shorten(name) for name in names]

@@ -32,19 +32,10 @@ COMPLEX = 0x0800  # in an array's flags
 
 
 def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
-    """The named variables of a file, those that it has.
+    """The named variables that a file has, as arrays in MATLAB's order: the first side first.
 
-    Args:
-        path: of the file.
-        names: of variables that hold real numbers; others are passed over.
-
-    Returns:
-        arrays by name, in MATLAB's order (the first side varies fastest).
-
-    Raises:
-        ValueError: the file is damaged, of another format, or a named variable is no array of
-            numbers; it says which.
-        OSError: it cannot be read.
+    Others are passed over. Raises ValueError, which says why, where the file is damaged, of another
+    format, or a named variable is no array of real numbers; OSError where it cannot be read.
     """
     found: dict[str, np.ndarray] = {}
     with open(path, "rb") as file:

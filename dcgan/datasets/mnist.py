@@ -107,18 +107,10 @@ def _find(
     splits: Sequence[str] = ("train",),
     system_folder: Path | None = None,
 ) -> Source:
-    """The images of a data set, labelled.
+    """The labelled images of a data set in a folder; files that are missing are downloaded to it.
 
-    Args:
-        folder: where the files are, or are downloaded to.
-        name, label_names: of the data set.
-        files: where to download from, by the idx file's name.
-        download: whether missing files are downloaded.
-        splits: "train" (60,000 images), "test" (10,000) or both.
-        system_folder: looked into after `folder`.
-
-    Raises:
-        UserError: a file is missing and could not be downloaded.
+    `splits` are "train" (60,000 images), "test" (10,000) or both; `files`, where to download from,
+    are by the idx file's name; the `system_folder` is looked into after `folder`.
     """
     splits = wanted_parts(name, splits, tuple(STEMS), what="splits are")
     folders = [one for one in (folder, system_folder) if one]
@@ -164,18 +156,10 @@ def _read(pairs: Sequence[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads an idx file of unsigned bytes.
+    """An idx file of unsigned bytes, gzipped or not: uint8 [N, *shape], N >= 1.
 
-    Args:
-        path: gzipped or not.
-        magic: the number it must begin with.
-        shape: of one item: (28, 28) of an image, () of a label.
-
-    Returns:
-        uint8 [N, *shape], N >= 1.
-
-    Raises:
-        UserError: the file is cut short, damaged, or holds something else.
+    It must begin with the number `magic`; `shape` is of one item, () of a label. A UserError where
+    it is cut short, damaged, or holds something else.
     """
     try:
         with open_content(path) as stream:

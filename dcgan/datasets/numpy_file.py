@@ -49,14 +49,9 @@ def is_numpy(path: Path) -> bool:
 
 
 def find(path: Path, splits: Sequence[str]) -> ArraySource:
-    """The images of a file.
+    """The images of an .npy or .npz file, of the parts that the user's words name if it has any.
 
-    Args:
-        path: of an .npy or .npz file.
-        splits: words of the user for the parts to take, where the file has parts.
-
-    Raises:
-        UserError: it holds no images, has no such parts, or is damaged.
+    A UserError where it holds no images, has no such parts, or is damaged.
     """
     there = _names(path)
     if None in there:  # it has no parts

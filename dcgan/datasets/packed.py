@@ -66,15 +66,7 @@ def has_shards(place: str | Path) -> bool:
 
 
 def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
-    """The part of a folder or zip that is wanted.
-
-    Args:
-        source: with the attribute `path`.
-        splits: ("train",) unless the user says otherwise.
-
-    Raises:
-        UserError: it has no such splits.
-    """
+    """The wanted part of a folder or zip, a source with a `path`; a UserError if it has none."""
     about = header(Path(source.path))
     if about is None:
         found = parts.choose(source, splits)
@@ -120,17 +112,10 @@ class PackedPictures(Part):
 
 
 def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str, Labels]:
-    """The labels of pictures from a manifest; empty where it has none of them.
+    """The labels of pictures from the lines of a manifest; empty where it has none of them.
 
-    A class has the same number in every part, and one that no picture has is left out.
-
-    Args:
-        place: of the manifest, for messages.
-        lines: of the manifest.
-        names: of the pictures, as their source has them.
-
-    Raises:
-        UserError: the manifest is damaged.
+    A class has the same number in every part, and one that no picture has is left out. The `names`
+    of the pictures are as their source has them; `place` is for the UserError where it is damaged.
     """
     rows = {name: row for row, name in enumerate(names)}
     try:

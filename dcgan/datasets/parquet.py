@@ -52,15 +52,10 @@ class ParquetSource(PictureFiles):
     """The pictures of Parquet files; a picture is found by its row. Picklable."""
 
     def __init__(self, place: Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """
-        Args:
-            place: a file, or a folder of them.
-            pattern: which files to take, by their names.
-            splits: words of the user for the parts to take, where the files are of parts.
+        """Takes the files at a place whose names match, of the parts that the user's words name.
 
-        Raises:
-            UserError: pyarrow is not installed, there is no such part, or a file is no whole
-                Parquet file of pictures.
+        A UserError where pyarrow is not installed, there is no such part, or a file is no whole
+        Parquet file of pictures.
         """
         extras.require("The Parquet file", "data", "pyarrow")
         self.path = str(place.absolute())
@@ -224,8 +219,7 @@ def _choose(
 def _columns(shard: Path) -> tuple[str, str | None, tuple[str, ...]]:
     """The columns of pictures and of labels, and what labels mean where the file says it.
 
-    Raises:
-        UserError: no column holds encoded pictures.
+    A UserError where no column holds encoded pictures.
     """
     with _explain_errors(shard):
         schema = _open(shard).schema_arrow

@@ -45,17 +45,11 @@ def wanted_parts(
     what: str,
     such: str = "",
 ) -> list[str]:
-    """Finds the parts that a user names, without repetitions.
+    """The parts that a user names, without repetitions; a UserError unless all are `there`.
 
     Args:
-        name: of the data set, for messages.
-        splits: the words of the user.
-        there: the parts that the data set has.
-        what: introduces these in a message, as in "folders are the splits".
+        what: introduces these in the message, as in "folders are the splits".
         such: an example for the message, with a comma in front.
-
-    Raises:
-        UserError: the data set has no such part, or none was named.
     """
     wanted = list(dict.fromkeys(map(part_of, splits)))
     if not wanted or not set(wanted) <= set(there):
@@ -76,12 +70,7 @@ class PartFolders:
 
 
 def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:
-    """The layout of files in folders; None where folders are no parts.
-
-    Args:
-        paths: of the files, split at "/".
-        is_picture: whether the file of a number is one.
-    """
+    """The layout of files, whose `paths` are split at "/"; None where folders are no parts."""
     level, folders, _ = fork(enumerate(paths), is_picture)
     layout = _at(level, folders)
     if layout is not None:
@@ -125,12 +114,7 @@ class Part(PictureFiles):
     def __init__(
         self, whole: PictureFiles, files: Iterable[tuple[str, int]], labels: dict | None = None
     ):
-        """
-        Args:
-            whole: all files.
-            files: (name, number in `whole`) of those to take.
-            labels: of these files in the order of names and numbers; None to label by folder.
-        """
+        """Takes files, (name, number in `whole`) of each; without `labels`, folders are labels."""
         files = sorted(files)
         self.path, self.parallel, self.notes = whole.path, whole.parallel, whole.notes
         self._whole = whole
@@ -153,15 +137,7 @@ class Part(PictureFiles):
 
 
 def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
-    """The files of some parts; None where folders are no parts.
-
-    Args:
-        whole: all files.
-        splits: words of the user.
-
-    Raises:
-        UserError: there are no such parts.
-    """
+    """The files of the parts that the user's words name; None where folders are no parts."""
     paths = [name.split("/") if is_safe(name) else [name] for name in whole.names]
     layout = find(paths, whole.is_picture)
     if layout is None:

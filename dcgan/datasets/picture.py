@@ -36,14 +36,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
-    """The picture in a file, its header read and its pixels not.
+    """The picture in an opened, seekable file, its header read and its pixels not.
 
-    Args:
-        file: opened and seekable; it must stay open as long as the picture.
-        name: of the file; its suffix tells TGA alone.
-
-    Raises:
-        Unusable: it is empty, no picture, of a format that is not read, damaged or too large.
+    The suffix of `name` tells TGA alone. Raises UnusableFile where it is empty, no picture, of a
+    format that is not read, damaged or too large.
     """
     try:
         head = file.read(picture_formats.HEAD_BYTES)
@@ -74,10 +70,8 @@ def pixels(
 ) -> np.ndarray:
     """The picture in a file as uint8 [spec.height, spec.width, spec.channels].
 
-    Args: see `open_picture`; `remarks` of `images.plain`.
-
-    Raises:
-        Unusable: see `open_picture`; or its pixels are cut short or damaged.
+    Raises UnusableFile as `open_picture` does, or where pixels are cut short or damaged; `remarks`
+    are those of `images.plain`.
     """
     small = _small_jpeg(file) if spec.channels == 3 else None
     if small is not None and small.shape[:2] == (spec.height, spec.width) == _box(spec):
@@ -107,11 +101,8 @@ def _box(spec: ImageSpec) -> tuple[int, int]:
 def _small_jpeg(file: BinaryIO) -> np.ndarray | None:
     """An ordinary small JPEG by libjpeg-turbo alone: Pillow's pixels in less than half the time.
 
-    Most data sets are of this kind. None for everything else and for every doubt: Pillow then reads
-    the file, or says what is wrong with it.
-
-    Returns:
-        uint8 [height, width, 3], or None.
+    Most data sets are of this kind: uint8 [height, width, 3]. None for everything else and for
+    every doubt: Pillow then reads the file, or says what is wrong with it.
     """
     if not isinstance(file, io.BytesIO):
         return None
@@ -138,10 +129,7 @@ def whole(
 ) -> np.ndarray:
     """The picture in a file at its own size, upright, as uint8 [height, width, channels].
 
-    Args: see `open_picture`; `white` and `remarks` of `images.plain`.
-
-    Raises:
-        Unusable: see `pixels`.
+    Raises UnusableFile as `pixels` does; `white` and `remarks` are those of `images.plain`.
     """
     picture = open_picture(file, name)
     try:
@@ -178,13 +166,7 @@ def _raw_mode(picture: Image.Image) -> str:
 
 
 def highest_level(file: BinaryIO, name: str = "") -> int | None:
-    """The highest of a 16-bit picture's levels; of colours in steps of 256. None for others.
-
-    Args: see `open_picture`.
-
-    Raises:
-        Unusable: see `pixels`.
-    """
+    """The highest of a 16-bit picture's levels; of colours in steps of 256. None for others."""
     picture = open_picture(file, name)
     try:
         if picture.mode.startswith("I"):
@@ -197,13 +179,7 @@ def highest_level(file: BinaryIO, name: str = "") -> int | None:
 
 
 def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool, bool]:
-    """((height, width), whether the picture is grey, whether it is 16-bit), from the header alone.
-
-    Args: see `open_picture`.
-
-    Raises:
-        Unusable: see `open_picture`.
-    """
+    """((height, width), whether it is grey, whether it is 16-bit) of a picture, from its header."""
     picture = open_picture(file, name)
     width, height = picture.size
     # To find a PNG's EXIF Pillow decodes the pixels.

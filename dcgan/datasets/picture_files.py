@@ -1,7 +1,4 @@
-"""A `Source` of many picture files; what opens them is left to folders, archives and others.
-
-A file that cannot be used is skipped with the reason, and the others are used.
-"""
+"""A `Source` of many picture files; a file that cannot be used is skipped with the reason."""
 
 import fnmatch
 import hashlib
@@ -30,24 +27,14 @@ WHOLE_BYTES = 1 << 22  # files up to this size are read at once: quicker than Pi
 
 
 class PictureFiles(ABC):
-    """A `Source` of numbered files; what opens them is left to `FolderSource` and `ZipSource`.
-
-    Attributes:
-        names: of the files, "/" between folders, sorted.
-        name, fingerprint, labels: see `Source`.
-    """
+    """A `Source` of numbered files; what opens them is left to folders, archives and others."""
 
     parallel = fallible = True
     notes: tuple[str, ...] = ()
     parts: Mapping[str, int] = {}
 
     def __init__(self, name: str, names: list[str], versions: Iterable[object]):
-        """
-        Args:
-            name: what messages call the source.
-            names: of the files, sorted.
-            versions: for each file something that changes with its content, e.g. (size, time).
-        """
+        """Takes the sorted names of files and, of each, what changes with its content."""
         self.name = name
         self.names = names
         digest = hashlib.sha256()
@@ -61,11 +48,7 @@ class PictureFiles(ABC):
 
     @abstractmethod
     def open(self, index: int) -> BinaryIO:
-        """The file of that number, seekable.
-
-        Raises:
-            Unusable: it cannot be read.
-        """
+        """The file of that number, seekable; raises `UnusableFile` when it cannot be read."""
 
     def summary(self) -> Summary:
         """Looks at every picture's header (not its pixels)."""
@@ -109,13 +92,7 @@ class PictureFiles(ABC):
         *,
         remarks: Counter | None = None,
     ) -> np.ndarray:
-        """A picture at its own size, upright: uint8 [height, width, channels].
-
-        Args: see `images.plain`.
-
-        Raises:
-            Unusable: it cannot be used.
-        """
+        """A picture at its own size, see `picture.whole`."""
         with self.open(index) as file:
             return whole(file, channels, name=self.names[index], white=white, remarks=remarks)
 
@@ -158,13 +135,9 @@ def fork(
 ) -> tuple[int, dict[str, list[int]], bool]:
     """The first level of folders at which there is no single one that holds all pictures.
 
-    Args:
-        paths: (number, name split at "/") of the files.
-        is_picture: whether the file of a number is one; asked of few files of a folder.
-
-    Returns:
-        the level, the files of each folder with pictures in the order of the folders' names, and
-        whether a picture lies on that level outside of the folders.
+    Paths are (number, name split at "/") of the files; few files of a folder are looked at. Returns
+    the level, the files of each folder with pictures in the order of the folders' names, and
+    whether a picture lies on that level outside of the folders.
     """
     inside, level = list(paths), -1
     while True:
@@ -197,11 +170,7 @@ def is_safe(name: str) -> bool:
 
 
 def is_visible(name: str) -> bool:
-    """Whether an entry of an archive is no folder, not hidden, and none of macOS' notes on files.
-
-    Args:
-        name: "/" between folders, and at the end of a folder.
-    """
+    """Whether an entry of an archive is no folder, not hidden, and none of macOS' notes on files"""
     if name.endswith("/"):
         return False
     if not is_safe(name):
@@ -243,13 +212,8 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> _HeaderSummary:
 def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
     """The numbers of the files whose own name (without folders) matches, in whatever case.
 
-    Args:
-        names: "/" between folders.
-        pattern: as in a shell: * ? []; commas join several.
-        where: what the error calls the place.
-
-    Raises:
-        UserError: there are no files, or none matches.
+    The pattern is as in a shell: * ? []; commas join several. A UserError, which calls the place
+    `where`, if there are no files, or none matches.
     """
     names = list(names)
     if not names:

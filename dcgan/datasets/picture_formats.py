@@ -59,17 +59,10 @@ class UnusableFile(Exception):
 
 
 def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
-    """Which of Pillow's formats a file may have; loads what they need.
+    """Which of Pillow's formats a file may have, and whether it certainly is of one.
 
-    Args:
-        head: its first `HEAD_BYTES`.
-        name: of the file.
-
-    Returns:
-        the formats, and whether the file is certainly of one of them.
-
-    Raises:
-        Unusable: it is of a format that is not read, or not without another library.
+    Loads what these need. `head` are the file's first `HEAD_BYTES`. Raises UnusableFile where it is
+    of a format that is not read, or not without another library.
     """
     if head.startswith(_MARKS) and not head.startswith(b"RIFF") or head[8:12] == b"WEBP":
         return _USUAL, True
@@ -113,9 +106,7 @@ def _load_avif() -> None:
 def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
     """Refuses what decodes to more than its first header says, and moves the file's position.
 
-    Raises:
-        Unusable: it is too large.
-        struct.error: it is cut short.
+    Raises UnusableFile where it is too large, struct.error where it is cut short.
     """
     sizes = {"ICO": _sizes_in_icon, "JPEG2000": _sizes_in_jpeg_2000}.get(formats[0])
     for width, height in sizes(file) if sizes else ():

@@ -24,11 +24,11 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Makes a dataset of endless batches, prepared while the device computes.
 
+    The images left over at the end of an epoch are dropped; they are others in every epoch.
+
     Args:
-        images: uint8 [N, H, W, C], an array or a mapped file; or these and labels int32
-            [N, columns].
-        batch_size: number of images per batch. The images left over at the end of an epoch are
-            dropped; they are others in every epoch.
+        images: uint8 [N, H, W, C], an array or a mapped file; or these and labels int32 [N,
+            columns].
         seed: of order and flips.
         start_step: number of the first batch.
         flip: whether to mirror images left to right, each with probability 1/2.
@@ -39,9 +39,6 @@ def make_dataset(
     Returns:
         A dataset of uint8 [batch_size / n, H, W, C]; with labels, of tuples of these and int32
         [batch_size / n, columns].
-
-    Raises:
-        UserError: there are fewer images than `batch_size`.
     """
     images, labels = images if isinstance(images, tuple) else (images, None)
     if len(images) < batch_size:
@@ -89,24 +86,15 @@ def make_dataset(
 def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     """Picks the images of a batch, on the device that holds all images.
 
-    Args:
-        images: uint8 [N, H, W, C].
-        rows: int64 [batch].
-        mirrored: bool [batch], which of them to mirror left to right.
-
-    Returns:
-        uint8 [batch, H, W, C].
+    Of uint8 [N, H, W, C] those of int64 `rows` [batch], left to right where `mirrored`, bool
+    [batch].
     """
     batch = tf.gather(images, rows)
     return tf.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
 
 
 def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: bool):
-    """Yields the order of each epoch, from `start_step` on.
-
-    Yields:
-        (rows, mirrored): int64 and bool [batches left in the epoch, batch_size].
-    """
+    """Yields each epoch's (rows, mirrored), int64 and bool [batches left, batch_size]."""
     per_epoch = num_images // batch_size
     epoch, done = divmod(start_step, per_epoch)
     while True:

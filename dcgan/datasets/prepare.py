@@ -83,7 +83,6 @@ def prepare(
     """Prepares the images of a source, from the cache where it has them.
 
     Args:
-        source: of the pictures.
         spec: size and channels of the images.
         cache_dir: created if it does not exist. With None, or where it cannot be written, the
             images are kept in memory.
@@ -131,10 +130,6 @@ def look(
     """Makes the report of `prepare` without keeping or writing images.
 
     Pictures whose headers do not show that they are whole are decoded.
-
-    Args:
-        summary: of the source.
-        source, spec, cache_dir, limit: see `prepare`.
     """
     folder = Path(cache_dir) if cache_dir is not None else None
     cached = _read_cache(folder, _key(source.fingerprint, asdict(spec), limit), spec)
@@ -175,8 +170,7 @@ def _decode_all(
 ) -> tuple[np.ndarray | None, dict]:
     """Decodes all pictures into the store or, when its disk fails, into memory.
 
-    Returns:
-        (the images, or None when they are in the cache, and what the cache's JSON says of them).
+    Returns the images, or None when they are in the cache, and what the cache's JSON says of them.
     """
     first_store, capacity = store, store.capacity
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]

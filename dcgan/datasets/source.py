@@ -80,27 +80,17 @@ class Summary:
 
 
 class Source(Protocol):
-    """Numbered images and, where there are any, labels.
+    """Numbered images and, where there are any, labels."""
 
-    Attributes:
-        name: what messages call it.
-        fingerprint: hexadecimal; changes whenever the images that `decode` returns could change.
-        labels: by name of the labelling, e.g. {"label": ...} or an avatar's {"hair": ..., "eyes":
-            ...}; empty when there are none. One value for each of the `len(source)` images.
-        parallel: whether decoding gains from several processes.
-        fallible: whether pictures may prove unusable when they are decoded, whatever their headers
-            say.
-        notes: what was chosen or left out as a whole, in sentences for a person.
-        parts: the number of files of each part (train, test, val) that lies beside what is used,
-            this included; empty where the data set is not known to have parts.
-    """
-
-    name: str
-    fingerprint: str
+    name: str  # what messages call it
+    fingerprint: str  # hexadecimal; changes whenever the images that `decode` returns could change
+    # by name of the labelling, e.g. {"label": ...}; one value for each of the `len(source)` images
     labels: dict[str, Labels]
-    parallel: bool
-    fallible: bool
-    notes: tuple[str, ...]
+    parallel: bool  # whether decoding gains from several processes
+    fallible: bool  # whether pictures may prove unusable when decoded, whatever their headers say
+    notes: tuple[str, ...]  # what was chosen or left out as a whole, in sentences for a person
+    # the number of files of each part (train, test, val) that lies beside what is used, this
+    # included; empty where the data set is not known to have parts
     parts: Mapping[str, int]
 
     def __len__(self) -> int:

@@ -53,16 +53,9 @@ def find(
     splits: Sequence[str] = ("train",),
     files: Mapping[str, RemoteFile] = FILES,
 ) -> Source:
-    """SVHN's digits, labelled "0" to "9".
+    """SVHN's digits in a folder, to which missing files are downloaded, labelled "0" to "9".
 
-    Args:
-        folder: where the files are, or are downloaded to.
-        download: whether missing files are downloaded.
-        splits: one or more of "train" (73,257 images), "test" (26,032) and "extra" (531,131).
-        files: where to download from, by split.
-
-    Raises:
-        UserError: a file is missing and could not be downloaded.
+    `splits` are one or more of "train" (73,257 images), "test" (26,032) and "extra" (531,131).
     """
     splits = wanted_parts("svhn", splits, tuple(FILES), what="splits are")
     paths = [obtain(files[split], folder, download=download) for split in splits]
@@ -74,13 +67,9 @@ def _read(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Reads one MATLAB file.
+    """The images uint8 [N, 32, 32, 3] and digits [N], 0 to 9, of a file, in which 10 stands for 0.
 
-    Returns:
-        uint8 [N, 32, 32, 3] and the digits [N], 0 to 9 (in the file 10 stands for 0).
-
-    Raises:
-        UserError: the file is cut short, damaged, or holds something else.
+    A UserError where it is cut short, damaged, or holds something else.
     """
     try:
         content = matlab.read(path, ("X", "y"))

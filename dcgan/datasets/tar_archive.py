@@ -87,14 +87,10 @@ class TarSource(PictureFiles):
     """The pictures of a tar file. Picklable: a worker process opens the file again."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """
-        Args:
-            path: of the tar file.
-            pattern: which file names to take, e.g. "*.jpg,*.png", whatever the letters' case.
+        """Takes the files whose names match `pattern`, e.g. "*.jpg,*.png", in whatever case.
 
-        Raises:
-            UserError: it is no whole tar file, unpacks to too much, cannot be read, is empty, or no
-                file matches the pattern.
+        A UserError where it is no whole tar file, unpacks to too much, cannot be read, is empty, or
+        no file matches.
         """
         self.path = os.path.abspath(path)
         self._stream: BinaryIO | None = None

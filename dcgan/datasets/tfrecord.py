@@ -63,14 +63,10 @@ class TFRecordSource(PictureFiles):
     labels_at_hand = False  # every record would be read
 
     def __init__(self, place: str | Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """
-        Args:
-            place: a shard, or a folder of them; a path or an address.
-            pattern: which shards to take, by their names.
-            splits: which parts of what `pack` has split.
+        """Takes the shards at a path or address whose names match, of the parts that `splits` name.
 
-        Raises:
-            UserError: there are none, they cannot be read, are unfinished or hold no pictures.
+        A UserError where there are none, or they cannot be read, are unfinished or hold no
+        pictures.
         """
         place = str(place).rstrip("/")
         refuse_bytes(place)
@@ -178,11 +174,7 @@ class TFRecordSource(PictureFiles):
             raise UnusableFile(f"cannot be read ({error.message})") from error
 
     def _record(self, shard: int, offset: int) -> bytes:
-        """The data of a record that lies within its shard.
-
-        Raises:
-            UnusableFile: the data are cut short or do not match their checksum.
-        """
+        """The data of a record in its shard; raises UnusableFile if a checksum does not match."""
         try:
             return self._files(shard)[1].read(offset)[0]
         except (tf.errors.DataLossError, IndexError) as error:

@@ -45,10 +45,9 @@ def map_in_order(
 ) -> Iterator[Any]:
     """Yields `task(source, chunk)` of every chunk, in the order of the chunks.
 
-    Args:
-        task: picklable, as are `source` (sent once to each worker), the chunks and the results.
-        workers: number of processes; 1 for this process alone. With None this process begins, and
-            all cores take over if the rest would take it long and the source gains from it.
+    Task, source (sent once to each worker), chunks and results are picklable. With `workers` 1,
+    this process does all; with None it begins, and all cores take over if the rest would take it
+    long and the source gains from it.
     """
     done = 0
     if workers is None:

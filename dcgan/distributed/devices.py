@@ -10,11 +10,10 @@ GPU_STEPS = 8  # a call, about a tenth of a second
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy to train under.
+    """The strategy to train under; see `workers` for several machines.
 
-    Args:
-        name: "none" (one device), "mirrored" (all GPUs of this machine, else all logical CPUs), or
-            "auto" (mirrored when there are several GPUs). See `workers` for several machines.
+    "none" is one device, "mirrored" all GPUs of this machine, else all logical CPUs, "auto" is
+    mirrored when there are several GPUs.
     """
     gpus = tf.config.list_logical_devices("GPU")
     if name == "none" or (name == "auto" and len(gpus) < 2):

@@ -36,12 +36,7 @@ CONNECT_SECONDS = 120  # for TensorFlow, when all are known to be there
 
 
 class Workers:
-    """The processes that train together. Without arguments: this process alone.
-
-    Attributes:
-        rank: of this process, from 0.
-        count: of the processes.
-    """
+    """The processes that train together, by rank from 0. Without arguments: this process alone."""
 
     def __init__(
         self, cluster: Cluster | None = None, strategy: tf.distribute.Strategy | None = None
@@ -137,15 +132,9 @@ class Workers:
         """Makes all workers stop at the same step, for the same reason.
 
         A worker's reason reaches all of them one call later, so that no process waits for its
-        devices.
-
-        Args:
-            ask: returns this worker's reason to stop, one of `reasons`, or None.
-            reasons: all that there are, in order of priority, the highest last.
-
-        Returns:
-            A function without arguments. When all workers call it equally often, it returns the
-            same reason, or None, on all of them.
+        devices. `ask` returns this worker's, one of `reasons` (the highest priority last), or None.
+        When all workers call the function that is returned equally often, it gives the same reason,
+        or None, on all of them.
         """
         if self.count == 1:
             return ask

@@ -64,7 +64,6 @@ def real_features(
     """The features of real images, from the cache where it has them.
 
     Args:
-        extractor: to use.
         images: uint8 [N, height, width, channels]; may be memory-mapped.
         rows: int [M], which of them, in this order.
         data: fingerprint of the images.
@@ -73,9 +72,6 @@ def real_features(
     Returns:
         features and probabilities [M, ...] in the order of `rows`, as read-only memory maps: they
         take no memory of their own.
-
-    Raises:
-        UserError: the features are not finite.
     """
     rows = np.asarray(rows, np.int64)
     key = digest(FORMAT, data, extractor.name, extractor.fingerprint, rows)
@@ -106,16 +102,13 @@ def remember(
     *,
     fits: Callable[[Arrays, dict], bool],
 ) -> tuple[Arrays, dict]:
-    """A small result, such as a network's weights, from the cache where it has it.
+    """Arrays and facts of a small result, such as a network, from the cache where it has them.
 
     Args:
         folder: of the cache; made when absent.
         key: of all that the result depends on, as `digest` gives it.
         make: makes it: arrays by name, and facts that JSON can hold.
         fits: whether what a file holds is such a result; if not, the file is made again.
-
-    Returns:
-        arrays and facts.
     """
     path = folder / f"{key}.npz"
     if path.is_file():

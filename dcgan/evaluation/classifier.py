@@ -52,12 +52,9 @@ class Classifier:
         *,
         facts: Mapping,
     ):
-        """
-        Args:
-            shape: (height, width, channels) of the images.
-            classes: names of the classes by labelling, in the order of the heads.
-            weights: of the network, in its order.
-            facts: what was measured after training: "accuracy" and "test_count".
+        """`shape` is (height, width, channels); heads are in the order of `classes`, by labelling.
+
+        Facts are "accuracy" and "test_count", as measured after training.
         """
         self.classes = classes
         self.accuracy, self.test_count = dict(facts["accuracy"]), facts["test_count"]
@@ -94,14 +91,9 @@ def load(
 ) -> Classifier:
     """The classifier of a data set, from the cache or trained now; says how good it is.
 
-    Args:
-        images: uint8 [N, height, width, channels].
-        labels: by labelling, one value for each image; one head learns each.
-        folder: of the cache.
-        seed: of the held-out images, the first weights and the order of training.
-
-    Raises:
-        UserError: there are no labels with two classes, or too few images, or nothing was learnt.
+    Of uint8 images [N, height, width, channels]; one head learns each labelling. The seed is of the
+    held-out images, the first weights and the order of training. A UserError where there are no
+    labels with two classes, or too few images, or nothing was learnt.
     """
     labels = require(labels, len(images))
     classes = {name: tuple(one.names) for name, one in labels.items()}
@@ -130,11 +122,7 @@ def load(
 
 
 def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> None:
-    """Refuses a classifier all of whose answers could be had by naming the largest class.
-
-    Raises:
-        UserError: of no labelling it says the class clearly more often.
-    """
+    """Refuses a classifier all of whose answers could be had by naming the largest class."""
     largest = {name: np.bincount(values).max() / len(values) for name, values in labels.items()}
     for name, share in largest.items():
         chance = np.sqrt(share * (1 - share) / found.test_count)

@@ -38,16 +38,10 @@ RECIPE = (
 
 
 def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int) -> keras.Model:
-    """The network with its initial weights.
+    """The network with its initial weights, which a seed decides.
 
-    Args:
-        shape: (height, width, channels) of the images, which are float in [-1, 1].
-        classes: the number of classes of each labelling.
-        seed: of the weights.
-
-    Returns:
-        a model from images [N, *shape] to a list: features [N, WIDTHS[-1]], then the logits of
-        each labelling.
+    Images are [N, *shape], float in [-1, 1], `classes` how many each labelling has. Gives a list:
+    features [N, WIDTHS[-1]], then the logits of each labelling.
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     images = keras.Input(shape)
@@ -61,12 +55,8 @@ def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int)
 def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Images as they might have been: turned, scaled, shifted and lit a little differently.
 
-    Args:
-        images: float [N, H, W, C] in [-1, 1].
-        seed: int64 [2]; the same seed changes them in the same way.
-
-    Returns:
-        the same shape; what comes in from outside repeats the border.
+    Of float [N, H, W, C] in [-1, 1], by a seed int64 [2]; what comes in from outside repeats the
+    border.
     """
     count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     draws = tf.random.stateless_uniform([7, count], seed, -1.0, 1.0, alg="philox")
@@ -92,13 +82,9 @@ def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, seed: int) -> None:
-    """Trains a network; the same seed gives the same weights on the same machine.
+    """Trains a network of `build`; the same seed gives the same weights on the same machine.
 
-    Args:
-        model: of `build`.
-        images: uint8 [N, H, W, C].
-        labels: int [N] of each labelling, in the order of the model's heads.
-        seed: of order and variations.
+    Images are uint8 [N, H, W, C], labels int [N] of each labelling, in the order of the heads.
     """
     batch = min(BATCH, len(images))
     steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)

@@ -20,12 +20,8 @@ RECIPE = (KERNEL, TILE, FOLDS, PATCHES, 1)
 def degrade(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Images each with one fault: the first ones with the first kind, and so on.
 
-    Args:
-        images: float [N, H, W, C] in [-1, 1], N a multiple of `len(KINDS)`.
-        seed: int64 [2].
-
-    Returns:
-        the images; int32 [N], the kind's number from 0; float [N], its strength in [0, 1].
+    Of float [N, H, W, C] in [-1, 1], N a multiple of `len(KINDS)`, by a seed int64 [2]. Returns
+    these, int32 [N], the kind's number from 0, and float [N], its strength in [0, 1].
     """
     parts = tf.split(images, len(KINDS))
     count = parts[0].shape[0]

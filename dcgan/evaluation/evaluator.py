@@ -93,16 +93,9 @@ def require(
     real: int,
     generated: int,
 ) -> None:
-    """Refuses metrics that cannot be measured, before anything expensive begins.
+    """Refuses metrics that lack images or probabilities, before anything expensive begins.
 
-    Args:
-        metrics: names of the metrics.
-        extractor: name of the extractor.
-        labels: of the real images.
-        real, generated: numbers of images.
-
-    Raises:
-        UserError: a metric lacks images or probabilities.
+    `real` and `generated` are numbers of images.
     """
     new = f" that the {extractor} has not learnt from" if extractor in extractors.LEARN else ""
     for metric in metrics:
@@ -130,8 +123,6 @@ class Evaluator:
     """Compares generators with the same real images in the same way.
 
     Args:
-        extractor: of the features and probabilities.
-        reals: the real images.
         count: number of generated images.
         seed: of the generated images, and of the subsets and directions of metrics.
         cache_dir: the user's cache folder, where features of the real images are kept.
@@ -187,18 +178,9 @@ class Evaluator:
     ) -> list[dict]:
         """Measures what the folder has no record of, and adds the new records to it.
 
-        Args:
-            metrics: of `METRICS`. `CLASSES` asks for a class histogram of each labelling of the
-                real images whose classes the extractor tells apart.
-            generated: the generator to measure.
-            folder: of the records; created if it does not exist.
-            again: whether to measure even what the folder has a record of.
-
-        Returns:
-            One record per metric in their order, then one per labelling.
-
-        Raises:
-            UserError: see `metrics` and `extractor`.
+        `CLASSES` asks for a class histogram of each labelling of the real images whose classes the
+        extractor tells apart; `again` measures even what the folder has a record of. Returns one
+        record per metric in their order, then one per labelling.
         """
         wanted = self._list_wanted(metrics, generated)
         found = {} if again else self._read_found(wanted, folder)

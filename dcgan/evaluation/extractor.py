@@ -33,19 +33,12 @@ class Extracted:
 
 
 class Extractor(Protocol):
-    """Turns images into features.
+    """Turns images into features."""
 
-    Attributes:
-        name: as in `--extractor` and in the names of records.
-        fingerprint: hexadecimal; changes whenever the features could.
-        resize: in words, how images reach the size at which they are looked at.
-        classes: what the columns of the probabilities mean, by name of the labelling; empty where
-            there are no probabilities.
-    """
-
-    name: str
-    fingerprint: str
-    resize: str
+    name: str  # as in `--extractor` and in the names of records
+    fingerprint: str  # hexadecimal; changes whenever the features could
+    resize: str  # in words, how images reach the size at which they are looked at
+    # what the columns of the probabilities mean, by name of the labelling; often empty
     classes: dict[str, tuple[str, ...]]
 
     def __call__(self, images: np.ndarray) -> Extracted:
@@ -59,15 +52,8 @@ def in_batches(
     """Calls a function on batches that all have one size, as the last one is filled up.
 
     Networks compiled for one size only are fast, and add up in one order: what becomes of an image
-    does not depend on the number of images.
-
-    Args:
-        function: [size, ...] -> one or more arrays [size, ...], row by row.
-        images: [N, ...], N >= 1.
-        size: of a batch.
-
-    Returns:
-        the arrays, each [N, ...].
+    does not depend on the number of images. The function makes one or more arrays [size, ...] of
+    [size, ...], row by row; returns them of all N >= 1 images.
     """
     parts = []
     for batch, count in full_batches(images, size):
@@ -80,18 +66,9 @@ def extract(
 ) -> Iterator[Extracted]:
     """Passes images through an extractor, block by block, with a progress bar.
 
-    Args:
-        extractor: to use.
-        images: pieces uint8 [n, height, width, channels] of any lengths, such as `pieces` gives or
-            a generator's batches; they are cut anew into blocks of `BLOCK`.
-        total: how many images will come, for the progress bar.
-        doing: what the bar says, e.g. "features of reals".
-
-    Yields:
-        what is found in each block; only one block is held at a time.
-
-    Raises:
-        UserError: features or probabilities are not finite.
+    Pieces uint8 [n, height, width, channels] of any lengths, `total` images in all, are cut anew
+    into blocks of `BLOCK`; only one block is held at a time. A UserError where features or
+    probabilities are not finite.
     """
     # Below another bar, such as the training's, it vanishes when it is full.
     with Bar(doing, total, kept=None) as bar:
@@ -109,12 +86,7 @@ def extract(
 
 
 def pieces(images: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Reads images block by block, so that a memory map is never read whole.
-
-    Args:
-        images: uint8 [N, height, width, channels].
-        rows: int [M], which of them, in this order; None for all.
-    """
+    """Reads images, of some `rows` or all, block by block: a memory map is never read whole."""
     count = len(images) if rows is None else len(rows)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)

@@ -20,16 +20,8 @@ LEARN = ("classifier", "self_supervised")  # from the data set's images, and jud
 def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
     """Which images an extractor learns from, known before it does; the others it may judge.
 
-    Args:
-        name: one of `NAMES`.
-        prepared: the data set's images.
-        seed: of the choice; as of `make`.
-
-    Returns:
-        their `unseen.fingerprints`; None where it learns from none.
-
-    Raises:
-        UserError: it could not learn from this data set.
+    Returns their `unseen.fingerprints`; None where it learns from none. A UserError where it could
+    not learn from this data set.
     """
     if name == "classifier":
         from dcgan.evaluation import classifier
@@ -43,16 +35,7 @@ def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | Non
 
 
 def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
-    """Refuses to learn from what nothing can be learnt from, before an image is decoded.
-
-    Args:
-        name: of `make`.
-        labels: of the images.
-        count: how many of these there are, at most.
-
-    Raises:
-        UserError: there are no labels to train on, or too few images.
-    """
+    """Refuses to learn where there are no labels to train on, or too few of `count` images."""
     if name == "classifier":
         from dcgan.evaluation import classifier
 
@@ -64,11 +47,7 @@ def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
 
 
 def fetch(name: str, *, cache_dir: Path) -> None:
-    """Downloads what `make` needs and the cache has not, before an image is decoded.
-
-    Raises:
-        UserError: it cannot be downloaded.
-    """
+    """Downloads what `make` needs and the cache has not, before an image is decoded."""
     if name == "inception":
         from dcgan.evaluation import inception
 
@@ -86,10 +65,6 @@ def make(
         cache_dir: the user's cache folder, where networks are kept.
         seed: of the training.
         looks: what a file does not say of its input.
-
-    Raises:
-        UserError: there is no such extractor, the network cannot be downloaded or read, or there
-            is not enough to train on.
     """
     if names_file(name):
         path, output = network_file.split_name(name)

@@ -36,11 +36,7 @@ class FaceFinder:
     """
 
     def __init__(self, cascade: Path, name: str):
-        """
-        Args:
-            cascade: its file, as `cascades.find` gives it.
-            name: for records.
-        """
+        """Takes a cascade's file, as `cascades.find` gives it, and its name for records."""
         self.name, self._path = name, cascade
         self.resize = f"enlarged to {SIDE} pixels, {resizing.METHOD}, borders repeated"
         told = (SIDE, FRAME, SMALLEST, faces.cv2.__version__)
@@ -66,15 +62,10 @@ class FaceFinder:
 
 
 def choose(images: np.ndarray, *, cascade: str | None, cache_dir: Path) -> FaceFinder:
-    """The finder for a data set: the named one, else that which finds more faces in its images.
+    """The finder for a data set: the named one, else that of `KNOWN` which finds more faces.
 
-    Args:
-        images: uint8 [N, height, width, channels], the first `LOOKED_AT` of which are looked at.
-        cascade: as in `crop --cascade`; None to try `KNOWN`.
-        cache_dir: where the fetched cascade is kept.
-
-    Raises:
-        UserError: OpenCV is missing, the cascade cannot be fetched or is none.
+    The first `LOOKED_AT` images are looked at. A UserError where OpenCV is missing, the cascade
+    cannot be fetched or is none.
     """
     cascades.require()
     if cascade is not None:
@@ -84,11 +75,7 @@ def choose(images: np.ndarray, *, cascade: str | None, cache_dir: Path) -> FaceF
 
 
 def face_share(found: np.ndarray) -> Estimate:
-    """The share of images that show a face, with Wilson's interval.
-
-    Args:
-        found: bool [N], of each image.
-    """
+    """The share of images that show a face, `found` in them or not, with Wilson's interval."""
     return of_trials(int(found.sum()), len(found))
 
 

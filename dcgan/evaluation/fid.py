@@ -19,11 +19,7 @@ INTERVAL = "95 % by the delta method, for FIDs of as many images"
 
 
 class Moments:
-    """Number, mean and covariance of features that pass by, in float64 and in fixed memory.
-
-    Attributes:
-        count: rows seen.
-    """
+    """Number, mean and covariance of features that pass by, in float64 and in fixed memory."""
 
     def __init__(self, dimensions: int):
         self.count = 0
@@ -77,18 +73,12 @@ class _Pairing:
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
-    """The Frechet distance of features, with an interval.
+    """The Frechet distance of features [N, D] and [M, D], at least 2 rows each, with an interval.
 
-    The delta method: what an infinitely small weight on one image does to the distance is
-    |x - m1|^2 + 2 (x - m1)'(m1 - m2) - (x - m1)' T (x - m1) and a constant, T the optimal
-    transport's matrix from C1 to C2; the variance of it over the images, divided by their number,
-    is what each sample adds to the distance's variance.
-
-    Args:
-        real, fake: [N, D] and [M, D], at least 2 rows each; read in blocks.
-
-    Raises:
-        UserError: features are not finite.
+    The delta method: what an infinitely small weight on one image does to the distance is |x -
+    m1|^2 + 2 (x - m1)'(m1 - m2) - (x - m1)' T (x - m1) and a constant, T the optimal transport's
+    matrix from C1 to C2; the variance of it over the images, divided by their number, is what each
+    sample adds to the distance's variance.
     """
     one, other = Moments.of(real), Moments.of(fake)
     pair = _pair(one, other)

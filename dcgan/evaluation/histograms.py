@@ -33,12 +33,9 @@ class ClassHistogram:
 
 
 def class_histogram(probabilities: np.ndarray, truth: np.ndarray) -> ClassHistogram:
-    """Counts classes and compares.
+    """Counts the classes of the generated images' probabilities [N, K], N >= 1, and compares.
 
-    Args:
-        probabilities: of the generated images, [N, K], N >= 1.
-        truth: [K], how often each class should occur: probabilities, shares or counts; its sum is
-            greater than 0.
+    `truth` [K] says how often each class should occur: probabilities, shares or counts.
     """
     count, classes = probabilities.shape
     counts = np.bincount(probabilities.argmax(1), minlength=classes)
@@ -72,9 +69,8 @@ def total_variation(one: np.ndarray, other: np.ndarray) -> float:
 def chi_square(counts: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Pearson's test of counts [K] against shares [K] that are known without error.
 
-    Returns:
-        the statistic and its p-value, which is rough where fewer than about 5 are expected. Classes
-        that should not occur count only if they do: then the statistic is infinite.
+    Returns the statistic and its p-value, which is rough where fewer than about 5 are expected.
+    Classes that should not occur count only if they do: then the statistic is infinite.
     """
     expected = truth * np.sum(counts)
     if counts[expected == 0].any():

@@ -62,10 +62,7 @@ class Inception:
     resize = f"to {SIDE}x{SIDE}, {resizing.METHOD}, as clean-fid"
 
     def __init__(self, graph: bytes):
-        """
-        Args:
-            graph: the content of the published file.
-        """
+        """Takes the content of the published file."""
         self.fingerprint = digest(self.name, VERSION, hashlib.sha256(graph).hexdigest())
         self.classes = {"imagenet": tuple(f"output {i}" for i in range(CLASSES))}
         self._session, self._images, self._outputs = _session(graph)
@@ -114,13 +111,8 @@ def _session(content: bytes) -> tuple[tf.compat.v1.Session, tf.Tensor, list[tf.T
 def load(folder: Path, *, file: RemoteFile = FILE) -> Inception:
     """The network from a folder; what is not there is downloaded.
 
-    Args:
-        folder: where the graph is kept. The published archive put there by hand is accepted too,
-            packed or unpacked.
-        file: the graph, and where to download it from.
-
-    Raises:
-        UserError: it cannot be downloaded, or what lies there is not the published file.
+    The published archive put there by hand is accepted too, packed or unpacked. A UserError where
+    it cannot be downloaded, or what lies there is not the published file.
     """
     unpacked = folder / Path(ARCHIVE).stem / file.name
     if not (folder / file.name).exists():

@@ -14,11 +14,7 @@ BLOCK = 1024  # rows at a time
 
 
 def score(probabilities: np.ndarray) -> float:
-    """exp of the mean of KL(p(y|x) || p(y)): from 1 to the number of classes.
-
-    Args:
-        probabilities: [N, K], rows summing to 1.
-    """
+    """exp of the mean of KL(p(y|x) || p(y)) of rows [N, K]: from 1 to the number of classes."""
     count = len(probabilities)
     blocks = [probabilities[start : start + BLOCK] for start in range(0, count, BLOCK)]
     mean = sum(block.sum(0, dtype=np.float64) for block in blocks) / count
@@ -26,10 +22,6 @@ def score(probabilities: np.ndarray) -> float:
 
 
 def inception_score(probabilities: np.ndarray) -> Estimate:
-    """The mean of the scores of ten parts of the images, in their order, as in the paper.
-
-    Args:
-        probabilities: [N, K], N >= 10; rows summing to 1.
-    """
+    """The mean of the scores of ten parts of the images [N, K], in their order, as in the paper."""
     scores = [score(part) for part in np.array_split(probabilities, GROUPS)]
     return of_groups(float(np.mean(scores)), scores, least=1.0)

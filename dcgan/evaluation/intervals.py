@@ -33,12 +33,8 @@ def of_error(
 ) -> Estimate:
     """Makes an estimate from a value and its standard error.
 
-    Args:
-        value: the number.
-        error: its standard error.
-        interval: how the error was computed, in words.
-        least: the lowest possible value.
-        quantile: number of standard errors to either side.
+    `interval` says in words how that was computed, `least` is the lowest possible value, `quantile`
+    the number of standard errors to either side.
     """
     low = max(value - quantile * error, least)
     return Estimate(float(value), float(low), float(value + quantile * error), interval)
@@ -59,15 +55,7 @@ class Group:
 
 
 def groups(array: np.ndarray, seed: int) -> list[Group]:
-    """Divides the rows of a sample into `GROUPS` groups at random.
-
-    Args:
-        array: [N, ...].
-        seed: of the division.
-
-    Returns:
-        The groups, in each of which the rows keep their order.
-    """
+    """Divides the rows of a sample [N, ...] into `GROUPS` groups at random, each in their order."""
     order = np.random.default_rng(seed).permutation(len(array))
     return [Group(array, np.sort(order[start::GROUPS])) for start in range(GROUPS)]
 
@@ -93,12 +81,7 @@ def of_share(value: float, values: Sequence[float], count: int) -> Estimate:
 
     Wilson 1927, "Probable inference, the law of succession, and statistical inference". Images are
     not independent trials where the other sample matters too. So the number of trials is the one
-    that agrees with the spread over the groups, if that is smaller.
-
-    Args:
-        value: the share, in [0, 1].
-        values: the share in each group.
-        count: number of images.
+    that agrees with the spread of the share over the groups, if that is smaller.
     """
     variance, spread = value * (1 - value), group_error(values) ** 2
     trials = min(count, variance / spread) if variance and spread else count

@@ -17,17 +17,14 @@ def is_number(value: object) -> bool:
 
 
 def is_finite(value: object) -> bool:
-    """Whether it is a finite number."""
     return is_number(value) and math.isfinite(value)
 
 
 def is_share(value: object) -> bool:
-    """Whether it is a number from 0 to 1."""
     return is_number(value) and 0 <= value <= 1
 
 
 def is_seconds(value: object) -> bool:
-    """Whether it is a time that a clock can have measured."""
     return is_finite(value) and value >= 0
 
 
@@ -46,12 +43,10 @@ def are_weights(arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ..
 
 
 def or_none(check: Check) -> Check:
-    """Says yes to None as well."""
     return lambda value: value is None or check(value)
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text."""
     return isinstance(value, str)
 
 

@@ -28,12 +28,9 @@ def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """The unbiased squared discrepancy; Gretton et al. 2012 (JMLR 13), equation 3.
 
-    Args:
-        x, y: float64 [N, D] and [M, D], at least 2 rows each.
-
-    Returns:
-        the estimate; for each x, and for each y, what it adds to it (its projection): twice its
-        mean similarity to its own kind, less that to the other.
+    Of float64 [N, D] and [M, D], at least 2 rows each. Returns the estimate and, for each x and
+    each y, what it adds to it (its projection): twice its mean similarity to its own kind, less
+    that to the other.
     """
     xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
     within_x = (xx.sum(1) - xx.diagonal()) / (len(x) - 1)
@@ -68,13 +65,9 @@ class _Projections:
 def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     """The mean of the estimates on random subsets, with an interval.
 
-    Subsets overlap, so their spread alone is not the error: it says what drawing them adds to the
-    error that all images together leave.
-
-    Args:
-        real, fake: [N, D] and [M, D], at least 2 rows each. With fewer than `SIZE` of a kind the
-            subsets are as large as the smaller kind.
-        seed: of the subsets.
+    Of [N, D] and [M, D], at least 2 rows each; with fewer than `SIZE` of a kind the subsets are as
+    large as the smaller kind. They overlap, so their spread alone is not the error: it says what
+    drawing them adds to the error that all images together leave.
     """
     size = min(SIZE, len(real), len(fake))
     whole = size == len(real) == len(fake)  # one subset holds everything

@@ -41,13 +41,9 @@ Features = Callable[[np.ndarray], np.ndarray]
 
 
 def pool(maps: tf.Tensor) -> tf.Tensor:
-    """The maximum of each of 4x4 parts of a map, which overlap where 4 does not divide the side.
+    """The maximum of each of 4x4 parts of maps [N, h, w, channels]; a side of at most 4 is left.
 
-    Args:
-        maps: [N, h, w, channels]; a side of at most 4 is left as it is.
-
-    Returns:
-        [N, min(h, 4), min(w, 4), channels].
+    Parts overlap where 4 does not divide the side.
     """
     for axis in (1, 2):
         side = maps.shape[axis]
@@ -95,12 +91,8 @@ def make_untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int
     """A discriminator of the same architecture before its first step.
 
     Only its normalization knows the data, by the mean and variance of what passes through it: else
-    its layers would fade one after another, and the comparison would be too easy to win.
-
-    Args:
-        discriminator: which is not changed.
-        reals: uint8 [N, height, width, channels], N >= 1.
-        seed: of the weights and of the images that are shown.
+    its layers would fade one after another, and the comparison would be too easy to win. The seed
+    is of the weights and of the reals that are shown.
     """
     made = Discriminator.from_config({**discriminator.get_config(), "seed": seed})
     made.build()
@@ -118,11 +110,7 @@ def make_probe(labels_per_class: int, *, seed: int) -> Pipeline:
 
     Features are standardized, so that no layer outweighs the others, then each image's are made of
     length 1, so that one range of C suits all kinds of features. C is chosen on a fifth of the
-    images, which then are learnt from as well; of equally good ones the smallest.
-
-    Args:
-        labels_per_class: images of each class that it will be fitted on, at least 2.
-        seed: of the choice of images held out.
+    images, by a seed, which then are learnt from as well; of equally good ones the smallest.
     """
     held_out = max(HELD_OUT, 1 / labels_per_class)  # of each class at least one
     split = StratifiedShuffleSplit(1, test_size=held_out, random_state=seed)
@@ -156,13 +144,9 @@ def draw_trials(
     """Chooses images by a seed.
 
     Args:
-        labels: int [N], of the images to learn from.
-        names: what they mean.
-        labels_per_class: images of each class to learn from.
-        repeats: how often.
+        labels: int [N], of the images to learn from; `names` say what they mean.
         among: images of the set to classify; None for those that are not learnt from.
         at_most: images to classify.
-        seed: of the choice.
 
     Raises:
         UserError: there are fewer images of a class, or none are left to classify.
@@ -218,20 +202,13 @@ def compare(
     seed: int,
     progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Result]:
-    """Fits and scores a classifier a repeat on each kind of features.
-
-    The images to classify pass by in blocks: memory does not grow with their number.
+    """Fits and scores a classifier a repeat on each kind of features; images pass by in blocks.
 
     Args:
-        kinds: of features, by name.
         known: images to learn from.
         asked: images to classify.
-        trials: which of them.
         seed: of the images held out for the choice of C.
         progress: told how many more images have been looked at, of `amount` in all.
-
-    Raises:
-        UserError: features are not finite.
     """
     results = {}
     for name, features in kinds.items():

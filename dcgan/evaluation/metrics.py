@@ -64,18 +64,10 @@ VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
 def measure_all(
     metrics: Sequence[str], real: ImageSample, fake: ImageSample, *, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Measures several metrics. Precision, recall, density and coverage cost no more than one.
+    """Measures several metrics of samples with at least what these use (`NEEDS`), in their order.
 
-    Args:
-        metrics: of `METRICS`.
-        real, fake: with at least what the metrics use (`NEEDS`).
-        seed: of subsets, groups and directions.
-
-    Returns:
-        The estimates by metric, in the order of `metrics`.
-
-    Raises:
-        UserError: see the module.
+    Precision, recall, density and coverage cost no more than one. The seed is of subsets, groups
+    and directions.
     """
     for metric in metrics:
         _check(metric, real, fake)

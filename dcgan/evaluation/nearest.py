@@ -19,12 +19,7 @@ class Nearest:
     """The rows nearest to some points, among all that were added."""
 
     def __init__(self, points: np.ndarray, k: int, *, excluded: np.ndarray | None = None):
-        """
-        Args:
-            points: [Q, D].
-            k: neighbours of each.
-            excluded: int [Q], a row that is no neighbour of the point, or `NONE`.
-        """
+        """Looks for the k nearest of each of points [Q, D] but a row `excluded` [Q], or `NONE`."""
         self._points = np.asarray(points, np.float64)
         self._squares = np.square(self._points).sum(1)
         self._k = k
@@ -35,12 +30,9 @@ class Nearest:
         self.mirrored = np.empty((count, 0), bool)
 
     def add(self, rows: np.ndarray, points: np.ndarray, mirrored: np.ndarray | None = None) -> None:
-        """Looks at more rows; each may be added once.
+        """Looks at more rows int [B] with their points [B, D]; each may be added once.
 
-        Args:
-            rows: int [B], their numbers.
-            points: [B, D].
-            mirrored: [B, D], the same images mirrored: the nearer form of an image counts.
+        `mirrored` [B, D] are the same images mirrored: the nearer form of an image counts.
         """
         squared = self._to(points)
         is_mirrored = np.zeros(squared.shape, bool)
@@ -90,11 +82,7 @@ def pixel_space(shape: tuple[int, int, int]) -> Space:
 
 
 def feature_space(features: Callable[[np.ndarray], np.ndarray]) -> Space:
-    """Features, each image's scaled to length 1: distances are from 0 to 2 whatever the network.
-
-    Args:
-        features: uint8 images [N, height, width, channels] -> [N, D].
-    """
+    """Features [N, D], each image's scaled to length 1: distances are 0 to 2 for any network."""
 
     def embed(images: np.ndarray) -> np.ndarray:
         found = np.asarray(features(images), np.float64)
@@ -133,20 +121,16 @@ def find(
     flip: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> list[NearestImages]:
-    """Searches all training images for those nearest to generated ones.
+    """Searches all training images for those nearest to generated ones, in each space.
 
     How far some of the training images are from the nearest other ones says what is usual.
 
     Args:
         generated: uint8 [Q, height, width, channels].
         reals: uint8 [N, height, width, channels], N >= 2; may be memory-mapped.
-        spaces: in which to search; the images pass by once for all of them.
         k: neighbours of each to return, from 1 to N.
         flip: whether mirrored images were trained on as well.
         progress: told how many more of the reals have passed by.
-
-    Returns:
-        the neighbours in each space.
     """
     chosen = np.linspace(0, len(reals) - 1, min(REFERENCES, len(reals))).round().astype(int)
     excluded = np.concatenate([np.full(len(generated), NONE), chosen])

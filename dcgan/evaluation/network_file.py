@@ -54,15 +54,10 @@ class NetworkFile:
         output: str | None = None,
         looks: Looks | None = None,
     ):
-        """
-        Args:
-            path: of an .onnx or .keras file, or of a SavedModel's folder.
-            shape: (height, width, channels) of the images.
-            output: name of the output to take; None where there is one only.
-            looks: what the file does not say.
+        """Opens an .onnx or .keras file or a SavedModel's folder, for images of a shape [H, W, C].
 
-        Raises:
-            UserError: the file cannot be read, does not fit, or leaves something open.
+        The name of the output is None where there is one only. A UserError where the file cannot be
+        read, does not fit, or leaves something open.
         """
         looks = looks or Looks()
         self._path, self._network = path, open_network(path, output)

@@ -44,15 +44,10 @@ class OpenedNetwork:
 
 
 def open_network(path: Path, output: str | None = None) -> OpenedNetwork:
-    """Opens the network in a file or folder.
+    """Opens the network in an .onnx or .keras file, or in a SavedModel's folder.
 
-    Args:
-        path: of an .onnx or .keras file, or of a SavedModel's folder.
-        output: the name of the output that is wanted, in a .keras file also of a layer; None where
-            there is one only.
-
-    Raises:
-        UserError: see the module.
+    The name of the output that is wanted may, in a .keras file, be that of a layer; None where
+    there is one output only.
     """
     if (path / SAVED_MODEL).is_file():
         return _saved_model(path, output)

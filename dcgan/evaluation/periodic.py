@@ -23,16 +23,7 @@ logger = logging.getLogger("dcgan")
 def require(
     labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
 ) -> None:
-    """Refuses what cannot be measured, before any image is decoded.
-
-    Args:
-        labels: of the training images.
-        count: the largest possible number of training images.
-        metric, extractor, cache_dir: of `PeriodicEvaluator`.
-
-    Raises:
-        UserError: see `extractors.require`, `evaluator.require` and `extractors.fetch`.
-    """
+    """Refuses what cannot be measured of at most `count` images, before any image is decoded."""
     name = extractor or evaluator.default_extractor(labels, count, [metric])
     extractors.require(name, labels, count)
     evaluator.require([metric], name, labels, real=min(count, IMAGES), generated=IMAGES)
@@ -44,15 +35,11 @@ class PeriodicEvaluator:
 
     Args:
         prepared: the training images.
-        metric: of `metrics.METRICS`.
         extractor: name of the extractor; None for the default of the data.
         split: the parts of the data set that the images are from.
         cache_dir: the user's cache folder.
         folder: of the run's records.
         kept: the record in the best checkpoint; None if there is none.
-
-    Raises:
-        UserError: see `evaluator.require` and `extractors.make`.
     """
 
     def __init__(

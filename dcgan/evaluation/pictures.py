@@ -13,13 +13,7 @@ from dcgan.evaluation.protocol import first_seed
 
 
 def as_generator(images: np.ndarray, count: int, *, seed: int) -> Candidate:
-    """Some of the images, chosen by a seed, in the place of what a generator makes of seeds.
-
-    Args:
-        images: uint8 [N, height, width, channels].
-        count: how many, at most N; `sample` knows the seeds of so many.
-        seed: of the evaluation.
-    """
+    """`count` of the images, chosen by a seed, in the place of what a generator makes of seeds."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
     first = first_seed(seed)
     return Candidate(

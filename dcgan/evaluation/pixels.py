@@ -21,10 +21,6 @@ class Pixels:
     name = "pixels"
 
     def __init__(self, shape: tuple[int, int, int]):
-        """
-        Args:
-            shape: (height, width, channels) of the images.
-        """
         self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, tuple(shape), self.size)

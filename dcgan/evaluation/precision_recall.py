@@ -38,12 +38,7 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
-    """Squared distances of each point to its k nearest others, ascending: [N, D] -> [N, k].
-
-    Args:
-        points: N > k.
-        k: at least 1.
-    """
+    """Squared distances of each point to its k < N nearest others, ascending: [N, D] -> [N, k]."""
     nearest = np.full((len(points), k), np.inf, np.float32)
 
     def look(rows: slice, squared: np.ndarray) -> None:
@@ -63,14 +58,10 @@ def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
 
 
 def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, Estimate]:
-    """All four, which are made of the same distances.
+    """All four, by the names in `NAMES`, which are made of the same distances.
 
-    Args:
-        real, fake: features [N, D] and [M, D]; at least `K_DENSITY` + 1 in each of ten groups.
-        seed: of the groups that give the intervals.
-
-    Returns:
-        the estimates, by the names in `NAMES`.
+    Of features [N, D] and [M, D], at least `K_DENSITY` + 1 in each of ten groups; the seed is of
+    the groups that give the intervals.
     """
     whole = shares(real, fake)
     dealt = zip(groups(real, seed), groups(fake, seed), strict=True)

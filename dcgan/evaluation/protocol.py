@@ -36,10 +36,8 @@ class Protocol:
         return f"{metric}-{short(self.generated_count)}-{self.extractor}.jsonl"
 
     def sentence(self, images: str | None = None) -> str:
-        """Describes the protocol in one line.
-
-        Args:
-            images: name of the folder or file of the images measured; None for a run's samples.
+        """Describes the protocol in one line; `images` is where these are, None for a run's
+        samples.
         """
         fingerprint = f" {self.extractor_fingerprint[:8]}" if self.extractor_fingerprint else ""
         first = first_seed(self.seed)
@@ -66,10 +64,8 @@ def first_seed(seed: int) -> int:
 def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | None:
     """Reads the newest record of one kind of measurement; None if there is none.
 
-    Args:
-        path: of the file.
-        what: the fields, and their values, that say what was measured and how.
-        fits: whether a record holds results as `write` has them; others are skipped.
+    `what` has the fields and values that say what was measured and how; records whose results do
+    not fit those that `write` has are skipped.
     """
     found = None
     for line in read_json_lines(path):
@@ -79,17 +75,7 @@ def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | No
 
 
 def write(path: Path, what: dict, results: dict, seconds: float) -> dict:
-    """Adds a record to a file, which is created if it does not exist.
-
-    Args:
-        path: of the file.
-        what: what was measured and how.
-        results: the numbers.
-        seconds: that the measurement took.
-
-    Returns:
-        The record.
-    """
+    """Adds a record to a file, which is created if it does not exist, and returns it."""
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     record = {**what, **results, "seconds": round(seconds, 2), "made": now}
     path.parent.mkdir(parents=True, exist_ok=True)

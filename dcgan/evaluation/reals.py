@@ -42,12 +42,7 @@ def choose_reals(
 ) -> Reals:
     """Some of a data set's images, chosen by a seed; all, where there are no more than `count`.
 
-    Args:
-        prepared: the images.
-        count: how many to compare with.
-        learnt: see `extractors.find_learnt`; images that are among them are left out.
-        split: the parts of the data set that they are.
-        seed: of the choice.
+    Images among those `learnt`, see `extractors.find_learnt`, are left out.
     """
     rows = np.random.default_rng(seed).permutation(unseen.rows(prepared.images, learnt))
     half = min(count, len(rows) // 2)

@@ -13,14 +13,9 @@ METHOD = "bicubic with antialiasing (Pillow, float32)"
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Images at another size; what has the size already is only converted.
+    """uint8 [N, H, W, channels] as float32 at another size, with levels that are not rounded.
 
-    Args:
-        images: uint8 [N, H, W, channels].
-        height, width: wanted, in pixels.
-
-    Returns:
-        float32 [N, height, width, channels], levels in [0, 255] that are not rounded.
+    What has the size already is only converted.
     """
     levels = np.asarray(images, np.float32)
     count, old_height, old_width, channels = levels.shape

@@ -41,11 +41,7 @@ class SelfSupervised:
     name = "self_supervised"
 
     def __init__(self, shape: tuple[int, int, int], weights: Arrays):
-        """
-        Args:
-            shape: (height, width, channels) of the images.
-            weights: of the network, in its order, then the mean and the deviation of features.
-        """
+        """Takes the network's weights in its order, then the mean and the deviation of features."""
         self.classes: dict[str, tuple[str, ...]] = {}
         self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
@@ -76,15 +72,10 @@ def _compile(model):
 
 
 def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
-    """The extractor of a data set, from the cache or trained now.
+    """The extractor of a data set of uint8 images, from the cache or trained now.
 
-    Args:
-        images: uint8 [N, height, width, channels].
-        folder: of the cache.
-        seed: of the images left for judging, the first weights and the order of training.
-
-    Raises:
-        UserError: there are too few different images.
+    The seed is of the images left for judging, the first weights and the order of training. A
+    UserError where there are too few different images.
     """
     recipe = (VERSION, LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
@@ -117,11 +108,7 @@ def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
 
 
 def find_learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
-    """Fingerprints of the images of a data set that its extractor learns from; see `unseen`.
-
-    Raises:
-        UserError: there are too few different images.
-    """
+    """`unseen.fingerprints` of the images that `load` learns from; for errors see there."""
     return unseen.fingerprints(images[_rows(images, seed)])
 
 

@@ -36,16 +36,12 @@ RECIPE = (
 
 
 def build(shape: tuple[int, int, int], *, seed: int) -> keras.Model:
-    """The network with its initial weights.
-
-    Args:
-        shape: (height, width, channels) of the images, which are float in [-1, 1].
-        seed: of the weights.
+    """The network with its initial weights, of images [N, *shape], float in [-1, 1].
 
     Returns:
-        a model from images [N, *shape] to a list: features [N, D], the means over all places of
-        every stage's outputs; then what is trained only: projections [N, PROJECTED], logits of the
-        faults (the first of none) and their strengths, both [N, 1 + len(KINDS)].
+        a model that gives a list: features [N, D], the means over all places of every stage's
+            outputs; then what is trained only: projections [N, PROJECTED], logits of the faults
+            (the first of none) and their strengths, both [N, 1 + len(KINDS)].
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     images = keras.Input(shape)
@@ -58,12 +54,7 @@ def build(shape: tuple[int, int, int], *, seed: int) -> keras.Model:
 
 
 def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """A part of each image, a little stretched, at the whole image's size.
-
-    Args:
-        images: float [N, H, W, C].
-        seed: int64 [2].
-    """
+    """A part of each image [N, H, W, C], a little stretched, at the whole image's size."""
     height, width = images.shape[1:3]
     draws = tf.random.stateless_uniform([4, images.shape[0]], seed, -1.0, 1.0, alg="philox")
     size, stretch, x_place, y_place = tf.unstack(draws)
@@ -85,12 +76,9 @@ def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def train(model: keras.Model, images: np.ndarray, *, seed: int) -> None:
-    """Trains a network; the same seed gives the same weights on the same machine, up to rounding.
+    """Trains a network of `build` on uint8 [N, H, W, C], N >= len(KINDS).
 
-    Args:
-        model: of `build`.
-        images: uint8 [N, H, W, C], N >= len(KINDS).
-        seed: of order, views and faults.
+    The same seed gives the same weights on the same machine, up to rounding.
     """
     batch = min(BATCH, len(images)) // len(KINDS) * len(KINDS)
     steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
@@ -124,8 +112,7 @@ def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> 
 def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:
     """NT-Xent (SimCLR, equation 1), where faulty pictures are among what a view is told from.
 
-    Args:
-        projected: [3 * count, D]: first views, second views, faulty pictures.
+    Projections [3 * count, D] are of first views, second views, faulty pictures.
     """
     directions = tf.math.l2_normalize(projected, 1)
     alike = tf.matmul(directions[: 2 * count], directions, transpose_b=True) / TEMPERATURE
@@ -139,9 +126,7 @@ def _faults_loss(
 ) -> tf.Tensor:
     """Cross-entropy of the kinds, as much of faultless as of faulty pictures; and of strengths.
 
-    Args:
-        logits, said: [3 N, 1 + len(KINDS)], the last N of faulty pictures.
-        kinds, strengths: [N].
+    Logits and `said` are [3 N, 1 + len(KINDS)], the last N of faulty pictures.
     """
     count = kinds.shape[0]
     truth = tf.concat([tf.zeros([2 * count], tf.int32), 1 + kinds], 0)

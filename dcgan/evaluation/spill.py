@@ -22,11 +22,7 @@ class Table:
         self._row: tuple[tuple[int, ...], np.dtype] | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Adds rows [n, ...], all of one shape and type.
-
-        Raises:
-            OSError: the disk is full.
-        """
+        """Adds rows [n, ...], all of one shape and type; raises OSError where the disk is full."""
         self._row = rows.shape[1:], rows.dtype
         self._file.write(np.ascontiguousarray(rows).data)
         self._count += len(rows)

@@ -40,10 +40,8 @@ def levels(height: int, width: int) -> list[tuple[int, int]]:
 def swd(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     """The mean of the levels' distances; they are its `parts`, as {"64x64": ...}.
 
-    Args:
-        real, fake: uint8 [N, H, W, C] and [M, H, W, C], sides of at least `SMALLEST_SIDE`; at least
-            1 in each of ten groups.
-        seed: of patches, directions, and the groups that give the interval.
+    Of uint8 [N, H, W, C] and [M, H, W, C], at least 1 in each of ten groups. The seed is of
+    patches, directions, and the groups that give the interval.
     """
     total = min(PATCHES * min(len(real), len(fake)), MOST_PATCHES)
     whole = distances(real, fake, total=total, seed=seed, directions=DIRECTIONS)
@@ -59,16 +57,9 @@ def swd(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
 def distances(
     real: np.ndarray, fake: np.ndarray, *, total: int, seed: int, directions: int
 ) -> np.ndarray:
-    """The distance on each level, times 1000.
+    """The distance on each level, the finest first, times 1000.
 
-    Args:
-        real, fake: uint8 [N, H, W, C] and [M, H, W, C].
-        total: patches of each on a level, spread evenly over the images.
-        seed: of patches and directions.
-        directions: how many.
-
-    Returns:
-        float64 [levels], the finest first.
+    Of `total` patches of each sample on a level, spread evenly over the images.
     """
     random = np.random.default_rng(seed)
     # Both samples are looked at in the same places, so that equal images have distance 0.
@@ -100,14 +91,9 @@ def sliced_wasserstein(
 
 
 def _patches(images: np.ndarray, places: list) -> list[np.ndarray]:
-    """Normalized patches, spread evenly over the images.
+    """Normalized patches float32 [P, C * 49] for each level, spread evenly over the images.
 
-    Args:
-        images: uint8 [N, H, W, C].
-        places: for each level the upper left corners, int [P] and int [P].
-
-    Returns:
-        for each level float32 [P, C * 49].
+    `places` are for each level the upper left corners, int [P] and int [P].
     """
     total, channels = len(places[0][0]), images.shape[3]
     owners = np.arange(total) * len(images) // total

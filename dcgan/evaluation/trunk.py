@@ -30,14 +30,7 @@ logger = logging.getLogger("dcgan")
 
 
 def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> list:
-    """The outputs of the stem and of each stage, which halves the sides.
-
-    Args:
-        images: a Keras tensor [N, H, W, C], in [-1, 1].
-        stem: width of the first convolution.
-        widths: of the stages.
-        seeds: of the weights.
-    """
+    """The outputs of the stem and of each stage, which halves the sides, from images in [-1, 1]."""
 
     def convolve(x, width: int, stride: int = 1):
         start = keras.initializers.HeNormal(seed=next(seeds))

@@ -24,16 +24,10 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
 
 
 def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divides images into those to judge and those to learn from, with no image in both.
+    """Rows of images to judge, and rows to learn from, of which no two are the same image.
 
-    Args:
-        images: uint8 [N, height, width, channels].
-        seed: of the choice.
-        most: images to learn from.
-
-    Returns:
-        rows to judge, and rows to learn from, of which no two are the same image; each ascending.
-        At least `SHARE` of the different images are left for judging.
+    No image is in both; each are ascending. At most `most` are learnt from, and at least `SHARE` of
+    the different images are left for judging.
     """
     prints = fingerprints(images)
     _, first = np.unique(prints, return_index=True)
@@ -43,12 +37,7 @@ def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.n
 
 
 def rows(images: np.ndarray, learnt: np.ndarray | None) -> np.ndarray:
-    """The rows of images, ascending, that are none of those learnt from.
-
-    Args:
-        images: uint8 [N, height, width, channels].
-        learnt: `fingerprints` of the images learnt from; None where nothing is learnt.
-    """
+    """The rows of images, ascending, whose fingerprints are not among `learnt`; None is nothing."""
     if learnt is None:
         return np.arange(len(images))
     return np.flatnonzero(~np.isin(fingerprints(images), learnt))

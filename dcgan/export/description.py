@@ -28,10 +28,9 @@ def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndar
 
     Shen and Zhou 2021, "Closed-form factorization of latent semantics in GANs" (arXiv 2007.06600),
     equation 3: eigenvectors of W W^T, W [z_dim, units] the projection that takes z W to features.
-
-    Returns:
-        directions float64 [count, z_dim], of length 1, the strongest first, each with its largest
-        component positive; and scales [count], by how much the features' length grows along them.
+    Returns directions float64 [count, z_dim], of length 1, the strongest first, each with its
+    largest component positive; and scales [count], by how much the features' length grows along
+    them.
     """
     kernel = np.asarray(kernel, np.float64)
     values, vectors = np.linalg.eigh(kernel @ kernel.T)  # ascending, in columns

@@ -115,13 +115,9 @@ def tolerance(signature: str, weights: str) -> float:
 
 
 def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -> dict[str, float]:
-    """Compares an exported model with the `cases` of the Keras model.
+    """The largest differences, by signature, of an exported model from the Keras model's cases.
 
-    Returns:
-        the largest difference by signature.
-
-    Raises:
-        UserError: one is above the tolerance, or the model does not run.
+    A UserError where one is above the tolerance, or the model does not run.
     """
     differences = _differences(form, path / form.model, cases)
     for signature in signatures(form, cases):

@@ -38,9 +38,8 @@ def label_inputs(table: ClassTable) -> list[tf.TensorSpec]:
 def make_generate(generator: Generator, table: ClassTable | None) -> Callable:
     """The generator as a function of z and of columns of labels, see the module.
 
-    Returns:
-        (z float32 [N, z_dim], *columns int32 [N] or [1]) -> images float32 [N, H, W, C]. Without
-        any columns, each z has its own classes.
+    (z float32 [N, z_dim], *columns int32 [N] or [1]) -> images float32 [N, H, W, C]. Without any
+    columns, each z has its own classes.
     """
 
     def generate(z, *columns):
@@ -82,12 +81,10 @@ def _add(archive, name: str, first: tf.TensorSpec, table: ClassTable | None, fun
 
 
 def shares(table: ClassTable, columns: Sequence[tf.Tensor], count: int) -> tf.Tensor:
-    """Returns what the discriminator is told of the classes of `count` images.
+    """What the discriminator is told of the classes of `count` images.
 
-    Each column is int32 [N], numbers of classes or `OWN`. Without columns, all are `OWN`.
-
-    Returns:
-        float32 [N, classes of all columns]: 1 at a class that is given, else the data's shares.
+    Columns are int32 [N], numbers of classes or `OWN`; without any, all are `OWN`. Returns float32
+    [N, classes of all columns]: 1 at a class that is given, else the data's shares.
     """
     labels = tf.stack(columns, 1) if columns else tf.fill([count, len(table.inputs)], OWN)
     known = tf.repeat(labels != OWN, table.sizes, axis=1)

@@ -48,8 +48,7 @@ Shape = tuple[int, ...]
 def to_torch(network: Generator | Discriminator) -> dict[str, np.ndarray]:
     """A network's weights and statistics by PyTorch's names, such as 0.weight, layer by layer.
 
-    Raises:
-        UserError: the tutorial has no such network.
+    A UserError where the tutorial has no such network.
     """
     height, width, _ = network.image_shape
     if (network.layout, network.kernel_size) != (LAYOUT, KERNEL) or not height == width in SIDES:
@@ -72,11 +71,8 @@ def from_torch(network: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.n
 def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
     """Reads off what a network is from the shapes of its weights, by PyTorch's names.
 
-    Returns:
-        image_shape, width and, of a generator, z_dim, as `dcgan.models` takes them.
-
-    Raises:
-        UserError: these are not the weights of the tutorial's network.
+    Returns image_shape, width and, of a generator, z_dim, as `dcgan.models` takes them; a UserError
+    where these are not the weights of the tutorial's network.
     """
     stages = _stages(network, shapes)
     names = [name for name, _ in _table(network, stages).values()]

@@ -22,15 +22,7 @@ def by_class(signature: str) -> str:
 
 
 def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> int:
-    """The number of a class.
-
-    Args:
-        names: of the classes by column.
-        column, name: what a user calls it.
-
-    Raises:
-        UserError: there is no such column or class.
-    """
+    """The number of a class, as a user calls it and its column; a UserError if there is none."""
     if column not in names:
         raise UserError(
             f"There are no labels {column!r}{did_you_mean(column, names)}: expected "
@@ -49,15 +41,8 @@ def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> 
 def parse_classes(text: str, names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """What a user asks for, such as hair=blue,eyes=red, or 7 where there is one column.
 
-    Args:
-        text: column=class, or class alone; commas join several.
-        names: of the classes by column.
-
-    Returns:
-        names of classes by column, in the order given.
-
-    Raises:
-        UserError: it is unclear which column a class is of, or there is no such column or class.
+    Names of classes by column, in the order given; commas join several. A UserError where it is
+    unclear which column a class is of, or there is no such column or class.
     """
     only = next(iter(names)) if len(names) == 1 else None
     if only is not None and text in names[only]:  # which may have commas in it

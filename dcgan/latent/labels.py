@@ -77,17 +77,10 @@ class ClassTable:
         return hashlib.sha256(names + b"".join(numbers)).hexdigest()[:32]
 
     def labels(self, seeds: Sequence[int], asked: Mapping[str, Sequence[str]]) -> np.ndarray:
-        """The classes of seeds with those asked for in the place of their own.
+        """The classes of seeds, int32 [N, columns], with those asked for in the place of their own.
 
-        Args:
-            seeds: N of them.
-            asked: names of classes by column: one for all seeds, or one a seed.
-
-        Returns:
-            int32 [N, columns].
-
-        Raises:
-            UserError: there is no such column or class, or not one a seed.
+        These are named by column: one for all seeds, or one a seed. A UserError where there is no
+        such column or class, or not one a seed.
         """
         found = self.of_seeds(tf.constant(list(seeds), tf.int64)).numpy()
         for column, names in asked.items():

@@ -25,15 +25,9 @@ def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
 
 
 def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
-    """The latent vectors of seeds.
+    """The latent vectors of seeds int64 [N], of one of `DISTRIBUTIONS`.
 
-    Args:
-        seeds: int64 [N].
-        z_dim: length of a vector.
-        z_dist: one of `DISTRIBUTIONS`.
-
-    Returns:
-        float32 [N, z_dim]; row i depends on seeds[i] only.
+    float32 [N, z_dim]; row i depends on seeds[i] only.
     """
     seeds = tf.cast(seeds, tf.int64)
     count = tf.shape(seeds)[0]
@@ -58,7 +52,6 @@ def training_noise(
         seed: of the run, below 2**31.
         step: int64 scalar.
         draw: which of the step's draws, from 0.
-        z_dist: one of `DISTRIBUTIONS`.
     """
     return _draw(shape, draw_seed(seed, step, draw), z_dist)
 

@@ -13,15 +13,7 @@ _LEAST_SINE = 1e-6
 
 
 def lerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """The straight way: (1 - t) first + t last.
-
-    Args:
-        first, last: [z_dim].
-        t: [T] in [0, 1].
-
-    Returns:
-        float32 [T, z_dim].
-    """
+    """The straight way float32 [T, z_dim]: (1 - t) first + t last, t [T] in [0, 1]."""
     t = np.asarray(t, np.float64)
     return _mixed(first, last, 1.0 - t, t)
 
@@ -35,8 +27,6 @@ def slerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     two of them passes through shorter ones, which the generator has hardly seen.
 
     Where both point in the same or in opposite directions, the way is straight.
-
-    Args, Returns: of `lerp`.
     """
     t = np.asarray(t, np.float64)
     one, other = np.asarray(first, np.float64), np.asarray(last, np.float64)
@@ -67,17 +57,11 @@ def natural_method(z_dist: str) -> str:
 
 
 def walk(points: np.ndarray, frames: int, *, method: str, loop: bool = False) -> np.ndarray:
-    """A way from each point to the next.
+    """A way from each of points [P, z_dim], P >= 2, to the next.
 
-    Args:
-        points: [P, z_dim], P >= 2.
-        frames: vectors from one point to the next, the first point counted and the next not.
-        method: one of `METHODS`.
-        loop: whether to go back to the first point from the last.
-
-    Returns:
-        float32 [(P - 1) frames + 1, z_dim], which ends on the last point; with `loop`
-        [P frames, z_dim], after whose last vector the first one follows.
+    `frames` are vectors from one point to the next, the first point counted and the next not.
+    Returns float32 [(P - 1) frames + 1, z_dim], which ends on the last point; with `loop`, which
+    goes back to the first point, [P frames, z_dim], after whose last vector the first one follows.
     """
     along, t = METHODS[method], np.arange(frames) / frames
     legs = [along(one, other, t) for one, other in zip(points[:-1], points[1:], strict=True)]
@@ -91,17 +75,11 @@ def average(z: np.ndarray) -> np.ndarray:
 
 
 def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
-    """The sum of averages: Radford et al. 2015, figure 7.
+    """The sum of averages of (1 or -1, latent vectors [N, z_dim]): Radford et al. 2015, figure 7.
 
     There, as here, three examples stand for an idea, since single ones are unstable, and the sum is
     not scaled. With normal z, three terms of three vectors each have by themselves the length that
     the generator knows: the variance of a component is 3 x 1/3.
-
-    Args:
-        terms: (1 or -1, latent vectors [N, z_dim]) each.
-
-    Returns:
-        float32 [z_dim].
     """
     total = sum(sign * np.asarray(z, np.float64).mean(0) for sign, z in terms)
     return total.astype(np.float32)
@@ -110,13 +88,8 @@ def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
 def around(z: np.ndarray, noise: np.ndarray, *, scale: float = 0.25) -> np.ndarray:
     """A vector among eight neighbours, as the paper's figure 7 shows it.
 
-    Args:
-        z: [z_dim].
-        noise: [8, z_dim] in [-1, 1], uniform in the paper.
-        scale: of the noise that is added; the paper's is 0.25.
-
-    Returns:
-        float32 [9, z_dim]: row by row a block of 3 x 3 with `z` in the middle.
+    `noise` [8, z_dim] in [-1, 1] is uniform in the paper, its scale 0.25. Returns float32 [9,
+    z_dim]: row by row a block of 3 x 3 with `z` in the middle.
     """
     neighbours = (np.asarray(z, np.float64) + scale * np.asarray(noise)).astype(np.float32)
     return np.insert(neighbours, 4, z, axis=0)

@@ -27,11 +27,9 @@ def make_sampler(
 ) -> Callable[..., np.ndarray]:
     """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic.
 
-    Args:
-        generator: (z, training) -> images; where there is a `table`, it takes `labels` too.
-        z_dim, z_dist: see `latents`.
-        table: of the classes that the generator knows. The function then takes labels
-            int32 [N, columns] behind the seeds; without them it draws each seed's.
+    The generator computes images of (z, training) and, where there is a table of the classes that
+    it knows, of `labels` too. The function then takes labels int32 [N, columns] behind the seeds;
+    without them it draws each seed's.
     """
 
     def generate(seeds, labels=None):
@@ -61,8 +59,7 @@ def sample_batches(
 ) -> Iterator[np.ndarray]:
     """uint8 images of seeds in batches of one size; the last batch is filled up and cut.
 
-    Args:
-        more: what else `sample_batch` takes, a row a seed.
+    `more` is what else `sample_batch` takes, a row a seed.
     """
     columns = [full_batches(rows) for rows in (np.asarray(list(seeds), np.int64), *more)]
     for parts in zip(*columns, strict=True):

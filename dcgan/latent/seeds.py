@@ -18,15 +18,8 @@ def parse_seeds(
 ) -> list[int]:
     """The seeds of a list such as 1,5,9-20, both ends of a range included.
 
-    Args:
-        text: what the user wrote; order and repetitions are kept.
-        flag: where, for the refusal.
-        at_most, at_least: how many seeds are allowed.
-        negative: whether seeds below 0 are.
-
-    Raises:
-        TooManySeeds: which is a UserError.
-        UserError: it is no such list, or one of too few seeds.
+    Order and repetitions are kept. `flag` is for the UserError where it is no such list or one of
+    too few seeds, which is TooManySeeds for one of too many.
     """
     ranges, lowest = [], SMALLEST if negative else 0
     for part in text.split(","):
@@ -60,18 +53,10 @@ def written(seeds: Sequence[int]) -> str:
 
 
 def parse_terms(text: str, *, flag: str, at_most: int) -> list[tuple[int, list[int]]]:
-    """The terms of a sum such as "+3,8,12 -4,9,11 +5,6,7".
+    """The terms of a sum such as "+3,8,12 -4,9,11 +5,6,7": (1 or -1, seeds) each, as written.
 
-    Args:
-        text: terms with blanks between them, each a sign and seeds; the first may lack the sign.
-        flag: where, for the refusal.
-        at_most: how many terms, and how many seeds in each, are allowed.
-
-    Returns:
-        (1 or -1, seeds) of each term, in the order written.
-
-    Raises:
-        UserError: it is no such sum.
+    The first may lack the sign. At most so many terms, and seeds in each, are allowed; `flag` is
+    for the UserError.
     """
     words = text.split()
     if words and words[0][0] not in "+-":

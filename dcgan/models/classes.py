@@ -9,15 +9,10 @@ import tensorflow as tf
 
 
 def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
-    """Columns of classes side by side.
+    """Columns of classes side by side: float32 [N, sum(classes)].
 
-    Args:
-        labels: whole numbers [N, columns], each from 0 to below the column's number of classes; or
-            what this function returns, or numbers between several such rows.
-        classes: how many classes each column has.
-
-    Returns:
-        float32 [N, sum(classes)].
+    Labels are whole numbers [N, columns], each from 0 to below the column's number of classes; or
+    what this function returns, or numbers between several such rows.
     """
     labels = tf.convert_to_tensor(labels)
     if not labels.dtype.is_integer:
@@ -34,14 +29,10 @@ def undecided(classes: tuple[int, ...]) -> tf.Tensor:
 
 
 def beside(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
-    """What a layer sees, and the labels at each of its places.
+    """What a layer sees, [N, ..., channels], and the labels at each of its places.
 
-    Args:
-        inputs: [N, ..., channels].
-        numbers: of `one_hot`, [N or 1, classes]; None for the inputs alone.
-
-    Returns:
-        [N, ..., channels + classes].
+    Numbers are of `one_hot`, [N or 1, classes]; None for the inputs alone. Returns [N, ...,
+    channels + classes].
     """
     if numbers is None:
         return inputs
@@ -76,11 +67,7 @@ class ClassLogits(keras.layers.Layer):
 
 
 def require(labels, classes: tuple[int, ...], network: str) -> None:
-    """Refuses to compute without labels what was learnt with them, and the other way round.
-
-    Raises:
-        ValueError: says which.
-    """
+    """Raises ValueError for labels where none were learnt, and for none where they were."""
     if bool(classes) != (labels is not None):
         raise ValueError(
             f"The {network} {'needs' if classes else 'knows no'} labels: its classes are {classes}."

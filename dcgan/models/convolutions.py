@@ -25,15 +25,10 @@ UNSHARED = 3  # rows of a kernel of stride 1 up to which its sums are not shared
 
 
 def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
-    """A convolution of stride 2 with "same" padding.
+    """A convolution of stride 2 with "same" padding: [N, H, W, C] to half the sides and F channels.
 
-    Args:
-        large: [N, H, W, C].
-        kernel: [K, K, C, F].
-        training: whether it need not be the same to the last bit in batches of every size.
-
-    Returns:
-        [N, ceil(H / 2), ceil(W / 2), F].
+    The kernel is [K, K, C, F]; sides are rounded up. In training it need not be the same to the
+    last bit in batches of every size.
     """
     products = training and _faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
     return (_down_by_products if products else _down)(large, kernel)
@@ -42,17 +37,10 @@ def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
 def up(
     small: tf.Tensor, kernel: tf.Tensor, side: tuple[int, int], *, stride: int, training: bool
 ) -> tf.Tensor:
-    """A transposed convolution with "same" padding.
+    """A transposed convolution of [N, ceil(H / stride), ceil(W / stride), F] with "same" padding.
 
-    Args:
-        small: [N, ceil(H / stride), ceil(W / stride), F].
-        kernel: [K, K, C, F].
-        side: (H, W) of the result.
-        stride: 1 or 2.
-        training: as above.
-
-    Returns:
-        [N, H, W, C].
+    The kernel is [K, K, C, F], `side` is (H, W) of the result [N, H, W, C], the stride 1 or 2; for
+    `training` see `down`.
     """
 
     products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)

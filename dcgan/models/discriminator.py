@@ -115,10 +115,8 @@ class Discriminator(Network):
     def activations(self, images, labels=None, training=False, seed=None) -> list:
         """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU.
 
-        Args:
-            labels: of the images, for a layout whose convolutions see them; without, each image may
-                be of every class.
-            seed: see `call`.
+        Labels are for a layout whose convolutions see them; without, each image may be of every
+        class.
         """
         maps, inside = [(images + 1) / 2 if self.plan.from_0 else images], self.inside(labels)
         for i, conv in enumerate(self.convs):

@@ -102,8 +102,7 @@ class Generator(Network):
     def call(self, z, labels=None, training=False):
         """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].
 
-        Args:
-            labels: as `classes.one_hot` takes them, where the network knows classes.
+        Labels are as `classes.one_hot` takes them, where the network knows classes.
         """
         require(labels, self.classes, self.name)
         inside, norms, x = self.inside(labels), iter(self.norms), z

@@ -13,15 +13,9 @@ from dcgan.models.layouts import Layout
 def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
     """The sides of the feature maps from the image down, halved with rounding up until about 4.
 
-    A side of 28 gives 28, 14, 7, 4; 48 gives 48, 24, 12, 6, 3. For an image that is not square the
-    geometric mean of its sides decides how often.
-
-    Args:
-        height, width: of the image, in pixels, at least 8.
-        smallest: what takes the place of 4.
-
-    Returns:
-        [(height, width), ..., (about 4, about 4)]: one more than there are layers of stride 2.
+    A side of 28 gives 28, 14, 7, 4; 48 gives 48, 24, 12, 6, 3: one more than there are layers of
+    stride 2. For an image that is not square the geometric mean of its sides decides how often.
+    `smallest` takes the place of 4.
     """
     stages = max(1, math.floor(math.log2(math.sqrt(height * width) / smallest) + 0.5))
     maps = [(height, width)]
@@ -35,10 +29,6 @@ def layer_seed(seed: int, network: str, layer: str) -> int:
     """The seed of a layer's initial weights: below 2**32, and a hash of all that it belongs to.
 
     Sums such as seed + layer would give a layer of one run the weights of another run's next layer.
-
-    Args:
-        seed: of the run, at least 0.
-        network, layer: their names.
     """
     words = [seed, *f"{network}/{layer}".encode()]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
@@ -73,11 +63,9 @@ def activation(inputs: tf.Tensor, leak: float) -> tf.Tensor:
 def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
     """Leaves out numbers at random and enlarges the others (Srivastava et al. 2014).
 
-    Args:
-        inputs: [N, H, W, C]; on several replicas each one's share of the batch.
-        rate: share of the numbers to leave out.
-        seed: int64 [2]. What is left out of an image depends on it and on the image's place in the
-            batch, not on the number of replicas.
+    On several replicas inputs [N, H, W, C] are each one's share of the batch. What is left out of
+    an image depends on the seed, int64 [2], and on the image's place in the batch, not on the
+    number of replicas.
     """
     context = tf.distribute.get_replica_context()
     count = tf.shape(inputs)[0]

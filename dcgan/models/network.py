@@ -65,8 +65,7 @@ class Network(keras.Model):
     def inside(self, labels):
         """What layers see of labels beside their inputs; None where the layout has it otherwise.
 
-        Args:
-            labels: as `classes.one_hot` takes them; None for images that may be of each class.
+        Labels are as `classes.one_hot` takes them; None for images that may be of each class.
         """
         if not self.label_channels:
             return None

@@ -20,11 +20,7 @@ class Row:
 
 
 def rows(network: keras.Model, *inputs: tf.Tensor) -> list[Row]:
-    """The layers that a call of a built network takes an example through.
-
-    Args:
-        inputs: of the call, [1, ...] each.
-    """
+    """The layers that a call of a built network with inputs [1, ...] takes an example through."""
     found: list[Row] = []
     layers = [layer for layer in network.layers if layer is not network]
     for layer in layers:

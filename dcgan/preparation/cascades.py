@@ -40,14 +40,9 @@ def require() -> None:
 
 
 def find(cascade: str, cache_dir: Path) -> Path:
-    """The file of a cascade; fetches the one for anime faces when it is not there.
+    """The file of a cascade: "animeface", fetched when absent, one of OpenCV's own, or a path.
 
-    Args:
-        cascade: "animeface", one of OpenCV's own such as "frontalface_default", or a path.
-        cache_dir: where fetched files are kept; it is made when absent.
-
-    Raises:
-        UserError: see the module, or the file cannot be fetched.
+    A UserError, see the module, or where the file cannot be fetched.
     """
     require()
     own = Path(cv2.data.haarcascades)

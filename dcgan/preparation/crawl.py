@@ -81,17 +81,15 @@ def crawl(
 ) -> CrawlResult:
     """Fetches pictures until the folder has `limit` of them or the site has no more.
 
+    Those of earlier crawls count. Raises Fruitless where the site cannot be read to the end, or has
+    nothing of the kind.
+
     Args:
-        search: what to look for.
         folder: opened.
-        limit: pictures in the folder, those of earlier crawls included.
         original: whether to fetch the original files; else the smaller ones made for looking at,
             where the family of the site is known.
         contact: sent in the user agent.
         delay: seconds between two requests.
-
-    Raises:
-        Fruitless: the site cannot be read to the end, or has nothing of the kind.
     """
     outcome = CrawlResult()
     config = _config(search, folder, original=original, contact=contact, delay=delay)
@@ -180,10 +178,8 @@ class _Listener:
 def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[int, str]:
     """Runs gallery-dl and hands on its messages until it ends or nobody listens.
 
-    When this process ends in whatever way, so does gallery-dl.
-
-    Returns:
-        the exit code, and the last line of the standard error.
+    When this process ends in whatever way, so does gallery-dl. Returns the exit code, and the last
+    line of the standard error.
     """
     process = subprocess.Popen(
         command,

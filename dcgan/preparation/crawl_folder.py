@@ -38,11 +38,7 @@ _GLANCE = ImageSpec(8, 8, 3)
 
 
 class CrawledFolder:
-    """What a crawl has brought.
-
-    Attributes:
-        count: pictures in the folder that the crawl has brought.
-    """
+    """What a crawl has brought; `count` are its pictures in the folder."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -103,8 +99,7 @@ class CrawledFolder:
     def open(self) -> Iterator[None]:
         """Holds the folder for this process, makes it when absent, and reads what is there.
 
-        Raises:
-            UserError: see the module; or it cannot be written, or another process crawls into it.
+        A UserError, see the module; or it cannot be written, or another process crawls into it.
         """
         links.refuse(self.state, [self.records], "crawl")
         with contextlib.ExitStack() as stack:
@@ -124,11 +119,7 @@ class CrawledFolder:
                 self._clear()
 
     def prepare(self) -> None:
-        """Makes all ready for gallery-dl to start.
-
-        Raises:
-            UserError: its archive cannot be written.
-        """
+        """Makes all ready for gallery-dl to start; a UserError where that cannot be written."""
         self._clear()
         self.incoming.mkdir()
         for path in self.state.glob(f"{self.archive.name}*"):  # the journal of a killed process
@@ -152,13 +143,9 @@ class CrawledFolder:
     def take(self, post: dict) -> str:
         """Moves a downloaded picture into the folder, when it is whole and new.
 
-        Args:
-            post: what gallery-dl says of it, its path as "_path".
-
-        Returns:
-            "new", "known" (recorded before), "duplicate" (the same picture is there already), or
-            the reason why it was not taken. A file in `incoming` is then thrown away; one elsewhere
-            is left as it is.
+        `post` is what gallery-dl says of it, its path as "_path". Returns "new", "known" (recorded
+        before), "duplicate" (the same picture is there already), or the reason why it was not
+        taken. A file in `incoming` is then thrown away; one elsewhere is left as it is.
         """
         path, key = Path(post["_path"]), post["_archive_key"]
         if not self._is_incoming(path):
@@ -260,11 +247,7 @@ class CrawledFolder:
 
 
 def _check(path: Path) -> tuple[str, str]:
-    """(suffix, SHA-256) of a downloaded file.
-
-    Raises:
-        Unusable: it is no whole picture.
-    """
+    """(suffix, SHA-256) of a downloaded file; raises UnusableFile where it is no whole picture."""
     if (size := path.stat().st_size) > MAX_FILE_BYTES:
         raise UnusableFile(f"{size:,} bytes, too large for a picture")
     with open(path, "rb") as file:

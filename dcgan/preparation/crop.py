@@ -87,16 +87,9 @@ class CropResult:
 def crop(
     source: PictureFiles, folder: CroppedFolder, options: CropOptions, *, workers: int | None = None
 ) -> CropResult:
-    """Adds to the folder the faces of the pictures that it does not know yet.
+    """Adds to the opened folder the faces of the pictures that it does not know yet.
 
-    Args:
-        source: of the pictures.
-        folder: opened.
-        options: what to do.
-        workers: processes; see `workers.map_in_order`.
-
-    Raises:
-        UserError: a file that is not a crop's is in the way.
+    A UserError where a file that is not a crop's is in the way.
     """
     outcome = CropResult()
     seen = duplicates.Seen(options.similarity)

@@ -27,19 +27,13 @@ FARTHEST_EDGE = 1 << 30  # of a box, in pixels; pictures are far smaller
 
 
 class CroppedFolder:
-    """What a crop has made; its content is known while it is `opened`.
-
-    Attributes:
-        sources: names of the pictures that were looked at.
-        kept: (fingerprint, file) of the faces, in the order of finding.
-        busiest: the lines of the picture with the most faces; empty where there is no face.
-    """
+    """What a crop has made; its content is known while it is open."""
 
     def __init__(self, root: Path):
         self.root = root
-        self.sources: set[str] = set()
-        self.kept: list[tuple[int, str]] = []
-        self.busiest: list[dict] = []
+        self.sources: set[str] = set()  # names of the pictures that were looked at
+        self.kept: list[tuple[int, str]] = []  # (fingerprint, file) of the faces, as found
+        self.busiest: list[dict] = []  # the lines of the picture with the most faces
         self._prefixes: set[str] = set()
 
     @property
@@ -73,11 +67,8 @@ class CroppedFolder:
     def open(self, options: dict) -> Iterator[None]:
         """Holds the folder for this process, makes it when absent, and reads what is there.
 
-        Args:
-            options: all that faces depend on, by flag.
-
-        Raises:
-            UserError: see the module; or it cannot be written, or another process crops into it.
+        Options are all that faces depend on, by flag. A UserError, see the module; or it cannot be
+        written, or another process crops into it.
         """
         self.refuse_foreign()
         links.refuse(self.state, [self.records], "crop")
@@ -95,11 +86,7 @@ class CroppedFolder:
             yield
 
     def refuse_foreign(self) -> None:
-        """Refuses to write among or over files that are not a crop's.
-
-        Raises:
-            UserError: there are such files.
-        """
+        """Refuses to write among or over files that are not a crop's."""
         if self._options.exists():
             return
         if self.root.exists() and not self.root.is_dir():
@@ -149,9 +136,6 @@ class CroppedFolder:
 
         b/a.jpg gives b/a; where another picture has that already, b/a.jpg; then b/a.jpg_2. It
         depends on nothing but the pictures added before, and in their order.
-
-        Args:
-            source: the picture's name, "/" between folders.
         """
         folder, slash, name = source.rpartition("/")
         stem, suffix = PurePath(name).stem, PurePath(name).suffix
@@ -164,14 +148,9 @@ class CroppedFolder:
         return next(one for one in names if one.casefold() not in self._prefixes)
 
     def add(self, lines: list[dict], files: dict[str, bytes]) -> None:
-        """Writes the faces of one picture and its lines.
+        """Writes the face pictures of one picture, content by name, and its lines.
 
-        Args:
-            lines: for `faces.jsonl`; at least one.
-            files: content of the face pictures by name.
-
-        Raises:
-            UserError: a file of another content is in the way, or a link that leads elsewhere.
+        A UserError where a file of another content is in the way, or a link that leads elsewhere.
         """
         root = self.root.resolve()
         for name, content in files.items():
@@ -241,8 +220,7 @@ class CroppedFolder:
 def _is_ours(line: dict) -> bool:
     """Whether a line has all that is used of it, of the kinds that `crop` writes.
 
-    Raises:
-        ValueError, LookupError, TypeError, AttributeError: it has not.
+    Raises ValueError, LookupError, TypeError or AttributeError where it has not.
     """
     file, faces = line["file"], line["faces"]
     names = [line["source"]] if file is None else [line["source"], file]

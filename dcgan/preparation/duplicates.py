@@ -17,25 +17,15 @@ FIRST_CAPACITY = 1024
 
 
 def require() -> None:
-    """Refuses to start what needs `fingerprint` where it cannot work.
-
-    Raises:
-        UserError: imagehash is not installed.
-    """
+    """Raises UserError where imagehash is not installed."""
     extras.require("Finding near duplicates", "data", "imagehash")
 
 
 def fingerprint(image: Image.Image) -> int:
-    """The perceptual hash of a picture, from 0 to 2**64 - 1.
+    """The perceptual hash of a picture of any size and mode, from 0 to 2**64 - 1.
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the signs of
     the lowest 8 x 8 frequencies of the picture at 32 x 32.
-
-    Args:
-        image: of any size and mode, upright.
-
-    Raises:
-        UserError: imagehash is not installed.
     """
     require()
     import imagehash  # takes its time, and only some commands need it
@@ -44,17 +34,13 @@ def fingerprint(image: Image.Image) -> int:
 
 
 class Seen:
-    """The fingerprints so far; each new one is compared with all of them.
+    """The fingerprints so far; a new one is compared with all for those in which few bits differ.
 
     Comparing means counting bits in one array: exact at every distance, a fifth of a millisecond
     with 100,000 fingerprints, and at most sixteen bytes a fingerprint besides its name.
     """
 
     def __init__(self, distance: int):
-        """
-        Args:
-            distance: in how many bits near duplicates may differ, 0 to 64.
-        """
         if not 0 <= distance <= BITS:
             raise ValueError(f"distance must be from 0 to {BITS}, received {distance}")
         self._distance = distance
@@ -62,15 +48,7 @@ class Seen:
         self._fingerprints = np.zeros(FIRST_CAPACITY, np.uint64)
 
     def add(self, fingerprint: int, name: str) -> str | None:
-        """Looks for a near duplicate; remembers the fingerprint when there is none.
-
-        Args:
-            fingerprint: of `fingerprint`.
-            name: what later near duplicates are told.
-
-        Returns:
-            the name of the first one remembered that is within the distance, or None.
-        """
+        """The name of the first near duplicate, or None; then the fingerprint is remembered."""
         value = np.uint64(fingerprint)
         count = len(self._names)
         differing = np.bitwise_count(self._fingerprints[:count] ^ value)

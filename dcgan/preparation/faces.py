@@ -49,15 +49,10 @@ def load(path: str):
 
 
 def find(image: np.ndarray, search: FaceSearch) -> list[Box]:
-    """The boxes of the faces of a picture, from top to bottom.
+    """The boxes of the faces of a picture, uint8 [height, width, 3], RGB, from top to bottom.
 
-    Args:
-        image: uint8 [height, width, 3], RGB.
-        search: how to look.
-
-    Returns:
-        Square boxes with their centre in the picture. The cascade's idea of a face is larger than
-        the line from hair to chin and from ear to ear.
+    They are square with their centre in the picture. The cascade's idea of a face is larger than
+    the line from hair to chin and from ear to ear.
     """
     if min(image.shape[:2]) < search.min_size:
         return []
@@ -108,14 +103,10 @@ def _turn(width: int, height: int, angle: float) -> tuple[np.ndarray, tuple[int,
 
 
 def square(box: Box, margin: float, *, width: int, height: int) -> Box:
-    """The square around a box, with a margin, inside the picture.
+    """The square around a box, with a margin, inside a picture of that size.
 
-    Where it would stand out of the picture it is moved; where it is larger, shrunk.
-
-    Args:
-        box: of the face.
-        margin: to add on each side, as a share of the box' longer side.
-        width, height: of the picture.
+    The margin on each side is a share of the box' longer side. Where it would stand out of the
+    picture it is moved; where it is larger, shrunk.
     """
     left, top, right, bottom = box
     side = round(max(right - left, bottom - top) * (1 + 2 * margin))
@@ -126,16 +117,7 @@ def square(box: Box, margin: float, *, width: int, height: int) -> Box:
 
 
 def cut(image: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """A box of a picture at `size` x `size` pixels, antialiased.
-
-    Args:
-        image: uint8 [height, width, 3].
-        box: square, inside the picture.
-        size: side of the result.
-
-    Returns:
-        uint8 [size, size, 3].
-    """
+    """A square box of a picture at `size` x `size` pixels, antialiased: uint8 [size, size, 3]."""
     picture = Image.fromarray(image)
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
 
@@ -146,9 +128,6 @@ def sharpness(image: np.ndarray) -> float:
     Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy". Drawn faces of 96
     pixels have some hundreds; blown up from 48 pixels 80 to 600, blown up from 24, or blurred by a
     Gaussian of 2 pixels, below 80 and 35.
-
-    Args:
-        image: uint8 [height, width, 3], RGB.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return float(cv2.Laplacian(grey, cv2.CV_64F).var())

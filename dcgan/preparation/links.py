@@ -11,13 +11,7 @@ from dcgan import UserError
 
 
 def refuse(state: Path, files: Iterable[Path], command: str) -> None:
-    """Raises UserError where there is a link.
-
-    Args:
-        state: the command's own folder, which is looked through.
-        files: what it writes besides.
-        command: its name.
-    """
+    """Raises UserError for a link as a command's own folder, in it, or as one of its files."""
     for path in (state, *state.glob("*"), *files):
         if path.is_symlink():
             raise UserError(

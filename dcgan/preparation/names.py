@@ -24,10 +24,7 @@ class Names:
     """Gives pictures their names in one package."""
 
     def __init__(self, classes: Sequence[str] = ()):
-        """
-        Args:
-            classes: what the labels from 0 on mean; each gets a folder of its own.
-        """
+        """Gives each class, what labels from 0 on mean, a folder of its own."""
         self._taken: dict[str, int] = {}
         folders: dict[str, int] = {}
         self._folders = [_free(_folder(text), "", folders) for text in classes]
@@ -35,10 +32,8 @@ class Names:
     def give(self, name: str, label: tuple[int, str] | None = None) -> str:
         """A free name with "/", below the folder of the picture's class, with the suffix .png.
 
-        Args:
-            name: of the picture in its source, with "/".
-            label: number and meaning. Where a folder in `name` has this meaning, the folder of the
-                class takes its place.
+        The label is a number and what it means. Where a folder in `name` has this meaning, the
+        folder of the class takes its place.
         """
         *parts, file = name.split("/")
         folders = [_folder(part) for part in parts]
@@ -84,9 +79,8 @@ def _cut(text: str) -> str:
 def _free(start: str, end: str, taken: dict[str, int]) -> str:
     """`start` + `end`, with a number between them where that is taken.
 
-    Args:
-        taken: all names so far without regard to case, with the number that was given last: looking
-            for the next one takes no longer with every picture of the same name.
+    `taken` has all names so far without regard to case, with the number that was given last:
+    looking for the next one takes no longer with every picture of the same name.
     """
     key = (start + end).casefold()
     free, number = start + end, taken.get(key, 1)

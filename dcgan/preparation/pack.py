@@ -79,17 +79,10 @@ def pack(
     shard_bytes: int = 128 << 20,
     workers: int | None = None,
 ) -> Packed:
-    """Packs a source.
+    """Packs a source into a path that ends in .zip, or a folder or address for TFRecord shards.
 
-    Args:
-        source: of the pictures.
-        to: a path that ends in .zip, or a folder or address for TFRecord shards.
-        options: what becomes of the pictures.
-        shard_bytes: a TFRecord shard is full at about this size.
-        workers: processes; see `workers.map_in_order`.
-
-    Raises:
-        UserError: no picture is usable, or `to` cannot be used.
+    A shard is full at about `shard_bytes`. A UserError where no picture is usable, or `to` cannot
+    be used.
     """
     _refuse_inside(source, to)
     if options.similarity:

@@ -78,8 +78,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 def zip_package(path: Path) -> Iterator[ZipPackage]:
     """A zip file that replaces the one at `path` when the block ends well.
 
-    Raises:
-        UserError: `path` holds something that `pack` did not write, or cannot be written.
+    A UserError where `path` holds something that `pack` did not write, or cannot be written.
     """
     if path.exists() and (path.is_dir() or header(path) is None):
         raise not_ours(str(path))
@@ -181,12 +180,8 @@ def _example(picture: PackedPicture) -> bytes:
 def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
     """A folder of shards that counts as whole when the block ends well; else nothing stays.
 
-    Args:
-        place: a path, or an address of tf.io.gfile.
-        shard_bytes: a shard is full at about this size.
-
-    Raises:
-        UserError: `place` holds something that `pack` did not write, or cannot be written.
+    The place is a path, or an address of tf.io.gfile. A UserError where it holds something that
+    `pack` did not write, or cannot be written.
     """
     tf = _tensorflow()
     gfile, place = tf.io.gfile, place.rstrip("/")

@@ -74,11 +74,7 @@ def each(
 ) -> Iterator[Any]:
     """What a task makes of all pictures, in the source's order, on all cores, with progress.
 
-    Args:
-        task: picklable; its arguments are what `read` yields.
-        spec, whole, remarks: see `read`.
-        doing: what is done with the source, in a word.
-        workers: processes; see `map_in_order`.
+    The task is picklable; its arguments are what `read` yields. `doing` is a word for the bar.
     """
     count = len(source)
     chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]

@@ -80,9 +80,6 @@ def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
             gallery-dl does not know it; or any page that gallery-dl can read.
         tags: what every picture must have, separated by blanks.
         rating: "safe", "questionable", "explicit" or "any".
-
-    Raises:
-        UserError: there is no such site, or the tags do not go with it.
     """
     if any(tag.lstrip("-~").startswith("rating:") for tag in tags.lower().split()):
         raise UserError(

@@ -68,15 +68,7 @@ class PictureFacts:
 
 
 def survey(source: Source, *, workers: int | None = None) -> Survey:
-    """Looks at all pictures.
-
-    Args:
-        source: of the pictures.
-        workers: processes; see `workers.map_in_order`.
-
-    Raises:
-        UserError: no picture is usable.
-    """
+    """Looks at all pictures; a UserError where none is usable."""
     hashing = _can_hash()
     result = Survey(source.name, len(source), near=[] if hashing else None)
     first_of: dict[bytes, int] = {}
