@@ -52,16 +52,8 @@ class FileStore:
         self._write(np.ascontiguousarray(images, self._dtype).reshape(-1).view(np.uint8).data)
         self._count += len(images)
 
-    def array(self) -> np.ndarray:
-        """The images so far, as a view of the unfinished file."""
-        if not self._count:
-            return np.empty((0, *self.shape), self._dtype)
-        with open(self._temporary, "rb") as file:
-            shape = (self._count, *self.shape)
-            return map_rows(file, self._temporary, self._dtype, shape, _HEADER_BYTES)
-
     def finish(self) -> None:
-        """Gives the file its name. Raises OSError; the images so far can then still be read."""
+        """Gives the file its name. Raises OSError."""
         self._file.seek(0)
         self._write_header()
         disk.flush(self._file.fileno(), self.path)
@@ -113,12 +105,10 @@ class MemoryStore:
         """The images so far."""
         return self._images[: self._count]
 
-    def finish(self) -> np.ndarray:
-        """The images."""
-        return self.array()
+    def finish(self) -> None:
+        """There is nothing to do."""
 
-    def discard(self) -> None:
-        """Nothing to remove."""
+    discard = finish
 
 
 class NoStore(MemoryStore):
@@ -131,29 +121,23 @@ class NoStore(MemoryStore):
         """Counts uint8 [n, *shape]."""
         self._count += len(images)
 
-    def finish(self) -> None:
-        """There are no images."""
-
 
 Store = FileStore | MemoryStore
 
 
-def map_rows(
-    file: BinaryIO, name: Path, dtype: np.dtype, shape: tuple[int, ...], offset: int = 0
-) -> np.ndarray:
-    """The numbers in a file from `offset` on, mapped read-only; read where no files can be mapped.
+def map_rows(file: BinaryIO, name: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """The numbers in a file, mapped read-only; read where no files can be mapped.
 
     The file is open with nothing of it in a buffer; `name` is for people.
     """
     try:
-        return np.memmap(file, dtype, "r", offset, shape)
+        return np.memmap(file, dtype, "r", 0, shape)
     except OSError as error:
         if error.errno not in disk.NEVER:
             raise
         disk.cannot_map(name, error)
-    file.seek(offset)
-    array = np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
-    return array
+    file.seek(0)
+    return np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
 
 
 def free_memory() -> int:

@@ -15,9 +15,8 @@ import json
 import logging
 import mmap
 import os
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from dcgan.terminal.progress import Bar
 
 FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
 CHUNK = 64  # pictures a task of a worker
+BLOCK = 1024  # images read at a time
 # Files smaller than the free memory divided by this are read ahead as a whole; larger ones page by
 # page, in the random order of training.
 MEMORY_SHARE = 4
@@ -101,18 +101,18 @@ def prepare(
         summary = summarize(source, cache_dir=folder)
         if len(summary.skipped) == summary.found:
             raise nothing_usable(source.name, summary.found, summary.skipped)
-        path = folder / f"{key}.npy" if folder else None
-        store = _new_store(path, _shape(spec), min(limit or len(source), len(source)))
         deep = replace(spec, white_level=summary.white_level)
-        images, entry = _decode_all(source, deep, store, limit=limit, workers=workers)
+        make = partial(_decode_all, source, deep, limit=limit, workers=workers)
+        how = {"shape": _shape(spec), "capacity": min(limit or len(source), len(source))}
+        images, entry = _decode(make, folder and folder / f"{key}.npy", **how)
         entry |= _of_summary(summary, entry)
         if images is None:  # they are in the cache, which is complete with this file
             _write_json(folder, key, entry)
-            images = _open(path)
+            images = _open(folder / f"{key}.npy")
     else:
         images, entry = cached
         if not isinstance(entry.get("content"), str):  # by a version that did not keep it
-            entry["content"] = _content(map(_print, images))
+            entry["content"] = _content([fingerprints(images)])
             _write_json(folder, key, entry)
     return Prepared(
         images, _report(source, entry, len(images)), source, _used(entry), entry["content"]
@@ -140,7 +140,7 @@ def look(
     if source.fallible and len(summary.skipped) < summary.found:
         store = NoStore(capacity)
         deep = replace(spec, white_level=summary.white_level)
-        entry = _decode_all(source, deep, store, limit=limit, workers=None)[1]
+        entry = _decode_all(source, deep, store, limit=limit, workers=None)
         used = entry["seen"] - len(entry["unused"])
     else:
         entry = {"skipped": [], "notes": [], "different": None}
@@ -165,27 +165,49 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()[:32]
 
 
+def _decode(
+    make: Callable[[Store], dict], path: Path | None, *, shape: tuple[int, ...], capacity: int
+) -> tuple[np.ndarray | None, dict]:
+    """Decodes pictures into a file or, where there is none or its disk fails, into memory.
+
+    Returns the images, or None when they are in the file, and what `make` returns.
+    """
+    if path is not None:
+        try:
+            return None, make(FileStore(path, shape, capacity))
+        except OSError as error:
+            logger.warning(
+                "The decoded images cannot be kept in %s (%s): they stay in memory and are decoded "
+                "again next time.",
+                path.parent,
+                error.strerror or error,
+            )
+    memory = MemoryStore(shape, capacity)
+    entry = make(memory)
+    return memory.array(), entry
+
+
 def _decode_all(
     source: Source, spec: ImageSpec, store: Store, *, limit: int | None, workers: int | None
-) -> tuple[np.ndarray | None, dict]:
-    """Decodes all pictures into the store or, when its disk fails, into memory.
+) -> dict:
+    """Decodes all pictures into a store; returns what the cache's JSON says of them.
 
-    Returns the images, or None when they are in the cache, and what the cache's JSON says of them.
+    Raises OSError where the disk of the store fails.
     """
-    first_store, capacity = store, store.capacity
+    capacity = store.capacity
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
     results = map_in_order(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # indices of the pictures below `seen` that are not used
     skipped: list[Skipped] = []
     seen, remarks = 0, Counter()
-    prints = array("Q")  # of each image
+    prints = [np.empty(0, "<u8")]
     try:
         with Bar(f"decoding {source.name}", capacity) as bar:
             for chunk, decoded in zip(chunks, results, strict=False):
                 images = decoded.images[: capacity - len(store)]
                 used = decoded.indices[: len(images)]
-                store = _append(store, images)
-                prints.extend(map(_print, images))
+                store.append(images)
+                prints.append(fingerprints(images))
                 full = limit is not None and len(store) == capacity
                 seen = used[-1] + 1 if full else chunk.stop
                 unused += sorted(set(range(chunk.start, seen)).difference(used))
@@ -196,26 +218,28 @@ def _decode_all(
                     break
         if not len(store):
             raise nothing_usable(source.name, len(source), skipped)
-        images = _finish(store)
+        store.finish()
     finally:
         results.close()  # ends the workers
-        first_store.discard()
+        store.discard()
     about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
-    about["different"] = len(np.unique(np.frombuffer(prints, np.uint64)))
-    about["content"] = _content(prints)
-    return images, about | {"skipped": _pairs(skipped)}
+    different = len(np.unique(np.concatenate(prints)))
+    about |= {"different": different, "content": _content(prints)}
+    return about | {"skipped": _pairs(skipped)}
 
 
-def _print(image: np.ndarray) -> int:
-    """A 64-bit hash of the pixels of an image."""
-    return int.from_bytes(
-        hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest(), "little"
-    )
+def fingerprints(images: np.ndarray) -> np.ndarray:
+    """Of each image: uint8 [N, height, width, channels] -> uint64 [N], equal where images are."""
+    found = []
+    for start in range(0, len(images), BLOCK):
+        block = np.ascontiguousarray(images[start : start + BLOCK])
+        found += [hashlib.blake2b(image, digest_size=8).digest() for image in block]
+    return np.frombuffer(b"".join(found), "<u8")
 
 
-def _content(prints: Iterable[int]) -> str:
-    """Computes `Prepared.content` from the `_print` of each image."""
-    return hashlib.sha256(np.fromiter(prints, "<u8").tobytes()).hexdigest()
+def _content(prints: Iterable[np.ndarray]) -> str:
+    """Computes `Prepared.content` from the fingerprints of the images."""
+    return hashlib.sha256(b"".join(one.tobytes() for one in prints)).hexdigest()
 
 
 def _shape(spec: ImageSpec) -> tuple[int, int, int]:
@@ -231,47 +255,6 @@ def _of_summary(summary: Summary, entry: dict) -> dict:
         "notes": [*depth(summary), *entry["notes"]],
         "skipped": _merge(entry["skipped"], summary.skipped),
     }
-
-
-def _new_store(path: Path | None, shape: tuple[int, ...], capacity: int) -> Store:
-    if path is None:
-        return MemoryStore(shape, capacity)
-    try:
-        return FileStore(path, shape, capacity)
-    except OSError as error:
-        return _in_memory_instead(MemoryStore(shape, capacity), path.parent, error)
-
-
-def _append(store: Store, images: np.ndarray) -> Store:
-    try:
-        store.append(images)
-    except OSError as error:
-        memory = MemoryStore(store.shape, store.capacity)
-        memory.append(store.array())
-        memory.append(images)
-        store.discard()  # makes room on a full disk
-        return _in_memory_instead(memory, store.path.parent, error)
-    return store
-
-
-def _finish(store: Store) -> np.ndarray | None:
-    """Finishes the store; returns the images, or None when they are in the cache."""
-    try:
-        return store.finish()
-    except OSError as error:
-        memory = MemoryStore(store.shape, store.capacity)
-        memory.append(store.array())
-        return _in_memory_instead(memory, store.path.parent, error).finish()
-
-
-def _in_memory_instead(store: MemoryStore, folder: Path, error: OSError) -> MemoryStore:
-    logger.warning(
-        "The decoded images cannot be kept in %s (%s): they stay in memory and are decoded again "
-        "next time.",
-        folder,
-        error.strerror or error,
-    )
-    return store
 
 
 def _merge(first: list[list[str]], second: tuple[Skipped, ...]) -> list[list[str]]:

@@ -5,22 +5,11 @@ new images would seem to differ from them. Two images are the same when all of t
 equal, wherever they come from; nearly equal ones, such as one picture saved twice, count as two.
 """
 
-import hashlib
-
 import numpy as np
 
+from dcgan.datasets.prepare import fingerprints
+
 SHARE = 0.2  # of the different images, which an extractor leaves for judging
-BLOCK = 1024  # images read at a time
-
-
-def fingerprints(images: np.ndarray) -> np.ndarray:
-    """Of each image: uint8 [N, height, width, channels] -> uint64 [N], equal where images are."""
-    found = np.empty(len(images), np.uint64)
-    for start in range(0, len(images), BLOCK):
-        block = np.ascontiguousarray(images[start : start + BLOCK])
-        digests = b"".join(hashlib.blake2b(image, digest_size=8).digest() for image in block)
-        found[start : start + len(block)] = np.frombuffer(digests, np.uint64)
-    return found
 
 
 def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dcgan.datasets import prepare
 from dcgan.evaluation import unseen
 
 DIFFERENT = np.random.default_rng(0).integers(0, 256, (100, 2, 3, 1), np.uint8)
@@ -36,7 +37,7 @@ def test_the_seed_alone_decides_which_they_are():
 def test_fingerprints_are_equal_where_images_are():
     """Over several blocks, whatever the order of the pixels in memory."""
     images = np.concatenate([IMAGES] * 6)
-    assert len(images) > unseen.BLOCK
+    assert len(images) > prepare.BLOCK
     found = unseen.fingerprints(images)
     assert found.tolist() == unseen.fingerprints(np.asfortranarray(images)).tolist()
     assert found.tolist() == unseen.fingerprints(IMAGES).tolist() * 6
