@@ -29,7 +29,10 @@ from dcgan.terminal.progress import Bar
 logger = logging.getLogger("dcgan")
 
 CHUNK_BYTES = 1 << 16
-LONGEST_WAIT_SECONDS = 60.0
+TRIES = 4  # failures in a row, with nothing gained, after which a mirror is given up
+# Before the second try, then doubled; longer when the server asks for it.
+WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
+TIMEOUT_SECONDS = 30.0  # of silence, after which a connection counts as dropped
 GZIP_MAGIC = b"\x1f\x8b"
 # Verdicts on a file; any other verdict is a reason to throw it away.
 WHOLE, SHORT = "whole", "the file ended early"
@@ -72,33 +75,19 @@ def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
     return fetch(file, folder)
 
 
-def fetch(
-    file: RemoteFile,
-    folder: Path,
-    *,
-    tries: int = 4,
-    wait_seconds: float = 1.0,
-    timeout_seconds: float = 30.0,
-) -> Path:
+def fetch(file: RemoteFile, folder: Path) -> Path:
     """The path of `file` in `folder`, where it is downloaded unless a file of that name is there.
 
-    Args:
-        tries: failures in a row, with nothing gained, after which a mirror is given up.
-        wait_seconds: before the second try, then doubled; longer when the server asks for it.
-        timeout_seconds: of silence, after which a connection counts as dropped.
-
-    Raises:
-        UserError: no mirror gave the file, or the folder cannot be written to.
+    A UserError where no mirror gave the file, or the folder cannot be written to.
     """
     target = folder / file.name
     if target.exists():
         return target
-    patience = {"tries": tries, "wait_seconds": wait_seconds, "timeout_seconds": timeout_seconds}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder):
             if not target.exists():  # another process may have downloaded it meanwhile
-                _from_mirrors(file, folder, **patience)
+                _from_mirrors(file, folder)
     except OSError as error:
         raise UserError(
             f"{file.name} cannot be written into {folder} ({error.strerror or error}): make room"
@@ -107,13 +96,13 @@ def fetch(
     return target
 
 
-def _from_mirrors(file: RemoteFile, folder: Path, **patience: float) -> None:
-    """Tries one mirror after the other; `patience` is handed on to `_from_mirror`."""
+def _from_mirrors(file: RemoteFile, folder: Path) -> None:
+    """Tries one mirror after the other."""
     part = folder / f"{file.name}.part"
     reasons = []
     for url in file.urls:
         try:
-            _from_mirror(file, url, part=part, **patience)
+            _from_mirror(file, url, part=part)
         except _Refused as error:
             reasons.append(f"{url} {error}")
             logger.warning("No %s from %s: it %s.", file.name, url, error)
@@ -144,40 +133,32 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _from_mirror(
-    file: RemoteFile,
-    url: str,
-    *,
-    part: Path,
-    tries: int,
-    wait_seconds: float,
-    timeout_seconds: float,
-) -> None:
+def _from_mirror(file: RemoteFile, url: str, *, part: Path) -> None:
     """Tries one mirror until `part` is whole; raises _Refused when it is of no use."""
     failures, furthest = 0, _size(part)
     while True:
         try:
-            return _attempt(file, url, part=part, timeout_seconds=timeout_seconds)
+            return _attempt(file, url, part=part)
         except _Temporary as error:
             gained, furthest = _size(part) > furthest, max(furthest, _size(part))
             failures = 1 if gained else failures + 1
-            if failures >= tries:
+            if failures >= TRIES:
                 raise _Refused(str(error)) from error
-            wait = max(error.wait_seconds, wait_seconds * 2 ** (failures - 1))
+            wait = max(error.wait_seconds, WAIT_SECONDS * 2 ** (failures - 1))
             logger.info("%s %s; trying again.", url, error)
             time.sleep(min(wait, LONGEST_WAIT_SECONDS))
 
 
-def _attempt(file: RemoteFile, url: str, *, part: Path, timeout_seconds: float) -> None:
+def _attempt(file: RemoteFile, url: str, *, part: Path) -> None:
     """One request, for all that `part` still lacks."""
     verdict = _verdict(file, part)
     if verdict == WHOLE:  # an earlier process ended between the last byte and the renaming
         return
     if verdict != SHORT:
         part.unlink()
-    with _request(url, _size(part), timeout_seconds=timeout_seconds) as response:
-        offset = _check_answer(file, response, part=part)
-        _receive(file, response, part=part)
+    with _request(url, _size(part)) as response:
+        offset, total = _check_answer(file, response, part=part)
+        _receive(file, response, part=part, total=total)
     verdict = _verdict(file, part)
     if verdict == SHORT:
         raise _Temporary(f"dropped the connection after {_size(part):,} bytes")
@@ -187,17 +168,17 @@ def _attempt(file: RemoteFile, url: str, *, part: Path, timeout_seconds: float) 
         raise _Temporary(verdict) if offset else _Refused(verdict)
 
 
-def _request(url: str, offset: int, *, timeout_seconds: float) -> requests.Response:
+def _request(url: str, offset: int) -> requests.Response:
     """Asks for the file from byte `offset` on."""
     # "identity", and reading the raw stream later: bytes must be counted as they lie on the server.
     headers = {"Accept-Encoding": "identity", "User-Agent": "dcgan-datasets"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
-    timeout = (min(10.0, timeout_seconds), timeout_seconds)
+    timeout = (min(10.0, TIMEOUT_SECONDS), TIMEOUT_SECONDS)
     try:
         return requests.get(url, headers=headers, stream=True, timeout=timeout)
     except requests.exceptions.ReadTimeout as error:
-        raise _Temporary(f"did not answer within {timeout_seconds:g} seconds") from error
+        raise _Temporary(f"did not answer within {TIMEOUT_SECONDS:g} seconds") from error
     except requests.exceptions.RequestException as error:
         cause = error.args[0] if error.args else error
         # Nobody is there (no such host, no network): saying so at once is better than waiting.
@@ -213,8 +194,14 @@ def _short(error: object) -> str:
     return str(error).rsplit(": ", 1)[-1][:200]
 
 
-def _check_answer(file: RemoteFile, response: requests.Response, *, part: Path) -> int:
-    """Says from which byte on the answer is; where that is 0, `part` is thrown away."""
+def _check_answer(
+    file: RemoteFile, response: requests.Response, *, part: Path
+) -> tuple[int, int | None]:
+    """From which byte on the answer is, and the whole file's length where that is known.
+
+    Refuses an answer that does not continue `part`, or that is of a file of another length. Where
+    it begins at byte 0, `part` is thrown away.
+    """
     status, offset = response.status_code, _size(part)
     answer = f"answered {status} {response.reason}".strip()
     if status == 429 or status >= 500:
@@ -229,18 +216,8 @@ def _check_answer(file: RemoteFile, response: requests.Response, *, part: Path) 
         raise _Refused("answered with a web page instead of the file")
     if status == 200:  # the whole file, whether asked for or not
         part.unlink(missing_ok=True)
-        offset = 0
-    _check_length(file, response, part=part, offset=offset)
-    return offset
-
-
-def _check_length(
-    file: RemoteFile, response: requests.Response, *, part: Path, offset: int
-) -> None:
-    """Refuses an answer that does not continue `part`, or that is of a file of another length."""
-    length = _number(response.headers.get("Content-Length", ""))
-    total = None if length is None else offset + length
-    if response.status_code == 206:
+        offset, total = 0, _number(response.headers.get("Content-Length", ""))
+    else:
         content_range = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
         if match is None or _number(match[1]) != offset:
@@ -249,13 +226,14 @@ def _check_length(
         total = _number(match[2])
     if total is not None and not file.gzipped and total != file.size:
         raise _Refused(f"has a file of {total:,} bytes instead of {file.size:,}")
+    return offset, total
 
 
-def _receive(file: RemoteFile, response: requests.Response, *, part: Path) -> None:
+def _receive(
+    file: RemoteFile, response: requests.Response, *, part: Path, total: int | None
+) -> None:
     """Appends the answer to `part`, with a progress bar; what has arrived stays."""
     offset = _size(part)
-    length = _number(response.headers.get("Content-Length", ""))
-    total = None if length is None else offset + length
     # Compressing adds less than a hundredth to what cannot be compressed.
     limit = file.size + file.size // 100 + 1024 if file.gzipped else file.size
     bar = Bar(f"downloading {file.name}", total, "B", initial=offset)

@@ -7,11 +7,13 @@ import random
 import re
 import threading
 import time
+import unittest.mock
 from dataclasses import dataclass, field
 
 import pytest
 
 from dcgan import UserError
+from dcgan.datasets import download
 from dcgan.datasets.download import RemoteFile, fetch, obtain
 from dcgan.terminal import progress
 
@@ -102,7 +104,10 @@ def remote(*urls, content=CONTENT, **more) -> RemoteFile:
 
 
 def quick(file, folder, **more):
-    return fetch(file, folder, wait_seconds=0.001, **more)
+    """With other patience, such as tries=2."""
+    constants = {name.upper(): value for name, value in {"wait_seconds": 0.001, **more}.items()}
+    with unittest.mock.patch.multiple(download, **constants):
+        return fetch(file, folder)
 
 
 def refusal(file, folder, **more) -> str:
