@@ -17,7 +17,8 @@ import numpy as np
 
 from dcgan.datasets.cached import map_array, read_entry
 from dcgan.datasets.image_store import FileStore
-from dcgan.evaluation.extractor import Extracted, Extractor, extract, gather, pieces
+from dcgan.evaluation.extractor import Extracted, Extractor, extract, pieces
+from dcgan.evaluation.spill import collect
 from dcgan.files import replacing, write_bytes
 from dcgan.run.checkpoint import DamagedCheckpoint, read
 
@@ -92,7 +93,7 @@ def real_features(
             folder,
             error.strerror or error,
         )
-    return _read_features(folder, key, len(rows), extractor) or gather(blocks())
+    return _read_features(folder, key, len(rows), extractor) or collect(blocks())
 
 
 def remember(

@@ -61,8 +61,7 @@ class Classifier:
         self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, shape, classes, *weights.values())
-        counts = {name: len(names) for name, names in classes.items()}
-        model = classifier_network.build((*self.size, shape[2]), counts, seed=0)
+        model = _build(shape, classes)
         model.set_weights(list(weights.values()))
         self._run = _compile(model)
 
@@ -73,6 +72,12 @@ class Classifier:
 
     def _of_batch(self, images: np.ndarray) -> list[tf.Tensor]:
         return self._run(tf.constant(resizing.resize(images, *self.size)))
+
+
+def _build(shape: tuple[int, ...], classes: dict[str, tuple[str, ...]], seed: int = 0):
+    counts = {name: len(names) for name, names in classes.items()}
+    size = resizing.shrink(*shape[:2], LONGEST)
+    return classifier_network.build((*size, shape[2]), counts, seed=seed)
 
 
 def _compile(model):
@@ -141,11 +146,8 @@ def _is_classifier(
     weights: Arrays, facts: dict, shape: tuple[int, ...], classes: dict[str, tuple[str, ...]]
 ) -> bool:
     """Whether a file of the cache holds what `_train` gives."""
-    counts = {name: len(names) for name, names in classes.items()}
-    size = resizing.shrink(*shape[:2], LONGEST)
-    model = classifier_network.build((*size, shape[2]), counts, seed=0)
     return (
-        are_weights(weights, [tuple(variable.shape) for variable in model.weights])
+        are_weights(weights, [tuple(one.shape) for one in _build(shape, classes).weights])
         and holds(facts, {"test_count": is_count, "seconds": is_seconds})
         and holds(facts.get("accuracy"), dict.fromkeys(classes, is_share))
         and len(facts["accuracy"]) == len(classes)
@@ -185,7 +187,6 @@ def _train(
     """Trains on a part of the images and measures on the rest: weights and facts."""
     start = time.perf_counter()
     shape = images.shape[1:]
-    counts = {name: len(names) for name, names in classes.items()}
     held_out, rows = unseen.split(images, seed=seed, most=MOST)
     if not len(held_out):
         raise UserError(
@@ -193,9 +194,8 @@ def _train(
             f"{len(rows)} are: choose --extractor inception or pixels, or another data set."
         )
     logger.info("Training a classifier on the data set's labels, once.")
-    size = resizing.shrink(*shape[:2], LONGEST)
-    model = classifier_network.build((*size, shape[2]), counts, seed=seed)
-    pictures = trunk.small(images, rows, size)
+    model = _build(shape, classes, seed)
+    pictures = trunk.small(images, rows, model.input_shape[1:3])
     classifier_network.train(model, pictures, [one[rows] for one in values], seed=seed)
     weights = {f"{i:03d}": array for i, array in enumerate(model.get_weights())}
     facts = {"test_count": len(held_out), "accuracy": {}}

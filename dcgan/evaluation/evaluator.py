@@ -41,7 +41,7 @@ from dcgan.evaluation.metrics import (
 )
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
-from dcgan.evaluation.spill import Table, collect, tee
+from dcgan.evaluation.spill import Table, collect
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
@@ -269,32 +269,31 @@ class Evaluator:
     def _extract_generated(
         self, sample: Callable, kinds: set[str]
     ) -> tuple[np.ndarray | None, Extracted | None]:
-        images, batches = Table(), self._sample_batches(sample)
-        if "images" in kinds:
-            batches = tee(batches, images)
-        found = None
+        images, found = Table() if "images" in kinds else None, None
+        batches = self._sample_batches(sample, images)
         if kinds == {"images"}:
             collections.deque(batches, maxlen=0)
         else:
             doing = "features of generated"
             found = collect(extract(self.extractor, batches, total=self.count, doing=doing))
-        return images.array() if "images" in kinds else None, found
+        return images and images.array(), found
 
     def _seeds(self) -> range:
         first = first_seed(self.seed)
         return range(first, first + self.count)
 
-    def _sample_batches(self, sample: Callable) -> Iterator[np.ndarray]:
+    def _sample_batches(self, sample: Callable, kept: Table | None) -> Iterator[np.ndarray]:
         seeds = self._seeds()
         for start in range(0, self.count, BLOCK):
-            yield sample(seeds[start : start + BLOCK])
+            batch = sample(seeds[start : start + BLOCK])
+            if kept is not None:
+                kept.append(batch)
+            yield batch
 
     def _extract_reals(self) -> Extracted:
         """Extracts features of all real images, including those that only the floor needs."""
-        reals = self.reals
-        return cache.real_features(
-            self.extractor, reals.images, reals.rows, data=reals.data, folder=self._folder
-        )
+        images, rows, data = self.reals.images, self.reals.rows, self.reals.data
+        return cache.real_features(self.extractor, images, rows, data=data, folder=self._folder)
 
     def _read_reals(self) -> np.ndarray:
         table = Table()

@@ -93,16 +93,6 @@ def pieces(images: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.nd
         yield np.asarray(images[start:stop] if rows is None else images[rows[start:stop]])
 
 
-def gather(extracted: Iterable[Extracted]) -> Extracted:
-    """Joins what `extract` yields into one; for metrics that need all features at a time."""
-    parts = list(extracted)
-    names = parts[0].probabilities
-    return Extracted(
-        np.concatenate([part.features for part in parts]),
-        {name: np.concatenate([part.probabilities[name] for part in parts]) for name in names},
-    )
-
-
 def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Pieces of any lengths cut anew into blocks of `BLOCK`; the last one may be shorter."""
     held: list[np.ndarray] = []

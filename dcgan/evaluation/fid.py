@@ -3,14 +3,13 @@
 Heusel et al. 2017, "GANs trained by a two time-scale update rule" (arXiv 1706.08500): the squared
 2-Wasserstein distance of the two normal distributions with the same means and covariances. It falls
 with the number of images (Chong and Forsyth 2020, arXiv 1911.07023): compare only figures of equal
-numbers. It refuses features that are not finite.
+numbers.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan import UserError
 from dcgan.evaluation.intervals import Estimate, of_error
 
 VERSION = 1  # raised when the same features give another distance or interval
@@ -98,11 +97,6 @@ def _epsilon(matrix: np.ndarray) -> float:
 
 def _pair(one: Moments, other: Moments) -> _Pairing:
     first, second = one.covariance, other.covariance
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise UserError(
-            "The Frechet distance needs finite features, received some that are not: try an "
-            "earlier checkpoint or another extractor."
-        )
     values, vectors = np.linalg.eigh(first)
     kept = values > values.max() * _epsilon(first)
     vectors, roots = vectors[:, kept], np.sqrt(values[kept])

@@ -1,7 +1,7 @@
 """All metrics by name: what each needs, and the function that measures them.
 
-Samples that are too small, lack what a metric uses or contain numbers that are not finite are
-refused.
+Refused are features and probabilities that are not finite. That there are enough of them is seen to
+before they are computed, see `evaluator.require`.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,9 @@ def measure_all(
     and directions.
     """
     for metric in metrics:
-        _check(metric, real, fake)
+        _require_finite("generated", metric, fake)
+        if NEEDS[metric].reals:
+            _require_finite("real", metric, real)
     four = {}
     if any(metric in precision_recall.NAMES for metric in metrics):
         four = precision_recall.measure(real.features, fake.features, seed=seed)
@@ -87,40 +89,9 @@ def _one(metric: str, real: ImageSample, fake: ImageSample, seed: int) -> Estima
     return inception_score.inception_score(fake.probabilities)
 
 
-def _check(metric: str, real: ImageSample, fake: ImageSample) -> None:
-    if metric not in NEEDS:
-        raise UserError(f"There is no metric {metric!r}: expected one of {', '.join(METRICS)}.")
-    need = NEEDS[metric]
-    sides = {"generated": fake} | ({"real": real} if need.reals else {})
-    for whose, sample in sides.items():
-        values = getattr(sample, need.kind)
-        if values is None:
-            raise UserError(
-                f"The metric {metric} needs {need.kind} of the {whose} images, which this extractor"
-                " does not give: choose another extractor, or another metric."
-            )
-        if len(values) < need.fewest:
-            raise UserError(
-                f"The metric {metric} needs at least {need.fewest} {whose} images, received "
-                f"{len(values)}: give more."
-            )
-        _check_finite(metric, whose, need.kind, values)
-    shapes = {getattr(sample, need.kind).shape[1:] for sample in sides.values()}
-    if len(shapes) > 1:
-        raise UserError(
-            f"The metric {metric} compares {need.kind} of one shape, received "
-            f"{' and '.join(map(str, sorted(shapes)))}: extract both in the same way."
-        )
-    if metric == "swd" and min(fake.images.shape[1:3]) < swd.SMALLEST_SIDE:
-        side, (height, width) = swd.SMALLEST_SIDE, fake.images.shape[1:3]
-        raise UserError(
-            f"The metric swd compares patches of {side} x {side} pixels, received images of "
-            f"{height} x {width}: choose another metric."
-        )
-
-
-def _check_finite(metric: str, whose: str, kind: str, values: np.ndarray) -> None:
-    bad = 0
+def _require_finite(whose: str, metric: str, sample: ImageSample) -> None:
+    kind = NEEDS[metric].kind
+    values, bad = getattr(sample, kind), 0
     for start in range(0, len(values), BLOCK):
         block = values[start : start + BLOCK]
         bad += int((~np.isfinite(block.reshape(len(block), -1)).all(1)).sum())

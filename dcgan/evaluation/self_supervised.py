@@ -47,7 +47,7 @@ class SelfSupervised:
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, tuple(shape), *weights.values())
         *arrays, self._mean, self._deviation = weights.values()
-        model = self_supervised_network.build((*self.size, shape[2]), seed=0)
+        model = _build(shape)
         model.set_weights(arrays)
         self._run = _compile(model)
 
@@ -59,6 +59,11 @@ class SelfSupervised:
 
         (features,) = in_batches(of_batch, images, BATCH)
         return Extracted(np.arcsinh((features - self._mean) / self._deviation))
+
+
+def _build(shape: tuple[int, ...], seed: int = 0):
+    size = resizing.shrink(*shape[:2], LONGEST)
+    return self_supervised_network.build((*size, shape[2]), seed=seed)
 
 
 def _compile(model):
@@ -99,8 +104,7 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
 
 def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
     """Whether a file of the cache holds what `_train` gives."""
-    size = resizing.shrink(*shape[:2], LONGEST)
-    model = self_supervised_network.build((*size, shape[2]), seed=0)
+    model = _build(shape)
     features = (model.outputs[0].shape[-1],)
     shapes = [*(tuple(variable.shape) for variable in model.weights), features, features]
     facts_fit = holds(facts, {"learnt": is_count, "seconds": is_seconds})
@@ -132,10 +136,8 @@ def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     rows = _rows(images, seed)
     start = time.perf_counter()
     logger.info("Training an extractor on the data set's images, without labels, once.")
-    shape = images.shape[1:]
-    size = resizing.shrink(*shape[:2], LONGEST)
-    model = self_supervised_network.build((*size, shape[2]), seed=seed)
-    pictures = trunk.small(images, rows, size)
+    model = _build(images.shape[1:], seed)
+    pictures = trunk.small(images, rows, model.input_shape[1:3])
     self_supervised_network.train(model, pictures, seed=seed)
     run = _compile(model)
     known = np.concatenate(

@@ -1,7 +1,7 @@
 """Arrays that grow on the disk instead of in memory, in temporary files that are always removed."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +33,6 @@ class Table:
         shape, dtype = self._row
         place = Path(tempfile.gettempdir())
         return map_rows(self._file, place, dtype, (self._count, *shape))
-
-
-def tee(images: Iterable[np.ndarray], table: Table) -> Iterator[np.ndarray]:
-    """Yields the images unchanged, and adds them to a table."""
-    for batch in images:
-        table.append(batch)
-        yield batch
 
 
 def collect(parts: Iterable[Extracted]) -> Extracted:

@@ -16,7 +16,6 @@ from scipy.ndimage import correlate1d
 from dcgan.evaluation.intervals import GROUPS, Estimate, groups, of_groups
 
 VERSION = 1  # raised when the same images give another distance or interval
-SMALLEST_SIDE = 7  # of patches, and so of images
 PATCHES = 128  # of an image
 MOST_PATCHES = 1 << 18  # of a sample: beyond 2,048 images, each gives fewer
 DIRECTIONS = 512

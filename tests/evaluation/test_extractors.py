@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from dcgan import UserError
 from dcgan.evaluation import extractor, extractors, resizing
-from dcgan.evaluation.extractor import BLOCK, Extracted, extract, gather, in_batches, pieces
+from dcgan.evaluation.extractor import BLOCK, Extracted, extract, in_batches, pieces
 from dcgan.evaluation.pixels import Pixels
+from dcgan.evaluation.spill import collect
 from dcgan.terminal import progress
 
 
@@ -109,7 +110,7 @@ def test_how_images_arrive_does_not_show(lengths):
     ends = np.cumsum(lengths)
     arriving = (images[end - n : end] for n, end in zip(lengths, ends, strict=True))
     means = Means()
-    found = gather(extract(means, arriving, total=600, doing="test"))
+    found = collect(extract(means, arriving, total=600, doing="test"))
     assert means.sizes == [256, 256, 88]
     np.testing.assert_array_equal(found.features, Means()(images).features)
     np.testing.assert_array_equal(found.probabilities["light"][:, 1:], found.features)
