@@ -42,6 +42,16 @@ class CrawledFolder:
 
     def __init__(self, root: Path):
         self.root = root
+        # One line a picture: file, site, id, tags, rating, source, md5, sha256, url, key.
+        self.records = root / "posts.jsonl"
+        self.state = root / ".crawl"
+        # gallery-dl runs in a folder of its own, so what it reads and writes is absolute.
+        self.incoming = (self.state / "incoming").absolute()
+        self.archive = (self.state / "archive.sqlite3").absolute()  # of what it need not fetch
+        self.config = (self.state / "gallery-dl.json").absolute()
+        self._ready = self.state / "ready"
+        self._duplicates = self.state / "duplicates.jsonl"
+        self._agreed = self.state / "agreed.jsonl"
         self._forget()
 
     def _forget(self) -> None:
@@ -49,42 +59,6 @@ class CrawledFolder:
         self._keys: set[str] = set()  # what gallery-dl's archive calls the posts
         self._names: set[str] = set()
         self._hashes: set[str] = set()
-
-    @property
-    def records(self) -> Path:
-        """One line a picture: file, site, id, tags, rating, source, md5, sha256, url, key."""
-        return self.root / "posts.jsonl"
-
-    @property
-    def state(self) -> Path:
-        return self.root / ".crawl"
-
-    @property
-    def incoming(self) -> Path:
-        """Where gallery-dl writes, which runs in a folder of its own: absolute."""
-        return (self.state / "incoming").absolute()
-
-    @property
-    def archive(self) -> Path:
-        """gallery-dl's database of what it need not fetch."""
-        return (self.state / "archive.sqlite3").absolute()
-
-    @property
-    def config(self) -> Path:
-        """gallery-dl's configuration."""
-        return (self.state / "gallery-dl.json").absolute()
-
-    @property
-    def _ready(self) -> Path:
-        return self.state / "ready"
-
-    @property
-    def _duplicates(self) -> Path:
-        return self.state / "duplicates.jsonl"
-
-    @property
-    def _agreed(self) -> Path:
-        return self.state / "agreed.jsonl"
 
     def has_agreed(self, rules: str) -> bool:
         """Whether the user has agreed to a site's rules."""

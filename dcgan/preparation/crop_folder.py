@@ -31,37 +31,17 @@ class CroppedFolder:
 
     def __init__(self, root: Path):
         self.root = root
+        # A line for each face, kept or not, and for each picture without a face.
+        self.records = root / "faces.jsonl"
+        self.state = root / ".crop"
+        self._options = self.state / "options.json"
+        named = root if root.name not in ("", "..") else root.resolve()
+        self.sheet = named.with_name(f"{named.name}-contact_sheet.png")  # some of the faces
+        self.drawing = named.with_name(f"{named.name}-boxes.jpg")  # a picture with the boxes in it
         self.sources: set[str] = set()  # names of the pictures that were looked at
         self.kept: list[tuple[int, str]] = []  # (fingerprint, file) of the faces, as found
         self.busiest: list[dict] = []  # the lines of the picture with the most faces
         self._prefixes: set[str] = set()
-
-    @property
-    def records(self) -> Path:
-        """A line for each face, kept or not, and for each picture without a face."""
-        return self.root / "faces.jsonl"
-
-    @property
-    def state(self) -> Path:
-        return self.root / ".crop"
-
-    @property
-    def sheet(self) -> Path:
-        """Some of the faces side by side."""
-        return self._beside("contact_sheet.png")
-
-    @property
-    def drawing(self) -> Path:
-        """A picture with the boxes drawn into it."""
-        return self._beside("boxes.jpg")
-
-    @property
-    def _options(self) -> Path:
-        return self.state / "options.json"
-
-    def _beside(self, name: str) -> Path:
-        root = self.root if self.root.name not in ("", "..") else self.root.resolve()
-        return root.with_name(f"{root.name}-{name}")
 
     @contextlib.contextmanager
     def open(self, options: dict) -> Iterator[None]:
