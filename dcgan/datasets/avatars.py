@@ -22,6 +22,7 @@ from dcgan.datasets.avatar_drawing import Canvas, Colour, Look
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 
 VERSION = 1  # of the drawing; a new number makes prepared images stale
+_DRAWING = (avatar_face, avatar_hair, avatar_drawing)
 
 _HAIR = {
     "black": ((62, 56, 78), 12),
@@ -75,17 +76,14 @@ _SHAPES = {
 }  # fmt: skip
 
 
-def _tables() -> dict[str, dict[str, float]]:
-    """Every attribute's values and their weights, in the order the random numbers are used."""
-    coloured = {"hair": _HAIR, "eyes": _EYES, "skin": _SKIN, "background": _BACKGROUNDS}
-    weighted = {name: {k: w for k, (_, w) in table.items()} for name, table in coloured.items()}
-    return weighted | _SHAPES
-
-
-ATTRIBUTES: dict[str, tuple[str, ...]] = {name: tuple(table) for name, table in _tables().items()}
+_COLOURED = {"hair": _HAIR, "eyes": _EYES, "skin": _SKIN, "background": _BACKGROUNDS}
+# Every attribute's values and their weights, in the order the random numbers are used.
+_TABLES = {name: {k: w for k, (_, w) in table.items()} for name, table in _COLOURED.items()}
+_TABLES |= _SHAPES
+ATTRIBUTES: dict[str, tuple[str, ...]] = {name: tuple(table) for name, table in _TABLES.items()}
 WEIGHTS: dict[str, tuple[float, ...]] = {
     name: tuple(weight / sum(table.values()) for weight in table.values())
-    for name, table in _tables().items()
+    for name, table in _TABLES.items()
 }
 _BOUNDS = {name: np.cumsum(weights) for name, weights in WEIGHTS.items()}
 # Small variations, each uniform in [-1, 1].
@@ -150,8 +148,8 @@ class Avatars:
     def fingerprint(self) -> str:
         """Changes with the drawing's version or code and with the number of faces."""
         digest = hashlib.sha256(f"avatars {VERSION} {self.count}".encode())
-        for path in _DRAWING_CODE:
-            digest.update(path.read_bytes())
+        for path in (__file__, *(module.__file__ for module in _DRAWING)):
+            digest.update(Path(path).read_bytes())
         return digest.hexdigest()
 
     @functools.cached_property
@@ -177,14 +175,6 @@ class Avatars:
             )
             face[...] = images.fit(picture, spec.height, spec.width)
         return Decoded(faces, numbers, [])
-
-
-_DRAWING_CODE = tuple(
-    Path(module)
-    for module in (
-        __file__, avatar_face.__file__, avatar_hair.__file__, avatar_drawing.__file__
-    )
-)  # fmt: skip
 
 
 def _jittered(colour: Colour, hue: float, light: float) -> Colour:

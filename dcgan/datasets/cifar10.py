@@ -27,18 +27,7 @@ PIXELS = 3 * 32 * 32
 RECORD = 1 + PIXELS  # the label, then the red, green and blue planes
 MOST_BYTES = 64 << 20  # both versions' batches have 30 MB
 
-CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
 BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 # Where the batches may lie below the folder, and their names' ending; binary first: it is faster.
 PLACES = (("", ".bin"), ("cifar-10-batches-bin", ".bin"), ("", ""), ("cifar-10-batches-py", ""))

@@ -38,24 +38,17 @@ def part_of(word: str) -> str:
 
 
 def wanted_parts(
-    name: str | os.PathLike,
-    splits: Sequence[str],
-    there: Collection[str],
-    *,
-    what: str,
-    such: str = "",
+    name: str | os.PathLike, splits: Sequence[str], there: Collection[str], *, what: str
 ) -> list[str]:
     """The parts that a user names, without repetitions; a UserError unless all are `there`.
 
-    Args:
-        what: introduces these in the message, as in "folders are the splits".
-        such: an example for the message, with a comma in front.
+    There `what` introduces these, as in "folders are the splits".
     """
     wanted = list(dict.fromkeys(map(part_of, splits)))
     if not wanted or not set(wanted) <= set(there):
         raise UserError(
             f"{name} has no --splits {','.join(splits)}: its {what} {', '.join(there)}; name one "
-            f"or more of these{such}."
+            f"or more of these, such as --splits {next(iter(there))}."
         )
     return wanted
 
@@ -142,10 +135,7 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
     layout = find(paths, whole.is_picture)
     if layout is None:
         return None
-    such = f", such as --splits {next(iter(layout.files))}"
-    wanted = wanted_parts(
-        whole.name, splits, layout.files, what="folders are the splits", such=such
-    )
+    wanted = wanted_parts(whole.name, splits, layout.files, what="folders are the splits")
     short = {
         number: path[: layout.level] + path[layout.level + 1 :]
         for files in layout.files.values()

@@ -19,18 +19,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from dcgan import UserError
-from dcgan.datasets.packed import (
-    MANIFEST,
-    MAX_HEADER,
-    SPLITS,
-    UNFINISHED,
-    is_shard,
-    parse_header,
-    record_name,
-    refuse_bytes,
-    refuse_splits,
-)
-from dcgan.datasets.packed import labels as labels_of
+from dcgan.datasets import packed
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.picture_files import PictureFiles, match_names
 from dcgan.datasets.picture_formats import UnusableFile
@@ -69,7 +58,7 @@ class TFRecordSource(PictureFiles):
         pictures.
         """
         place = str(place).rstrip("/")
-        refuse_bytes(place)
+        packed.refuse_bytes(place)
         self.path, self.name = place, place.rpartition("/")[2]
         # The shard that was read last, its file and its reader.
         self._opened: tuple[int, Any, Any] | None = None
@@ -96,7 +85,7 @@ class TFRecordSource(PictureFiles):
         """Of the records: their shard's and a number."""
         counts = np.bincount(self._records[:, 0], minlength=len(self._shards))
         shards = zip(self._shards, counts, strict=True)
-        return [record_name(shard, i) for shard, count in shards for i in range(count)]
+        return [packed.record_name(shard, i) for shard, count in shards for i in range(count)]
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
@@ -114,10 +103,10 @@ class TFRecordSource(PictureFiles):
     def packed_labels(self) -> dict[str, Labels]:
         """Those of the manifest beside the shards, see `packed.labels`."""
         try:
-            if not gfile.exists(path := self._path(MANIFEST)):
+            if not gfile.exists(path := self._path(packed.MANIFEST)):
                 return {}
             with gfile.GFile(path, "rb") as file:
-                return labels_of(self.path, file, self.names)
+                return packed.labels(self.path, file, self.names)
         except tf.errors.OpError as error:
             raise UserError(f"{path} cannot be read ({error.message}).") from error
 
@@ -221,27 +210,27 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if not gfile.exists(place):
         raise UserError(f"{place} does not exist: expected TFRecord shards.")
     if not gfile.isdir(place):
-        refuse_splits(place, splits)
+        packed.refuse_splits(place, splits)
         folder, _, name = place.rpartition("/")
         return folder, [name]
     files = sorted(gfile.listdir(place))
-    if UNFINISHED in files:
+    if packed.UNFINISHED in files:
         raise UserError(
             f"{place} is incomplete: its packing was cut short or is still going on; run the same "
             "pack command again."
         )
     about = None
-    if MANIFEST in files:
-        with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
-            about = parse_header(file.read(MAX_HEADER))
+    if packed.MANIFEST in files:
+        with gfile.GFile(f"{place}/{packed.MANIFEST}", "rb") as file:
+            about = packed.parse_header(file.read(packed.MAX_HEADER))
     if about is None or "shards" not in about:  # of an unpacked zip
-        refuse_splits(place, splits)
-        return place, [name for name in files if is_shard(name)]
-    splits = wanted_parts(place, splits, SPLITS, what="splits are")
+        packed.refuse_splits(place, splits)
+        return place, [name for name in files if packed.is_shard(name)]
+    splits = wanted_parts(place, splits, packed.SPLITS, what="splits are")
     names = [name for split in splits for name in about["shards"].get(split, ())]
     if absent := [name for name in names if name not in files]:  # or a path to somewhere else
         raise UserError(
-            f"{place} is incomplete: its {MANIFEST} names the shard {absent[0]!r}, which is not "
-            "there; copy the folder again, or run the same pack command again."
+            f"{place} is incomplete: its {packed.MANIFEST} names the shard {absent[0]!r}, which is "
+            "not there; copy the folder again, or run the same pack command again."
         )
     return place, names

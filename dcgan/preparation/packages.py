@@ -17,20 +17,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
-from dcgan.datasets.packed import (
-    MANIFEST,
-    MAX_HEADER,
-    SPLITS,
-    UNFINISHED,
-    header,
-    is_address,
-    parse_header,
-    refuse_bytes,
-)
+from dcgan.datasets import packed
 from dcgan.files import remove_temporaries, replacing
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can name
-OUR_SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5,}}\.tfrecord")
+OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class ZipPackage:
 
     def finish(self, manifest: BinaryIO) -> None:
         """Writes the manifest, which begins at the file's place."""
-        with self._archive.open(_entry(MANIFEST), "w", force_zip64=True) as file:
+        with self._archive.open(_entry(packed.MANIFEST), "w", force_zip64=True) as file:
             shutil.copyfileobj(manifest, file)
 
     def about(self) -> dict:
@@ -80,7 +71,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
 
     A UserError where `path` holds something that `pack` did not write, or cannot be written.
     """
-    if path.exists() and (path.is_dir() or header(path) is None):
+    if path.exists() and (path.is_dir() or packed.header(path) is None):
         raise not_ours(str(path))
     try:
         remove_temporaries(path.parent, path.name)
@@ -106,13 +97,13 @@ class ShardPackage:
     def __init__(self, place: str, shard_bytes: int):
         self._place = place
         self._limit = shard_bytes
-        self._shards: dict[str, list[str]] = {split: [] for split in SPLITS}
+        self._shards: dict[str, list[str]] = {split: [] for split in packed.SPLITS}
         self._open: dict[str, tuple] = {}  # by split: writer, bytes, records
 
     def add(self, picture: PackedPicture) -> dict:
         """See `ZipPackage`."""
         tf = _tensorflow()
-        split = picture.split or SPLITS[0]
+        split = picture.split or packed.SPLITS[0]
         record = _example(picture)
         writer, size, count = self._open.get(split, (None, 0, 0))
         if writer is None or size + len(record) > self._limit:
@@ -129,7 +120,7 @@ class ShardPackage:
         """See `ZipPackage`."""
         tf = _tensorflow()
         self.close()
-        with tf.io.gfile.GFile(f"{self._place}/{MANIFEST}", "wb") as file:
+        with tf.io.gfile.GFile(f"{self._place}/{packed.MANIFEST}", "wb") as file:
             while block := manifest.read(1 << 20):
                 file.write(block)
 
@@ -188,7 +179,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
     try:
         _refuse_foreign_folder(place)
         gfile.makedirs(place)
-        with gfile.GFile(f"{place}/{UNFINISHED}", "w") as file:
+        with gfile.GFile(f"{place}/{packed.UNFINISHED}", "w") as file:
             file.write("Incomplete: run the same pack command again.\n")
         _remove_shards(place)
         package = ShardPackage(place, shard_bytes)
@@ -211,7 +202,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
 def _call_finished(place: str) -> None:
     """Only now may the folder be read; an empty one does not stay."""
     gfile = _tensorflow().io.gfile
-    gfile.remove(f"{place}/{UNFINISHED}")
+    gfile.remove(f"{place}/{packed.UNFINISHED}")
     if not gfile.listdir(place):
         gfile.rmtree(place)
 
@@ -227,12 +218,12 @@ def _refuse_foreign_folder(place: str) -> None:
 
 def _is_ours(place: str, files: list[str]) -> bool:
     gfile = _tensorflow().io.gfile
-    if UNFINISHED in files:
+    if packed.UNFINISHED in files:
         return True
-    if MANIFEST not in files:
+    if packed.MANIFEST not in files:
         return False
-    with gfile.GFile(f"{place}/{MANIFEST}", "rb") as file:
-        return parse_header(file.read(MAX_HEADER)) is not None
+    with gfile.GFile(f"{place}/{packed.MANIFEST}", "rb") as file:
+        return packed.parse_header(file.read(packed.MAX_HEADER)) is not None
 
 
 def _remove_shards(place: str) -> None:
@@ -240,7 +231,7 @@ def _remove_shards(place: str) -> None:
     gfile = _tensorflow().io.gfile
     files = gfile.listdir(place)
     ours = [name for name in files if OUR_SHARD.fullmatch(name)]
-    for name in [MANIFEST] * (MANIFEST in files) + ours:
+    for name in [packed.MANIFEST] * (packed.MANIFEST in files) + ours:
         gfile.remove(f"{place}/{name}")
 
 
@@ -255,9 +246,9 @@ def not_ours(place: str) -> UserError:
 def package(to: str, shard_bytes: int) -> contextlib.AbstractContextManager:
     """The package for a place: a zip for a name that ends in .zip, else a folder of shards."""
     if not to.lower().endswith(".zip"):
-        refuse_bytes(to)
+        packed.refuse_bytes(to)
         return shard_package(to, shard_bytes)
-    if is_address(to):
+    if packed.is_address(to):
         raise UserError(
             f"A zip file can only be written to a path, received {to}: name a folder there, for "
             "TFRecord shards, or a path."
