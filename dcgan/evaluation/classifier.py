@@ -19,9 +19,10 @@ from dcgan.datasets.cached import is_count
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import classifier_network, resizing, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted, in_batches
+from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds, is_share
 from dcgan.images import to_float
+from dcgan.latent.sampling import in_batches
 
 VERSION = 2  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
@@ -67,7 +68,7 @@ class Classifier:
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D] and probabilities."""
-        features, *probabilities = in_batches(self._of_batch, images, BATCH)
+        features, *probabilities = in_batches(self._of_batch, images, size=BATCH)
         return Extracted(features, dict(zip(self.classes, probabilities, strict=True)))
 
     def _of_batch(self, images: np.ndarray) -> list[tf.Tensor]:

@@ -6,14 +6,13 @@ one, in blocks of one size and in memory that does not grow: an image's features
 how many others there are. Features that are not finite are refused.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from dcgan import UserError
-from dcgan.latent.sampling import full_batches
 from dcgan.terminal.progress import Bar
 
 BLOCK = 256  # images; every extractor's own batch divides it
@@ -44,21 +43,6 @@ class Extractor(Protocol):
     def __call__(self, images: np.ndarray) -> Extracted:
         """Looks at uint8 images [N, height, width, channels], each independently of the others."""
         ...
-
-
-def in_batches(
-    function: Callable[[np.ndarray], Sequence[np.ndarray]], images: np.ndarray, size: int
-) -> list[np.ndarray]:
-    """Calls a function on batches that all have one size, as the last one is filled up.
-
-    Networks compiled for one size only are fast, and add up in one order: what becomes of an image
-    does not depend on the number of images. The function makes one or more arrays [size, ...] of
-    [size, ...], row by row; returns them of all N >= 1 images.
-    """
-    parts = []
-    for batch, count in full_batches(images, size):
-        parts.append([np.asarray(part)[:count] for part in function(batch)])
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def extract(

@@ -19,8 +19,9 @@ from dcgan import UserError, disk
 from dcgan.datasets.download import RemoteFile, fetch, open_tar
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
-from dcgan.evaluation.extractor import Extracted, in_batches
+from dcgan.evaluation.extractor import Extracted
 from dcgan.files import name_errors
+from dcgan.latent.sampling import in_batches
 
 VERSION = 1  # raised when the same network and images give other features
 SIDE = 299  # pixels
@@ -69,7 +70,7 @@ class Inception:
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, 1 or 3] -> features [N, 2048], probabilities."""
-        features, probabilities = in_batches(self._run, images, BATCH)
+        features, probabilities = in_batches(self._run, images, size=BATCH)
         return Extracted(features, {"imagenet": probabilities})
 
     def _run(self, images: np.ndarray) -> list[np.ndarray]:

@@ -21,8 +21,9 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
 
 from dcgan import UserError, images
-from dcgan.evaluation.extractor import BLOCK, in_batches
+from dcgan.evaluation.extractor import BLOCK
 from dcgan.evaluation.intervals import Estimate
+from dcgan.latent.sampling import in_batches
 from dcgan.models import Discriminator
 
 VERSION = 2  # raised when the same networks and images give other numbers
@@ -79,7 +80,7 @@ def pooled_features(discriminator: Discriminator) -> Features:
             seen += of_shifted(padded[:, top : top + shape[1], left : left + shape[2]]).numpy()
         return [seen / len(SHIFTS)]
 
-    return lambda pictures: in_batches(of_batch, pictures, BATCH)[0]
+    return lambda pictures: in_batches(of_batch, pictures, size=BATCH)[0]
 
 
 def pixels(pictures: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ import numpy as np
 from dcgan import UserError
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
-from dcgan.evaluation.extractor import Extracted, in_batches
+from dcgan.evaluation.extractor import Extracted
 from dcgan.evaluation.network_formats import OpenedNetwork, checksum, open_network
 from dcgan.images import to_float
+from dcgan.latent.sampling import in_batches
 
 VERSION = 1  # raised when the same file and images give other features
 BATCH = 32  # images, where the file does not fix it
@@ -85,7 +86,7 @@ class NetworkFile:
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, 1 or 3] -> features [N, D], no probabilities."""
-        (features,) = in_batches(self._of_batch, images, self._batch)
+        (features,) = in_batches(self._of_batch, images, size=self._batch)
         return Extracted(features)
 
     def _of_batch(self, images: np.ndarray) -> list[np.ndarray]:

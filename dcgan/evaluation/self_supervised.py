@@ -18,9 +18,10 @@ from dcgan import UserError
 from dcgan.datasets.cached import is_count
 from dcgan.evaluation import resizing, self_supervised_network, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted, in_batches, pieces
+from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted, pieces
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds
 from dcgan.images import to_float
+from dcgan.latent.sampling import in_batches
 
 VERSION = 1  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
@@ -57,7 +58,7 @@ class SelfSupervised:
         def of_batch(part: np.ndarray) -> list[tf.Tensor]:
             return [self._run(tf.constant(resizing.resize(part, *self.size)))]
 
-        (features,) = in_batches(of_batch, images, BATCH)
+        (features,) = in_batches(of_batch, images, size=BATCH)
         return Extracted(np.arcsinh((features - self._mean) / self._deviation))
 
 
@@ -142,7 +143,7 @@ def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     run = _compile(model)
     known = np.concatenate(
         [
-            in_batches(lambda part: [run(tf.constant(part, tf.float32))], block, BATCH)[0]
+            in_batches(lambda part: [run(tf.constant(part, tf.float32))], block, size=BATCH)[0]
             for block in pieces(pictures)
         ]
     )

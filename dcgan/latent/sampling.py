@@ -5,7 +5,7 @@ that on one machine every command gives the same bytes. `export.parity` says wha
 may differ by.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -41,50 +41,38 @@ def make_sampler(
 
     specs = [tf.TensorSpec([BATCH_SIZE], tf.int64)]
     of_seeds = tf.function(lambda seeds: generate(seeds), input_signature=specs, autograph=False)
-    if table is None:
-        return lambda seeds: np.concatenate(list(sample_batches(of_seeds, seeds)))
-    specs = [*specs, tf.TensorSpec([BATCH_SIZE, len(table.columns)], tf.int32)]
-    of_labels = tf.function(generate, input_signature=specs, autograph=False)
+    if table:
+        specs = [*specs, tf.TensorSpec([BATCH_SIZE, len(table.columns)], tf.int32)]
+        of_labels = tf.function(generate, input_signature=specs, autograph=False)
 
     def sample(seeds: Sequence[int], labels: np.ndarray | None = None) -> np.ndarray:
-        if labels is None:
-            return np.concatenate(list(sample_batches(of_seeds, seeds)))
-        return np.concatenate(list(sample_batches(of_labels, seeds, labels)))
+        def draw(*batches):
+            compiled = of_seeds if labels is None else of_labels
+            return [images.to_uint8(compiled(*map(tf.constant, batches)).numpy())]
+
+        rows = [np.asarray(list(seeds), np.int64), *([] if labels is None else [labels])]
+        return in_batches(draw, *rows)[0]
 
     return sample
 
 
-def sample_batches(
-    sample_batch: Callable[..., tf.Tensor], seeds: Iterable[int], *more: np.ndarray
-) -> Iterator[np.ndarray]:
-    """uint8 images of seeds in batches of one size; the last batch is filled up and cut.
-
-    `more` is what else `sample_batch` takes, a row a seed.
-    """
-    columns = [full_batches(rows) for rows in (np.asarray(list(seeds), np.int64), *more)]
-    for parts in zip(*columns, strict=True):
-        batches, (count, *_) = zip(*parts, strict=True)
-        yield images.to_uint8(sample_batch(*map(tf.constant, batches)).numpy())[:count]
-
-
-def full_batches(rows: np.ndarray, size: int = BATCH_SIZE) -> Iterator[tuple[np.ndarray, int]]:
-    """(`size` rows, how many of them count): the last ones are repeated to fill a batch."""
-    for start in range(0, len(rows), size):
-        batch = np.asarray(rows[start : start + size])
-        yield batch[np.arange(size) % len(batch)], len(batch)
-
-
 def in_batches(
-    function: Callable[[np.ndarray], np.ndarray],
-    rows: np.ndarray,
-    progress: Callable[[int], object],
-) -> np.ndarray:
-    """Applies a function to batches of one size, the last one filled up and cut.
+    function: Callable[..., Sequence[np.ndarray]],
+    *rows: np.ndarray,
+    size: int = BATCH_SIZE,
+    progress: Callable[[int], object] = lambda _: None,
+) -> list[np.ndarray]:
+    """Calls a function on batches that all have one size, as the last one is filled up.
 
-    So no result depends on how many are asked for.
+    Networks compiled for one size only are fast, and add up in one order: what becomes of an image
+    does not depend on the number of images. The function makes one or more arrays [size, ...] of
+    so many rows, row by row; returns them of all N >= 1 rows.
     """
-    results = []
-    for batch, count in full_batches(rows):
-        results.append(np.asarray(function(batch))[:count])
+    parts = []
+    for start in range(0, len(rows[0]), size):
+        count = min(size, len(rows[0]) - start)
+        filled = start + np.arange(size) % count
+        made = function(*(np.asarray(column[filled]) for column in rows))
+        parts.append([np.asarray(one)[:count] for one in made])
         progress(count)
-    return np.concatenate(results)
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -145,7 +145,8 @@ class TrainedRun:
         with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
             done = bar.update if bar else lambda _: None
             both = z if classes is None else np.concatenate([z, classes], 1)
-            return in_batches(lambda part: images.to_uint8(self._forward(part)), both, done)
+            made = in_batches(lambda z: [images.to_uint8(self._forward(z))], both, progress=done)
+            return made[0]
 
     @functools.cached_property
     def _forward(self) -> Callable:
@@ -173,9 +174,7 @@ class TrainedRun:
             last = discriminator.activations(images.to_float(tf.cast(pictures, tf.float32)))[-1]
             return tf.cast(tf.reshape(last, (BATCH_SIZE, -1)), tf.float32)
 
-        return lambda pictures: in_batches(
-            lambda part: features_of_batch(part).numpy(), pictures, lambda _: None
-        )
+        return lambda pictures: in_batches(lambda part: [features_of_batch(part)], pictures)[0]
 
     def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
         """Opens the data set of `reals` without decoding an image; arguments and errors as there.

@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from dcgan import UserError
 from dcgan.evaluation import extractor, extractors, resizing
-from dcgan.evaluation.extractor import BLOCK, Extracted, extract, in_batches, pieces
+from dcgan.evaluation.extractor import BLOCK, Extracted, extract, pieces
 from dcgan.evaluation.pixels import Pixels
 from dcgan.evaluation.spill import collect
+from dcgan.latent.sampling import in_batches
 from dcgan.terminal import progress
 
 
@@ -98,7 +99,7 @@ def test_batches_all_have_one_size_and_filling_does_not_show():
         return [batch.sum(1), batch * 2]
 
     rows = np.arange(22).reshape(11, 2)
-    first, second = in_batches(sums, rows, 4)
+    first, second = in_batches(sums, rows, size=4)
     assert seen == [4, 4, 4]
     np.testing.assert_array_equal(first, rows.sum(1))
     np.testing.assert_array_equal(second, rows * 2)
