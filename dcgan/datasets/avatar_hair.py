@@ -14,7 +14,6 @@ from dcgan.datasets.avatar_drawing import (
     STEPS,
     WHITE,
     Canvas,
-    Colour,
     Look,
     brush,
     controls,
@@ -210,27 +209,6 @@ def _glint(left: float, right: float, teeth: int) -> np.ndarray:
 _GLINTS = (_glint(-0.22, 0.36, 4), _glint(-0.47, -0.27, 2), _glint(0.41, 0.49, 1))
 
 
-@dataclass(frozen=True)
-class _Tones:
-    """The colours of one head of hair."""
-
-    base: Colour
-    light: Colour
-    shade: Colour
-    line: Colour
-    shine: Colour
-
-
-def _tones(c: Colour) -> _Tones:
-    return _Tones(
-        base=c,
-        light=mix(c, (255, 246, 232), 0.26),
-        shade=times(c, (0.78, 0.70, 0.82)),
-        line=times(c, (0.52, 0.42, 0.52)),
-        shine=mix(c, WHITE, 0.62),
-    )
-
-
 class Hair:
     """The hair of one face, painted in two steps: behind head and shoulders, and before them.
 
@@ -238,7 +216,11 @@ class Hair:
     """
 
     def __init__(self, canvas: Canvas, look: Look):
-        self.canvas, self.look, self.tone = canvas, look, _tones(look.hair)
+        self.canvas, self.look = canvas, look
+        self.base, self.light = look.hair, mix(look.hair, (255, 246, 232), 0.26)
+        self.shade, self.line = (
+            times(look.hair, factors) for factors in ((0.78, 0.70, 0.82), (0.52, 0.42, 0.52))
+        )
         self.style = STYLES[look.kinds["style"]]
         self.part = -1 if look.vary["part"] < 0 else 1  # the side the hair is parted on
         self._grow = (1 + 0.025 * look.vary["volume"], 1 + 0.015 * look.vary["volume"])
@@ -271,14 +253,14 @@ class Hair:
 
     def behind(self):
         """Tails, ribbons and the hair behind head and shoulders."""
-        canvas, tone, style = self.canvas, self.tone, self.style
+        canvas, style = self.canvas, self.style
         tails = self._pair(style.tails, style.one_sided)
         if tails:
-            stops = [(-0.9, tone.base), (-0.4, tone.light), (0.1, tone.base), (0.9, tone.shade)]
+            stops = [(-0.9, self.base), (-0.4, self.light), (0.1, self.base), (0.9, self.shade)]
             canvas.gradient(stops, canvas.mask(*tails))
             for shape in tails:
-                canvas.trace(shape, tone.line, closed=True)
-        canvas.fill(style.back * self._grow, mix(tone.shade, tone.line, 0.2), tone.line)
+                canvas.trace(shape, self.line, closed=True)
+        canvas.fill(style.back * self._grow, mix(self.shade, self.line, 0.2), self.line)
         for tie in self._pair(style.ties, style.one_sided):
             for wing in (_BOW_WING, mirrored(_BOW_WING)):
                 canvas.fill(wing + tie, self.look.accent, mix(self.look.accent, INK, 0.55))
@@ -291,28 +273,29 @@ class Hair:
 
     def before(self):
         """Side locks, bangs, strands, shine, and plaits over the shoulders."""
-        canvas, tone = self.canvas, self.tone
+        canvas = self.canvas
         stops = [
-            (-0.95, tone.shade), (-0.7, tone.base), (-0.35, tone.light), (0.1, tone.base),
-            (1.0, tone.shade),
+            (-0.95, self.shade), (-0.7, self.base), (-0.35, self.light), (0.1, self.base),
+            (1.0, self.shade),
         ]  # fmt: skip
         canvas.gradient(stops, self._mask)
         crown = len(_CROWN) - 1  # segments; the next one and the last lie under the locks
-        canvas.trace(self._cap[: crown * STEPS + 1], tone.line)
-        canvas.trace(self._cap[(crown + 1) * STEPS : 1 - STEPS], tone.line)
+        canvas.trace(self._cap[: crown * STEPS + 1], self.line)
+        canvas.trace(self._cap[(crown + 1) * STEPS : 1 - STEPS], self.line)
         for contour in self._pair(self.style.lock[1:]):
-            canvas.fill(contour, tone.line)
+            canvas.fill(contour, self.line)
         for strand in self._pair(self.style.strands):
-            canvas.fill(strand, tone.shade)
+            canvas.fill(strand, self.shade)
         self._strands()
+        shine = mix(self.base, WHITE, 0.62)
         for shape in _GLINTS:
-            canvas.fill(shape * (self.part, 1) + (0.03 * self.look.vary["turn"], 0), tone.shine)
+            canvas.fill(shape * (self.part, 1) + (0.03 * self.look.vary["turn"], 0), shine)
         for shape in self._pair(self.style.plaits):
-            canvas.fill(shape, tone.base, tone.line)
+            canvas.fill(shape, self.base, self.line)
         if self.look.vary["ahoge"] > 0.4:
             canvas.local((0.08 * self.part, -0.86), (self.part, 1))
-            canvas.fill(_AHOGE, tone.base)
-            canvas.trace(_AHOGE, tone.line)
+            canvas.fill(_AHOGE, self.base)
+            canvas.trace(_AHOGE, self.line)
             canvas.local()
 
     def _strands(self):
@@ -329,9 +312,9 @@ class Hair:
         # A broad soft stroke beside each line, as if the next lock lay deeper.
         deep = lines + (0.13 * self.part, -0.04) * t * (1 - t) ** 0.7
         for stroke in np.concatenate([lines, deep[:, ::-1]], axis=1):
-            self.canvas.corners(stroke, self.tone.shade)
+            self.canvas.corners(stroke, self.shade)
         for stroke in np.concatenate([lines + aside, (lines - aside)[:, ::-1]], axis=1):
-            self.canvas.corners(stroke, self.tone.line)
+            self.canvas.corners(stroke, self.line)
 
 
 _AHOGE = outline(

@@ -48,7 +48,11 @@ def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
             if end > size or kind not in (MATRIX, COMPRESSED):
                 raise ValueError("an element is cut short or of an unknown kind")
             stream = _Stream(file, length, packed=kind == COMPRESSED)
-            _add(found, names, _Array(stream, order, kind, length), most=MOST_INFLATED * size)
+            array = _Array(stream, order, kind, length)
+            if array.name in found:
+                raise ValueError(f"{array.name} is there twice")
+            if array.name in names:
+                found[array.name] = array.values(MOST_INFLATED * size)
             file.seek(end)
     return found
 
@@ -66,14 +70,6 @@ def _exactly(found: bytes, count: int) -> bytes:
     if len(found) < count:
         raise ValueError("it ends too soon")
     return found
-
-
-def _add(found: dict, names: Collection[str], array: "_Array", *, most: int) -> None:
-    if array.name not in names:
-        return
-    if array.name in found:
-        raise ValueError(f"{array.name} is there twice")
-    found[array.name] = array.values(most)
 
 
 class _Stream:

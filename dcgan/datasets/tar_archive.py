@@ -6,6 +6,7 @@ short, or unpacks to far more than pictures do, is refused.
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -186,12 +187,12 @@ def _too_much(path: str) -> UserError:
 
 
 def _entry(stream: BinaryIO, member: tarfile.TarInfo, name: str) -> _Entry:
-    reason = _reason(member)
-    is_picture = False
+    reason, is_picture = _reason(member), False
     if not reason:
         stream.seek(member.offset_data)
         head = stream.read(min(picture_formats.HEAD_BYTES, member.size))
-        is_picture = _is_picture(head, name)
+        with contextlib.suppress(UnusableFile):
+            is_picture = picture_formats.recognize(head, name)[1]
     version = member.size, member.mtime, member.chksum
     return _Entry(member.offset_data, member.size, version, reason, is_picture)
 
@@ -207,10 +208,3 @@ def _reason(member: tarfile.TarInfo) -> str:
     if member.size > MAX_FILE_BYTES:
         return f"{member.size:,} bytes, too large for a picture"
     return ""
-
-
-def _is_picture(head: bytes, name: str) -> bool:
-    try:
-        return picture_formats.recognize(head, name)[1]
-    except UnusableFile:
-        return False

@@ -2,9 +2,8 @@
 
 gallery-dl runs as a process of its own (`gallery_process`), configured by `.crawl/gallery-dl.json`
 and by nothing of the user's. What it has downloaded it says in messages, on a pipe that carries
-nothing else; here each file is looked at, recorded and kept (`crawled`), or thrown away, to be
-fetched again by the next start. Refused is going on without gallery-dl, or without a contact where
-a site wants one.
+nothing else; here each file is looked at, recorded and kept (`crawl_folder`), or thrown away, to be
+fetched again by the next start.
 """
 
 import json

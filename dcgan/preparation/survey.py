@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from dcgan import UserError
+from dcgan import extras
 from dcgan.datasets.report import depth, nothing_usable, remarks_on
 from dcgan.datasets.source import NONE, Skipped, Source
 from dcgan.preparation import duplicates, reading
@@ -69,7 +69,7 @@ class PictureFacts:
 
 def survey(source: Source, *, workers: int | None = None) -> Survey:
     """Looks at all pictures; a UserError where none is usable."""
-    hashing = _can_hash()
+    hashing = not extras.missing("imagehash")
     result = Survey(source.name, len(source), near=[] if hashing else None)
     first_of: dict[bytes, int] = {}
     seen = duplicates.Seen(NEAR)
@@ -91,14 +91,6 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
         counts = np.bincount(values[values != NONE], minlength=len(labels.names))
         result.labels[key] = Counter(dict(zip(labels.names, counts.tolist(), strict=True)))
     return result
-
-
-def _can_hash() -> bool:
-    try:
-        duplicates.require()
-    except UserError:
-        return False  # the report says that near duplicates were not looked for
-    return True
 
 
 def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> PictureFacts:
