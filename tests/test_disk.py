@@ -164,10 +164,6 @@ def test_what_cannot_be_mapped_is_read(tmp_path, no_mapping, caplog):
     rows = np.arange(12, dtype=np.uint8).reshape(6, 2)
     np.save(tmp_path / "a.npy", rows)
     assert cached.map_array(tmp_path / "a.npy").tolist() == rows.tolist()
-    store = FileStore(tmp_path / "b.npy", (2,), 6)
-    store.append(rows)
-    assert store.array().tolist() == rows.tolist()
-    store.discard()
     table = Table()
     for part in (rows[:2], rows[2:]):
         table.append(part)
@@ -193,7 +189,7 @@ def test_what_is_larger_than_the_memory_is_refused(tmp_path, no_mapping, monkeyp
 def test_a_disk_that_does_not_say_its_size_is_taken_for_large_enough(tmp_path, monkeypatch):
     usage = image_store.shutil.disk_usage(tmp_path)._replace(total=0, free=0)
     monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage)
-    FileStore(tmp_path / "a.npy", (2,), 6).discard()
+    FileStore(tmp_path / "a.npy", (2,), 6).close()
     monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage._replace(total=1))
     with pytest.raises(OSError, match="0.0 GiB are free"):
         FileStore(tmp_path / "a.npy", (2,), 6)
@@ -202,7 +198,7 @@ def test_a_disk_that_does_not_say_its_size_is_taken_for_large_enough(tmp_path, m
 def test_room_is_asked_for_in_bytes(tmp_path, monkeypatch):
     usage = image_store.shutil.disk_usage(tmp_path)._replace(free=47)
     monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage)
-    FileStore(tmp_path / "a.npy", (2,), 6).discard()  # 12 bytes
+    FileStore(tmp_path / "a.npy", (2,), 6).close()  # 12 bytes
     with pytest.raises(OSError, match="are needed"):
         FileStore(tmp_path / "a.npy", (2,), 6, "<f4")  # 48
 

@@ -30,7 +30,7 @@ class FileStore:
 
         Raises OSError where the folder cannot be written, or has no room for that many images.
         """
-        self.path, self.shape, self.capacity, self._dtype = path, shape, capacity, np.dtype(dtype)
+        self.path, self.shape, self._dtype = path, shape, np.dtype(dtype)
         self._count = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path.parent)
@@ -43,9 +43,6 @@ class FileStore:
         # Unbuffered: what `append` has returned from is in the file, or it has raised.
         self._file = open(self._temporary, "xb", buffering=0)
         self._write_header()
-
-    def __len__(self) -> int:
-        return self._count
 
     def append(self, images: np.ndarray) -> None:
         """Adds images [n, *shape]. Raises OSError, e.g. when the disk is full."""
@@ -60,7 +57,7 @@ class FileStore:
         self._file.close()
         os.replace(self._temporary, self.path)
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Removes the unfinished file, if there is one."""
         self._file.close()
         self._temporary.unlink(missing_ok=True)
@@ -82,7 +79,6 @@ class MemoryStore:
 
     def __init__(self, shape: tuple[int, ...], capacity: int):
         """Takes room for `capacity` images of a shape; raises UserError where that is too much."""
-        self.shape, self.capacity = shape, capacity
         self._count = 0
         needed, free = capacity * int(np.prod(shape)), free_memory()
         if needed > free:
@@ -93,9 +89,6 @@ class MemoryStore:
             )
         self._images = np.empty((capacity, *shape), np.uint8)
 
-    def __len__(self) -> int:
-        return self._count
-
     def append(self, images: np.ndarray) -> None:
         """Adds uint8 [n, *shape]."""
         self._images[self._count : self._count + len(images)] = images
@@ -104,25 +97,6 @@ class MemoryStore:
     def array(self) -> np.ndarray:
         """The images so far."""
         return self._images[: self._count]
-
-    def finish(self) -> None:
-        """There is nothing to do."""
-
-    discard = finish
-
-
-class NoStore(MemoryStore):
-    """The same, nowhere: only how many images came is known."""
-
-    def __init__(self, capacity: int):
-        self.capacity, self._count = capacity, 0
-
-    def append(self, images: np.ndarray) -> None:
-        """Counts uint8 [n, *shape]."""
-        self._count += len(images)
-
-
-Store = FileStore | MemoryStore
 
 
 def map_rows(file: BinaryIO, name: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,6 +9,7 @@ times is decoded again; `Prepared.content`, which is kept in the cache, then sho
 are the same.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -25,7 +26,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_array, read_entry
-from dcgan.datasets.image_store import FileStore, MemoryStore, NoStore, Store, free_memory
+from dcgan.datasets.image_store import FileStore, MemoryStore, free_memory
 from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, map_in_order
@@ -103,12 +104,12 @@ def prepare(
             raise nothing_usable(source.name, summary.found, summary.skipped)
         deep = replace(spec, white_level=summary.white_level)
         make = partial(_decode_all, source, deep, limit=limit, workers=workers)
-        how = {"shape": _shape(spec), "capacity": min(limit or len(source), len(source))}
-        images, entry = _decode(make, folder and folder / f"{key}.npy", **how)
+        path = folder and folder / f"{key}.npy"
+        images, entry = _decode(make, path, _shape(spec), min(limit or len(source), len(source)))
         entry |= _of_summary(summary, entry)
         if images is None:  # they are in the cache, which is complete with this file
             _write_json(folder, key, entry)
-            images = _open(folder / f"{key}.npy")
+            images = _open(path)
     else:
         images, entry = cached
         if not isinstance(entry.get("content"), str):  # by a version that did not keep it
@@ -138,9 +139,8 @@ def look(
         return _report(source, entry, len(images))
     capacity = min(limit or len(source), len(source))
     if source.fallible and len(summary.skipped) < summary.found:
-        store = NoStore(capacity)
         deep = replace(spec, white_level=summary.white_level)
-        entry = _decode_all(source, deep, store, limit=limit, workers=None)
+        entry = _decode_all(source, deep, lambda images: None, limit=limit, workers=None)
         used = entry["seen"] - len(entry["unused"])
     else:
         entry = {"skipped": [], "notes": [], "different": None}
@@ -166,15 +166,18 @@ def _key(*parts: object) -> str:
 
 
 def _decode(
-    make: Callable[[Store], dict], path: Path | None, *, shape: tuple[int, ...], capacity: int
+    make: Callable, path: Path | None, shape: tuple[int, ...], capacity: int
 ) -> tuple[np.ndarray | None, dict]:
     """Decodes pictures into a file or, where there is none or its disk fails, into memory.
 
-    Returns the images, or None when they are in the file, and what `make` returns.
+    Returns the images, or None when they are in the file, and what `make` returns of its `keep`.
     """
     if path is not None:
         try:
-            return None, make(FileStore(path, shape, capacity))
+            with contextlib.closing(FileStore(path, shape, capacity)) as store:
+                entry = make(store.append)
+                store.finish()
+                return None, entry
         except OSError as error:
             logger.warning(
                 "The decoded images cannot be kept in %s (%s): they stay in memory and are decoded "
@@ -183,18 +186,20 @@ def _decode(
                 error.strerror or error,
             )
     memory = MemoryStore(shape, capacity)
-    entry = make(memory)
+    entry = make(memory.append)
     return memory.array(), entry
 
 
 def _decode_all(
-    source: Source, spec: ImageSpec, store: Store, *, limit: int | None, workers: int | None
+    source: Source,
+    spec: ImageSpec,
+    keep: Callable[[np.ndarray], None],
+    *,
+    limit: int | None,
+    workers: int | None,
 ) -> dict:
-    """Decodes all pictures into a store; returns what the cache's JSON says of them.
-
-    Raises OSError where the disk of the store fails.
-    """
-    capacity = store.capacity
+    """Decodes all pictures and hands them to `keep`; returns what the cache's JSON says of them."""
+    count, capacity = 0, min(limit or len(source), len(source))
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
     results = map_in_order(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # indices of the pictures below `seen` that are not used
@@ -204,11 +209,12 @@ def _decode_all(
     try:
         with Bar(f"decoding {source.name}", capacity) as bar:
             for chunk, decoded in zip(chunks, results, strict=False):
-                images = decoded.images[: capacity - len(store)]
+                images = decoded.images[: capacity - count]
                 used = decoded.indices[: len(images)]
-                store.append(images)
+                keep(images)
+                count += len(images)
                 prints.append(fingerprints(images))
-                full = limit is not None and len(store) == capacity
+                full = limit is not None and count == capacity
                 seen = used[-1] + 1 if full else chunk.stop
                 unused += sorted(set(range(chunk.start, seen)).difference(used))
                 skipped += decoded.skipped
@@ -216,12 +222,10 @@ def _decode_all(
                 bar.update(min(len(used) if limit else len(chunk), bar.total - bar.n))
                 if full:
                     break
-        if not len(store):
+        if not count:
             raise nothing_usable(source.name, len(source), skipped)
-        store.finish()
     finally:
         results.close()  # ends the workers
-        store.discard()
     about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
     different = len(np.unique(np.concatenate(prints)))
     about |= {"different": different, "content": _content(prints)}

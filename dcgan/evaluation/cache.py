@@ -140,7 +140,7 @@ def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count
                 if name not in tables:
                     path = folder / f"{key}.{len(tables)}.npy"
                     tables[name] = FileStore(path, rows.shape[1:], count, "<f4")
-                    stack.callback(tables[name].discard)
+                    stack.callback(tables[name].close)
                 tables[name].append(rows)
         for table in tables.values():
             table.finish()
