@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from dcgan import UserError, images
+from dcgan import images
 from dcgan.datasets import avatar_drawing, avatar_face, avatar_hair
 from dcgan.datasets.avatar_drawing import Canvas, Colour, Look
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
@@ -134,12 +134,6 @@ class Avatars:
     fallible: ClassVar[bool] = False
     notes: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[dict[str, int]] = {}
-
-    def __post_init__(self):
-        if self.count < 1:
-            raise UserError(
-                f"The data set avatars needs at least 1 face, received {self.count}: ask for more."
-            )
 
     def __len__(self) -> int:
         return self.count

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dcgan import UserError, disk, extras
+from dcgan import UserError, extras
 from dcgan.datasets import packed, parts
 from dcgan.datasets.folder import holds_pictures, visible_files
 from dcgan.datasets.image_store import free_memory
-from dcgan.datasets.picture import damage_within, reading_failed
+from dcgan.datasets.picture import archive_refusal, damage_within
 from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, match_names
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
@@ -166,15 +166,7 @@ def _explain_errors(shard: Path) -> Iterator[None]:
     try:
         yield
     except _bad_file() as error:
-        if failure := disk.failure(error):
-            raise UserError(
-                f"{shard} {reading_failed(failure)}: expected a Parquet file of pictures."
-            ) from error
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{shard} is not a complete Parquet file ({reason}): if it was downloaded, download it "
-            "again."
-        ) from error
+        raise archive_refusal(shard, "Parquet file", error, "") from error
 
 
 def _group_sizes(shard: Path) -> list[int]:

@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from dcgan import disk
+from dcgan import UserError, disk
 from dcgan.datasets import picture_formats
 from dcgan.datasets.picture_formats import BAD_ZIP, TOO_LARGE, UnusableFile
 from dcgan.datasets.source import ImageSpec
@@ -214,6 +214,16 @@ def damage_within(what: str, error: BaseException) -> UnusableFile:
     """Why a picture within a file of many, such as a "zip file", cannot be used."""
     failure = disk.failure(error)
     return UnusableFile(reading_failed(failure) if failure else f"damaged in the {what}")
+
+
+def archive_refusal(path: object, what: str, error: BaseException, advice: str) -> UserError:
+    """Why a file of many pictures, such as a "zip file", is of no use: unreadable or damaged."""
+    if failure := disk.failure(error):
+        return UserError(f"{path} {reading_failed(failure)}: expected a {what} of pictures.")
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path} is not a whole {what} ({reason}): {advice}if it was downloaded, download it again."
+    )
 
 
 def reading_failed(error: BaseException) -> str:

@@ -18,10 +18,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from dcgan import UserError, disk
+from dcgan import UserError
 from dcgan.datasets import picture_formats
 from dcgan.datasets.download import Sparing
-from dcgan.datasets.picture import damage_within, reading_failed
+from dcgan.datasets.picture import archive_refusal, damage_within
 from dcgan.datasets.picture_files import (
     MAX_FILE_BYTES,
     WHOLE_BYTES,
@@ -98,14 +98,8 @@ class TarSource(PictureFiles):
         try:
             found, packed = _entries(self.path)
         except (*_BAD_ARCHIVE, OSError) as error:
-            if failure := disk.failure(error):
-                raise UserError(
-                    f"{path} {reading_failed(failure)}: expected a tar file of pictures."
-                ) from error
-            raise UserError(
-                f"{path} is not a complete tar file ({error}): expected pictures in a .tar, "
-                ".tar.gz, .tar.bz2 or .tar.xz; if it was downloaded, download it again."
-            ) from error
+            advice = "expected pictures in a .tar, .tar.gz, .tar.bz2 or .tar.xz; "
+            raise archive_refusal(path, "tar file", error, advice) from error
         if not packed:
             found = sorted(found, key=lambda item: item[0])
         self.parallel = not packed  # each process would have to unpack everything

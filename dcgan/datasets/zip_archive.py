@@ -4,8 +4,7 @@ import os
 import zipfile
 from typing import Any, BinaryIO
 
-from dcgan import UserError, disk
-from dcgan.datasets.picture import damage_within, reading_failed
+from dcgan.datasets.picture import archive_refusal, damage_within
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
 from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 
@@ -26,14 +25,8 @@ class ZipSource(PictureFiles):
         try:
             infos = self._archive().infolist()
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-            if failure := disk.failure(error):
-                raise UserError(
-                    f"{path} {reading_failed(failure)}: expected a zip file of pictures."
-                ) from error
-            raise UserError(
-                f"{path} is not a complete zip file ({error}): expected a folder or a zip file of "
-                "pictures; if it was downloaded, download it again."
-            ) from error
+            advice = "expected a folder or a zip file of pictures; "
+            raise archive_refusal(path, "zip file", error, advice) from error
         files = [(_name(info), i) for i, info in enumerate(infos)]
         files = sorted(file for file in files if is_visible(file[0]))
         chosen = match_names((f[0] for f in files), pattern, where=f"the zip file {path}")

@@ -71,7 +71,7 @@ class TorchFile:
         tensors = self._chosen(network)
         sizes = [one.numel() * one.element_size() for one in tensors.values()]
         if sum(sizes) > self._room:
-            raise self._damaged("its weights are announced as more than the file holds")
+            raise _unreadable(self.path, "its weights are announced as more than the file holds")
         arrays = {name: self._array(name, tensor) for name, tensor in tensors.items()}
         return {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
 
@@ -102,16 +102,13 @@ class TorchFile:
             with np.errstate(over="ignore"):
                 array = tensor.float().numpy()
         except (RuntimeError, TypeError, NotImplementedError) as error:  # sparse, quantized, meta
-            raise self._damaged(_first_line(error)) from error
+            raise _unreadable(self.path, _first_line(error)) from error
         if not np.isfinite(array).all() or (name.endswith("running_var") and (array < 0).any()):
             raise UserError(
                 f"{self.path} holds numbers in {name} that no trained network has (not finite, or "
                 "a variance below 0): take a checkpoint of before the training diverged."
             )
         return array
-
-    def _damaged(self, reason: str) -> UserError:
-        return _unreadable(self.path, reason)
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None:

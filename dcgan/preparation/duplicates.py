@@ -12,7 +12,6 @@ from PIL import Image
 
 from dcgan import extras
 
-BITS = 64
 FIRST_CAPACITY = 1024
 
 
@@ -27,7 +26,6 @@ def fingerprint(image: Image.Image) -> int:
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: the signs of
     the lowest 8 x 8 frequencies of the picture at 32 x 32.
     """
-    require()
     import imagehash  # takes its time, and only some commands need it
 
     return int(str(imagehash.phash(image)), 16)
@@ -41,8 +39,6 @@ class Seen:
     """
 
     def __init__(self, distance: int):
-        if not 0 <= distance <= BITS:
-            raise ValueError(f"distance must be from 0 to {BITS}, received {distance}")
         self._distance = distance
         self._names: list[str] = []
         self._fingerprints = np.zeros(FIRST_CAPACITY, np.uint64)

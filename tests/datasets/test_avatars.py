@@ -5,7 +5,6 @@ import pickle
 import numpy as np
 import pytest
 
-from dcgan import UserError
 from dcgan.datasets import avatars
 from dcgan.datasets.source import ImageSpec
 
@@ -157,8 +156,3 @@ def test_the_fingerprint_follows_the_version(monkeypatch):
     before = avatars.Avatars(30).fingerprint
     monkeypatch.setattr(avatars, "VERSION", avatars.VERSION + 1)
     assert avatars.Avatars(30).fingerprint != before
-
-
-def test_no_faces_is_refused():
-    with pytest.raises(UserError, match="at least 1"):
-        avatars.Avatars(0)

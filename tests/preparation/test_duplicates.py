@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance
 from dcgan import UserError
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.source import ImageSpec
-from dcgan.preparation.duplicates import Seen, fingerprint
+from dcgan.preparation.duplicates import Seen, fingerprint, require
 
 
 def faces(count: int) -> list[Image.Image]:
@@ -40,7 +40,7 @@ def test_copies_of_a_picture_are_near_and_other_pictures_far():
 def test_without_the_library_a_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
     with pytest.raises(UserError, match=r"needs imagehash, .* pip install .*\[data\]"):
-        fingerprint(Image.new("RGB", (8, 8)))
+        require()
 
 
 def test_only_what_is_within_the_distance_is_near():
@@ -77,9 +77,3 @@ def test_two_hundred_thousand_are_looked_through_in_a_few_milliseconds():
     found = [seen.add(int(value) ^ 0b1001, "new") for value in values[-300:]]
     assert time.process_time() - start < 1.0
     assert found == [str(i) for i in range(199_700, 200_000)]
-
-
-@pytest.mark.parametrize("wrong", [-1, 65])
-def test_a_distance_that_is_none_is_refused(wrong):
-    with pytest.raises(ValueError, match="from 0 to 64"):
-        Seen(wrong)
