@@ -28,9 +28,9 @@ class FolderSource(PictureFiles):
     """The pictures of a folder and of all folders in it."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """Takes the files whose names match `pattern`, e.g. "*.jpg,*.png", in whatever case.
+        """Takes the files whose names match a pattern such as "*.jpg,*.png", in whatever case.
 
-        A UserError where the folder cannot be read, is empty, or no file matches.
+        A UserError where the path cannot be read, is empty, or no file matches.
         """
         self.path = os.path.abspath(path)
         try:

@@ -84,8 +84,7 @@ def usable(source: Source, summary: Summary, limit: int | None) -> np.ndarray:
 def problem(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[str] = ()) -> str:
     """A sentence why a run cannot learn from labels of these pictures; nothing where it can.
 
-    A picture has no label, or a class has too few pictures. `names` are of all pictures, where they
-    have any.
+    A picture has no label, or a class has too few pictures. `names` are of all pictures, if any.
     """
     files = list(names)
     for column, one in labels.items():

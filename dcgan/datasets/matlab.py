@@ -32,7 +32,7 @@ COMPLEX = 0x0800  # in an array's flags
 
 
 def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
-    """The named variables that a file has, as arrays in MATLAB's order: the first side first.
+    """The named variables that a file has, as arrays in which the first side varies fastest.
 
     Others are passed over. Raises ValueError, which says why, where the file is damaged, of another
     format, or a named variable is no array of real numbers; OSError where it cannot be read.

@@ -52,11 +52,7 @@ class ParquetSource(PictureFiles):
     """The pictures of Parquet files; a picture is found by its row. Picklable."""
 
     def __init__(self, place: Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """Takes the files at a place whose names match, of the parts that the user's words name.
-
-        A UserError where pyarrow is not installed, there is no such part, or a file is no whole
-        Parquet file of pictures.
-        """
+        """See `FolderSource`; a UserError also where pyarrow is missing or a part is not there."""
         extras.require("The Parquet file", "data", "pyarrow")
         self.path = str(place.absolute())
         files = _shards(place, pattern)

@@ -34,7 +34,7 @@ class PictureFiles(ABC):
     parts: Mapping[str, int] = {}
 
     def __init__(self, name: str, names: list[str], versions: Iterable[object]):
-        """Takes the sorted names of files and, of each, what changes with its content."""
+        """Takes the sorted names of files and, of each, a value that changes with its content."""
         self.name = name
         self.names = names
         digest = hashlib.sha256()

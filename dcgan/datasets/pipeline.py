@@ -86,8 +86,8 @@ def make_dataset(
 def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     """Picks the images of a batch, on the device that holds all images.
 
-    Of uint8 [N, H, W, C] those of int64 `rows` [batch], left to right where `mirrored`, bool
-    [batch].
+    Of uint8 [N, H, W, C] those of `rows`, int64 [batch], mirrored left to right where `mirrored`,
+    bool [batch], says so.
     """
     batch = tf.gather(images, rows)
     return tf.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)

@@ -88,11 +88,7 @@ class TarSource(PictureFiles):
     """The pictures of a tar file. Picklable: a worker process opens the file again."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """Takes the files whose names match `pattern`, e.g. "*.jpg,*.png", in whatever case.
-
-        A UserError where it is no whole tar file, unpacks to too much, cannot be read, is empty, or
-        no file matches.
-        """
+        """See `FolderSource`; a UserError also where it unpacks to too much."""
         self.path = os.path.abspath(path)
         self._stream: BinaryIO | None = None
         try:

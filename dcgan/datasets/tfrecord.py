@@ -52,11 +52,7 @@ class TFRecordSource(PictureFiles):
     labels_at_hand = False  # every record would be read
 
     def __init__(self, place: str | Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """Takes the shards at a path or address whose names match, of the parts that `splits` name.
-
-        A UserError where there are none, or they cannot be read, are unfinished or hold no
-        pictures.
-        """
+        """See `FolderSource`; a UserError also where shards are unfinished or hold no pictures."""
         place = str(place).rstrip("/")
         packed.refuse_bytes(place)
         self.path, self.name = place, place.rpartition("/")[2]

@@ -15,10 +15,7 @@ class ZipSource(PictureFiles):
     """The pictures of a zip file. Picklable: a worker process opens the file again."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """Takes the files whose names match `pattern`, e.g. "*.jpg,*.png", in whatever case.
-
-        A UserError where it is no zip file, cannot be read, is empty, or no file matches.
-        """
+        """See `FolderSource`."""
         self.path = os.path.abspath(path)
         self._zip: zipfile.ZipFile | None = None
         self._entries: list[int] = []  # numbers in the archive's directory

@@ -1,5 +1,4 @@
-"""Communication between the workers of a run: options and weights at the start, then, at each step,
-whether to stop.
+"""What the workers of a run tell one another: options, weights, and at each step whether to stop.
 
 Only the chief, the worker of rank 0, reads and writes the run folder, so it broadcasts what must be
 the same on all workers. In a run of one process, everything here does nothing.

@@ -36,9 +36,7 @@ class Protocol:
         return f"{metric}-{short(self.generated_count)}-{self.extractor}.jsonl"
 
     def sentence(self, images: str | None = None) -> str:
-        """Describes the protocol in one line; `images` is where these are, None for a run's
-        samples.
-        """
+        """Describes the protocol in one line; `images` is the place of what no run has made."""
         fingerprint = f" {self.extractor_fingerprint[:8]}" if self.extractor_fingerprint else ""
         first = first_seed(self.seed)
         seeds = f"(seeds {first} to {first + self.generated_count - 1})"

@@ -38,10 +38,9 @@ RECIPE = (
 def build(shape: tuple[int, int, int], *, seed: int) -> keras.Model:
     """The network with its initial weights, of images [N, *shape], float in [-1, 1].
 
-    Returns:
-        a model that gives a list: features [N, D], the means over all places of every stage's
-            outputs; then what is trained only: projections [N, PROJECTED], logits of the faults
-            (the first of none) and their strengths, both [N, 1 + len(KINDS)].
+    It gives a list: features [N, D], the means over all places of every stage's outputs; then what
+    is trained only: projections [N, PROJECTED], logits of the faults (the first of none) and their
+    strengths, both [N, 1 + len(KINDS)].
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     images = keras.Input(shape)
