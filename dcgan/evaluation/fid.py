@@ -7,6 +7,7 @@ numbers.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,45 +18,29 @@ BLOCK = 1024  # rows at a time
 INTERVAL = "95 % by the delta method, for FIDs of as many images"
 
 
-class Moments:
-    """Number, mean and covariance of features that pass by, in float64 and in fixed memory."""
+class Moments(NamedTuple):
+    """Mean [D] and covariance [D, D] of features, in float64.
 
-    def __init__(self, dimensions: int):
-        self.count = 0
-        # Sums of the differences from a point near the mean: of the plain squares, whose
-        # difference from the squared mean is wanted, few digits would be left.
-        self._origin = np.zeros(dimensions)
-        self._sum = np.zeros(dimensions)
-        self._products = np.zeros((dimensions, dimensions))
+    The covariance is unbiased (divided by N - 1): symmetric, singular for N <= D.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Moments":
-        """Of all rows [N, D]."""
-        moments = cls(features.shape[1])
+        """Of rows [N, D], which are read in blocks."""
+        # Sums of the differences from a point near the mean: of the plain squares, whose
+        # difference from the squared mean is wanted, few digits would be left.
+        origin = np.asarray(features[:BLOCK], np.float64).mean(0)
+        total, products = np.zeros_like(origin), np.zeros((len(origin), len(origin)))
         for start in range(0, len(features), BLOCK):
-            moments.update(features[start : start + BLOCK])
-        return moments
-
-    def update(self, features: np.ndarray) -> None:
-        """Looks at more rows [B, D]."""
-        rows = np.asarray(features, np.float64)
-        if self.count == 0 and len(rows):
-            self._origin = rows.mean(0)
-        rows = rows - self._origin
-        self.count += len(rows)
-        self._sum += rows.sum(0)
-        self._products += rows.T @ rows
-
-    @property
-    def mean(self) -> np.ndarray:
-        """[D]."""
-        return self._origin + self._sum / self.count
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """[D, D], unbiased (divided by N - 1): symmetric, singular for N <= D."""
-        outer = np.outer(self._sum, self._sum / self.count)
-        return (self._products - outer) / (self.count - 1)
+            rows = np.asarray(features[start : start + BLOCK], np.float64) - origin
+            total += rows.sum(0)
+            products += rows.T @ rows
+        count = len(features)
+        covariance = (products - np.outer(total, total / count)) / (count - 1)
+        return cls(origin + total / count, covariance)
 
 
 @dataclass(frozen=True)
