@@ -76,7 +76,8 @@ class ArraySource:
         chosen = np.asarray(indices, np.int64)
         # SVHN's memory order is not C's, hence the explicit order.
         arrays = np.ascontiguousarray(self._load()[0][chosen])
-        if not _fits(arrays.shape[1:], spec):
+        cuts = spec.crop and (spec.crop_height or spec.crop_width)
+        if cuts or arrays.shape[1:] != (spec.height, spec.width, spec.channels):
             arrays = _resize(arrays, spec)
         return Decoded(arrays, chosen.tolist())
 
@@ -93,11 +94,6 @@ class ArraySource:
 def _fingerprint(files: Sequence[Path], splits: Sequence[str]) -> str:
     facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return hashlib.sha256(repr((facts, tuple(splits))).encode()).hexdigest()[:32]
-
-
-def _fits(shape: tuple[int, ...], spec: ImageSpec) -> bool:
-    cuts = spec.crop and (spec.crop_height or spec.crop_width)
-    return shape == (spec.height, spec.width, spec.channels) and not cuts
 
 
 def _resize(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class ParquetSource(PictureFiles):
         # Of each row group: its shard and its number there; and the first row of each.
         self._groups = [(shard, g) for shard in shards for g in range(len(groups[shard]))]
         self._starts = np.cumsum([0, *(count for shard in shards for count in groups[shard])])
-        self._loaded: tuple[int, list] | None = None  # the row group that was read last
+        self._opened: tuple[int, list] | None = None  # the row group that was read last
         self._image, self._label, self._classes = _columns(shards[0])
         names, versions = [], []
         for shard in shards:
@@ -87,10 +87,10 @@ class ParquetSource(PictureFiles):
     def open(self, index: int) -> BinaryIO:
         """The picture file in a row. Raises `UnusableFile` when there is none."""
         number = int(np.searchsorted(self._starts, index, "right")) - 1
-        if self._loaded is None or self._loaded[0] != number:
-            self._loaded = None  # two of them would take twice the memory
-            self._loaded = number, self._read(*self._groups[number])
-        data = self._loaded[1][index - int(self._starts[number])].as_py()
+        if self._opened is None or self._opened[0] != number:
+            self._opened = None  # two of them would take twice the memory
+            self._opened = number, self._read(*self._groups[number])
+        data = self._opened[1][index - int(self._starts[number])].as_py()
         if data is None:
             raise UnusableFile("a row without the bytes of a picture")
         if len(data) > MAX_FILE_BYTES:
@@ -137,9 +137,6 @@ class ParquetSource(PictureFiles):
         if len(cells) != rows:
             raise UnusableFile("damaged in the Parquet file")
         return cells
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_loaded": None}
 
 
 def _bad_file() -> tuple[type[BaseException], ...]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class PictureFiles(ABC):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is open: a worker process opens it again."""
+        return self.__dict__ | {"_opened": None}
 
     @abstractmethod
     def open(self, index: int) -> BinaryIO:

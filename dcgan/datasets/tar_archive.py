@@ -16,7 +16,7 @@ import re
 import tarfile
 import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dcgan import UserError
 from dcgan.datasets import picture_formats
@@ -90,7 +90,7 @@ class TarSource(PictureFiles):
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
         """See `FolderSource`; a UserError also where it unpacks to too much."""
         self.path = os.path.abspath(path)
-        self._stream: BinaryIO | None = None
+        self._opened: BinaryIO | None = None
         try:
             found, packed = _entries(self.path)
         except (*_BAD_ARCHIVE, OSError) as error:
@@ -115,10 +115,10 @@ class TarSource(PictureFiles):
         if entry.size > WHOLE_BYTES and not entry.is_picture:
             raise UnusableFile("not an image")
         try:
-            if self._stream is None:
-                self._stream = _open(self.path)[0]
-            self._stream.seek(entry.start)
-            data = self._stream.read(entry.size)
+            if self._opened is None:
+                self._opened = _open(self.path)[0]
+            self._opened.seek(entry.start)
+            data = self._opened.read(entry.size)
         except (*_BAD_ARCHIVE, OSError) as error:
             raise damage_within("tar file", error) from error
         if len(data) < entry.size:
@@ -128,9 +128,6 @@ class TarSource(PictureFiles):
     def is_picture(self, index: int) -> bool:
         """Whether the file begins as a picture does: looking at more means unpacking once more."""
         return self._entries[index].is_picture
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_stream": None}
 
 
 def _open(path: str | os.PathLike) -> tuple[BinaryIO, bool]:

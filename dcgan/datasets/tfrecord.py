@@ -73,9 +73,6 @@ class TFRecordSource(PictureFiles):
         facts = (CHECKS, list(versions))
         self.fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_opened": None}
-
     @functools.cached_property
     def names(self) -> list[str]:
         """Of the records: their shard's and a number."""

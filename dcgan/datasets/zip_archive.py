@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dcgan.datasets.picture import archive_refusal, damage_within
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
@@ -17,7 +17,7 @@ class ZipSource(PictureFiles):
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
         """See `FolderSource`."""
         self.path = os.path.abspath(path)
-        self._zip: zipfile.ZipFile | None = None
+        self._opened: zipfile.ZipFile | None = None
         self._entries: list[int] = []  # numbers in the archive's directory
         try:
             infos = self._archive().infolist()
@@ -47,12 +47,9 @@ class ZipSource(PictureFiles):
             raise damage_within("zip file", error) from error
 
     def _archive(self) -> zipfile.ZipFile:
-        if self._zip is None:
-            self._zip = zipfile.ZipFile(self.path)
-        return self._zip
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_zip": None}
+        if self._opened is None:
+            self._opened = zipfile.ZipFile(self.path)
+        return self._opened
 
 
 def _name(info: zipfile.ZipInfo) -> str:
