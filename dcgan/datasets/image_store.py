@@ -3,11 +3,9 @@
 Features, which are rows of numbers, go to such a file too.
 """
 
-import math
 import os
 import shutil
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -97,21 +95,6 @@ class MemoryStore:
     def array(self) -> np.ndarray:
         """The images so far."""
         return self._images[: self._count]
-
-
-def map_rows(file: BinaryIO, name: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers in a file, mapped read-only; read where no files can be mapped.
-
-    The file is open with nothing of it in a buffer; `name` is for people.
-    """
-    try:
-        return np.memmap(file, dtype, "r", 0, shape)
-    except OSError as error:
-        if error.errno not in disk.NEVER:
-            raise
-        disk.cannot_map(name, error)
-    file.seek(0)
-    return np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
 
 
 def free_memory() -> int:

@@ -136,7 +136,8 @@ def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count
     tables: dict[str, FileStore] = {}
     with contextlib.ExitStack() as stack:
         for part in found:
-            for name, rows in _by_name(part).items():
+            # Features first, under a name that no labelling has.
+            for name, rows in {"": part.features, **part.probabilities}.items():
                 if name not in tables:
                     path = folder / f"{key}.{len(tables)}.npy"
                     tables[name] = FileStore(path, rows.shape[1:], count, "<f4")
@@ -145,11 +146,6 @@ def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count
         for table in tables.values():
             table.finish()
     write_bytes(folder / f"{key}.json", json.dumps({"names": list(tables)}).encode(), shared=True)
-
-
-def _by_name(part: Extracted) -> Arrays:
-    """Features first, under a name that no labelling has."""
-    return {"": part.features, **part.probabilities}
 
 
 def _read_features(folder: Path, key: str, count: int, extractor: Extractor) -> Extracted | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.datasets.image_store import map_rows
+from dcgan import disk
 from dcgan.evaluation.extractor import Extracted
 
 
@@ -18,21 +18,25 @@ class Table:
 
     def __init__(self):
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as its array
-        self._count = 0
         self._row: tuple[tuple[int, ...], np.dtype] | None = None
 
     def append(self, rows: np.ndarray) -> None:
         """Adds rows [n, ...], all of one shape and type; raises OSError where the disk is full."""
         self._row = rows.shape[1:], rows.dtype
         self._file.write(np.ascontiguousarray(rows).data)
-        self._count += len(rows)
 
     def array(self) -> np.ndarray:
         """All rows, at least one, as a read-only memory map where the file can be mapped."""
         self._file.flush()
         shape, dtype = self._row
-        place = Path(tempfile.gettempdir())
-        return map_rows(self._file, place, dtype, (self._count, *shape))
+        try:
+            return np.memmap(self._file, dtype, "r").reshape(-1, *shape)
+        except OSError as error:
+            if error.errno not in disk.NEVER:
+                raise
+            disk.cannot_map(Path(tempfile.gettempdir()), error)
+        self._file.seek(0)
+        return np.fromfile(self._file, dtype).reshape(-1, *shape)
 
 
 def collect(parts: Iterable[Extracted]) -> Extracted:
