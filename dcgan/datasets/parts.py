@@ -117,7 +117,7 @@ class Part(PictureFiles):
         super().__init__(whole.name, [name for name, _ in files], versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `Unusable` when it cannot be read."""
+        """The file of that number. Raises `UnusableFile` when it cannot be read."""
         return self._whole.open(self._numbers[index])
 
     def is_picture(self, index: int) -> bool:

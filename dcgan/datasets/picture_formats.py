@@ -81,7 +81,7 @@ def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
 
 @functools.cache
 def load(form: str) -> None:
-    """Makes Pillow know a format. Raises Unusable, naming the command that brings what it lacks."""
+    """Makes Pillow know a format; raises UnusableFile, with the command that brings what lacks."""
     if form in _PLUGINS:
         importlib.import_module(f"PIL.{_PLUGINS[form]}ImagePlugin")
     elif form == "AVIF":
