@@ -88,7 +88,7 @@ class CroppedFolder:
             return
         try:
             there = read_json(self._options)
-        except (ValueError, RecursionError) as error:
+        except UserError as error:
             raise UserError(
                 f"{self._options} is not as crop wrote it: restore it, or choose another --to."
             ) from error
