@@ -165,9 +165,9 @@ def test_what_cannot_be_mapped_is_read(tmp_path, no_mapping, caplog):
     np.save(tmp_path / "a.npy", rows)
     assert cached.map_array(tmp_path / "a.npy").tolist() == rows.tolist()
     table = Table()
-    for part in (rows[:2], rows[2:]):
-        table.append(part)
-        assert table.array().tolist() == rows[: len(table.array())].tolist()
+    for start, stop in ((0, 2), (2, 6)):
+        table.append(rows[start:stop])
+        assert table.array().tolist() == rows[:stop].tolist()
     [said] = warnings(caplog)
     assert "cannot be mapped into memory (No such device)" in said
 

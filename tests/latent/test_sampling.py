@@ -167,6 +167,7 @@ def test_batches_have_one_size_and_lose_nothing(count):
         sizes.append(len(rows))
         return [2 * rows]
 
-    (found,) = in_batches(double, np.arange(count))
-    assert found.tolist() == list(range(0, 2 * count, 2))
+    told = []
+    (found,) = in_batches(double, np.arange(count), progress=told.append)
+    assert found.tolist() == list(range(0, 2 * count, 2)) and sum(told) == count
     assert set(sizes) == {BATCH_SIZE} and len(sizes) == -(-count // BATCH_SIZE)
