@@ -60,7 +60,7 @@ def find(
     Where neither version is there, the binary one is downloaded. `splits` are "train" (50,000
     images), "test" (10,000) or both.
     """
-    splits = wanted_parts("cifar10", splits, tuple(BATCHES), what="splits are")
+    splits = wanted_parts("cifar10", splits, BATCHES)
     stems = [stem for split in splits for stem in BATCHES[split]]
     files, read = _locate(folder, stems) or _in_archive(
         obtain(file, folder, download=download), stems, ".bin"

@@ -103,7 +103,7 @@ def _find(
     `splits` are "train" (60,000 images), "test" (10,000) or both; `files`, where to download from,
     are by the idx file's name; the `system_folder` is looked into after `folder`.
     """
-    splits = wanted_parts(name, splits, tuple(STEMS), what="splits are")
+    splits = wanted_parts(name, splits, STEMS)
     folders = [one for one in (folder, system_folder) if one]
     paths = [
         _locate(folders, stem) or obtain(files[stem], folder, download=download)

@@ -62,7 +62,7 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
             )
         wanted = [None]
     else:
-        wanted = wanted_parts(path, splits, there, what="splits are")
+        wanted = wanted_parts(path, splits, there)
     values, classes = _labels(path, there, wanted)
     source = ArraySource(
         path.name,

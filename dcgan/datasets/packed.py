@@ -77,7 +77,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
     if not about["split"]:
         refuse_splits(source.name, splits)
         return PackedPictures(source, files)
-    wanted = parts.wanted_parts(source.name, splits, SPLITS, what="splits are")
+    wanted = parts.wanted_parts(source.name, splits, SPLITS)
     by_part = {part: [] for part in SPLITS}
     for name, i in files:
         part, _, rest = name.partition("/")

@@ -196,7 +196,7 @@ def _choose(
     if not there:
         packed.refuse_splits(name, splits)
         return list(files), ()
-    wanted = parts.wanted_parts(name, splits, there, what="files are the splits")
+    wanted = parts.wanted_parts(name, splits, there)
     note = f"The files of {name} are the splits {', '.join(there)}: using {' and '.join(wanted)}."
     return [file for file, part in files.items() if part in wanted], (note,)
 

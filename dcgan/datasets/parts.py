@@ -5,7 +5,6 @@ training_set and test_set, DIV2K_train_HR and DIV2K_valid_HR. One such folder al
 is a class: of vehicles, a train. Nothing is learnt from a part that was not asked for.
 """
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -37,18 +36,13 @@ def part_of(word: str) -> str:
     return _WORDS.get(word.strip().lower(), word.strip())
 
 
-def wanted_parts(
-    name: str | os.PathLike, splits: Sequence[str], there: Collection[str], *, what: str
-) -> list[str]:
-    """The parts that a user names, without repetitions; a UserError unless all are `there`.
-
-    There `what` introduces these, as in "folders are the splits".
-    """
+def wanted_parts(name: object, splits: Sequence[str], there: Collection[str]) -> list[str]:
+    """The parts that a user names, without repetitions; a UserError unless all are `there`."""
     wanted = list(dict.fromkeys(map(part_of, splits)))
     if not wanted or not set(wanted) <= set(there):
         raise UserError(
-            f"{name} has no --splits {','.join(splits)}: its {what} {', '.join(there)}; name one "
-            f"or more of these, such as --splits {next(iter(there))}."
+            f"{name} has no --splits {','.join(splits)}: its splits are {', '.join(there)}; name "
+            f"one or more of these, such as --splits {next(iter(there))}."
         )
     return wanted
 
@@ -135,7 +129,7 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
     layout = find(paths, whole.is_picture)
     if layout is None:
         return None
-    wanted = wanted_parts(whole.name, splits, layout.files, what="folders are the splits")
+    wanted = wanted_parts(whole.name, splits, layout.files)
     short = {
         number: path[: layout.level] + path[layout.level + 1 :]
         for files in layout.files.values()

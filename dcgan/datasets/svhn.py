@@ -57,7 +57,7 @@ def find(
 
     `splits` are one or more of "train" (73,257 images), "test" (26,032) and "extra" (531,131).
     """
-    splits = wanted_parts("svhn", splits, tuple(FILES), what="splits are")
+    splits = wanted_parts("svhn", splits, FILES)
     paths = [obtain(files[split], folder, download=download) for split in splits]
     return ArraySource("svhn", paths, read=partial(_read, paths), label_names=DIGITS, splits=splits)
 

@@ -219,7 +219,7 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if about is None or "shards" not in about:  # of an unpacked zip
         packed.refuse_splits(place, splits)
         return place, [name for name in files if packed.is_shard(name)]
-    splits = wanted_parts(place, splits, packed.SPLITS, what="splits are")
+    splits = wanted_parts(place, splits, packed.SPLITS)
     names = [name for split in splits for name in about["shards"].get(split, ())]
     if absent := [name for name in names if name not in files]:  # or a path to somewhere else
         raise UserError(

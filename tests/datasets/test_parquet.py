@@ -76,7 +76,7 @@ def test_shards_in_a_folder(tmp_path, train, test):
     assert [test_part.open(i).read() for i in range(2)] == PICTURES[10:]
     assert test_part.labels["label"].values.tolist() == [2, 1]
     assert len(find(tmp_path / "a", splits=["train", other])) == 12
-    with pytest.raises(UserError, match="has no --splits extra: its files are the splits train, "):
+    with pytest.raises(UserError, match="has no --splits extra: its splits are train, "):
         find(tmp_path / "a", splits=["extra"])
 
 

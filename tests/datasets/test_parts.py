@@ -152,7 +152,7 @@ def test_what_stays_a_class(tmp_path, made):
 def test_what_is_said_of_other_parts(tmp_path):
     path = str(fill(tmp_path / "a", files("test/1.png", "val/2.png")))
     with pytest.raises(
-        UserError, match="has no --splits train: .* splits test, val; .*--splits test"
+        UserError, match="has no --splits train: its splits are test, val; .*--splits test"
     ):
         catalog.find(path, "none")
     with pytest.raises(UserError, match="has no --splits test,extra"):
