@@ -18,16 +18,16 @@ class ZipSource(PictureFiles):
         """See `FolderSource`."""
         self.path = os.path.abspath(path)
         self._opened: zipfile.ZipFile | None = None
-        self._entries: list[int] = []  # numbers in the archive's directory
         try:
             infos = self._archive().infolist()
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
             advice = "expected a folder or a zip file of pictures; "
             raise archive_refusal(path, "zip file", error, advice) from error
-        files = [(_name(info), i) for i, info in enumerate(infos)]
+        # PowerShell's Compress-Archive and .NET write "\" between folders.
+        files = [(info.filename.replace("\\", "/"), i) for i, info in enumerate(infos)]
         files = sorted(file for file in files if is_visible(file[0]))
         chosen = match_names((f[0] for f in files), pattern, where=f"the zip file {path}")
-        self._entries = [files[i][1] for i in chosen]
+        self._entries = [files[i][1] for i in chosen]  # numbers in the archive's directory
         names = [files[i][0] for i in chosen]
         versions = [(infos[i].CRC, infos[i].file_size) for i in self._entries]
         super().__init__(os.path.basename(self.path), names, versions)
@@ -50,8 +50,3 @@ class ZipSource(PictureFiles):
         if self._opened is None:
             self._opened = zipfile.ZipFile(self.path)
         return self._opened
-
-
-def _name(info: zipfile.ZipInfo) -> str:
-    """With "/" between folders: PowerShell's Compress-Archive and .NET write "\\"."""
-    return info.filename.replace("\\", "/")

@@ -36,12 +36,7 @@ logger = logging.getLogger("dcgan")
 
 
 class Classifier:
-    """The trained network; see `Extractor`.
-
-    Attributes:
-        accuracy: by labelling, the share of held-out images whose class it says.
-        test_count: the number of held-out images.
-    """
+    """The trained network; see `Extractor`."""
 
     name = "classifier"
 
@@ -53,11 +48,9 @@ class Classifier:
         *,
         facts: Mapping,
     ):
-        """`shape` is (height, width, channels); heads are in the order of `classes`, by labelling.
-
-        Facts are "accuracy" and "test_count", as measured after training.
-        """
+        """`shape` is (height, width, channels); heads are in the order of `classes`."""
         self.classes = classes
+        # By labelling, the share of held-out images whose class it says; and the number of these.
         self.accuracy, self.test_count = dict(facts["accuracy"]), facts["test_count"]
         self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)

@@ -27,13 +27,7 @@ KNOWN = (cascades.ANIMEFACE, "frontalface_default")  # of drawn and of photograp
 
 
 class FaceFinder:
-    """Finds faces by a cascade.
-
-    Attributes:
-        name: of the cascade, such as animeface.
-        fingerprint: hexadecimal; changes whenever what is found could.
-        resize: in words, how images are shown to the cascade.
-    """
+    """Finds faces by a cascade; name, fingerprint and resize are as those of an `Extractor`."""
 
     def __init__(self, cascade: Path, name: str):
         """Takes a cascade's file, as `cascades.find` gives it, and its name for records."""
