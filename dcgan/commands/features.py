@@ -14,7 +14,6 @@ from dcgan.evaluation.linear_probe import Images, Result, Trials
 from dcgan.evaluation.protocol import newest, write
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run.trained_run import TrainedRun
-from dcgan.terminal.progress import Bar
 
 # What the linear SVM is fitted on: the name in the record, and in words.
 KINDS = {
@@ -133,9 +132,7 @@ def _results(
         "untrained": linear_probe.pooled_features(fresh),
         "pixels": linear_probe.pixels,
     }
-    amount = linear_probe.amount(kinds, trials)
-    with Bar("classifying", amount) as bar:
-        return linear_probe.compare(kinds, known, tested, trials, seed=seed, progress=bar.update)
+    return linear_probe.compare(kinds, known, tested, trials, seed=seed)
 
 
 def _flat(results: dict[str, Result]) -> dict:

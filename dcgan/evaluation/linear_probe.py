@@ -25,6 +25,7 @@ from dcgan.evaluation.extractor import BLOCK
 from dcgan.evaluation.intervals import Estimate
 from dcgan.latent.sampling import in_batches
 from dcgan.models import Discriminator
+from dcgan.terminal.progress import Bar
 
 VERSION = 2  # raised when the same networks and images give other numbers
 BATCH = 64  # images, always so many, so that features do not depend on how many are asked for
@@ -195,47 +196,34 @@ class Result:
 
 
 def compare(
-    kinds: Mapping[str, Features],
-    known: Images,
-    asked: Images,
-    trials: Trials,
-    *,
-    seed: int,
-    progress: Callable[[int], object] = lambda _: None,
+    kinds: Mapping[str, Features], known: Images, asked: Images, trials: Trials, *, seed: int
 ) -> dict[str, Result]:
     """Fits and scores a classifier a repeat on each kind of features; images pass by in blocks.
 
-    Args:
-        known: images to learn from.
-        asked: images to classify.
-        seed: of the images held out for the choice of C.
-        progress: told how many more images have been looked at, of `amount` in all.
+    `known` are to learn from, `asked` to classify; the seed is of those held out to choose C.
     """
     results = {}
-    for name, features in kinds.items():
-        fitted = []
-        for repeat, rows in enumerate(trials.learnt):
-            found = _finite(features(known.pixels[rows]), name)
-            labels = known.labels[rows]
-            probe = make_probe(np.bincount(labels).min(), seed=seed + repeat)
-            fitted.append(probe.fit(found, labels))
-            progress(len(rows))
-        right = np.zeros(len(fitted))
-        for start in range(0, len(trials.classified), BLOCK):
-            rows = trials.classified[start : start + BLOCK]
-            found = _finite(features(asked.pixels[rows]), name)
-            for i, classifier in enumerate(fitted):
-                correct = classifier.predict(found) == asked.labels[rows]
-                right[i] += (correct & trials.scored[i, start : start + BLOCK]).sum()
-            progress(len(rows))
-        penalties = tuple(classifier[-1].best_params_["C"] for classifier in fitted)
-        results[name] = Result(mean(right / trials.count), found.shape[1], penalties)
+    of_kind = sum(map(len, trials.learnt)) + len(trials.classified)
+    with Bar("classifying", len(kinds) * of_kind) as bar:
+        for name, features in kinds.items():
+            fitted = []
+            for repeat, rows in enumerate(trials.learnt):
+                found = _finite(features(known.pixels[rows]), name)
+                labels = known.labels[rows]
+                probe = make_probe(np.bincount(labels).min(), seed=seed + repeat)
+                fitted.append(probe.fit(found, labels))
+                bar.update(len(rows))
+            right = np.zeros(len(fitted))
+            for start in range(0, len(trials.classified), BLOCK):
+                rows = trials.classified[start : start + BLOCK]
+                found = _finite(features(asked.pixels[rows]), name)
+                for i, classifier in enumerate(fitted):
+                    correct = classifier.predict(found) == asked.labels[rows]
+                    right[i] += (correct & trials.scored[i, start : start + BLOCK]).sum()
+                bar.update(len(rows))
+            penalties = tuple(classifier[-1].best_params_["C"] for classifier in fitted)
+            results[name] = Result(mean(right / trials.count), found.shape[1], penalties)
     return results
-
-
-def amount(kinds: Mapping[str, Features], trials: Trials) -> int:
-    """How many images `compare` looks at, for a progress bar."""
-    return len(kinds) * (sum(map(len, trials.learnt)) + len(trials.classified))
 
 
 def mean(values: np.ndarray) -> Estimate:
