@@ -222,7 +222,8 @@ def archive_refusal(path: object, what: str, error: BaseException, advice: str) 
         return UserError(f"{path} {reading_failed(failure)}: expected a {what} of pictures.")
     reason = " ".join(str(error).split())[:200]
     return UserError(
-        f"{path} is not a complete {what} ({reason}): {advice}if it was downloaded, download it again."
+        f"{path} is not a complete {what} ({reason}): {advice}if it was downloaded, download it "
+        "again."
     )
 
 
