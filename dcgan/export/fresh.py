@@ -86,7 +86,8 @@ def main(runtime: str, path: str, cases: str) -> None:
     """See the module; a case's name is signature/output/number."""
     load, absent = RUNTIMES[runtime]
     # Python puts this file's folder on the path, where onnx.py is another one than the package's.
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (HERE, PROJECT)]
+    # The project's stays, as in an installation all other packages lie there too.
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE]
     sys.modules.update(dict.fromkeys(absent))  # None: their import fails
     model, largest = load(path), {}
     with np.load(cases) as arrays:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import io
+import shutil
 import signal
 import subprocess
+import textwrap
 from importlib import util
 from pathlib import Path
 
@@ -187,6 +189,27 @@ def test_the_check_runs_without_this_project_and_other_runtimes(exported, subjec
     own = {"saved_model": "tensorflow", "litert": "ai_edge_litert", "onnx": "onnxruntime"}
     assert own[name] in imported
     assert not imported & {"dcgan", "keras", "tensorflow"} - {own[name]}
+
+
+def test_the_check_runs_where_the_runtime_lies_beside_this_project(tmp_path):
+    """As in the site-packages of an installation."""
+    here = tmp_path / "site" / "dcgan" / "export"
+    here.mkdir(parents=True)
+    shutil.copy(fresh.__file__, here)
+    runtime = """
+        class InferenceSession:
+            def __init__(self, path, providers):
+                pass
+
+            def run(self, wanted, given):
+                return [given["z"] + 0.5]
+    """
+    (tmp_path / "site" / "onnxruntime.py").write_text(textwrap.dedent(runtime))
+    z, case = np.zeros((1, Z_DIM), np.float32), "serving_default/images/0"
+    np.savez(tmp_path / "cases.npz", **{f"{case}/given/z": z, f"{case}/expected": z})
+    words = (here / "fresh.py", "onnx", "model.onnx", tmp_path / "cases.npz")
+    process = python(*words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")})
+    assert process.stdout == '{"serving_default": 0.5}\n', process.stderr
 
 
 # ----------------------------------------------------------------------------------- or no file
