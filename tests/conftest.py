@@ -1,13 +1,24 @@
 """Fixtures of several files: a browser, and pages that lie in one file. And how many processes."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from explorer_pages import EXPLORER, Host, chromium, description, serving, visiting
+from idle import learning_nothing
 
 MOST_PROCESSES = 4  # each takes up to 3 GB
+# Until all tests are imported: the millions of objects of TensorFlow and others stay to the end.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported out of every later search for garbage, and searches less often."""
+    gc.freeze()
+    gc.set_threshold(50_000)
+    gc.enable()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -16,6 +27,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if len(names) < 8 and all(name.is_file() for name in names):
         return 0
     return min(os.cpu_count() or 1, MOST_PROCESSES)
+
+
+@pytest.fixture
+def idle() -> Iterator[None]:
+    """For a test: see `learning_nothing`."""
+    with learning_nothing():
+        yield
 
 
 @pytest.fixture(scope="module")

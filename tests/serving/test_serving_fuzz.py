@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
-
-pytest.importorskip("schemathesis", reason="schemathesis is not installed")
-
 from test_serving import exported, put, serving  # noqa: F401, the first is a fixture
 
 
+@pytest.mark.skipif(find_spec("schemathesis") is None, reason="schemathesis is not installed")
 @pytest.mark.slow
 def test_no_made_up_request_is_the_servers_fault(exported, tmp_path):  # noqa: F811
     put(exported, 1, tmp_path / "models")
