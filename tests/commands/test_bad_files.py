@@ -4,12 +4,12 @@ import re
 import zipfile
 
 from pictures import bomb
-from running import run, small_flags, write_pictures
+from running import small_flags, write_pictures
 
 import main
 
 
-def test_bad_files_are_skipped_in_a_process_of_its_own(tmp_path):
+def test_bad_files_are_skipped_and_training_goes_on(idle, tmp_path, capfd):
     folder = write_pictures(tmp_path / "mixed", 19)
     for name, size in (("0003.png", 60), ("0007.png", -30)):
         path = folder / name
@@ -17,9 +17,9 @@ def test_bad_files_are_skipped_in_a_process_of_its_own(tmp_path):
     (folder / "0011.png").write_bytes(b"")
     (folder / "bomb.png").write_bytes(bomb())
     (folder / "notes.png").write_text("no picture")
-    result = run(*small_flags(folder, tmp_path), "--steps", "1")
-    assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
-    assert "21 found, 16 used, 5 skipped" in result.stdout
+    assert main.main([*small_flags(folder, tmp_path), "--steps", "1"]) == 0
+    said, errors = capfd.readouterr()
+    assert "21 found, 16 used, 5 skipped" in said and "Traceback" not in errors
     # Each bad file, with its own reason.
     for name, reason in (
         ("0003.png", "truncated"),
@@ -28,11 +28,11 @@ def test_bad_files_are_skipped_in_a_process_of_its_own(tmp_path):
         ("bomb.png", "more than the limit of 100,000,000 pixels"),
         ("notes.png", "not an image"),
     ):
-        assert re.search(rf"Skipped \d: {reason}.*\(.*{name}.*\)", result.stdout), name
+        assert re.search(rf"Skipped \d: {reason}.*\(.*{name}.*\)", said), name
     assert len(list((tmp_path / "run" / "checkpoints").glob("*.npz"))) == 1
 
 
-def test_unsafe_names_are_skipped_and_training_goes_on(tmp_path, capsys):
+def test_unsafe_names_are_skipped_and_training_goes_on(idle, tmp_path, capsys):
     folder = write_pictures(tmp_path / "good", 16)
     with zipfile.ZipFile(tmp_path / "unsafe.zip", "w") as archive:
         for path in sorted(folder.iterdir()):

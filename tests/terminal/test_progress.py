@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from running import ROOT, last_step, run, small_flags, started, wait_until, write_pictures
+from running import ROOT, last_step, small_flags, started, wait_until, write_pictures
 from terminals import terminal
 
+import main
 from dcgan.terminal import progress
 from dcgan.terminal.progress import Bar, over
 
@@ -77,10 +78,11 @@ def test_a_terminal_shows_what_to_watch(pictures, tmp_path):
     assert [line for line in lines if line.startswith("decoding")]
 
 
-def test_a_file_gets_a_line_of_the_log_each_and_no_bar(pictures, tmp_path):
-    result = run(*small_flags(pictures, tmp_path), "--steps", "20", "--log_freq", "5")
-    assert result.returncode == 0 and "\r" not in result.stdout + result.stderr
-    lines = result.stderr.splitlines()
+def test_a_file_gets_a_line_of_the_log_each_and_no_bar(pictures, idle, tmp_path, capfd):
+    assert main.main([*small_flags(pictures, tmp_path), "--steps", "20", "--log_freq", "5"]) == 0
+    out, err = capfd.readouterr()
+    assert "\r" not in out + err
+    lines = err.splitlines()
     assert [line.split("  ")[0] for line in lines] == [f"step {n}/20" for n in (5, 10, 15, 20)]
 
 
