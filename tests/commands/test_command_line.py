@@ -118,7 +118,7 @@ def test_carpedm20s_line_runs_dry_and_leaves_no_trace(tmp_path, tmp_path_factory
     before = snapshot(tmp_path)
     home = tmp_path_factory.mktemp("home")  # libraries may keep a cache of their own there
     env = {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-    result = run(*words_of(CARPEDM20), "--dry_run", warm=False, cwd=tmp_path, env=env)
+    result = run(*words_of(CARPEDM20), "--dry_run", cwd=tmp_path, env=env)
     assert result.returncode == 0, result.stderr
     assert snapshot(tmp_path) == before
     said = {line.strip().partition(":")[0] for line in result.stderr.split("\r")}
@@ -228,9 +228,9 @@ def test_every_command_of_the_documents_passes_a_dry_run(line, data_dir, tmp_pat
         # A reader's own pictures, by name or path.
         words = [str(data_dir / "anime") if word == name else word for word in words]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        "dcgan.commands.train._estimate", lambda *_: None
-    )  # which takes seconds of each network
+    # Which take seconds of each network.
+    monkeypatch.setattr("dcgan.commands.train._estimate", lambda *_: None)
+    monkeypatch.setattr("dcgan.models.summary.rows", lambda *_: [])
     if command != "help":
         words += ["--dry_run", "--data_dir", str(data_dir), "--cache_dir", str(tmp_path / "c")]
     assert main.main(words) == 0
