@@ -89,7 +89,7 @@ def test_what_it_measures_stands_in_both_files_and_the_curve(evaluated):
     assert (evaluated / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_last_one_stands_in_the_last_line_of_the_log(pictures, tmp_path):
+def test_the_last_one_stands_in_the_last_line_of_the_log(pictures, idle, tmp_path):
     """The end is a multiple of --log_freq, not of --evaluate_freq."""
     assert train(tmp_path, pictures, "--evaluate_freq", 7, steps=5) == 0
     (record,) = records(tmp_path / "run")

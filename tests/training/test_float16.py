@@ -32,14 +32,13 @@ def train(state: GANState, steps: int, **recipe) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     "recipe",
     [
-        {"d_steps": 2, "g_steps": 2},
-        {"update": "simultaneous"},
-        {"augment": "translation", "ema_decay": 0.998},  # the preset best, with kernels of 4
+        {"d_steps": 2, "g_steps": 2, "augment": "translation", "ema_decay": 0.998},
+        {"update": "simultaneous"},  # with narrower kernels
     ],
 )
 def test_it_computes_what_float32_computes(recipe):
     """Scalars of the same steps within float16's three digits, and weights in float32."""
-    kernel_size = 4 if "augment" in recipe else 5
+    kernel_size = 4 if "update" in recipe else 5
     whole, half = (make_state(p, kernel_size=kernel_size) for p in ("float32", "mixed_float16"))
     for expected, found in zip(train(whole, 3, **recipe), train(half, 3, **recipe), strict=True):
         assert found == pytest.approx(expected, rel=0.02, abs=0.01)
@@ -97,10 +96,12 @@ def test_a_scale_is_saved_and_restored():
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("averaged", [True, False])
 def test_samples_are_float32s_whatever_the_training_computes_in(averaged, precision):
-    state = make_state(precision, learning_rate=0.05, averaged=averaged)
+    state = make_state(precision, averaged=averaged)
     sample = make_sampler(state.sampler, z_dim=Z_DIM, z_dist="normal01")
-    before = sample(range(9))
-    train(state, 2, ema_decay=0.5 if averaged else 0.0)
+    before, random = sample(range(9)), np.random.default_rng(0)
+    for name, array in state.arrays().items():
+        if name.startswith(("generator/", "averaged_generator/")):
+            state.variables()[name].assign(array + random.normal(0, 0.1, array.shape))
     plain = Generator(SHAPE, z_dim=Z_DIM, width=8)
     plain.build()
     weights = (state.averaged_generator if averaged else state.generator).variables

@@ -150,7 +150,6 @@ def named(owners):
     ("update", "d_steps", "g_steps", "g_noise"),
     [
         ("alternating", 1, 1, "new"),
-        ("alternating", 2, 1, "new"),
         ("alternating", 2, 2, "new"),
         ("alternating", 2, 2, "same"),
         ("simultaneous", 1, 1, "new"),
@@ -210,17 +209,16 @@ def test_it_equals_a_plain_step(update, d_steps, g_steps, g_noise, monkeypatch):
 @pytest.mark.parametrize("layout", ["radford", "tf_tutorial"])  # the second one has dropout
 def test_runs_repeat_and_resume_bit_for_bit(layout):
     recipe = StepOptions(BATCH, seed=5, ema_decay=0.9)
-    whole, first = make_state(layout=layout), make_state(layout=layout)
-    run(whole, recipe, 4)
-    step = make_step(first, recipe, tf.distribute.get_strategy())
-    for seed in range(2):
+    first, second = (make_state(layout=layout) for _ in range(2))
+    step, again = (make_step(s, recipe, tf.distribute.get_strategy()) for s in (first, second))
+    again(tf.constant(pictures(BATCH, 9)))  # another past, which must not count
+    for seed in range(4):
+        if seed == 2:
+            second.assign(first.arrays())
         step(tf.constant(pictures(BATCH, seed)))
-    second = make_state(layout=layout)
-    second.assign(first.arrays())
-    step = make_step(second, recipe, tf.distribute.get_strategy())
     for seed in range(2, 4):
-        step(tf.constant(pictures(BATCH, seed)))
-    for name, array in whole.arrays().items():
+        again(tf.constant(pictures(BATCH, seed)))
+    for name, array in first.arrays().items():
         np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
 
 
