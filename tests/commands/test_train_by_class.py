@@ -8,17 +8,7 @@ import numpy as np
 import pytest
 from arrays import numbers
 from mnist_files import write_mnist
-from running import (
-    SMALL,
-    arrays_of,
-    checkpoints,
-    grids,
-    kill_when,
-    last_step,
-    logged,
-    run,
-    write_pictures,
-)
+from running import SMALL, arrays_of, checkpoints, grids, logged, write_pictures
 
 import main
 from dcgan.datasets import folder
@@ -62,18 +52,13 @@ def test_a_run_knows_its_classes(whole):
     assert "Labels are read from labels.csv" in (whole / "run" / "log.txt").read_text("utf-8")
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(whole, tmp_path):
-    words = flags(whole / "faces", tmp_path)
+def test_a_run_goes_on_to_the_same_bytes(whole, tmp_path, capfd):
+    """Kills are in test_resume.py."""
     run_dir = tmp_path / "run"
-    kill_when(
-        words,
-        lambda: last_step(run_dir) >= 15,
-        lambda: 10 <= max(checkpoints(run_dir), default=0) < STEPS,
-        before=lambda: shutil.rmtree(run_dir, ignore_errors=True),
-    )
-    result = run(*words)
-    assert result.returncode == 0, result.stderr
-    assert "Resuming from step" in result.stdout and "have changed" not in result.stderr
+    for steps in (20, STEPS):
+        assert main.main(flags(whole / "faces", tmp_path, "--steps", steps)) == 0
+    said = "".join(capfd.readouterr())
+    assert "Resuming from step 20" in said and "have changed" not in said
     expected, found = arrays_of(whole / "run", STEPS), arrays_of(run_dir, STEPS)
     assert found.keys() == expected.keys()
     for name, array in expected.items():
@@ -82,7 +67,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(whole, tmp_path):
     assert logged(run_dir)[-1] == logged(whole / "run")[-1]
 
 
-def test_it_goes_on_with_the_same_classes_only(whole, tmp_path, capfd):
+def test_it_goes_on_with_the_same_classes_only(whole, idle, tmp_path, capfd):
     shutil.copytree(whole / "run", tmp_path / "run")
     pictures = tmp_path / "faces"
     shutil.copytree(whole / "faces", pictures)
@@ -151,7 +136,7 @@ def test_a_dry_run_shows_the_classes(tmp_path, capfd):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_a_class_and_avatars_can_be_learnt(tmp_path):
+def test_a_folder_a_class_and_avatars_can_be_learnt(idle, tmp_path):
     for name in ("cats", "dogs"):
         write_pictures(tmp_path / "pets" / name, 6)
     small = ["--cache_dir", tmp_path / "cache", *SMALL, "--conditional", "--steps", 2]
@@ -166,7 +151,7 @@ def test_a_folder_a_class_and_avatars_can_be_learnt(tmp_path):
     assert list(names) == ["hair", "eyes"] and "blue" in names["hair"]
 
 
-def test_the_best_preset_says_once_that_labels_are_not_learnt(tmp_path, capfd):
+def test_the_best_preset_says_once_that_labels_are_not_learnt(idle, tmp_path, capfd):
     for name in ("cats", "dogs"):
         write_pictures(tmp_path / "pets" / name, 8)
     words = ["--dataset", tmp_path / "pets", "--cache_dir", tmp_path / "cache", *SMALL]
@@ -184,7 +169,7 @@ def test_the_best_preset_says_once_that_labels_are_not_learnt(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("preset", ["best", "carpedm20"])
-def test_a_preset_learns_the_labels_of_digits_where_it_can(tmp_path, capfd, preset):
+def test_a_preset_learns_the_labels_of_digits_where_it_can(idle, tmp_path, capfd, preset):
     digits = np.repeat(np.arange(10, dtype=np.uint8), 4)
     write_mnist(tmp_path / "data" / "mnist", pixels=numbers(40, 28, 28), labels=digits)
     folders = ["--data_dir", tmp_path / "data", "--cache_dir", tmp_path / "cache"]
