@@ -245,23 +245,24 @@ def test_the_class_loss_is_of_reals_in_one_loss_and_of_fakes_in_the_other(update
         assert any((a.numpy() != b.numpy()).any() for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("layout", ["radford", "carpedm20"])
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("layout", "dtype"), [("radford", "mixed_bfloat16"), ("carpedm20", "float32")]
+)
 def test_conditional_runs_repeat_and_resume_bit_for_bit(layout, dtype):
     recipe = StepOptions(BATCH, seed=5, ema_decay=0.9, g_steps=2, g_noise="same")
+    whole, second = (make_state(layout=layout, dtype=dtype) for _ in range(2))
 
-    def train(state, start, stop):
+    def train(state, start, middle=None):
         order = {"batch_size": BATCH, "seed": 1, "start_step": start}
         batches = make_dataset((pictures(), labels()), **order)
         step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
-        for batch in batches.take(stop - start):
+        for done, batch in enumerate(batches.take(4 - start), start + 1):
             step(batch)
+            if done == middle:
+                second.assign(state.arrays())
 
-    whole, first, second = (make_state(layout=layout, dtype=dtype) for _ in range(3))
-    train(whole, 0, 4)
-    train(first, 0, 2)
-    second.assign(first.arrays())
-    train(second, 2, 4)
+    train(whole, 0, middle=2)
+    train(second, 2)
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
 
