@@ -34,6 +34,7 @@ from running import (
     write_pictures,
 )
 
+import main
 from dcgan.files import read_json_lines
 
 STEPS = 100  # of a finished run: 20 epochs of 5 steps
@@ -182,30 +183,28 @@ def test_stopped_by_sigterm_ctrl_c_and_the_time_budget(whole, tmp_path):
     assert {line["step"] for line in logged(run_dir)} >= {first, second, third, STEPS}
 
 
-def test_a_time_alone_ends_a_run_with_a_grid_and_goes_on_as_the_preset_chose(whole, tmp_path):
-    folders = (
-        "--dataset",
-        whole.pictures,
-        "--cache_dir",
-        whole.cache,
-        "--run_dir",
-        tmp_path / "run",
-    )
+def test_a_time_alone_ends_a_run_with_a_grid_and_goes_on_as_the_preset_chose(idle, tmp_path, capfd):
+    data = write_pictures(tmp_path / "pictures", 40)
+    folders = ("--dataset", data, "--cache_dir", tmp_path, "--run_dir", tmp_path / "run")
     small = ("--output_size", 8, "--g_width", 16, "--d_width", 4, "--num_samples", 4)
     flags = (*folders, *small, "--preset", "best", *ONE_CHECKPOINT)
-    ended = finish((*flags, "--time_budget", "1s", "--sample_freq", 10**6))
+
+    def go(*more) -> tuple[int, str]:
+        code = main.main(list(map(str, (*flags, *more))))
+        return code, "".join(capfd.readouterr())
+
+    code, said = go("--time_budget", "0.1s", "--sample_freq", 10**6)
     (step,) = checkpoints(tmp_path / "run")
-    said = "For 1s of 40 images at 8x8 on a CPU the preset best takes --batch_size 16 --learning"
-    assert said in ended.stdout and "1s of training, on CPU" in ended.stdout
+    chosen = "For 0.1s of 40 images at 8x8 on a CPU the preset best takes --batch_size 16 --"
+    assert code == 0 and chosen in said and "0.1s of training, on CPU" in said
     assert (tmp_path / "run" / "samples" / f"{step:08d}.png").exists()
-    other = run(*flags, "--steps", step + 1, "--batch_size", 8)
-    assert other.returncode == 2 and "--batch_size: 16 in the run, 8 now" in other.stderr
+    code, said = go("--steps", step + 1, "--batch_size", 8)
+    assert code == 2 and "--batch_size: 16 in the run, 8 now" in said
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["learning_rate"] = 0.0003  # as if the preset chose otherwise at that time
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    gone_on = finish((*flags, "--steps", step + 1))
-    assert f"Resuming from step {step}" in gone_on.stdout
-    assert "preset best takes" not in gone_on.stdout
+    code, said = go("--steps", step + 1)
+    assert code == 0 and f"Resuming from step {step}" in said and "preset best takes" not in said
 
 
 def test_a_second_process_is_refused_and_disturbs_nothing(whole, tmp_path):
@@ -278,14 +277,15 @@ def learnt(run_dir: Path) -> tuple:
     return files, logged(run_dir)
 
 
-def test_a_run_that_is_done_trains_nothing(whole, tmp_path):
+def test_a_run_that_is_done_trains_nothing(whole, tmp_path, capfd):
     run_dir = whole.copy(tmp_path / "run", 100)
     for grid in run_dir.glob("samples/0*.png"):
         grid.unlink()  # a user tidied up; that is no error either
     before = learnt(run_dir)
-    result = finish(whole.flags(tmp_path))
-    assert f"already has its {STEPS} steps" in result.stdout and "--epoch" in result.stdout
-    assert "Wrote checkpoint" not in result.stdout and "Holds checkpoint" in result.stdout
+    assert main.main(list(map(str, whole.flags(tmp_path)))) == 0
+    said = "".join(capfd.readouterr())
+    assert f"already has its {STEPS} steps" in said and "--epoch" in said
+    assert "Wrote checkpoint" not in said and "Holds checkpoint" in said
     assert learnt(run_dir) == before
 
 

@@ -12,6 +12,7 @@ from toy_run import toy_run
 
 import main
 from dcgan import images
+from dcgan.export import parity
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun, choose_run
 
@@ -43,7 +44,9 @@ BEST = ("--preset", "best", "--batch_size", "16")  # the preset's own, where sma
     ],
     ids=["best-bfloat16", "float16"],
 )
-def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(tmp_path, own):
+def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(tmp_path, monkeypatch, own):
+    """Compared here: the check that an export makes in a process of its own is left out."""
+    monkeypatch.setattr(parity, "check", lambda *_, **__: {"serving_default": 0.0})
     write_pictures(tmp_path / "data", 16)
     flags = ("--steps", "2", "--sample_freq", "2", *own)
     assert main.main([*small_flags(tmp_path / "data", tmp_path), *flags]) == 0

@@ -30,8 +30,11 @@ TABLE = ClassTable.of(
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
+    """A run and its export, which the tests compare themselves."""
     root = toy_run(tmp_path_factory.mktemp("toy") / "run", table=TABLE)
-    assert main.main(["export", "--run_dir", str(root)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "check", lambda *_, **__: {"serving_default": 0.0})
+        assert main.main(["export", "--run_dir", str(root)]) == 0
     return root
 
 
