@@ -89,7 +89,7 @@ def interrupted(done: int, seconds: float, monkeypatch) -> None:
 
 @pytest.mark.parametrize(("freq", "lost", "saved"), [(5, "steps 6 to 8 are lost", 5), (8, "", 8)])
 def test_a_later_ctrl_c_breaks_off_and_says_what_is_lost(
-    pictures, tmp_path, monkeypatch, capfd, freq, lost, saved
+    pictures, idle, tmp_path, monkeypatch, capfd, freq, lost, saved
 ):
     flags = (*small_flags(pictures, tmp_path), "--steps", "60", "--ckpt_freq", str(freq))
     if not lost:  # pressed after the checkpoint of the same step

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pictures import encoded, fill, noise, pack
 from PIL import Image
-from running import SMALL, run
+from running import small_flags
 
+import main
 from dcgan.datasets import report
 from dcgan.datasets.folder import find
 from dcgan.datasets.prepare import prepare
@@ -67,14 +68,12 @@ def test_from_how_many_on_nothing_is_said():
     assert all(word in warning(12) for word in ("more pictures", "--augment translation"))
 
 
-def test_training_says_it_once(tmp_path):
-    path = fill(tmp_path / "a", pictures(15, 5))
-    flags = ("--dataset", path, "--cache_dir", tmp_path / "cache", "--run_dir", tmp_path / "run")
+def test_training_says_it_once(idle, tmp_path, capfd):
+    flags = small_flags(fill(tmp_path / "a", pictures(15, 5)), tmp_path)
     said = []
-    for steps in (1, 2):
-        done = run(*flags, *SMALL, "--steps", steps)
-        assert done.returncode == 0, done.stderr
-        said.append(done.stdout + done.stderr)
+    for steps in ("1", "2"):
+        assert main.main([*flags, "--steps", steps]) == 0
+        said.append("".join(capfd.readouterr()))
     assert said[0].count("16 different pictures are few") == 1
     assert "Exact duplicates: 5 of the 21" in said[0]
     assert "are few" not in said[1]

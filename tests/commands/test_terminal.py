@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from running import python
+from running import python, run
 
 from dcgan.terminal import console
 
@@ -44,9 +44,13 @@ def test_names_give_the_terminal_no_orders(folder, tmp_path, name):
     command, *flags = COMMANDS[name]
     caches = ("--cache_dir", tmp_path / "cache") if command == "--train" else ()
     data = "--from" if name == "pack" else "--dataset"
-    words = (ROOT / "main.py", command, *flags, data, folder, *caches)
-    result = python(*words, cwd=tmp_path, text=False)
-    out, err = result.stdout.decode(), result.stderr.decode()
+    words = (command, *flags, data, folder, *caches)
+    if name == "train":
+        result = run(*words, cwd=tmp_path)
+        out, err = result.stdout, result.stderr
+    else:
+        result = python(ROOT / "main.py", *words, cwd=tmp_path, text=False)
+        out, err = result.stdout.decode(), result.stderr.decode()
     assert result.returncode == 0, err
     assert SHOWN in out
     said = [out, err]
