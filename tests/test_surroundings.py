@@ -7,10 +7,11 @@ import warnings
 
 import matplotlib
 import pytest
-from running import ROOT, arrays_of, grids, python, small_flags, write_pictures
+from running import ROOT, arrays_of, grids, python, run, small_flags, write_pictures
 
 from dcgan import surroundings
 from dcgan.outputs.plots import draw_losses
+from dcgan.terminal import quiet
 
 RC = "font.size: 40\naxes.facecolor: red\nlines.linewidth: 9\nsavefig.dpi: 30\n"
 KERAS = {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
@@ -40,20 +41,21 @@ def pictures(tmp_path_factory):
 
 
 def trained(pictures, base, cwd, env=None) -> dict:
-    """A run's arrays and pictures, made in a process that imports everything itself."""
+    """A run's arrays and pictures; with `env`, of a process that imports everything itself."""
     flags = (*small_flags(pictures, base), "--steps", "8", "--sample_freq", "4")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("TF_", "KERAS_", "MPL"))]:
             patch.delenv(name)
-        result = python(ROOT / "main.py", *flags, cwd=cwd, env=env)
+        start = (lambda *words, **kw: python(ROOT / "main.py", *words, **kw)) if env else run
+        result = start(*flags, cwd=cwd, env=env)
     assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
-    run = base / "run"
-    pictures = {name: (run / name).read_bytes() for name in ("losses.png", "training.gif")}
+    made = base / "run"
+    pictures = {name: (made / name).read_bytes() for name in ("losses.png", "training.gif")}
     return {
-        "arrays": {k: v.tobytes() for k, v in arrays_of(run, 8).items()},
-        "pictures": pictures | grids(run),
+        "arrays": {k: v.tobytes() for k, v in arrays_of(made, 8).items()},
+        "pictures": pictures | grids(made),
         "said": result.stderr,
-        "environment": json.loads((run / "environment.json").read_text("utf-8")),
+        "environment": json.loads((made / "environment.json").read_text("utf-8")),
     }
 
 
@@ -115,14 +117,12 @@ def test_a_path_that_python_keeps_safe_does_not_hide_us(tmp_path):
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_notebook_gets_our_networks_and_keeps_its_plots():
-    code = (
-        "import os; from dcgan.terminal import quiet\nwith quiet.quiet_start(): import keras\n"
-        "print(keras.config.backend(), keras.config.floatx(), os.environ['MPLBACKEND'])"
-    )
-    env = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(ROOT), "MPLBACKEND": "svg"}
-    ended = python("-c", code, env=env)
-    assert ended.stdout == "tensorflow float32 svg\n", ended.stderr
+def test_a_notebook_gets_our_networks_and_keeps_its_plots(monkeypatch):
+    theirs = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(ROOT), "MPLBACKEND": "svg"}
+    monkeypatch.setattr(os, "environ", {**os.environ, **theirs})
+    with quiet.quiet_start():  # behind which a notebook imports Keras
+        ours = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": surroundings.NOWHERE}
+        assert (theirs | ours).items() <= os.environ.items()
 
 
 def test_curves_look_alike_in_a_notebook_of_any_style(tmp_path):

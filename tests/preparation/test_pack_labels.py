@@ -196,7 +196,7 @@ def test_training_and_inspect_say_the_same_of_both(tmp_path, capfd):
         assert "Labels, eyes: 9 3, 10 3; 1 without one." in text
 
 
-def test_training_learns_both_columns_of_what_was_packed(tmp_path, capfd):
+def test_training_learns_both_columns_of_what_was_packed(idle, tmp_path, capfd):
     fill(tmp_path / "in", {f"{i}.png": png(i) for i in range(16)})
     rows = [f"{i}.png,{'red' if i % 2 else 'blue'},{i // 8}" for i in range(16)]
     (tmp_path / "in" / "labels.csv").write_text("\n".join(["file,hair,age", *rows]))
@@ -249,7 +249,7 @@ def test_a_damaged_manifest_is_refused(tmp_path, fault, to):
         find(file.parent)
 
 
-def test_the_hint_of_best_reads_no_records(tmp_path, monkeypatch):
+def test_the_hint_of_best_reads_no_records(idle, tmp_path, monkeypatch):
     packed(folders(tmp_path), tmp_path / "shards")
     monkeypatch.setattr(TFRecordSource, "_label", None)
     run = ("--run_dir", tmp_path / "run", "--cache_dir", tmp_path / "cache", "--preset", "best")
