@@ -142,11 +142,12 @@ def test_the_same_seed_gives_the_same_extractor_and_another_seed_another(
     assert re.search(r"learnt from 400 images of this data set in \d+\.\d minutes", after)
     same.append(load(images, folder=tmp_path / "b", seed=5))
     monkeypatch.setattr(self_supervised_network, "train", lambda *_, **__: None)
-    other = load(images, folder=tmp_path / "a", seed=6)  # whose very first weights are others
     # Alike up to rounding: on busy cores TensorFlow may add up in another order.
-    one, again, another = (found(images).features for found in (*same, other))
+    one, again = (found(images).features for found in same)
     np.testing.assert_allclose(again, one, atol=1e-2)
-    assert np.abs(another - one).max() > 0.1 and same[0].fingerprint != other.fingerprint
+    # They begin with other weights.
+    six, seven = (load(images, folder=tmp_path, seed=seed)(images).features for seed in (6, 7))
+    assert np.abs(seven - six).mean() > 0.3
 
 
 def test_it_learns_from_none_of_the_images_that_it_judges(tmp_path, untrained):
