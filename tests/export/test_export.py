@@ -5,8 +5,8 @@ import io
 import shutil
 import signal
 import subprocess
-import textwrap
 import sys
+import textwrap
 from importlib import util
 from pathlib import Path
 
