@@ -1,1 +1,1 @@
-"""Images from files, downloads or a seed; empty, so that decoding workers start fast."""
+"""Images from files, downloads or a seed. Imports nothing, so that decoding workers start fast."""

@@ -1,7 +1,7 @@
 """Data sets that come as arrays in a few files: MNIST, SVHN, CIFAR-10.
 
-Their modules say where the files are and how to read them; here they become a `Source`. A file that
-is cut short or holds something else is refused with one sentence that names it.
+Their modules say where the files are and how to read them; this one makes a `Source` of them. A
+file that is cut short or holds something else is refused with one sentence that names it.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from dcgan import UserError, images
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 
-# Reads the files: uint8 images [N, height, width, channels], and whole numbers [N] or None.
+# Reads the files; returns uint8 images [N, height, width, channels] and integer labels [N] or None.
 Reader = Callable[[], tuple[np.ndarray, np.ndarray | None]]
 
 
 class ArraySource:
     """A data set whose images all have one shape.
 
-    The files are read when an image, a label or the count is first asked for, and the arrays are
-    left out when the source is pickled: a worker process reads the files itself. The fingerprint is
-    of the files' names, sizes and times and of the splits, not of the content, to be there at once.
+    The files are read when an image, a label or the count is first asked for. Pickling leaves the
+    arrays out: a worker process reads the files itself. The fingerprint is a hash of the splits and
+    of the files' names, sizes and times, not of their content, which would take time to read.
 
     Args:
         files: all the files that `read` reads.
@@ -36,7 +36,7 @@ class ArraySource:
     fallible = False
     parallel = False  # decoding is a copy, and every process would read all the files
     notes: tuple[str, ...] = ()
-    parts: Mapping[str, int] = {}  # which of them lie beside is not known without a download
+    parts: Mapping[str, int] = {}  # unknown: other parts may not be downloaded yet
 
     def __init__(
         self,
@@ -61,18 +61,18 @@ class ArraySource:
 
     @property
     def labels(self) -> dict[str, Labels]:
-        """The one labelling, "label", where there is any."""
+        """The only labelling, "label"; empty if the files have no labels."""
         if self._load()[1] is None:
             return {}
         return {"label": Labels(self._load()[1], self._label_names)}
 
     def summary(self) -> Summary:
-        """Every image of an array can be used, and all have one size."""
+        """Summarizes the arrays: every image is usable, and all have one size."""
         count, height, width, channels = self._load()[0].shape
         return Summary(count, (), (((height, width), count),), channels)
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
-        """The images `indices`, as they are or, where `spec` wants another shape, resized."""
+        """Returns the images `indices`, cut and resized if `spec` wants another shape."""
         chosen = np.asarray(indices, np.int64)
         # SVHN's memory order is not C's, hence the explicit order.
         arrays = np.ascontiguousarray(self._load()[0][chosen])
@@ -105,7 +105,7 @@ def _resize(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
 
 
 def concatenate(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Several files' images and labels as one; a single file's are not copied."""
+    """Joins the (images, labels) of several files; those of a single file are not copied."""
     if len(parts) == 1:
         return parts[0]
     pixels, values = zip(*parts, strict=True)
@@ -113,7 +113,7 @@ def concatenate(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndar
 
 
 def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) -> None:
-    """Refuses a file whose labels are not `count` numbers from 0 to `classes` - 1."""
+    """Raises UserError unless the labels are `count` numbers from 0 to `classes` - 1."""
     if len(values) != count:
         raise unusable(path, f"{count} labels, one for each image", f"{len(values)}")
     if count and not 0 <= values.min() <= values.max() < classes:
@@ -122,7 +122,7 @@ def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) ->
 
 
 def unreadable(error: OSError, *paths: Path) -> UserError:
-    """The sentence about one of these files that the disk or the system does not give."""
+    """Makes the error for a file that cannot be read; `paths` are those that it may be about."""
     where = error.filename or " or ".join(map(str, paths))
     return UserError(
         f"{where} {reading_failed(error)}: expected a file that you may read, on a disk that works;"
@@ -131,8 +131,8 @@ def unreadable(error: OSError, *paths: Path) -> UserError:
 
 
 def unusable(path: Path, expected: str, received: str) -> UserError:
-    """The sentence about a file that is cut short, damaged or something else."""
-    received = " ".join(received.split())  # some libraries' reasons have several lines
+    """Makes the error for a file that is cut short, damaged or something else."""
+    received = " ".join(received.split())  # some libraries give reasons of several lines
     return UserError(
         f"{path} cannot be used: expected {expected}, received {received}; put a complete copy in "
         "its place, or delete it and start again to have it downloaded."

@@ -2,9 +2,9 @@
 
 A shape is an array of points [N, 2] on a smooth curve through a few control points, computed once
 when a module is loaded: drawing only moves, scales and fills it. The unit is half the shorter side
-of the picture, (0, 0) its centre, y points down. The canvas is several times larger than the
-picture and averaged down at the end: that is the antialiasing. What varies from face to face comes
-as a `Look`; nothing here draws random numbers or reads files.
+of the picture, the origin is its centre, and y points down. For antialiasing, the canvas is several
+times larger than the picture and is averaged down at the end. A `Look` holds what varies from face
+to face; nothing here draws random numbers or reads files.
 """
 
 import functools
@@ -18,26 +18,26 @@ from PIL import Image, ImageDraw
 Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
-INK: Colour = (44, 26, 46)  # no outline is black: warm dark purple is softer
+INK: Colour = (44, 26, 46)  # outlines are a warm dark purple, which is softer than black
 LINE_WIDTH = 0.013
 SUPERSAMPLING = 4
-STEPS = 16  # points of a curve between two control points; small canvases take every fourth
+STEPS = 16  # points of a curve between two control points; small canvases use every fourth
 MIN_CANVAS = 160  # pixels of the shorter side; below this eyes would lose their highlights
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour `share` of the way from `a` to `b`."""
+    """Mixes two colours: `share` 0 gives `a`, 1 gives `b`."""
     return tuple([int(p + (q - p) * share + 0.5) for p, q in zip(a, b, strict=True)])
 
 
 def times(colour: Colour, factors: tuple[float, float, float]) -> Colour:
-    """A colour darkened channel by channel, so that it keeps its saturation."""
+    """Darkens a colour by a factor per channel, so that it keeps its saturation."""
     return tuple([int(c * f) for c, f in zip(colour, factors, strict=True)])
 
 
 @dataclass(frozen=True)
 class Look:
-    """Everything that a face is drawn from."""
+    """Everything that determines how a face is drawn."""
 
     # value name of each shape attribute: "style", "bangs", "mouth", "brows", "glasses"
     kinds: Mapping[str, str]
@@ -50,20 +50,20 @@ class Look:
 
     @property
     def skin_shade(self) -> Colour:
-        """Skin where no light falls."""
+        """The colour of skin in the shade."""
         return mix(mix(self.skin, (214, 84, 92), 0.26), (96, 40, 96), 0.12)
 
     @property
     def skin_line(self) -> Colour:
-        """Outlines of skin."""
+        """The colour of outlines of skin."""
         return mix(self.skin, (96, 24, 44), 0.58)
 
 
 def curve(points: np.ndarray, *, closed: bool) -> np.ndarray:
-    """A smooth curve through control points: Catmull-Rom with tangents scaled by chord length.
+    """Draws a smooth curve through points: Catmull-Rom with tangents scaled by chord length.
 
-    Points are [N, 3]: x, y, and 1 where the curve has a corner, as an open one has at its ends.
-    Returns [STEPS * N, 2] when closed, [STEPS * (N - 1) + 1, 2] when open.
+    Points are [N, 3]: x, y, and 1 for a corner or 0; the ends of an open curve are always corners.
+    Returns [STEPS * N, 2] if closed, [STEPS * (N - 1) + 1, 2] if open.
     """
     after = np.arange(1, len(points) + 1) % len(points)
     xy, corner = points[:, :2], points[:, 2:] > 0
@@ -82,7 +82,7 @@ def curve(points: np.ndarray, *, closed: bool) -> np.ndarray:
 
 
 def _hermite() -> np.ndarray:
-    """Cubic Hermite basis [STEPS, 4] for start, start tangent, end, end tangent."""
+    """Computes the cubic Hermite basis [STEPS, 4] for start, start tangent, end, end tangent."""
     t = np.arange(STEPS) / STEPS
     columns = 2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, 3 * t**2 - 2 * t**3, t**3 - t**2
     return np.stack(columns, axis=1)
@@ -92,40 +92,40 @@ _HERMITE = _hermite()
 
 
 def controls(*points: Sequence[float]) -> np.ndarray:
-    """Control points [N, 3] from (x, y) or (x, y, 1 for a corner)."""
+    """Makes control points [N, 3] from tuples (x, y), or (x, y, 1) for corners."""
     return np.array([(*p, 0)[:3] for p in points], np.float64)
 
 
 def outline(*points: Sequence[float]) -> np.ndarray:
-    """A closed shape through (x, y) or (x, y, 1 for a corner)."""
+    """Makes a closed shape through points (x, y), or (x, y, 1) for corners."""
     return curve(controls(*points), closed=True)
 
 
 def path(*points: Sequence[float]) -> np.ndarray:
-    """An open curve through (x, y) or (x, y, 1 for a corner)."""
+    """Makes an open curve through points (x, y), or (x, y, 1) for corners."""
     return curve(controls(*points), closed=False)
 
 
 def symmetric(*points: Sequence[float]) -> np.ndarray:
-    """A closed shape from the control points of its left half, top to bottom, none on the axis."""
+    """Makes a closed shape from its left half: points from top to bottom, none on the axis."""
     half = controls(*points)
     return curve(np.concatenate([half, half[::-1] * (-1, 1, 1)]), closed=True)
 
 
 def brush(widths: Sequence[float], *points: Sequence[float]) -> np.ndarray:
-    """A brush stroke as a shape: an open curve of a width that runs through `widths`."""
+    """Makes the shape of a brush stroke: an open curve whose width runs through `widths`."""
     middle = path(*points)
     along = np.gradient(middle, axis=0)
     along /= np.hypot(along[:, :1], along[:, 1:]) + 1e-9
     where = np.linspace(0, len(widths) - 1, len(middle))
     half = np.interp(where, np.arange(len(widths)), widths)[:, None] / 2
     aside = along[:, ::-1] * (-half * (1, -1))
-    # STEPS * 2 * segments + 1 points, so that every fourth keeps both ends.
+    # STEPS * 2 * segments + 1 points: taking every fourth keeps both ends.
     return np.concatenate([(middle + aside)[:-1], middle[-1:], (middle - aside)[-2::-1]])
 
 
 def mirrored(shape: np.ndarray) -> np.ndarray:
-    """The same shape on the other side of the face."""
+    """Mirrors a shape to the other side of the face."""
     return shape * (-1, 1)
 
 
@@ -133,7 +133,7 @@ CIRCLE = outline(*[(np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4])
 
 
 class Canvas:
-    """A supersampled picture that shapes are painted on, and where in it they are placed."""
+    """A supersampled picture, and the transformation that places shapes in it."""
 
     def __init__(self, height: int, width: int):
         shorter = min(height, width)
@@ -148,7 +148,7 @@ class Canvas:
         self.place()
 
     def place(self, *, angle: float = 0.0, scale: float = 1.0, shift=(0.0, 0.0), pivot=(0.0, 0.0)):
-        """Turns what is drawn next by `angle` (radians), scales it about `pivot`, shifts it."""
+        """Sets the placing of later shapes: turned (radians) and scaled about `pivot`, shifted."""
         c, s = math.cos(angle) * scale, math.sin(angle) * scale
         turn = np.array([[c, s], [-s, c]])
         centre = np.array([self.half_width, self.half_height])
@@ -158,33 +158,33 @@ class Canvas:
         self.local()
 
     def local(self, shift=(0.0, 0.0), scale=(1.0, 1.0), shear: float = 0.0):
-        """What is drawn next is scaled, sheared (y by x) and shifted before it is placed."""
+        """Sets how later shapes are scaled, sheared (y by x) and shifted before they are placed."""
         matrix = np.array([[scale[0], shear], [0.0, scale[1]]])
         self._matrix = matrix @ self._base
-        # Pillow cuts fractions off: half a pixel more makes that rounding.
+        # Pillow truncates coordinates: adding half a pixel rounds them.
         self._offset = np.array(shift) @ self._base + self._base_offset + 0.5
 
     def finish(self) -> np.ndarray:
-        """The picture, uint8 [height, width, 3]."""
+        """Returns the picture, uint8 [height, width, 3]."""
         return np.asarray(self.image.reduce(self.factor))
 
     def thinned(self, shape: np.ndarray) -> np.ndarray:
-        """The points of a shape that a canvas of this size needs."""
+        """Returns the points of a shape that a canvas of this size needs."""
         return shape[:: self._every]
 
     def _pixels(self, shape: np.ndarray) -> list[float]:
-        """A shape as the flat list of canvas pixels that Pillow takes fastest."""
+        """Returns a shape in canvas pixels, as the flat list that Pillow takes fastest."""
         return (self.thinned(shape) @ self._matrix + self._offset).ravel().tolist()
 
     def fill(self, shape: np.ndarray, colour: Colour, line: Colour | None = None):
-        """Fills a shape and, where `line` is given, draws its outline."""
+        """Fills a shape and, if `line` is given, draws its outline."""
         pixels = self._pixels(shape)
         self.pen.polygon(pixels, fill=colour)
         if line:
             self._line(pixels + pixels[:4], line, LINE_WIDTH)
 
     def trace(self, shape: np.ndarray, colour: Colour, *, width=LINE_WIDTH, closed: bool = False):
-        """A line of one width along a shape."""
+        """Draws a line of constant width along a shape."""
         pixels = self._pixels(shape)
         self._line(pixels + pixels[:4] if closed else pixels, colour, width)
 
@@ -193,12 +193,12 @@ class Canvas:
         self.pen.line(pixels, fill=colour, width=thick, joint="curve" if thick > 3 else None)
 
     def corners(self, points, colour: Colour):
-        """Fills the polygon with these few corners [N, 2]."""
+        """Fills the polygon with these corners [N, 2], without thinning them."""
         pixels = np.asarray(points) @ self._matrix + self._offset
         self.pen.polygon(pixels.ravel().tolist(), fill=colour)
 
     def mask(self, *shapes: np.ndarray) -> Image.Image:
-        """A mask of shapes together."""
+        """Makes one mask of several shapes."""
         mask = Image.new("L", self.size)
         pen = ImageDraw.Draw(mask)
         for shape in shapes:
@@ -206,9 +206,9 @@ class Canvas:
         return mask
 
     def gradient(self, stops: Sequence[tuple[float, Colour]], mask: Image.Image | None = None):
-        """Colours that change from top to bottom, everywhere or inside a `mask`.
+        """Paints colours that change from top to bottom, everywhere or inside a `mask`.
 
-        `stops` are (y, colour) in units from the picture's centre, ascending.
+        `stops` are (y, colour), in ascending order; y is in units from the picture's centre.
         """
         left, top, right, bottom = box = (mask and mask.getbbox()) or (0, 0, *self.size)
         y = (np.arange(top, bottom) + 0.5) / self.unit - self.half_height
@@ -219,13 +219,13 @@ class Canvas:
         self.image.paste(block, box, mask.crop(box) if mask else None)
 
     def tint(self, mask: Image.Image, colour: Colour):
-        """Lays a colour on what `mask` shows."""
+        """Paints a colour through a mask."""
         box = mask.getbbox()
         if box:
             self.image.paste(colour, box, mask.crop(box))
 
     def glow(self, centre, radii, colour: Colour):
-        """A soft round spot: `colour` in the middle, nothing at the rim."""
+        """Paints a soft round spot: `colour` in the middle, transparent at the rim."""
         x, y = (np.array(centre) @ self._matrix + self._offset).astype(int).tolist()
         w, h = (max(1, round(r * self._line_unit)) for r in radii)
         self.image.paste(colour, (x - w, y - h, x + w, y + h), _spot(w, h))
@@ -233,7 +233,7 @@ class Canvas:
 
 @functools.lru_cache(64)
 def _spot(w: int, h: int) -> Image.Image:
-    """Mask [2 h, 2 w] of a soft spot; faces of one size ask for few sizes."""
+    """Makes the mask [2 h, 2 w] of a soft spot; cached, as faces of one size need few sizes."""
     x, y = (np.arange(2 * w) + 0.5) / w - 1, (np.arange(2 * h) + 0.5) / h - 1
     distance = np.hypot(y[:, None], x)
     return Image.fromarray((255 * np.clip(1 - distance, 0, 1) ** 0.8).astype(np.uint8))

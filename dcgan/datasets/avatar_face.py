@@ -1,4 +1,4 @@
-"""All of an avatar but its hair: background, shoulders, face, eyes, mouth, brows, glasses.
+"""Draws an avatar without its hair: background, shoulders, face, eyes, mouth, brows, glasses.
 
 Each function paints one layer; `avatars.paint` calls them from back to front. Shapes stand above
 the function that paints them.
@@ -35,7 +35,7 @@ _CLOUDS = ((-.75, -.5), (.85, .1))
 
 
 def background(canvas: Canvas, look: Look):
-    """A two-colour gradient over the whole picture and its motif."""
+    """Paints a two-colour gradient over the whole picture, and a motif on it."""
     top, bottom, motif = look.backdrop
     canvas.gradient([(-canvas.half_height, top), (canvas.half_height, bottom)])
     _MOTIFS[motif](canvas, mix(mix(top, bottom, 0.5), WHITE, 0.4), look.vary["slide"])
@@ -106,7 +106,7 @@ _BOW = outline((0, .98), (-.15, .91), (-.17, 1.05), (0, 1.02))
 
 
 def shoulders(canvas: Canvas, look: Look):
-    """Neck, its shadow, and clothes with a collar down to the lower edge and beyond."""
+    """Paints neck, its shadow, and clothes with a collar down to the lower edge and beyond."""
     cloth, line = look.accent, mix(look.accent, INK, 0.55)
     canvas.fill(_BODY, cloth, line)
     canvas.fill(_NECK, look.skin, look.skin_line)
@@ -138,7 +138,7 @@ _NOSE = brush((.002, .022, .004), (0, .325), (.024, .357), (-.012, .372))
 
 
 def _turned(shape: np.ndarray, look: Look) -> np.ndarray:
-    """The face shape, or one that follows it, with this face's width, chin and turn."""
+    """Adapts the face shape, or one that follows it, to the width, chin and turn of a look."""
     low = np.clip(shape[:, 1] / 0.7, 0, 1)
     width = 1 + 0.03 * look.vary["face"] - 0.05 * low * look.vary["chin"]
     x = shape[:, 0] * width + 0.035 * look.vary["turn"] * low
@@ -146,9 +146,9 @@ def _turned(shape: np.ndarray, look: Look) -> np.ndarray:
 
 
 def head(canvas: Canvas, look: Look, *, hair_shadow: Image.Image):
-    """Ears, the face with its shading, blush and nose, and the shadow of the hair on it.
+    """Paints ears, the face with shading, blush and nose, and the shadow of the hair on it.
 
-    `hair_shadow` is a mask of where hair keeps the light away.
+    `hair_shadow` is the mask of that shadow, on the whole canvas.
     """
     canvas.fill(_EAR, look.skin, look.skin_line)
     canvas.fill(mirrored(_EAR), look.skin_shade, look.skin_line)
@@ -166,7 +166,7 @@ def head(canvas: Canvas, look: Look, *, hair_shadow: Image.Image):
 EYE_X, EYE_Y = 0.272, 0.13
 EYE_WIDTH, EYE_HEIGHT = 0.184, 0.19  # half of each
 
-# Eyes in their own coordinates: inner corner at x = -1, outer at +1.
+# Eyes have their own coordinates: the inner corner is at x = -1, the outer at +1.
 # fmt: off
 _UPPER = path((-.98, .32), (-.80, -.30), (-.24, -.86), (.46, -.84), (.90, -.30), (1.04, .10))
 _LOWER = path((-.98, .32), (-.72, .74), (-.26, .95), (.36, .96), (.82, .66), (1.04, .10))
@@ -184,7 +184,7 @@ _SPARK = outline((0, -1), (.75, -.7), (1, 0), (.7, .72), (0, 1), (-.75, .7), (-1
 
 
 def eyes(canvas: Canvas, look: Look):
-    """Both eyes: white, iris with gradient, pupil, two highlights, lashes, crease."""
+    """Paints both eyes: white, iris with gradient, pupil, two highlights, lashes, crease."""
     vary, turn = look.vary, look.vary["turn"]
     for side in (-1, 1):
         size = 1 + 0.06 * vary["eye_size"]
@@ -201,7 +201,7 @@ def _eye(canvas: Canvas, look: Look, side: int):
     canvas.fill(_LID_SHADE, mix((190, 186, 222), look.skin_shade, 0.3))
     gaze = -0.03 + 0.07 * side * look.vary["turn"]
     _iris(canvas, look.eyes, gaze)
-    light = -side  # both eyes mirror the same lamp, up and to the left
+    light = -side  # both eyes reflect one lamp, above and to the left
     canvas.fill(_SPARK * (0.25, 0.26) + (gaze + 0.25 * light, -0.36), WHITE)
     canvas.fill(_SPARK * (0.125, 0.13) + (gaze - 0.30 * light, 0.44), WHITE)
     lash = mix(INK, look.hair, 0.15)
@@ -212,14 +212,14 @@ def _eye(canvas: Canvas, look: Look, side: int):
 
 
 def _cut(ellipse: np.ndarray) -> np.ndarray:
-    """An ellipse in the eye's coordinates without what the lids cover."""
+    """Cuts off what the lids cover of an ellipse, in the eye's coordinates."""
     x, y = ellipse.T
     y = np.maximum(y, np.interp(x, _UPPER[:, 0], _UPPER[:, 1]))
     return np.stack([x, np.minimum(y, np.interp(x, _LOWER[:, 0], _LOWER[:, 1]))], axis=1)
 
 
 def _iris(canvas: Canvas, colour: Colour, gaze: float):
-    """Iris and pupil of one eye, looking `gaze` aside."""
+    """Paints iris and pupil of one eye, moved sideways by `gaze`."""
     dark, bright = times(colour, (0.42, 0.34, 0.46)), mix(colour, WHITE, 0.55)
     middle = np.array([gaze, 0.04])
     canvas.fill(_cut(CIRCLE * (0.75, 1.0) + middle), times(colour, (0.32, 0.24, 0.36)))
@@ -261,7 +261,7 @@ _LIP = brush((.003, .016, .003), (-.032, .068), (0, .073), (.032, .068))
 
 
 def mouth(canvas: Canvas, look: Look):
-    """One of the mouths."""
+    """Paints the mouth."""
     size = 1 + 0.12 * look.vary["mouth"]
     canvas.local((0.048 * look.vary["turn"], 0.50), (size, size))
     kind, line = look.kinds["mouth"], mix(look.skin_line, INK, 0.35)
@@ -279,7 +279,7 @@ def mouth(canvas: Canvas, look: Look):
     canvas.local()
 
 
-_BROWS = {  # from the inner end to the outer, about the middle of the brow
+_BROWS = {  # from the inner end to the outer; the origin is the middle of the brow
     "arched": brush((0.010, 0.026, 0.004), (-0.13, -0.002), (0.015, -0.038), (0.16, 0.035)),
     "straight": brush((0.036, 0.038, 0.026), (-0.12, 0.0), (0.02, -0.006), (0.13, 0.0)),
     "stern": brush((0.034, 0.028, 0.004), (-0.14, 0.045), (0.04, -0.015), (0.16, -0.03)),
@@ -288,7 +288,7 @@ _BROWS = {  # from the inner end to the outer, about the middle of the brow
 
 
 def brows(canvas: Canvas, look: Look):
-    """Both brows, drawn over the hair as if it were thin: their expression must be seen."""
+    """Paints both brows, over the hair, as their expression must be visible."""
     for side in (-1, 1):
         place = (side * 0.28 + 0.05 * look.vary["turn"], -0.175 - 0.02 * look.vary["brow_height"])
         canvas.local(place, (side, 1))
@@ -318,7 +318,7 @@ _BRIDGE = path((-.056, .12), (0, .095), (.056, .12))
 
 
 def glasses(canvas: Canvas, look: Look):
-    """Frames and a glint on each lens, or nothing."""
+    """Paints frames and a glint on each lens; nothing if the face has no glasses."""
     kind = look.kinds["glasses"]
     if kind == "none":
         return

@@ -1,6 +1,6 @@
-"""The hair of the avatars: what hangs behind the head, the locks beside the face, the bangs.
+"""Draws the hair of the avatars: behind the head, the locks beside the face, the bangs.
 
-A style is data: shapes for the left side, which the right side mirrors.
+A style is data: shapes for the left side, which are mirrored for the right.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ Shapes = tuple[np.ndarray, ...]
 
 
 def _lock(*points) -> Shapes:
-    """A lock beside the face, from its outer root round its tip to its inner root: shape, contour.
+    """Makes a lock beside the face from points: its outer root, round its tip, its inner root.
 
-    The contour fades out towards the roots, so that the lock grows out of the crown without a seam.
+    Returns shape and contour. The contour fades out at the roots, so that no seam shows there.
     """
     return outline(*points), brush((0, 0.016, 0.018, 0.018, 0.014, 0), *points)
 
@@ -48,7 +48,7 @@ class Style:
 
 
 def _spikes(*tips: tuple[float, float, float]) -> np.ndarray:
-    """A crown of spikes round the skull: angle of each tip in degrees, its radius, its lean."""
+    """Makes a crown of spikes round the skull; a tip is (angle in degrees, radius, lean)."""
     points = []
     for i, (angle, radius, lean) in enumerate(tips):
         a = np.radians(angle)
@@ -60,7 +60,7 @@ def _spikes(*tips: tuple[float, float, float]) -> np.ndarray:
 
 
 def _braid() -> Shapes:
-    """Plaits from the lowest to the highest, each lapping over the one below."""
+    """Makes plaits from the lowest to the highest, each of which overlaps the one below."""
     plait = outline(
         (0, -0.06), (-0.12, 0), (-0.09, 0.15), (0, 0.20), (0.09, 0.15), (0.12, 0)
     )  # fmt: skip
@@ -196,7 +196,7 @@ _BOW_WING = outline((0, 0), (-.17, -.11), (-.19, .09))
 
 
 def _glint(left: float, right: float, teeth: int) -> np.ndarray:
-    """A piece of the band of light round the crown, with long teeth below and short ones above."""
+    """Makes a piece of the light band round the crown, with long teeth below, short ones above."""
     x = np.linspace(left, right, 2 * teeth + 1)
     arc = -0.575 + 0.65 * x**2
     ragged = np.arange(len(x)) % 2
@@ -210,9 +210,9 @@ _GLINTS = (_glint(-0.22, 0.36, 4), _glint(-0.47, -0.27, 2), _glint(0.41, 0.49, 1
 
 
 class Hair:
-    """The hair of one face, painted in two steps: behind head and shoulders, and before them.
+    """The hair of one face, painted in two steps: behind head and shoulders, and in front of them.
 
-    The canvas is placed as the head is, then and whenever a method is called.
+    The canvas must be placed as for the head whenever this is made or a method is called.
     """
 
     def __init__(self, canvas: Canvas, look: Look):
@@ -226,16 +226,16 @@ class Hair:
         self._grow = (1 + 0.025 * look.vary["volume"], 1 + 0.015 * look.vary["volume"])
         self._cap, self._valleys = self._bangs()
         locks = self._pair(self.style.lock[:1])
-        self._mask = canvas.mask(self._cap, *locks)  # of all the hair before the face
+        self._mask = canvas.mask(self._cap, *locks)  # all the hair in front of the face
 
     def _pair(self, shapes: Shapes, one_sided: bool = False) -> list[np.ndarray]:
-        """Left shapes and their mirror images, or those of one side only."""
+        """Returns left shapes and their mirror images, or shapes of one side only."""
         if one_sided:
             return [s * self._grow * (-self.part, 1) for s in shapes]
         return [s * self._grow * (side, 1) for s in shapes for side in (1, -1)]
 
     def _bangs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The closed shape of crown and bangs, and the valleys between the bangs [N, 2]."""
+        """Makes the closed shape of crown and bangs, and the valleys between bangs [N, 2]."""
         vary = self.look.vary
         points = np.array(BANGS[self.look.kinds["bangs"]])
         points[::2, 1] += 0.03 * vary["bang_length"]
@@ -252,7 +252,7 @@ class Hair:
         return cap, points[1::2]
 
     def behind(self):
-        """Tails, ribbons and the hair behind head and shoulders."""
+        """Paints tails, ribbons and the hair behind head and shoulders."""
         canvas, style = self.canvas, self.style
         tails = self._pair(style.tails, style.one_sided)
         if tails:
@@ -267,12 +267,12 @@ class Hair:
             canvas.fill(CIRCLE * 0.045 + tie, mix(self.look.accent, INK, 0.3))
 
     def shadow(self) -> Image.Image:
-        """Mask of the shadow of the hair before the face, a little lower and to the right."""
+        """Makes the mask of the hair's shadow on the face, a little lower and to the right."""
         unit = self.canvas.unit
         return ImageChops.offset(self._mask, round(0.02 * unit), round(0.07 * unit))
 
     def before(self):
-        """Side locks, bangs, strands, shine, and plaits over the shoulders."""
+        """Paints side locks, bangs, strands, shine, and plaits over the shoulders."""
         canvas = self.canvas
         stops = [
             (-0.95, self.shade), (-0.7, self.base), (-0.35, self.light), (0.1, self.base),
@@ -299,7 +299,7 @@ class Hair:
             canvas.local()
 
     def _strands(self):
-        """Lines between the locks of the bangs, from the valleys up towards the crown."""
+        """Paints lines between the locks of the bangs, from the valleys up towards the crown."""
         crown = np.array([0.10 * self.part, -0.90])
         roots = self._valleys[:, np.newaxis]  # [N, 1, 2]
         reach = 0.34 + 0.10 * (np.arange(len(roots)) % 2)
@@ -309,7 +309,7 @@ class Hair:
         lines = roots + t * way + t * (1 - t) * bend  # [N, 9, 2]
         across = way[..., ::-1] * (-1, 1) / (np.hypot(way[..., :1], way[..., 1:]) + 1e-9)
         aside = across * 0.014 * (1 - t)
-        # A broad soft stroke beside each line, as if the next lock lay deeper.
+        # A broad soft stroke beside each line makes the next lock look deeper.
         deep = lines + (0.13 * self.part, -0.04) * t * (1 - t) ** 0.7
         for stroke in np.concatenate([lines, deep[:, ::-1]], axis=1):
             self.canvas.corners(stroke, self.shade)
@@ -319,4 +319,4 @@ class Hair:
 
 _AHOGE = outline(
     (-0.04, 0.02, 1), (-0.01, -0.1), (0.1, -0.16), (0.22, -0.1, 1), (0.09, -0.11), (0.02, 0.02, 1)
-)  # one hair that stands up
+)  # the ahoge, a tuft that stands up

@@ -1,8 +1,8 @@
 """The built-in data set: anime-style faces drawn from whole numbers, offline and at any size.
 
-Image i of `Avatars` is the face of seed i. What a face shows (hair, eyes, mouth, ...) is known, so
-that the variety of a generator trained on them can be compared with the truth: `ATTRIBUTES` are the
-values, `WEIGHTS` how often each occurs, independently of all other attributes.
+Image i of `Avatars` is the face of seed i. What each face shows (hair, eyes, mouth, ...) is known,
+so the variety of a generator trained on them can be compared with the truth. `ATTRIBUTES` lists the
+values, and `WEIGHTS` how often each occurs, independently of all other attributes.
 """
 
 import colorsys
@@ -21,7 +21,7 @@ from dcgan.datasets import avatar_drawing, avatar_face, avatar_hair
 from dcgan.datasets.avatar_drawing import Canvas, Colour, Look
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 
-VERSION = 1  # of the drawing; a new number makes prepared images stale
+VERSION = 1  # version of the drawing; a new number makes prepared images stale
 _DRAWING = (avatar_face, avatar_hair, avatar_drawing)
 
 _HAIR = {
@@ -77,7 +77,7 @@ _SHAPES = {
 
 
 _COLOURED = {"hair": _HAIR, "eyes": _EYES, "skin": _SKIN, "background": _BACKGROUNDS}
-# Every attribute's values and their weights, in the order the random numbers are used.
+# The values of every attribute and their weights, in the order in which random numbers are used.
 _TABLES = {name: {k: w for k, (_, w) in table.items()} for name, table in _COLOURED.items()}
 _TABLES |= _SHAPES
 ATTRIBUTES: dict[str, tuple[str, ...]] = {name: tuple(table) for name, table in _TABLES.items()}
@@ -96,18 +96,18 @@ _VARIATIONS = (
 
 
 def _random(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The random numbers of a face: one in [0, 1) an attribute, one in [-1, 1) a variation."""
+    """Draws the numbers of a face: one in [0, 1) per attribute, one in [-1, 1) per variation."""
     generator = np.random.Generator(np.random.Philox(key=seed))
     return generator.random(len(ATTRIBUTES)), generator.random(len(_VARIATIONS)) * 2 - 1
 
 
 def attributes(seed: int) -> dict[str, int]:
-    """For each attribute the index into `ATTRIBUTES[name]` of what the face of a seed shows."""
+    """Returns what the face of a seed shows: for each attribute the index into `ATTRIBUTES`."""
     return _chosen(_random(seed)[0])
 
 
 def _chosen(numbers: np.ndarray) -> dict[str, int]:
-    """Attribute indices from uniform numbers in [0, 1), one an attribute."""
+    """Chooses attribute indices by uniform numbers in [0, 1), one per attribute."""
     return {
         name: min(int(np.searchsorted(bounds, number, side="right")), len(bounds) - 1)
         for (name, bounds), number in zip(_BOUNDS.items(), numbers, strict=True)
@@ -115,9 +115,9 @@ def _chosen(numbers: np.ndarray) -> dict[str, int]:
 
 
 def draw(seed: int, height: int, width: int) -> np.ndarray:
-    """The face of a seed from 0 to 2**63 - 1, the same at every size: uint8 [height, width, 3].
+    """Draws the face of a seed, 0 to 2**63 - 1, as uint8 [height, width, 3].
 
-    It fills the shorter side.
+    A seed gives the same face at every size; the face fills the shorter side.
     """
     chosen, variations = _random(seed)
     face = look(_chosen(chosen), dict(zip(_VARIATIONS, variations.tolist(), strict=True)))
@@ -140,7 +140,7 @@ class Avatars:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Changes with the drawing's version or code and with the number of faces."""
+        """A hash of the number of faces and of the version and code of the drawing."""
         digest = hashlib.sha256(f"avatars {VERSION} {self.count}".encode())
         for path in (__file__, *(module.__file__ for module in _DRAWING)):
             digest.update(Path(path).read_bytes())
@@ -148,7 +148,7 @@ class Avatars:
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
-        """One labelling an attribute; computed when first asked for, as it takes a second."""
+        """One labelling per attribute; computed on first access, as it takes a second."""
         rows = np.array([list(attributes(seed).values()) for seed in range(self.count)], np.int32)
         return {
             name: Labels(values, names)
@@ -156,11 +156,11 @@ class Avatars:
         }
 
     def summary(self) -> Summary:
-        """No sizes are named: a face is drawn at whatever size is wanted."""
+        """Summarizes the faces, without sizes, as they are drawn at the size that is wanted."""
         return Summary(found=self.count, skipped=(), sizes=(), channels=3)
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
-        """Draws faces at the wanted size, so that nothing is left for `spec.crop` to cut."""
+        """Draws faces at the wanted size, so `spec.crop` has nothing to cut."""
         numbers = [int(index) for index in indices]
         faces = np.empty((len(numbers), spec.height, spec.width, spec.channels), np.uint8)
         for face, number in zip(faces, numbers, strict=True):
@@ -172,14 +172,14 @@ class Avatars:
 
 
 def _jittered(colour: Colour, hue: float, light: float) -> Colour:
-    """A colour with its hue shifted by `hue` turns and its lightness by `light`."""
+    """Shifts the hue of a colour by `hue` turns and its lightness by `light`."""
     h, lightness, s = colorsys.rgb_to_hls(*(c / 255 for c in colour))
     lightness = min(max(lightness + light, 0.0), 0.97)
     return tuple(round(255 * c) for c in colorsys.hls_to_rgb((h + hue) % 1, lightness, s))
 
 
 def look(chosen: Mapping[str, int], variations: Mapping[str, float]) -> Look:
-    """Colours and kinds of a face from indices of attributes and from `_VARIATIONS` in [-1, 1]."""
+    """Makes the look of a face from attribute indices and from `_VARIATIONS` in [-1, 1]."""
     names = {name: ATTRIBUTES[name][index] for name, index in chosen.items()}
     v = variations
     cloth = colorsys.hls_to_rgb(
@@ -197,7 +197,7 @@ def look(chosen: Mapping[str, int], variations: Mapping[str, float]) -> Look:
 
 
 def paint(face: Look, height: int, width: int) -> np.ndarray:
-    """Paints a face from back to front; uint8 [height, width, 3]."""
+    """Paints a face from back to front; returns uint8 [height, width, 3]."""
     canvas, v = Canvas(height, width), face.vary
     frame = {
         "scale": 1.04 + 0.05 * v["scale"],

@@ -1,4 +1,4 @@
-"""The folder that keeps what took long to make or to fetch, for all runs of a user."""
+"""The folder where all runs of a user keep decoded images and downloads."""
 
 import atexit
 import functools
@@ -13,19 +13,19 @@ logger = logging.getLogger("dcgan")
 
 
 def known_folder(given: str | None = None) -> Path | None:
-    """`cache_folder` where there is one already; nothing is made, and nothing is said."""
+    """Returns the folder of `cache_folder` if it exists, else None; makes and logs nothing."""
     try:
         folder = Path(given) if given else _in_home()
-    except RuntimeError:  # nobody says where the home is
+    except RuntimeError:  # the home folder is unknown
         return None
     return folder if folder.is_dir() else None
 
 
 def cache_folder(given: str | None = None) -> Path:
-    """Where what took long to make or to fetch is kept: the given folder, else the user's own.
+    """Returns the folder for decoded images and downloads: the given one, else the user's own.
 
-    Where there is no home, or none that can be written, a temporary folder serves until this
-    process ends; a UserError where there is no place for that either.
+    If the home folder is unknown or cannot be written, it is a temporary folder that is removed
+    when this process ends. Raises UserError if no temporary folder can be made either.
     """
     return Path(given) if given else _own_folder()
 
@@ -35,7 +35,7 @@ def _own_folder() -> Path:
     try:
         folder = _in_home()
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # the superuser's rights say nothing of a disk
+        tempfile.TemporaryFile(dir=folder).close()  # permissions do not show a read-only disk
         return folder
     except (OSError, RuntimeError) as error:
         reason = error.strerror or error if isinstance(error, OSError) else "HOME is not set"

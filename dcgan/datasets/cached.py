@@ -1,7 +1,7 @@
-"""Reads what an earlier run has left in the cache folder, and believes none of it.
+"""Reads what earlier runs have written to the cache folder, and trusts none of it.
 
-Files there may be damaged, of another project, or put there by somebody else: what is not as we
-write it is a ValueError, and its reader makes it again.
+Files there may be damaged or come from somewhere else. A file that is not as we write it raises
+ValueError, and the caller makes it again.
 """
 
 import json
@@ -15,7 +15,7 @@ from dcgan import UserError, disk
 from dcgan.datasets.image_store import free_memory
 from dcgan.images import white_level
 
-# What NumPy raises besides ValueError: it reads a header as Python's tokens and then as a literal.
+# What NumPy raises besides ValueError: it parses a header by Python's tokenizer and as a literal.
 BAD_HEADER = (
     EOFError,
     MemoryError,
@@ -26,13 +26,13 @@ BAD_HEADER = (
     tokenize.TokenError,
 )
 WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
-MOST_BYTES = 1 << 28  # of an entry, which has a line a skipped picture
+MOST_BYTES = 1 << 28  # the largest entry; it lists every skipped picture
 
 
 def read_entry(path: Path) -> dict | None:
-    """The JSON object in a file; None where there is no file.
+    """Reads the JSON object in a file; returns None if the file does not exist.
 
-    Raises ValueError if it is another file than we write, OSError if it cannot be read.
+    Raises ValueError if we cannot have written the file, OSError if it cannot be read.
     """
     try:
         about = path.stat()
@@ -50,10 +50,10 @@ def read_entry(path: Path) -> dict | None:
 
 
 def map_array(path: Path) -> np.ndarray:
-    """The array in a .npy file, mapped: it takes no memory, whatever the file claims.
+    """Maps the array in a .npy file: it takes no memory, whatever size the header claims.
 
-    Where the file system maps no files it is read; raises UserError if it is larger than the
-    memory, ValueError if it is another file than we write, OSError if it cannot be read.
+    On a file system that cannot map files the array is read. Raises UserError if it is then larger
+    than the free memory, ValueError if the file is damaged, OSError if it cannot be read.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a regular file")
@@ -76,12 +76,12 @@ def map_array(path: Path) -> np.ndarray:
 
 
 def is_count(value: object) -> bool:
-    """Whether a value of JSON is a whole number, not below 0, that an index can be."""
+    """Whether a JSON value is an integer from 0 to 2**62 - 1."""
     return type(value) is int and 0 <= value < 1 << 62
 
 
 def is_pairs(value: object, first, second) -> bool:
-    """Whether a value of JSON is a list of pairs that two functions say yes to."""
+    """Whether a JSON value is a list of pairs whose items pass `first` and `second`."""
     return isinstance(value, list) and all(
         isinstance(pair, list) and len(pair) == 2 and first(pair[0]) and second(pair[1])
         for pair in value
@@ -89,7 +89,7 @@ def is_pairs(value: object, first, second) -> bool:
 
 
 def is_summary(entry: dict) -> bool:
-    """Whether an entry of the cache says what a `Summary` says."""
+    """Whether a cache entry has the fields of a `Summary`, except those of `is_depth`."""
 
     def is_size(value) -> bool:
         return isinstance(value, list) and len(value) == 2 and all(map(is_count, value))
@@ -106,19 +106,19 @@ def is_summary(entry: dict) -> bool:
 
 
 def is_depth(entry: dict) -> bool:
-    """Whether an entry of the cache says of 16-bit pictures what a `Summary` says."""
+    """Whether a cache entry has the fields of a `Summary` about 16-bit pictures."""
     return is_count(entry.get("deep")) and entry.get("white_level") in WHITE_LEVELS
 
 
 def is_said(entry: dict) -> bool:
-    """Whether an entry has sentences for a person, and the number of different images."""
+    """Whether a cache entry has notes for the user and the number of different images."""
     notes = entry.get("notes")
     texts = isinstance(notes, list) and all(isinstance(note, str) for note in notes)
     return texts and is_count(entry.get("different"))
 
 
 def counts(entry: dict, images: int) -> bool:
-    """Whether an entry says of so many images which pictures they are."""
+    """Whether a cache entry tells which pictures were used, as many as there are `images`."""
     seen, unused = entry.get("seen"), entry.get("unused")
     if not is_count(seen) or not isinstance(unused, list) or not all(map(is_count, unused)):
         return False

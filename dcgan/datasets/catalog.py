@@ -1,4 +1,4 @@
-"""Data sets by name or path."""
+"""Finds data sets by name or path."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.download import Absent
 from dcgan.datasets.source import Source
 
-# Data sets that come as arrays in files of known names, found in or downloaded to
+# Data sets that come as arrays in files with fixed names, found in or downloaded to
 # <data_dir>/<name>.
 ARRAYS = {
     "mnist": mnist.find_mnist,
@@ -30,12 +30,12 @@ ARRAYS = {
     "svhn": svhn.find,
     "cifar10": cifar10.find,
 }
-# Pictures that have to be put under data_dir by hand.
+# Pictures that users must put into data_dir by hand, with what to put there.
 HINTS = {
     "anime": "a folder of anime faces",
     "celeba": "img_align_celeba.zip of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html)",
 }
-# The names under which they are published.
+# The names of the files in which they are published, without suffix.
 ARCHIVES = {"celeba": ("img_align_celeba",)}
 
 
@@ -48,18 +48,18 @@ def find(
     download: bool = True,
     sheets: bool = False,
 ) -> Source:
-    """The data set of a name; downloads it where it is one of `ARRAYS` and absent.
+    """Finds a data set; downloads a missing one of `ARRAYS`. Raises UserError if it is unusable.
 
     Args:
-        name: "avatars", one of `ARRAYS` (pictures of the user's own in the place of its files are
-            taken for what they are), a folder or zip below `data_dir`, a path, or an address of
+        name: "avatars", one of `ARRAYS` (if its folder holds the user's own pictures instead of its
+            files, these are used), a folder or archive below `data_dir`, a path, or an address of
             TFRecord shards such as gs://bucket/anime.
         data_dir: the folder of data sets.
-        pattern: which files of a folder or zip to take.
-        splits: which parts of one of `ARRAYS`, or of what `pack` has split, to take.
-        download: whether to download one of `ARRAYS` that is absent; else it is refused.
-        sheets: whether labels are read from a .csv beside picture files, or from the manifest of
-            what `pack` has written, too.
+        pattern: which picture files to take, e.g. "*.jpg,*.png".
+        splits: the parts to take, e.g. ("train", "test"), if the data set has parts.
+        download: whether to download a missing one of `ARRAYS`; if not, `Absent` is raised.
+        sheets: whether to read labels from a .csv beside picture files, or from the manifest that
+            `pack` writes.
     """
     found = _find(name, data_dir, pattern=pattern, splits=splits, download=download)
     if sheets:
@@ -70,7 +70,7 @@ def find(
 def _find(
     name: str, data_dir: str, *, pattern: str, splits: Sequence[str], download: bool
 ) -> Source:
-    """`find` without labels from sheets."""
+    """Does what `find` does, without labels from sheets."""
     name = foreign.local(name)
     known = name.lower()
     own = None if known not in ARRAYS else _own_pictures(known, data_dir, pattern)
@@ -88,7 +88,7 @@ def _find(
         return ARRAYS[known](Path(data_dir) / known, splits=splits, download=download)
     place = name if packed.is_address(name) else _path(name, Path(data_dir))
     if packed.has_shards(place):
-        from dcgan.datasets import tfrecord  # loads TensorFlow, which other sources do without
+        from dcgan.datasets import tfrecord  # loads TensorFlow, which other sources do not need
 
         return tfrecord.TFRecordSource(place, pattern, splits)
     if numpy_file.is_numpy(Path(place)):
@@ -99,7 +99,7 @@ def _find(
 
 
 def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
-    """Pictures that the user has put where the files of one of `ARRAYS` are not."""
+    """Returns the user's own pictures in place of the files of one of `ARRAYS`, or None."""
     try:
         ARRAYS[known](Path(data_dir) / known, download=False)
         return None
@@ -116,18 +116,18 @@ def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
 
 
 def place(name: str, data_dir: str) -> str | None:
-    """The canonical name of a data set, which users may write in several ways; None if absent."""
+    """Returns the canonical name of a data set that a user may spell otherwise; None if missing."""
     if name.lower() in ("avatars", *ARRAYS):
         return name.lower()
     try:
         name = foreign.local(name)
         return name if packed.is_address(name) else str(_path(name, Path(data_dir)).resolve())
-    except (UserError, OSError, ValueError):  # what no path can be
+    except (UserError, OSError, ValueError):  # missing, or no possible path
         return None
 
 
 def _path(name: str, data_dir: Path) -> Path:
-    """Where the pictures of a name are: below `data_dir`, in any letters' case, or the path."""
+    """Returns where a data set is: below `data_dir`, ignoring case, or the path itself."""
     if (found := _below(data_dir, name.lower().rstrip(f"/{os.sep}"))) is not None:
         return found
     if name and Path(name).exists():  # Path("") is the working directory
@@ -145,7 +145,7 @@ def _path(name: str, data_dir: Path) -> Path:
 
 
 def _below(data_dir: Path, name: str) -> Path | None:
-    """The folder or zip of a name (in small letters) in the folder of data sets."""
+    """Returns the folder or file of a name (in lower case) in `data_dir`; None if missing."""
     below = _names_below(data_dir)
     for stem in (name, *ARCHIVES.get(name, ())):
         for candidate in (stem, *(stem + suffix for suffix in SUFFIXES)):
@@ -155,5 +155,5 @@ def _below(data_dir: Path, name: str) -> Path | None:
 
 
 def _names_below(data_dir: Path) -> dict[str, Path]:
-    """What lies in the folder of data sets, by its name in small letters."""
+    """Returns the paths in `data_dir` by their names in lower case."""
     return {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}

@@ -1,9 +1,9 @@
-"""CIFAR-10: 32x32 RGB photographs of ten classes, in the binary or the python version.
+"""CIFAR-10: 32x32 RGB photographs of ten classes, in the binary or the Python version.
 
 Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. Both versions are read as
-they were downloaded (.tar.gz) or unpacked. The python version's files are pickles, which can run
-any program when they are loaded; here an unpickler reads them that knows byte strings and arrays of
-bytes, runs no code but this file's, and refuses all else.
+they were downloaded (.tar.gz) or unpacked. The Python version consists of pickles, which can run
+any program when they are loaded. The unpickler here knows only byte strings and arrays of bytes,
+runs no code but this file's, and refuses everything else.
 """
 
 import io
@@ -25,11 +25,11 @@ from dcgan.datasets.source import Source
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 RECORD = 1 + PIXELS  # the label, then the red, green and blue planes
-MOST_BYTES = 64 << 20  # both versions' batches have 30 MB
+MOST_BYTES = 64 << 20  # a batch has 30 MB in both versions
 
 CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
 BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
-# Where the batches may lie below the folder, and their names' ending; binary first: it is faster.
+# Where batches may be below the folder, and their suffix; binary comes first, as it is faster.
 PLACES = (("", ".bin"), ("cifar-10-batches-bin", ".bin"), ("", ""), ("cifar-10-batches-py", ""))
 
 # Checksum and size as in tensorflow_datasets (url_checksums/cifar10.txt) and torchvision-ruby. The
@@ -44,7 +44,7 @@ FILE = RemoteFile(
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     170_052_171,
 )
-# Archives that a user may have put there, with their batches' ending; the second is only read.
+# Archives that may be in the folder, and their batches' suffix; the second is never downloaded.
 ARCHIVES = ((FILE.name, ".bin"), ("cifar-10-python.tar.gz", ""))
 
 
@@ -55,10 +55,10 @@ def find(
     splits: Sequence[str] = ("train",),
     file: RemoteFile = FILE,
 ) -> Source:
-    """CIFAR-10's photographs from a folder, labelled with the names of their classes.
+    """Finds CIFAR-10 in a folder, with labels; downloads the binary version if both are missing.
 
-    Where neither version is there, the binary one is downloaded. `splits` are "train" (50,000
-    images), "test" (10,000) or both.
+    `splits` are "train" (50,000 images), "test" (10,000) or both. Raises UserError if there is no
+    such split or the download fails.
     """
     splits = wanted_parts("cifar10", splits, BATCHES)
     stems = [stem for split in splits for stem in BATCHES[split]]
@@ -69,7 +69,7 @@ def find(
 
 
 def _locate(folder: Path, stems: Sequence[str]) -> tuple[list[Path], partial] | None:
-    """All the files that hold the batches `stems`, and how to read them."""
+    """Returns the files with all the batches `stems`, and their reader; None if one is missing."""
     for place, suffix in PLACES:
         paths = [folder / place / (stem + suffix) for stem in stems]
         if all(path.is_file() for path in paths):
@@ -94,16 +94,16 @@ def _read_files(paths: Sequence[Path], suffix: str) -> tuple[np.ndarray, np.ndar
 
 
 def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Reads the batches inside the archive: nothing is unpacked, so no name in it can do harm."""
+    """Reads the batches inside an archive; nothing is unpacked, so no name in it can do harm."""
     contents = {}
     try:
         with open_tar(path, MOST_BYTES) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                # A sparse file may be larger than all that is read for it.
+                # A sparse file may be far larger than the bytes that are stored for it.
                 if name in names and member.isfile() and member.size <= MOST_BYTES:
                     contents[name] = archive.extractfile(member).read()
-            while archive.fileobj.read(RECORD):  # to the end, where gzip's checksum stands
+            while archive.fileobj.read(RECORD):  # to the end, to check gzip's checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         if failure := disk.failure(error):
@@ -116,14 +116,14 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
 
 
 def _parse(path: Path, content: bytes, suffix: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images [N, 32, 32, 3] and labels [N] of a batch; `path` is for messages."""
+    """Parses a batch into images [N, 32, 32, 3] and labels [N]; `path` is for messages."""
     rows, values = (parse_binary if suffix == ".bin" else parse_python)(path, content)
     check_labels(path, values, count=len(rows), classes=len(CLASSES))
     return rows.reshape(-1, *SHAPE).transpose(0, 2, 3, 1), values
 
 
 def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """A batch of the binary version, uint8 [N, 3072] and labels [N]; a UserError if it is cut."""
+    """Parses a binary batch into uint8 [N, 3072] and labels [N]; UserError if it is cut short."""
     if not content or len(content) % RECORD:
         raise unusable(path, f"a whole number of {RECORD}-byte records", f"{len(content):,} bytes")
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
@@ -131,15 +131,15 @@ def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """A batch of the python version, read without running anything: uint8 [N, 3072] and labels [N].
+    """Parses a Python batch, without running its code, into uint8 [N, 3072] and labels [N].
 
-    A UserError where it is cut short, or holds more than arrays of bytes, numbers and text.
+    Raises UserError if it is cut short, or holds more than arrays of bytes, numbers and text.
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         data, labels = (_entry(batch, key) for key in ("data", "labels"))
         if not all(isinstance(label, int) for label in labels):
-            raise ValueError("labels are not a list of numbers")  # a few nested lists are millions
+            raise ValueError("labels are not a list of numbers")  # nested lists may be huge arrays
         rows, values = data.array(), np.array(labels, np.int64)
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
         expected = "a CIFAR-10 python batch, or better the binary version"
@@ -150,12 +150,12 @@ def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _entry(batch: dict, key: str) -> object:
-    """Python 2 wrote the keys as bytes, a file that Python 3 has written again has text."""
+    """Returns a value; Python 2 wrote the keys as bytes, files rewritten by Python 3 have text."""
     return batch[key.encode()] if key.encode() in batch else batch[key]
 
 
 class _ArrayState:
-    """Stands for numpy.ndarray in a pickle: keeps what would be given to it, as plain values."""
+    """Stands for numpy.ndarray in a pickle: keeps the state that it is given, as plain values."""
 
     def __setstate__(self, state: tuple) -> None:
         _, self.shape, self.dtype, self.is_fortran, self.content = state
@@ -174,7 +174,7 @@ class _DtypeState:
         self.name = name
 
     def __setstate__(self, state: tuple) -> None:
-        pass  # byte order and the like: of no meaning for bytes
+        pass  # byte order and the like mean nothing for bytes
 
 
 def _reconstruct(*_: object) -> _ArrayState:
@@ -182,15 +182,15 @@ def _reconstruct(*_: object) -> _ArrayState:
 
 
 def _encode(text: str, *_: object) -> bytes:
-    """Stands for _codecs.encode, by which Python 3 writes bytes in old protocols."""
+    """Stands for _codecs.encode, with which Python 3 writes bytes in old protocols."""
     return text.encode("latin1")
 
 
 class _Unpickler(pickle._Unpickler):
-    """Gives harmless stand-ins for the names that a batch needs, and no others.
+    """Gives harmless stand-ins for the names that a batch needs, and refuses all others.
 
-    It is Python's own reader in Python: that in C takes and fills memory for whatever number an
-    object is to be remembered under, gigabytes for six bytes of a file.
+    It is Python's unpickler in Python. The one in C fills memory up to whatever memo number a file
+    states: six bytes of a file can make it take gigabytes.
     """
 
     ALLOWED = {

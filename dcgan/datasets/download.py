@@ -1,9 +1,9 @@
-"""Downloads of published data sets: several mirrors, resumed, checked, and never half a file.
+"""Downloads published data sets: tries several mirrors, resumes, and checks what it receives.
 
-A file lies in its folder under its own name only when it is whole; until then it is `name.part`,
-which the next attempt continues. A file that is there already, perhaps put there by hand, is never
-touched: whether it can be used is for the data set to say. Refused are web pages instead of files,
-files of another length and files with another checksum.
+A file has its own name only when it is complete; until then it is `name.part`, which the next
+attempt continues. A file that exists already, perhaps put there by hand, is never changed: its data
+set checks whether it can be used. Refused are web pages instead of files, files of another length
+and files with another checksum.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from dcgan.terminal.progress import Bar
 logger = logging.getLogger("dcgan")
 
 CHUNK_BYTES = 1 << 16
-TRIES = 4  # failures in a row, with nothing gained, after which a mirror is given up
-# Before the second try, then doubled; longer when the server asks for it.
+TRIES = 4  # failures in a row, without new bytes, after which a mirror is given up
+# Before the second try, then doubled, or longer if the server asks for it; and the longest wait.
 WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
-TIMEOUT_SECONDS = 30.0  # of silence, after which a connection counts as dropped
+TIMEOUT_SECONDS = 30.0  # a connection that is silent for so long counts as dropped
 GZIP_MAGIC = b"\x1f\x8b"
-# Verdicts on a file; any other verdict is a reason to throw it away.
+# Verdicts on a file; any other verdict is a reason to delete it.
 WHOLE, SHORT = "whole", "the file ended early"
 
 
@@ -42,15 +42,15 @@ WHOLE, SHORT = "whole", "the file ended early"
 class RemoteFile:
     """A published file."""
 
-    name: str  # under which it is kept
+    name: str  # the name under which it is kept
     urls: tuple[str, ...]  # its mirrors, tried in this order
-    sha256: str  # hexadecimal, of the file, or of what is inside the gzip file where `gzipped`
-    size: int  # in bytes, of the same
-    gzipped: bool = False  # whether mirrors have compressed the same content anew
+    sha256: str  # hexadecimal, of the file; if `gzipped`, of its content without gzip
+    size: int  # in bytes, of what `sha256` is of
+    gzipped: bool = False  # whether mirrors may have compressed the same content differently
 
 
 class _Temporary(Exception):
-    """Another try at the same mirror may succeed."""
+    """A failure after which another try at the same mirror may succeed."""
 
     def __init__(self, reason: str, wait_seconds: float = 0.0):
         super().__init__(reason)
@@ -62,11 +62,11 @@ class _Refused(Exception):
 
 
 class Absent(UserError):
-    """A published file that is not there, and must not be downloaded."""
+    """Raised for a published file that is missing and must not be downloaded."""
 
 
 def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
-    """The file in `folder`; where it is absent it is downloaded, or `Absent` if not `download`."""
+    """Returns `fetch(file, folder)`; without `download`, a missing file raises `Absent`."""
     if not download and not (folder / file.name).exists():
         raise Absent(
             f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
@@ -76,9 +76,9 @@ def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
 
 
 def fetch(file: RemoteFile, folder: Path) -> Path:
-    """The path of `file` in `folder`, where it is downloaded unless a file of that name is there.
+    """Returns the path of a file in `folder`, after downloading it if no file has its name.
 
-    A UserError where no mirror gave the file, or the folder cannot be written to.
+    Raises UserError if no mirror has the file, or the folder cannot be written to.
     """
     target = folder / file.name
     if target.exists():
@@ -97,7 +97,7 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
 
 
 def _from_mirrors(file: RemoteFile, folder: Path) -> None:
-    """Tries one mirror after the other."""
+    """Tries one mirror after another; raises UserError if all fail."""
     part = folder / f"{file.name}.part"
     reasons = []
     for url in file.urls:
@@ -117,8 +117,8 @@ def _from_mirrors(file: RemoteFile, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keeps a second process from writing the same `.part` file; it waits for the first."""
-    if os.name == "nt":  # which opens no folders: two processes must not download there at once
+    """Locks a folder, so that a second process does not write the same `.part` file, but waits."""
+    if os.name == "nt":  # Windows cannot open folders: two processes must not download at once
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -134,7 +134,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _from_mirror(file: RemoteFile, url: str, *, part: Path) -> None:
-    """Tries one mirror until `part` is whole; raises _Refused when it is of no use."""
+    """Tries one mirror until `part` is complete; raises _Refused to give the mirror up."""
     failures, furthest = 0, _size(part)
     while True:
         try:
@@ -150,7 +150,7 @@ def _from_mirror(file: RemoteFile, url: str, *, part: Path) -> None:
 
 
 def _attempt(file: RemoteFile, url: str, *, part: Path) -> None:
-    """One request, for all that `part` still lacks."""
+    """Makes one request, for all bytes that `part` still lacks."""
     verdict = _verdict(file, part)
     if verdict == WHOLE:  # an earlier process ended between the last byte and the renaming
         return
@@ -164,13 +164,13 @@ def _attempt(file: RemoteFile, url: str, *, part: Path) -> None:
         raise _Temporary(f"dropped the connection after {_size(part):,} bytes")
     if verdict != WHOLE:
         part.unlink()
-        # The first bytes may have come from another mirror that has compressed the file otherwise.
+        # The first bytes may come from another mirror, which compressed the file differently.
         raise _Temporary(verdict) if offset else _Refused(verdict)
 
 
 def _request(url: str, offset: int) -> requests.Response:
-    """Asks for the file from byte `offset` on."""
-    # "identity", and reading the raw stream later: bytes must be counted as they lie on the server.
+    """Requests the file from byte `offset` on."""
+    # "identity", and reading the raw stream later, as bytes are counted as the server stores them.
     headers = {"Accept-Encoding": "identity", "User-Agent": "dcgan-datasets"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
@@ -181,7 +181,7 @@ def _request(url: str, offset: int) -> requests.Response:
         raise _Temporary(f"did not answer within {TIMEOUT_SECONDS:g} seconds") from error
     except requests.exceptions.RequestException as error:
         cause = error.args[0] if error.args else error
-        # Nobody is there (no such host, no network): saying so at once is better than waiting.
+        # No such host, or no network: failing at once is better than waiting.
         if isinstance(cause, urllib3.exceptions.MaxRetryError):
             raise _Refused(f"cannot be reached ({_short(cause.reason)})") from error
         if isinstance(error, requests.exceptions.ConnectionError):
@@ -190,17 +190,17 @@ def _request(url: str, offset: int) -> requests.Response:
 
 
 def _short(error: object) -> str:
-    """An exception's last words: urllib3 begins its texts with the printed connection object."""
+    """Returns the end of an exception's text; urllib3 begins it with the connection object."""
     return str(error).rsplit(": ", 1)[-1][:200]
 
 
 def _check_answer(
     file: RemoteFile, response: requests.Response, *, part: Path
 ) -> tuple[int, int | None]:
-    """From which byte on the answer is, and the whole file's length where that is known.
+    """Returns the byte at which the answer begins, and the length of the whole file if known.
 
-    Refuses an answer that does not continue `part`, or that is of a file of another length. Where
-    it begins at byte 0, `part` is thrown away.
+    Refuses an answer that does not continue `part`, or comes from a file of another length. An
+    answer that begins at byte 0 makes it delete `part`.
     """
     status, offset = response.status_code, _size(part)
     answer = f"answered {status} {response.reason}".strip()
@@ -232,9 +232,9 @@ def _check_answer(
 def _receive(
     file: RemoteFile, response: requests.Response, *, part: Path, total: int | None
 ) -> None:
-    """Appends the answer to `part`, with a progress bar; what has arrived stays."""
+    """Appends the answer to `part`, with a progress bar; a failure leaves the received bytes."""
     offset = _size(part)
-    # Compressing adds less than a hundredth to what cannot be compressed.
+    # gzip makes incompressible data less than a hundredth larger.
     limit = file.size + file.size // 100 + 1024 if file.gzipped else file.size
     bar = Bar(f"downloading {file.name}", total, "B", initial=offset)
     with part.open("ab") as out, bar:
@@ -255,7 +255,7 @@ def _receive(
 
 
 def _verdict(file: RemoteFile, path: Path) -> str:
-    """WHOLE, SHORT (what is there may be right, and goes on), or what is wrong."""
+    """Returns WHOLE, SHORT (the file may be right so far, and is continued), or what is wrong."""
     size = _size(path)
     if size == 0 or (not file.gzipped and size < file.size):
         return SHORT
@@ -278,9 +278,9 @@ def _verdict(file: RemoteFile, path: Path) -> str:
 
 
 def open_content(path: Path) -> BinaryIO:
-    """Opens a file for reading, through gzip when it is gzip by its content, whatever its name.
+    """Opens a file for reading, through gzip if its content is gzip, whatever its name.
 
-    Reading raises EOFError, gzip.BadGzipFile or zlib.error when it is cut short or damaged.
+    Reading raises EOFError, gzip.BadGzipFile or zlib.error if gzip data are cut short or damaged.
     """
     with path.open("rb") as stream:
         magic = stream.read(len(GZIP_MAGIC))
@@ -289,10 +289,10 @@ def open_content(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def open_tar(path: Path, most_bytes: int) -> Iterator[tarfile.TarFile]:
-    """A tar file, gzipped or not, of which nothing larger is read into memory at once.
+    """Opens a tar file, gzipped or not, that refuses to read more than `most_bytes` at once.
 
-    tarfile itself believes headers: names and notes of gigabytes, packed into a few kilobytes.
-    Raises what reading does: tarfile.TarError, OSError, EOFError or zlib.error.
+    tarfile itself trusts headers, which can state names of gigabytes in a few kilobytes. Raises
+    tarfile.TarError, OSError, EOFError or zlib.error.
     """
     with open_content(path) as stream:
         with tarfile.open(fileobj=Sparing(stream, most_bytes), mode="r:") as archive:
@@ -300,7 +300,7 @@ def open_tar(path: Path, most_bytes: int) -> Iterator[tarfile.TarFile]:
 
 
 class Sparing:
-    """A file that refuses to give too much at once."""
+    """A file whose `read` raises tarfile.ReadError for more than `most_bytes` at once."""
 
     def __init__(self, stream: BinaryIO, most_bytes: int):
         self._stream, self._most_bytes = stream, most_bytes
@@ -313,7 +313,7 @@ class Sparing:
 
 
 def _number(text: str) -> int | None:
-    """A length in a header; None when it is none that a file can have."""
+    """Parses a length in a header; returns None unless it has 1 to 18 digits."""
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 

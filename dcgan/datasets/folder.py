@@ -1,7 +1,6 @@
-"""Any folder of pictures as a `Source`, and `find`, which says what a path holds.
+"""Reads any folder of pictures as a `Source`; `find` opens folders and archives alike.
 
-Hidden files and folders and macOS' `__MACOSX` are passed over; links are followed, each folder once
-only.
+Hidden files and folders and macOS' `__MACOSX` are ignored. Links are followed, each folder once.
 """
 
 import os
@@ -28,9 +27,9 @@ class FolderSource(PictureFiles):
     """The pictures of a folder and of all folders in it."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """Takes the files whose names match a pattern such as "*.jpg,*.png", in whatever case.
+        """Takes the files whose names match a pattern such as "*.jpg,*.png", ignoring case.
 
-        A UserError where the path cannot be read, is empty, or no file matches.
+        Raises UserError if the path cannot be read, is empty, or no file matches.
         """
         self.path = os.path.abspath(path)
         try:
@@ -46,7 +45,7 @@ class FolderSource(PictureFiles):
         )
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `UnusableFile` when it cannot be read."""
+        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
         try:
             file = open(os.path.join(self.path, self.names[index]), "rb")
             size = os.fstat(file.fileno()).st_size
@@ -56,9 +55,9 @@ class FolderSource(PictureFiles):
 
 
 def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
-    """(name below `folder` with "/", size in bytes, time of change in ns) of every visible file.
+    """Yields (name below `folder` with "/", size in bytes, time of change in ns) of visible files.
 
-    Passed over are records (.jsonl), which crawl, crop and pack leave beside their pictures.
+    Skips the records (.jsonl) that crawl, crop and pack write beside their pictures.
     """
     seen = set()
     waiting = [""]
@@ -67,7 +66,7 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
         here = os.path.join(folder, prefix)
         status = os.stat(here)
         if (status.st_dev, status.st_ino) in seen:
-            continue  # links may run in a circle
+            continue  # links may form a circle
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(here) as entries:
             for entry in entries:
@@ -81,10 +80,10 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
 
 
 def find(path: str | os.PathLike, pattern: str = "*") -> Source:
-    """The pictures at a path: a folder, an archive, or a folder with one archive and no pictures.
+    """Opens the pictures in a folder, an archive, or a folder with one archive and no pictures.
 
-    `pattern` is of `FolderSource`. A UserError where the path does not exist, is neither, is empty,
-    or holds nothing usable or nothing of that pattern.
+    `pattern` is that of `FolderSource`. Raises UserError if the path does not exist, is neither
+    folder nor archive, or holds no usable picture or no file that matches.
     """
     path = Path(path)
     if not path.exists():
@@ -102,11 +101,11 @@ def _open_archive(path: Path, pattern: str) -> PictureFiles:
     if path.name.lower().endswith(TARS) or tar_archive.is_tar(path):
         return TarSource(path, pattern)
     foreign.refuse(path)
-    return ZipSource(path, pattern)  # which says that it is none
+    return ZipSource(path, pattern)  # raises the error that it is no zip file
 
 
 def _only_archive(folder: Path) -> Path | None:
-    """The folder's zip or tar file, if there is one alone and no picture beside it."""
+    """Returns the only archive of a folder without pictures, or None; UserError for several."""
     names = sorted(n for n in os.listdir(folder) if n.lower().endswith(ARCHIVES) and n[0] != ".")
     archives = [folder / name for name in names]
     if not archives:
@@ -122,11 +121,11 @@ def _only_archive(folder: Path) -> Path | None:
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Whether there is any picture in a folder, or an archive of them and nothing else."""
+    """Whether a folder holds any picture, or one archive and no pictures."""
     try:
         return _only_archive(folder) is not None or _some_picture(folder)
     except UserError:
-        return False  # there is nothing at all, or it cannot be read
+        return False  # it is empty, cannot be read, or holds several archives
 
 
 def _some_picture(folder: Path) -> bool:
@@ -135,7 +134,7 @@ def _some_picture(folder: Path) -> bool:
 
 
 def _require_usable(source: PictureFiles) -> None:
-    """Ends at the first usable picture, so that it costs nothing where there are pictures."""
+    """Raises UserError unless a picture is usable; stops at the first, so it is usually fast."""
     skipped = []
     for index, name in enumerate(source.names):
         try:

@@ -1,4 +1,4 @@
-"""What `--dataset` may name that is no data set: sentences that say what it is and what to do."""
+"""Recognizes what `--dataset` may name but cannot read, to tell users what it is and what to do."""
 
 import re
 from pathlib import Path
@@ -10,10 +10,10 @@ from dcgan.datasets.picture import open_picture
 from dcgan.datasets.picture_formats import UnusableFile
 
 HEAD_BYTES = 512
-# Addresses that tf.io.gfile knows are of TFRecord shards; these are of files to be fetched first.
+# Addresses with these schemes must be downloaded first; tf.io.gfile reads shards from others.
 _WEB = ("http", "https", "ftp", "ftps", "hf", "kaggle")
 _HUGGING_FACE = re.compile(r"(https?://huggingface\.co/datasets/|hf://(datasets/)?)([^/]+/[^/?#]+)")
-# What is known by its first bytes: what people call it, and what makes it readable.
+# Files known by their first bytes (a pattern): what people call them, and how to make them usable.
 _KNOWN = (
     (rb"Rar!\x1a\x07", "a RAR archive", "unpack it (unrar x {name}) and name the folder"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it (7z x {name}) and name the folder"),
@@ -39,9 +39,9 @@ _KNOWN = (
 
 
 def local(name: str) -> str:
-    """A data set's name, that of file:///data/anime being the path /data/anime.
+    """Returns a data set's name as it is, or as a path if it is one such as file:///data/anime.
 
-    A UserError where it is an address from which nothing is read.
+    Raises UserError if it is a web address, since nothing is downloaded from these.
     """
     scheme, mark, _ = name.partition("://")
     if not mark:
@@ -62,14 +62,14 @@ def _how(address: str) -> str:
 
 
 def refuse(path: Path) -> None:
-    """Raises UserError where a file is known to be no data set, such as one picture; says what."""
+    """Raises UserError if a file is known to be something else than a data set, e.g. a picture."""
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
             file.seek(0)
             open_picture(file, path.name)
     except OSError:
-        return  # the one who reads it says why
+        return  # whoever reads it next reports why
     except UnusableFile:
         for mark, words, advice in _KNOWN:
             if re.match(mark, head):

@@ -1,6 +1,6 @@
-"""Where decoded images go, chunk after chunk: a .npy file that appears when whole, or memory.
+"""Stores decoded images, chunk by chunk, in a .npy file that appears when complete, or in memory.
 
-Features, which are rows of numbers, go to such a file too.
+Features, which are rows of numbers, are stored in such a file too.
 """
 
 import os
@@ -12,21 +12,21 @@ import numpy as np
 from dcgan import UserError, disk
 from dcgan.files import remove_stale, temporary_name
 
-_HEADER_BYTES = 128  # of a .npy file: NumPy leaves room in it for the number of images to grow
+_HEADER_BYTES = 128  # of a .npy file; NumPy leaves room in it for a larger number of images
 _GIB = 2**30
 
 
 class FileStore:
-    """Images in a file under a temporary name, which `finish` renames.
+    """Stores images in a file under a temporary name, which `finish` renames.
 
-    The name holds machine and process, so that what a killed process left behind can be told from
-    what another is writing, and is removed.
+    The temporary name contains machine and process. This tells files that a killed process left,
+    which are removed, from those that another process is writing.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], capacity: int, dtype: str = "|u1"):
-        """Makes the file for at most `capacity` images of a shape and of a `dtype` of NumPy's.
+        """Makes the file for at most `capacity` images of a shape, stored as a NumPy `dtype`.
 
-        Raises OSError where the folder cannot be written, or has no room for that many images.
+        Raises OSError if the folder cannot be written or has no room for that many images.
         """
         self.path, self.shape, self._dtype = path, shape, np.dtype(dtype)
         self._count = 0
@@ -35,20 +35,20 @@ class FileStore:
         needed = capacity * int(np.prod(shape)) * self._dtype.itemsize
         usage = shutil.disk_usage(path.parent)
         free = usage.free
-        if usage.total and needed > free:  # some file systems do not say how large they are
+        if usage.total and needed > free:  # some file systems do not tell their size
             raise OSError(f"{needed / _GIB:.1f} GiB are needed, {free / _GIB:.1f} GiB are free")
         self._temporary = temporary_name(path)
-        # Unbuffered: what `append` has returned from is in the file, or it has raised.
+        # Unbuffered: when `append` returns, its images are in the file; else it raises.
         self._file = open(self._temporary, "xb", buffering=0)
         self._write_header()
 
     def append(self, images: np.ndarray) -> None:
-        """Adds images [n, *shape]. Raises OSError, e.g. when the disk is full."""
+        """Adds images [n, *shape]. Raises OSError, e.g. if the disk is full."""
         self._write(np.ascontiguousarray(images, self._dtype).reshape(-1).view(np.uint8).data)
         self._count += len(images)
 
     def finish(self) -> None:
-        """Gives the file its name. Raises OSError."""
+        """Completes the file and renames it to `path`. Raises OSError if the disk fails."""
         self._file.seek(0)
         self._write_header()
         disk.flush(self._file.fileno(), self.path)
@@ -56,7 +56,7 @@ class FileStore:
         os.replace(self._temporary, self.path)
 
     def close(self) -> None:
-        """Removes the unfinished file, if there is one."""
+        """Closes the file, and removes it if it is unfinished."""
         self._file.close()
         self._temporary.unlink(missing_ok=True)
 
@@ -73,10 +73,10 @@ class FileStore:
 
 
 class MemoryStore:
-    """The same, in memory."""
+    """Stores images in memory."""
 
     def __init__(self, shape: tuple[int, ...], capacity: int):
-        """Takes room for `capacity` images of a shape; raises UserError where that is too much."""
+        """Allocates `capacity` images of a shape; raises UserError if memory is too small."""
         self._count = 0
         needed, free = capacity * int(np.prod(shape)), free_memory()
         if needed > free:
@@ -93,12 +93,12 @@ class MemoryStore:
         self._count += len(images)
 
     def array(self) -> np.ndarray:
-        """The images so far."""
+        """Returns the images so far, uint8 [N, *shape]."""
         return self._images[: self._count]
 
 
 def free_memory() -> int:
-    """Bytes that programs may still take without swapping."""
+    """Returns the bytes of memory that programs can still allocate without swapping (estimated)."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

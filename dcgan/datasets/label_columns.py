@@ -1,7 +1,7 @@
-"""Which labels of a data set a conditional run learns, and what stands in the way of that.
+"""Chooses the labels of a data set that a conditional run learns, and checks them.
 
-Refused, each in a sentence and before a picture is decoded: no labels or not those asked for,
-pictures without a label, columns of one class or of too many, classes of one picture.
+Refused, before any picture is decoded: missing labels, pictures without a label, columns with one
+class or too many, and classes with fewer than two pictures.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,16 @@ from dcgan import UserError
 from dcgan.cli.option import did_you_mean
 from dcgan.datasets.source import NONE, Labels, Source, Summary
 
-MOST_CLASSES = 1000  # of a column
+MOST_CLASSES = 1000  # in a column
 MOST_COLUMNS = 64
-FEWEST = 2  # pictures of a class
-_NAMED = 3  # of those that are refused
+FEWEST = 2  # pictures in a class
+_NAMED = 3  # pictures or classes that a refusal names
 
 
 def hint(source: Source) -> str:
-    """What to say to who trains without the labels that there are; nothing where there are none.
+    """Returns a hint for runs that ignore labels; "" unless the data set has one column of them.
 
-    Digits were clearer with them, see docs/conditional.md; several columns were not compared.
+    Digits were clearer with labels, see docs/conditional.md; several columns were not compared.
     """
     if not getattr(source, "labels_at_hand", True) or len(source.labels) != 1:
         return ""
@@ -35,9 +35,10 @@ def hint(source: Source) -> str:
 
 
 def choose(source: Source, wanted: str | None) -> dict[str, Labels]:
-    """The columns of labels that are wanted: names joined by commas, all when None.
+    """Returns the wanted columns of labels. `wanted` joins names by commas; None means all.
 
-    A UserError where there are none, not these, too many, or a column has too many classes or one.
+    Raises UserError if there are no labels, unknown names, too many columns, or a column without
+    2 to `MOST_CLASSES` classes.
     """
     there = source.labels
     if not there:
@@ -72,7 +73,7 @@ def choose(source: Source, wanted: str | None) -> dict[str, Labels]:
 
 
 def usable(source: Source, summary: Summary, limit: int | None) -> np.ndarray:
-    """The numbers of the pictures that will be used, as far as their headers tell."""
+    """Returns the numbers of the pictures that will be used, as far as their headers tell."""
     skipped = {one.name for one in summary.skipped}
     names = getattr(source, "names", None)
     rows = np.arange(len(source))
@@ -82,9 +83,9 @@ def usable(source: Source, summary: Summary, limit: int | None) -> np.ndarray:
 
 
 def problem(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[str] = ()) -> str:
-    """A sentence why a run cannot learn from labels of these pictures; nothing where it can.
+    """Returns why a run cannot learn the labels of the pictures `rows`; "" if it can.
 
-    A picture has no label, or a class has too few pictures. `names` are of all pictures, if any.
+    Reasons are pictures without a label and classes with too few. `names` are of all files, if any.
     """
     files = list(names)
     for column, one in labels.items():
@@ -108,5 +109,5 @@ def problem(labels: Mapping[str, Labels], rows: np.ndarray, *, names: Iterable[s
 
 
 def matrix(labels: Mapping[str, Labels], columns: Iterable[str]) -> np.ndarray:
-    """int32 [N, columns], the columns side by side."""
+    """Returns int32 [N, columns], the given columns side by side."""
     return np.stack([np.asarray(labels[name].values, np.int32) for name in columns], 1)

@@ -1,8 +1,8 @@
-"""Labels from a .csv beside the pictures: a column of file names, and a column a kind of label.
+"""Labels from a .csv beside the pictures: one column of file names, the others are labels.
 
-Which column names the pictures is seen by its values, so its heading does not matter. Pictures that
-it does not name, or whose cell is empty, have no label. A sheet that names none is passed over.
-What `pack` has written needs no sheet: its manifest has the labels.
+The column of file names is found by its values, so its heading does not matter. Pictures that it
+does not name, or whose cell is empty, have no label. A sheet that names no picture is ignored. Data
+sets that `pack` has written need no sheet: their manifest has the labels.
 """
 
 import csv
@@ -21,15 +21,15 @@ from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels, Source
 
 SUFFIXES = (".csv", ".tsv")
-MOST_BYTES = 1 << 28  # of a sheet
+MOST_BYTES = 1 << 28  # of the largest sheet that is read
 SEPARATORS = ",;\t"
-PROBES = 1000  # rows that are looked at to tell which column names pictures
+PROBES = 1000  # rows that are examined to find the column of file names
 
 
 def attach(source: Source) -> None:
-    """Gives picture files the labels of their sheet in place of their own, where they have one.
+    """Replaces the labels of picture files by those of their manifest or sheet, if there is one.
 
-    A UserError where the sheet cannot be read, or says two things of one picture.
+    Raises UserError if these cannot be read, or a sheet has two different rows for one picture.
     """
     if not isinstance(source, PictureFiles):
         return
@@ -51,7 +51,7 @@ def attach(source: Source) -> None:
 
 
 def attach_usable(source: Source) -> None:
-    """`attach` for who needs no labels: a sheet that cannot be used is named and passed over."""
+    """Calls `attach` where labels are optional: a note replaces the error for an unusable sheet."""
     try:
         attach(source)
     except UserError as error:
@@ -64,7 +64,7 @@ def _give(source: PictureFiles, labels: dict[str, Labels], name: str) -> None:
 
 
 def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    """Yields each sheet among the pictures, in their folder or beside their archive."""
+    """Yields (name, function that opens it) of sheets among the pictures or beside the archive."""
     seen = set()
     for i, name in enumerate(source.names):
         if name.lower().endswith(SUFFIXES):
@@ -101,7 +101,7 @@ def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], lis
 
 
 def _keys(names: list[str]) -> dict[str, int]:
-    """Numbers of pictures by their names, and by shorter ones where these tell them apart."""
+    """Returns the numbers of pictures by name, and by shorter names that are unique."""
     found = {name: i for i, name in enumerate(names)}
     for shorten in (os.path.basename, lambda name: os.path.splitext(os.path.basename(name))[0]):
         short = [shorten(name) for name in names]
@@ -115,7 +115,7 @@ def _key(cell: str) -> str:
 
 
 def _naming(rows: list[list[str]], keys: dict[str, int], columns: int) -> tuple[int, int]:
-    """The column that names most pictures, and how many."""
+    """Returns the column that names most pictures, and how many it names."""
     counts = [sum(_key(row[i]) in keys for row in rows if i < len(row)) for i in range(columns)]
     best = max(range(columns), key=counts.__getitem__, default=0)
     return best, counts[best] if counts else 0
@@ -130,7 +130,7 @@ def _labels(
     keys: dict[str, int],
     count: int,
 ) -> dict[str, Labels]:
-    """Every other column as labels; a class is what its cells say."""
+    """Makes labels of every other column with a heading; each distinct text is a class."""
     said: dict[int, list[str]] = {}
     for row in rows:
         cells = [cell.strip() for cell in row] + [""] * (len(heads) - len(row))
@@ -151,6 +151,6 @@ def _labels(
 
 
 def _order(word: str) -> tuple[int, int, str]:
-    """Numbers as numbers, words by the alphabet."""
+    """A sorting key: integers by value come first, then other words alphabetically."""
     digits = word.removeprefix("-")
     return (0, int(word), word) if digits.isdecimal() and digits.isascii() else (1, 0, word)

@@ -1,8 +1,8 @@
-"""Arrays of numbers from MATLAB 5 files, after MathWorks' "MAT-File Format", chapter 1.
+"""Reads arrays of numbers from MATLAB 5 files, after MathWorks' "MAT-File Format", chapter 1.
 
-Nothing that a file says of itself is believed: an array is made a piece at a time from bytes that
-are there, and only after its class, its sides and its number of bytes were seen to agree. Refused
-are cells, structures, objects, text, and files of MATLAB 4 and 7.3.
+Nothing that a file states about itself is trusted: memory is allocated piece by piece for bytes
+that exist, and only after class, shape and number of bytes of an array agree. Refused are cells,
+structures, objects, text, and files of MATLAB 4 and 7.3.
 """
 
 import math
@@ -18,11 +18,11 @@ HEADER = 128  # bytes before the first element
 PIECE = 1 << 20  # bytes read or inflated at once
 MOST_SIDES = 32
 MOST_NAME = 63  # letters, as MATLAB allows
-# An array takes at most so many times the room of its file. SVHN's pixels take 1.3 times theirs;
-# deflate packs zeros a thousandfold.
+# An array may be so many times as large as its file. SVHN's pixels are 1.3 times as large; deflate
+# can shrink zeros to a thousandth.
 MOST_INFLATED = 100
 
-INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # of elements
+INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
 STORED |= {12: "i8", 13: "u8"}
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4"}
@@ -32,10 +32,10 @@ COMPLEX = 0x0800  # in an array's flags
 
 
 def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
-    """The named variables that a file has, as arrays in which the first side varies fastest.
+    """Reads those of the named variables that a file has, as arrays in Fortran order.
 
-    Others are passed over. Raises ValueError, which says why, where the file is damaged, of another
-    format, or a named variable is no array of real numbers; OSError where it cannot be read.
+    Other variables are ignored. Raises ValueError with the reason if the file is damaged, has
+    another format, or a named variable is no array of real numbers; OSError if it cannot be read.
     """
     found: dict[str, np.ndarray] = {}
     with open(path, "rb") as file:
@@ -73,21 +73,21 @@ def _exactly(found: bytes, count: int) -> bytes:
 
 
 class _Stream:
-    """A part of a file, inflated where it is packed; never more of it than is asked for."""
+    """A part of a file, inflated if it is packed, but never further than is asked for."""
 
     def __init__(self, file: BinaryIO, length: int, *, packed: bool):
         self._file, self._left = file, length
         self._inflater = zlib.decompressobj() if packed else None
 
     def read(self, count: int) -> bytearray:
-        """Just so many bytes."""
-        found = bytearray()  # grows: memory is taken for what is there, not for what is claimed
+        """Reads exactly `count` bytes; raises ValueError if there are fewer."""
+        found = bytearray()  # grows, so memory is used for bytes that exist, not those claimed
         while len(found) < count and (piece := self._piece(min(count - len(found), PIECE))):
             found += piece
         return _exactly(found, count)
 
     def require_end(self) -> None:
-        """Also checks the sum of what was inflated."""
+        """Raises ValueError unless all was read; this also verifies the checksum of packed data."""
         if self._piece(1) or (self._inflater and not self._inflater.eof):
             raise ValueError("an element is longer than it says, or damaged")
 
@@ -111,7 +111,7 @@ class _Stream:
 
 
 class _Array:
-    """The beginning of an element, up to its name; its numbers only when they are asked for."""
+    """An array element: its header is read at once, its numbers when `values` is called."""
 
     def __init__(self, stream: _Stream, order: str, kind: int, length: int):
         self._stream, self._order = stream, order
@@ -125,7 +125,7 @@ class _Array:
         self._sides = tuple(sides)
 
     def values(self, most: int) -> np.ndarray:
-        """The numbers, if they take at most so many bytes."""
+        """Reads the numbers; raises ValueError if they take more than `most` bytes."""
         code = self._flags & 0xFF
         if code not in CLASSES or self._flags & COMPLEX:
             is_what = OTHERS.get(code, "no array of real numbers")
@@ -152,7 +152,7 @@ class _Array:
         return found
 
     def _tag(self) -> tuple[int, int, bool]:
-        """Kind and bytes of a part, and whether these stand in the tag's own second half."""
+        """Reads the type and size of a part, and whether its data are inside the tag itself."""
         [kind] = self._numbers(4, "u4")
         if small := kind >> 16:
             if small > 4:

@@ -1,8 +1,8 @@
 """MNIST and Fashion-MNIST: 28x28 grey images in idx files, gzipped or not.
 
 LeCun, Cortes, Burges, "The MNIST database of handwritten digits", 1998; Xiao, Rasul, Vollgraf,
-"Fashion-MNIST", arXiv 1708.07747. Refused are files that are cut short, have another magic number
-or another shape than 28x28, and labels beyond 9.
+"Fashion-MNIST", arXiv 1708.07747. Refused are files that are cut short or have a wrong magic
+number, images of another shape than 28x28, and labels above 9.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from dcgan.datasets.source import Source
 
 SIDE = 28
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # unsigned bytes in three dimensions, in one
-MOST_IMAGES = 1_000_000  # a header that claims more is damaged: what it claims must fit into memory
+MOST_IMAGES = 1_000_000  # a header that states more counts as damaged: all must fit into memory
 PIECE_BYTES = 1 << 20
 
 DIGITS = tuple("0123456789")
@@ -43,9 +43,9 @@ SIZES = {
 
 
 def _published(mirrors: Sequence[str], checksums: Sequence[str]) -> dict[str, RemoteFile]:
-    """The gzipped files by stem.
+    """Returns the gzipped files by stem.
 
-    `checksums` are in the order of `SIZES`, of the idx content, which mirrors gzip anew.
+    `checksums`, in the order of `SIZES`, are those of the idx content: each mirror gzips it itself.
     """
     return {
         stem: RemoteFile(
@@ -98,10 +98,10 @@ def _find(
     splits: Sequence[str] = ("train",),
     system_folder: Path | None = None,
 ) -> Source:
-    """The labelled images of a data set in a folder; files that are missing are downloaded to it.
+    """Finds the labelled images of a data set in a folder; downloads missing files to it.
 
-    `splits` are "train" (60,000 images), "test" (10,000) or both; `files`, where to download from,
-    are by the idx file's name; the `system_folder` is looked into after `folder`.
+    `splits` are "train" (60,000 images), "test" (10,000) or both. `files` tell by stem what to
+    download. `system_folder` is searched after `folder`. Raises UserError if a download fails.
     """
     splits = wanted_parts(name, splits, STEMS)
     folders = [one for one in (folder, system_folder) if one]
@@ -127,7 +127,7 @@ find_fashion_mnist = partial(
 
 
 def _locate(folders: Sequence[Path], stem: str) -> Path | None:
-    """The file in any of its spellings: with "-idx" or ".idx", gzipped or not."""
+    """Finds a file in any spelling: with "-idx" or ".idx", gzipped or not; None if missing."""
     for folder in folders:
         for spelling in (stem, stem.replace("-idx", ".idx")):
             for suffix in ("", ".gz"):
@@ -147,16 +147,16 @@ def _read(pairs: Sequence[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
-    """An idx file of unsigned bytes, gzipped or not: uint8 [N, *shape], N >= 1.
+    """Reads an idx file of unsigned bytes, gzipped or not, as uint8 [N, *shape] with N >= 1.
 
-    It must begin with the number `magic`; `shape` is of one item, () of a label. A UserError where
-    it is cut short, damaged, or holds something else.
+    It must begin with the number `magic`. `shape` is that of one item, () for labels. Raises
+    UserError if the file is cut short, damaged, or holds something else.
     """
     try:
         with open_content(path) as stream:
             count = _check_header(path, stream.read(4 * (2 + len(shape))), magic=magic, shape=shape)
             expected = count * int(np.prod(shape, dtype=int))
-            # In pieces: asked for at once, memory is taken for all that the header claims.
+            # In pieces: a single read would allocate all that the header claims.
             body = bytearray()
             while piece := stream.read(min(PIECE_BYTES, expected + 1 - len(body))):
                 body += piece
@@ -169,7 +169,7 @@ def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _check_header(path: Path, header: bytes, *, magic: int, shape: tuple[int, ...]) -> int:
-    """The number of items."""
+    """Returns the number of items; raises UserError if the header is not as expected."""
     fields = 2 + len(shape)  # magic, number of items, shape of an item
     if len(header) < 4 * fields:
         raise unusable(path, f"an idx header of {4 * fields} bytes", f"{len(header)}")
