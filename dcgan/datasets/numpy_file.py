@@ -1,10 +1,10 @@
-"""Images in a NumPy file, .npy or .npz, as a `Source`: no pickle in it is ever loaded.
+"""Reads images in a NumPy file, .npy or .npz, as a `Source`; never loads a pickle.
 
-Images are [N, H, W], [N, H, W, C] or [N, C, H, W] with one, three or four channels; levels are
-whole numbers, or floats in [0, 1], [-1, 1] or [0, 255]. In an .npz file arrays are told by their
+Images are [N, H, W], [N, H, W, C] or [N, C, H, W] with one, three or four channels. Levels are
+integers, or floats in [0, 1], [-1, 1] or [0, 255]. In an .npz file, arrays are recognized by their
 names: images and labels, x and y, or those of parts such as x_train and y_train, test_images and
-test_labels. Refused are other shapes and levels, objects, and what claims more than it holds or
-than memory has room for.
+test_labels. Refused are other shapes and levels, objects, and files that claim more than they hold
+or than fits into memory.
 """
 
 import contextlib
@@ -26,16 +26,16 @@ from dcgan.datasets.picture_formats import BAD_ZIP
 
 CHANNELS = (1, 3, 4)
 BLOCK_BYTES = 1 << 26
-MOST_CLASSES = 10_000  # more different labels are no classes
+MOST_CLASSES = 10_000  # labels with more distinct values are not used as classes
 IMAGES = ("images", "image", "x", "data", "imgs", "pixels", "samples", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
 _FORMAT = np.lib.format
-# SystemError is of text with numbers that are no characters.
+# NumPy raises SystemError for text arrays whose numbers are not valid characters.
 _BAD_FILE = (*BAD_ZIP, *BAD_HEADER, KeyError, SystemError)
 
 
 def is_numpy(path: Path) -> bool:
-    """Whether a file holds NumPy arrays, by content: .npz is a zip file of nothing else."""
+    """Whether the content of a file is .npy, or .npz: a zip file of nothing but .npy files."""
     try:
         with open(path, "rb") as file:
             head = file.read(6)
@@ -49,9 +49,9 @@ def is_numpy(path: Path) -> bool:
 
 
 def find(path: Path, splits: Sequence[str]) -> ArraySource:
-    """The images of an .npy or .npz file, of the parts that the user's words name if it has any.
+    """Opens the images of an .npy or .npz file; of the parts that `splits` names, if it has parts.
 
-    A UserError where it holds no images, has no such parts, or is damaged.
+    Raises UserError if the file holds no images, lacks such a part, or is damaged.
     """
     there = _names(path)
     if None in there:  # it has no parts
@@ -81,7 +81,7 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
 
 
 def _names(path: Path) -> dict[str | None, tuple[str, str | None]]:
-    """By part (None where there are none) the arrays of images and of labels."""
+    """Returns the names of the arrays (images, labels or None) by part; the key None: no parts."""
     try:
         with open(path, "rb") as file:
             if file.read(2) != b"PK":
@@ -113,7 +113,7 @@ def _names(path: Path) -> dict[str | None, tuple[str, str | None]]:
 
 @contextlib.contextmanager
 def _open(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
-    """An array as a file, and its length; that of an .npy file has no name."""
+    """Opens an array as a file, and tells its length in bytes; the name is "" for an .npy file."""
     if not name:
         with open(path, "rb") as file:
             yield file, path.stat().st_size
@@ -123,7 +123,7 @@ def _open(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
 
 
 def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and type of an array, which the file is then known to hold whole."""
+    """Reads the shape and type of an array; raises UserError unless the file holds all of it."""
     try:
         with _open(path, name) as (file, size):
             version = _FORMAT.read_magic(file)
@@ -143,11 +143,11 @@ def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _array(path: Path, name: str) -> np.ndarray:
-    """An array, mapped from an .npy file or read from an .npz file."""
+    """Maps an array from an .npy file, or reads it from an .npz file."""
     shape, dtype = _shape(path, name)
     if not name:
         return map_array(path)
-    wide = max(dtype.itemsize, 16 if len(shape) < 3 else 1)  # labels become numbers and places
+    wide = max(dtype.itemsize, 16 if len(shape) < 3 else 1)  # labels become two int64 arrays
     needed, free = int(np.prod(shape, dtype=object)) * wide, free_memory()
     if 2 * needed > free:
         raise UserError(
@@ -164,7 +164,7 @@ def _array(path: Path, name: str) -> np.ndarray:
 def _labels(
     path: Path, there: dict, wanted: Sequence[str | None]
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The numbers of the classes of the wanted images, and the classes' names; None without."""
+    """Returns the class numbers of the wanted images and the class names; (None, ()) without."""
     found = {}
     for part, (pictures, labels) in there.items():
         values = _classes(_array(path, labels)) if labels else None
@@ -174,7 +174,7 @@ def _labels(
         found[part] = values
     if any(found[part] is None for part in wanted):
         return None, ()
-    numbers: dict = {}  # of each class, the same in every part
+    numbers: dict = {}  # the number of each class, the same in every part
     places = {}
     for part, values in found.items():
         if values is None:
@@ -195,7 +195,7 @@ def _labels(
 
 
 def _classes(values: np.ndarray) -> np.ndarray | None:
-    """Labels [N] of an array that may be [N, 1] or one-hot; None where there is no single one."""
+    """Makes labels [N] of an array [N], [N, 1] or one-hot [N, classes]; None for any other."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 2 and values.dtype.kind in "biuf" and values.shape[1] > 1:
@@ -211,7 +211,7 @@ def _classes(values: np.ndarray) -> np.ndarray | None:
 
 
 def _read(path: Path, names: Sequence[str], values: np.ndarray | None):
-    """uint8 [N, H, W, 1 or 3] of these arrays together, and the labels."""
+    """Joins the named arrays as uint8 [N, H, W, 1 or 3]; returns them and the labels."""
     parts = [_levels(path, name, _array(path, name)) for name in names]
     if len({part.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(str(list(part.shape)) for part in parts)
@@ -220,7 +220,7 @@ def _read(path: Path, names: Sequence[str], values: np.ndarray | None):
 
 
 def _levels(path: Path, name: str, array: np.ndarray) -> np.ndarray:
-    """Any array of images as uint8 [N, H, W, 1 or 3]; one that is that already is not copied."""
+    """Converts an array of images to uint8 [N, H, W, 1 or 3]; does not copy one that is already."""
     where = f"{name or 'the array'} of shape {list(array.shape)} and type {array.dtype}"
     if array.ndim == 3 and array.shape[-1] not in CHANNELS:
         array = array[..., np.newaxis]
@@ -242,7 +242,7 @@ def _levels(path: Path, name: str, array: np.ndarray) -> np.ndarray:
     result = np.empty((*array.shape[:3], min(array.shape[-1], 3)), np.uint8)
     for i in blocks:
         block = (array[i : i + size].astype(np.float32) + shift) * scale
-        if array.shape[-1] == 4:  # laid on white
+        if array.shape[-1] == 4:  # transparent pixels become white
             opaque = block[..., 3:] / 255
             block = block[..., :3] * opaque + 255 * (1 - opaque)
         result[i : i + size] = np.clip(np.rint(block), 0, 255)
@@ -250,7 +250,7 @@ def _levels(path: Path, name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _scale(kind: str, low: float, high: float) -> tuple[float, float] | None:
-    """(factor, summand before it) that make levels from 0 to 255; None where they are unknown."""
+    """Returns (factor, offset) with 0 <= (level + offset) * factor <= 255; None if unclear."""
     if kind == "f" and -1 <= low < 0 and high <= 1:
         return 255 / 2, 1
     if 0 <= low and high <= 1:
@@ -259,7 +259,7 @@ def _scale(kind: str, low: float, high: float) -> tuple[float, float] | None:
         return 1, 0
     if kind in "iu" and 0 <= low and high <= 65535:
         return 255 / images.white_level(int(high)), 0
-    return None  # NaN, too
+    return None  # also for NaN
 
 
 def _refuse(path: Path, expected: str, received: str) -> NoReturn:

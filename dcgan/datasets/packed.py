@@ -1,11 +1,10 @@
-"""How a data set that `pack` has made is told from others and read.
+"""Recognizes and reads data sets that `pack` has made.
 
-Beside the pictures it holds a manifest of JSON lines: the first is about the whole, each further
-one about a picture that was packed, with its labels, or left out. Only the first is read where no
-labels are asked for: a manifest of 200,000 pictures has tens of megabytes. Where the pictures were
-split, those for training are read unless `splits` says otherwise; "train" and "test" are then
-parts, and labels where pack split nothing. Without a manifest of ours the names of folders decide,
-see `parts`.
+Beside the pictures they have a manifest of JSON lines. The first line describes the whole, each
+other line a picture that was packed, with its labels, or left out. Only the first is read if no
+labels are needed, as a manifest of 200,000 pictures has tens of megabytes. If pack has split the
+pictures, the folders "train" and "test" are parts, and `splits` chooses between them; if not, such
+folders are labels. In data sets without such a manifest the names of folders decide, see `parts`.
 """
 
 import contextlib
@@ -26,26 +25,26 @@ from dcgan.datasets.source import Labels
 MANIFEST = "manifest.jsonl"
 FORMAT = "dcgan pack 1"
 SPLITS = ("train", "test")
-MAX_HEADER = 1 << 24  # bytes; the first line of a manifest has a few hundred, and all class names
-UNFINISHED = "pack-unfinished"  # lies beside TFRecord shards until the last of them is whole
+MAX_HEADER = 1 << 24  # bytes; a manifest's first line has a few hundred and all class names
+UNFINISHED = "pack-unfinished"  # a file beside TFRecord shards until all are complete
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")
-# What is raised for a manifest that is damaged, or none.
+# What is raised for a manifest that is damaged or missing.
 _BAD = (*BAD_ZIP, KeyError)
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file is one of TFRecords, by its name."""
+    """Whether a file is a TFRecord shard, by its name."""
     return bool(_SHARD.search(name))
 
 
 def is_address(place: str | Path) -> bool:
-    """Whether a place is an address for tf.io.gfile, such as gs://bucket/anime, and no path."""
+    """Whether a place is an address for tf.io.gfile, such as gs://bucket/anime, not a path."""
     return "://" in str(place)
 
 
 def refuse_bytes(place: str) -> None:
-    """Refuses a place for TFRecord shards whose name tf.io.gfile cannot take: it is not UTF-8."""
+    """Raises UserError if a place is not UTF-8, since tf.io.gfile cannot take other names."""
     try:
         place.encode()
     except UnicodeEncodeError as error:
@@ -56,7 +55,7 @@ def refuse_bytes(place: str) -> None:
 
 
 def has_shards(place: str | Path) -> bool:
-    """Whether TFRecord shards are expected at a path or address; tells it without TensorFlow."""
+    """Whether TFRecord shards are expected at a path or address; does not load TensorFlow."""
     if is_address(place):
         return True
     path = Path(place)
@@ -66,7 +65,7 @@ def has_shards(place: str | Path) -> bool:
 
 
 def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
-    """The wanted part of a folder or zip, a source with a `path`; a UserError if it has none."""
+    """Returns the wanted parts of a folder or archive; raises UserError if one is missing."""
     about = header(Path(source.path))
     if about is None:
         found = parts.choose(source, splits)
@@ -94,7 +93,7 @@ def choose(source: PictureFiles, splits: Sequence[str]) -> PictureFiles:
 
 
 def refuse_splits(name: str, splits: Sequence[str]) -> None:
-    """Refuses splits of what has none."""
+    """Raises UserError if `splits` asks for parts of a data set that has none."""
     if [parts.part_of(word) for word in splits] != ["train"]:
         raise UserError(
             f"--splits {','.join(splits)} is for data with splits: folders train and test, "
@@ -103,19 +102,19 @@ def refuse_splits(name: str, splits: Sequence[str]) -> None:
 
 
 class PackedPictures(Part):
-    """The pictures of a folder or zip with a manifest of ours."""
+    """The pictures of a folder or zip with a manifest of `pack`."""
 
     def packed_labels(self) -> dict[str, Labels]:
-        """See `labels`."""
+        """Returns the labels in the manifest, see `labels`."""
         with _manifest(Path(self.path)) as lines:
             return labels(self.path, lines, self.names)
 
 
 def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str, Labels]:
-    """The labels of pictures from the lines of a manifest; empty where it has none of them.
+    """Reads the labels of pictures from the lines of a manifest; empty if none has a label.
 
-    A class has the same number in every part, and one that no picture has is left out. The `names`
-    of the pictures are as their source has them; `place` is for the UserError where it is damaged.
+    A class has the same number in every part; classes without pictures are left out. `names` are
+    those that the source gives its pictures. Raises UserError, which names `place`, for damage.
     """
     rows = {name: row for row, name in enumerate(names)}
     try:
@@ -145,29 +144,29 @@ def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str
 
 
 def _name(line: dict, about: dict) -> str:
-    """What a source calls the picture of a line."""
+    """Returns the name that a source gives the picture of a line."""
     if "shards" in about:
         return record_name(line["file"], line["record"])
     return line["file"].partition("/")[2] if about["split"] else line["file"]
 
 
 def record_name(shard: str, number: int) -> str:
-    """What a record of a shard is called."""
+    """Returns the name of a record in a shard."""
     return f"{re.sub(r'[.]tfrecords?', '', shard)}-{number:06d}"
 
 
 def header(path: Path) -> dict | None:
-    """What the manifest of a local folder or zip says of the whole; None when it has none."""
+    """Reads the first line of the manifest in a local folder or zip; None without one of ours."""
     try:
         with _manifest(path) as lines:
             return parse_header(next(lines, b""))
-    except _BAD:  # or somebody else's
+    except _BAD:  # also for files of another program
         return None
 
 
 @contextlib.contextmanager
 def _manifest(path: Path) -> Iterator[Iterator[bytes]]:
-    """The lines of the manifest of a local folder or zip."""
+    """Opens the manifest in a local folder or zip as an iterator over its lines."""
     with contextlib.ExitStack() as opened:
         if path.is_dir():
             file = opened.enter_context(open(path / MANIFEST, "rb"))
@@ -178,7 +177,7 @@ def _manifest(path: Path) -> Iterator[Iterator[bytes]]:
 
 
 def parse_header(start: bytes) -> dict | None:
-    """The first line of a manifest, from the file's first bytes; None when it is none of ours."""
+    """Parses the first line of a manifest from the file's first bytes; None if it is not ours."""
     try:
         about = json.loads(start.partition(b"\n")[0])
     except (ValueError, RecursionError):

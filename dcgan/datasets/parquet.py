@@ -1,9 +1,9 @@
-"""Pictures in Parquet files as a `Source`, as Hugging Face's datasets are published.
+"""Reads pictures in Parquet files, in which Hugging Face publishes data sets, as a `Source`.
 
-A column holds encoded pictures, as a struct with the field bytes or as bytes alone; another may
-hold labels, whose names stand in the file's notes. A folder of shards is one data set; their names
-say of which part each is: train-00000-of-00002.parquet, or test/0000.parquet. The library pyarrow,
-an optional requirement, reads them. Refused are files without such a column and damaged ones.
+One column holds encoded pictures, as a struct with the field bytes or as bytes alone. Another may
+hold labels, whose names are in the file's metadata. A folder of shards is one data set; the name of
+a shard tells its part: train-00000-of-00002.parquet, or test/0000.parquet. The optional requirement
+pyarrow reads them. Refused are damaged files and files without a column of pictures.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ from dcgan.datasets.source import Labels
 MAGIC, SUFFIX = b"PAR1", ".parquet"
 IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png", "webp")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class")
-MOST_ROWS = 5_000_000  # of files with fewer bytes, since empty ones take no room
-MOST_NOTES = 1 << 24  # bytes of what a file says of its columns
+MOST_ROWS = 5_000_000  # a file with more rows than that needs at least a byte for each
+MOST_NOTES = 1 << 24  # bytes of a file's metadata that are read
 
 
 def is_parquet(place: Path) -> bool:
-    """Whether a path is a Parquet file, by content, or a folder of them and of no pictures."""
+    """Whether a path is a Parquet file, by content, or a folder with such files, not pictures."""
     try:
         if place.is_file():
             with open(place, "rb") as file:
@@ -49,10 +49,10 @@ def is_parquet(place: Path) -> bool:
 
 
 class ParquetSource(PictureFiles):
-    """The pictures of Parquet files; a picture is found by its row. Picklable."""
+    """The pictures of Parquet files, one per row. Picklable."""
 
     def __init__(self, place: Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """See `FolderSource`; a UserError also where pyarrow is missing or a part is not there."""
+        """See `FolderSource`; also UserError if pyarrow, a wanted part or all rows are missing."""
         extras.require("The Parquet file", "data", "pyarrow")
         self.path = str(place.absolute())
         files = _shards(place, pattern)
@@ -70,7 +70,7 @@ class ParquetSource(PictureFiles):
             if part in files.values()
         }
         self._shards = shards
-        # Of each row group: its shard and its number there; and the first row of each.
+        # For each row group, (shard, its number there), and the number of its first row.
         self._groups = [(shard, g) for shard in shards for g in range(len(groups[shard]))]
         self._starts = np.cumsum([0, *(count for shard in shards for count in groups[shard])])
         self._opened: tuple[int, list] | None = None  # the row group that was read last
@@ -85,10 +85,10 @@ class ParquetSource(PictureFiles):
         super().__init__(place.name, names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The picture file in a row. Raises `UnusableFile` when there is none."""
+        """Opens the picture file in a row. Raises UnusableFile if it is missing or unreadable."""
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         if self._opened is None or self._opened[0] != number:
-            self._opened = None  # two of them would take twice the memory
+            self._opened = None  # frees it first: two would take twice the memory
             self._opened = number, self._read(*self._groups[number])
         data = self._opened[1][index - int(self._starts[number])].as_py()
         if data is None:
@@ -98,7 +98,7 @@ class ParquetSource(PictureFiles):
         return io.BytesIO(data)
 
     def find_labels(self) -> dict[str, Labels]:
-        """The labelling "label", where a column has one for every picture."""
+        """Reads the labelling "label"; empty unless a column labels every picture."""
         if self._label is None:
             return {}
         with _explain_errors(self._shards[0]):
@@ -114,16 +114,16 @@ class ParquetSource(PictureFiles):
             found = np.array([numbers[value] for value in values.tolist()], np.int32)
             return {"label": Labels(found, tuple(map(str, known)))}
         if values.min(initial=0) < 0 or values.max(initial=0) >= len(self._classes):
-            return {}  # -1 stands for labels that are kept secret
+            return {}  # -1 stands for labels that are not published
         return {"label": Labels(values.astype(np.int32), self._classes)}
 
     def _read(self, shard: Path, group: int) -> list:
-        """The cells of a row group: what a picture's bytes are, not yet as bytes of Python."""
+        """Reads the cells of a row group as pyarrow scalars, the bytes of one picture each."""
         cells, room = [], free_memory() // 2
         try:
             file = _open(shard)
             rows = file.metadata.row_group(group).num_rows
-            # One by one: sizes are not believed, and a row may stand for a long one before it.
+            # Row by row: stated sizes are not trusted, and a row may refer to a long one before.
             how = {"row_groups": [group], "columns": [self._image], "use_threads": False}
             for batch in file.iter_batches(batch_size=1, **how):
                 column = batch.column(0)
@@ -140,8 +140,8 @@ class ParquetSource(PictureFiles):
 
 
 def _bad_file() -> tuple[type[BaseException], ...]:
-    """What pyarrow raises for a damaged file."""
-    import pyarrow  # of nobody else's time
+    """Returns the exceptions that pyarrow raises for a damaged file."""
+    import pyarrow  # slow; only this source pays for it
 
     more = (OSError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError)
     return pyarrow.ArrowException, *more
@@ -155,7 +155,7 @@ def _open(shard: Path):
 
 @contextlib.contextmanager
 def _explain_errors(shard: Path) -> Iterator[None]:
-    """Makes one sentence of what pyarrow raises."""
+    """Turns what pyarrow raises for a damaged file into UserError."""
     try:
         yield
     except _bad_file() as error:
@@ -163,7 +163,7 @@ def _explain_errors(shard: Path) -> Iterator[None]:
 
 
 def _group_sizes(shard: Path) -> list[int]:
-    """The number of rows of each row group."""
+    """Returns the number of rows in each row group."""
     with _explain_errors(shard):
         facts = _open(shard).metadata
         sizes = [facts.row_group(i).num_rows for i in range(facts.num_row_groups)]
@@ -173,7 +173,7 @@ def _group_sizes(shard: Path) -> list[int]:
 
 
 def _shards(place: Path, pattern: str) -> dict[Path, str | None]:
-    """The files by name, each with its part or None."""
+    """Returns the files, sorted, each with its part or None."""
     if place.is_file():
         return {place: None}
     names = sorted(name for name, *_ in visible_files(str(place)) if name.endswith(SUFFIX))
@@ -182,7 +182,7 @@ def _shards(place: Path, pattern: str) -> dict[Path, str | None]:
 
 
 def _part(name: str) -> str | None:
-    """The part that a shard's name begins with, or that one of its folders has."""
+    """Returns the part that a shard's name begins with or one of its folders names, else None."""
     *folders, file = name.split("/")
     words = [re.split(r"[-_.]", file)[0], *reversed(folders)]
     return next((p for p in map(parts.part_of, words) if p in parts.PARTS), None)
@@ -191,7 +191,7 @@ def _part(name: str) -> str | None:
 def _choose(
     name: str, files: dict[Path, str | None], splits: Sequence[str]
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """The files of the wanted parts, and what to say of it."""
+    """Returns the files of the wanted parts, and notes about the choice for the user."""
     there = [part for part in parts.PARTS if part in files.values()]
     if not there:
         packed.refuse_splits(name, splits)
@@ -202,9 +202,9 @@ def _choose(
 
 
 def _columns(shard: Path) -> tuple[str, str | None, tuple[str, ...]]:
-    """The columns of pictures and of labels, and what labels mean where the file says it.
+    """Returns the path of the picture column, the label column or None, and the class names or ().
 
-    A UserError where no column holds encoded pictures.
+    Raises UserError if no column holds encoded pictures.
     """
     with _explain_errors(shard):
         schema = _open(shard).schema_arrow
@@ -228,7 +228,7 @@ def _columns(shard: Path) -> tuple[str, str | None, tuple[str, ...]]:
 
 
 def _image_field(field, name: str) -> str:
-    """The path of the bytes of a column of pictures; "" of another column."""
+    """Returns the path of the bytes in a column of pictures; "" for another column."""
     import pyarrow.types as types
 
     def is_bytes(kind) -> bool:
@@ -248,7 +248,7 @@ def _is_label(schema, name: str) -> bool:
 
 
 def _features(schema) -> dict:
-    """What Hugging Face's library has noted of the columns."""
+    """Returns the columns' features that Hugging Face's library has written; {} without any."""
     notes = (schema.metadata or {}).get(b"huggingface", b"")
     try:
         found = json.loads(notes[:MOST_NOTES])["info"]["features"]

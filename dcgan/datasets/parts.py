@@ -1,8 +1,8 @@
-"""What the folders of a data set mean: classes, or the parts train, test and val.
+"""Tells whether the folders of a data set are classes or the parts train, test and val.
 
-Folders whose names differ in such a word alone are parts, in any spelling: train and test,
-training_set and test_set, DIV2K_train_HR and DIV2K_valid_HR. One such folder alone, beside others,
-is a class: of vehicles, a train. Nothing is learnt from a part that was not asked for.
+Folders whose names differ only in such a word are parts, in any spelling: train and test,
+training_set and test_set, DIV2K_train_HR and DIV2K_valid_HR. A single such folder among others is a
+class: among vehicles, "train" is one. Nothing is learnt from parts that were not asked for.
 """
 
 import re
@@ -23,21 +23,21 @@ _WORDS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},
     **dict.fromkeys(("val", "valid", "validation"), "val"),
 }
-# "train2017" is the word and a number; a number tells no parts apart, as in train and test1.
+# "train2017" is a word and a number. Numbers are ignored: train and test1 differ in the word alone.
 _PIECES = re.compile(r"[a-z]+", re.IGNORECASE)
 _FOLDERS_NAMED = 5
 
-# The components of a file's name, without the folder that names its part.
+# The components of a file's name, split at "/".
 Path = list[str]
 
 
 def part_of(word: str) -> str:
-    """The part that a word of the user means, "val" for "Validation"; others as they are."""
+    """Returns the part that a word means, "val" for "Validation"; other words as they are."""
     return _WORDS.get(word.strip().lower(), word.strip())
 
 
 def wanted_parts(name: object, splits: Sequence[str], there: Collection[str]) -> list[str]:
-    """The parts that a user names, without repetitions; a UserError unless all are `there`."""
+    """Returns the parts that `splits` names, each once; raises UserError unless all are `there`."""
     wanted = list(dict.fromkeys(map(part_of, splits)))
     if not wanted or not set(wanted) <= set(there):
         raise UserError(
@@ -49,20 +49,20 @@ def wanted_parts(name: object, splits: Sequence[str], there: Collection[str]) ->
 
 @dataclass(frozen=True)
 class PartFolders:
-    """Where the parts of a data set are."""
+    """The parts of a data set and the files in them."""
 
-    level: int  # of the folders that name parts, 0 for the top ones
+    level: int  # depth of the folders that name parts, 0 for the top ones
     files: dict[str, list[int]]  # the numbers of the files of each part, in the order of `PARTS`
-    others: tuple[str, ...]  # folders beside them, which belong to no part
+    others: tuple[str, ...]  # the folders beside them that belong to no part
 
 
 def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:
-    """The layout of files, whose `paths` are split at "/"; None where folders are no parts."""
+    """Finds the parts among files, whose `paths` are split at "/"; None if no folders are parts."""
     level, folders, _ = fork(enumerate(paths), is_picture)
     layout = _at(level, folders)
     if layout is not None:
         return layout
-    # They may lie below each class: cats/train, cats/test.
+    # Parts may be inside each class: cats/train, cats/test.
     below, loose = defaultdict(list), []
     for number in (number for members in folders.values() for number in members):
         path = paths[number]
@@ -75,8 +75,8 @@ def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolder
 
 
 def _at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
-    """The layout whose parts are named by these folders."""
-    alike = defaultdict(dict)  # by what is left of a name without the word
+    """Returns the parts that these folders of one level name; None if they are no parts."""
+    alike = defaultdict(dict)  # folders by the rest of their name, without the word
     for folder in folders:
         pieces = [piece.lower() for piece in _PIECES.findall(folder)]
         words = [piece for piece in pieces if piece in _WORDS]
@@ -96,12 +96,12 @@ def _at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
 
 
 class Part(PictureFiles):
-    """Some of the files of folders or an archive, under names of their own."""
+    """Some files of a folder or archive, under other names."""
 
     def __init__(
         self, whole: PictureFiles, files: Iterable[tuple[str, int]], labels: dict | None = None
     ):
-        """Takes files, (name, number in `whole`) of each; without `labels`, folders are labels."""
+        """Takes `files` as (name, number in `whole`); without `labels`, folders become labels."""
         files = sorted(files)
         self.path, self.parallel, self.notes = whole.path, whole.parallel, whole.notes
         self._whole = whole
@@ -111,20 +111,20 @@ class Part(PictureFiles):
         super().__init__(whole.name, [name for name, _ in files], versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `UnusableFile` when it cannot be read."""
+        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
         return self._whole.open(self._numbers[index])
 
     def is_picture(self, index: int) -> bool:
-        """Whether the file's header is one of a usable picture."""
+        """Whether the file of a number is a usable picture, by its header."""
         return self._whole.is_picture(self._numbers[index])
 
     def find_labels(self) -> dict[str, Labels]:
-        """Those that were given, else by folders."""
+        """Returns the given labels, else those of the folders."""
         return super().find_labels() if self._given is None else self._given
 
 
 def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
-    """The files of the parts that the user's words name; None where folders are no parts."""
+    """Returns the files of the parts from `wanted_parts`; None if no folders are parts."""
     paths = [name.split("/") if is_safe(name) else [name] for name in whole.names]
     layout = find(paths, whole.is_picture)
     if layout is None:
@@ -146,7 +146,7 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
 def _classes(
     layout: PartFolders, paths: dict[int, Path], is_picture: Callable[[int], bool]
 ) -> dict[str, dict[int, str]]:
-    """By part, the class of each of its files; none for a part without classes."""
+    """Returns the class of each file by part; empty for a part without classes."""
     found = {}
     for part, files in layout.files.items():
         level, folders, loose = fork(((n, paths[n]) for n in files), is_picture)
@@ -158,11 +158,11 @@ def _classes(
 def _labels(
     numbers: Sequence[int], wanted: Sequence[str], classes: dict[str, dict[int, str]]
 ) -> dict[str, Labels]:
-    """The labels of some files: a class has the same number in every part."""
+    """Makes the labels of some files; a class has the same number in every part."""
     if not all(classes[part] for part in wanted):
         return {}
     names: list[str] = []
-    for of_part in classes.values():  # those of train come first, whatever else test has
+    for of_part in classes.values():  # classes of train come first, whatever others test has
         names += sorted(set(of_part.values()) - set(names))
     numbered = {folder: i for i, folder in enumerate(names)}
     known = {n: numbered[folder] for part in wanted for n, folder in classes[part].items()}
@@ -173,7 +173,7 @@ def _labels(
 
 
 def _sentence(layout: PartFolders, wanted: Sequence[str]) -> str:
-    """For a person: what there is, and what of it is used."""
+    """Tells the user which parts there are, and which are used."""
     counts = ", ".join(f"{part} ({len(files):,} files)" for part, files in layout.files.items())
     used = " and ".join(part for part in layout.files if part in wanted)
     sentence = f"The folders are splits of the data set, {counts}: using {used}"

@@ -1,8 +1,8 @@
-"""One picture file, of whatever kind.
+"""Reads one picture file of any supported format.
 
-What a file is its content decides, never its suffix, but for TGA, which has no mark of its own. A
-file that cannot be used raises `UnusableFile` with the reason in a few words. Pictures of more than
-`images.MAX_PIXELS` are refused: the header says so, hence they cost no memory.
+The content of a file decides its format, not the suffix, except for TGA, which has no magic number.
+A file that cannot be used raises `UnusableFile` with the reason in a few words. Pictures with more
+than `images.MAX_PIXELS` pixels are refused by their header, before they take memory.
 """
 
 import io
@@ -21,25 +21,25 @@ from dcgan.datasets.picture_formats import BAD_ZIP, TOO_LARGE, UnusableFile
 from dcgan.datasets.source import ImageSpec
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, orientation, plain
 
-# Up to this many pixels JPEGs gain from `_small_jpeg`; larger ones are shrunk while decoding.
+# JPEGs of up to this many pixels use `_small_jpeg`; larger ones are shrunk while decoding.
 SMALL_PIXELS = 1 << 18
 
 _DEEP_COLOURS = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
-# What Pillow is known to raise when the bytes of a file make no sense, which may come from a zip.
+# What Pillow is known to raise for a damaged file, and zipfile for one in a damaged zip.
 _BAD_BYTES = (
     *(*BAD_ZIP, SyntaxError, TypeError, LookupError, ArithmeticError),
     *(AttributeError, MemoryError, AssertionError, struct.error),
 )
-# What Pillow warns of is damage beside the pixels, without naming the file: of no use to anybody.
+# Pillow warns of damage outside of the pixels without naming the file, which helps nobody.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
-    """The picture in an opened, seekable file, its header read and its pixels not.
+    """Opens the picture in a seekable file; reads its header but not its pixels.
 
-    The suffix of `name` tells TGA alone. Raises UnusableFile where it is empty, no picture, of a
-    format that is not read, damaged or too large.
+    The suffix of `name` matters for TGA only. Raises UnusableFile if the file is empty, no picture,
+    of an unsupported format, damaged or too large.
     """
     try:
         head = file.read(picture_formats.HEAD_BYTES)
@@ -54,8 +54,8 @@ def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
         file.seek(0)
         picture = Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
-        # Pillow's own limit, which is higher than ours unless the program around us has lowered it.
-        # It is a global of the whole process, so it stays as it is: other threads read it, too.
+        # Pillow's own limit is higher than ours, unless the program around us has lowered it. It is
+        # global to the process and read by other threads, so it is left as it is.
         raise UnusableFile(TOO_LARGE) from error
     except _BAD_BYTES as error:
         raise UnusableFile(_damage(error) if known else "not an image") from error
@@ -68,21 +68,21 @@ def open_picture(file: BinaryIO, name: str = "") -> Image.Image:
 def pixels(
     file: BinaryIO, spec: ImageSpec, *, name: str = "", remarks: Counter | None = None
 ) -> np.ndarray:
-    """The picture in a file as uint8 [spec.height, spec.width, spec.channels].
+    """Decodes the picture in a file to uint8 [spec.height, spec.width, spec.channels].
 
-    Raises UnusableFile as `open_picture` does, or where pixels are cut short or damaged; `remarks`
-    are those of `images.plain`.
+    Raises UnusableFile as `open_picture` does, or if pixels are cut short or damaged. For `remarks`
+    see `images.plain`.
     """
     small = _small_jpeg(file) if spec.channels == 3 else None
     if small is not None and small.shape[:2] == (spec.height, spec.width) == _box(spec):
-        return small  # most files of a data set that was cropped before
+        return small  # the usual case in a data set that is already cropped
     picture = open_picture(file, name) if small is None else Image.fromarray(small)
     try:
         side = 2 * max(spec.height, spec.width)
         if min(picture.size) >= 2 * side and not (spec.crop_height or spec.crop_width):
-            # A large JPEG is decoded at a half, a quarter or an eighth of its size, but no smaller
-            # than twice what is wanted, so that the antialiased resize still decides how it looks.
-            # The longer side stands for both: EXIF may yet turn the picture.
+            # A large JPEG is decoded at a half, a quarter or an eighth of its size, but at least at
+            # twice the wanted size, so that the antialiased resize still decides how it looks.
+            # The longer wanted side is used for both, as EXIF may still turn the picture.
             picture.draft(None, (side, side))
         picture = _deepen(file, picture, spec.white_level)
         return spec.fit(plain(picture, spec.channels, white=spec.white_level, remarks=remarks))
@@ -91,7 +91,7 @@ def pixels(
 
 
 def _box(spec: ImageSpec) -> tuple[int, int]:
-    """(height, width) that is cut out of a picture of the wanted size."""
+    """Returns the (height, width) that is cut out of a picture which has the wanted size."""
     if not spec.crop:
         return spec.height, spec.width
     height, width = spec.crop_height or spec.crop_width, spec.crop_width or spec.crop_height
@@ -99,15 +99,15 @@ def _box(spec: ImageSpec) -> tuple[int, int]:
 
 
 def _small_jpeg(file: BinaryIO) -> np.ndarray | None:
-    """An ordinary small JPEG by libjpeg-turbo alone: Pillow's pixels in less than half the time.
+    """Decodes an ordinary small JPEG to uint8 [height, width, 3] with libjpeg-turbo alone.
 
-    Most data sets are of this kind: uint8 [height, width, 3]. None for everything else and for
-    every doubt: Pillow then reads the file, or says what is wrong with it.
+    This gives Pillow's pixels in less than half the time, and most data sets have such files.
+    Returns None in all other or doubtful cases: Pillow then reads the file or reports the damage.
     """
     if not isinstance(file, io.BytesIO):
         return None
     data = file.getvalue()
-    # Notes about the picture (EXIF, XMP) may say that it lies on its side.
+    # Metadata (EXIF, XMP) may say that the picture lies on its side.
     if not data.startswith(b"\xff\xd8\xff") or b"Exif" in data or b"Orientation" in data:
         return None
     try:
@@ -127,9 +127,9 @@ def whole(
     white: int = DEEP_WHITE,
     remarks: Counter | None = None,
 ) -> np.ndarray:
-    """The picture in a file at its own size, upright, as uint8 [height, width, channels].
+    """Decodes the picture in a file, upright, at its own size: uint8 [height, width, channels].
 
-    Raises UnusableFile as `pixels` does; `white` and `remarks` are those of `images.plain`.
+    Raises UnusableFile as `pixels` does. For `white` and `remarks` see `images.plain`.
     """
     picture = open_picture(file, name)
     try:
@@ -140,33 +140,33 @@ def whole(
 
 
 def _deepen(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
-    """A 16-bit colour PNG whose white is below 65535, by all of its bits: Pillow drops the lower.
+    """Scales 16-bit colour PNGs with `white` below 65535 by all bits; Pillow drops the lower ones.
 
-    Others, and all where white is 65535, are given back as they are.
+    Other pictures, and all if white is 65535, are returned as they are.
     """
     if white == DEEP_WHITE or _raw_mode(picture) not in _DEEP_COLOURS:
         return picture
     high = np.asarray(picture).astype(np.uint32)
     file.seek(0)
     low = Image.open(file, formats=("PNG",))
-    # Read as if the bytes of a number came the other way round, Pillow keeps the lower ones.
+    # With the bytes of each number swapped, Pillow keeps the lower ones.
     low.tile = [tile._replace(args=_DEEP_COLOURS[tile.args]) for tile in low.tile]
     levels = (256 * high + np.asarray(low)) * (255.0 / white)
     if levels.shape[-1] == 4:
-        levels[..., 3] = high[..., 3]  # opacity has all bits, whatever the colours have
+        levels[..., 3] = high[..., 3]  # opacity uses all 16 bits, even if colours do not
     deepened = Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
     deepened.info |= {k: v for k, v in picture.info.items() if k != "transparency"}
     return deepened
 
 
 def _raw_mode(picture: Image.Image) -> str:
-    """How the pixels of an unread PNG lie in the file."""
+    """Returns Pillow's raw mode of a PNG whose pixels are not yet read; "" for other pictures."""
     args = picture.tile[0].args if picture.format == "PNG" and picture.tile else ""
     return args if isinstance(args, str) else ""
 
 
 def highest_level(file: BinaryIO, name: str = "") -> int | None:
-    """The highest of a 16-bit picture's levels; of colours in steps of 256. None for others."""
+    """Returns the highest level of a 16-bit picture (of colours, its low bits set); else None."""
     picture = open_picture(file, name)
     try:
         if picture.mode.startswith("I"):
@@ -179,10 +179,10 @@ def highest_level(file: BinaryIO, name: str = "") -> int | None:
 
 
 def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool, bool]:
-    """((height, width), whether it is grey, whether it is 16-bit) of a picture, from its header."""
+    """Reads ((height, width), whether it is grey, whether it is 16-bit) from a picture's header."""
     picture = open_picture(file, name)
     width, height = picture.size
-    # To find a PNG's EXIF Pillow decodes the pixels.
+    # PNGs are left out: to find their EXIF, Pillow decodes the pixels.
     if picture.format != "PNG" and orientation(picture) >= 5:
         width, height = height, width
     deep = picture.mode.startswith("I") or _raw_mode(picture) in _DEEP_COLOURS
@@ -198,7 +198,7 @@ def _is_grey(picture: Image.Image) -> bool:
 
 
 def _damage(error: BaseException) -> str:
-    """The reason when a picture was recognised but cannot be decoded."""
+    """Returns the reason why a picture of a known format cannot be decoded, in a few words."""
     if isinstance(error, OSError) and error.errno:
         return reading_failed(error)
     if isinstance(error, MemoryError):
@@ -211,13 +211,13 @@ def _damage(error: BaseException) -> str:
 
 
 def damage_within(what: str, error: BaseException) -> UnusableFile:
-    """Why a picture within a file of many, such as a "zip file", cannot be used."""
+    """Makes the error for an unusable picture inside a file of many, such as a "zip file"."""
     failure = disk.failure(error)
     return UnusableFile(reading_failed(failure) if failure else f"damaged in the {what}")
 
 
 def archive_refusal(path: object, what: str, error: BaseException, advice: str) -> UserError:
-    """Why a file of many pictures, such as a "zip file", is of no use: unreadable or damaged."""
+    """Makes the error for an unreadable or damaged file of many pictures, such as a "zip file"."""
     if failure := disk.failure(error):
         return UserError(f"{path} {reading_failed(failure)}: expected a {what} of pictures.")
     reason = " ".join(str(error).split())[:200]
@@ -228,5 +228,5 @@ def archive_refusal(path: object, what: str, error: BaseException, advice: str) 
 
 
 def reading_failed(error: BaseException) -> str:
-    """The reason when the bytes themselves cannot be read."""
+    """Returns the reason why bytes cannot be read, e.g. "cannot be read (Permission denied)"."""
     return f"cannot be read ({getattr(error, 'strerror', None) or error})"

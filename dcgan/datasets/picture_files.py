@@ -1,4 +1,4 @@
-"""A `Source` of many picture files; a file that cannot be used is skipped with the reason."""
+"""A `Source` of many picture files; unusable files are skipped, with the reason."""
 
 import fnmatch
 import hashlib
@@ -20,21 +20,21 @@ from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 from dcgan.datasets.workers import map_in_order
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, white_level
 
-PROBES = 20  # files of a folder that are looked at to tell whether it holds pictures
+PROBES = 20  # files of a folder that are examined to tell whether it holds pictures
 MAX_FILE_BYTES = 8 * MAX_PIXELS  # no picture within the limit is larger, not even in 16-bit RGBA
-MANY_LEVELS = 1 << 14  # a 16-bit level from here on needs all bits: no more need be looked for
-WHOLE_BYTES = 1 << 22  # files up to this size are read at once: quicker than Pillow's small reads
+MANY_LEVELS = 1 << 14  # a level from here on needs all 16 bits, so the search for levels ends
+WHOLE_BYTES = 1 << 22  # smaller files are read at once, which is faster than Pillow's small reads
 
 
 class PictureFiles(ABC):
-    """A `Source` of numbered files; what opens them is left to folders, archives and others."""
+    """A `Source` of numbered files; subclasses for folders, archives and others open them."""
 
     parallel = fallible = True
     notes: tuple[str, ...] = ()
     parts: Mapping[str, int] = {}
 
     def __init__(self, name: str, names: list[str], versions: Iterable[object]):
-        """Takes the sorted names of files and, of each, a value that changes with its content."""
+        """Takes the names of files and, for each, a value that changes with its content."""
         self.name = name
         self.names = names
         digest = hashlib.sha256()
@@ -47,16 +47,16 @@ class PictureFiles(ABC):
         return len(self.names)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is open: a worker process opens it again."""
+        """Leaves out open files: a worker process opens them again."""
         return self.__dict__ | {"_opened": None}
 
     @abstractmethod
     def open(self, index: int) -> BinaryIO:
-        """The file of that number, seekable; raises `UnusableFile` when it cannot be read."""
+        """Opens the file of a number, seekable. Raises UnusableFile if it cannot be read."""
 
     def summary(self) -> Summary:
-        """Looks at every picture's header (not its pixels)."""
-        # Threads are no help: Pillow reads headers in Python; two threads measured half as fast.
+        """Reads the header of every picture, and pixels only of some 16-bit ones."""
+        # Threads do not help, as Pillow reads headers in Python: two were half as fast as one.
         chunks = [range(i, min(i + 1000, len(self))) for i in range(0, len(self), 1000)]
         all_ = _HeaderSummary()
         for part in map_in_order(_headers, self, chunks):
@@ -75,7 +75,7 @@ class PictureFiles(ABC):
         )
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
-        """Decodes some pictures; never raises for a bad one."""
+        """Decodes some pictures; returns unusable ones as skipped instead of raising."""
         images = np.empty((len(indices), spec.height, spec.width, spec.channels), np.uint8)
         used, skipped, remarks = [], [], Counter()
         for index in indices:
@@ -96,17 +96,17 @@ class PictureFiles(ABC):
         *,
         remarks: Counter | None = None,
     ) -> np.ndarray:
-        """A picture at its own size, see `picture.whole`."""
+        """Decodes a picture at its own size, see `picture.whole`."""
         with self.open(index) as file:
             return whole(file, channels, name=self.names[index], white=white, remarks=remarks)
 
     def check(self, index: int) -> None:
-        """Raises `UnusableFile` unless the file's header is one of a usable picture."""
+        """Raises UnusableFile unless the file's header is that of a usable picture."""
         with self.open(index) as file:
             open_picture(file, self.names[index])
 
     def is_picture(self, index: int) -> bool:
-        """Whether the file's header is one of a usable picture."""
+        """Whether the file's header is that of a usable picture."""
         try:
             self.check(index)
         except UnusableFile:
@@ -114,15 +114,14 @@ class PictureFiles(ABC):
         return True
 
     def packed_labels(self) -> dict[str, Labels]:
-        """Those that a manifest of `pack` says, see `packed.labels`; none here."""
+        """Returns the labels in a manifest of `pack`, see `packed.labels`; empty without one."""
         return {}
 
     def find_labels(self) -> dict[str, Labels]:
-        """The top folders as labels, when there are several and no picture lies outside them.
+        """Makes labels of the top folders; empty unless there are several that hold all pictures.
 
-        A single folder that holds all pictures is passed over, as archives often have one. A file
-        that is no picture, outside the folders or in a folder without pictures (a list of names, a
-        licence), does not matter: it is given the first label and never used.
+        A single folder around everything, as archives often have one, does not count. Files without
+        a picture, such as a licence beside the folders, get the first label and are never used.
         """
         parts = enumerate(name.split("/") if is_safe(name) else [name] for name in self.names)
         _, folders, loose = fork(parts, self.is_picture)
@@ -137,10 +136,10 @@ class PictureFiles(ABC):
 def fork(
     paths: Iterable[tuple[int, list[str]]], is_picture: Callable[[int], bool]
 ) -> tuple[int, dict[str, list[int]], bool]:
-    """The first level of folders at which there is no single one that holds all pictures.
+    """Finds the first level of folders at which no single folder holds all pictures.
 
-    Paths are (number, name split at "/") of the files; few files of a folder are looked at. Returns
-    the level, the files of each folder with pictures in the order of the folders' names, and
+    `paths` are (number, name split at "/") of the files; only some files of a folder are examined.
+    Returns the level, the files of each folder with pictures, sorted by the folders' names, and
     whether a picture lies on that level outside of the folders.
     """
     inside, level = list(paths), -1
@@ -162,29 +161,29 @@ def fork(
 
 
 def holds_some(numbers: list[int], is_picture: Callable[[int], bool]) -> bool:
-    """Whether there are pictures among files: asked of a few from all over them."""
+    """Whether there are pictures among files; examines up to `PROBES`, evenly chosen."""
     asked = np.linspace(0, len(numbers) - 1, min(PROBES, len(numbers))).astype(int)
     return any(is_picture(numbers[i]) for i in asked)
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name in an archive stays below the folder it would be extracted to."""
+    """Whether a name in an archive stays inside the folder it would be extracted to."""
     parts = name.replace("\\", "/").split("/")
     return parts[0] != "" and parts[0][1:2] != ":" and ".." not in parts
 
 
 def is_visible(name: str) -> bool:
-    """Whether an entry of an archive is no folder, not hidden, and none of macOS' notes on files"""
+    """Whether an entry of an archive is a file that is neither hidden nor in macOS' `__MACOSX`."""
     if name.endswith("/"):
         return False
     if not is_safe(name):
-        return True  # to be reported, not passed over
+        return True  # to be reported as unusable, not ignored
     return not any(p == "__MACOSX" or (p.startswith(".") and p != ".") for p in name.split("/"))
 
 
 @dataclass
 class _HeaderSummary:
-    """What some files' headers say; `highest` is a level of 16-bit pictures."""
+    """What the headers of some files say; `highest` is the highest level of 16-bit pictures."""
 
     skipped: list[Skipped] = field(default_factory=list)
     sizes: Counter = field(default_factory=Counter)
@@ -194,7 +193,7 @@ class _HeaderSummary:
 
 
 def _headers(source: PictureFiles, indices: Sequence[int]) -> _HeaderSummary:
-    """Looks at the headers of some files, and at the levels of 16-bit pictures."""
+    """Reads the headers of some files, and levels of 16-bit pictures up to `MANY_LEVELS`."""
     found = _HeaderSummary()
     for index in indices:
         name = source.names[index]
@@ -214,10 +213,10 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> _HeaderSummary:
 
 
 def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
-    """The numbers of the files whose own name (without folders) matches, in whatever case.
+    """Returns the numbers of the files whose name (without folders) matches, ignoring case.
 
-    The pattern is as in a shell: * ? []; commas join several. A UserError, which calls the place
-    `where`, if there are no files, or none matches.
+    A pattern uses *, ? and [] as in a shell; commas join several. Raises UserError, which calls the
+    place `where`, if there are no files or none matches.
     """
     names = list(names)
     if not names:
@@ -237,12 +236,12 @@ def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
 
 
 def stream(file: BinaryIO, size: int) -> BinaryIO:
-    """The file itself when it is large, else its bytes in memory, and closes it."""
+    """Returns a large file itself, else its bytes in memory; raises UnusableFile if too large."""
     if size > MAX_FILE_BYTES:
         file.close()
         raise UnusableFile(f"{size:,} bytes, too large for a picture")
     if size > WHOLE_BYTES:
         return file
     with file:
-        # Read without a number, an entry of a zip is inflated whole, whatever size it states.
+        # `size` limits it: a zip entry may inflate to more than it states.
         return io.BytesIO(file.read(size))

@@ -1,7 +1,7 @@
-"""Which formats of pictures are read, how they are told, and what some need first.
+"""Recognizes the picture formats that are read, and loads the plugins that they need.
 
-Only plugins of Pillow that read these formats are ever asked. Where a file's own first header says
-less than what its decoder takes memory for (ICO, JPEG 2000), the inner sizes are checked here.
+Only Pillow's plugins for these formats are ever used. For formats whose first header does not limit
+the decoder's memory (ICO, JPEG 2000), the inner sizes are checked here.
 """
 
 import functools
@@ -21,19 +21,19 @@ from dcgan.images import MAX_PIXELS
 
 READ = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, TGA, ICO, JPEG 2000, AVIF or HEIC pictures"
 HEAD_BYTES = 64
-# What zipfile raises for damage, by the compression.
+# What zipfile raises for damage, depending on the compression.
 BAD_ZIP = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(ValueError, OSError, RuntimeError),
 )
 TOO_LARGE = f"more than the limit of {MAX_PIXELS:,} pixels"
-# OpenJPEG takes six kilobytes for each tile that a header claims.
+# OpenJPEG allocates six kilobytes for each tile that a header claims.
 MAX_TILES = 1 << 13
 
 _USUAL = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _MARKS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
-_CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000: start of codestream, then the sizes
-# Read by plugins that are loaded when the first such file is met.
+_CODESTREAM = b"\xff\x4f\xff\x51"  # in JPEG 2000: start of codestream, then the sizes
+# Formats whose plugins are loaded at the first such file.
 _OTHERS = (
     (re.compile(rb"P[1-6][\s#]|Pf\s"), "PPM"),
     (re.compile(rb"\x00\x00\x01\x00[^\x00]"), "ICO"),
@@ -42,8 +42,8 @@ _OTHERS = (
     (re.compile(rb"....ftyp(hei[cmxs]|hev[cmxs]|mif1|msf1)", re.DOTALL), "HEIF"),
 )
 _PLUGINS = {"PPM": "Ppm", "ICO": "Ico", "JPEG2000": "Jpeg2K", "TGA": "Tga"}
-_TGA_SUFFIXES = (".tga", ".vda", ".icb", ".vst")  # the format has no mark of its own
-# Known and not read: what people call them.
+_TGA_SUFFIXES = (".tga", ".vda", ".icb", ".vst")  # the format has no magic number
+# Formats that are recognized but not read, and what people call them.
 _UNREAD = (
     (re.compile(rb"8BPS"), "a Photoshop file"),
     (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "), "JPEG XL"),
@@ -55,14 +55,14 @@ _UNREAD = (
 
 
 class UnusableFile(Exception):
-    """Why a file cannot be used, in a few words."""
+    """Raised for a file that cannot be used; its text is the reason in a few words."""
 
 
 def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
-    """Which of Pillow's formats a file may have, and whether it certainly is of one.
+    """Returns Pillow's formats that a file may have, and whether it certainly has one of them.
 
-    Loads what these need. `head` are the file's first `HEAD_BYTES`. Raises UnusableFile where it is
-    of a format that is not read, or not without another library.
+    Loads the plugins for these. `head` are the file's first `HEAD_BYTES`. Raises UnusableFile if
+    its format is not supported, or needs a library that is not installed.
     """
     if head.startswith(_MARKS) and not head.startswith(b"RIFF") or head[8:12] == b"WEBP":
         return _USUAL, True
@@ -81,7 +81,7 @@ def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
 
 @functools.cache
 def load(form: str) -> None:
-    """Makes Pillow know a format; raises UnusableFile, with the command that brings what lacks."""
+    """Adds a format to Pillow; raises UnusableFile, with the command to run, if it needs more."""
     if form in _PLUGINS:
         importlib.import_module(f"PIL.{_PLUGINS[form]}ImagePlugin")
     elif form == "AVIF":
@@ -95,7 +95,7 @@ def load(form: str) -> None:
 
 
 def _load_avif() -> None:
-    """Pillow's own wheels can read AVIF; those of a Linux distribution often cannot."""
+    """Loads Pillow's AVIF plugin, or another package's: Linux distributions often leave it out."""
     try:
         name = "PIL.AvifImagePlugin" if features.check("avif") else "pillow_avif"
         importlib.import_module(name)
@@ -104,9 +104,9 @@ def _load_avif() -> None:
 
 
 def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
-    """Refuses what decodes to more than its first header says, and moves the file's position.
+    """Checks sizes that the first header does not tell; moves the file's position.
 
-    Raises UnusableFile where it is too large, struct.error where it is cut short.
+    Raises UnusableFile if a picture is too large, struct.error if the file is cut short.
     """
     sizes = {"ICO": _sizes_in_icon, "JPEG2000": _sizes_in_jpeg_2000}.get(formats[0])
     for width, height in sizes(file) if sizes else ():
@@ -115,7 +115,7 @@ def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
 
 
 def _sizes_in_icon(file: BinaryIO) -> list[tuple[int, int]]:
-    """Of its pictures, each a PNG file or a bitmap; the directory knows only sizes up to 256."""
+    """Reads the (width, height) of the PNGs or bitmaps in an icon; its directory ends at 256."""
     sizes = []
     (count,) = struct.unpack("<4xH", file.read(6))
     places = [struct.unpack("<12xI", file.read(16))[0] for _ in range(count)]
@@ -131,10 +131,10 @@ def _sizes_in_icon(file: BinaryIO) -> list[tuple[int, int]]:
 
 
 def _sizes_in_jpeg_2000(file: BinaryIO) -> list[tuple[int, int]]:
-    """Of the codestream, which is what is decoded, whatever the boxes around it say."""
+    """Reads the (width, height) in the codestream, which is decoded whatever its boxes say."""
     if file.read(4) != _CODESTREAM:
         _seek_codestream(file)
-    # Length, capabilities, right, bottom, left, top; the same of the tiles: ISO 15444-1, A.5.1.
+    # Length, capabilities; right, bottom, left, top; tile sides, tile origin: ISO 15444-1, A.5.1.
     right, bottom, left, top, *tile = struct.unpack(">4x8I", file.read(36))
     tiles = [
         -(-(end - edge) // max(side, 1))
@@ -146,7 +146,7 @@ def _sizes_in_jpeg_2000(file: BinaryIO) -> list[tuple[int, int]]:
 
 
 def _seek_codestream(file: BinaryIO) -> None:
-    """Goes from box to box to behind the codestream's first marks."""
+    """Moves the file's position, box by box, to just behind the codestream's first markers."""
     place = 0
     for _ in range(1000):  # boxes
         file.seek(place)

@@ -24,17 +24,17 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Makes a dataset of endless batches, prepared while the device computes.
 
-    The images left over at the end of an epoch are dropped; they are others in every epoch.
+    The images left over at the end of an epoch are dropped; they differ from epoch to epoch.
 
     Args:
-        images: uint8 [N, H, W, C], an array or a mapped file; or these and labels int32 [N,
-            columns].
-        seed: of order and flips.
+        images: uint8 [N, H, W, C], an array or a mapped file; or a tuple of these and labels, int32
+            [N, columns].
+        seed: seed of order and flips.
         start_step: number of the first batch.
         flip: whether to mirror images left to right, each with probability 1/2.
         share: (i, n) for the i-th of n equal parts of each batch; n divides batch_size.
-        by_number: whether to return, in place of images, the arguments `rows` and `mirrored` of
-            `gather`.
+        by_number: whether to return the arguments `rows` and `mirrored` of `gather` instead of
+            images.
 
     Returns:
         A dataset of uint8 [batch_size / n, H, W, C]; with labels, of tuples of these and int32
@@ -72,7 +72,7 @@ def make_dataset(
     )
     dataset = dataset.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch))
     dataset = dataset if by_number else dataset.map(pick)
-    # Without it, workers would ask one another before each batch for the end of the data.
+    # Else workers would ask one another before each batch whether the data have ended.
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     options = tf.data.Options()
     # There is nothing to tune, and training would wait at its end for the tuner, which sleeps for
@@ -86,8 +86,8 @@ def make_dataset(
 def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     """Picks the images of a batch, on the device that holds all images.
 
-    Of uint8 [N, H, W, C] those of `rows`, int64 [batch], mirrored left to right where `mirrored`,
-    bool [batch], says so.
+    Takes the `rows`, int64 [batch], of `images`, uint8 [N, H, W, C], and mirrors them left to right
+    where `mirrored`, bool [batch], is true.
     """
     batch = tf.gather(images, rows)
     return tf.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)

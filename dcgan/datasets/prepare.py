@@ -4,9 +4,9 @@ The cache folder has two files per data set, `<key>.npy` and `<key>.json`. The s
 last; without it, the first is incomplete and is not used. Both are written under a temporary name
 and renamed, so several processes may prepare the same data at once. Old caches are never deleted.
 
-The key depends on names, sizes and times of the files, not on their bytes. So a copy with other
-times is decoded again; `Prepared.content`, which is kept in the cache, then shows that its images
-are the same.
+The key depends on names, sizes and times of the files, not on their bytes, so a copy with other
+times is decoded again. `Prepared.content`, which the cache keeps, then shows that its images are
+the same.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ from dcgan.datasets.workers import decode, map_in_order
 from dcgan.files import write_bytes
 from dcgan.terminal.progress import Bar
 
-FORMAT = 2  # of the cache; raised when the same source and spec give other pixels or other JSON
-CHUNK = 64  # pictures a task of a worker
+FORMAT = 2  # version of the cache, raised when a source and spec give other pixels or JSON
+CHUNK = 64  # pictures in a worker's task
 BLOCK = 1024  # images read at a time
-# Files smaller than the free memory divided by this are read ahead as a whole; larger ones page by
-# page, in the random order of training.
+# Files smaller than the free memory divided by this are read ahead as a whole, larger ones page by
+# page in the random order of training.
 MEMORY_SHARE = 4
 
 logger = logging.getLogger("dcgan")
@@ -47,15 +47,15 @@ logger = logging.getLogger("dcgan")
 class Prepared:
     """The images of a data set, ready for training."""
 
-    images: np.ndarray  # uint8 [N, H, W, C], memory-mapped from the cache where there is one
+    images: np.ndarray  # uint8 [N, H, W, C], memory-mapped from the cache if there is one
     report: DataReport
     source: Source
     used: np.ndarray  # int [N], the index of each image in `source`
-    content: str  # hexadecimal digest of all images in their order, whatever files they are from
+    content: str  # hexadecimal digest of all images in order, whatever files they come from
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
-        """The labels by name of the labelling, one value per image, read on first access.
+        """The labels by name, one value per image; read on first access.
 
         Labellings that do not label every image are left out.
         """
@@ -81,17 +81,17 @@ def prepare(
     limit: int | None = None,
     workers: int | None = None,
 ) -> Prepared:
-    """Prepares the images of a source, from the cache where it has them.
+    """Prepares the images of a source, from the cache if it has them.
 
     Args:
         spec: size and channels of the images.
-        cache_dir: created if it does not exist. With None, or where it cannot be written, the
-            images are kept in memory.
+        cache_dir: created if it does not exist. If it is None or cannot be written, the images are
+            kept in memory.
         limit: use the first `limit` usable pictures only.
         workers: number of processes; see `workers.map_in_order`.
 
     Raises:
-        UserError: no picture is usable, or there is room neither on disk nor in memory.
+        UserError: `limit` is below 1, no picture is usable, or disk and memory lack room.
     """
     if limit is not None and limit < 1:
         raise UserError(f"The number of images to use must be at least 1, received {limit}.")
@@ -149,7 +149,7 @@ def look(
 
 
 def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
-    """Returns `source.summary()`, from the cache where it has it."""
+    """Returns `source.summary()`, from the cache if it has it."""
     key = _key(source.fingerprint, "summary")
     entry = _read_json(cache_dir, key)
     if entry is not None and is_summary(entry) and is_depth(entry):
@@ -168,9 +168,9 @@ def _key(*parts: object) -> str:
 def _decode(
     make: Callable, path: Path | None, shape: tuple[int, ...], capacity: int
 ) -> tuple[np.ndarray | None, dict]:
-    """Decodes pictures into a file or, where there is none or its disk fails, into memory.
+    """Decodes pictures into a file or, without `path` or if the disk fails, into memory.
 
-    Returns the images, or None when they are in the file, and what `make` returns of its `keep`.
+    Returns the images, or None if they are in the file, and the entry that `make(keep)` returns.
     """
     if path is not None:
         try:
@@ -198,7 +198,7 @@ def _decode_all(
     limit: int | None,
     workers: int | None,
 ) -> dict:
-    """Decodes all pictures and hands them to `keep`; returns what the cache's JSON says of them."""
+    """Decodes all pictures and hands them to `keep`; returns their part of the cache's JSON."""
     count, capacity = 0, min(limit or len(source), len(source))
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
     results = map_in_order(partial(decode, spec=spec), source, chunks, workers=workers)
@@ -233,7 +233,7 @@ def _decode_all(
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:
-    """Of each image: uint8 [N, height, width, channels] -> uint64 [N], equal where images are."""
+    """Hashes each image of uint8 [N, height, width, channels]; returns uint64 [N]."""
     found = []
     for start in range(0, len(images), BLOCK):
         block = np.ascontiguousarray(images[start : start + BLOCK])
@@ -293,7 +293,7 @@ def _report(source: Source, entry: dict, used: int) -> DataReport:
 
 
 def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndarray, dict] | None:
-    """Reads images and entry from the cache; None unless both are there and whole."""
+    """Reads images and entry from the cache; None unless both are there and undamaged."""
     entry = _read_json(folder, key)
     if entry is None:
         return None

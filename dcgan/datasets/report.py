@@ -1,4 +1,4 @@
-"""What was found in a data set, used and left out, in sentences for a person."""
+"""Tells the user what was found in a data set, used and left out."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,29 +9,29 @@ from dcgan.datasets.picture_formats import READ
 from dcgan.datasets.source import Skipped, Summary
 from dcgan.images import DEEP_WHITE
 
-NAMES_SHOWN = 5  # of the files left out for one reason
+NAMES_SHOWN = 5  # files named for each reason to leave them out
 SIZES_SHOWN = 3
-FEW = 2_000  # different pictures
+FEW = 2_000  # fewer different pictures than this are few
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What became of the files of a source."""
+    """Which files of a source are used, and why others are not."""
 
     source: str
-    found: int  # files looked for pictures in
+    found: int  # files that were examined
     used: int  # pictures that training sees
     skipped: tuple[Skipped, ...]  # files left out, with reasons
     # ((height, width), count) of the pictures, the most common first
     sizes: tuple[tuple[tuple[int, int], int], ...]
-    channels: int  # 1 when every picture is grey, else 3
+    channels: int  # 1 if every picture is grey, else 3
     notes: tuple[str, ...] = ()  # see `Source`
-    # pictures used that differ from all before them in some pixel, as they are trained on; None
-    # where they were not compared
+    # the number of different pictures among those used, by the pixels that training sees; None if
+    # they were not compared
     different: int | None = None
 
     def sentences(self) -> list[str]:
-        """For a person: found and used, what was left out and why, sizes."""
+        """Returns lines for the user: numbers found and used, what was left out and why, sizes."""
         rest = self.found - self.used - len(self.skipped)
         wanted = f", {rest:,} not asked for" if rest > 0 else ""
         lines = [
@@ -54,7 +54,7 @@ class DataReport:
         return [*lines, *self.notes]
 
     def warning(self) -> str | None:
-        """What to do where there are too few different pictures; None where there are enough."""
+        """Returns what to do about too few different pictures; None if there are enough."""
         if self.different is None or self.different >= FEW:
             return None
         return (
@@ -64,7 +64,7 @@ class DataReport:
 
 
 def few(different: int) -> str:
-    """What becomes of so few pictures."""
+    """Returns a sentence on what happens with so few different pictures."""
     return (
         f"{different:,} different pictures are few: with fewer than about {FEW:,} the networks "
         "learn them by heart and repeat a few."
@@ -72,7 +72,7 @@ def few(different: int) -> str:
 
 
 def remarks_on(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """What was done with pictures, in sentences; by the words of `Decoded.remarks`."""
+    """Returns sentences on how pictures were changed, from `Decoded.remarks`."""
     return tuple(
         f"{count:,} picture{' is' if count == 1 else 's are'} {words}."
         for words, count in counts.items()
@@ -80,7 +80,7 @@ def remarks_on(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def depth(summary: Summary) -> tuple[str, ...]:
-    """What is taken for white in 16-bit pictures, where that is not the usual."""
+    """Returns a sentence on the white level of 16-bit pictures, if it is not the usual one."""
     if summary.white_level == DEEP_WHITE:
         return ()
     bits = summary.white_level.bit_length()
@@ -92,7 +92,7 @@ def depth(summary: Summary) -> tuple[str, ...]:
 
 
 def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
-    """(reason, names of the files), the most common reason first."""
+    """Groups skipped files: (reason, names of the files), the most common reason first."""
     names: dict[str, list[str]] = {}
     for item in skipped:
         names.setdefault(item.reason, []).append(item.name)
@@ -100,7 +100,7 @@ def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
 
 
 def nothing_usable(source: str, found: int, skipped: Iterable[Skipped]) -> UserError:
-    """The error of a source without a single usable picture."""
+    """Makes the error for a source without a usable picture."""
     reasons = "; ".join(
         f"{len(names):,} {reason} ({some_of(names, NAMES_SHOWN)})"
         for reason, names in by_reason(skipped)

@@ -1,7 +1,7 @@
 """SVHN, the street view house numbers, format 2: 32x32 RGB digits in MATLAB files.
 
 Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", 2011. Refused
-are files that are cut short, have no `X` and `y`, or have them in another shape.
+are files that are cut short, lack `X` or `y`, or have them in another shape.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ DIGITS = tuple("0123456789")
 
 
 def _published(name: str, sha256: str, size: int) -> RemoteFile:
-    """One server has the files; it answers to both schemes, and at times to one of them only."""
+    """Describes a file on its only server, which at times answers only http or only https."""
     place = "ufldl.stanford.edu/housenumbers"
     return RemoteFile(name, (f"http://{place}/{name}", f"https://{place}/{name}"), sha256, size)
 
@@ -53,7 +53,7 @@ def find(
     splits: Sequence[str] = ("train",),
     files: Mapping[str, RemoteFile] = FILES,
 ) -> Source:
-    """SVHN's digits in a folder, to which missing files are downloaded, labelled "0" to "9".
+    """Finds SVHN in a folder, with labels "0" to "9"; downloads missing files to it.
 
     `splits` are one or more of "train" (73,257 images), "test" (26,032) and "extra" (531,131).
     """
@@ -67,9 +67,9 @@ def _read(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The images uint8 [N, 32, 32, 3] and digits [N], 0 to 9, of a file, in which 10 stands for 0.
+    """Reads the images, uint8 [N, 32, 32, 3], and digits [N], 0 to 9; in the file 10 stands for 0.
 
-    A UserError where it is cut short, damaged, or holds something else.
+    Raises UserError if the file is cut short, damaged, or holds something else.
     """
     try:
         content = matlab.read(path, ("X", "y"))

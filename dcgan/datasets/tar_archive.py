@@ -1,8 +1,8 @@
-"""A tar file of pictures, compressed or not, as a `Source`: nothing is ever extracted to disk.
+"""Reads a tar file of pictures, compressed or not, as a `Source`; never extracts files to disk.
 
-A compressed one can only be read from the beginning to the end: its pictures keep their order, and
-one process reads them. Links, devices and sparse files in it are skipped; an archive that is cut
-short, or unpacks to far more than pictures do, is refused.
+A compressed archive can only be read from beginning to end, so its pictures keep their order and a
+single process reads them. Links, devices and sparse files are skipped. Refused are archives that
+are cut short, or unpack to far more than pictures would.
 """
 
 import bz2
@@ -32,23 +32,23 @@ from dcgan.datasets.picture_files import (
 )
 from dcgan.datasets.picture_formats import UnusableFile
 
-# Bytes of names and notes of an entry; tarfile itself believes headers that claim gigabytes.
+# Bytes of an entry's headers; tarfile itself trusts headers that claim gigabytes.
 MAX_HEADER = 1 << 20
 MAX_FILES = 5_000_000
-# No pictures shrink to a two hundredth; below a gigabyte it does not matter.
+# Pictures never shrink to a two-hundredth; archives that unpack to less than 1 GiB are harmless.
 MAX_RATIO, ALWAYS_ALLOWED = 200, 1 << 30
 PIECE = 1 << 20  # bytes unpacked at once
 
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
 _BAD_ARCHIVE = (
     *(tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError),
-    *(IndexError, RecursionError),  # of headers that are cut short, or about one another
+    *(IndexError, RecursionError),  # for headers that are cut short, or describe one another
 )
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file in the archive: where its bytes are, how many, or why they are of no use."""
+    """A file in the archive: place and number of its bytes, or the reason why it is unusable."""
 
     start: int
     size: int
@@ -58,12 +58,12 @@ class _Entry:
 
 
 class _HeaderReader(Sparing):
-    """The headers of an entry, which may not go on without end."""
+    """Reads the headers of an entry; raises tarfile.ReadError if they exceed `MAX_HEADER`."""
 
     _given = 0
 
     def renew(self) -> None:
-        """Begins to count anew."""
+        """Starts the count of bytes again, for the next entry."""
         self._given = 0
 
     def read(self, size: int) -> bytes:
@@ -74,7 +74,7 @@ class _HeaderReader(Sparing):
 
 
 def is_tar(path: str | os.PathLike) -> bool:
-    """Whether a file is a tar file, compressed or not, by its first bytes."""
+    """Whether a file is a tar file, compressed or not, by its first block."""
     try:
         with _open(path)[0] as stream:
             head = stream.read(tarfile.BLOCKSIZE)
@@ -88,7 +88,7 @@ class TarSource(PictureFiles):
     """The pictures of a tar file. Picklable: a worker process opens the file again."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """See `FolderSource`; a UserError also where it unpacks to too much."""
+        """See `FolderSource`; also raises UserError if the file unpacks to too much."""
         self.path = os.path.abspath(path)
         self._opened: BinaryIO | None = None
         try:
@@ -108,7 +108,7 @@ class TarSource(PictureFiles):
         super().__init__(os.path.basename(self.path), names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `UnusableFile` when it cannot be read."""
+        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
         entry = self._entries[index]
         if entry.reason:
             raise UnusableFile(entry.reason)
@@ -126,12 +126,12 @@ class TarSource(PictureFiles):
         return io.BytesIO(data)
 
     def is_picture(self, index: int) -> bool:
-        """Whether the file begins as a picture does: looking at more means unpacking once more."""
+        """Whether the file begins like a picture; reading more would mean unpacking again."""
         return self._entries[index].is_picture
 
 
 def _open(path: str | os.PathLike) -> tuple[BinaryIO, bool]:
-    """The unpacked bytes of a file, and whether it is compressed; by content."""
+    """Opens the unpacked bytes of a file; also returns whether its content is compressed."""
     with open(path, "rb") as file:
         head = file.read(8)
     for mark, opener in _OPENERS:
@@ -141,7 +141,7 @@ def _open(path: str | os.PathLike) -> tuple[BinaryIO, bool]:
 
 
 def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
-    """(name, entry) of each visible file in the archive's order, and whether it is compressed."""
+    """Lists (name, entry) of the visible files in order; also returns whether it is compressed."""
     stream, packed = _open(path)
     most = max(ALWAYS_ALLOWED, MAX_RATIO * os.path.getsize(path)) if packed else math.inf
     found: list[tuple[str, _Entry]] = []
@@ -150,16 +150,16 @@ def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
     with stream, tarfile.open(fileobj=headers, **options) as archive:
         while (member := archive.next()) is not None:
             headers.renew()
-            archive.members.clear()  # which would grow without end
+            archive.members.clear()  # tarfile would keep all of them in memory
             end = member.offset_data + member.size
-            if member.size < 0:  # or the same header would come again and again
+            if member.size < 0:  # else the same headers could be read again and again
                 raise tarfile.ReadError("a header states a negative size")
             if end > most or len(found) >= MAX_FILES:
                 raise _too_much(path)
             name = re.sub(r"^(\./+)+", "", member.name)
             if not member.isdir() and is_visible(name):
                 found.append((name, _entry(stream, member, name)))
-        while packed and stream.read(PIECE):  # to the end, where the checksum stands
+        while packed and stream.read(PIECE):  # to the end, to check the checksum
             if stream.tell() > most:
                 raise _too_much(path)
     return found, packed
@@ -185,7 +185,7 @@ def _entry(stream: BinaryIO, member: tarfile.TarInfo, name: str) -> _Entry:
 
 
 def _reason(member: tarfile.TarInfo) -> str:
-    """Why an entry cannot be used, as far as its header says."""
+    """Returns why an entry cannot be used, judged by its header; "" if it may be usable."""
     if not is_safe(member.name):
         return "unsafe name"
     if member.islnk() or member.issym():

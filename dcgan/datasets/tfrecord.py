@@ -1,10 +1,10 @@
-"""TFRecord shards of pictures as a `Source`: a local file or folder, or an address of tf.io.gfile.
+"""Reads TFRecord shards of pictures as a `Source`: local files or an address of tf.io.gfile.
 
-A record is a tf.train.Example with the usual features: "image/encoded" holds a picture file,
-"image/class/label" a whole number and "image/class/text" what it means, where there are labels.
-Refused are shards that are cut short, compressed, or hold something else; a record whose checksums
-do not fit is skipped, as a damaged file is. This module loads TensorFlow, and so does every worker
-that decodes such a source; no other source needs it.
+A record is a tf.train.Example with the usual features: "image/encoded" holds a picture file and, if
+there are labels, "image/class/label" an integer and "image/class/text" its meaning. Refused are
+shards that are cut short, compressed, or hold something else. A record with a wrong checksum is
+skipped like a damaged file. This module loads TensorFlow, also in every worker that decodes such a
+source; no other source needs it.
 """
 
 import functools
@@ -26,37 +26,37 @@ from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 from dcgan.terminal.quiet import quiet_start
 
-with quiet_start():  # every worker would say the same again
+with quiet_start():  # else every worker would print TensorFlow's start messages
     import tensorflow as tf
 
-    # No exported name of TensorFlow reads a record at its place and checks it. What TensorFlow's
-    # own debugger uses does, without another library for CRC-32C.
+    # TensorFlow exports nothing that reads and checks a record at a given offset. This class of its
+    # debugger does, and saves another library for CRC-32C.
     from tensorflow.python.lib.io.tf_record import tf_record_random_reader
 
 gfile = tf.io.gfile
 
-# A record is its length (8 bytes), a checksum of that (4), the data, a checksum of those (4):
+# A record: length (8 bytes), checksum of the length (4), data, checksum of the data (4):
 # tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
 HEAD, TAIL = 12, 4
-CHECKS = 1  # raised when other records count as damaged, so that caches are made again
-MOST_TEXT = 1000  # bytes of what a label means: every record has its own
+CHECKS = 1  # raised when other records count as damaged, which makes caches stale
+MOST_TEXT = 1000  # bytes kept of a label's meaning, which every record repeats
 
 
 class TFRecordSource(PictureFiles):
-    """The pictures of TFRecord shards; a record is found by its place in its shard.
+    """The pictures of TFRecord shards; a record is found by its offset in its shard.
 
-    Nothing but the sizes and times of the shards is read before it is asked for: a start from the
-    cache is quick from far away, too. `PictureFiles.__init__` is not used for that reason.
+    At first only sizes and times of the shards and one record are read, so a start from the cache
+    is fast even over a network. For that reason `PictureFiles.__init__` is not called.
     """
 
-    labels_at_hand = False  # every record would be read
+    labels_at_hand = False  # labels require reading every record
 
     def __init__(self, place: str | Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """See `FolderSource`; a UserError also where shards are unfinished or hold no pictures."""
+        """See `FolderSource`; also UserError if shards are incomplete or hold no pictures."""
         place = str(place).rstrip("/")
         packed.refuse_bytes(place)
         self.path, self.name = place, place.rpartition("/")[2]
-        # The shard that was read last, its file and its reader.
+        # The number, file and reader of the shard that was read last.
         self._opened: tuple[int, Any, Any] | None = None
         try:
             self._folder, names = _shards(place, splits)
@@ -75,26 +75,26 @@ class TFRecordSource(PictureFiles):
 
     @functools.cached_property
     def names(self) -> list[str]:
-        """Of the records: their shard's and a number."""
+        """The names of the records: that of their shard and a number."""
         counts = np.bincount(self._records[:, 0], minlength=len(self._shards))
         shards = zip(self._shards, counts, strict=True)
         return [packed.record_name(shard, i) for shard, count in shards for i in range(count)]
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
-        """The labelling "label", when every record has one; reads all records."""
+        """The labelling "label"; empty unless every record has one. Reads all records."""
         found = [self._label(i) for i in range(len(self))]
         known = {label: text for label, text in found if label is not None}
         if not known or (None, "") in found:
             return {}
         numbers = {label: i for i, label in enumerate(sorted(known))}
-        # A damaged record has the label of another: it is never used.
+        # A damaged record gets the first label, but is never used.
         values = [numbers.get(label, 0) for label, _ in found]
         names = tuple(known[label] or str(label) for label in sorted(known))
         return {"label": Labels(np.array(values, np.int32), names)}
 
     def packed_labels(self) -> dict[str, Labels]:
-        """Those of the manifest beside the shards, see `packed.labels`."""
+        """Returns the labels in the manifest beside the shards, see `packed.labels`."""
         try:
             if not gfile.exists(path := self._path(packed.MANIFEST)):
                 return {}
@@ -104,7 +104,7 @@ class TFRecordSource(PictureFiles):
             raise UserError(f"{path} cannot be read ({error.message}).") from error
 
     def open(self, index: int) -> BinaryIO:
-        """The picture file in a record. Raises `UnusableFile` when it cannot be read."""
+        """Opens the picture file in a record. Raises UnusableFile if it cannot be read."""
         encoded = self._features(index)["image/encoded"].bytes_list.value
         if not encoded:
             raise UnusableFile("a record without image/encoded")
@@ -112,7 +112,7 @@ class TFRecordSource(PictureFiles):
 
     @functools.cached_property
     def _records(self) -> np.ndarray:
-        """int64 [N, 2]: the shard, and where in it the record begins."""
+        """int64 [N, 2]: the shard of each record, and the offset at which it begins there."""
         rows: list[tuple[int, int]] = []
         for shard, size in enumerate(self._sizes):
             start = 0
@@ -122,7 +122,7 @@ class TFRecordSource(PictureFiles):
         return np.array(rows, np.int64).reshape(-1, 2)
 
     def _end_of_record(self, shard: int, offset: int) -> int:
-        """Where the record at an offset ends; its length is compared with the file's."""
+        """Returns where the record at an offset ends; raises UserError if its shard ends before."""
         file, _ = self._files(shard)
         file.seek(offset)
         head = file.read(HEAD)
@@ -137,7 +137,7 @@ class TFRecordSource(PictureFiles):
         return end
 
     def _files(self, shard: int) -> tuple[Any, Any]:
-        """A shard as a file and as a reader of records."""
+        """Opens a shard as a file and as a reader of records."""
         if self._opened is None or self._opened[0] != shard:
             path = self._path(self._shards[shard])
             self._opened = shard, gfile.GFile(path, "rb"), tf_record_random_reader(path)
@@ -156,14 +156,14 @@ class TFRecordSource(PictureFiles):
             raise UnusableFile(f"cannot be read ({error.message})") from error
 
     def _record(self, shard: int, offset: int) -> bytes:
-        """The data of a record in its shard; raises UnusableFile if a checksum does not match."""
+        """Reads the data of a record; raises UnusableFile if a checksum does not match."""
         try:
             return self._files(shard)[1].read(offset)[0]
         except (tf.errors.DataLossError, IndexError) as error:
             raise UnusableFile("a damaged record") from error
 
     def _label(self, index: int) -> tuple[int | None, str]:
-        """(label, meaning) of a record; (None, "") when it has none, and "damaged" for a text."""
+        """Reads (label, meaning); (None, "") without a label, (None, "damaged") if damaged."""
         try:
             features = self._features(index)
         except UnusableFile:
@@ -175,7 +175,7 @@ class TFRecordSource(PictureFiles):
         return label[0], text[0][:MOST_TEXT].decode("utf-8", "replace") if text else ""
 
     def _check_first(self) -> None:
-        """Refuses records of something else before anything expensive starts."""
+        """Raises UserError if the first record holds no picture, before anything expensive."""
         shard = next((i for i, size in enumerate(self._sizes) if size), None)
         if shard is None:
             raise UserError(f"The shards of {self.name} are empty: expected records of pictures.")
@@ -183,7 +183,7 @@ class TFRecordSource(PictureFiles):
         try:
             features = tf.train.Example.FromString(self._record(shard, 0)).features
         except UnusableFile:
-            return  # one damaged record says nothing of the others
+            return  # one damaged record does not make the others unusable
         except DecodeError as error:
             raise _no_pictures(self._shards[shard], "something else") from error
         if "image/encoded" not in features.feature:
@@ -199,7 +199,7 @@ def _no_pictures(shard: str, received: str) -> UserError:
 
 
 def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
-    """The folder of the shards, and their names."""
+    """Returns the folder of the shards and their names; raises UserError if any is missing."""
     if not gfile.exists(place):
         raise UserError(f"{place} does not exist: expected TFRecord shards.")
     if not gfile.isdir(place):
@@ -216,12 +216,12 @@ def _shards(place: str, splits: Sequence[str]) -> tuple[str, list[str]]:
     if packed.MANIFEST in files:
         with gfile.GFile(f"{place}/{packed.MANIFEST}", "rb") as file:
             about = packed.parse_header(file.read(packed.MAX_HEADER))
-    if about is None or "shards" not in about:  # of an unpacked zip
+    if about is None or "shards" not in about:  # the manifest of an unpacked zip
         packed.refuse_splits(place, splits)
         return place, [name for name in files if packed.is_shard(name)]
     splits = wanted_parts(place, splits, packed.SPLITS)
     names = [name for split in splits for name in about["shards"].get(split, ())]
-    if absent := [name for name in names if name not in files]:  # or a path to somewhere else
+    if absent := [name for name in names if name not in files]:  # also refuses paths to elsewhere
         raise UserError(
             f"{place} is incomplete: its {packed.MANIFEST} names the shard {absent[0]!r}, which is "
             "not there; copy the folder again, or run the same pack command again."

@@ -1,8 +1,8 @@
-"""A task over chunks of a source, in order, on all cores where there is enough to do.
+"""Runs a task over chunks of a source, in order, on all cores if there is enough to do.
 
-Processes are spawned, not forked: a fork of a process in which TensorFlow has started its threads
-may hang. Where processes cannot run (a script without `if __name__ == "__main__"`, no memory), the
-rest is done in this one. What a worker imports costs each of them its time: keep it light.
+Processes are spawned, not forked, as a fork of a process in which TensorFlow has started threads
+may hang. If processes cannot run (a script without `if __name__ == "__main__"`, no memory), this
+process does the rest. Every worker spends time on its imports: keep them few.
 """
 
 import logging
@@ -20,17 +20,17 @@ from typing import Any
 
 from dcgan.datasets.source import Decoded, ImageSpec, Source
 
-CHUNKS_IN_FLIGHT = 4  # a worker; bounds the memory for results that wait for their turn
-# Seconds. Workers take about one to start, and results take time to come back: what is done sooner
-# in this process is done here. How long it takes is known after the first half second.
+CHUNKS_IN_FLIGHT = 4  # per worker; limits the memory of results that wait for their turn
+# Seconds. Workers take about one to start, and results take time to send back, so this process does
+# short work itself. It estimates the rest of the work after the first half second.
 WORTH_WORKERS, PROBATION = 4.0, 0.5
 
 logger = logging.getLogger("dcgan")
-_source: Source | None = None  # in a worker: the source it was started for
+_source: Source | None = None  # in a worker, the source that it was started for
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -43,11 +43,11 @@ def map_in_order(
     *,
     workers: int | None = None,
 ) -> Iterator[Any]:
-    """Yields `task(source, chunk)` of every chunk, in the order of the chunks.
+    """Yields `task(source, chunk)` for every chunk, in the order of the chunks.
 
-    Task, source (sent once to each worker), chunks and results are picklable. With `workers` 1,
-    this process does all; with None it begins, and all cores take over if the rest would take it
-    long and the source gains from it.
+    Task, source (sent once to each worker), chunks and results must be picklable. With `workers` 1
+    this process does everything. With None it begins, and workers on all cores take over if the
+    rest would take long and the source is `parallel`.
     """
     done = 0
     if workers is None:
@@ -72,7 +72,7 @@ def map_in_order(
 
 
 def _as_long_as_quick(task: Callable, source: Source, chunks: Sequence) -> Iterator:
-    """The results up to where workers are worth their start."""
+    """Yields results until starting workers for the rest is worth it."""
     start = time.monotonic()
     for done, chunk in enumerate(chunks, 1):
         yield task(source, chunk)
@@ -82,7 +82,7 @@ def _as_long_as_quick(task: Callable, source: Source, chunks: Sequence) -> Itera
 
 
 def decode(source: Source, indices: range, *, spec: ImageSpec) -> Decoded:
-    """A task: decodes some pictures."""
+    """A task for `map_in_order` that decodes some pictures."""
     return source.decode(indices, spec)
 
 
@@ -101,19 +101,19 @@ def _in_processes(task: Callable, source: Source, chunks: Sequence, workers: int
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # also when the caller has had enough, or Ctrl-C was pressed
+    finally:  # also if the caller stops early, or Ctrl-C was pressed
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker(source: Source) -> None:
     global _source
     _source = source
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next chunk for ever."""
+    """Ends a worker whose parent was killed, as it would wait for its next chunk for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""A zip file of pictures as a `Source`: read in place, nothing is ever extracted to disk."""
+"""Reads a zip file of pictures as a `Source`; never extracts files to disk."""
 
 import os
 import zipfile
@@ -33,7 +33,7 @@ class ZipSource(PictureFiles):
         super().__init__(os.path.basename(self.path), names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """The file of that number. Raises `UnusableFile` when it cannot be read."""
+        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
         if not is_safe(self.names[index]):
             raise UnusableFile("unsafe name")
         try:
