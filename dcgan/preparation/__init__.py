@@ -1,1 +1,1 @@
-"""Makes folders and files that `dcgan.datasets` reads; training never imports it."""
+"""Makes folders and files that `dcgan.datasets` reads; training never imports this package."""

@@ -1,7 +1,7 @@
-"""gallery-dl's database of what it need not fetch, opened as it lies in a folder that is held.
+"""Opens gallery-dl's database of posts that it need not fetch, without SQLite's locks.
 
-Nobody else has it open, and it is made anew at each start, so it needs neither SQLite's locks nor
-its flushing, which not every file system has.
+The folder around it is locked, and each start makes the database anew. So it needs neither locks
+nor flushing, which not every file system supports.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def connect(path: str | os.PathLike, **options) -> sqlite3.Connection:
-    """`sqlite3.connect`, without locks."""
+    """Calls `sqlite3.connect(path, **options)`, without locks and flushing."""
     database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?nolock=1", uri=True, **options)
     database.execute("PRAGMA synchronous=OFF")
     return database

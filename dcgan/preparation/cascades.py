@@ -1,7 +1,7 @@
-"""Cascades by name: nagadomi's for anime faces, OpenCV's own for photographs, or a file's path.
+"""Finds cascades: nagadomi's for anime faces, OpenCV's own for photographs, or any file.
 
-The first is fetched once. Refused are unknown names, files that hold no cascade, and to start where
-OpenCV is missing or is of version 5, which has left cascades out.
+The first is downloaded once. Refused are unknown names, files that hold no cascade, and a missing
+OpenCV or its version 5, which has no cascades.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ ANIMEFACE_FILE = RemoteFile(
     sha256="9376d30ac38db6bda2a68b88b3b76bbd7e6aa33af47f7f5c76bc88ca75f1ce30",
     size=246_945,
 )
-OWN_PREFIX = "haarcascade_"  # of OpenCV's own files
+OWN_PREFIX = "haarcascade_"  # the beginning of the names of OpenCV's own files
 
 
 def require() -> None:
-    """Raises UserError where OpenCV is missing or has no cascades."""
+    """Raises UserError if OpenCV is missing or has no cascades."""
     if cv2 is None:
         raise UserError(
             "Finding faces needs the library OpenCV, not installed here: "
@@ -40,9 +40,9 @@ def require() -> None:
 
 
 def find(cascade: str, cache_dir: Path) -> Path:
-    """The file of a cascade: "animeface", fetched when absent, one of OpenCV's own, or a path.
+    """Returns the file of a cascade: "animeface", one of OpenCV's own names, or a path.
 
-    A UserError, see the module, or where the file cannot be fetched.
+    Raises UserError for what this module refuses, or if the download to `cache_dir` fails.
     """
     require()
     own = Path(cv2.data.haarcascades)
@@ -69,14 +69,14 @@ def find(cascade: str, cache_dir: Path) -> Path:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file, hexadecimal."""
+    """Returns the SHA-256 of a file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check(path: Path) -> None:
-    """Refuses a file that holds no cascade."""
+    """Raises UserError if a file holds no cascade."""
     log = cv2.utils.logging
-    before = log.setLogLevel(log.LOG_LEVEL_SILENT)  # OpenCV would print what is said below
+    before = log.setLogLevel(log.LOG_LEVEL_SILENT)  # OpenCV would print an error of its own
     try:
         empty = faces.load(str(path)).empty()
     except cv2.error:

@@ -1,9 +1,9 @@
-"""Crawls a site for pictures by gallery-dl, which pages, downloads, retries and backs off.
+"""Crawls a site for pictures with gallery-dl, which pages, downloads, retries and backs off.
 
-gallery-dl runs as a process of its own (`gallery_process`), configured by `.crawl/gallery-dl.json`
-and by nothing of the user's. What it has downloaded it says in messages, on a pipe that carries
-nothing else; here each file is looked at, recorded and kept (`crawl_folder`), or thrown away, to be
-fetched again by the next start.
+gallery-dl runs in its own process (`gallery_process`). It is configured by `.crawl/gallery-dl.json`
+alone, not by the user's settings. It reports downloads in messages, on a pipe that carries nothing
+else. Here each file is checked, then recorded and kept (`crawl_folder`), or deleted, to be fetched
+again by the next start.
 """
 
 import json
@@ -28,35 +28,35 @@ from dcgan.terminal.progress import Bar
 logger = logging.getLogger("dcgan")
 
 CONTACT_VARIABLE = "DCGAN_CONTACT"
-STARTS = 3  # of gallery-dl, where a list of posts broke off
-# Suffixes that are not asked for, since `datasets` could not read the files.
+STARTS = 3  # how often gallery-dl is started if the list of posts breaks off
+# Files with these suffixes are not requested, since `datasets` could not read them.
 NO_PICTURES = (
     *("mp4", "m4v", "mov", "webm", "mkv", "ogv", "flv", "avi", "wmv", "swf", "mp3"),
     *("zip", "rar", "7z", "pdf", "psd", "svg", "avif", "heic", "html"),
 )
 UNKNOWN_ADDRESS = "gallery-dl does not know this address"
-FINAL = (UNKNOWN_ADDRESS, "HttpError: '4")  # asking again would not help
-UNSUPPORTED = 64  # gallery-dl's exit code for an address that it does not know
-SOME_FAILED = 4  # and for single pictures that it could not download
-LAST_WORDS = 2000  # bytes that are kept of its standard error
+FINAL = (UNKNOWN_ADDRESS, "HttpError: '4")  # beginnings of errors that another try would repeat
+UNSUPPORTED = 64  # bit of gallery-dl's exit code for an unknown address
+SOME_FAILED = 4  # gallery-dl's exit code if only single pictures failed
+LAST_WORDS = 2000  # bytes of its standard error that are kept
 
 
 class Fruitless(UserError):
-    """The site gave no list, or one without such pictures."""
+    """Raised if the site's list of posts broke off or has no such pictures."""
 
 
 @dataclass
 class CrawlResult:
     """What one crawl has done."""
 
-    new: int = 0  # pictures brought
-    duplicates: int = 0  # thrown away because the folder has the same picture
-    # (name, reason) of files that were no whole picture, or could not be downloaded
+    new: int = 0  # pictures added to the folder
+    duplicates: int = 0  # pictures deleted because the folder has the same one
+    # (name, reason) of files that are damaged or no pictures, or could not be downloaded
     broken: list[tuple[str, str]] = field(default_factory=list)
 
 
 def check_requirements(search: SiteSearch, contact: str | None) -> None:
-    """Raises UserError when gallery-dl or a contact is missing, before anything is done."""
+    """Raises UserError if gallery-dl or a required contact is missing, or it is not ASCII."""
     extras.require("crawl", "data", "gallery_dl")
     if search.wants_contact and not contact:
         raise UserError(
@@ -80,15 +80,15 @@ def crawl(
 ) -> CrawlResult:
     """Fetches pictures until the folder has `limit` of them or the site has no more.
 
-    Those of earlier crawls count. Raises Fruitless where the site cannot be read to the end, or has
-    nothing of the kind.
+    Pictures of earlier crawls count. Raises Fruitless if the list of posts breaks off, or the site
+    has no such pictures.
 
     Args:
-        folder: opened.
-        original: whether to fetch the original files; else the smaller ones made for looking at,
-            where the family of the site is known.
-        contact: sent in the user agent.
-        delay: seconds between two requests.
+        folder: an open folder.
+        original: whether to fetch the original files; else smaller samples, which only sites of a
+            known family have.
+        contact: a mail or web address, sent in the user agent.
+        delay: the least number of seconds between two requests.
     """
     outcome = CrawlResult()
     config = _config(search, folder, original=original, contact=contact, delay=delay)
@@ -122,11 +122,11 @@ class _Listener:
 
     def __init__(self, folder: CrawledFolder, limit: int, outcome: CrawlResult, bar: Bar):
         self.folder, self.limit, self.outcome, self.bar = folder, limit, outcome, bar
-        self.error = ""  # that ended the list of posts
-        self.last = ""  # what gallery-dl said last
+        self.error = ""  # the error that ended the list of posts
+        self.last = ""  # the last message of gallery-dl that is no error
 
     def hear(self, line: bytes) -> bool:
-        """Does what a message of gallery_process calls for; returns whether to listen on."""
+        """Handles a message of gallery_process; returns whether to go on listening."""
         if self.folder.count >= self.limit:
             return False
         try:
@@ -142,7 +142,7 @@ class _Listener:
         return self.folder.count < self.limit
 
     def broken_off(self, exit_code: int, last_words: str) -> str:
-        """Why the list of posts ended before its end; empty when it did not."""
+        """Returns why the list of posts broke off; empty if it was read as far as needed."""
         if self.folder.count >= self.limit:
             return ""
         if exit_code & UNSUPPORTED:
@@ -166,7 +166,7 @@ class _Listener:
         if level != "error":
             self.last = text
             self.bar.note(text[:60])
-        elif name != "download":  # which is about one picture
+        elif name != "download":  # errors of "download" concern a single picture
             self.error = text.partition(". Please run gallery-dl")[0]
 
     def _throw_away(self, name: str, reason: str) -> None:
@@ -175,31 +175,31 @@ class _Listener:
 
 
 def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[int, str]:
-    """Runs gallery-dl and hands on its messages until it ends or nobody listens.
+    """Runs gallery-dl and passes its messages to `hear` until it ends or `hear` returns False.
 
-    When this process ends in whatever way, so does gallery-dl. Returns the exit code, and the last
-    line of the standard error.
+    gallery-dl ends whenever this process ends, however that happens. Returns its exit code and the
+    last line of its standard error.
     """
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],  # where `dcgan` is found
+        cwd=Path(__file__).parents[2],  # the folder from which `dcgan` can be imported
         env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:replace"},
-        start_new_session=True,  # Ctrl-C is for this process alone
+        start_new_session=True,  # Ctrl-C reaches only this process
     )
     last = bytearray()
     reader = threading.Thread(target=_keep_last, args=(process.stderr, last), daemon=True)
     reader.start()
-    lines = iter(process.stdout.readline, b"")  # which goes on after an interruption
+    lines = iter(process.stdout.readline, b"")  # can be continued after an interruption
     try:
         for line in lines:
             if not hear(line):
                 break
     finally:
-        process.stdin.close()  # which ends it
-        for line in lines:  # what it had finished before is not lost
+        process.stdin.close()  # ends gallery-dl
+        for line in lines:  # pictures that it had finished are not lost
             hear(line)
         process.stdout.close()
         process.wait()
@@ -210,7 +210,7 @@ def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[in
 
 
 def _keep_last(pipe: BinaryIO, last: bytearray) -> None:
-    """Reads a pipe to its end, so that nobody waits to write to it, and keeps the last bytes."""
+    """Reads a pipe to its end, so that its writer never blocks, and keeps the last bytes."""
     while piece := pipe.read1():
         last += piece
         del last[:-LAST_WORDS]
@@ -224,7 +224,7 @@ def _config(
     contact: str | None,
     delay: float,
 ) -> dict:
-    """gallery-dl's configuration file."""
+    """Returns the content of gallery-dl's configuration file."""
     wanted = [f"str(extension).lower() not in {NO_PICTURES}"]
     if search.initials:
         wanted.append(f"str(rating)[:1].lower() in {[*search.initials]}")
@@ -232,17 +232,17 @@ def _config(
         "directory": [],
         "filename": "{category}_{id}.{extension}",
         "archive-format": "_{md5|id}",
-        "fallback": False,  # a sample that fails is not replaced by an original
+        "fallback": False,  # never replaces a sample that failed by an original
     }
     unit = max(delay, 0.01)
     return {
         "extractor": {
-            **({"modules": [search.family]} if search.family else {}),  # others need not load
+            **({"modules": [search.family]} if search.family else {}),  # saves loading the others
             "base-directory": folder.incoming.name,
             "archive": folder.archive.name,
             "path-restrict": "windows",
             "image-filter": wanted,
-            # `headers`, since `user-agent` gives way to what some extractors say of themselves.
+            # `headers`, since some extractors override the option `user-agent`.
             "headers": {"User-Agent": f"dcgan-crawl/1.0 ({contact or 'no contact given'})"},
             "sleep-request": 0,  # gallery_process paces all requests
             "retries": 4,
@@ -256,11 +256,11 @@ def _config(
         "downloader": {
             "mtime": False,
             "part": False,  # else pieces of failed downloads stay
-            # A site may name such addresses, of which none leads to a picture.
+            # A site may give addresses for these downloaders, but they never lead to pictures.
             "text": {"enabled": False},
             "ytdl": {"enabled": False},
         },
-        "cache": {"file": ":memory:"},  # the user's own may hold logins
+        "cache": {"file": ":memory:"},  # the user's own cache may hold logins
         "output": {"mode": "null", "colors": {}},
     }
 

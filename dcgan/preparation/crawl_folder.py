@@ -1,14 +1,14 @@
-"""The folder of a crawl: whole pictures, `posts.jsonl` with a line for each, and `.crawl/` inside.
+"""The folder of a crawl: complete pictures, `posts.jsonl` with a line for each, and `.crawl/`.
 
-gallery-dl writes to `.crawl/incoming`. From there a picture that is whole and new goes to
-`.crawl/ready`, then its line is written, then it goes to the folder: wherever a kill falls between
-these, the next start completes or forgets the step, and nothing is fetched twice or recorded
-twice. gallery-dl's archive of what it need not fetch is made anew from the lines at every start.
-Pictures that a user has removed by hand stay removed. No file is overwritten.
+gallery-dl writes to `.crawl/incoming`. A complete new picture moves from there to `.crawl/ready`,
+then its line is written, then it moves to the folder. If the process is killed between these steps,
+the next start completes or undoes them, so nothing is fetched or recorded twice. gallery-dl's
+archive of posts that it need not fetch is made anew from the lines at every start. Pictures that a
+user has removed by hand stay removed. No file is overwritten.
 
-What is told of a download, and what the lines say, is data that a site has chosen. Refused are
-paths that are no plain file in `.crawl/incoming`, and a folder where links stand in for the files
-of a crawl, since writing to those would change files elsewhere.
+A site chooses what gallery-dl reports of a download and what the lines contain, so neither is
+trusted. Refused are paths other than plain files in `.crawl/incoming`, and folders with links in
+place of a crawl's files, since writing to links would change files elsewhere.
 """
 
 import contextlib
@@ -29,25 +29,25 @@ from dcgan.datasets.source import ImageSpec
 from dcgan.files import append_json_line, hold_target, read_json_lines, remove_temporaries, sha256
 from dcgan.preparation import archive, links
 
-LONGEST_NAME_BYTES = 180  # without suffix; file systems end at 255
-# Of the files, by Pillow's names of what they hold: a site's own suffix may be that of a program.
+LONGEST_NAME_BYTES = 180  # without suffix; file systems allow 255
+# Suffixes by Pillow's name of the format; the suffix from the site may be that of a program.
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
-NO_NAME = '\\/:*?"<>|'  # not in the names of files, on one system or another
-# Small, since the pixels are only looked at to see whether all are there.
+NO_NAME = '\\/:*?"<>|'  # characters that some system forbids in file names
+# Small, since pictures are only decoded to check that all pixels are there.
 _GLANCE = ImageSpec(8, 8, 3)
 
 
 class CrawledFolder:
-    """What a crawl has brought; `count` are its pictures in the folder."""
+    """The pictures of a crawl; `count` is the number of them that are in the folder."""
 
     def __init__(self, root: Path):
         self.root = root
-        # One line a picture: file, site, id, tags, rating, source, md5, sha256, url, key.
+        # A line per picture: file, site, id, tags, rating, source, md5, sha256, url, key.
         self.records = root / "posts.jsonl"
         self.state = root / ".crawl"
-        # gallery-dl runs in a folder of its own, so what it reads and writes is absolute.
+        # Absolute paths, as gallery-dl runs in another working directory.
         self.incoming = (self.state / "incoming").absolute()
-        self.archive = (self.state / "archive.sqlite3").absolute()  # of what it need not fetch
+        self.archive = (self.state / "archive.sqlite3").absolute()  # posts not to fetch
         self.config = (self.state / "gallery-dl.json").absolute()
         self._ready = self.state / "ready"
         self._duplicates = self.state / "duplicates.jsonl"
@@ -56,7 +56,7 @@ class CrawledFolder:
 
     def _forget(self) -> None:
         self.count = 0
-        self._keys: set[str] = set()  # what gallery-dl's archive calls the posts
+        self._keys: set[str] = set()  # the posts' keys in gallery-dl's archive
         self._names: set[str] = set()
         self._hashes: set[str] = set()
 
@@ -65,15 +65,15 @@ class CrawledFolder:
         return any(line.get("rules") == rules for line in read_json_lines(self._agreed))
 
     def remember_agreement(self, rules: str) -> None:
-        """Makes `has_agreed` true from now on; the folder is opened."""
+        """Makes `has_agreed` true from now on; the folder must be open."""
         if not self.has_agreed(rules):
             append_json_line(self._agreed, {"rules": rules})
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Holds the folder for this process, makes it when absent, and reads what is there.
+        """Locks the folder for this process, makes it if missing, and reads its content.
 
-        A UserError, see the module; or it cannot be written, or another process crawls into it.
+        Raises UserError if links replace its files, it cannot be written, or another crawl runs.
         """
         links.refuse(self.state, [self.records], "crawl")
         with contextlib.ExitStack() as stack:
@@ -89,18 +89,18 @@ class CrawledFolder:
             try:
                 yield
             finally:
-                self._read()  # what is in memory may be half a step behind when a signal came
+                self._read()  # a signal may have left the lists in memory behind the files
                 self._clear()
 
     def prepare(self) -> None:
-        """Makes all ready for gallery-dl to start; a UserError where that cannot be written."""
+        """Prepares `incoming` and the archive for gallery-dl; UserError if it cannot write them."""
         self._clear()
         self.incoming.mkdir()
         for path in self.state.glob(f"{self.archive.name}*"):  # the journal of a killed process
             path.unlink()
         try:
             self._write_archive()
-        except sqlite3.Error as error:  # which is no OSError, not even where the disk is full
+        except sqlite3.Error as error:  # not an OSError, even if the disk is full
             raise UserError(
                 f"{self.archive} could not be written ({error}): free space or fix the folder, "
                 "then run the same command: it continues from what is saved."
@@ -115,11 +115,11 @@ class CrawledFolder:
             )
 
     def take(self, post: dict) -> str:
-        """Moves a downloaded picture into the folder, when it is whole and new.
+        """Moves a downloaded picture into the folder if it is complete and new.
 
-        `post` is what gallery-dl says of it, its path as "_path". Returns "new", "known" (recorded
-        before), "duplicate" (the same picture is there already), or the reason why it was not
-        taken. A file in `incoming` is then thrown away; one elsewhere is left as it is.
+        `post` is what gallery-dl reports of it, with its path as "_path". Returns "new", "known"
+        (recorded before), "duplicate" (the folder has the same picture), or the reason why it is
+        unusable. Unusable files and duplicates in `incoming` are deleted, others left as they are.
         """
         path, key = Path(post["_path"]), post["_archive_key"]
         if not self._is_incoming(path):
@@ -144,7 +144,7 @@ class CrawledFolder:
         return "new"
 
     def _is_incoming(self, path: Path) -> bool:
-        """Whether a path leads to a plain file in `incoming`, over no link, or to none there."""
+        """Whether a path leads to a plain file in `incoming`, not through links, or to no file."""
         try:
             parts = path.relative_to(self.incoming).parts
         except ValueError:
@@ -165,10 +165,10 @@ class CrawledFolder:
         return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
 
     def discard_if_unused(self) -> None:
-        """Takes back what a crawl made that came to nothing; the folder is no longer opened."""
+        """Removes what a crawl without any picture has made; the folder must be closed again."""
         if not self._keys:
             shutil.rmtree(self.state)
-            with contextlib.suppress(OSError):  # the user's own files are in it
+            with contextlib.suppress(OSError):  # it is not empty: it holds the user's own files
                 self.root.rmdir()
 
     def _read(self) -> None:
@@ -192,7 +192,7 @@ class CrawledFolder:
         self._know(line)
 
     def _move_ready(self) -> None:
-        """The last step of `take`, also for a process that was killed before it."""
+        """Does the last step of `take`, also for a process that was killed before it."""
         for path in self._ready.glob("*"):
             target = self.root / path.name
             if path.name.casefold() in self._names and not target.exists():
@@ -200,18 +200,18 @@ class CrawledFolder:
                 self.count += 1
 
     def _clear(self) -> None:
-        """Throws away what was not recorded, and with it half downloads."""
+        """Deletes downloads that were not recorded, such as incomplete ones."""
         self._move_ready()
         for folder in (self.incoming, self._ready):
             if folder.exists():
                 shutil.rmtree(folder)
 
     def _free_name(self, path: Path, suffix: str, sha256: str) -> str:
-        """A name for a downloaded picture that no file of the folder has."""
+        """Returns a name for a downloaded picture that no file in the folder has."""
         plain = "_".join(path.relative_to(self.incoming).with_suffix("").parts)
         plain = unicodedata.normalize("NFC", plain)
         plain = "".join(c if c.isprintable() and c not in NO_NAME else "_" for c in plain)
-        stem = plain.lstrip(". ")  # hidden files are not read
+        stem = plain.lstrip(". ")  # a leading dot would hide the file from `datasets`
         while len(os.fsencode(stem)) > LONGEST_NAME_BYTES:
             stem = stem[:-1]
         name = stem + suffix
@@ -221,7 +221,7 @@ class CrawledFolder:
 
 
 def _check(path: Path) -> tuple[str, str]:
-    """(suffix, SHA-256) of a downloaded file; raises UnusableFile where it is no whole picture."""
+    """Returns (suffix, SHA-256) of a file; raises UnusableFile unless it is a complete picture."""
     if (size := path.stat().st_size) > MAX_FILE_BYTES:
         raise UnusableFile(f"{size:,} bytes, too large for a picture")
     with open(path, "rb") as file:
@@ -234,19 +234,19 @@ def _check(path: Path) -> tuple[str, str]:
 
 
 def _lines_with(path: Path, *names: str) -> Iterator[dict[str, Any]]:
-    """The lines of a file in which all these are texts, as those that a crawl has written are."""
+    """Yields the lines of a file that have all these fields as texts; skips damaged others."""
     for line in read_json_lines(path):
         if all(_is_text(line.get(name)) for name in names):
             yield line
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is a text without halves of characters, which nothing can store."""
+    """Whether a value is a text without lone surrogates, which cannot be stored."""
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _line(post: dict, name: str, sha256: str) -> dict:
-    """What is recorded of a picture: a site's fields of other kinds than expected are left out."""
+    """Makes the line about a picture; leaves out fields of the site with unexpected types."""
     tags = post.get("tags")
     tags = tags.split() if isinstance(tags, str) else tags
     number = post.get("id")
@@ -259,15 +259,15 @@ def _line(post: dict, name: str, sha256: str) -> dict:
         "tags": [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
         "rating": texts["rating"],
         "source": texts["source"],
-        "md5": texts["md5"],  # of the original, as the site says
-        "sha256": sha256,  # of the file
+        "md5": texts["md5"],  # of the original, as stated by the site
+        "sha256": sha256,  # of the file in the folder
         "url": texts["_url"],
         "key": post["_archive_key"],
     }
 
 
 def _end_with_a_whole_line(path: Path) -> None:
-    """Removes the half line that a full disk or a power cut has left."""
+    """Removes an incomplete last line, left by a full disk or a power cut."""
     if not path.exists():
         return
     with open(path, "rb+") as file:

@@ -1,8 +1,8 @@
-"""Cuts the faces out of all pictures of a folder or zip, on all cores, and goes on where it stood.
+"""Cuts the faces out of all pictures in a folder or archive, on all cores; can be continued.
 
-Pictures are looked at in processes; in the order of their names this one decides which faces to
-keep, so that the same pictures always give the same files. A picture that cannot be read is named
-and skipped, and tried again the next time.
+Worker processes look at pictures. This process decides in the order of the pictures' names which
+faces to keep, so the same pictures always give the same files. A picture that cannot be read is
+reported and skipped, and tried again by the next start.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ from dcgan.preparation.faces import Box, FaceSearch
 from dcgan.terminal.progress import Bar
 
 SHEET_FACES, SHEET_COLUMNS = 100, 10
-SHEET_SIDE = 128  # of a face on the sheet, at most
-DRAWING_SIDE = 1600  # of the picture with boxes, at most
-# Of the folders that a name in a zip may have: those of faces have the same, and a disk has limits.
+SHEET_SIDE = 128  # largest side of a face on the sheet, in pixels
+DRAWING_SIDE = 1600  # largest side of the picture with boxes, in pixels
+# Bytes of one folder name and of all in a picture's name: faces get the same folders, on a disk.
 LONGEST_PART, LONGEST_PATH = 255, 1000
 BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 
 @dataclass(frozen=True)
 class CropOptions:
-    """What is a face and what becomes of it."""
+    """How faces are found, cut out and chosen."""
 
     search: FaceSearch
     size: int = 96  # side of the face pictures, in pixels
-    margin: float = 0.2  # around the found box, as a share of its side
+    margin: float = 0.2  # added on each side of the found box, as a share of its side
     # variance of the Laplacian at the final size below which a face is blurred
     min_sharpness: float = 40.0
     # bits in which the perceptual hashes of near duplicates may differ, 0 to 64
@@ -51,9 +51,9 @@ class CropOptions:
 
 @dataclass(frozen=True)
 class Face:
-    """One that was found: the cascade's box, the square cut out, and that as a PNG file.
+    """A face that was found: the cascade's box, the square that is cut out, and its PNG file.
 
-    `fingerprint` (16 hexadecimal digits) and `png` are empty when it is blurred.
+    `fingerprint` (16 hexadecimal digits) and `png` are empty if it is blurred.
     """
 
     box: Box
@@ -65,7 +65,7 @@ class Face:
 
 @dataclass(frozen=True)
 class PictureFaces:
-    """What a worker says of one picture; where it cannot be used, `reason` says why."""
+    """What a worker finds in one picture; `reason` tells why it cannot be used, if so."""
 
     source: str
     sha256: str = ""
@@ -77,7 +77,7 @@ class PictureFaces:
 class CropResult:
     """What one start has done."""
 
-    pictures: int = 0  # looked at now
+    pictures: int = 0  # pictures examined by this start
     faceless: int = 0  # those of them without a face
     kept: int = 0  # faces written
     dropped: Counter = field(default_factory=Counter)  # faces, by "blurred" and "near duplicate"
@@ -87,9 +87,9 @@ class CropResult:
 def crop(
     source: PictureFiles, folder: CroppedFolder, options: CropOptions, *, workers: int | None = None
 ) -> CropResult:
-    """Adds to the opened folder the faces of the pictures that it does not know yet.
+    """Adds the faces of new pictures, which the open folder does not know yet, to it.
 
-    A UserError where a file that is not a crop's is in the way.
+    Raises UserError if a file that crop did not write is in the way.
     """
     outcome = CropResult()
     seen = duplicates.Seen(options.similarity)
@@ -109,7 +109,7 @@ def crop(
 
 
 def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFaces:
-    """A task of a worker: finds and cuts the faces of one picture."""
+    """A task for a worker: finds and cuts out the faces in one picture."""
     name = source.names[index]
     lengths = [len(os.fsencode(folder)) for folder in name.split("/")[:-1]]
     if sum(lengths) > LONGEST_PATH or max(lengths, default=0) > LONGEST_PART:
@@ -143,7 +143,7 @@ def _add(
     seen: duplicates.Seen,
     outcome: CropResult,
 ) -> None:
-    """Keeps or drops the faces of a picture and writes both down."""
+    """Keeps or drops each face of a picture, and records both."""
     base = {"source": one.source, "sha256": one.sha256, "face": 0, "faces": len(one.faces)}
     lines: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
@@ -176,20 +176,20 @@ def _add(
 
 
 def contact_sheet(folder: CroppedFolder) -> bytes | None:
-    """Faces evenly chosen from all, as the bytes of a PNG file; None where there are none."""
+    """Draws evenly chosen faces; returns the bytes of a PNG file, None without faces."""
     files = [file for _, file in folder.kept]
     chosen = np.linspace(0, len(files) - 1, min(SHEET_FACES, len(files))).round().astype(int)
     tiles, side = [], SHEET_SIDE
     for file in (files[i] for i in chosen):
         path = folder.root / file
         if not path.is_file():
-            continue  # the user has put it out
+            continue  # the user has removed it
         try:
             with open(path, "rb") as stream:
                 picture = Image.fromarray(whole(stream, 3))
         except (OSError, UnusableFile):
-            continue  # or something else in its place
-        # At once, since all are held: what lies there now may be far larger than a face.
+            continue  # the user has put something else in its place
+        # Shrunk at once, as all are kept in memory: the file may now be far larger than a face.
         picture.thumbnail((SHEET_SIDE, SHEET_SIDE), Image.Resampling.LANCZOS, reducing_gap=None)
         side = min(side, *picture.size)
         tiles.append(picture)
@@ -200,10 +200,10 @@ def contact_sheet(folder: CroppedFolder) -> bytes | None:
 
 
 def drawing(source: PictureFiles, folder: CroppedFolder) -> bytes | None:
-    """The picture with the most faces and their boxes in it, as the bytes of a JPEG file.
+    """Draws the boxes into the picture with the most faces; returns the bytes of a JPEG file.
 
-    What the cascade found is drawn in white, what was cut out in green, or in red if it was dropped
-    afterwards. None where there is no face, or the picture is no more.
+    Boxes that the cascade found are white, squares that were cut out are green, or red if dropped
+    afterwards. Returns None if no face was found or the picture is missing.
     """
     lines = folder.busiest
     if not lines or lines[0]["source"] not in source.names:

@@ -1,12 +1,12 @@
-"""The folder of a crop: faces, `faces.jsonl` with lines for every picture looked at, and `.crop/`.
+"""The folder of a crop: faces, `faces.jsonl` with lines for every examined picture, and `.crop/`.
 
-The faces of a picture are written first, each whole or absent, then its lines at once. Wherever a
-kill falls, the next start cuts off what is not a whole set of lines and looks at that picture
-again, which gives the same files. Pictures that stand in `faces.jsonl` are done: faces that a user
-has removed by hand stay removed. Two pictures to look at lie beside the folder, not in it, where
-they would be trained on. Refused is a folder that holds something else, or faces that were cropped
-with other options, lines that crop has not written, and links in the place of its files; no file is
-overwritten but those two, and nothing else is written outside.
+The faces of a picture are written first, each as a complete file or not at all, then all its lines
+at once. If the process is killed in between, the next start cuts off an incomplete set of lines and
+examines that picture again, which gives the same files. Pictures in `faces.jsonl` are done, so
+faces that a user has removed by hand stay removed. Two pictures for the user are beside the folder,
+where training does not find them; they alone are overwritten. Refused are folders that hold
+something else or faces cropped with other options, lines that crop has not written, and links in
+place of its files.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from dcgan import UserError
 from dcgan.files import hold_target, read_json, remove_temporaries, write_bytes, write_json
 from dcgan.preparation import links
 
-LONGEST_NAME_BYTES = 200  # of a picture without suffix; file systems end at 255
+LONGEST_NAME_BYTES = 200  # of a picture's name without suffix; file systems allow 255
 NAMES_SHOWN = 3
-FARTHEST_EDGE = 1 << 30  # of a box, in pixels; pictures are far smaller
+FARTHEST_EDGE = 1 << 30  # pixels; coordinates of boxes are smaller, as are pictures
 
 
 class CroppedFolder:
-    """What a crop has made; its content is known while it is open."""
+    """The files that a crop has made; its lists are filled by `open`."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -37,18 +37,18 @@ class CroppedFolder:
         self._options = self.state / "options.json"
         named = root if root.name not in ("", "..") else root.resolve()
         self.sheet = named.with_name(f"{named.name}-contact_sheet.png")  # some of the faces
-        self.drawing = named.with_name(f"{named.name}-boxes.jpg")  # a picture with the boxes in it
-        self.sources: set[str] = set()  # names of the pictures that were looked at
-        self.kept: list[tuple[int, str]] = []  # (fingerprint, file) of the faces, as found
+        self.drawing = named.with_name(f"{named.name}-boxes.jpg")  # a picture with its boxes
+        self.sources: set[str] = set()  # names of the pictures that were examined
+        self.kept: list[tuple[int, str]] = []  # (fingerprint, file) of the faces, in order
         self.busiest: list[dict] = []  # the lines of the picture with the most faces
         self._prefixes: set[str] = set()
 
     @contextlib.contextmanager
     def open(self, options: dict) -> Iterator[None]:
-        """Holds the folder for this process, makes it when absent, and reads what is there.
+        """Locks the folder for this process, makes it if missing, and reads its content.
 
-        Options are all that faces depend on, by flag. A UserError, see the module; or it cannot be
-        written, or another process crops into it.
+        `options` are all that faces depend on, by flag. Raises UserError for what the module
+        refuses, if it cannot be written, or if another process crops into it.
         """
         self.refuse_foreign()
         links.refuse(self.state, [self.records], "crop")
@@ -66,7 +66,7 @@ class CroppedFolder:
             yield
 
     def refuse_foreign(self) -> None:
-        """Refuses to write among or over files that are not a crop's."""
+        """Raises UserError if the folder or its two pictures hold files that crop did not write."""
         if self._options.exists():
             return
         if self.root.exists() and not self.root.is_dir():
@@ -82,7 +82,7 @@ class CroppedFolder:
             )
 
     def _claim(self, options: dict) -> None:
-        """Refuses other options than those that the folder was begun with."""
+        """Records the options of a new folder; raises UserError if an old one has others."""
         if not self._options.exists():
             write_json(self._options, options)
             return
@@ -104,7 +104,7 @@ class CroppedFolder:
             )
 
     def _tidy(self) -> None:
-        """Removes what killed writers left."""
+        """Removes temporary files of killed processes."""
         remove_temporaries(self.state)
         for path in (self.sheet, self.drawing):
             remove_temporaries(path.parent, path.name)
@@ -112,10 +112,10 @@ class CroppedFolder:
             path.unlink(missing_ok=True)
 
     def prefix(self, source: str) -> str:
-        """What the names of a picture's faces begin with: its own name, as short as is free.
+        """Returns the beginning of the names of a picture's faces: its own name, kept unique.
 
-        b/a.jpg gives b/a; where another picture has that already, b/a.jpg; then b/a.jpg_2. It
-        depends on nothing but the pictures added before, and in their order.
+        b/a.jpg gives b/a; if another picture has that already, b/a.jpg; then b/a.jpg_2. The result
+        depends only on the pictures that were added before, in their order.
         """
         folder, slash, name = source.rpartition("/")
         stem, suffix = PurePath(name).stem, PurePath(name).suffix
@@ -124,13 +124,13 @@ class CroppedFolder:
         whole = stem + suffix[:16]
         more = (f"{whole}_{number}" for number in itertools.count(2))
         names = (f"{folder}{slash}{one}" for one in itertools.chain((stem, whole), more))
-        # Some file systems do not tell capitals from small letters.
+        # Some file systems ignore case.
         return next(one for one in names if one.casefold() not in self._prefixes)
 
     def add(self, lines: list[dict], files: dict[str, bytes]) -> None:
-        """Writes the face pictures of one picture, content by name, and its lines.
+        """Writes the face files of one picture, content by name, and its lines.
 
-        A UserError where a file of another content is in the way, or a link that leads elsewhere.
+        Raises UserError if another file, or a link to somewhere else, is in the way.
         """
         root = self.root.resolve()
         for name, content in files.items():
@@ -162,7 +162,7 @@ class CroppedFolder:
             self.busiest = lines
 
     def _read(self) -> None:
-        """Reads faces.jsonl and cuts off the lines of a picture that a kill has left unfinished."""
+        """Reads faces.jsonl and cuts off the lines of a picture that a kill left incomplete."""
         if not self.records.exists():
             return
         whole, position, lines = 0, 0, []
@@ -179,7 +179,7 @@ class CroppedFolder:
             os.truncate(self.records, whole)
 
     def _parse_line(self, text: bytes, number: int, before: list[dict]) -> dict:
-        """A line of faces.jsonl, which must be of the next face of the picture of those before."""
+        """Parses a line; UserError unless it is the next face of the picture of lines `before`."""
         try:
             line = json.loads(text)
             if _is_ours(line) and line["face"] == len(before) <= line["faces"]:
@@ -190,7 +190,7 @@ class CroppedFolder:
                 if fits:
                     return line
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            pass  # said below
+            pass  # raised below
         raise UserError(
             f"Line {number} of {self.records} is not as crop wrote it: restore the file, or choose "
             "another --to."
@@ -198,9 +198,9 @@ class CroppedFolder:
 
 
 def _is_ours(line: dict) -> bool:
-    """Whether a line has all that is used of it, of the kinds that `crop` writes.
+    """Whether a line has all fields that are used, with values that `crop` can have written.
 
-    Raises ValueError, LookupError, TypeError or AttributeError where it has not.
+    May raise ValueError, LookupError, TypeError or AttributeError if it has not.
     """
     file, faces = line["file"], line["faces"]
     names = [line["source"]] if file is None else [line["source"], file]
@@ -215,9 +215,9 @@ def _is_ours(line: dict) -> bool:
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a name below a folder cannot mean a file elsewhere."""
+    """Whether a name relative to a folder can only mean a file inside it."""
     path = PurePath(name)
-    os.fsencode(name)  # ValueError where no file can have that name
+    os.fsencode(name)  # raises ValueError for a name that no file can have
     return bool(path.name) and not path.anchor and ".." not in path.parts and "\0" not in name
 
 

@@ -1,8 +1,8 @@
-"""Faces in a picture: where a cascade finds them, the square to cut out, and how sharp that is.
+"""Finds faces in a picture by a cascade, cuts them out, and measures how sharp they are.
 
-Functions of arrays that know no files but the cascade's. Boxes are (left, top, right, bottom) in
-pixels, the last two just outside. The method is that of Viola and Jones 2001, "Rapid Object
-Detection using a Boosted Cascade of Simple Features", as OpenCV has it.
+These functions take arrays and read no file but the cascade. Boxes are (left, top, right, bottom)
+in pixels; right and bottom are just outside. The method is that of Viola and Jones 2001, "Rapid
+Object Detection using a Boosted Cascade of Simple Features", as OpenCV implements it.
 """
 
 import functools
@@ -17,31 +17,31 @@ from dcgan.plain_path import plain
 
 try:
     import cv2
-except ImportError:  # `cascades.find` says so, before anything is looked for
+except ImportError:  # `cascades.find` reports it before anything is searched
     cv2 = None
 
 Box = tuple[int, int, int, int]
 
-SAME_FACE = 0.2  # by how much of their side boxes of one face may differ: OpenCV's own measure
+SAME_FACE = 0.2  # share of their side by which boxes of one face may differ, OpenCV's `eps`
 
 
 @dataclass(frozen=True)
 class FaceSearch:
-    """How faces are looked for."""
+    """Options of the search for faces."""
 
     cascade: str  # path of the cascade's file
     scale_factor: float = 1.1  # step from one size of the search to the next, above 1
     min_neighbors: int = 5  # overlapping finds that make a face
     min_size: int = 48  # side of the smallest face, in pixels
-    # degrees; with more than 0 the picture is also searched turned so far to either side, and the
-    # finds of all three count together
+    # degrees; if above 0, the picture is also searched turned by this angle to either side, and the
+    # finds of all three searches are grouped together
     tilt: float = 0.0
 
 
 @functools.lru_cache(maxsize=1)
 def load(path: str):
-    """The cascade in a file; an empty one, or cv2.error, where the file is none."""
-    cv2.setNumThreads(1)  # there is a process for each core
+    """Loads a cascade; a file of another kind gives an empty one, or raises cv2.error."""
+    cv2.setNumThreads(1)  # each core has its own process
     cascade = cv2.CascadeClassifier()
     with plain(Path(path)) as place:
         cascade.load(place)
@@ -49,14 +49,14 @@ def load(path: str):
 
 
 def find(image: np.ndarray, search: FaceSearch) -> list[Box]:
-    """The boxes of the faces of a picture, uint8 [height, width, 3], RGB, from top to bottom.
+    """Returns the boxes of the faces in a picture, RGB, uint8 [height, width, 3], top to bottom.
 
-    They are square with their centre in the picture. The cascade's idea of a face is larger than
-    the line from hair to chin and from ear to ear.
+    Boxes are square, and their centres are in the picture. What a cascade takes for a face is
+    larger than the area from hair to chin and from ear to ear.
     """
     if min(image.shape[:2]) < search.min_size:
         return []
-    # Equalized: the cascades were trained so, and it evens out dark and faint drawings.
+    # The cascades were trained on equalized pictures, and it helps with dark and faint drawings.
     grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
     angles = (0.0, search.tilt, -search.tilt) if search.tilt else (0.0,)
     finds = [find for angle in angles for find in _turned_finds(grey, angle, search)]
@@ -68,9 +68,9 @@ def find(image: np.ndarray, search: FaceSearch) -> list[Box]:
 
 
 def _turned_finds(grey: np.ndarray, angle: float, search: FaceSearch) -> list[list[int]]:
-    """Every find [left, top, side, side] in a picture that is turned by some degrees, turned back.
+    """Searches a picture turned by `angle` degrees; returns finds as [left, top, side, side].
 
-    A find stays upright, of its size, around its centre; those with a centre outside are left out.
+    A find's centre is turned back and its box stays upright; centres outside are left out.
     """
     height, width = grey.shape
     turn, size = _turn(width, height, angle)
@@ -91,9 +91,9 @@ def _turned_finds(grey: np.ndarray, angle: float, search: FaceSearch) -> list[li
 
 
 def _turn(width: int, height: int, angle: float) -> tuple[np.ndarray, tuple[int, int]]:
-    """The affine map [2, 3] that turns a picture by some degrees, and the (width, height) it needs.
+    """Returns the affine map [2, 3] that turns a picture, and the (width, height) of the result.
 
-    The angle is counted against the clock.
+    The angle is in degrees, counterclockwise.
     """
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
     cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
@@ -103,10 +103,10 @@ def _turn(width: int, height: int, angle: float) -> tuple[np.ndarray, tuple[int,
 
 
 def square(box: Box, margin: float, *, width: int, height: int) -> Box:
-    """The square around a box, with a margin, inside a picture of that size.
+    """Returns the square around a box, with a margin, inside a picture of `width` x `height`.
 
-    The margin on each side is a share of the box' longer side. Where it would stand out of the
-    picture it is moved; where it is larger, shrunk.
+    The margin on each side is a share of the box's longer side. A square that would extend beyond
+    the picture is moved; one larger than the picture is shrunk.
     """
     left, top, right, bottom = box
     side = round(max(right - left, bottom - top) * (1 + 2 * margin))
@@ -117,17 +117,17 @@ def square(box: Box, margin: float, *, width: int, height: int) -> Box:
 
 
 def cut(image: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """A square box of a picture at `size` x `size` pixels, antialiased: uint8 [size, size, 3]."""
+    """Resizes a square box of a picture, antialiased, to uint8 [size, size, 3]."""
     picture = Image.fromarray(image)
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
 
 
 def sharpness(image: np.ndarray) -> float:
-    """The variance of the Laplacian of the grey levels (0 to 255): low where edges are soft.
+    """Computes the variance of the Laplacian of grey levels (0 to 255): low if edges are soft.
 
     Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy". Drawn faces of 96
-    pixels have some hundreds; blown up from 48 pixels 80 to 600, blown up from 24, or blurred by a
-    Gaussian of 2 pixels, below 80 and 35.
+    pixels have some hundreds; enlarged from 48 pixels 80 to 600, enlarged from 24 below 80, and
+    blurred by a Gaussian of 2 pixels below 35.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return float(cv2.Laplacian(grey, cv2.CV_64F).var())

@@ -1,15 +1,15 @@
-"""gallery-dl in a process of its own: `python -m dcgan.preparation.gallery_process` and its words.
+"""Runs gallery-dl in its own process: `python -m dcgan.preparation.gallery_process ARGUMENTS`.
 
-It is gallery-dl's own command line with additions that its options do not offer. It ends with the
-process that started it. No two requests of any kind are closer than the delay, and none comes
-before the time that a server asks for with Retry-After. It can take danbooru's samples. The words
+It is gallery-dl's own command line, with additions that its options do not offer. It ends with the
+process that started it. Requests of any kind are at least the delay apart, and none is sent before
+the time that a server asks for with Retry-After. It can fetch danbooru's samples. The arguments
 before those of gallery-dl are the folder for pictures, the delay in seconds, the most bytes of a
 picture, and "sample" or "original".
 
-What a site sends is data. The pipe that is standard output when the process starts carries messages
-of this file alone, one JSON object a line; gallery-dl's own standard output is its standard error
-from then on. No downloaded file leaves the folder, no answer is read without end, and what a site's
-JSON says to gallery-dl itself, such as which HTTP method to use, is dropped.
+What a site sends is not trusted. The original standard output carries only this file's messages,
+one JSON object per line; what gallery-dl prints there goes to standard error instead. No file is
+written outside of the folder, no answer is read without limit, and what a site's JSON tells
+gallery-dl itself, such as the HTTP method to use, is dropped.
 """
 
 import collections
@@ -37,11 +37,11 @@ from urllib3.util import Retry
 
 from dcgan.preparation import archive
 
-LONGEST_WAIT_SECONDS = 600.0  # whatever Retry-After says
-MOST_PAGE_BYTES = 1 << 26  # of a list of posts; 1000 posts of danbooru have some 3 MB
-# What is wanted of a post, by gallery-dl's names.
+LONGEST_WAIT_SECONDS = 600.0  # even if Retry-After asks for more
+MOST_PAGE_BYTES = 1 << 26  # of an answer that is no picture; 1000 danbooru posts have some 3 MB
+# The fields of a post that are reported, by gallery-dl's names.
 FIELDS = ("category", "id", "tags", "rating", "source", "md5", "_url", "_archive_key")
-# Keys by which extractors instruct gallery-dl's downloaders; a post's JSON may hold them too.
+# Keys with which extractors instruct gallery-dl's downloaders; a site's JSON could hold them, too.
 INSTRUCTIONS = ("_http_", "_ytdl_", "_ugoira_", "_mtime_", "_file_", "_extractor", "_fallback")
 
 
@@ -50,8 +50,8 @@ def main() -> int:
     messages = Messages()
     folder, delay, most_bytes, size = sys.argv[1:5]
     del sys.argv[1:5]
-    # From here the configuration names paths without the user's folders: gallery-dl would replace
-    # "~", "$" and control characters in those.
+    # The configuration has paths relative to here: in the names of the user's folders gallery-dl
+    # would replace "~", "$" and control characters.
     os.chdir(os.path.dirname(folder))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _pace(float(delay))
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 class Messages(logging.Handler):
-    """Writes to the process that started this one, on a pipe that nothing else here knows."""
+    """Sends messages to the parent process, on a pipe that nothing else here writes to."""
 
     def __init__(self):
         super().__init__(logging.INFO)
@@ -77,19 +77,19 @@ class Messages(logging.Handler):
         os.dup2(2, 1)
 
     def send(self, kind: str, **content) -> None:
-        """Sends a message; whatever the content is, it stays one line of ASCII."""
+        """Sends a message as one line of ASCII, whatever its content is."""
         line = json.dumps({"kind": kind, **content}, default=str) + "\n"
         self._pipe.write(line.encode("ascii"))
         self._pipe.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Sends what gallery-dl logs."""
+        """Sends a line of gallery-dl's log."""
         level = record.levelname.lower()
         self.send("log", name=record.name, level=level, text=record.getMessage())
 
 
 def _report(messages: Messages) -> None:
-    """Sends what becomes of each picture."""
+    """Makes gallery-dl send a message for each picture that it downloads or fails to download."""
     initialize = DownloadJob.initialize
 
     def initialize_and_listen(job: DownloadJob, *arguments) -> None:
@@ -108,16 +108,16 @@ def _report(messages: Messages) -> None:
 
 
 def _end_with_parent() -> None:
-    """Standard input is a pipe from the parent: it ends when the parent closes it or is killed."""
+    """Ends this process when standard input, a pipe, is closed by the parent or the parent dies."""
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
 def _pace(delay: float) -> None:
-    """Makes every request wait until `delay` seconds after the one before it, redirects included.
+    """Makes every request, redirects included, wait until `delay` seconds after the one before.
 
-    gallery-dl paces pages and pictures each on its own, so a page may follow a picture at once.
+    gallery-dl paces pages and pictures separately, so a page could follow a picture at once.
     """
     send = requests.Session.send
     earliest = 0.0
@@ -134,7 +134,7 @@ def _pace(delay: float) -> None:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """The seconds for which the server wants to be left alone."""
+    """Returns the seconds to wait that a server asks for; 0 if it does not."""
     value = response.headers.get("Retry-After")
     if not value or response.status_code not in (429, 503):
         return 0.0
@@ -145,9 +145,9 @@ def _retry_after(response: requests.Response) -> float:
 
 
 def _limit(most_bytes: int) -> None:
-    """Ends an answer that goes on after so many bytes, whatever its headers say.
+    """Ends answers longer than `most_bytes`, or `MOST_PAGE_BYTES` if they are no pictures.
 
-    Bytes are counted unpacked. Pictures are read as a stream, everything else is held in memory.
+    Bytes are counted unpacked. Pictures are read as a stream, everything else is kept in memory.
     """
     iter_content = requests.Response.iter_content
     send = requests.adapters.HTTPAdapter.send
@@ -163,7 +163,7 @@ def _limit(most_bytes: int) -> None:
         for piece in iter_content(response, *arguments, **options):
             count += len(piece)
             if count > response.most_bytes:
-                # No error of `requests`, after which gallery-dl would try again.
+                # After an error of `requests`, gallery-dl would try again.
                 raise OSError(f"the answer has more than {response.most_bytes:,} bytes")
             yield piece
 
@@ -172,9 +172,9 @@ def _limit(most_bytes: int) -> None:
 
 
 def _stay_inside(folder: str) -> None:
-    """Makes gallery-dl write nowhere but in a folder, whatever a site's titles are.
+    """Makes gallery-dl write only inside a folder.
 
-    gallery-dl names folders after titles, of which ".." may be one.
+    It names folders after titles that a site chooses, and ".." may be one of them.
     """
     set_directory = PathFormat.set_directory
 
@@ -192,7 +192,7 @@ def _without_instructions(value: dict) -> dict:
 
 
 def _take_samples_of_danbooru() -> None:
-    """Downloads `large_file_url`, at most 850 pixels wide, which gallery-dl has no option for."""
+    """Makes gallery-dl fetch `large_file_url`, at most 850 pixels wide; it has no such option."""
     items = DanbooruExtractor.items
 
     def samples(extractor: DanbooruExtractor) -> Iterator[tuple]:

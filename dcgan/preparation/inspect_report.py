@@ -1,4 +1,4 @@
-"""What `survey` has found, for a person: sentences, and a contact sheet to look at."""
+"""Presents what `survey` has found to the user: sentences and a contact sheet."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from dcgan.datasets.source import Source
 from dcgan.preparation import reading
 from dcgan.preparation.survey import EXTREME_ASPECT, NEAR, Survey
 
-SIDE = 96  # of a picture on the contact sheet, in pixels
+SIDE = 96  # side of a picture on the contact sheet, in pixels
 COLUMNS = 10
 MARGIN = 4
-CAPTION = 20  # height of a line of text
+CAPTION = 20  # height of a line of text, in pixels
 EXAMPLES = 60  # evenly chosen pictures on the sheet
-CASES = 20  # pictures of each thing that may be wrong
+CASES = 20  # pictures shown for each possible fault
 NAMES_SHOWN = 5
 LABELS_SHOWN = 12
 
 
 def sentences(source: Source, result: Survey) -> list[str]:
-    """Everything found, and at the end what to do about it."""
+    """Returns lines about everything that was found and, at the end, what to do about it."""
     sizes = tuple(result.sizes.most_common())
     channels = 1 if result.grey == result.usable else 3
     skipped = tuple(result.skipped)
@@ -51,7 +51,7 @@ def sentences(source: Source, result: Survey) -> list[str]:
 
 
 def _advice(result: Survey) -> list[str]:
-    """What to do about what was found."""
+    """Returns lines of advice on what was found."""
     lines = []
     if result.same or result.near or result.skipped:
         lines.append(
@@ -68,7 +68,7 @@ def _advice(result: Survey) -> list[str]:
 
 
 def _some(source: Source, found: Sequence[tuple[int, ...]]) -> str:
-    """How many pictures, or pairs of them, and the names of some."""
+    """Counts pictures, or pairs of them, and names some."""
     names = [" of ".join(reading.name_of(source, index) for index in one) for one in found]
     return f"{len(names):,} ({some_of(names, NAMES_SHOWN)})" if names else "none"
 
@@ -80,7 +80,7 @@ def _shares(counts: Counter) -> str:
 
 
 def contact_sheet(source: Source, result: Survey) -> Image.Image:
-    """Pictures evenly chosen from all, then those that may be wrong, under captions."""
+    """Draws evenly chosen pictures, then those with possible faults, under captions."""
     count = min(EXAMPLES, result.found)
     examples = np.linspace(0, result.found - 1, count).round().astype(int).tolist()
     sections = [(f"{result.name}: {count} of {result.found:,}, evenly chosen", examples)]
@@ -100,7 +100,7 @@ def contact_sheet(source: Source, result: Survey) -> Image.Image:
 
 
 def _tile(image: np.ndarray | None) -> np.ndarray:
-    """A picture inside a square, on light grey; an unusable one is crossed out."""
+    """Draws a picture inside a light grey square; None, an unusable one, becomes a red cross."""
     tile = Image.new("RGB", (SIDE, SIDE), (232, 232, 232))
     if image is None:
         pen = ImageDraw.Draw(tile)
@@ -110,7 +110,7 @@ def _tile(image: np.ndarray | None) -> np.ndarray:
     picture = Image.fromarray(image)
     scale = SIDE / max(picture.size)
     size = tuple(max(1, round(side * scale)) for side in picture.size)
-    # Small pictures are enlarged without blur: what one sees is their pixels.
+    # Small pictures are enlarged without blur, to show their pixels.
     method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.HAMMING
     picture = picture.resize(size, method)
     tile.paste(picture, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
@@ -130,5 +130,5 @@ def _stack(blocks: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
 
 
 def _latin(text: str) -> str:
-    """Pillow's own font has no other letters."""
+    """Replaces letters outside of Latin-1, which Pillow's own font lacks."""
     return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,7 +1,7 @@
-"""Refuses links in the place of files that a command writes or removes.
+"""Refuses links in place of files that a command writes or removes.
 
-A folder may come from somebody else, with such links in it: writing to them would change whatever
-files they lead to.
+A folder from somebody else may contain such links, and writing to them would change the files that
+they lead to.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from dcgan import UserError
 
 
 def refuse(state: Path, files: Iterable[Path], command: str) -> None:
-    """Raises UserError for a link as a command's own folder, in it, or as one of its files."""
+    """Raises UserError if a command's folder `state`, a file in it, or one of `files` is a link."""
     for path in (state, *state.glob("*"), *files):
         if path.is_symlink():
             raise UserError(

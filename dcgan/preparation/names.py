@@ -1,8 +1,8 @@
-"""Names of pictures in a package: safe to unpack anywhere, whatever the source calls them.
+"""Names the pictures in a package, so that it can be unpacked safely on any system.
 
-A source's names and classes are other people's text: of files, of a zip's entries, of TFRecords. A
-name made of them stays below the package, is none that a system reserves, forbids or hides, differs
-from all others in more than the letters' case, and fits into 255 bytes a part.
+A source's names and classes are text from files, zip entries or TFRecords, and are not trusted. A
+name made from them stays inside the package, is not reserved, forbidden or hidden on any system,
+differs from all others in more than case, and has at most 255 bytes in each part.
 """
 
 import re
@@ -11,29 +11,29 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 SUFFIX = ".png"
-MOST_BYTES = 200  # of a part: file systems take 255, and a number may follow
-MOST_FOLDERS = 15  # the last ones are kept: with their lengths, a path stays below 4,096 bytes
-# What Windows forbids, and what separates folders on some system.
+MOST_BYTES = 200  # in a part of a path; file systems allow 255, and a number may be added
+MOST_FOLDERS = 15  # the last ones are kept, so a path stays below 4,096 bytes
+# Characters that Windows forbids, or that separate folders on some system.
 _FORBIDDEN = re.compile(r'["*/:<>?\\|]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 _FILE_END = re.compile(r"\.(png|jsonl)$", re.IGNORECASE)
-_PASSED_OVER = "__macosx"  # by whatever reads folders and zips of pictures
+_PASSED_OVER = "__macosx"  # a folder that readers of picture folders and zips ignore
 
 
 class Names:
-    """Gives pictures their names in one package."""
+    """Gives the pictures of one package their names."""
 
     def __init__(self, classes: Sequence[str] = ()):
-        """Gives each class, what labels from 0 on mean, a folder of its own."""
+        """Gives each class its own folder; `classes` are the names of the labels 0, 1, ..."""
         self._taken: dict[str, int] = {}
         folders: dict[str, int] = {}
         self._folders = [_free(_folder(text), "", folders) for text in classes]
 
     def give(self, name: str, label: tuple[int, str] | None = None) -> str:
-        """A free name with "/", below the folder of the picture's class, with the suffix .png.
+        """Returns an unused name with "/" and the suffix .png, inside the folder of its class.
 
-        The label is a number and what it means. Where a folder in `name` has this meaning, the
-        folder of the class takes its place.
+        `label` is (number, class name). If a folder in `name` is called like the class, the folder
+        of the class replaces it; else it is put in front.
         """
         *parts, file = name.split("/")
         folders = [_folder(part) for part in parts]
@@ -48,12 +48,12 @@ class Names:
 
 
 def _folder(text: str) -> str:
-    """A folder never ends as the package's files do: no file can be where a folder has to be."""
+    """Makes a folder's name that cannot collide with a file: it never ends in .png or .jsonl."""
     return _FILE_END.sub(r"_\1", _cut(_plain(text)))
 
 
 def _plain(text: str) -> str:
-    """One part of a path without anything that some system takes for more than text."""
+    """Makes one part of a path, without anything that has a special meaning on some system."""
     text = unicodedata.normalize("NFC", "".join(map(_plain_character, text)))
     text = _FORBIDDEN.sub("_", text)
     if text.startswith("."):
@@ -65,9 +65,9 @@ def _plain(text: str) -> str:
 
 def _plain_character(character: str) -> str:
     category = unicodedata.category(character)
-    if category == "Cs":  # stands for a byte that is not UTF-8
+    if category == "Cs":  # a surrogate stands for a byte that is not UTF-8
         return "\N{REPLACEMENT CHARACTER}"
-    # Control characters, marks that turn the direction of writing, ends of lines.
+    # Control characters, marks that change the direction of writing, line separators.
     return "_" if category[0] == "C" or category in ("Zl", "Zp") else character
 
 
@@ -77,10 +77,10 @@ def _cut(text: str) -> str:
 
 
 def _free(start: str, end: str, taken: dict[str, int]) -> str:
-    """`start` + `end`, with a number between them where that is taken.
+    """Returns `start` + `end`, with a number between them if that is taken.
 
-    `taken` has all names so far without regard to case, with the number that was given last:
-    looking for the next one takes no longer with every picture of the same name.
+    `taken` maps all names so far, in folded case, to the number that was used last, so that finding
+    the next one does not take longer with every picture of the same name.
     """
     key = (start + end).casefold()
     free, number = start + end, taken.get(key, 1)

@@ -1,11 +1,11 @@
 """Puts the pictures of any source into one zip file or into TFRecord shards.
 
 Every picture is decoded, resized once, compared with those before it and written as PNG, on all
-cores and in the source's order. What a manifest of JSON lines says of each: its file, SHA-256, size
-and labels, or why it was left out. Memory does not grow with the pictures, only by about a kilobyte
-for each one's name and hash. Which pictures are kept apart as test follows from their pixels
-alone: it stays the same when pictures are added or renamed. Refused are a place inside the
-source and one that holds anything that `pack` did not write.
+cores and in the source's order. A manifest of JSON lines tells of each picture its file, SHA-256,
+size and labels, or why it was left out. Pictures are not kept in memory, only their names and
+hashes, about a kilobyte each. The choice of test pictures depends on their pixels alone, so it
+stays the same if pictures are added or renamed. Refused are a place inside the source and one that
+holds anything that `pack` did not write.
 """
 
 import contextlib
@@ -39,29 +39,29 @@ SAME, ALIKE = "the same pixels as another", "looks like another"
 
 @dataclass(frozen=True)
 class PackOptions:
-    """What becomes of the pictures."""
+    """How pictures are resized, split and compared."""
 
-    # side of the square that they are resized to; None leaves them as they are
+    # side in pixels of the square that they are resized to; None leaves them as they are
     size: int | None = None
-    crop: bool = True  # whether the centre is cut out before resizing; else the picture is squeezed
-    split: float = 0.0  # share of the pictures that is kept apart as test, 0 to 1
-    # bits in which perceptual hashes may differ for one of the pictures to be dropped; 0 drops
-    # exact duplicates only
+    crop: bool = True  # whether to cut out the centre before resizing; else pictures are squeezed
+    split: float = 0.0  # share of the pictures that become test pictures, 0 to 1
+    # a picture is dropped if its perceptual hash differs from an earlier one in at most this many
+    # bits; 0 drops exact duplicates only
     similarity: int = 0
 
 
 @dataclass
 class Packed:
-    """What was packed."""
+    """The result of packing."""
 
-    report: DataReport  # found, used and left out
+    report: DataReport  # the pictures found, used and left out
     counts: Counter  # pictures by split
     size: int  # bytes of all PNG files
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a worker makes of a picture: a PNG file, or the reason why there is none."""
+    """What a worker returns for a picture: a PNG file, or the reason why there is none."""
 
     index: int
     reason: str = ""
@@ -81,8 +81,8 @@ def pack(
 ) -> Packed:
     """Packs a source into a path that ends in .zip, or a folder or address for TFRecord shards.
 
-    A shard is full at about `shard_bytes`. A UserError where no picture is usable, or `to` cannot
-    be used.
+    A shard has at most about `shard_bytes`. Raises UserError if no picture is usable, or `to`
+    cannot be used.
     """
     _refuse_inside(source, to)
     if options.similarity:
@@ -111,7 +111,7 @@ def pack(
 
 
 def _refuse_inside(source: Source, to: str) -> None:
-    """A package inside its source would be read by the next packing."""
+    """Raises UserError for a package inside its source, as the next packing would read it."""
     path = getattr(source, "path", None)
     if path is None or is_address(path) or is_address(to):
         return
@@ -124,7 +124,7 @@ def _refuse_inside(source: Source, to: str) -> None:
 
 
 def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> Made:
-    """A task of a worker, see `reading.each`."""
+    """A task for a worker, see `reading.each`."""
     if image is None:
         return Made(index, reason)
     return Made(
@@ -137,9 +137,9 @@ def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool)
 
 
 def _png(image: np.ndarray) -> bytes:
-    """A PNG file, compressed by run lengths alone.
+    """Encodes a picture as PNG with run-length compression alone.
 
-    That takes half the time of Pillow's default, which is most of the time of a packing. Faces of
+    This takes half as long as Pillow's default, which would be most of the packing time. Faces of
     96x96 pixels become 0.6 % larger, flat drawings 13 %.
     """
     buffer = io.BytesIO()
@@ -148,19 +148,19 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _picture_of(image: np.ndarray) -> Image.Image:
-    """uint8 [height, width, 1 or 3] for Pillow."""
+    """Converts uint8 [height, width, 1 or 3] to a Pillow image."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 class _Sieve:
-    """Tells duplicates of what has passed."""
+    """Finds duplicates of the pictures that have passed it."""
 
     def __init__(self, similarity: int):
         self._names: dict[bytes, str] = {}
         self._seen = duplicates.Seen(similarity) if similarity else None
 
     def reason(self, made: Made, name: str) -> tuple[str, str]:
-        """Why a picture is left out and which one it repeats; ("", "") when it passes."""
+        """Returns why to leave out a picture and which one it repeats; ("", "") if it passes."""
         if first := self._names.get(made.pixels):
             return SAME, first
         if self._seen and (first := self._seen.add(made.fingerprint, name)):
@@ -206,7 +206,7 @@ def _picture(made: Made, name: str, *, labels: dict, options: PackOptions) -> Pa
 
 
 def _facts(picture: PackedPicture, labels: dict) -> dict:
-    """What the manifest says of a picture besides where it is."""
+    """Returns what the manifest tells of a picture, except for its place and source."""
     height, width, channels = picture.shape
     return {
         "sha256": picture.sha256,
@@ -223,7 +223,7 @@ def _line(value: dict) -> bytes:
 
 
 def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, str]]:
-    """The number and meaning of a picture's labels, by labelling."""
+    """Returns (number, class name) of a picture's labels, by labelling."""
     numbers = {key: int(labels.values[index]) for key, labels in labelling.items()}
     return {
         key: (number, labelling[key].names[number])
@@ -233,7 +233,7 @@ def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, st
 
 
 def _header(source: Source, options: PackOptions, packed: Packed) -> dict:
-    """The first line of the manifest, about the whole."""
+    """Returns the first line of the manifest, about the whole package."""
     return {
         "format": FORMAT,
         "from": source.name,
@@ -242,7 +242,7 @@ def _header(source: Source, options: PackOptions, packed: Packed) -> dict:
         "found": packed.report.found,
         "packed": dict(sorted(packed.counts.items())),
         "dropped": dict(sorted(Counter(s.reason for s in packed.report.skipped).items())),
-        # A line has to be read as a whole: of more classes than can be learnt it names none.
+        # Readers need the whole line in memory, so more classes than can be learnt are not named.
         "labels": {
             key: labels.names if len(labels.names) <= MOST_CLASSES else ()
             for key, labels in source.labels.items()

@@ -1,9 +1,9 @@
-"""What `pack` writes into: one zip file, or a folder of TFRecord shards.
+"""The packages that `pack` writes: one zip file, or a folder of TFRecord shards.
 
 Both refuse a place that holds anything that `pack` did not write. A zip is written under a
-temporary name and renamed when it is whole. Shards may lie where nothing can be renamed: they are
-written in place, and while a file named `packed.UNFINISHED` lies beside them nobody reads them. The
-same pictures give the same bytes.
+temporary name and renamed when it is complete. Shards may be on storage that cannot rename files,
+so they are written in place, and are not read while a file named `packed.UNFINISHED` is beside
+them. The same pictures give the same bytes.
 """
 
 import contextlib
@@ -20,56 +20,56 @@ from dcgan import UserError
 from dcgan.datasets import packed
 from dcgan.files import remove_temporaries, replacing
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can name
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can store
 OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
 
 
 @dataclass(frozen=True)
 class PackedPicture:
-    """A picture on its way into a package."""
+    """A picture to be written into a package."""
 
-    name: str  # of `names.Names`
-    split: str  # one of `SPLITS`; "" in a zip that is not split
-    png: bytes  # of the file
+    name: str  # made by `names.Names`
+    split: str  # one of `SPLITS`; "" in a package that is not split
+    png: bytes  # the content of the PNG file
     shape: tuple[int, int, int]  # height, width, channels
     sha256: str  # of `png`, hexadecimal
-    label: tuple[int, str] | None  # its number and meaning, if it has one
+    label: tuple[int, str] | None  # (number, class name), if it has a label
 
 
 class ZipPackage:
-    """Uncompressed PNG files in a zip: a PNG is compressed itself."""
+    """A zip of PNG files, stored uncompressed, as PNG is compressed already."""
 
     def __init__(self, archive: zipfile.ZipFile):
         self._archive = archive
 
     def add(self, picture: PackedPicture) -> dict:
-        """Writes a picture; returns where it is, for the manifest."""
+        """Writes a picture; returns its place for the manifest."""
         name = f"{picture.split}/{picture.name}" if picture.split else picture.name
         self._archive.writestr(_entry(name), picture.png)
         return {"file": name}
 
     def finish(self, manifest: BinaryIO) -> None:
-        """Writes the manifest, which begins at the file's place."""
+        """Writes the manifest, from the current position of that file."""
         with self._archive.open(_entry(packed.MANIFEST), "w", force_zip64=True) as file:
             shutil.copyfileobj(manifest, file)
 
     def about(self) -> dict:
-        """What the manifest's first line says of the package."""
+        """Returns what the manifest's first line tells of the package."""
         return {}
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, EPOCH)
-    info.create_system = 3  # Unix, wherever it is written
+    info.create_system = 3  # Unix, on every system, so that the bytes are the same
     info.external_attr = 0o644 << 16
     return info
 
 
 @contextlib.contextmanager
 def zip_package(path: Path) -> Iterator[ZipPackage]:
-    """A zip file that replaces the one at `path` when the block ends well.
+    """Opens a zip file that replaces the one at `path` if the block ends without error.
 
-    A UserError where `path` holds something that `pack` did not write, or cannot be written.
+    Raises UserError if `path` holds something that `pack` did not write, or cannot be written.
     """
     if path.exists() and (path.is_dir() or packed.header(path) is None):
         raise not_ours(str(path))
@@ -85,20 +85,20 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
 
 
 def _tensorflow() -> types.ModuleType:
-    """Loaded only where shards are written: it takes seconds."""
+    """Loads TensorFlow, which takes seconds, so it is done only to write shards."""
     from dcgan.datasets.tfrecord import tf
 
     return tf
 
 
 class ShardPackage:
-    """The same in TFRecord files with the usual features, a new one when the last is full."""
+    """TFRecord files with the usual features; a new one is begun when the last is full."""
 
     def __init__(self, place: str, shard_bytes: int):
         self._place = place
         self._limit = shard_bytes
         self._shards: dict[str, list[str]] = {split: [] for split in packed.SPLITS}
-        self._open: dict[str, tuple] = {}  # by split: writer, bytes, records
+        self._open: dict[str, tuple] = {}  # by split: (writer, bytes written, records written)
 
     def add(self, picture: PackedPicture) -> dict:
         """See `ZipPackage`."""
@@ -129,7 +129,7 @@ class ShardPackage:
         return {"shards": {split: names for split, names in self._shards.items() if names}}
 
     def close(self) -> None:
-        """Puts what was written into the files."""
+        """Closes the shards, which writes out everything."""
         for writer, _, _ in self._open.values():
             writer.close()
         self._open = {}
@@ -139,7 +139,7 @@ Package = ZipPackage | ShardPackage
 
 
 def _example(picture: PackedPicture) -> bytes:
-    """A tf.train.Example with the feature names of TensorFlow's own image data sets."""
+    """Makes a tf.train.Example with the feature names of TensorFlow's own image data sets."""
     tf = _tensorflow()
 
     def text(value: str):
@@ -169,9 +169,9 @@ def _example(picture: PackedPicture) -> bytes:
 
 @contextlib.contextmanager
 def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
-    """A folder of shards that counts as whole when the block ends well; else nothing stays.
+    """Opens a folder of shards, which is complete if the block ends without error, else removed.
 
-    The place is a path, or an address of tf.io.gfile. A UserError where it holds something that
+    The place is a path or an address of tf.io.gfile. Raises UserError if it holds something that
     `pack` did not write, or cannot be written.
     """
     tf = _tensorflow()
@@ -186,7 +186,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
         try:
             yield package
         except BaseException:
-            with contextlib.suppress(tf.errors.OpError):  # the disk is full, and about to be freed
+            with contextlib.suppress(tf.errors.OpError):  # the disk may be full, and is freed below
                 package.close()
             _remove_shards(place)
             _call_finished(place)
@@ -200,7 +200,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
 
 
 def _call_finished(place: str) -> None:
-    """Only now may the folder be read; an empty one does not stay."""
+    """Removes the mark that forbids reading a folder, and the folder itself if it is empty."""
     gfile = _tensorflow().io.gfile
     gfile.remove(f"{place}/{packed.UNFINISHED}")
     if not gfile.listdir(place):
@@ -227,7 +227,7 @@ def _is_ours(place: str, files: list[str]) -> bool:
 
 
 def _remove_shards(place: str) -> None:
-    """Removes the manifest first: without it and with `UNFINISHED` the folder is still ours."""
+    """Removes manifest and shards; the mark `UNFINISHED` tells meanwhile that pack wrote them."""
     gfile = _tensorflow().io.gfile
     files = gfile.listdir(place)
     ours = [name for name in files if OUR_SHARD.fullmatch(name)]
@@ -236,7 +236,7 @@ def _remove_shards(place: str) -> None:
 
 
 def not_ours(place: str) -> UserError:
-    """The refusal to write over somebody's files."""
+    """Makes the error that refuses to overwrite somebody's files."""
     return UserError(
         f"{place} exists and was not written by pack: nothing is overwritten; choose another --to, "
         "or move it away."
@@ -244,7 +244,7 @@ def not_ours(place: str) -> UserError:
 
 
 def package(to: str, shard_bytes: int) -> contextlib.AbstractContextManager:
-    """The package for a place: a zip for a name that ends in .zip, else a folder of shards."""
+    """Opens a zip if `to` ends in .zip, else a folder of shards; UserError for a zip's address."""
     if not to.lower().endswith(".zip"):
         packed.refuse_bytes(to)
         return shard_package(to, shard_bytes)

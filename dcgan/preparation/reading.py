@@ -1,4 +1,4 @@
-"""The pictures of any source one by one, at their own size or all at one."""
+"""Reads the pictures of any source one by one, at their own size or all at one size."""
 
 import contextlib
 import functools
@@ -15,18 +15,18 @@ from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.datasets.workers import map_in_order
 from dcgan.terminal.progress import Bar
 
-CHUNK = 16  # pictures a task of a worker: few, as pictures of their own size may be large
-DRAWN_SIDE = 64  # of pictures that are drawn at whatever size is wanted
+CHUNK = 16  # pictures in a worker's task; few, as pictures of their own size may be large
+DRAWN_SIDE = 64  # side of pictures that are drawn and have no size of their own, in pixels
 
 
 def own_size(summary: Summary, channels: int) -> ImageSpec:
-    """Every picture as it is; the shape is of those that are in no files."""
+    """Returns a spec that leaves pictures whole; its shape is used for those not in files."""
     height, width = summary.sizes[0][0] if summary.sizes else (DRAWN_SIDE, DRAWN_SIDE)
     return ImageSpec(height, width, channels, crop=False, white_level=summary.white_level)
 
 
 def name_of(source: Source, index: int) -> str:
-    """What messages call a picture: its file, or its number."""
+    """Returns the name of a picture for messages: that of its file, or its number."""
     names = getattr(source, "names", None)
     return names[index] if names else f"{index:06d}"
 
@@ -39,10 +39,10 @@ def read(
     whole: bool = True,
     remarks: Counter | None = None,
 ) -> Iterator[tuple[int, np.ndarray | None, str]]:
-    """(number, picture, "") of the usable pictures, (number, None, reason) of the others.
+    """Yields (number, picture, "") for usable pictures and (number, None, reason) for others.
 
-    A picture is uint8 [height, width, channels], of its own size where it is `whole` and in a file.
-    What was done with them is counted in `remarks`, see `Decoded`.
+    Pictures are uint8 [height, width, channels]. With `whole`, those in files keep their own size.
+    `remarks` counts how pictures were changed, see `Decoded`.
     """
     for index in indices:
         if whole and isinstance(source, PictureFiles):
@@ -72,9 +72,9 @@ def each(
     remarks: Counter,
     workers: int | None,
 ) -> Iterator[Any]:
-    """What a task makes of all pictures, in the source's order, on all cores, with progress.
+    """Yields the result of a task for every picture, in order, on all cores, with a progress bar.
 
-    The task is picklable; its arguments are what `read` yields. `doing` is a word for the bar.
+    The task must be picklable; its arguments are what `read` yields. `doing` labels the bar.
     """
     count = len(source)
     chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
@@ -96,5 +96,5 @@ def _work(
 
 
 def digest(image: np.ndarray) -> bytes:
-    """SHA-256 of shape and pixels."""
+    """Returns the SHA-256 of shape and pixels, 32 bytes."""
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()

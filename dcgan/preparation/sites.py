@@ -1,8 +1,8 @@
-"""What to crawl: a site's name or address, tags and a rating as the address that gallery-dl reads.
+"""Makes the address that gallery-dl reads from a site's name or address, tags and a rating.
 
-Two families of sites are known by the form of their addresses, moebooru and danbooru. Any other
-address is handed on as it is; its tags are part of it, and so is the rating where it has one.
-Refused are sites without an address and ratings among the tags.
+Searches are made for two families of sites, moebooru and danbooru. Any other address is passed on
+as it is and must contain its tags itself. Refused are unknown names that are no web address, and
+ratings among the tags.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from dcgan import UserError
 class Family:
     """Sites that run the same software."""
 
-    prefix: str  # before the address of a site that gallery-dl does not know by itself
+    prefix: str  # put before the address of a site that gallery-dl does not know itself
     search: str  # path of a search
     terms: str  # path of the rules
-    ratings: dict[str, str]  # --rating to the word of the site's rating tag
-    wants_contact: bool  # whether its rules ask robots for a way to reach their owner
+    ratings: dict[str, str]  # the word in the site's rating tag for each --rating
+    wants_contact: bool  # whether robots must tell how to reach their owner
 
 
 FAMILIES = {
@@ -34,7 +34,7 @@ FAMILIES = {
         prefix="Danbooru:",
         search="/posts?tags=",
         terms="/terms_of_service",
-        # danbooru's own "s" means sensitive, which moebooru's "safe" does not promise to leave out.
+        # danbooru's own "s" means sensitive, which moebooru's "safe" may include.
         ratings={"safe": "general", "questionable": "questionable", "explicit": "explicit"},
         wants_contact=True,
     ),
@@ -47,7 +47,7 @@ KNOWN = {
     "safebooru": ("danbooru", "https://safebooru.donmai.us"),
 }
 ROOTS = {root: family for family, root in KNOWN.values()}
-# First letters of the ratings of sites of no known family.
+# First letters of the ratings on sites of no known family.
 RATINGS = {"safe": "gs", "questionable": "q", "explicit": "e"}
 
 
@@ -55,8 +55,8 @@ RATINGS = {"safe": "gs", "questionable": "q", "explicit": "e"}
 class SiteSearch:
     """A search on a site."""
 
-    host: str  # what messages call the site
-    address: str  # for gallery-dl
+    host: str  # the site's name in messages
+    address: str  # the address that gallery-dl reads
     terms: str  # address of the site's rules
     # first letters of the ratings that a picture may have; None for any or none
     initials: str | None
@@ -73,12 +73,12 @@ class SiteSearch:
 
 
 def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
-    """The search for pictures.
+    """Makes a search. Raises UserError for an unknown site, ratings in `tags`, or unusable tags.
 
     Args:
-        site: a name in `KNOWN`; the address of a site, "moebooru:" or "danbooru:" before it when
-            gallery-dl does not know it; or any page that gallery-dl can read.
-        tags: what every picture must have, separated by blanks.
+        site: a name in `KNOWN`; the address of a site, with "moebooru:" or "danbooru:" before it if
+            gallery-dl does not know it; or the address of any page that gallery-dl can read.
+        tags: tags that every picture must have, separated by blanks.
         rating: "safe", "questionable", "explicit" or "any".
     """
     if any(tag.lstrip("-~").startswith("rating:") for tag in tags.lower().split()):
@@ -111,7 +111,7 @@ def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
 
 
 def _family(site: str) -> tuple[str | None, str]:
-    """(family or None, address) of what --site says."""
+    """Returns (family or None, address) of a --site; raises UserError if it is unknown."""
     if site.lower() in KNOWN:
         return KNOWN[site.lower()]
     family, _, address = site.partition(":")
@@ -129,10 +129,10 @@ def _family(site: str) -> tuple[str | None, str]:
 
 
 def _root(address: str) -> str | None:
-    """Scheme and host of an address of the web; None where it is none."""
+    """Returns scheme and host of a web address; None if it is not one."""
     try:
         parts = urlsplit(address)
-    except ValueError:  # brackets without a host of numbers in them
+    except ValueError:  # brackets without an IPv6 address in them
         return None
     if not address.isprintable() or parts.scheme not in ("http", "https") or not parts.hostname:
         return None

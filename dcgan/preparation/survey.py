@@ -1,8 +1,8 @@
 """Looks at every picture of a data set once, on all cores, for `inspect`.
 
-What is counted: sizes, grey and colour, exact duplicates (the same pixels), near duplicates (a
-perceptual hash, where imagehash is installed), nearly blank pictures, extreme shapes, labels. A
-picture is judged at its own size; what is drawn at any size, at `reading.DRAWN_SIDE`.
+It counts sizes, grey and colour, exact duplicates (the same pixels), near duplicates (by perceptual
+hashes, if imagehash is installed), nearly blank pictures, extreme shapes, and labels. Pictures are
+judged at their own size; those that can be drawn at any size, at `reading.DRAWN_SIDE`.
 """
 
 import contextlib
@@ -18,45 +18,45 @@ from dcgan.datasets.report import depth, nothing_usable, remarks_on
 from dcgan.datasets.source import NONE, Skipped, Source
 from dcgan.preparation import duplicates, reading
 
-NEAR = 4  # bits of the perceptual hash: what differs in no more is a copy, seldom another picture
-BLANK_DEVIATION = 6.0  # of the grey levels, 0 to 255: below, nothing can be made out
-EXTREME_ASPECT = 2.0  # longer side / shorter side: cropping to a square loses half the picture
+NEAR = 4  # bits: perceptual hashes that differ in no more are nearly always of copies
+BLANK_DEVIATION = 6.0  # standard deviation of grey levels, 0 to 255, below which nothing is visible
+EXTREME_ASPECT = 2.0  # longer side / shorter side; cropping to a square loses half the picture
 
 
 @dataclass
 class Survey:
-    """What was found. Pictures are named by their numbers in the source."""
+    """The result of a survey. Pictures are given by their numbers in the source."""
 
     name: str  # of the source
-    found: int  # pictures, the unusable ones included
+    found: int  # number of pictures, including unusable ones
     skipped: list[Skipped] = field(default_factory=list)  # the unusable ones, with reasons
     sizes: Counter = field(default_factory=Counter)  # (height, width) -> count
     grey: int = 0  # pictures without colour
     # (a picture, the earlier one with the same pixels)
     same: list[tuple[int, int]] = field(default_factory=list)
-    # (a picture, the earlier one that it looks like); None where it was not looked for
+    # (a picture, the earlier one that it looks like); None if near duplicates were not searched
     near: list[tuple[int, int]] | None = None
     # nearly blank pictures, and those of an extreme shape
     blank: list[int] = field(default_factory=list)
     extreme: list[int] = field(default_factory=list)
-    # by labelling, the number of pictures of each label
+    # by labelling, the number of pictures of each class
     labels: dict[str, Counter] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # see `Report`
+    notes: tuple[str, ...] = ()  # see `Source`
 
     @property
     def usable(self) -> int:
-        """Pictures that can be decoded."""
+        """The number of pictures that can be decoded."""
         return self.found - len(self.skipped)
 
     @property
     def distinct(self) -> int:
-        """Usable pictures without the exact duplicates."""
+        """The number of usable pictures without exact duplicates."""
         return self.usable - len(self.same)
 
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a worker says of one picture."""
+    """What a worker finds about one picture."""
 
     index: int
     reason: str = ""
@@ -68,7 +68,7 @@ class PictureFacts:
 
 
 def survey(source: Source, *, workers: int | None = None) -> Survey:
-    """Looks at all pictures; a UserError where none is usable."""
+    """Looks at all pictures; raises UserError if none is usable."""
     hashing = not extras.missing("imagehash")
     result = Survey(source.name, len(source), near=[] if hashing else None)
     first_of: dict[bytes, int] = {}
@@ -94,7 +94,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
 
 
 def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> PictureFacts:
-    """A task of a worker, see `reading.each`."""
+    """A task for a worker, see `reading.each`."""
     if image is None:
         return PictureFacts(index, reason)
     picture = Image.fromarray(image)
@@ -123,7 +123,7 @@ def _count(result: Survey, source: Source, one: PictureFacts) -> None:
 def _compare(
     result: Survey, one: PictureFacts, *, first_of: dict[bytes, int], seen: duplicates.Seen
 ) -> None:
-    """Looks for an earlier picture that is the same, or else looks the same."""
+    """Searches for an earlier picture with the same pixels, or else one that looks the same."""
     first = first_of.setdefault(one.pixels, one.index)
     if first != one.index:
         result.same.append((one.index, first))
