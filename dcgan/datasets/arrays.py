@@ -122,7 +122,7 @@ def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) ->
 
 
 def unreadable(error: OSError, *paths: Path) -> UserError:
-    """Makes the error for a file that cannot be read; `paths` are those that it may be about."""
+    """Makes the error for an unreadable file: the one that `error` names, else one of `paths`."""
     where = error.filename or " or ".join(map(str, paths))
     return UserError(
         f"{where} {reading_failed(error)}: expected a file that you may read, on a disk that works;"

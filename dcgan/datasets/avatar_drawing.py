@@ -148,7 +148,7 @@ class Canvas:
         self.place()
 
     def place(self, *, angle: float = 0.0, scale: float = 1.0, shift=(0.0, 0.0), pivot=(0.0, 0.0)):
-        """Sets the placing of later shapes: turned (radians) and scaled about `pivot`, shifted."""
+        """Turns (by `angle`, radians) and scales later shapes about `pivot`, then shifts them."""
         c, s = math.cos(angle) * scale, math.sin(angle) * scale
         turn = np.array([[c, s], [-s, c]])
         centre = np.array([self.half_width, self.half_height])
@@ -158,7 +158,7 @@ class Canvas:
         self.local()
 
     def local(self, shift=(0.0, 0.0), scale=(1.0, 1.0), shear: float = 0.0):
-        """Sets how later shapes are scaled, sheared (y by x) and shifted before they are placed."""
+        """Scales, shears (y by x) and shifts later shapes, before `place` does the rest."""
         matrix = np.array([[scale[0], shear], [0.0, scale[1]]])
         self._matrix = matrix @ self._base
         # Pillow truncates coordinates: adding half a pixel rounds them.

@@ -38,6 +38,8 @@ def _lock(*points) -> Shapes:
 
 @dataclass(frozen=True)
 class Style:
+    """The shapes of a hair style."""
+
     back: np.ndarray  # the shape behind everything, both sides
     lock: Shapes  # the lock beside the face, left side: shape and contour
     tails: Shapes = ()  # shapes behind the head, left side

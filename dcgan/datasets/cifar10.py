@@ -123,7 +123,7 @@ def _parse(path: Path, content: bytes, suffix: str) -> tuple[np.ndarray, np.ndar
 
 
 def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Parses a binary batch into uint8 [N, 3072] and labels [N]; UserError if it is cut short."""
+    """Parses a binary batch: uint8 [N, 3072], labels [N]. Raises UserError if it is cut short."""
     if not content or len(content) % RECORD:
         raise unusable(path, f"a whole number of {RECORD}-byte records", f"{len(content):,} bytes")
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
@@ -189,8 +189,8 @@ def _encode(text: str, *_: object) -> bytes:
 class _Unpickler(pickle._Unpickler):
     """Gives harmless stand-ins for the names that a batch needs, and refuses all others.
 
-    It is Python's unpickler in Python. The one in C fills memory up to whatever memo number a file
-    states: six bytes of a file can make it take gigabytes.
+    It derives from the unpickler that is written in Python. The one in C fills memory up to any
+    memo number that a file states: six bytes of a file can make it take gigabytes.
     """
 
     ALLOWED = {

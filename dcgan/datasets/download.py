@@ -30,7 +30,7 @@ logger = logging.getLogger("dcgan")
 
 CHUNK_BYTES = 1 << 16
 TRIES = 4  # failures in a row, without new bytes, after which a mirror is given up
-# Before the second try, then doubled, or longer if the server asks for it; and the longest wait.
+# The first wait, which doubles with each try or is as long as a server asks; and the longest wait.
 WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
 TIMEOUT_SECONDS = 30.0  # a connection that is silent for so long counts as dropped
 GZIP_MAGIC = b"\x1f\x8b"
@@ -58,7 +58,7 @@ class _Temporary(Exception):
 
 
 class _Refused(Exception):
-    """This mirror does not have the file."""
+    """Raised to give up a mirror and go on with the next."""
 
 
 class Absent(UserError):
@@ -199,8 +199,8 @@ def _check_answer(
 ) -> tuple[int, int | None]:
     """Returns the byte at which the answer begins, and the length of the whole file if known.
 
-    Refuses an answer that does not continue `part`, or comes from a file of another length. An
-    answer that begins at byte 0 makes it delete `part`.
+    Refuses an answer that does not continue `part`, or comes from a file of another length. Deletes
+    `part` if the answer begins at byte 0.
     """
     status, offset = response.status_code, _size(part)
     answer = f"answered {status} {response.reason}".strip()

@@ -45,7 +45,7 @@ class FolderSource(PictureFiles):
         )
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
+        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         try:
             file = open(os.path.join(self.path, self.names[index]), "rb")
             size = os.fstat(file.fileno()).st_size

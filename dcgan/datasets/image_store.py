@@ -88,7 +88,7 @@ class MemoryStore:
         self._images = np.empty((capacity, *shape), np.uint8)
 
     def append(self, images: np.ndarray) -> None:
-        """Adds uint8 [n, *shape]."""
+        """Adds images, uint8 [n, *shape], up to the capacity in all."""
         self._images[self._count : self._count + len(images)] = images
         self._count += len(images)
 

@@ -1,4 +1,4 @@
-"""Labels from a .csv beside the pictures: one column of file names, the others are labels.
+"""Reads labels from a .csv beside the pictures: one column names files, the others are labels.
 
 The column of file names is found by its values, so its heading does not matter. Pictures that it
 does not name, or whose cell is empty, have no label. A sheet that names no picture is ignored. Data

@@ -81,7 +81,7 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
 
 
 def _names(path: Path) -> dict[str | None, tuple[str, str | None]]:
-    """Returns the names of the arrays (images, labels or None) by part; the key None: no parts."""
+    """Returns array names (images, labels or None) by part; without parts, the only key is None."""
     try:
         with open(path, "rb") as file:
             if file.read(2) != b"PK":
@@ -164,7 +164,7 @@ def _array(path: Path, name: str) -> np.ndarray:
 def _labels(
     path: Path, there: dict, wanted: Sequence[str | None]
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Returns the class numbers of the wanted images and the class names; (None, ()) without."""
+    """Returns the wanted images' class numbers, and the class names; (None, ()) without labels."""
     found = {}
     for part, (pictures, labels) in there.items():
         values = _classes(_array(path, labels)) if labels else None

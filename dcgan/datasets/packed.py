@@ -114,7 +114,7 @@ def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str
     """Reads the labels of pictures from the lines of a manifest; empty if none has a label.
 
     A class has the same number in every part; classes without pictures are left out. `names` are
-    those that the source gives its pictures. Raises UserError, which names `place`, for damage.
+    the source's names of its pictures. Raises UserError, which names `place`, if it is damaged.
     """
     rows = {name: row for row, name in enumerate(names)}
     try:

@@ -52,7 +52,7 @@ class ParquetSource(PictureFiles):
     """The pictures of Parquet files, one per row. Picklable."""
 
     def __init__(self, place: Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """See `FolderSource`; also UserError if pyarrow, a wanted part or all rows are missing."""
+        """See `FolderSource`; also raises UserError if pyarrow, a part or all rows are missing."""
         extras.require("The Parquet file", "data", "pyarrow")
         self.path = str(place.absolute())
         files = _shards(place, pattern)

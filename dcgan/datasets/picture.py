@@ -140,7 +140,7 @@ def whole(
 
 
 def _deepen(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
-    """Scales 16-bit colour PNGs with `white` below 65535 by all bits; Pillow drops the lower ones.
+    """Scales 16-bit colour PNGs to 8 bits if `white` is below 65535; Pillow drops their low bits.
 
     Other pictures, and all if white is 65535, are returned as they are.
     """
@@ -166,7 +166,7 @@ def _raw_mode(picture: Image.Image) -> str:
 
 
 def highest_level(file: BinaryIO, name: str = "") -> int | None:
-    """Returns the highest level of a 16-bit picture (of colours, its low bits set); else None."""
+    """Returns the highest level of a 16-bit picture, for colours with low byte 255; else None."""
     picture = open_picture(file, name)
     try:
         if picture.mode.startswith("I"):

@@ -52,7 +52,7 @@ class PictureFiles(ABC):
 
     @abstractmethod
     def open(self, index: int) -> BinaryIO:
-        """Opens the file of a number, seekable. Raises UnusableFile if it cannot be read."""
+        """Opens the file at an index, seekable. Raises UnusableFile if it cannot be read."""
 
     def summary(self) -> Summary:
         """Reads the header of every picture, and pixels only of some 16-bit ones."""

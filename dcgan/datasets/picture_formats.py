@@ -1,7 +1,7 @@
 """Recognizes the picture formats that are read, and loads the plugins that they need.
 
-Only Pillow's plugins for these formats are ever used. For formats whose first header does not limit
-the decoder's memory (ICO, JPEG 2000), the inner sizes are checked here.
+Only plugins for these formats are ever used. For formats whose first header does not limit the
+decoder's memory (ICO, JPEG 2000), the inner sizes are checked here.
 """
 
 import functools
@@ -81,7 +81,7 @@ def recognize(head: bytes, name: str) -> tuple[tuple[str, ...], bool]:
 
 @functools.cache
 def load(form: str) -> None:
-    """Adds a format to Pillow; raises UnusableFile, with the command to run, if it needs more."""
+    """Makes Pillow read a format; UnusableFile, with a command to run, if a library is missing."""
     if form in _PLUGINS:
         importlib.import_module(f"PIL.{_PLUGINS[form]}ImagePlugin")
     elif form == "AVIF":
@@ -115,7 +115,7 @@ def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
 
 
 def _sizes_in_icon(file: BinaryIO) -> list[tuple[int, int]]:
-    """Reads the (width, height) of the PNGs or bitmaps in an icon; its directory ends at 256."""
+    """Reads the (width, height) of all PNGs and bitmaps in an icon; its directory ends at 256."""
     sizes = []
     (count,) = struct.unpack("<4xH", file.read(6))
     places = [struct.unpack("<12xI", file.read(16))[0] for _ in range(count)]

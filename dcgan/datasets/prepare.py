@@ -130,7 +130,7 @@ def look(
 ) -> DataReport:
     """Makes the report of `prepare` without keeping or writing images.
 
-    Pictures whose headers do not show that they are whole are decoded.
+    Decodes the pictures of a `fallible` source, as headers do not show all damage.
     """
     folder = Path(cache_dir) if cache_dir is not None else None
     cached = _read_cache(folder, _key(source.fingerprint, asdict(spec), limit), spec)
@@ -251,7 +251,7 @@ def _shape(spec: ImageSpec) -> tuple[int, int, int]:
 
 
 def _of_summary(summary: Summary, entry: dict) -> dict:
-    """The fields of an entry that come from the headers, with all skipped files."""
+    """Returns the fields of an entry that come from the headers, with all skipped files."""
     return {
         "sizes": summary.sizes,
         "channels": summary.channels,

@@ -108,7 +108,7 @@ class TarSource(PictureFiles):
         super().__init__(os.path.basename(self.path), names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
+        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         entry = self._entries[index]
         if entry.reason:
             raise UnusableFile(entry.reason)

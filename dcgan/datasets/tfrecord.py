@@ -52,7 +52,7 @@ class TFRecordSource(PictureFiles):
     labels_at_hand = False  # labels require reading every record
 
     def __init__(self, place: str | Path, pattern: str = "*", splits: Sequence[str] = ("train",)):
-        """See `FolderSource`; also UserError if shards are incomplete or hold no pictures."""
+        """See `FolderSource`; also raises UserError if shards are cut short or hold no pictures."""
         place = str(place).rstrip("/")
         packed.refuse_bytes(place)
         self.path, self.name = place, place.rpartition("/")[2]

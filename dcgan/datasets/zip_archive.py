@@ -33,7 +33,7 @@ class ZipSource(PictureFiles):
         super().__init__(os.path.basename(self.path), names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file of a number. Raises UnusableFile if it cannot be read."""
+        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         if not is_safe(self.names[index]):
             raise UnusableFile("unsafe name")
         try:

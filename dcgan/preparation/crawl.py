@@ -56,7 +56,7 @@ class CrawlResult:
 
 
 def check_requirements(search: SiteSearch, contact: str | None) -> None:
-    """Raises UserError if gallery-dl or a required contact is missing, or it is not ASCII."""
+    """Raises UserError if gallery-dl or a required contact is missing or the contact not ASCII."""
     extras.require("crawl", "data", "gallery_dl")
     if search.wants_contact and not contact:
         raise UserError(

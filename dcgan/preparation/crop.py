@@ -1,6 +1,6 @@
-"""Cuts the faces out of all pictures in a folder or archive, on all cores; can be continued.
+"""Cuts the faces out of all pictures in a folder or archive; a later start goes on with new ones.
 
-Worker processes look at pictures. This process decides in the order of the pictures' names which
+Worker processes on all cores find faces. This process decides in the order of the pictures which
 faces to keep, so the same pictures always give the same files. A picture that cannot be read is
 reported and skipped, and tried again by the next start.
 """
@@ -31,7 +31,7 @@ from dcgan.terminal.progress import Bar
 SHEET_FACES, SHEET_COLUMNS = 100, 10
 SHEET_SIDE = 128  # largest side of a face on the sheet, in pixels
 DRAWING_SIDE = 1600  # largest side of the picture with boxes, in pixels
-# Bytes of one folder name and of all in a picture's name: faces get the same folders, on a disk.
+# Bytes of one folder, and of all, in a picture's name; faces are written to folders named so.
 LONGEST_PART, LONGEST_PATH = 255, 1000
 BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
@@ -87,7 +87,7 @@ class CropResult:
 def crop(
     source: PictureFiles, folder: CroppedFolder, options: CropOptions, *, workers: int | None = None
 ) -> CropResult:
-    """Adds the faces of new pictures, which the open folder does not know yet, to it.
+    """Adds faces to an open folder, from the pictures that it does not know yet.
 
     Raises UserError if a file that crop did not write is in the way.
     """

@@ -112,7 +112,7 @@ class CroppedFolder:
             path.unlink(missing_ok=True)
 
     def prefix(self, source: str) -> str:
-        """Returns the beginning of the names of a picture's faces: its own name, kept unique.
+        """Returns the beginning of the names of a picture's faces: its own name, made unique.
 
         b/a.jpg gives b/a; if another picture has that already, b/a.jpg; then b/a.jpg_2. The result
         depends only on the pictures that were added before, in their order.
@@ -179,7 +179,7 @@ class CroppedFolder:
             os.truncate(self.records, whole)
 
     def _parse_line(self, text: bytes, number: int, before: list[dict]) -> dict:
-        """Parses a line; UserError unless it is the next face of the picture of lines `before`."""
+        """Parses the line after `before`, its picture's earlier lines; UserError if it is wrong."""
         try:
             line = json.loads(text)
             if _is_ours(line) and line["face"] == len(before) <= line["faces"]:

@@ -192,7 +192,7 @@ def _without_instructions(value: dict) -> dict:
 
 
 def _take_samples_of_danbooru() -> None:
-    """Makes gallery-dl fetch `large_file_url`, at most 850 pixels wide; it has no such option."""
+    """Makes gallery-dl fetch `large_file_url`, at most 850 pixels wide, as no option of it does."""
     items = DanbooruExtractor.items
 
     def samples(extractor: DanbooruExtractor) -> Iterator[tuple]:

@@ -32,8 +32,8 @@ class Names:
     def give(self, name: str, label: tuple[int, str] | None = None) -> str:
         """Returns an unused name with "/" and the suffix .png, inside the folder of its class.
 
-        `label` is (number, class name). If a folder in `name` is called like the class, the folder
-        of the class replaces it; else it is put in front.
+        `label` is (number, class name). The folder of the class replaces a folder in `name` that
+        has the name of the class; without one, it is put in front.
         """
         *parts, file = name.split("/")
         folders = [_folder(part) for part in parts]
