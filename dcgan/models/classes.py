@@ -1,7 +1,7 @@
-"""Classes as the networks take them: numbers that are 1 for an image's own classes, else 0.
+"""Classes as the networks take them: one-hot numbers, 1 for an image's own classes and 0 elsewhere.
 
-An image has one class in each column of labels, such as its hair and its eyes. Between two classes
-lie numbers that add up to 1.
+An image has one class in each column of labels, such as its hair and its eyes. A blend of two
+classes has numbers between 0 and 1 that add up to 1 in each column.
 """
 
 import keras
@@ -9,10 +9,10 @@ import tensorflow as tf
 
 
 def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
-    """Columns of classes side by side: float32 [N, sum(classes)].
+    """Encodes labels one-hot, the columns side by side: float32 [N, sum(classes)].
 
-    Labels are whole numbers [N, columns], each from 0 to below the column's number of classes; or
-    what this function returns, or numbers between several such rows.
+    Labels are integers [N, columns], each from 0 to one less than the column's number of classes.
+    Floats [N, sum(classes)] are returned as they are: one-hot rows already, or blends of them.
     """
     labels = tf.convert_to_tensor(labels)
     if not labels.dtype.is_integer:
@@ -24,15 +24,19 @@ def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
 
 
 def undecided(classes: tuple[int, ...]) -> tf.Tensor:
-    """As `one_hot`, of an image that may be of any class: float32 [1, sum(classes)]."""
+    """Returns float32 [1, sum(classes)], in each column every class with the same share."""
     return tf.constant([[1 / count for count in classes for _ in range(count)]])
 
 
 def beside(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
-    """What a layer sees, [N, ..., channels], and the labels at each of its places.
+    """Appends the labels to the channels of a layer's inputs, the same at every place.
 
-    Numbers are of `one_hot`, [N or 1, classes]; None for the inputs alone. Returns [N, ...,
-    channels + classes].
+    Args:
+        inputs: [N, ..., channels].
+        numbers: [N or 1, classes], as `one_hot` returns them; None returns the inputs alone.
+
+    Returns:
+        [N, ..., channels + classes].
     """
     if numbers is None:
         return inputs
@@ -42,13 +46,13 @@ def beside(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
 
 
 class ClassLogits(keras.layers.Layer):
-    """What a network sees, [N, units], times a vector for each class: float32 [N, classes].
+    """Multiplies features [N, units] by one learnt vector per class: float32 [N, classes].
 
     Args:
-        classes: how many.
-        units: how many numbers the network sees.
-        kernel_initializer: of the vectors [classes, units].
-        **kwargs: of `keras.layers.Layer`.
+        classes: number of classes.
+        units: number of features.
+        kernel_initializer: initializes the vectors, [classes, units].
+        **kwargs: further arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, classes: int, units: int, *, kernel_initializer, **kwargs):
@@ -67,7 +71,7 @@ class ClassLogits(keras.layers.Layer):
 
 
 def require(labels, classes: tuple[int, ...], network: str) -> None:
-    """Raises ValueError for labels where none were learnt, and for none where they were."""
+    """Raises ValueError if a network with classes gets no labels, or one without gets some."""
     if bool(classes) != (labels is not None):
         raise ValueError(
             f"The {network} {'needs' if classes else 'knows no'} labels: its classes are {classes}."

@@ -1,34 +1,40 @@
-"""Convolutions of stride 2 and transposed ones with gradients of our own, faster on CPUs.
+"""Convolutions of stride 2 and transposed convolutions with custom gradients, faster on CPUs.
 
-Where maps are small and deep, oneDNN's convolutions are slow: in training their place is taken by
-products of matrices, over the same numbers. At 8x8x256 -> 4x4x512 (batch 64, two threads of a core
-with AMX; milliseconds, oneDNN against products): forwards 56 and 48 in bfloat16, 81 and 58 in
-float32; the gradient of the input 130 and 38, 90 and 77; that of the kernel 165 and 43, 78 and 63.
-At 16x16x128 -> 8x8x256 only the kernel's in bfloat16 gains, 84 and 38. To few channels,
-32x32x64 -> 64x64x3, one convolution of stride 1 is faster: 14 and 10, 26 and 13.
+oneDNN's convolutions are slow if maps are small and deep, so training uses matrix products over the
+same numbers instead. Milliseconds of oneDNN and of products at 8x8x256 -> 4x4x512 (batch 64, two
+threads of a core with AMX), first in bfloat16, then in float32: forwards 56 and 48, 81 and 58;
+gradient of the input 130 and 38, 90 and 77; gradient of the kernel 165 and 43, 78 and 63. At
+16x16x128 -> 8x8x256 only the gradient of the kernel in bfloat16 gains, 84 and 38. With few output
+channels, 32x32x64 -> 64x64x3, one convolution of stride 1 is faster: 14 and 10, 26 and 13.
 
-Where nothing is learnt, an image must not depend on how many others are computed with it. oneDNN's
-transposed convolutions may share out the sums of one number among threads, by the number of images,
-and so may those of stride 1 with 5x5 kernels; with up to 3x3 they did not, from 2 to 16 threads and
-up to 1,024 channels. So there a transposed convolution is made of small ones.
+Outside training, an image must not depend on how many others are computed with it. oneDNN's
+transposed convolutions may split the sum of one output among threads, depending on the number of
+images, and so may convolutions of stride 1 with 5x5 kernels; those with up to 3x3 did not, with 2
+to 16 threads and up to 1,024 channels. So transposed convolutions are there made of small ones.
 """
 
 import numpy as np
 import tensorflow as tf
 
 STRIDE = 2
-# Sides of the larger maps, for products forwards and backwards, and for a kernel's gradient alone.
+# Largest side of the larger maps at which products are used: in all three computations, and in the
+# gradient of the kernel alone.
 PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 8}
 KERNEL_PRODUCTS_UP_TO = {tf.float32: 8, tf.bfloat16: 16}
-THIN = 4  # channels of images
-UNSHARED = 3  # rows of a kernel of stride 1 up to which its sums are not shared out
+THIN = 4  # output channels up to which `_spread_thin` is used, as for images
+UNSHARED = 3  # kernel rows up to which oneDNN does not split sums among threads, at stride 1
 
 
 def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
-    """A convolution of stride 2 with "same" padding: [N, H, W, C] to half the sides and F channels.
+    """Computes a convolution of stride 2 with "same" padding.
 
-    The kernel is [K, K, C, F]; sides are rounded up. In training it need not be the same to the
-    last bit in batches of every size.
+    Args:
+        large: [N, H, W, C].
+        kernel: [K, K, C, F].
+        training: allows a faster computation, whose last bits may depend on the batch size.
+
+    Returns:
+        [N, ceil(H / 2), ceil(W / 2), F].
     """
     products = training and _faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
     return (_down_by_products if products else _down)(large, kernel)
@@ -37,10 +43,14 @@ def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
 def up(
     small: tf.Tensor, kernel: tf.Tensor, side: tuple[int, int], *, stride: int, training: bool
 ) -> tf.Tensor:
-    """A transposed convolution of [N, ceil(H / stride), ceil(W / stride), F] with "same" padding.
+    """Computes a transposed convolution with "same" padding.
 
-    The kernel is [K, K, C, F], `side` is (H, W) of the result [N, H, W, C], the stride 1 or 2; for
-    `training` see `down`.
+    Args:
+        small: [N, ceil(H / stride), ceil(W / stride), F].
+        kernel: [K, K, C, F].
+        side: (H, W) of the result, [N, H, W, C].
+        stride: 1 or 2.
+        training: see `down`.
     """
 
     products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)
@@ -65,7 +75,7 @@ def up(
 
 
 def _faster(up_to: dict[tf.DType, int], dtype: tf.DType, side: tuple[int, int]) -> bool:
-    """Whether products of matrices are faster for maps of this type and (larger) side."""
+    """Tells whether matrix products are faster for maps of this type, `side` that of the larger."""
     return max(side) <= up_to.get(dtype, 0) and not _on_gpus()
 
 
@@ -94,7 +104,7 @@ def _down_by_products(large, kernel):
 
 
 def _kernel_gradient(large, small, kernel, stride):
-    """The gradient of the kernel of a convolution from `large`, by that of its output."""
+    """The gradient of the kernel of a convolution of `large`; `small` is that of its output."""
     if _faster(KERNEL_PRODUCTS_UP_TO, large.dtype, large.shape[1:3]):
         return _sum_of_products(_patches(large, kernel.shape[0], stride), small, kernel)
     return tf.compat.v1.nn.conv2d_backprop_filter(
@@ -108,7 +118,7 @@ def _transposed(small, kernel, side, stride):
 
 
 def _upwards(small, kernel, side):
-    """The transposed convolution of stride 2 to maps of `side`, in training."""
+    """The transposed convolution of stride 2 to maps of `side`, by the fastest way in training."""
     if _faster(PRODUCTS_UP_TO, small.dtype, side):
         return _spread(small, kernel, side)
     if kernel.shape[2] <= THIN and not _on_gpus():
@@ -117,11 +127,10 @@ def _upwards(small, kernel, side):
 
 
 def _by_convolutions(small, kernel, side, stride):
-    """The transposed convolution to maps of `side`, the same to the last bit in every batch.
+    """The transposed convolution to maps of `side`, the same to the last bit at any batch size.
 
-    With a stride of 2, even and odd rows and columns of the result are convolutions of stride 1
-    with every second row and column of the kernel; they are computed apart and then put beside each
-    other.
+    At stride 2, even and odd rows and columns of the result are convolutions of stride 1 with every
+    second row and column of the kernel. They are computed separately and then interleaved.
     """
     parts = []
     for odd in np.ndindex(stride, stride):
@@ -136,7 +145,7 @@ def _by_convolutions(small, kernel, side, stride):
 
 
 def _convolution(padded, kernel):
-    """The convolution of stride 1 without padding, a row of taps at a time if there are many."""
+    """The convolution of stride 1 without padding; large kernels one row at a time."""
     if kernel.shape[0] <= UNSHARED:
         return tf.nn.conv2d(padded, kernel, 1, "VALID")
     rows = padded.shape[1] - kernel.shape[0] + 1
@@ -149,13 +158,13 @@ def _convolution(padded, kernel):
 
 
 def _product(rows, kernel, side):
-    """The convolution of what `_patches` gave; `side` is that of the result."""
+    """The convolution of the patches that `_patches` made; `side` is that of the result."""
     filters = kernel.shape[3]
     return tf.reshape(tf.matmul(rows, tf.reshape(kernel, (-1, filters))), (-1, *side, filters))
 
 
 def _sum_of_products(rows, small, kernel):
-    """The gradient of the kernel, from what `_patches` gave of its input."""
+    """The gradient of the kernel, from the patches of its input; `small` is that of its output."""
     flat = tf.reshape(small, (-1, kernel.shape[3]))
     return tf.reshape(tf.matmul(rows, flat, transpose_a=True), kernel.shape)
 
@@ -167,7 +176,7 @@ def _before(length: int, kernel_size: int, stride: int) -> int:
 
 
 def _patches(large, kernel_size, stride):
-    """What each output of a convolution sees: [N * h * w, K * K * C]."""
+    """Gathers the inputs of each output of a convolution: [N * h * w, K * K * C]."""
     sides = large.shape[1:3]
     outputs = [-(-length // stride) for length in sides]
     before = [_before(length, kernel_size, stride) for length in sides]
@@ -183,9 +192,10 @@ def _patches(large, kernel_size, stride):
 
 
 def _windows(maps, tops, lefts, rows, columns):
-    """The numbers at [top + row, left + column] for all of these: [N, their number, C].
+    """Gathers the numbers at [top + row, left + column] for all combinations of the four.
 
-    One gather copies them in half the time of `tf.image.extract_patches` or of slices.
+    Returns [N, combinations, C]. One gather takes half the time of `tf.image.extract_patches` or
+    of slices.
     """
     y = tops[:, None, None, None] + rows[:, None]
     x = lefts[:, None, None] + columns
@@ -195,10 +205,9 @@ def _windows(maps, tops, lefts, rows, columns):
 
 
 def _spread(small, kernel, side):
-    """The transposed convolution of stride 2 to maps of `side`, by products of matrices.
+    """The transposed convolution of stride 2 to maps of `side`, by matrix products.
 
-    Even and odd rows and columns of the result are convolutions of stride 1 with every second row
-    and column of the kernel; they are computed apart and then put beside each other.
+    See `_by_convolutions` for the even and odd rows and columns.
     """
     h, w = small.shape[1:3]
     kernel_size, _, channels, filters = kernel.shape
@@ -217,7 +226,7 @@ def _spread(small, kernel, side):
 
 
 def _spread_thin(small, kernel, side):
-    """The same in one convolution of stride 1, which is faster for few channels."""
+    """The same by one convolution of stride 1, which is faster if the result has few channels."""
     kernel_size, _, channels, filters = kernel.shape
     (rows, above), (columns, beside) = (_taps_of_places(length, kernel_size) for length in side)
     taps = tf.pad(kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
@@ -230,9 +239,10 @@ def _spread_thin(small, kernel, side):
 
 
 def _taps_of_places(length, kernel_size):
-    """Which tap even and odd rows have at each place that one of them sees: [2, places].
+    """Returns the taps of even and odd rows at each input row that either of them sees.
 
-    The tap after the last stands for none. Also, how many places there are on either side.
+    Also returns how many of these input rows lie before and after. The taps are [2, places]; the
+    number `kernel_size`, one after the last tap, stands for no tap.
     """
     seen = [_seen(odd, length, kernel_size) for odd in range(STRIDE)]
     places = np.concatenate([place for _, place in seen])
@@ -243,7 +253,10 @@ def _taps_of_places(length, kernel_size):
 
 
 def _seen(odd, length, kernel_size, stride=STRIDE):
-    """The taps of a kernel that an even or odd row sees, and how far from its half they look."""
+    """Returns the kernel taps that make even (0) or odd (1) rows, and the input row of each.
+
+    Input rows are counted from the output row's index divided by the stride.
+    """
     first = odd + _before(length, kernel_size, stride)
     taps = np.arange(first % stride, kernel_size, stride)
     return taps, (first - taps) // stride

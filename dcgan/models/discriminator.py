@@ -8,9 +8,9 @@ from dcgan.models.classes import ClassLogits, beside, one_hot, require
 from dcgan.models.layers import StridedConv2D, activation, dropout
 from dcgan.models.network import Network
 
-# Layers double the channels up to so many times the first layer's: the 64x64 network's widest.
+# Layers double the channels up to this multiple of the first layer's, as wide as at 64x64.
 MAX_WIDENING = 8
-_LAYER_BITS = 48  # of dropout's seed, above those that the training step uses
+_LAYER_BITS = 48  # where the layer's number begins in dropout's seed, above the step's own bits
 
 
 @keras.saving.register_keras_serializable("dcgan")
@@ -19,14 +19,14 @@ class Discriminator(Network):
 
     5x5 stride-2 convolutions with LeakyReLU 0.2, batch normalization on all but the first, each
     halving the sides and doubling the channels; then one dense logit. No pooling, no hidden layer.
-    That is the layout "radford"; see `layouts` for what others change. Where it knows classes, the
-    logit is more by the product of what the last layer sees with vectors of the image's classes
-    (Miyato and Koyama 2018, arXiv 1802.05637, equation 4). There it is added up over all places
-    first; here each place counts, as in the last layer itself (docs/conditional.md: why). The
-    products with the vectors of all classes are also logits of the class.
+    That is the layout "radford"; see `layouts` for the others. If the network has classes, the
+    inner products of the last layer's input with a vector per class of the image are added to the
+    logit (Miyato and Koyama 2018, arXiv 1802.05637, equation 4). The paper first sums that input
+    over all places; here each place has weights of its own, as in the last layer
+    (docs/conditional.md says why). The products with all classes' vectors are also class logits.
 
     Args:
-        image_shape, **kwargs: of `Network`.
+        image_shape, **kwargs: see `Network`.
         width: channels of the first convolution.
     """
 
@@ -39,7 +39,7 @@ class Discriminator(Network):
             StridedConv2D(
                 filters,
                 self.kernel_size,
-                # Batch normalization subtracts it again.
+                # Batch normalization would subtract it.
                 use_bias=self.plan.d_bias and (i == 0 or not self.plan.d_norm),
                 kernel_initializer=self.initializer(f"conv_{i}"),
                 dtype=self.dtype_policy,
@@ -47,7 +47,7 @@ class Discriminator(Network):
             )
             for i, filters in enumerate(widths)
         ]
-        self.seen = math.prod(self.maps[-1]) * widths[-1]  # by what follows the convolutions
+        self.seen = math.prod(self.maps[-1]) * widths[-1]  # inputs of what follows the convolutions
         self.hidden_inputs = self.seen + self.label_channels
         self.logit_inputs = (self.plan.hidden or self.seen) + self.label_channels
         normalized = range(1, len(self.convs) + bool(self.hidden))
@@ -70,7 +70,7 @@ class Discriminator(Network):
             )
 
     def build(self, input_shape=None):
-        """Makes every variable, so that a restore finds them all."""
+        """Creates all variables, so that a checkpoint can be restored at once."""
         channels = self.image_shape[2]
         for conv, (height, width) in zip(self.convs, self.maps, strict=False):
             conv.build((None, height, width, channels + self.label_channels))
@@ -92,10 +92,10 @@ class Discriminator(Network):
         """images float [N, height, width, channels] -> logits float32 [N, 1].
 
         Args:
-            labels: as `classes.one_hot` takes them, where the network knows classes.
-            seed: int64 [2], of what dropout leaves out in training; a layout without it needs none.
-            with_classes: whether to return a tuple, in which the logits of the classes are second:
-                float32 [N, classes of all columns], or None where the network knows no classes.
+            labels: needed only by a network with classes, see `classes.one_hot`.
+            seed: int64 [2], needed only by layouts with dropout, in training.
+            with_classes: whether to return (logits, class logits) instead. Class logits are float32
+                [N, classes of all columns]; None if the network computes none.
         """
         require(labels, self.classes, self.name)
         last = self.activations(images, labels, training=training, seed=seed)[-1]
@@ -113,10 +113,10 @@ class Discriminator(Network):
         return (logits, class_logits) if with_classes else logits
 
     def activations(self, images, labels=None, training=False, seed=None) -> list:
-        """What follows the convolutions sees: [N, h, w, channels] after each one's LeakyReLU.
+        """Returns the outputs of all convolutions, [N, h, w, channels] each, after LeakyReLU.
 
-        Labels are for a layout whose convolutions see them; without, each image may be of every
-        class.
+        Labels matter only in a layout whose convolutions see them; None gives every class the same
+        share.
         """
         maps, inside = [(images + 1) / 2 if self.plan.from_0 else images], self.inside(labels)
         for i, conv in enumerate(self.convs):
@@ -128,7 +128,7 @@ class Discriminator(Network):
         return maps[1:]
 
     def _with_dropout(self, x, i: int, seed):
-        """The activations of layer `i` in training."""
+        """Applies the layout's dropout to the activations of layer `i`, in training."""
         if not self.plan.dropout:
             return x
         if seed is None:

@@ -15,15 +15,15 @@ class Generator(Network):
 
     Dense -> h x w x width -> BN -> ReLU, then 5x5 stride-2 transposed convolutions with BN and
     ReLU, each doubling the sides and halving the channels, the last one to the image with tanh.
-    That is the layout "radford"; see `layouts` for what others change. Where it knows classes, z is
-    lengthened by them (Mirza and Osindero 2014, arXiv 1411.1784).
+    That is the layout "radford"; see `layouts` for the others. If the network has classes, their
+    one-hot numbers are appended to z (Mirza and Osindero 2014, arXiv 1411.1784).
 
     Args:
-        image_shape, **kwargs: of `Network`.
+        image_shape, **kwargs: see `Network`.
         z_dim: length of the latent vectors.
-        z_dist: what they are drawn from, see `latent.noise.latents`. The network computes the
-            same for each: it is kept here so that its config alone says how to take samples.
-        width: channels of the first tensor.
+        z_dist: distribution of the latent vectors, see `latent.noise.DISTRIBUTIONS`. It does not
+            change the network; its config keeps it so as to say how to take samples.
+        width: channels of the first maps.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Generator(Network):
         policy = self.dtype_policy
         self.project = keras.layers.Dense(
             math.prod(self.first),
-            use_bias=False,  # batch normalization subtracts it again
+            use_bias=False,  # batch normalization would subtract it
             kernel_initializer=self.initializer("project"),
             dtype=policy,
             name="project",
         )
-        # The rows of the first layer's kernel that the classes take.
+        # The classes' part of the first layer: the rows of its kernel that multiply their numbers.
         self.of_classes = None
         if self.classes and not self.label_channels:
             self.of_classes = keras.layers.Dense(
@@ -73,7 +73,7 @@ class Generator(Network):
                 strides=1 if self.plan.keeps_first and i == 0 else STRIDE,
                 use_bias=last and self.plan.image_bias,
                 kernel_initializer=self.initializer(f"deconv_{i}"),
-                dtype="float32" if last else policy,  # the picture itself keeps full precision
+                dtype="float32" if last else policy,  # the images have full precision
                 name=f"deconv_{i}",
             )
             for i, filters in enumerate([*widths[1:], image_shape[2]])
@@ -81,7 +81,7 @@ class Generator(Network):
         ]
 
     def build(self, input_shape=None):
-        """Makes every variable, so that a restore finds them all."""
+        """Creates all variables, so that a checkpoint can be restored at once."""
         numbers, norms = self.z_dim, iter(self.norms)
         if self.hidden:
             self.hidden.build((None, self.hidden_inputs))
@@ -102,7 +102,7 @@ class Generator(Network):
     def call(self, z, labels=None, training=False):
         """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].
 
-        Labels are as `classes.one_hot` takes them, where the network knows classes.
+        Labels are needed only by a network with classes, see `classes.one_hot`.
         """
         require(labels, self.classes, self.name)
         inside, norms, x = self.inside(labels), iter(self.norms), z
@@ -117,10 +117,10 @@ class Generator(Network):
         for i, (norm, deconv) in enumerate(zip(norms, self.deconvs, strict=True)):
             x = activation(norm(x, training=training), self.plan.g_leak)
             x = deconv(beside(self._as_maps(x) if i == 0 else x, inside), training=training)
-        return keras.ops.tanh(x / 2 if self.plan.from_0 else x)  # half: twice the sigmoid less 1
+        return keras.ops.tanh(x / 2 if self.plan.from_0 else x)  # tanh(x / 2) is 2 sigmoid(x) - 1
 
     def _as_maps(self, x):
-        """The first tensor [N, units] as maps [N, height, width, channels]."""
+        """Reshapes the first tensor, [N, units], to maps [N, height, width, channels]."""
         return keras.ops.reshape(x, (-1, *self.first))
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""What both networks share: sizes, initial weights, strided convolutions and normalization."""
+"""Parts of both networks: sizes, initial weights, activations, convolutions and normalization."""
 
 import math
 
@@ -11,11 +11,11 @@ from dcgan.models.layouts import Layout
 
 
 def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
-    """The sides of the feature maps from the image down, halved with rounding up until about 4.
+    """Returns the sides of the feature maps, from the image down to about `smallest`.
 
-    A side of 28 gives 28, 14, 7, 4; 48 gives 48, 24, 12, 6, 3: one more than there are layers of
-    stride 2. For an image that is not square the geometric mean of its sides decides how often.
-    `smallest` takes the place of 4.
+    Sides are halved and rounded up: 28 gives 28, 14, 7, 4, and 48 gives 48, 24, 12, 6, 3, one more
+    than there are layers of stride 2. If the image is not square, the geometric mean of its sides
+    decides how often they are halved.
     """
     stages = max(1, math.floor(math.log2(math.sqrt(height * width) / smallest) + 0.5))
     maps = [(height, width)]
@@ -26,28 +26,29 @@ def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
 
 
 def layer_seed(seed: int, network: str, layer: str) -> int:
-    """The seed of a layer's initial weights: below 2**32, and a hash of all that it belongs to.
+    """Returns the seed of a layer's initial weights, below 2**32: a hash of all arguments.
 
-    Sums such as seed + layer would give a layer of one run the weights of another run's next layer.
+    With sums such as seed + layer number, a layer of one run would have the weights of the next
+    layer of another run.
     """
     words = [seed, *f"{network}/{layer}".encode()]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def weight_initializer(seed: int, layout: Layout) -> keras.initializers.Initializer:
-    """As the layout says; the same seed gives the same weights everywhere."""
+    """Returns the layout's initializer; the same seed gives the same weights on every machine."""
     if layout.weight_stddev is None:
         return keras.initializers.GlorotUniform(seed=seed)
     return keras.initializers.RandomNormal(0.0, layout.weight_stddev, seed=seed)
 
 
 def activation(inputs: tf.Tensor, leak: float) -> tf.Tensor:
-    """ReLU, or LeakyReLU with that slope below 0."""
+    """Computes ReLU, or LeakyReLU with slope `leak` below 0 if it is not 0."""
     if not leak:
         return keras.ops.relu(inputs)
 
-    # The gradient asks for signs only: taken from the outputs, as ReLU does it, the inputs need not
-    # be kept.
+    # The gradient needs only signs. Taking them from the outputs, as ReLU does, saves keeping the
+    # inputs in memory.
     @tf.custom_gradient
     def leaky_relu(inputs):
         outputs = tf.nn.leaky_relu(inputs, leak)
@@ -61,11 +62,13 @@ def activation(inputs: tf.Tensor, leak: float) -> tf.Tensor:
 
 
 def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """Leaves out numbers at random and enlarges the others (Srivastava et al. 2014).
+    """Sets numbers to 0 at random and divides the others by 1 - rate (Srivastava et al. 2014).
 
-    On several replicas inputs [N, H, W, C] are each one's share of the batch. What is left out of
-    an image depends on the seed, int64 [2], and on the image's place in the batch, not on the
-    number of replicas.
+    Args:
+        inputs: [N, H, W, C]; on several replicas, this replica's share of the batch.
+        rate: share of the numbers to drop, in [0, 1).
+        seed: int64 [2]. What an image loses depends on the seed and on the image's place in the
+            whole batch, not on the number of replicas.
     """
     context = tf.distribute.get_replica_context()
     count = tf.shape(inputs)[0]
@@ -77,7 +80,7 @@ def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _require(layer: keras.layers.Layer, name: str, value) -> None:
-    """Refuses an argument of Keras' layer that the computation here does not follow."""
+    """Raises ValueError if a Keras layer has an argument that the computation here ignores."""
     if getattr(layer, name) != value:
         raise ValueError(
             f"{type(layer).__name__} computes {name}={value!r} only; got {getattr(layer, name)!r}."
@@ -97,19 +100,19 @@ class StridedConv2D(keras.layers.Conv2D):
         """inputs [N, H, W, C] -> [N, ceil(H / 2), ceil(W / 2), filters]."""
         tensors = tf.convert_to_tensor(inputs), tf.convert_to_tensor(self.kernel)
         outputs = down(*tensors, training=bool(training))
-        # Not by `bias_add`, whose gradient of many bfloat16 numbers is off by a seventh.
+        # Not `bias_add`, whose gradient is off by a seventh if it sums many bfloat16 numbers.
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
 
 @keras.saving.register_keras_serializable("dcgan")
 class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
-    """Keras' `Conv2DTranspose` with stride 2 to maps of a given size, by `convolutions.up`.
+    """Keras' `Conv2DTranspose` to maps of a given size, computed by `convolutions.up`.
 
     Args:
         filters, kernel_size: as in Keras.
-        side: (height, width) of the output, each twice the input's or one less: "same" padding
-            brings both back to the input's. With strides=1 it is the input's.
-        **kwargs: of `keras.layers.Conv2DTranspose`.
+        side: (height, width) of the output. With stride 2, the default, each is twice the input's
+            or one less, as "same" convolutions halve and round up; with strides=1 the input's.
+        **kwargs: further arguments of `keras.layers.Conv2DTranspose`; padding must be "same".
     """
 
     def __init__(self, filters, kernel_size, *, side, **kwargs):
@@ -132,19 +135,19 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
 
 @keras.saving.register_keras_serializable("dcgan")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer with the paper's lineage's constants, computed by TensorFlow's fused kernel.
+    """Keras' `BatchNormalization`, computed by TensorFlow's fused kernel.
 
-    Momentum 0.9 and epsilon 1e-5. In training one kernel takes the place of Keras' means, squares
-    and sums, with the same result. `synchronized` replicas, which have equal shares of the batch,
-    normalize by the statistics of all of it; each sends one message where Keras' layer sends three.
-    Statistics and parameters are float32 whatever the inputs are.
+    Momentum is 0.9 and epsilon 1e-5 by default, as in early DCGANs. In training one kernel replaces
+    Keras' means, squares and sums, with the same result. Replicas with equal shares of the batch
+    normalize by the statistics of the whole batch unless `synchronized` is False; each sends one
+    message, where Keras' layer sends three. Statistics and parameters are always float32.
 
     Args:
         gamma_stddev: standard deviation of gamma's initial values around 1.
-        seed: of those values.
-        unbiased: whether the moving variance is of N / (N - 1) times the batch's, where N numbers
-            are normalized together.
-        **kwargs: of `keras.layers.BatchNormalization`.
+        seed: seed of gamma's initial values.
+        unbiased: whether the moving variance averages N / (N - 1) times the batch's variance, for N
+            numbers that are normalized together.
+        **kwargs: further arguments of `keras.layers.BatchNormalization`.
     """
 
     def __init__(
@@ -175,8 +178,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def _of_this_replica(self, maps):
-        """The normalized inputs, their mean, and the variance to keep."""
-        # `exponential_avg_factor` would average for us, but with Bessel's correction N / (N - 1).
+        """Returns the normalized inputs, their mean, and the variance to average."""
+        # `exponential_avg_factor` would average too, but with Bessel's correction N / (N - 1).
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             maps if len(maps.shape) == 4 else maps[:, None, None],
             tf.convert_to_tensor(self.gamma),
@@ -191,11 +194,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs, mean, variance * (count - 1.0) / count
 
     def _of_all_replicas(self, maps, context):
-        """Likewise, over the inputs of all replicas."""
+        """Does the same with the statistics of all replicas' inputs."""
         inputs = tf.cast(maps, tf.float32)
         mean, variance = tf.nn.moments(inputs, list(range(len(maps.shape) - 1)))
-        # The variance of all: that within the replicas and that of their means, which is measured
-        # from the moving mean, where it loses no digits.
+        # The variance of the whole batch is that within replicas plus that of their means. It is
+        # computed relative to the moving mean, near which no digits are lost.
         near = tf.stop_gradient(tf.convert_to_tensor(self.moving_mean))
         within = tf.stack([mean - near, variance + tf.square(mean - near)])
         away, spread = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, within))

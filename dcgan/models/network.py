@@ -1,4 +1,4 @@
-"""What the two networks have in common."""
+"""The base class of both networks."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,23 +10,23 @@ from dcgan.models.layouts import DEFAULT, LAYOUTS
 
 
 class Network(keras.Model):
-    """Strided convolutions of doubling width between an image and maps of about 4x4.
+    """Strided convolutions between an image and maps of about 4x4, wider as maps get smaller.
 
     Args:
         image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
-        width: channels of the layer that each network names.
+        width: number of channels, see `Generator` and `Discriminator`.
         kernel_size: side of the kernels.
-        gamma_stddev: of batch normalization's initial gamma around 1.
-        layout: one of `LAYOUTS`.
-        seed: of the initial weights, see `layers.layer_seed`; at least 0.
-        classes: how many classes each column of labels has; none for a network without labels.
-        **kwargs: of `keras.Model`.
+        gamma_stddev: standard deviation of batch normalization's initial gamma around 1.
+        layout: name of a layout, a key of `LAYOUTS`.
+        seed: seed of the initial weights, at least 0; see `layers.layer_seed`.
+        classes: number of classes of each column of labels; empty for a network without labels.
+        **kwargs: further arguments of `keras.Model`.
 
     Attributes:
-        plan: what the layout says.
-        maps: the sides of the maps from the image down; see `sizes`.
-        label_channels: that each layer sees beside its input.
-        hidden: the layout's dense layer, which takes `hidden_inputs` numbers; None without.
+        plan: the `Layout`.
+        maps: (height, width) of the maps from the image down; see `sizes`.
+        label_channels: number of label channels that each layer sees beside its input.
+        hidden: the layout's dense layer, which takes `hidden_inputs` numbers; None without one.
     """
 
     def __init__(
@@ -56,27 +56,27 @@ class Network(keras.Model):
         if self.plan.hidden:
             self.hidden = keras.layers.Dense(
                 self.plan.hidden,
-                use_bias=False,  # batch normalization subtracts it again
+                use_bias=False,  # batch normalization would subtract it
                 kernel_initializer=self.initializer("hidden"),
                 dtype=self.dtype_policy,
                 name="hidden",
             )
 
     def inside(self, labels):
-        """What layers see of labels beside their inputs; None where the layout has it otherwise.
+        """Returns the numbers that each layer sees beside its input; None if the layout has none.
 
-        Labels are as `classes.one_hot` takes them; None for images that may be of each class.
+        Labels are as `classes.one_hot` takes them; None gives every class the same share.
         """
         if not self.label_channels:
             return None
         return undecided(self.classes) if labels is None else one_hot(labels, self.classes)
 
     def initializer(self, layer: str) -> keras.initializers.Initializer:
-        """Of the kernel of a layer with this name."""
+        """Returns the initializer of the kernel of the layer with this name."""
         return weight_initializer(layer_seed(self.seed, self.name, layer), self.plan)
 
     def normalizations(self, numbers: Iterable[int]) -> list[BatchNormalization]:
-        """Layers with these numbers, which their names and initial values have."""
+        """Makes batch normalization layers named, and initialized, by these numbers."""
         return [
             BatchNormalization(
                 self.gamma_stddev,
@@ -91,7 +91,7 @@ class Network(keras.Model):
         ]
 
     def get_config(self):
-        """All of the arguments; `classes` where there are any."""
+        """Returns all arguments, `classes` only if there are any."""
         return {
             **super().get_config(),
             "image_shape": self.image_shape,

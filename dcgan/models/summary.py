@@ -1,4 +1,4 @@
-"""What a network does, layer by layer, in the order in which its call goes through them."""
+"""Summarizes a network layer by layer, in the order in which its layers are called."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Row:
-    """A layer."""
+    """One layer of a summary."""
 
     name: str
-    kind: str
-    shape: tuple[int, ...]  # of what it gives for one example
+    kind: str  # name of the layer's class
+    shape: tuple[int, ...]  # shape of the output for one example
     parameters: int  # trainable or not
-    multiply_adds: int  # of one example; those of kernels, beside which others are few
+    multiply_adds: int  # per example; only those of kernels, as the others are few
 
 
 def rows(network: keras.Model, *inputs: tf.Tensor) -> list[Row]:
-    """The layers that a call of a built network with inputs [1, ...] takes an example through."""
+    """Calls a built network on inputs [1, ...]; returns its layers in the order of the calls."""
     found: list[Row] = []
     layers = [layer for layer in network.layers if layer is not network]
     for layer in layers:
@@ -29,18 +29,18 @@ def rows(network: keras.Model, *inputs: tf.Tensor) -> list[Row]:
         network(*inputs, training=False)
     finally:
         for layer in layers:
-            del layer.call  # the class's own again
+            del layer.call  # restores the method of the class
     return found
 
 
 def _watched(layer: keras.layers.Layer, found: list[Row]):
-    """The layer's `call`, which writes down that it was called."""
+    """Wraps the layer's `call` so that each call appends a row to `found`."""
     call = layer.call
 
     def watched(inputs, *args, **kwargs):
         outputs = call(inputs, *args, **kwargs)
         shape, places = tuple(outputs.shape[1:]), outputs.shape[1:-1]
-        if isinstance(layer, keras.layers.Conv2DTranspose):  # each input goes through the kernel
+        if isinstance(layer, keras.layers.Conv2DTranspose):  # each input meets the whole kernel
             places = inputs.shape[1:-1]
         kernel = math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
         counts = layer.count_params(), kernel * math.prod(places)
@@ -51,7 +51,7 @@ def _watched(layer: keras.layers.Layer, found: list[Row]):
 
 
 def table(name: str, layers: Sequence[Row]) -> list[str]:
-    """The rows as lines of text, below their sums."""
+    """Formats the rows as lines of text, below a line with their sums."""
     parameters = sum(row.parameters for row in layers)
     work = sum(row.multiply_adds for row in layers)
     cells = [("layer", "type", "output", "parameters", "multiply-adds"), *map(_cells, layers)]
