@@ -1,1 +1,1 @@
-"""Seeds, latent vectors, and the ways between them."""
+"""Seeds, latent vectors, classes, and paths through latent space."""

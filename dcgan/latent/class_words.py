@@ -1,6 +1,6 @@
-"""Classes as people write them: hair=blue, or 7 where there is one column of labels.
+"""Parses classes as users write them: hair=blue, or just 7 if there is one column of labels.
 
-Imports no TensorFlow: the server answers with the same sentences.
+It does not import TensorFlow, as the server, which gives the same messages, can do without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from dcgan import UserError
 from dcgan.cli.option import did_you_mean, some_of
 
-_NAMED = 20  # classes of a sentence
-# Letters of a word, and classes, that are compared with one another to find what was meant: 500
+_NAMED = 20  # the most classes that a message lists
+# The most letters of a word, and classes, that are compared to guess what was meant: 500 classes
 # take a server some 40 ms.
 _LETTERS, _COMPARED = 40, 500
 
-OWN = -1  # in the place of a class's number: the own class of a latent vector or of a seed
+OWN = -1  # stands for a class's number: the class that the latent vector or seed has by itself
 
 
 def by_class(signature: str) -> str:
-    """What a signature of an exported model is called that takes labels too."""
+    """Returns the name of the signature of an exported model that takes labels as well."""
     return "by_class" if signature == "serving_default" else f"{signature}_by_class"
 
 
 def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> int:
-    """The number of a class, as a user calls it and its column; a UserError if there is none."""
+    """Returns the number of a class by name. Raises UserError for an unknown column or class."""
     if column not in names:
         raise UserError(
             f"There are no labels {column!r}{did_you_mean(column, names)}: expected "
@@ -39,13 +39,13 @@ def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> 
 
 
 def parse_classes(text: str, names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """What a user asks for, such as hair=blue,eyes=red, or 7 where there is one column.
+    """Parses the classes that a user asks for, such as hair=blue,eyes=red.
 
-    Names of classes by column, in the order given; commas join several. A UserError where it is
-    unclear which column a class is of, or there is no such column or class.
+    Returns the names of the classes by column, in the order given. The column may be left out if
+    there is only one. Raises UserError for a missing or unknown column, or an unknown class.
     """
     only = next(iter(names)) if len(names) == 1 else None
-    if only is not None and text in names[only]:  # which may have commas in it
+    if only is not None and text in names[only]:  # a class's name may have commas
         return {only: [text]}
     found: dict[str, list[str]] = {}
     for word in text.split(","):

@@ -1,9 +1,8 @@
-"""The classes of a data set: what they are called, and how often they occur together.
+"""The classes of a data set: their names, and how often they occur together.
 
-A column is a kind of labels, such as hair; an image has one class in each. A latent vector has
-classes of its own, which are drawn where nobody asks for others: over all vectors, they occur as
-often as in the data. So z alone says what a picture shows, and seed 7 has the same classes
-everywhere.
+A column is a kind of labels, such as hair; an image has one class in each column. A latent vector
+has classes of its own, which are drawn unless others are asked for; over all vectors they occur as
+often as in the data. So z alone determines the image, and seed 7 has the same classes everywhere.
 """
 
 import functools
@@ -21,25 +20,26 @@ from dcgan import UserError
 from dcgan.latent.class_words import class_number
 from dcgan.latent.noise import latents
 
-MOST_ROWS = 1 << 14  # different ones that are kept; of more, as many from all over the data
-_TAKEN = ("z", "seed", "images", "score", "png_bytes")  # other inputs and outputs
+# The most combinations of classes; if there are more, those of this many images are kept.
+MOST_ROWS = 1 << 14
+_TAKEN = ("z", "seed", "images", "score", "png_bytes")  # names of an exported model's other tensors
 
 
 @dataclass(frozen=True)
 class ClassTable:
-    """What a conditional run knows of its labels."""
+    """The labels of a conditional run: names, combinations, and how to draw them."""
 
-    names: Mapping[str, tuple[str, ...]]  # of the classes, in the order of their numbers, by column
-    rows: np.ndarray  # int32 [R, columns], different combinations of classes that occur
-    counts: np.ndarray  # int64 [R], how often each does
-    z_dim: int  # of the latent vectors, see `latents`
-    z_dist: str
+    names: Mapping[str, tuple[str, ...]]  # names of the classes by column, in order of their number
+    rows: np.ndarray  # int32 [R, columns], the different combinations of classes
+    counts: np.ndarray  # int64 [R], how often each combination occurs
+    z_dim: int  # length of the latent vectors, see `latents`
+    z_dist: str  # their distribution
 
     @classmethod
     def of(
         cls, names: Mapping[str, Sequence[str]], labels: np.ndarray, *, z_dim: int, z_dist: str
     ) -> "ClassTable":
-        """The table of a data set with labels [N, columns]."""
+        """Makes the table of a data set with integer labels [N, columns]."""
         rows, counts = np.unique(labels, axis=0, return_counts=True)
         if len(rows) > MOST_ROWS:
             some = np.linspace(0, len(labels) - 1, MOST_ROWS).round().astype(int)
@@ -49,17 +49,17 @@ class ClassTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the columns."""
         return tuple(self.names)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many classes each column has."""
+        """The number of classes of each column."""
         return tuple(map(len, self.names.values()))
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What the columns are called as inputs of an exported model: letters, digits and _."""
+        """The columns' input names in an exported model; only letters, digits and underscores."""
         found: list[str] = []
         for column in self.names:
             name = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_") or "label"
@@ -71,16 +71,20 @@ class ClassTable:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Hexadecimal; tells tables apart."""
+        """A hexadecimal hash of names, combinations and counts."""
         names = json.dumps(list(self.names.items())).encode()
         numbers = (np.ascontiguousarray(one, "<i8").tobytes() for one in (self.rows, self.counts))
         return hashlib.sha256(names + b"".join(numbers)).hexdigest()[:32]
 
     def labels(self, seeds: Sequence[int], asked: Mapping[str, Sequence[str]]) -> np.ndarray:
-        """The classes of seeds, int32 [N, columns], with those asked for in the place of their own.
+        """Returns the classes of seeds, int32 [N, columns], replaced by those asked for.
 
-        These are named by column: one for all seeds, or one a seed. A UserError where there is no
-        such column or class, or not one a seed.
+        Args:
+            seeds: N seeds.
+            asked: names of classes by column, one for all seeds or one per seed.
+
+        Raises:
+            UserError: for an unknown column or class, or a wrong number of classes.
         """
         found = self.of_seeds(tf.constant(list(seeds), tf.int64)).numpy()
         for column, names in asked.items():
@@ -94,7 +98,7 @@ class ClassTable:
         return found
 
     def named(self, seeds: Sequence[int]) -> dict[str, list[str]]:
-        """The names of the seeds' own classes, by column."""
+        """Returns the names of the seeds' own classes by column."""
         rows = self.labels(seeds, {}).T
         names = self.names.items()
         return {
@@ -103,9 +107,10 @@ class ClassTable:
         }
 
     def draw(self, count: int, seed: tf.Tensor) -> tf.Tensor:
-        """So many rows int32 [count, columns], as often as they occur, of a seed int64 [2].
+        """Draws combinations of classes, int32 [count, columns], as often as in the data.
 
-        Training draws those of generated images so, whatever their z: each class learns all of z.
+        The seed is int64 [2]. Training draws the classes of generated images this way, not from z,
+        so that each class learns to use all of latent space.
         """
         key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
         philox = tf.random.Algorithm.PHILOX.value
@@ -116,14 +121,15 @@ class ClassTable:
         return tf.gather(tf.constant(self.rows), places)
 
     def of_seeds(self, seeds: tf.Tensor) -> tf.Tensor:
-        """The classes of seeds int64 [N]: int32 [N, columns]; row i depends on seeds[i] only."""
+        """Returns the own classes of seeds int64 [N]: int32 [N, columns]; row i is of seeds[i]."""
         return self.of_latents(latents(seeds, z_dim=self.z_dim, z_dist=self.z_dist))
 
     def of_latents(self, z: tf.Tensor) -> tf.Tensor:
-        """The classes of latent vectors float32 [N, z_dim]: int32 [N, columns].
+        """Returns the own classes of latent vectors float32 [N, z_dim]: int32 [N, columns].
 
-        The first number of z says which: its distribution is cut into pieces as likely as the rows
-        are frequent. Comparing with all of them is what every runtime of exported models can do.
+        The first number of z decides: its range is divided into intervals that are as probable as
+        the combinations of classes are frequent. It is compared with the ends of all intervals, as
+        every runtime of exported models can do that.
         """
         is_above = z[:, :1] >= tf.constant(self._cuts)
         places = tf.reduce_sum(tf.cast(is_above, tf.int32), 1)
@@ -131,17 +137,17 @@ class ClassTable:
 
     @functools.cached_property
     def _below(self) -> np.ndarray:
-        """float64 [R], the share of images whose row is this one or one before it."""
+        """float64 [R], the cumulative shares of the combinations among the images."""
         return np.cumsum(self.counts) / self.counts.sum()
 
     @functools.cached_property
     def _cuts(self) -> np.ndarray:
-        """float32 [R - 1], where the pieces of `of_latents` end."""
+        """float32 [R - 1], the ends of the intervals of `of_latents`."""
         quantile = _QUANTILES[self.z_dist]
         return np.array([quantile(share) for share in self._below[:-1]], np.float32)
 
     def shares(self) -> np.ndarray:
-        """float32 [classes of all columns], the share of each class among its column's images."""
+        """Returns float32 [classes of all columns], the share of images that have each class."""
         found = np.zeros(sum(self.sizes))
         begins = np.cumsum([0, *self.sizes[:-1]])
         for begin, numbers in zip(begins, self.rows.T, strict=True):
@@ -149,7 +155,7 @@ class ClassTable:
         return found.astype(np.float32)
 
 
-# What shares of random numbers are below, by their distribution.
+# The quantile function (inverse cumulative distribution) of each distribution of z.
 _QUANTILES = {
     "normal01": statistics.NormalDist().inv_cdf,
     "uniform_signed": lambda share: 2 * share - 1,

@@ -1,20 +1,21 @@
-"""Random numbers as pure functions of their seeds: latent vectors, and training's noise.
+"""Random numbers as pure functions of their seeds: latent vectors and the noise of training.
 
-All by the Philox algorithm, so that seed 7 is the same latent vector everywhere.
+All are drawn with the Philox algorithm, so that seed 7 is the same latent vector everywhere.
 """
 
 import tensorflow as tf
 
-# What latent vectors may be drawn from: N(0, 1), U(-1, 1) and U(0, 1).
+# The distributions of latent vectors: N(0, 1), U(-1, 1) and U(0, 1).
 DISTRIBUTIONS = ("normal01", "uniform_signed", "uniform_unsigned")
-DRAWS = 8  # latent vectors at a time
-_SAMPLING = -1  # where training's noise has the step, which is never negative
+DRAWS = 8  # latent vectors drawn at a time
+_SAMPLING = -1  # takes the place of the step, which is never negative, in seeds of training's noise
 
 
 def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
-    """float32 noise of one of `DISTRIBUTIONS` from a seed int64 [2].
+    """Draws float32 noise of one of `DISTRIBUTIONS` from a seed, int64 [2].
 
-    As `tf.random.stateless_normal` and `stateless_uniform` draw it, in fewer operations.
+    The numbers are those of `tf.random.stateless_normal` and `stateless_uniform`, in fewer
+    operations.
     """
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     how = {"shape": shape, "key": key, "counter": counter, "alg": tf.random.Algorithm.PHILOX.value}
@@ -25,13 +26,19 @@ def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
 
 
 def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
-    """The latent vectors of seeds int64 [N], of one of `DISTRIBUTIONS`.
+    """Draws a latent vector from each seed.
 
-    float32 [N, z_dim]; row i depends on seeds[i] only.
+    Args:
+        seeds: integers [N].
+        z_dim: length of the vectors.
+        z_dist: one of `DISTRIBUTIONS`.
+
+    Returns:
+        float32 [N, z_dim]; row i depends only on seeds[i].
     """
     seeds = tf.cast(seeds, tf.int64)
     count = tf.shape(seeds)[0]
-    # A turn of the loop takes longer than a draw, so each draws several; the last is filled up.
+    # One iteration takes longer than one draw, so each draws several; the last is padded.
     filled = tf.pad(seeds, [[0, -count % DRAWS]])
     pairs = tf.stack([filled, tf.fill(tf.shape(filled), tf.constant(_SAMPLING, tf.int64))], 1)
     z = tf.map_fn(
@@ -45,17 +52,18 @@ def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
 def training_noise(
     shape: tuple[int, int], *, seed: int, step: tf.Tensor, draw: int, z_dist: str
 ) -> tf.Tensor:
-    """The noise of one draw of one training step.
+    """Draws latent vectors for a training step, float32 of the given shape.
 
     Args:
         shape: (images of all replicas together, z_dim).
-        seed: of the run, below 2**31.
-        step: int64 scalar.
-        draw: which of the step's draws, from 0.
+        seed: the run's seed, below 2**31.
+        step: number of the step, an int64 scalar.
+        draw: number of the draw within the step, from 0.
+        z_dist: one of `DISTRIBUTIONS`.
     """
     return _draw(shape, draw_seed(seed, step, draw), z_dist)
 
 
 def draw_seed(seed: int, step: tf.Tensor, draw: int) -> tf.Tensor:
-    """int64 [2], of one draw of one training step; see `training_noise`."""
+    """Returns the seed, int64 [2], of one draw of one training step; see `training_noise`."""
     return tf.stack([tf.constant(seed + (draw << 32), tf.int64), step])

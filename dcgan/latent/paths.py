@@ -1,32 +1,36 @@
-"""Ways and sums in latent space: pure functions from latent vectors to latent vectors.
+"""Paths and sums in latent space: pure functions from latent vectors to latent vectors.
 
 A latent vector is float32 [z_dim]. Everything is computed in float64 and rounded once, so that a
-way begins and ends on exactly the vectors it was given.
+path begins and ends exactly at the given vectors.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-# Nearer than this to the same or to opposite directions there is no one way along the sphere.
+# Below this sine of the angle, two vectors count as parallel: no single path on the sphere.
 _LEAST_SINE = 1e-6
 
 
 def lerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """The straight way float32 [T, z_dim]: (1 - t) first + t last, t [T] in [0, 1]."""
+    """Interpolates on a straight line: (1 - t) first + t last, for t [T] in [0, 1].
+
+    Returns float32 [T, z_dim].
+    """
     t = np.asarray(t, np.float64)
     return _mixed(first, last, 1.0 - t, t)
 
 
 def slerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """The way along the sphere: sin((1 - t) a) / sin a first + sin(t a) / sin a last.
+    """Interpolates along a sphere: sin((1 - t) a) / sin a first + sin(t a) / sin a last.
 
-    `a` is the angle between the two. Shoemake 1985, "Animating rotation with quaternion curves",
-    for vectors of length 1; White 2016, "Sampling generative networks" (arXiv 1609.04468), for
-    latent vectors: normal ones have nearly one length, sqrt(z_dim), and the straight way between
-    two of them passes through shorter ones, which the generator has hardly seen.
+    `a` is the angle between the two, t [T] is in [0, 1]; returns float32 [T, z_dim]. The line is
+    straight if both point in the same or in opposite directions.
 
-    Where both point in the same or in opposite directions, the way is straight.
+    Sources: Shoemake 1985, "Animating rotation with quaternion curves", for vectors of length 1;
+    White 2016, "Sampling generative networks" (arXiv 1609.04468), for latent vectors. Normal
+    vectors nearly all have the length sqrt(z_dim); a straight line between two of them passes
+    through shorter ones, which the generator has hardly seen.
     """
     t = np.asarray(t, np.float64)
     one, other = np.asarray(first, np.float64), np.asarray(last, np.float64)
@@ -43,25 +47,31 @@ def _mixed(first, last, of_first: np.ndarray, of_last: np.ndarray) -> np.ndarray
     return (np.outer(of_first, first) + np.outer(of_last, last)).astype(np.float32)
 
 
-# By their names on the command line.
+# Ways to interpolate, by their names on the command line.
 METHODS: dict[str, Callable] = {"slerp": slerp, "linear": lerp}
 
 
 def natural_method(z_dist: str) -> str:
-    """The way that stays where the generator was trained, by what its z is drawn from.
+    """Returns the method whose paths stay where the generator was trained, for this distribution.
 
-    Normal vectors lie near a sphere; uniform ones fill a cube, which holds every straight way
-    between two of its points.
+    Normal vectors lie near a sphere. Uniform vectors fill a cube, which contains every straight
+    line between two of its points.
     """
     return "slerp" if z_dist == "normal01" else "linear"
 
 
 def walk(points: np.ndarray, frames: int, *, method: str, loop: bool = False) -> np.ndarray:
-    """A way from each of points [P, z_dim], P >= 2, to the next.
+    """Walks from each point to the next.
 
-    `frames` are vectors from one point to the next, the first point counted and the next not.
-    Returns float32 [(P - 1) frames + 1, z_dim], which ends on the last point; with `loop`, which
-    goes back to the first point, [P frames, z_dim], after whose last vector the first one follows.
+    Args:
+        points: [P, z_dim], P >= 2.
+        frames: vectors from one point to the next, counting the first point but not the next.
+        method: a key of `METHODS`.
+        loop: whether to walk back to the first point.
+
+    Returns:
+        float32 [(P - 1) frames + 1, z_dim], which ends at the last point; with `loop` float32
+        [P frames, z_dim], which ends just before the first point.
     """
     along, t = METHODS[method], np.arange(frames) / frames
     legs = [along(one, other, t) for one, other in zip(points[:-1], points[1:], strict=True)]
@@ -70,26 +80,32 @@ def walk(points: np.ndarray, frames: int, *, method: str, loop: bool = False) ->
 
 
 def average(z: np.ndarray) -> np.ndarray:
-    """The mean of latent vectors [N, z_dim]: float32 [z_dim]."""
+    """Computes the mean of latent vectors [N, z_dim]: float32 [z_dim]."""
     return np.asarray(z, np.float64).mean(0).astype(np.float32)
 
 
 def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
-    """The sum of averages of (1 or -1, latent vectors [N, z_dim]): Radford et al. 2015, figure 7.
+    """Adds and subtracts averages of latent vectors (Radford et al. 2015, figure 7).
 
-    There, as here, three examples stand for an idea, since single ones are unstable, and the sum is
-    not scaled. With normal z, three terms of three vectors each have by themselves the length that
-    the generator knows: the variance of a component is 3 x 1/3.
+    The paper averages three examples of each concept, as single ones are unstable, and does not
+    scale the sum. With normal z, the sum of three averages of three vectors has the usual length
+    of a latent vector, as the variance of a component is 3 x 1/3.
+
+    Args:
+        terms: pairs of a sign, 1 or -1, and latent vectors [N, z_dim] to average.
+
+    Returns:
+        float32 [z_dim].
     """
     total = sum(sign * np.asarray(z, np.float64).mean(0) for sign, z in terms)
     return total.astype(np.float32)
 
 
 def around(z: np.ndarray, noise: np.ndarray, *, scale: float = 0.25) -> np.ndarray:
-    """A vector among eight neighbours, as the paper's figure 7 shows it.
+    """Surrounds a vector with eight neighbours, as in Radford et al. 2015, figure 7.
 
-    `noise` [8, z_dim] in [-1, 1] is uniform in the paper, its scale 0.25. Returns float32 [9,
-    z_dim]: row by row a block of 3 x 3 with `z` in the middle.
+    `noise` is [8, z_dim] in [-1, 1]; in the paper it is uniform and its scale 0.25. Returns float32
+    [9, z_dim], the rows of a block of 3 x 3 with `z` in the middle.
     """
     neighbours = (np.asarray(z, np.float64) + scale * np.asarray(noise)).astype(np.float32)
     return np.insert(neighbours, 4, z, axis=0)

@@ -1,8 +1,8 @@
-"""Whole numbers to latent vectors to images: seed 7 is the same picture everywhere.
+"""Makes images from seeds, by way of latent vectors: seed 7 is the same image everywhere.
 
-Samples are computed in float32, whatever the training computes in, and in batches of one size, so
-that on one machine every command gives the same bytes. `export.parity` says what exported models
-may differ by.
+Samples are computed in float32, whatever the precision of training, and in batches of one size, so
+that on one machine every command gives the same bytes. `export.parity` says by how much the images
+of exported models may differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,22 +14,25 @@ from dcgan import images
 from dcgan.latent.labels import ClassTable
 from dcgan.latent.noise import latents
 
-BATCH_SIZE = 64  # always the same, so that an image does not depend on how many were asked for
+BATCH_SIZE = 64  # always the same, so that an image does not depend on the number of images
 
 
 def sampled_from(z_dist: str, table: ClassTable | None) -> str:
-    """What the random numbers of samples are drawn from, in words that tell it apart."""
+    """Describes what samples are drawn from, uniquely: the distribution and the classes' table."""
     return z_dist if table is None else f"{z_dist}, classes {table.digest} by z"
 
 
 def make_sampler(
     generator: Callable, *, z_dim: int, z_dist: str, table: ClassTable | None = None
 ) -> Callable[..., np.ndarray]:
-    """A function from one or more seeds to uint8 [N, H, W, channels]; it moves no statistic.
+    """Makes a function from N >= 1 seeds to images, uint8 [N, H, W, channels].
 
-    The generator computes images of (z, training) and, where there is a table of the classes that
-    it knows, of `labels` too. The function then takes labels int32 [N, columns] behind the seeds;
-    without them it draws each seed's.
+    Args:
+        generator: called with (z, training) and, if there is a table, with `labels` too. It runs
+            with training=False, so that its statistics stay the same.
+        z_dim, z_dist: see `latents`.
+        table: the classes of the generator. If given, the function also takes labels, int32
+            [N, columns], after the seeds; without them it uses each seed's own classes.
     """
 
     def generate(seeds, labels=None):
@@ -62,11 +65,19 @@ def in_batches(
     size: int = BATCH_SIZE,
     progress: Callable[[int], object] = lambda _: None,
 ) -> list[np.ndarray]:
-    """Calls a function on batches that all have one size, as the last one is filled up.
+    """Calls a function on batches of one size; the last batch is padded with repeated rows.
 
-    Networks compiled for one size only are fast, and add up in one order: what becomes of an image
-    does not depend on the number of images. The function makes one or more arrays [size, ...] of
-    so many rows, row by row; returns them of all N >= 1 rows.
+    Networks compiled for a single batch size are fast, and add numbers in one order, so that the
+    result for an image does not depend on the number of images.
+
+    Args:
+        function: takes arrays [size, ...] and returns one or more such arrays.
+        *rows: arrays [N, ...], N >= 1.
+        size: the batch size.
+        progress: called after each batch with its number of rows.
+
+    Returns:
+        The results for all N rows.
     """
     parts = []
     for start in range(0, len(rows[0]), size):

@@ -1,25 +1,25 @@
-"""Seeds as users write them: 1,5,9-20. What is no such list is refused in a sentence."""
+"""Parses seeds as users write them, such as 1,5,9-20."""
 
 import re
 from collections.abc import Sequence
 
 from dcgan import UserError
 
-# What fits the int64 that latents are drawn from.
+# Seeds must fit int64.
 SMALLEST, LARGEST = -(1 << 63), (1 << 63) - 1
 
 
 class TooManySeeds(UserError):
-    """The list is well written, but longer than is allowed."""
+    """The list is well written, but too long."""
 
 
 def parse_seeds(
     text: str, *, flag: str, at_most: int, at_least: int = 1, negative: bool = False
 ) -> list[int]:
-    """The seeds of a list such as 1,5,9-20, both ends of a range included.
+    """Parses a list of seeds such as 1,5,9-20; a range includes both ends.
 
-    Order and repetitions are kept. `flag` is for the UserError where it is no such list or one of
-    too few seeds, which is TooManySeeds for one of too many.
+    Order and repetitions are kept. Raises UserError, which names `flag`, if it is not such a list
+    or has too few seeds, and its subclass TooManySeeds if it has too many.
     """
     ranges, lowest = [], SMALLEST if negative else 0
     for part in text.split(","):
@@ -32,7 +32,7 @@ def parse_seeds(
                 f"{part[:40]!r} in {text[:60]!r}."
             )
         ranges.append(range(first, last + 1))
-    count = sum(one.stop - one.start for one in ranges)  # len() ends at 63 bits
+    count = sum(one.stop - one.start for one in ranges)  # len() fails above 63 bits
     if not at_least <= count <= at_most:
         error, give = (UserError, "more") if count < at_least else (TooManySeeds, "fewer")
         raise error(
@@ -42,7 +42,7 @@ def parse_seeds(
 
 
 def written(seeds: Sequence[int]) -> str:
-    """Seeds in the shortest list that `parse_seeds` makes them of, such as 1,5,9-20."""
+    """Writes seeds as a short list that `parse_seeds` reads, such as 1,5,9-20."""
     ranges: list[list[int]] = []
     for seed in seeds:
         if ranges and ranges[-1][1] + 1 == seed:
@@ -53,10 +53,10 @@ def written(seeds: Sequence[int]) -> str:
 
 
 def parse_terms(text: str, *, flag: str, at_most: int) -> list[tuple[int, list[int]]]:
-    """The terms of a sum such as "+3,8,12 -4,9,11 +5,6,7": (1 or -1, seeds) each, as written.
+    """Parses a sum such as "+3,8,12 -4,9,11 +5,6,7" into terms, pairs of (1 or -1, seeds).
 
-    The first may lack the sign. At most so many terms, and seeds in each, are allowed; `flag` is
-    for the UserError.
+    The first sign may be left out. Raises UserError, which names `flag`, if it is not such a sum,
+    or has more than `at_most` terms or seeds in one term.
     """
     words = text.split()
     if words and words[0][0] not in "+-":
