@@ -1,1 +1,1 @@
-"""How good generated images are: features -> statistics -> a number with its interval."""
+"""Measures how good generated images are: features -> statistics -> a number and its interval."""

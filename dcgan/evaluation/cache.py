@@ -1,9 +1,9 @@
-"""What evaluation keeps in the cache folder: features of real images, and small results of work.
+"""Evaluation's part of the cache folder: features of real images, and small results.
 
-Nothing half-written is ever used: features are `<key>.<i>.npy` files, which count once `<key>.json`
-is there, and that is written last; small results are one `<key>.npz`. All are written under a
-temporary name and renamed, so several processes may use one folder. The key is of everything that
-the content depends on. Where nothing can be written, work is done again the next time.
+Half-written files are never used. Features are `<key>.<i>.npy` files, which count only if there is
+`<key>.json`, which is written last; a small result is one `<key>.npz`. All files are written under
+a temporary name and renamed, so several processes may use one folder. The key is a hash of
+everything that the content depends on. If nothing can be written, results are computed again.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from dcgan.evaluation.spill import collect
 from dcgan.files import replacing, write_bytes
 from dcgan.run.checkpoint import DamagedCheckpoint, read
 
-FORMAT = 1  # of the files; raised when the same key would mean other content
+FORMAT = 1  # version of the files; raised when the same key would mean other content
 CHUNK = 1024  # images
 
 logger = logging.getLogger("dcgan")
@@ -31,12 +31,12 @@ Arrays = dict[str, np.ndarray]
 
 
 def evaluation_folder(cache_dir: Path) -> Path:
-    """The part of the user's cache folder that is evaluation's."""
+    """Returns evaluation's part of the user's cache folder."""
     return Path(cache_dir) / "evaluation"
 
 
 def digest(*parts: object) -> str:
-    """A hexadecimal name of plain values and arrays, equal when all of them are."""
+    """Hashes plain values and arrays to a hexadecimal string; equal parts give equal strings."""
     found = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -50,7 +50,7 @@ def digest(*parts: object) -> str:
 
 
 def data_fingerprint(images: np.ndarray) -> str:
-    """Of the images themselves (uint8 [N, height, width, channels]), wherever they came from."""
+    """Hashes the pixels of images, uint8 [N, height, width, channels]."""
     return digest("images", images)
 
 
@@ -62,17 +62,17 @@ def real_features(
     data: str,
     folder: Path,
 ) -> Extracted:
-    """The features of real images, from the cache where it has them.
+    """Returns features of real images from the cache, or extracts and caches them.
 
     Args:
         images: uint8 [N, height, width, channels]; may be memory-mapped.
-        rows: int [M], which of them, in this order.
+        rows: int [M], the rows of the images to use.
         data: fingerprint of the images.
-        folder: of the cache; made when absent.
+        folder: folder of the cache; created if it does not exist.
 
     Returns:
-        features and probabilities [M, ...] in the order of `rows`, as read-only memory maps: they
-        take no memory of their own.
+        Features and probabilities [M, ...] in the order of `rows`, if possible as read-only memory
+        maps, to save memory.
     """
     rows = np.asarray(rows, np.int64)
     key = digest(FORMAT, data, extractor.name, extractor.fingerprint, rows)
@@ -103,13 +103,16 @@ def remember(
     *,
     fits: Callable[[Arrays, dict], bool],
 ) -> tuple[Arrays, dict]:
-    """Arrays and facts of a small result, such as a network, from the cache where it has them.
+    """Returns a small result, such as a network, from the cache, or makes and caches it.
 
     Args:
-        folder: of the cache; made when absent.
-        key: of all that the result depends on, as `digest` gives it.
-        make: makes it: arrays by name, and facts that JSON can hold.
-        fits: whether what a file holds is such a result; if not, the file is made again.
+        folder: folder of the cache; created if it does not exist.
+        key: name of the file, with a `digest` of everything that the result depends on.
+        make: makes the result: arrays by name, and facts that JSON can hold.
+        fits: whether the content of a file is such a result; if not, it is made again.
+
+    Returns:
+        The arrays and facts.
     """
     path = folder / f"{key}.npz"
     if path.is_file():
@@ -136,7 +139,7 @@ def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count
     tables: dict[str, FileStore] = {}
     with contextlib.ExitStack() as stack:
         for part in found:
-            # Features first, under a name that no labelling has.
+            # Features come first, under a name that no labelling has.
             for name, rows in {"": part.features, **part.probabilities}.items():
                 if name not in tables:
                     path = folder / f"{key}.{len(tables)}.npy"
@@ -149,7 +152,7 @@ def _write_features(folder: Path, key: str, found: Iterable[Extracted], *, count
 
 
 def _read_features(folder: Path, key: str, count: int, extractor: Extractor) -> Extracted | None:
-    """None where the cache does not hold them whole, as this extractor gives them."""
+    """Returns cached features; None if they are missing, damaged or not of this extractor."""
     path = folder / f"{key}.json"
     columns = {name: len(classes) for name, classes in extractor.classes.items()}
     try:

@@ -1,9 +1,9 @@
-"""A classifier of the data set's own labels as an extractor: trained once, kept in the cache.
+"""A classifier of the data set's own labels as an extractor: trained once, then cached.
 
-On small pictures such as digits its features say more than a network that knows photographs, and
-its classes say which kinds of images a generator gives. Numbers compare only with numbers of the
-same classifier, whose fingerprint is in every record. It judges only images that it has not learnt
-from, see `unseen`. Refused are data sets without labels.
+On small images such as digits, its features are better than those of a network trained on
+photographs, and its classes tell which kinds of images a generator makes. Numbers can be compared
+only with numbers of the same classifier, whose fingerprint is in every record. It judges only
+images that it has not learnt from, see `unseen`. Data sets without labels are refused.
 """
 
 import logging
@@ -27,16 +27,16 @@ from dcgan.latent.sampling import in_batches
 VERSION = 2  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
 BATCH = 128
-# What an accuracy must be above the share of the largest class by: standard deviations of chance,
-# and a share of the images.
+# How much the accuracy must exceed the share of the largest class: by this many standard deviations
+# of chance, and by this share of the images.
 SIGMAS, LEAST_GAIN = 3.0, 0.02
-MOST = 60_000  # images that are learnt from, so that memory and time have a bound
+MOST = 60_000  # the most images to learn from, to bound memory and time
 
 logger = logging.getLogger("dcgan")
 
 
 class Classifier:
-    """The trained network; see `Extractor`."""
+    """The trained network as an `Extractor`."""
 
     name = "classifier"
 
@@ -48,9 +48,9 @@ class Classifier:
         *,
         facts: Mapping,
     ):
-        """`shape` is (height, width, channels); heads are in the order of `classes`."""
+        """`shape` is (height, width, channels); `weights` are in the order of the network."""
         self.classes = classes
-        # By labelling, the share of held-out images whose class it says; and the number of these.
+        # The accuracy on held-out images, by labelling; and the number of these images.
         self.accuracy, self.test_count = dict(facts["accuracy"]), facts["test_count"]
         self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
@@ -75,7 +75,7 @@ def _build(shape: tuple[int, ...], classes: dict[str, tuple[str, ...]], seed: in
 
 
 def _compile(model):
-    """float32 levels [BATCH, H, W, C] -> features and probabilities, in float32."""
+    """Compiles float32 levels [BATCH, H, W, C] -> features and probabilities, in float32."""
 
     @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
     def run(levels):
@@ -88,11 +88,16 @@ def _compile(model):
 def load(
     images: np.ndarray, labels: Mapping[str, Labels], *, folder: Path, seed: int
 ) -> Classifier:
-    """The classifier of a data set, from the cache or trained now; says how good it is.
+    """Loads the classifier of a data set from the cache, or trains it; logs its accuracy.
 
-    Of uint8 images [N, height, width, channels]; one head learns each labelling. The seed is of the
-    held-out images, the first weights and the order of training. A UserError where there are no
-    labels with two classes, or too few images, or nothing was learnt.
+    Args:
+        images: uint8 [N, height, width, channels].
+        labels: one head is trained for each labelling with two classes or more.
+        folder: folder of the cache.
+        seed: decides the held-out images, the initial weights and the order of training.
+
+    Raises:
+        UserError: there are no such labels or too few images, or it has learnt nothing.
     """
     labels = require(labels, len(images))
     classes = {name: tuple(one.names) for name, one in labels.items()}
@@ -121,7 +126,7 @@ def load(
 
 
 def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> None:
-    """Refuses a classifier all of whose answers could be had by naming the largest class."""
+    """Raises UserError if no labelling is classified better than by naming its largest class."""
     largest = {name: np.bincount(values).max() / len(values) for name, values in labels.items()}
     for name, share in largest.items():
         chance = np.sqrt(share * (1 - share) / found.test_count)
@@ -139,7 +144,7 @@ def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> N
 def _is_classifier(
     weights: Arrays, facts: dict, shape: tuple[int, ...], classes: dict[str, tuple[str, ...]]
 ) -> bool:
-    """Whether a file of the cache holds what `_train` gives."""
+    """Tells whether a file of the cache holds a result of `_train`."""
     return (
         are_weights(weights, [tuple(one.shape) for one in _build(shape, classes).weights])
         and holds(facts, {"test_count": is_count, "seconds": is_seconds})
@@ -149,13 +154,16 @@ def _is_classifier(
 
 
 def find_learnt(images: np.ndarray, labels: Mapping[str, Labels], *, seed: int) -> np.ndarray:
-    """`unseen.fingerprints` of what `load` learns from; for arguments and errors see there."""
+    """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `require`."""
     require(labels, len(images))
     return unseen.fingerprints(images[unseen.split(images, seed=seed, most=MOST)[1]])
 
 
 def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
-    """The labels that can be learnt; arguments and errors of `load`, of `count` images."""
+    """Returns the labels with two classes or more.
+
+    Raises UserError if there are none, or if `count`, the number of images, is too small.
+    """
     labels = {name: one for name, one in labels.items() if len(np.unique(one.values)) > 1}
     instead = "choose --extractor inception or pixels, or another data set"
     if not labels:
@@ -178,7 +186,7 @@ def _train(
     *,
     seed: int,
 ) -> tuple[Arrays, dict]:
-    """Trains on a part of the images and measures on the rest: weights and facts."""
+    """Trains on a part of the images and measures on the rest; returns weights and facts."""
     start = time.perf_counter()
     shape = images.shape[1:]
     held_out, rows = unseen.split(images, seed=seed, most=MOST)

@@ -1,8 +1,8 @@
-"""The network of the classifier, and how it learns; `classifier.py` says from what and keeps it.
+"""The network of the classifier, and its training; `classifier.py` selects the data and caches it.
 
-One trunk (see `trunk`) and one linear layer for each labelling. It learns from images that are
-turned, scaled, shifted and lit a little differently every time, so that a few thousand are enough.
-No image is mirrored, as a mirrored digit is none, and hues stay, as some labels are colours.
+The network is a trunk (see `trunk`) and one linear layer for each labelling. In training, images
+are rotated, scaled, shifted and lit a little differently every time, so that a few thousand are
+enough. They are not mirrored, as a mirrored digit is no digit; hues stay, as labels may be colours.
 """
 
 import math
@@ -16,20 +16,20 @@ from dcgan.evaluation import trunk
 from dcgan.images import to_float
 
 STEM = 24
-WIDTHS = (48, 96, 192)  # of the stages, each of which halves the sides; the last is of features
-DROPOUT = 0.3  # of features, before the heads
+WIDTHS = (48, 96, 192)  # channels of the stages, which halve the sides; the last gives the features
+DROPOUT = 0.3  # share of the features dropped before the heads
 BATCH = 128
 PASSES = 120_000  # images seen in training, with repetitions
 MOST_EPOCHS = 60
-SMOOTHING = 0.05  # of labels
-# The most that an image is changed.
+SMOOTHING = 0.05  # label smoothing
+# The largest changes to an image.
 TURN = math.radians(10)
 SCALE = 0.12
-SHIFT = 0.08  # of a side
+SHIFT = 0.08  # share of a side
 CONTRAST = 0.3
-BRIGHTNESS = 0.2  # of the range from -1 to 1
+BRIGHTNESS = 0.2  # in levels from -1 to 1
 
-# All of the above decides what is learnt.
+# Everything above that changes what is learnt.
 RECIPE = (
     *(STEM, WIDTHS, trunk.LARGE, DROPOUT, BATCH, PASSES, MOST_EPOCHS),
     *(trunk.PEAK_RATE, trunk.WARM_UP, trunk.DECAY),
@@ -38,10 +38,11 @@ RECIPE = (
 
 
 def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int) -> keras.Model:
-    """The network with its initial weights, which a seed decides.
+    """Builds the network with its initial weights, which depend on the seed.
 
-    Images are [N, *shape], float in [-1, 1], `classes` how many each labelling has. Gives a list:
-    features [N, WIDTHS[-1]], then the logits of each labelling.
+    Its inputs are images [N, *shape], float in [-1, 1]; its outputs a list of the features
+    [N, WIDTHS[-1]] and the logits of each labelling. `classes` are the numbers of classes by
+    labelling.
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     images = keras.Input(shape)
@@ -53,10 +54,9 @@ def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int)
 
 
 def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Images as they might have been: turned, scaled, shifted and lit a little differently.
+    """Rotates, scales and shifts images a little, and changes their contrast and brightness.
 
-    Of float [N, H, W, C] in [-1, 1], by a seed int64 [2]; what comes in from outside repeats the
-    border.
+    Images are float [N, H, W, C] in [-1, 1], the seed is int64 [2]. Borders are repeated outwards.
     """
     count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     draws = tf.random.stateless_uniform([7, count], seed, -1.0, 1.0, alg="philox")
@@ -82,9 +82,9 @@ def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, seed: int) -> None:
-    """Trains a network of `build`; the same seed gives the same weights on the same machine.
+    """Trains a network made by `build`; the same seed gives the same weights on the same machine.
 
-    Images are uint8 [N, H, W, C], labels int [N] of each labelling, in the order of the heads.
+    Images are uint8 [N, H, W, C]; labels are int [N] per labelling, in the order of the heads.
     """
     batch = min(BATCH, len(images))
     steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
@@ -97,7 +97,7 @@ def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, s
 
 
 def _step(model: keras.Model, steps: int, seed: int) -> Callable:
-    """The compiled step: (pictures, labels of each head, number of the step) -> nothing."""
+    """Makes the compiled step: (images, labels of each head, number of the step) -> None."""
     optimizer = trunk.optimizer(model, steps)
 
     @tf.function

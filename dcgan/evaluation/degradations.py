@@ -1,27 +1,33 @@
-"""What can be wrong with pictures, at any strength: for a network that learns to see it.
+"""Adds faults of any strength to images, for a network that learns to recognize them.
 
-Six faults of generated pictures: blur, noise, the checkerboard of strided convolutions, wrong
-colours, bent shapes, and a second picture that shines through. All are functions of a seed.
+There are six faults of generated images: blur, noise, the checkerboard of strided convolutions,
+wrong colours, bent shapes, and a second image blended in. All are functions of a seed.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-KERNEL = 6  # pixels to either side that a blur reaches
-TILE = 4  # pixels: the longest period of a checkerboard, of two strides of 2
-FOLDS = 6  # bends of a side, at most
-PATCHES = 4  # places of a side where a second picture may shine through
+KERNEL = 6  # pixels that a blur reaches to either side
+TILE = 4  # pixels, the longest period of a checkerboard: two layers of stride 2
+FOLDS = 6  # the most bends along a side
+PATCHES = 4  # the most places along a side where a second image may be blended in
 
-# All of the above, and the strengths below, decide what is learnt; raised when those change.
+# The constants above and the strengths below change what is learnt. The last number is raised when
+# the strengths change.
 RECIPE = (KERNEL, TILE, FOLDS, PATCHES, 1)
 
 
 def degrade(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Images each with one fault: the first ones with the first kind, and so on.
+    """Adds one fault to each image: the first kind to the first ones, and so on.
 
-    Of float [N, H, W, C] in [-1, 1], N a multiple of `len(KINDS)`, by a seed int64 [2]. Returns
-    these, int32 [N], the kind's number from 0, and float [N], its strength in [0, 1].
+    Args:
+        images: float [N, H, W, C] in [-1, 1], N a multiple of `len(KINDS)`.
+        seed: int64 [2].
+
+    Returns:
+        The faulty images; int32 [N], the numbers of the kinds from 0; float [N], the strengths in
+        [0, 1].
     """
     parts = tf.split(images, len(KINDS))
     count = parts[0].shape[0]
@@ -36,7 +42,7 @@ def degrade(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, t
 
 
 def blur(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """By a normal distribution of 0.35 to 2.5 pixels."""
+    """Blurs with a Gaussian whose standard deviation is 0.35 to 2.55 pixels."""
     deviation = 0.35 + 2.2 * strength**1.5
     steps = range(-KERNEL, KERNEL + 1)
     weights = tf.stack([tf.exp(-step * step / (2 * deviation**2)) for step in steps])
@@ -52,12 +58,12 @@ def blur(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def add_noise(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """By normal noise of 0.02 to 0.42 in each pixel and channel."""
+    """Adds normal noise of standard deviation 0.02 to 0.42 to each pixel and channel."""
     return images + (0.02 + 0.4 * _wide(strength) ** 2) * _normal(tf.shape(images), seed, 1)
 
 
 def add_pattern(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """By a pattern that repeats every 2 or 4 pixels, in colour or grey."""
+    """Adds a pattern that repeats every 2 or 4 pixels, in colour or grey."""
     count, height, width, channels = images.shape
     coarse = _normal([count, TILE, TILE, channels], seed, 1)
     fine = tf.tile(_normal([count, TILE // 2, TILE // 2, channels], seed, 2), [1, 2, 2, 1])
@@ -70,14 +76,17 @@ def add_pattern(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.T
 
 
 def tint(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """By contrast and light that differ from channel to channel."""
+    """Changes contrast and brightness, each channel differently."""
     shape, strength = [images.shape[0], 1, 1, images.shape[3]], _wide(strength)
     contrast = tf.exp((0.03 + 0.5 * strength) * _normal(shape, seed, 1))
     return images * contrast + (0.02 + 0.3 * strength) * _normal(shape, seed, 2)
 
 
 def bend(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """By smooth shifts of a hundredth to a twelfth of the height, deviation; edges repeat."""
+    """Bends shapes by smooth random shifts, of deviation 0.01 to 0.08 of the height.
+
+    Edges are repeated.
+    """
     count, height, width, channels = images.shape
     shifts = _smooth(images, seed, FOLDS, 2) * (0.01 + 0.07 * _wide(strength)) * height
     y, x = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
@@ -97,7 +106,7 @@ def bend(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def mix(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """With the picture before it, in some places."""
+    """Blends each image with the one before it in the batch, in some places."""
     places = 6 * (_smooth(images, seed, PATCHES, 1) - 1.3 * (1 - 2 * _wide(strength)))
     share = tf.sigmoid(places) * (0.3 + 0.7 * _wide(_uniform([images.shape[0]], seed, 2)))
     return (1 - share) * images + share * tf.roll(images, 1, 0)
@@ -124,11 +133,11 @@ def _normal(shape, seed: tf.Tensor, number: int) -> tf.Tensor:
 
 
 def _wide(values: tf.Tensor) -> tf.Tensor:
-    """[..., N] as [..., N, 1, 1, 1]."""
+    """Reshapes [..., N] to [..., N, 1, 1, 1]."""
     return values[..., None, None, None]
 
 
 def _smooth(images: tf.Tensor, seed: tf.Tensor, cells: int, depth: int) -> tf.Tensor:
-    """Smooth noise [N, H, W, depth] of deviation about 1, with so many hills along a side."""
+    """Draws smooth noise [N, H, W, depth] of deviation about 1, from `cells` values per side."""
     coarse = _normal([images.shape[0], cells, cells, depth], seed, 1)
     return tf.image.resize(coarse, images.shape[1:3], method="bicubic")

@@ -46,9 +46,9 @@ from dcgan.evaluation.spill import Table, collect
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
 
-# The name of the extractor where a metric uses the images themselves.
+# The extractor's name in records of metrics that use the images themselves.
 OF_IMAGES = "laplacian"
-SEED = 0  # of classifiers, and of evaluations during training
+SEED = 0  # seed of classifiers, and of evaluations during training
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,21 @@ class Candidate:
     """A generator to evaluate."""
 
     sample: Callable[[Sequence[int]], np.ndarray]  # seeds -> their images, uint8 [N, H, W, C]
-    fingerprint: str  # the same for generators that give the same images
-    step: int | None  # of its training; None where they are not known
-    epoch: float | None
-    # seeds -> by labelling, the names of the classes that the images should show; None where the
-    # generator knows no classes
+    fingerprint: str  # the same for generators that make the same images
+    step: int | None  # of its training; None if unknown
+    epoch: float | None  # of its training; None if unknown
+    # seeds -> the names of the classes that the images should show, by labelling; None if the
+    # generator has no classes
     asked: Callable[[Sequence[int]], dict[str, list[str]]] | None = None
 
 
 def default_extractor(
     labels: Mapping[str, Labels], count: int, metrics: Sequence[str] = METRICS
 ) -> str:
-    """Chooses "classifier" where the labels suffice to train one, else "self_supervised".
+    """Chooses "classifier" if the labels suffice to train one, else "self_supervised".
 
-    "pixels" where the `count` images are too few to learn from, or no metric uses features.
+    Without such labels it chooses "pixels" if `count`, the number of images, is too small to learn
+    from, or if no metric uses features.
     """
     values = [one.values for one in labels.values()]
     learnable = any(len(one) >= FEWEST_LABELLED and len(np.unique(one)) > 1 for one in values)
@@ -80,7 +81,7 @@ def default_extractor(
 
 
 def possible_metrics(extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:
-    """The metrics that an extractor allows; an inception score needs exactly one labelling."""
+    """Returns the metrics that an extractor allows; "is" needs classes of exactly one labelling."""
     has_classes = extractor == "inception" or (extractor == "classifier" and len(labels) == 1)
     return tuple(m for m in METRICS if has_classes or NEEDS[m].kind != "probabilities")
 
@@ -93,9 +94,9 @@ def require(
     real: int,
     generated: int,
 ) -> None:
-    """Refuses metrics that lack images or probabilities, before anything expensive begins.
+    """Raises UserError if a metric lacks images or probabilities, before expensive work begins.
 
-    `real` and `generated` are numbers of images.
+    `real` and `generated` are the numbers of images.
     """
     new = f" that the {extractor} has not learnt from" if extractor in extractors.LEARN else ""
     for metric in metrics:
@@ -123,8 +124,10 @@ class Evaluator:
     """Compares generators with the same real images in the same way.
 
     Args:
+        extractor: computes the features.
+        reals: the real images to compare with.
         count: number of generated images.
-        seed: of the generated images, and of the subsets and directions of metrics.
+        seed: seed of the generated images, and of the subsets and directions of metrics.
         cache_dir: the user's cache folder, where features of the real images are kept.
         finder: finds faces; only the metric `FACES` needs it.
     """
@@ -153,7 +156,7 @@ class Evaluator:
         ]
 
     def protocol(self, metric: str) -> Protocol:
-        """The protocol of a metric, or of `CLASSES`."""
+        """Returns the protocol of a metric, or of `CLASSES`."""
         looks = self.finder if metric == FACES else self.extractor
         of_images = metric != FACES and self._kind(metric) == "images"
         return Protocol(
@@ -169,18 +172,24 @@ class Evaluator:
         )
 
     def identify(self, metric: str) -> dict:
-        """The fields of a record that identify a metric, or `CLASSES`, as measured now."""
+        """Returns the fields of a record that identify a metric, or `CLASSES`, as measured now."""
         protocol = asdict(self.protocol(metric))
         return {"metric": metric, "version": VERSIONS[metric], **protocol}
 
     def evaluate(
         self, metrics: Sequence[str], generated: Candidate, folder: Path, *, again: bool = False
     ) -> list[dict]:
-        """Measures what the folder has no record of, and adds the new records to it.
+        """Measures the metrics that have no record in the folder yet, and adds their records.
 
-        `CLASSES` asks for a class histogram of each labelling of the real images whose classes the
-        extractor tells apart; `again` measures even what the folder has a record of. Returns one
-        record per metric in their order, then one per labelling.
+        Args:
+            metrics: names from `METRICS`, `FACES` and `CLASSES`. The last asks for a class
+                histogram of each labelling of the real images whose classes the extractor knows.
+            generated: the generator.
+            folder: folder of the records.
+            again: whether to measure metrics that have a record too.
+
+        Returns:
+            The records in the order of the metrics; for `CLASSES` one per labelling.
         """
         wanted = self._list_wanted(metrics, generated)
         found = {} if again else self._read_found(wanted, folder)
@@ -197,7 +206,7 @@ class Evaluator:
         return [found[key] for key in wanted]
 
     def _list_wanted(self, metrics: Sequence[str], generated: Candidate) -> dict[tuple, dict]:
-        """The identifying fields of each record, by (metric, labelling or None)."""
+        """Returns the identifying fields of each record by (metric, labelling or None)."""
         wanted = {}
         for metric in metrics:
             what = self.identify(metric) | {"generator": generated.fingerprint}
@@ -241,10 +250,11 @@ class Evaluator:
     def _measure_floors(
         self, metrics: Collection[str], known: ImageSample
     ) -> dict[str, dict | None]:
-        """Measures the real images by themselves; None where they are too few.
+        """Measures the floors, with real images alone; None if there are too few of them.
 
-        One half is compared with the other. A metric that uses one kind of images only is measured
-        on all real images. The floors are the same for all generators, so the cache keeps them.
+        One half of the real images is compared with the other. Metrics that do not compare with
+        real images are measured on all of them. Floors are the same for all generators, so they
+        are cached.
         """
         reals, extractor = self.reals, self.extractor.fingerprint
         versions = [(metric, VERSIONS[metric]) for metric in metrics]
@@ -263,7 +273,7 @@ class Evaluator:
         return {metric: floors.get(metric) for metric in metrics}
 
     def _kind(self, metric: str) -> str:
-        """The kind of data that a metric uses, an attribute of `ImageSample`."""
+        """Returns the kind of data that a metric uses, an attribute of `ImageSample`."""
         return {CLASSES: "probabilities", FACES: "images"}.get(metric) or NEEDS[metric].kind
 
     def _extract_generated(
@@ -342,7 +352,7 @@ class Evaluator:
             "generated": found.shares.tolist(),
             **{number: getattr(found, number) for number in numbers},
             "chi_square": found.chi_square if math.isfinite(found.chi_square) else None,
-            # The same of real images, which shows how much is the classifier's own error.
+            # The same for real images shows how much is the classifier's own error.
             "real_classified": seen.shares.tolist(),
             "real_sure": seen.sure,
             "real_total_variation": seen.total_variation,
@@ -365,7 +375,7 @@ def _result(metric: str, found: Estimate) -> dict:
 
 
 def _floor(metric: str, count: int, found: Estimate) -> dict:
-    """The floor as a record has it, of `count` images of each side or of the only one."""
+    """Formats a floor for a record; `count` is the number of images on each side."""
     return {"of": "halves" if NEEDS[metric].reals else "reals", "count": count, **_numbers(found)}
 
 

@@ -1,9 +1,9 @@
-"""What every metric looks through: an `Extractor` turns images into features and probabilities.
+"""The protocol of extractors, which turn images into features and probabilities for metrics.
 
-A metric sees features, never the network that made them; so which network it was, and how it
-resized the images, are part of the extractor's name. `extract` passes any number of images through
-one, in blocks of one size and in memory that does not grow: an image's features do not depend on
-how many others there are. Features that are not finite are refused.
+A metric gets features, never the network that made them; the extractor's name, fingerprint and
+description of resizing say where they are from. `extract` passes any number of images through one,
+in blocks of one size and in memory that does not grow, so that an image's features do not depend on
+the number of images. Features that are not finite are refused.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ from dcgan import UserError
 from dcgan.terminal.progress import Bar
 
 BLOCK = 256  # images; every extractor's own batch divides it
-# Images that a classifier needs: of the fifth that it leaves for judging, metrics need 100.
+# The fewest images for a classifier: metrics need 100, a fifth that it does not learn from.
 FEWEST_LABELLED = 500
-FEWEST_LEARNT = 500  # different images that a self-supervised extractor needs, likewise
+FEWEST_LEARNT = 500  # the fewest different images for a self-supervised extractor, likewise
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an extractor says of some images."""
+    """What an extractor computes from N images."""
 
     features: np.ndarray  # float32 [N, D]
     # float32 [N, K] by name of the labelling, rows summing to 1; empty for an extractor without
@@ -36,12 +36,12 @@ class Extractor(Protocol):
 
     name: str  # as in `--extractor` and in the names of records
     fingerprint: str  # hexadecimal; changes whenever the features could
-    resize: str  # in words, how images reach the size at which they are looked at
-    # what the columns of the probabilities mean, by name of the labelling; often empty
+    resize: str  # in words, how images are resized to the network's input
+    # names of the probabilities' columns, by name of the labelling; empty without classes
     classes: dict[str, tuple[str, ...]]
 
     def __call__(self, images: np.ndarray) -> Extracted:
-        """Looks at uint8 images [N, height, width, channels], each independently of the others."""
+        """Extracts from uint8 images [N, height, width, channels], each independent of others."""
         ...
 
 
@@ -50,11 +50,16 @@ def extract(
 ) -> Iterator[Extracted]:
     """Passes images through an extractor, block by block, with a progress bar.
 
-    Pieces uint8 [n, height, width, channels] of any lengths, `total` images in all, are cut anew
-    into blocks of `BLOCK`; only one block is held at a time. A UserError where features or
-    probabilities are not finite.
+    Args:
+        images: pieces uint8 [n, height, width, channels] of any lengths. They are divided anew into
+            blocks of `BLOCK`, one of which is held at a time.
+        total: number of images in all pieces.
+        doing: label of the bar.
+
+    Raises:
+        UserError: features or probabilities are not finite.
     """
-    # Below another bar, such as the training's, it vanishes when it is full.
+    # Below another bar, such as that of training, it disappears when it is full.
     with Bar(doing, total, kept=None) as bar:
         for block in _blocks(images):
             found = extractor(block)
@@ -70,7 +75,7 @@ def extract(
 
 
 def pieces(images: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Reads images, of some `rows` or all, block by block: a memory map is never read whole."""
+    """Yields images, all or those of `rows`, block by block, so as not to read a whole file."""
     count = len(images) if rows is None else len(rows)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
@@ -78,7 +83,7 @@ def pieces(images: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.nd
 
 
 def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pieces of any lengths cut anew into blocks of `BLOCK`; the last one may be shorter."""
+    """Divides pieces of any lengths into blocks of `BLOCK`; the last one may be shorter."""
     held: list[np.ndarray] = []
     count = 0
     for piece in images:

@@ -1,4 +1,4 @@
-"""Extractors by name: the one place that knows which there are."""
+"""Extractors by name: the only place that lists them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ from dcgan.evaluation.extractor import Extractor
 from dcgan.evaluation.network_file import Looks, NetworkFile
 
 NAMES = ("inception", "classifier", "self_supervised", "pixels")
-LEARN = ("classifier", "self_supervised")  # from the data set's images, and judge the others only
+LEARN = ("classifier", "self_supervised")  # learn from some of the images, and judge the others
 
 
 def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
-    """Which images an extractor learns from, known before it does; the others it may judge.
+    """Finds the images that an extractor learns from, before it is trained.
 
-    Returns their `unseen.fingerprints`; None where it learns from none. A UserError where it could
-    not learn from this data set.
+    Returns their `unseen.fingerprints`; None if it learns from none. Raises UserError if it cannot
+    learn from this data set.
     """
     if name == "classifier":
         from dcgan.evaluation import classifier
@@ -35,7 +35,7 @@ def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | Non
 
 
 def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
-    """Refuses to learn where there are no labels to train on, or too few of `count` images."""
+    """Raises UserError if an extractor lacks labels to learn from, or `count` images are too few."""
     if name == "classifier":
         from dcgan.evaluation import classifier
 
@@ -47,7 +47,7 @@ def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
 
 
 def fetch(name: str, *, cache_dir: Path) -> None:
-    """Downloads what `make` needs and the cache has not, before an image is decoded."""
+    """Downloads what `make` needs, unless it is cached; called before images are decoded."""
     if name == "inception":
         from dcgan.evaluation import inception
 
@@ -57,14 +57,17 @@ def fetch(name: str, *, cache_dir: Path) -> None:
 def make(
     name: str, prepared: Prepared, *, cache_dir: Path, seed: int, looks: Looks | None = None
 ) -> Extractor:
-    """An extractor for the images of a data set.
+    """Makes an extractor for the images of a data set.
 
     Args:
         name: one of `NAMES`, or FILE[:OUTPUT], see `network_file`.
-        prepared: the data set's images; what learns is trained on them unless the cache has it.
+        prepared: the data set; those of `LEARN` are trained on it unless they are cached.
         cache_dir: the user's cache folder, where networks are kept.
-        seed: of the training.
-        looks: what a file does not say of its input.
+        seed: seed of training.
+        looks: the user's options for the input of a network file.
+
+    Raises:
+        UserError: there is no such extractor, or it cannot be made.
     """
     if names_file(name):
         path, output = network_file.split_name(name)
@@ -75,7 +78,7 @@ def make(
             f"an extractor's file, and --extractor {name} is none: leave them out."
         )
     folder = cache.evaluation_folder(cache_dir)
-    # TensorFlow takes seconds to load: only for those that need it.
+    # TensorFlow takes seconds to load, so only extractors that need it import it.
     if name == "inception":
         from dcgan.evaluation import inception
 

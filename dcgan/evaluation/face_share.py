@@ -1,9 +1,9 @@
-"""In how many images a cascade finds a face: a number that everybody understands.
+"""The share of images in which a cascade finds a face: a number that everybody understands.
 
-It is that of `crop`, on images as small as generators make them: enlarged, and framed by their own
-borders, as the cascade's idea of a face is larger than many cut-out faces. It says that there is a
-face, not that faces differ: a generator of one face gets all. So it stands beside the share of the
-reals, which is below 1 too. Refused is to start without OpenCV, see `cascades`.
+The cascades are those of the command `crop`. Small images are enlarged, and framed by their
+repeated borders, as cascades expect more around a face than many cropped images show. The number
+says that there is a face, not that faces differ: a generator of a single face reaches 1. So it is
+reported beside the share of the real images, which is below 1 too. It needs OpenCV, see `cascades`.
 """
 
 import math
@@ -19,25 +19,25 @@ from dcgan.evaluation.metrics import FACES, FACES_VERSION
 from dcgan.preparation import cascades, faces
 from dcgan.terminal import progress
 
-SIDE = 96  # pixels of the shorter side, to which smaller images are enlarged by a whole factor
-FRAME = 0.25  # of the shorter side that borders are repeated outwards
-SMALLEST = 0.5  # of the shorter side that a face takes at least
-LOOKED_AT = 200  # real images by which a cascade is chosen
-KNOWN = (cascades.ANIMEFACE, "frontalface_default")  # of drawn and of photographed faces
+SIDE = 96  # pixels; images with a smaller shorter side are enlarged by an integer factor
+FRAME = 0.25  # width of the frame, as a share of the shorter side
+SMALLEST = 0.5  # least size of a face, as a share of the shorter side
+LOOKED_AT = 200  # number of real images by which a cascade is chosen
+KNOWN = (cascades.ANIMEFACE, "frontalface_default")  # for drawn and for photographed faces
 
 
 class FaceFinder:
-    """Finds faces by a cascade; name, fingerprint and resize are as those of an `Extractor`."""
+    """Finds faces by a cascade; name, fingerprint and resize have the meaning of `Extractor`'s."""
 
     def __init__(self, cascade: Path, name: str):
-        """Takes a cascade's file, as `cascades.find` gives it, and its name for records."""
+        """Takes the path of a cascade, see `cascades.find`, and its name for records."""
         self.name, self._path = name, cascade
         self.resize = f"enlarged to {SIDE} pixels, {resizing.METHOD}, borders repeated"
         told = (SIDE, FRAME, SMALLEST, faces.cv2.__version__)
         self.fingerprint = digest(FACES, FACES_VERSION, cascades.checksum(cascade), *told)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Of uint8 images [N, height, width, 1 or 3], which show a face: bool [N]."""
+        """Tells which of uint8 images [N, height, width, 1 or 3] show a face: bool [N]."""
         seen = progress.over(images, "looking for faces", len(images), "images", kept=None)
         return np.array([self._shows(np.asarray(image)) for image in seen], bool)
 
@@ -56,10 +56,10 @@ class FaceFinder:
 
 
 def choose(images: np.ndarray, *, cascade: str | None, cache_dir: Path) -> FaceFinder:
-    """The finder for a data set: the named one, else that of `KNOWN` which finds more faces.
+    """Makes the finder for a data set: by the given cascade, else by the better one of `KNOWN`.
 
-    The first `LOOKED_AT` images are looked at. A UserError where OpenCV is missing, the cascade
-    cannot be fetched or is none.
+    The better one finds more faces in the first `LOOKED_AT` images. Raises UserError if OpenCV is
+    missing, or if the cascade cannot be downloaded or is not one.
     """
     cascades.require()
     if cascade is not None:
@@ -69,7 +69,7 @@ def choose(images: np.ndarray, *, cascade: str | None, cache_dir: Path) -> FaceF
 
 
 def face_share(found: np.ndarray) -> Estimate:
-    """The share of images that show a face, `found` in them or not, with Wilson's interval."""
+    """Computes the share of True in `found`, bool [N], with Wilson's interval."""
     return of_trials(int(found.sum()), len(found))
 
 

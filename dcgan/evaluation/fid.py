@@ -1,9 +1,9 @@
-"""The Frechet distance of two sets of features: FID, with whatever network made the features.
+"""The Frechet distance of two sets of features (FID), from any network.
 
 Heusel et al. 2017, "GANs trained by a two time-scale update rule" (arXiv 1706.08500): the squared
 2-Wasserstein distance of the two normal distributions with the same means and covariances. It falls
-with the number of images (Chong and Forsyth 2020, arXiv 1911.07023): compare only figures of equal
-numbers.
+as the number of images rises (Chong and Forsyth 2020, arXiv 1911.07023): compare only FIDs of
+equally many images.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Moments":
-        """Of rows [N, D], which are read in blocks."""
-        # Sums of the differences from a point near the mean: of the plain squares, whose
-        # difference from the squared mean is wanted, few digits would be left.
+        """Computes the moments of rows [N, D], which are read in blocks."""
+        # Sums of differences from a point near the mean: subtracting the squared mean from plain
+        # squares would lose most digits.
         origin = np.asarray(features[:BLOCK], np.float64).mean(0)
         total, products = np.zeros_like(origin), np.zeros((len(origin), len(origin)))
         for start in range(0, len(features), BLOCK):
@@ -45,7 +45,7 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class _Pairing:
-    """Two covariances in the axes in which both are diagonal.
+    """Two covariances A and B in axes in which both are diagonal.
 
     With F = `factor` and G = `inverse`, both [D, r]: F F' = A, G' A G = 1, and
     F' B F = diag(`scales`^2). So Tr (A B)^(1/2) is the sum of the scales.
@@ -57,16 +57,19 @@ class _Pairing:
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
-    """The Frechet distance of features [N, D] and [M, D], at least 2 rows each, with an interval.
+    """Computes the Frechet distance and its interval.
 
-    The delta method: what an infinitely small weight on one image does to the distance is |x -
-    m1|^2 + 2 (x - m1)'(m1 - m2) - (x - m1)' T (x - m1) and a constant, T the optimal transport's
-    matrix from C1 to C2; the variance of it over the images, divided by their number, is what each
-    sample adds to the distance's variance.
+    The interval is by the delta method: an infinitely small weight on an image x changes the
+    distance by |x - m1|^2 + 2 (x - m1)'(m1 - m2) - (x - m1)' T (x - m1) and a constant, T being the
+    matrix of the optimal transport from C1 to C2. Each sample adds the variance of this influence
+    over its images, divided by their number, to the variance of the distance.
+
+    Args:
+        real, fake: features [N, D] and [M, D], at least 2 rows each.
     """
     one, other = Moments.of(real), Moments.of(fake)
     pair = _pair(one, other)
-    # Scales that are rounding errors only would be divided by.
+    # The variance divides by the scales: leave out those that are only rounding errors.
     kept = pair.scales > pair.scales.max(initial=0.0) * np.sqrt(_epsilon(pair.factor))
     roots = np.sqrt(pair.scales[kept])
     gap = one.mean - other.mean
@@ -76,7 +79,7 @@ def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
 
 
 def _epsilon(matrix: np.ndarray) -> float:
-    """The size of rounding errors in a decomposition, relative to the largest value."""
+    """The relative rounding error of a decomposition, compared with its largest value."""
     return len(matrix) * np.finfo(np.float64).eps
 
 
@@ -94,8 +97,8 @@ def _pair(one: Moments, other: Moments) -> _Pairing:
 def _distance(one: Moments, other: Moments, pair: _Pairing) -> float:
     """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
 
-    The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1: a
-    symmetric matrix, whose eigenvalues are real and not negative even where covariances are
+    The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1. This
+    matrix is symmetric, so its eigenvalues are real and not negative even if covariances are
     singular.
     """
     traces = np.trace(one.covariance) + np.trace(other.covariance)
@@ -104,7 +107,7 @@ def _distance(one: Moments, other: Moments, pair: _Pairing) -> float:
 
 
 def _variance(rows: np.ndarray, mean: np.ndarray, gap: np.ndarray, axes: np.ndarray) -> float:
-    """Of the distance, by the choice of these rows; T is axes axes'."""
+    """The part of the distance's variance that is due to one sample; T is axes axes'."""
     influence = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         x = np.asarray(rows[start : start + BLOCK], np.float64) - mean

@@ -1,7 +1,7 @@
-"""What classes generated images show, and how often, against how often each should occur.
+"""Counts the classes that generated images show, and compares with how often they should occur.
 
-Of every image the most probable class counts. A classifier errs, so where the truth is known from
-labels and not from the same classifier, part of a difference may be its.
+Each image counts as its most probable class. If the truth is from labels, not from the classifier,
+part of a difference may be due to the classifier's errors.
 """
 
 from dataclasses import dataclass
@@ -10,32 +10,32 @@ import numpy as np
 from scipy.special import chdtrc, entr
 
 VERSION = 1  # raised when the same probabilities give other numbers
-SURE = 0.9  # probability from which on the classifier is called sure
+SURE = 0.9  # the classifier counts as sure at this probability or more
 
 
 @dataclass(frozen=True)
 class ClassHistogram:
     """How often each class occurs."""
 
-    shares: np.ndarray  # float64 [K], of the generated images
-    truth: np.ndarray  # float64 [K], as they should be
+    shares: np.ndarray  # float64 [K], the share of each class among the generated images
+    truth: np.ndarray  # float64 [K], the shares that are expected
     entropy: float  # of `shares`, in bits, from 0 (one class only) to log2(K) (all equally often)
-    true_entropy: float  # of `truth`
+    true_entropy: float  # entropy of `truth`, in bits
     sure: float  # the share of images whose most probable class has a probability of `SURE` or more
-    # half the sum of the differences: the share of the images that would have to be of another
+    # half the sum of absolute differences: the share of the images that would have to change their
     # class; from 0 to 1
     total_variation: float
-    by_chance: float  # what total variation perfect images would have, as they are so many
+    by_chance: float  # expected total variation of equally many perfect images
     chi_square: float  # Pearson's statistic against the truth
-    # how probable as large a statistic is with perfect images; 0 also where a class occurs that
-    # cannot
+    # probability of a statistic at least as large with perfect images; 0 if a class occurs that
+    # should not
     p_value: float
 
 
 def class_histogram(probabilities: np.ndarray, truth: np.ndarray) -> ClassHistogram:
-    """Counts the classes of the generated images' probabilities [N, K], N >= 1, and compares.
+    """Makes the histogram of generated images from their probabilities [N, K], N >= 1.
 
-    `truth` [K] says how often each class should occur: probabilities, shares or counts.
+    `truth` [K] is how often each class should occur: probabilities, shares or counts.
     """
     count, classes = probabilities.shape
     counts = np.bincount(probabilities.argmax(1), minlength=classes)
@@ -49,7 +49,7 @@ def class_histogram(probabilities: np.ndarray, truth: np.ndarray) -> ClassHistog
         true_entropy=entropy(truth),
         sure=float((probabilities.max(1) >= SURE).mean()),
         total_variation=total_variation(shares, truth),
-        # A count's mean absolute deviation, sqrt(2 p (1 - p) / (pi N)) of its share, and half.
+        # Half the mean absolute deviation of each share, which is sqrt(2 p (1 - p) / (pi N)).
         by_chance=float(np.sqrt(truth * (1 - truth) / (2 * np.pi * count)).sum()),
         chi_square=statistic,
         p_value=p_value,
@@ -57,20 +57,20 @@ def class_histogram(probabilities: np.ndarray, truth: np.ndarray) -> ClassHistog
 
 
 def entropy(shares: np.ndarray) -> float:
-    """In bits, of shares [K] that sum to 1."""
+    """Computes the entropy in bits of shares [K], which sum to 1."""
     return float(entr(shares).sum() / np.log(2))
 
 
 def total_variation(one: np.ndarray, other: np.ndarray) -> float:
-    """Half the sum of absolute differences of shares [K] that sum to 1 each."""
+    """Computes half the sum of absolute differences of shares [K], each of which sums to 1."""
     return float(np.abs(np.asarray(one) - other).sum() / 2)
 
 
 def chi_square(counts: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Pearson's test of counts [K] against shares [K] that are known without error.
+    """Computes Pearson's test of counts [K] against the true shares [K].
 
-    Returns the statistic and its p-value, which is rough where fewer than about 5 are expected.
-    Classes that should not occur count only if they do: then the statistic is infinite.
+    Returns the statistic and its p-value, which is rough if fewer than about 5 of a class are
+    expected. If a class with share 0 occurs, they are infinity and 0; else it is ignored.
     """
     expected = truth * np.sum(counts)
     if counts[expected == 0].any():

@@ -1,10 +1,10 @@
-"""The Inception network of 2015, whose features the published Frechet distances are computed from.
+"""The Inception network of 2015, from whose features published Frechet distances are computed.
 
 Szegedy et al. 2015, "Rethinking the Inception architecture" (arXiv 1512.00567), as TensorFlow
-published it on 2015-12-05; Heusel et al. 2017 (arXiv 1706.08500) compare its `pool_3`. Other
-weights or another port of the same network give other distances. The file is a protocol buffer of
-plain operations and constants: nothing in it is unpickled. Refused is every file whose content is
-not the published one.
+published it on 2015-12-05; Heusel et al. 2017 (arXiv 1706.08500) use its `pool_3`. Other weights,
+or another port of the same network, give other distances. The file is a protocol buffer of plain
+operations and constants, without pickled objects. Files whose content differs from the published
+one are refused.
 """
 
 import hashlib
@@ -26,16 +26,15 @@ from dcgan.latent.sampling import in_batches
 VERSION = 1  # raised when the same network and images give other features
 SIDE = 299  # pixels
 FEATURES = 2048
-CLASSES = 1008  # outputs of the softmax: ImageNet's thousand and eight that mean nothing
+CLASSES = 1008  # outputs of the softmax: the 1,000 of ImageNet and 8 without a meaning
 BATCH = 32  # images; their activations stay below a gigabyte
 
-# The published archive, and the one file in it that is needed. Nobody states a checksum of the
-# archive, so what is downloaded is the file: from where OpenAI's evaluator (guided-diffusion) has
-# it. TensorFlow's archive holds the file with the same name and size. The two other copies are in
-# accounts of strangers. They stay because FID is lost to everybody on the day the first address
-# goes, and because nothing has to be believed of them: whatever they send counts only when its
-# SHA-256 is that of the published file (`download.fetch`, and `_check` before it is parsed). What
-# they could do is refuse or be slow, and they come last.
+# The published archive, and the one file in it that is needed. No checksum of the archive is
+# published, so the file itself is downloaded, first from the address that OpenAI's evaluator
+# (guided-diffusion) uses. TensorFlow's archive holds the file with the same name and size. The two
+# other copies are in accounts of strangers. They are listed, last, because FID could not be
+# computed if the first address disappeared. They need not be trusted: a download is used only if
+# its SHA-256 is that of the published file (`download.fetch`, and `_check` before parsing).
 ARCHIVE = "inception-2015-12-05.tgz"
 ARCHIVE_URL = f"http://download.tensorflow.org/models/image/imagenet/{ARCHIVE}"
 FILE = RemoteFile(
@@ -52,18 +51,18 @@ FILE = RemoteFile(
 
 
 class Inception:
-    """The network; see `Extractor`. Grey images are shown to it in three equal channels.
+    """The Inception network as an `Extractor`; grey images are repeated in three channels.
 
-    Its probabilities are named "imagenet". They are computed without the last layer's bias, as by
-    improved-gan, with which inception scores began (Salimans et al. 2016, arXiv 1606.03498), and
-    by TTUR, StyleGAN and guided-diffusion after it.
+    Its labelling is named "imagenet". Probabilities are computed without the last layer's bias, as
+    in improved-gan, the code of the first inception scores (Salimans et al. 2016, arXiv
+    1606.03498), and later in TTUR, StyleGAN and guided-diffusion.
     """
 
     name = "inception"
     resize = f"to {SIDE}x{SIDE}, {resizing.METHOD}, as clean-fid"
 
     def __init__(self, graph: bytes):
-        """Takes the content of the published file."""
+        """Parses the content of the published file."""
         self.fingerprint = digest(self.name, VERSION, hashlib.sha256(graph).hexdigest())
         self.classes = {"imagenet": tuple(f"output {i}" for i in range(CLASSES))}
         self._session, self._images, self._outputs = _session(graph)
@@ -81,14 +80,14 @@ class Inception:
 
 
 def _session(content: bytes) -> tuple[tf.compat.v1.Session, tf.Tensor, list[tf.Tensor]]:
-    """A session, the tensor to feed with levels [N, 299, 299, 3], features and probabilities.
+    """Returns a session, its input for levels [N, 299, 299, 3], and [features, probabilities].
 
-    The graph was made for one JPEG file at a time, and mended as TTUR and guided-diffusion do it:
-    what stands before "ExpandDims" decodes the file and fixes the batch to one image, so images
-    come in there; shapes that were written down with a batch of one are left out; and behind
-    "pool_3" stands a reshape to [1, 2048], so the last product is taken from "pool_3" itself.
-    What the graph does in between stays: a resize, which leaves 299x299 as it is, and
-    (x - 128) / 128. A session, not a tf.function, as only it still runs the graph's old operations.
+    The graph was made for one JPEG file at a time. It is adapted to batches as in TTUR and
+    guided-diffusion: images are fed at "ExpandDims", after the operations that decode a file into a
+    batch of one; recorded shapes with a batch of one are removed; and the last matrix product is
+    computed from "pool_3" itself, as the graph reshapes it to [1, 2048]. The operations in between
+    stay: a resize, which does not change 299x299, and (x - 128) / 128. It is a session, not a
+    tf.function, as only sessions still run the graph's old operations.
     """
     definition = tf.compat.v1.GraphDef.FromString(content)
     for node in definition.node:
@@ -110,10 +109,10 @@ def _session(content: bytes) -> tuple[tf.compat.v1.Session, tf.Tensor, list[tf.T
 
 
 def load(folder: Path, *, file: RemoteFile = FILE) -> Inception:
-    """The network from a folder; what is not there is downloaded.
+    """Loads the network from a folder, after downloading it if it is missing.
 
-    The published archive put there by hand is accepted too, packed or unpacked. A UserError where
-    it cannot be downloaded, or what lies there is not the published file.
+    The published archive is accepted in the folder too, packed or unpacked. Raises UserError if the
+    network cannot be downloaded, or if the file in the folder is not the published one.
     """
     unpacked = folder / Path(ARCHIVE).stem / file.name
     if not (folder / file.name).exists():
@@ -139,7 +138,7 @@ def _download(folder: Path, file: RemoteFile) -> Path:
 
 
 def _from_archive(path: Path, file: RemoteFile) -> bytes:
-    """The graph inside the archive: nothing is unpacked, so no name in it can do harm."""
+    """Reads the graph from the archive without unpacking it, so that no path in it can do harm."""
     try:
         with name_errors(path), open_tar(path, file.size) as archive:
             for member in archive:

@@ -1,7 +1,7 @@
-"""The inception score: are images clearly of one class each, and of all classes together?
+"""The inception score: high if each image is clearly of one class and all classes occur.
 
 Salimans et al. 2016, "Improved techniques for training GANs" (arXiv 1606.03498), section 4. It does
-not look at real images, and says nothing of data whose classes are not the classifier's.
+not compare with real images, and means nothing if the data's classes are not the classifier's.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ BLOCK = 1024  # rows at a time
 
 
 def score(probabilities: np.ndarray) -> float:
-    """exp of the mean of KL(p(y|x) || p(y)) of rows [N, K]: from 1 to the number of classes."""
+    """Computes exp of the mean KL(p(y|x) || p(y)) over rows [N, K]; from 1 to K."""
     count = len(probabilities)
     blocks = [probabilities[start : start + BLOCK] for start in range(0, count, BLOCK)]
     mean = sum(block.sum(0, dtype=np.float64) for block in blocks) / count
@@ -22,6 +22,6 @@ def score(probabilities: np.ndarray) -> float:
 
 
 def inception_score(probabilities: np.ndarray) -> Estimate:
-    """The mean of the scores of ten parts of the images [N, K], in their order, as in the paper."""
+    """Computes the mean score of ten consecutive parts of rows [N, K], N >= 10, as in the paper."""
     scores = [score(part) for part in np.array_split(probabilities, GROUPS)]
     return of_groups(float(np.mean(scores)), scores, least=1.0)

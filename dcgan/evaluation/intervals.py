@@ -33,8 +33,10 @@ def of_error(
 ) -> Estimate:
     """Makes an estimate from a value and its standard error.
 
-    `interval` says in words how that was computed, `least` is the lowest possible value, `quantile`
-    the number of standard errors to either side.
+    Args:
+        interval: describes in words how the interval was computed.
+        least: the lowest possible value.
+        quantile: the number of standard errors to either side.
     """
     low = max(value - quantile * error, least)
     return Estimate(float(value), float(low), float(value + quantile * error), interval)
@@ -55,7 +57,7 @@ class Group:
 
 
 def groups(array: np.ndarray, seed: int) -> list[Group]:
-    """Divides the rows of a sample [N, ...] into `GROUPS` groups at random, each in their order."""
+    """Divides the rows of a sample [N, ...] into `GROUPS` random groups, rows ascending in each."""
     order = np.random.default_rng(seed).permutation(len(array))
     return [Group(array, np.sort(order[start::GROUPS])) for start in range(GROUPS)]
 
@@ -63,8 +65,8 @@ def groups(array: np.ndarray, seed: int) -> list[Group]:
 def group_error(values: Sequence[float]) -> float:
     """Computes the standard error of the whole sample's value from the values of its groups.
 
-    The variance of the value must fall as 1/N: the error of the whole is then sqrt(groups) times
-    smaller than that of a group.
+    This assumes a variance that falls as 1/N: the error of the whole sample is then sqrt(groups)
+    times smaller than that of a group.
     """
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
@@ -80,8 +82,8 @@ def of_share(value: float, values: Sequence[float], count: int) -> Estimate:
     """Makes an estimate of a share of `count` images, with an interval inside [0, 1].
 
     Wilson 1927, "Probable inference, the law of succession, and statistical inference". Images are
-    not independent trials where the other sample matters too. So the number of trials is the one
-    that agrees with the spread of the share over the groups, if that is smaller.
+    not independent trials if the share depends on another sample too. So the number of trials is
+    the one that agrees with the spread of the share over the groups, if that is smaller.
     """
     variance, spread = value * (1 - value), group_error(values) ** 2
     trials = min(count, variance / spread) if variance and spread else count

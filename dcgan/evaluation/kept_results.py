@@ -1,6 +1,6 @@
-"""Whether a result from a file is one as it is written: such files come from others, or are old.
+"""Checks whether results read from files are well-formed; files may be old or from others.
 
-What is not is measured again.
+Malformed results are measured again.
 """
 
 import math
@@ -12,7 +12,7 @@ Check = Callable[[object], bool]
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of JSON is a number, perhaps not a finite one."""
+    """Tells whether a JSON value is a number, perhaps not finite."""
     return type(value) in (int, float)
 
 
@@ -29,14 +29,14 @@ def is_seconds(value: object) -> bool:
 
 
 def holds(value: object, checks: dict[str, Check]) -> bool:
-    """Whether it is an object with a fitting value under each of some names."""
+    """Tells whether a value is an object whose named fields all pass their checks."""
     return isinstance(value, dict) and all(
         name in value and check(value[name]) for name, check in checks.items()
     )
 
 
 def are_weights(arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether they are finite float32 numbers of these shapes, in this order."""
+    """Tells whether arrays are finite float32 numbers of these shapes, in this order."""
     return [array.shape for array in arrays.values()] == list(shapes) and all(
         array.dtype == np.float32 and np.isfinite(array).all() for array in arrays.values()
     )
@@ -67,25 +67,25 @@ SHARES = ("real", "generated", "real_classified")
 
 
 def is_floors(arrays: dict, facts: dict) -> bool:
-    """Whether it is what `Evaluator` keeps of the floors: one for each metric, and no arrays."""
+    """Tells whether this is a cached result of floors: one for each metric, and no arrays."""
     return not arrays and all(holds(floor, FLOOR) for floor in facts.values())
 
 
 def is_accuracies(record: dict) -> bool:
-    """Whether it is the record of the command `features`."""
+    """Tells whether this is a record of the command `features`."""
     checks = dict.fromkeys(("value", "low", "high", "dimensions"), is_number)
     others = dict.fromkeys(("untrained", "pixels"), lambda value: holds(value, checks))
     return holds(record, checks | others)
 
 
 def is_score(record: dict) -> bool:
-    """Whether it is the record of a metric."""
+    """Tells whether this is a record of a metric."""
     parts = record.get("parts", {})
     return holds(record, SCORE) and isinstance(parts, dict) and all(map(is_number, parts.values()))
 
 
 def is_histogram(record: dict) -> bool:
-    """Whether it is the record of a labelling's classes."""
+    """Tells whether this is a record of a labelling's class histogram."""
     names = record.get("names")
     if not isinstance(names, list) or not all(map(is_text, names)):
         return False

@@ -1,8 +1,8 @@
-"""The kernel distance of two sets of features: KID.
+"""The kernel distance of two sets of features (KID).
 
 Binkowski et al. 2018, "Demystifying MMD GANs" (arXiv 1801.01401): the unbiased estimate of the
-squared maximum mean discrepancy with the kernel k(x, y) = (x.y / D + 1)^3. Unlike FID it is not
-larger for fewer images, and it may be negative where both distributions are nearly the same.
+squared maximum mean discrepancy with the kernel k(x, y) = (x.y / D + 1)^3. Unlike FID, it is not
+larger for fewer images, and it may be negative if both distributions are nearly the same.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from dcgan.evaluation.intervals import Estimate, of_error
 
 VERSION = 1  # raised when the same features give another distance or interval
-SUBSETS = 100  # random subsets, of which the mean is taken
+SUBSETS = 100  # random subsets whose mean is the result
 SIZE = 1000  # images of each kind in a subset
 INTERVAL = "95 % by the variance of U-statistics, drawing of subsets included"
 
 
 def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(x.y / D + 1)^3 of all rows [N, D] with all [M, D]: float64 [N, M]."""
+    """Computes (x.y / D + 1)^3 of all rows of float64 [N, D] with all of [M, D]: [N, M]."""
     product = x @ y.T
     product *= 1 / x.shape[1]
     product += 1.0
@@ -26,11 +26,14 @@ def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """The unbiased squared discrepancy; Gretton et al. 2012 (JMLR 13), equation 3.
+    """Computes the unbiased squared discrepancy (Gretton et al. 2012, JMLR 13, equation 3).
 
-    Of float64 [N, D] and [M, D], at least 2 rows each. Returns the estimate and, for each x and
-    each y, what it adds to it (its projection): twice its mean similarity to its own kind, less
-    that to the other.
+    Args:
+        x, y: float64 [N, D] and [M, D], at least 2 rows each.
+
+    Returns:
+        The estimate, and the projections of x and of y, [N] and [M]. The projection of a row is its
+        influence on the estimate: twice its mean similarity to its own kind less that to the other.
     """
     xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
     within_x = (xx.sum(1) - xx.diagonal()) / (len(x) - 1)
@@ -40,7 +43,7 @@ def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 class _Projections:
-    """The mean projection of each image of one kind, over the subsets that held it."""
+    """The mean projection of each image of one kind, over the subsets that contained it."""
 
     def __init__(self, features: np.ndarray):
         self._features = features
@@ -48,7 +51,7 @@ class _Projections:
         self._times = np.zeros(len(features), np.int64)
 
     def draw(self, size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Random rows, and their features as float64."""
+        """Draws random rows; returns them and their features as float64."""
         rows = np.sort(random.choice(len(self._features), size, replace=False))
         return rows, np.asarray(self._features[rows], np.float64)
 
@@ -57,17 +60,21 @@ class _Projections:
         self._times[rows] += 1
 
     def variance(self) -> float:
-        """Of the estimate on all images, by the choice of these; Hoeffding 1948, first order."""
+        """The variance of the estimate due to these images (Hoeffding 1948, first order)."""
         seen = self._times > 0
         return float((self._sums[seen] / self._times[seen]).var(ddof=1) / len(seen))
 
 
 def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
-    """The mean of the estimates on random subsets, with an interval.
+    """Computes the mean of the estimates on random subsets, and its interval.
 
-    Of [N, D] and [M, D], at least 2 rows each; with fewer than `SIZE` of a kind the subsets are as
-    large as the smaller kind. They overlap, so their spread alone is not the error: it says what
-    drawing them adds to the error that all images together leave.
+    Subsets overlap, so their spread alone is not the error. It is what drawing subsets adds to the
+    error of the estimate on all images.
+
+    Args:
+        real, fake: features [N, D] and [M, D], at least 2 rows each. With fewer than `SIZE` of a
+            kind, subsets have the size of the smaller kind.
+        seed: draws the subsets.
     """
     size = min(SIZE, len(real), len(fake))
     whole = size == len(real) == len(fake)  # one subset holds everything

@@ -1,10 +1,10 @@
-"""What a discriminator has learnt without labels, as a few labels bring it out.
+"""Measures what a discriminator has learnt without labels, by classifying with few labels.
 
 Radford et al. 2015, section 5 (arXiv 1511.06434): every layer's maps are max-pooled to 4x4,
 flattened and joined, and a linear support vector machine with L2 regularization is fitted on them.
-Here the features are means over a few shifts of the image, as a hundred images of a class do not
-show where else a thing may stand (docs/evaluation.md: what was tried). The same machine on other
-features, such as raw pixels, says what the network adds.
+Here features are also averaged over a few shifts of the image, as a hundred images of a class do
+not show all places of an object (docs/evaluation.md says what was tried). The same classifier on
+other features, such as raw pixels, shows how much the network adds.
 """
 
 import math
@@ -28,24 +28,24 @@ from dcgan.models import Discriminator
 from dcgan.terminal.progress import Bar
 
 VERSION = 2  # raised when the same networks and images give other numbers
-BATCH = 64  # images, always so many, so that features do not depend on how many are asked for
-SIDE = 4  # of the pooled maps
-FARTHEST = 2  # pixels that an image is shifted
-# Down and to the right, in pixels.
+BATCH = 64  # images; always the same, so that features do not depend on the number of images
+SIDE = 4  # side of the pooled maps
+FARTHEST = 2  # pixels, the largest shift
+# Shifts (down, right) in pixels.
 SHIFTS = ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 2), (0, -2), (2, 0), (-2, 0))
-SETTLING = 50  # batches that set an untrained network's statistics, to 1 - 0.9^50 = 99.5 %
-# C of the machine, on features of length 1; the smallest regularizes most.
+SETTLING = 50  # batches for the statistics of an untrained network: 1 - 0.9^50 = 99.5 % are theirs
+# Values of C for the classifier on features of length 1; the smallest regularizes most.
 PENALTIES = (0.1, 0.3, 1.0, 3.0)
-HELD_OUT = 0.2  # of the labelled images, on which C is chosen
+HELD_OUT = 0.2  # share of the labelled images on which C is chosen
 
 # uint8 images [N, height, width, channels] -> float32 [N, D]
 Features = Callable[[np.ndarray], np.ndarray]
 
 
 def pool(maps: tf.Tensor) -> tf.Tensor:
-    """The maximum of each of 4x4 parts of maps [N, h, w, channels]; a side of at most 4 is left.
+    """Max-pools maps [N, h, w, channels] to 4x4 parts; sides of at most 4 stay as they are.
 
-    Parts overlap where 4 does not divide the side.
+    Parts overlap if 4 does not divide the side.
     """
     for axis in (1, 2):
         side = maps.shape[axis]
@@ -63,7 +63,7 @@ def pool(maps: tf.Tensor) -> tf.Tensor:
 
 
 def pooled_features(discriminator: Discriminator) -> Features:
-    """What every layer of a discriminator sees, in the mean over `SHIFTS`; it is not changed."""
+    """Makes a function to the pooled outputs of all convolutions, averaged over `SHIFTS`."""
     shape = (BATCH, *discriminator.image_shape)
     edges = ((0, 0), (FARTHEST, FARTHEST), (FARTHEST, FARTHEST), (0, 0))
 
@@ -85,21 +85,21 @@ def pooled_features(discriminator: Discriminator) -> Features:
 
 
 def pixels(pictures: np.ndarray) -> np.ndarray:
-    """The images themselves, as networks see them; uint8 [N, h, w, c] -> float32 [N, h * w * c]."""
+    """Flattens images, scaled to [-1, 1]: uint8 [N, h, w, c] -> float32 [N, h * w * c]."""
     return images.to_float(pictures.reshape(len(pictures), -1).astype(np.float32))
 
 
 def make_untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int) -> Discriminator:
-    """A discriminator of the same architecture before its first step.
+    """Makes an untrained discriminator of the same architecture, to compare with.
 
-    Only its normalization knows the data, by the mean and variance of what passes through it: else
-    its layers would fade one after another, and the comparison would be too easy to win. The seed
-    is of the weights and of the reals that are shown.
+    Only its batch normalization gets moving statistics, from real images chosen by the seed, which
+    also decides the weights. Without them, signals would fade from layer to layer, and the
+    comparison would be too easy to win.
     """
     made = Discriminator.from_config({**discriminator.get_config(), "seed": seed})
     made.build()
     for norm in made.norms:
-        norm.moving_variance.assign(tf.zeros_like(norm.moving_variance))  # 1 would weigh heavily
+        norm.moving_variance.assign(tf.zeros_like(norm.moving_variance))  # 1 would be too large
     random = np.random.default_rng(seed)
     for _ in range(SETTLING if made.norms else 0):
         rows = np.sort(random.integers(0, len(reals), BATCH))
@@ -108,29 +108,29 @@ def make_untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int
 
 
 def make_probe(labels_per_class: int, *, seed: int) -> Pipeline:
-    """A linear support vector machine (squared hinge, L2), one class against the others.
+    """Makes a linear support vector machine (squared hinge, L2), one class against the others.
 
-    Features are standardized, so that no layer outweighs the others, then each image's are made of
-    length 1, so that one range of C suits all kinds of features. C is chosen on a fifth of the
-    images, by a seed, which then are learnt from as well; of equally good ones the smallest.
+    Features are standardized, so that no layer outweighs the others, and each image's are scaled to
+    length 1, so that one range of C suits all kinds of features. C, the smallest of equally good
+    ones, is chosen on a fifth of the images, drawn by the seed; then all images are learnt from.
     """
-    held_out = max(HELD_OUT, 1 / labels_per_class)  # of each class at least one
+    held_out = max(HELD_OUT, 1 / labels_per_class)  # at least one image of each class
     split = StratifiedShuffleSplit(1, test_size=held_out, random_state=seed)
-    # Newton's method on the primal problem: the dual one takes ages where C is large. It need not
-    # look at dimensions without a point, hence the turn to the points' own axes.
+    # The primal problem, by Newton's method, as the dual problem is very slow if C is large. PCA
+    # rotates the features so that dimensions in which no points lie are left out.
     machine = GridSearchCV(LinearSVC(dual=False, random_state=0), {"C": PENALTIES}, cv=split)
     return make_pipeline(StandardScaler(), Normalizer(), PCA(), machine)
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Which images are learnt from, and which are then classified."""
+    """The images that are learnt from in each repeat, and those that are classified."""
 
-    # for each repeat int [labels_per_class * classes], rows of the one set
+    # int [labels_per_class * classes] for each repeat, rows of the set to learn from
     learnt: list[np.ndarray]
-    classified: np.ndarray  # int [M], rows of the other set, or of the same
-    scored: np.ndarray  # bool [repeats, M], which of them count: none that a repeat has learnt from
-    count: int  # of those, the same in each repeat
+    classified: np.ndarray  # int [M], rows of the set to classify, which may be the same
+    scored: np.ndarray  # bool [repeats, M], which of them count: not those the repeat learns from
+    count: int  # number of scored images, the same in each repeat
 
 
 def draw_trials(
@@ -143,15 +143,17 @@ def draw_trials(
     at_most: int,
     seed: int,
 ) -> Trials:
-    """Chooses images by a seed.
+    """Chooses by a seed the images to learn from and those to classify.
 
     Args:
-        labels: int [N], of the images to learn from; `names` say what they mean.
-        among: images of the set to classify; None for those that are not learnt from.
-        at_most: images to classify.
+        labels: int [N], the labels of the set to learn from.
+        names: the names of the classes.
+        labels_per_class: images to learn from, per class and repeat.
+        among: size of the set to classify; None to classify the images that are not learnt from.
+        at_most: the most images to classify.
 
     Raises:
-        UserError: there are fewer images of a class, or none are left to classify.
+        UserError: a class has too few images, or none are left to classify.
     """
     random = np.random.default_rng(seed)
     rows = [np.flatnonzero(labels == label) for label in range(len(names))]
@@ -171,7 +173,7 @@ def draw_trials(
         classified = np.sort(random.permutation(among)[:at_most])
         scored = np.ones((repeats, len(classified)), bool)
         return Trials(learnt, classified, scored, len(classified))
-    # As many more as a repeat may have to leave out.
+    # `needed` more, as each repeat leaves out those that it learns from.
     classified = random.permutation(len(labels))[: at_most + needed]
     count = min(at_most, len(labels) - needed)
     others = np.stack([~np.isin(classified, rows) for rows in learnt])
@@ -188,19 +190,27 @@ class Images:
 
 @dataclass(frozen=True)
 class Result:
-    """How well one kind of features did."""
+    """The accuracy with one kind of features."""
 
     accuracy: Estimate  # the mean over the repeats, with its interval
-    dimensions: int  # how many features an image has
-    penalties: tuple[float, ...]  # C of each repeat
+    dimensions: int  # number of features of an image
+    penalties: tuple[float, ...]  # C in each repeat
 
 
 def compare(
     kinds: Mapping[str, Features], known: Images, asked: Images, trials: Trials, *, seed: int
 ) -> dict[str, Result]:
-    """Fits and scores a classifier a repeat on each kind of features; images pass by in blocks.
+    """Fits and scores one classifier per repeat on each kind of features.
 
-    `known` are to learn from, `asked` to classify; the seed is of those held out to choose C.
+    Args:
+        kinds: functions from images to features, by name.
+        known: the images to learn from.
+        asked: the images to classify, which are read in blocks.
+        trials: the choice of `draw_trials`.
+        seed: draws the images that are held out to choose C.
+
+    Raises:
+        UserError: features are not finite.
     """
     results = {}
     of_kind = sum(map(len, trials.learnt)) + len(trials.classified)
@@ -227,7 +237,7 @@ def compare(
 
 
 def mean(values: np.ndarray) -> Estimate:
-    """The mean of two or more values with the 95 % interval of Student's t."""
+    """Computes the mean of two or more values, and its 95 % interval by Student's t."""
     half = scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
     value = float(np.mean(values))
     words = f"Student's t over {len(values)} draws of the labelled images"

@@ -1,7 +1,7 @@
 """All metrics by name: what each needs, and the function that measures them.
 
-Refused are features and probabilities that are not finite. That there are enough of them is seen to
-before they are computed, see `evaluator.require`.
+Features and probabilities that are not finite are refused. Whether there are enough images is
+checked earlier, see `evaluator.require`.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Need:
     """What a metric needs, and how to read it."""
 
     kind: str  # the attribute of `ImageSample` that it uses
-    version: int  # of its definition; numbers of two versions cannot be compared
+    version: int  # version of its definition; numbers of two versions cannot be compared
     higher_is_better: bool  # whether higher values are better; if not, lower ones are
     reals: bool = True  # whether it compares with real images
     fewest: int = 100  # number of images of each kind below which its interval means nothing
@@ -54,7 +54,7 @@ NEEDS = {
 METRICS = tuple(NEEDS)
 # See `face_share`, which is not imported here, as OpenCV takes a while to load.
 FACES, FACES_VERSION = "faces", 1
-CLASSES = "classes"  # what the records of class histograms have as their metric
+CLASSES = "classes"  # the name of the metric in records of class histograms
 VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
     CLASSES: histograms.VERSION,
     FACES: FACES_VERSION,
@@ -64,10 +64,18 @@ VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
 def measure_all(
     metrics: Sequence[str], real: ImageSample, fake: ImageSample, *, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Measures several metrics of samples with at least what these use (`NEEDS`), in their order.
+    """Measures several metrics; precision, recall, density and coverage share their computation.
 
-    Precision, recall, density and coverage cost no more than one. The seed is of subsets, groups
-    and directions.
+    Args:
+        metrics: names from `METRICS`.
+        real, fake: samples that have at least what these metrics use, see `NEEDS`.
+        seed: seed of subsets, groups and directions.
+
+    Returns:
+        The estimates by metric, in the given order.
+
+    Raises:
+        UserError: features or probabilities are not finite.
     """
     for metric in metrics:
         _require_finite("generated", metric, fake)

@@ -1,6 +1,6 @@
-"""Nearest neighbours by exhaustive search: exact, and in memory that does not grow with the images.
+"""Exact nearest neighbours by exhaustive search, in memory that does not grow with the images.
 
-The images pass by in blocks, once; only the nearest ones so far are kept.
+Images are read once, in blocks, and only the nearest ones so far are kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK = 256  # images at a time
-CROWD = 50  # of the nearest ones; Carlini et al. 2023
-COPY = 0.5  # of the crowd's mean distance, below which an image may be a copy; the same
-REFERENCES = 64  # training images whose own neighbours say what is usual, evenly chosen
-NONE = -1  # in place of a row: no image is excluded
+CROWD = 50  # number of nearest images that a distance is compared with (Carlini et al. 2023)
+COPY = 0.5  # an image below this share of the crowd's mean distance may be a copy (the same paper)
+REFERENCES = 64  # evenly chosen training images, whose nearest neighbours give the usual distance
+NONE = -1  # stands for a row: no image is excluded
 
 
 class Nearest:
     """The rows nearest to some points, among all that were added."""
 
     def __init__(self, points: np.ndarray, k: int, *, excluded: np.ndarray | None = None):
-        """Looks for the k nearest of each of points [Q, D] but a row `excluded` [Q], or `NONE`."""
+        """Searches the k nearest to points [Q, D]; `excluded` [Q] is a row to skip or `NONE`."""
         self._points = np.asarray(points, np.float64)
         self._squares = np.square(self._points).sum(1)
         self._k = k
@@ -30,9 +30,9 @@ class Nearest:
         self.mirrored = np.empty((count, 0), bool)
 
     def add(self, rows: np.ndarray, points: np.ndarray, mirrored: np.ndarray | None = None) -> None:
-        """Looks at more rows int [B] with their points [B, D]; each may be added once.
+        """Searches more rows, int [B], with their points [B, D]; add each row only once.
 
-        `mirrored` [B, D] are the same images mirrored: the nearer form of an image counts.
+        `mirrored` [B, D] are the points of the mirrored images; the nearer of both counts.
         """
         squared = self._to(points)
         is_mirrored = np.zeros(squared.shape, bool)
@@ -42,7 +42,7 @@ class Nearest:
             squared = np.minimum(squared, other)
         squared[self._excluded[:, np.newaxis] == rows] = np.inf
         squared = np.concatenate([self.squared, squared], 1)
-        # Of equally near ones the earlier stays, so that the size of the blocks does not show.
+        # The first of equally near ones stays, so that the result does not depend on the blocks.
         order = np.argsort(squared, axis=1, kind="stable")[:, : self._k]
         self.squared = np.take_along_axis(squared, order, 1)
         all_rows = np.broadcast_to(rows, is_mirrored.shape)
@@ -51,9 +51,9 @@ class Nearest:
             setattr(self, name, np.take_along_axis(both, order, 1))
 
     def _to(self, points: np.ndarray) -> np.ndarray:
-        """Squared distances [Q, B]: |p|^2 + |q|^2 - 2 p q, exact for whole numbers such as pixels.
+        """Computes squared distances [Q, B], |p|^2 + |q|^2 - 2 p q; exact for integers, as pixels.
 
-        float64, because the difference of large numbers is small where images are nearly the same.
+        It uses float64, as for similar images this is a small difference of large numbers.
         """
         points = np.asarray(points, np.float64)
         products = self._points @ points.T
@@ -65,14 +65,14 @@ class Nearest:
 class Space:
     """A way to compare images."""
 
-    name: str  # for people and files
-    unit: str  # what a distance says
+    name: str  # for messages and files
+    unit: str  # what a distance means
     embed: Callable[[np.ndarray], np.ndarray]  # uint8 images [N, height, width, channels] -> [N, D]
     scale: float = 1.0  # squared distances are divided by it before the root is taken
 
 
 def pixel_space(shape: tuple[int, int, int]) -> Space:
-    """Pixels: the distance is the root of the mean squared difference, in levels of 255."""
+    """Compares pixels by the root mean square difference, in levels from 0 to 255."""
     return Space(
         "pixels",
         "root mean square difference in levels, from 0 to 255",
@@ -82,7 +82,7 @@ def pixel_space(shape: tuple[int, int, int]) -> Space:
 
 
 def feature_space(features: Callable[[np.ndarray], np.ndarray]) -> Space:
-    """Features [N, D], each image's scaled to length 1: distances are 0 to 2 for any network."""
+    """Compares features [N, D], scaled to length 1 for each image; distances are from 0 to 2."""
 
     def embed(images: np.ndarray) -> np.ndarray:
         found = np.asarray(features(images), np.float64)
@@ -93,21 +93,21 @@ def feature_space(features: Callable[[np.ndarray], np.ndarray]) -> Space:
 
 @dataclass(frozen=True)
 class NearestImages:
-    """What is nearest in one space."""
+    """The training images that are nearest to Q images in one space."""
 
-    rows: np.ndarray  # int [Q, k], the nearest first
-    mirrored: np.ndarray  # bool [Q, k], whether the mirrored image is meant
+    rows: np.ndarray  # int [Q, k], nearest first
+    mirrored: np.ndarray  # bool [Q, k], whether the mirrored image is the nearer one
     distances: np.ndarray  # float [Q, k]
-    # float [Q], the nearest one's distance as a share of the mean distance of the `CROWD` nearest:
-    # about 1 for a new image, near 0 for a copy
+    # float [Q], the distance of the nearest one divided by the mean of the `CROWD` nearest: about 1
+    # for a new image, near 0 for a copy
     relative: np.ndarray
     usual: float  # the median distance from a training image to the nearest other one
 
     def suspects(self) -> np.ndarray:
-        """Which of the queries may be copies of training images: int [n].
+        """Returns the images that may be copies of training images, int [n] from 0 to Q - 1.
 
         Carlini et al. 2023, "Extracting training data from diffusion models" (arXiv 2301.13188),
-        section 5, who compare with the neighbours too, since flat images are near to many.
+        section 5. They compare with more neighbours too, as flat images are near to many others.
         """
         return np.flatnonzero(self.relative < COPY)
 
@@ -123,14 +123,14 @@ def find(
 ) -> list[NearestImages]:
     """Searches all training images for those nearest to generated ones, in each space.
 
-    How far some of the training images are from the nearest other ones says what is usual.
+    Distances of some training images to their nearest other ones give the usual distance.
 
     Args:
         generated: uint8 [Q, height, width, channels].
-        reals: uint8 [N, height, width, channels], N >= 2; may be memory-mapped.
-        k: neighbours of each to return, from 1 to N.
+        reals: training images, uint8 [N, height, width, channels], N >= 2; may be memory-mapped.
+        k: number of neighbours per generated image, from 1 to N.
         flip: whether mirrored images were trained on as well.
-        progress: told how many more of the reals have passed by.
+        progress: called after each block with its number of images.
     """
     chosen = np.linspace(0, len(reals) - 1, min(REFERENCES, len(reals))).round().astype(int)
     excluded = np.concatenate([np.full(len(generated), NONE), chosen])
@@ -151,14 +151,14 @@ def find(
 
 
 def _neighbours(search: Nearest, space: Space, count: int, k: int) -> NearestImages:
-    """Of the first `count` points; the others say what is usual."""
+    """Makes the result for the first `count` points; the others give the usual distance."""
     distances = np.sqrt(search.squared / space.scale)
     crowd = distances[:count].mean(1)
     return NearestImages(
         search.rows[:count, :k],
         search.mirrored[:count, :k],
         distances[:count, :k],
-        # Where the whole crowd is at distance 0, the image is a copy many times over.
+        # If the whole crowd is at distance 0, the image is a copy of many: the result is 0.
         np.divide(distances[:count, 0], crowd, out=np.zeros(count), where=crowd > 0),
         float(np.median(distances[count:, 0])),
     )

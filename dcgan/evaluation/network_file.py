@@ -1,8 +1,8 @@
-"""Any network in a file as an extractor: what it wants to see is read from the file, or told.
+"""Uses any network in a file as an extractor, such as DINOv2, CLIP or the user's own.
 
-So features of DINOv2, CLIP or a network of one's own can be compared. Images are resized by the one
-resize of evaluation. Numbers compare only with numbers of the same file and options, whose
-fingerprint is in every record. For what is refused see `network_formats` too.
+The format of its input is read from the file or given by options. Images are resized as everywhere
+in evaluation. Numbers can be compared only with numbers of the same file and options, whose
+fingerprint is in every record. See also `network_formats` for files that are refused.
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from dcgan.images import to_float
 from dcgan.latent.sampling import in_batches
 
 VERSION = 1  # raised when the same file and images give other features
-BATCH = 32  # images, where the file does not fix it
-MOST_FEATURES = 8192  # their covariances alone fill half a gigabyte
+BATCH = 32  # images, if the file does not fix the batch size
+MOST_FEATURES = 8192  # one covariance matrix of so many takes half a gigabyte
 LAYOUTS = ("nhwc", "nchw")
-# Mean and deviation of red, green and blue in [0, 1]: of ImageNet's images as torchvision has them,
-# and of CLIP's (Radford et al. 2021), as OpenAI's preprocessing has them.
+# Mean and deviation of red, green and blue in [0, 1]: those of ImageNet from torchvision, and those
+# of CLIP (Radford et al. 2021) from OpenAI's preprocessing.
 NORMALIZATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
@@ -33,18 +33,18 @@ RANGES = ("-1,1", "0,1", "0,255", *NORMALIZATIONS)
 
 @dataclass(frozen=True)
 class Looks:
-    """What the file does not say of its input; None: as it says."""
+    """The user's options for the input of a network file; None leaves it to the file."""
 
     size: tuple[int, int] | None = None  # (height, width) in pixels
-    range: str | None = None  # of `RANGES`, that the levels 0 to 255 are brought to
-    layout: str | None = None  # of `LAYOUTS`
+    range: str | None = None  # one of `RANGES`, to which levels from 0 to 255 are scaled
+    layout: str | None = None  # one of `LAYOUTS`
 
 
 class NetworkFile:
-    """The network in a file; see `Extractor`. Grey images are shown to it in equal channels.
+    """The network in a file as an `Extractor`; grey images are repeated in three channels.
 
-    Its features are the output [N, D] as it is; of [N, tokens, D], as transformers give it, the
-    first token, which stands for the image; of feature maps their means over all places.
+    Features are the output itself if it is [N, D]; the first token, which stands for the image, if
+    it is [N, tokens, D], as for transformers; the means over all places if it is feature maps.
     """
 
     def __init__(
@@ -55,10 +55,16 @@ class NetworkFile:
         output: str | None = None,
         looks: Looks | None = None,
     ):
-        """Opens an .onnx or .keras file or a SavedModel's folder, for images of a shape [H, W, C].
+        """Opens an .onnx or .keras file or a SavedModel's folder.
 
-        The name of the output is None where there is one only. A UserError where the file cannot be
-        read, does not fit, or leaves something open.
+        Args:
+            path: the file or folder.
+            shape: (height, width, channels) of the data set's images.
+            output: name of the output; may be None if there is only one.
+            looks: the user's options for the input.
+
+        Raises:
+            UserError: the file cannot be read, does not fit, or needs an option.
         """
         looks = looks or Looks()
         self._path, self._network = path, open_network(path, output)
@@ -100,7 +106,7 @@ class NetworkFile:
             levels = levels.transpose(0, 3, 1, 2)
         try:
             found = self._network.run(np.ascontiguousarray(levels, self._network.dtype))
-        except Exception as error:  # of three runtimes, each with its own
+        except Exception as error:  # three runtimes raise errors of their own
             said = " ".join(str(error).split())[:300]
             raise UserError(
                 f"--extractor {self._path} fails on images of {self.size[0]}x{self.size[1]} in "
@@ -124,7 +130,7 @@ class NetworkFile:
 
 
 def split_name(text: str) -> tuple[Path, str | None]:
-    """The path in FILE or FILE:OUTPUT, and the output's name; paths may have colons too."""
+    """Splits FILE or FILE:OUTPUT into the path and the output's name; paths may contain colons."""
     file, colon, output = text.rpartition(":")
     if colon and output and not Path(text).exists() and Path(file).exists():
         return Path(file), output
@@ -132,7 +138,7 @@ def split_name(text: str) -> tuple[Path, str | None]:
 
 
 def _axes(shape: tuple[int | None, ...], layout: str) -> tuple[int | None, ...]:
-    """(height, width, channels) of an input."""
+    """Returns (height, width, channels) of an input shape."""
     _, a, b, c = shape
     return (a, b, c) if layout == "nhwc" else (b, c, a)
 
@@ -161,7 +167,10 @@ def _size(
     told: tuple[int, int] | None,
     own: tuple[int, int],
 ) -> tuple[int, int]:
-    """The file's size, else the one that was told, else the images' own."""
+    """Returns the file's size, else the option's, else that of the images.
+
+    Raises UserError if file and option disagree.
+    """
     wanted = told or tuple(own)
     if told and any(side not in (None, other) for side, other in zip(fixed, told, strict=True)):
         raise UserError(
@@ -189,7 +198,7 @@ def _range(path: Path, network: OpenedNetwork, told: str | None) -> str:
 
 
 def _in_range(levels: np.ndarray, name: str) -> np.ndarray:
-    """Levels [N, H, W, C] in [0, 255] brought to a range of `RANGES`, float32."""
+    """Scales levels [N, H, W, C] in [0, 255] to one of `RANGES`, float32."""
     if name == "0,255":
         return levels
     if name == "-1,1":

@@ -1,10 +1,10 @@
-"""Networks in files, opened: ONNX (by ONNX Runtime), .keras files, and folders of a SavedModel.
+"""Opens networks in files: ONNX (by ONNX Runtime), .keras files, and folders of a SavedModel.
 
-What is opened takes one batch of images and gives one output; what it says of its input is read
-from the file. An ONNX file and a .keras file only compute: a .keras file that asks for code, such
-as a Lambda layer or a class of another package, is refused before Keras sees it. A SavedModel is a
-program of TensorFlow operations, which may read and write files: take one only from whom you trust.
-Refused, each in a sentence, is what cannot be read, has no one image input, or lacks the output.
+An opened network takes one batch of images and returns one output; the format of its input is read
+from the file. ONNX and .keras files only compute: a .keras file that needs code, such as a Lambda
+layer or a class of another package, is refused before Keras loads it. A SavedModel is a program of
+TensorFlow operations, which may read and write files: use only those from people you trust. Files
+that cannot be read, lack the output, or do not have exactly one image input are refused.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from dcgan.cli.option import did_you_mean
 from dcgan.files import sha256
 from dcgan.plain_path import plain
 
-# Of ONNX Runtime's names, and NumPy's: what images can be given as.
+# Types of the input that are supported: ONNX Runtime's names, and NumPy's.
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 KERAS_CONFIG = "config.json"
 CODE = ("Lambda", "__lambda__", "function", "TorchModuleWrapper", "TFSMLayer")
-FROM_LEVELS = 0.01  # a Rescaling layer with a factor below, as 1/255, wants levels from 0 to 255
+FROM_LEVELS = 0.01  # a Rescaling layer with a smaller factor, as 1/255, takes levels from 0 to 255
 SAVED_MODEL = "saved_model.pb"
 
 
@@ -35,19 +35,19 @@ SAVED_MODEL = "saved_model.pb"
 class OpenedNetwork:
     """An opened network."""
 
-    # a batch of images, as `shape` and `dtype` say -> its features [N, ...]
+    # a batch of images with `shape` and `dtype` -> features [N, ...]
     run: Callable[[np.ndarray], np.ndarray]
-    # of the input, batch first; None where the file leaves a length open
+    # shape of the input, batch first; None for lengths that the file leaves open
     shape: tuple[int | None, ...]
-    dtype: str  # of the input: float32, float16 or uint8
-    rescales: bool = False  # whether its first layer brings levels from 0 to 255 to its own range
+    dtype: str  # type of the input: float32, float16 or uint8
+    rescales: bool = False  # whether its first layer scales levels from 0 to 255 to its own range
 
 
 def open_network(path: Path, output: str | None = None) -> OpenedNetwork:
     """Opens the network in an .onnx or .keras file, or in a SavedModel's folder.
 
-    The name of the output that is wanted may, in a .keras file, be that of a layer; None where
-    there is one output only.
+    `output` is the name of the output, in a .keras file perhaps of a layer; it may be None if there
+    is only one output. Raises UserError if the file or the output is refused.
     """
     if (path / SAVED_MODEL).is_file():
         return _saved_model(path, output)
@@ -64,7 +64,7 @@ def open_network(path: Path, output: str | None = None) -> OpenedNetwork:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file, or of the names and contents of all files in a folder."""
+    """Returns the SHA-256 of a file, or of the names and contents of all files in a folder."""
     if path.is_dir():
         found = hashlib.sha256()
         for part in sorted(p for p in path.rglob("*") if p.is_file()):
@@ -80,10 +80,10 @@ def _onnx(path: Path, output: str | None) -> OpenedNetwork:
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong is said below
+    options.log_severity_level = 4  # errors are reported below
     try:
         with tempfile.TemporaryDirectory() as empty:
-            # No weights come from other files, which the checksum would not cover.
+            # An empty folder, as the checksum would not cover weights in other files.
             options.add_session_config_entry(WEIGHTS_FOLDER, empty)
             session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
@@ -128,7 +128,7 @@ def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
     shape = tuple(inputs[name].shape) if inputs[name].shape.rank is not None else ()
 
     def run(images: np.ndarray) -> np.ndarray:
-        # `loaded` owns the variables, which a function alone does not keep alive.
+        # Using `loaded` keeps the variables alive, which the function alone does not.
         return (loaded, function(**{name: tf.constant(images)})[wanted])[1].numpy()
 
     return _check(path, OpenedNetwork(run, shape, inputs[name].dtype.name))
@@ -165,7 +165,7 @@ def _keras(path: Path, output: str | None) -> OpenedNetwork:
 
 
 def _refuse_code(path: Path) -> None:
-    """Refuses a .keras file whose layers are of other packages than Keras, or hold code."""
+    """Raises UserError if a .keras file has layers of other packages than Keras, or code."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read(KERAS_CONFIG))

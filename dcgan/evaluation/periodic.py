@@ -1,7 +1,7 @@
-"""Evaluation during training: the same as the command's, on fewer images.
+"""Evaluation during training: the same as by the command, on fewer images.
 
-It does not change the training. It knows which checkpoint is the best so far, even after a restart,
-from the record in that checkpoint.
+It does not change the training. It knows the best checkpoint so far, even after a restart, from the
+record in that checkpoint.
 """
 
 import logging
@@ -15,7 +15,7 @@ from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.kept_results import is_finite
 from dcgan.evaluation.reals import choose_reals
 
-IMAGES = 2048  # generated, and real ones at most: enough to tell checkpoints apart
+IMAGES = 2048  # generated images, and at most as many real ones: enough to compare checkpoints
 
 logger = logging.getLogger("dcgan")
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("dcgan")
 def require(
     labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
 ) -> None:
-    """Refuses what cannot be measured of at most `count` images, before any image is decoded."""
+    """Raises UserError if `count` images, or fewer, cannot be measured; before decoding any."""
     name = extractor or evaluator.default_extractor(labels, count, [metric])
     extractors.require(name, labels, count)
     evaluator.require([metric], name, labels, real=min(count, IMAGES), generated=IMAGES)
@@ -35,10 +35,11 @@ class PeriodicEvaluator:
 
     Args:
         prepared: the training images.
+        metric: one of `METRICS`.
         extractor: name of the extractor; None for the default of the data.
         split: the parts of the data set that the images are from.
         cache_dir: the user's cache folder.
-        folder: of the run's records.
+        folder: folder of the run's records.
         kept: the record in the best checkpoint; None if there is none.
     """
 
@@ -73,21 +74,21 @@ class PeriodicEvaluator:
         self._best = self._comparable_value(kept) if isinstance(kept, Mapping) else None
 
     def measure(self, generated: Candidate) -> dict:
-        """The record of a generator, which is in the folder then."""
+        """Returns the record of a generator, measured now unless the folder has it."""
         return self._evaluator.evaluate([self.metric], generated, self._folder)[0]
 
     def is_best(self, record: Mapping) -> bool:
-        """Whether a record's value is better than every one before; then it is the best so far."""
+        """Tells whether a record's value is the best so far, and remembers it if it is."""
         value, best = record["value"], self._best
         higher = record["better"] == "higher"
-        # What is no number is better than nothing.
+        # NaN is never the best.
         if value != value or (best is not None and not (value > best if higher else value < best)):
             return False
         self._best = value
         return True
 
     def _comparable_value(self, kept: Mapping) -> float | None:
-        """The value of the best checkpoint, if it was measured as it is now."""
+        """Returns the value of the best checkpoint, or None if it was measured differently."""
         value = kept.get("value")
         if self._evaluator.identify(self.metric).items() <= kept.items() and is_finite(value):
             return value

@@ -1,7 +1,6 @@
-"""Pictures as what is measured, whatever made them: another program, or nobody.
+"""Measures images from any source, such as another program, in place of a generator's.
 
-They stand in the place of a generator. Copies of real images among them are counted: figures of
-copies say nothing about new images.
+Copies of real images among them are counted, as metrics of copies say nothing about new images.
 """
 
 import numpy as np
@@ -13,7 +12,7 @@ from dcgan.evaluation.protocol import first_seed
 
 
 def as_generator(images: np.ndarray, count: int, *, seed: int) -> Candidate:
-    """`count` of the images, chosen by a seed, in the place of what a generator makes of seeds."""
+    """Makes a candidate whose samples are `count` of the images, chosen by a seed."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
     first = first_seed(seed)
     return Candidate(
@@ -25,6 +24,6 @@ def as_generator(images: np.ndarray, count: int, *, seed: int) -> Candidate:
 
 
 def copies(images: np.ndarray, *reals: np.ndarray) -> int:
-    """How many of the images, pixel for pixel, are among real ones."""
+    """Counts the images that are equal to a real one in every pixel."""
     known = [unseen.fingerprints(one) for one in reals]
     return int(np.isin(unseen.fingerprints(images), np.concatenate(known)).sum())

@@ -1,7 +1,7 @@
-"""Small pictures as features: no network, no download, no labels.
+"""Uses small images themselves as features, without network, download or labels.
 
-Distances between them see layout and colour, not what is shown; numbers compare with other numbers
-of this extractor on the same data only.
+Distances between them depend on layout and colour, not on the content. Numbers can be compared only
+with others of this extractor on the same data.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from dcgan.evaluation.extractor import Extracted
 from dcgan.images import to_float
 
 VERSION = 1  # raised when the same images give other features
-LONGEST = 16  # pixels: as features fewer than most sets have images (768 in colour)
+LONGEST = 16  # pixels; gives at most 768 features, fewer than most data sets have images
 
 
 class Pixels:
-    """The pixels of images made small, in [-1, 1]; see `Extractor`."""
+    """An `Extractor` whose features are the pixels of reduced images, in [-1, 1]."""
 
     name = "pixels"
 

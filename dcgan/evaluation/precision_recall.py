@@ -1,13 +1,13 @@
-"""Precision, recall, density and coverage: are the images good, and are they all kinds of them?
+"""Precision, recall, density and coverage: are generated images good, and are they diverse?
 
-A sample is taken for the balls around its images that reach to their k-th nearest neighbours among
-themselves. Precision is the share of generated images inside the reals' balls, recall the share of
-reals inside the generated images' (Kynkaanniemi et al. 2019, arXiv 1904.06991, equations 1 and 2).
-Density is in how many of the reals' balls a generated image lies on average, divided by k: about 1
-for a perfect model, and not misled by single outliers; coverage is the share of the reals' balls
-that hold a generated image (Naeem et al. 2020, arXiv 2002.09797, equations 3 and 4).
+Each image is the centre of a ball that reaches to its k-th nearest neighbour in its own sample.
+Precision is the share of generated images inside balls of reals, recall the share of reals inside
+balls of generated images (Kynkaanniemi et al. 2019, arXiv 1904.06991, equations 1 and 2). Density
+is the mean number of reals' balls that contain a generated image, divided by k: about 1 for a
+perfect model, and robust against single outliers. Coverage is the share of reals' balls that
+contain a generated image (Naeem et al. 2020, arXiv 2002.09797, equations 3 and 4).
 
-All four depend on the numbers of images: compare only figures of equal numbers.
+All four depend on the number of images: compare only values of equally many images.
 """
 
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ from dcgan.evaluation.intervals import Estimate, groups, of_groups, of_share
 
 VERSION = 1  # raised when the same features give another number or interval
 NAMES = ("precision", "recall", "density", "coverage")
-K_PRECISION = 3  # of precision and recall, as in Kynkaanniemi et al.
-K_DENSITY = 5  # of density and coverage, as in Naeem et al.
-BLOCK = 1024  # rows and columns of distances at hand: memory does not grow with the images
-_ROUNDING = 1e-12  # error of a squared distance, relative to the squares it was made of
+K_PRECISION = 3  # for precision and recall, as in Kynkaanniemi et al.
+K_DENSITY = 5  # for density and coverage, as in Naeem et al.
+BLOCK = 1024  # rows and columns of distances computed at a time, to bound memory
+_ROUNDING = 1e-12  # error of a squared distance, relative to the squares that it is made of
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances of all rows: [N, D], [M, D] -> float32 [N, M].
+    """Computes squared Euclidean distances of all rows: [N, D], [M, D] -> float32 [N, M].
 
-    |x|^2 + |y|^2 - 2 x.y in float64; what may be all rounding error is 0. The result is float32 so
-    that distances which are equal stay equal, in whatever order a block's products were added up.
+    They are |x|^2 + |y|^2 - 2 x.y in float64, set to 0 if they may be only rounding errors. The
+    result is float32 so that equal distances stay equal, whatever the order of summation.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     sizes = np.square(x).sum(1)[:, np.newaxis] + np.square(y).sum(1)
@@ -38,7 +38,7 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
-    """Squared distances of each point to its k < N nearest others, ascending: [N, D] -> [N, k]."""
+    """Finds squared distances to the k < N nearest others, ascending: [N, D] -> [N, k]."""
     nearest = np.full((len(points), k), np.inf, np.float32)
 
     def look(rows: slice, squared: np.ndarray) -> None:
@@ -47,10 +47,10 @@ def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
 
     for rows, columns in _blocks(len(points), len(points)):
         if rows.start > columns.start:
-            continue  # the same distances as on the other side of the diagonal
+            continue  # the mirrored block has the same distances
         squared = squared_distances(points[rows], points[columns])
         if rows.start == columns.start:
-            np.fill_diagonal(squared, np.inf)  # a point is no neighbour of itself
+            np.fill_diagonal(squared, np.inf)  # points are not neighbours of themselves
         else:
             look(columns, squared.T)
         look(rows, squared)
@@ -58,10 +58,14 @@ def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
 
 
 def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, Estimate]:
-    """All four, by the names in `NAMES`, which are made of the same distances.
+    """Measures all four from the same distances, with intervals.
 
-    Of features [N, D] and [M, D], at least `K_DENSITY` + 1 in each of ten groups; the seed is of
-    the groups that give the intervals.
+    Args:
+        real, fake: features [N, D] and [M, D], at least `K_DENSITY` + 1 rows in each of ten groups.
+        seed: seed of the groups that give the intervals.
+
+    Returns:
+        The estimates by the names in `NAMES`.
     """
     whole = shares(real, fake)
     dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
@@ -79,7 +83,7 @@ def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, E
 
 
 def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-    """The four numbers alone, by the names in `NAMES`; for arguments see `measure`."""
+    """Computes the four numbers without intervals, by the names in `NAMES`; see `measure`."""
     of_reals = nearest_squared(real, K_DENSITY)
     wide, narrow = of_reals[:, K_DENSITY - 1], of_reals[:, K_PRECISION - 1]
     of_fakes = nearest_squared(fake, K_PRECISION)[:, -1]
@@ -89,7 +93,7 @@ def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
         squared = squared_distances(real[rows], fake[columns])
         precise[columns] |= (squared <= narrow[rows, np.newaxis]).any(0)
         recalled[rows] |= (squared <= of_fakes[columns]).any(1)
-        # Naeem et al. leave a ball's surface out: of a sample and itself the density is exactly 1.
+        # Naeem et al. exclude a ball's surface: a sample compared with itself has density 1.
         inside = squared < wide[rows, np.newaxis]
         covered[rows] |= inside.any(1)
         dense += int(inside.sum())
@@ -98,7 +102,7 @@ def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
 
 
 def _blocks(rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """All of a table of distances, block by block."""
+    """Yields slices of rows and columns that divide a table of distances into blocks."""
     for top in range(0, rows, BLOCK):
         for left in range(0, columns, BLOCK):
             yield slice(top, min(top + BLOCK, rows)), slice(left, min(left + BLOCK, columns))

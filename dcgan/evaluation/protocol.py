@@ -28,15 +28,15 @@ class Protocol:
     generated_count: int
     split: str  # the parts of the data set that the real images are from, such as train
     data: str  # fingerprint of the real images, and of the purpose of each
-    seed: int  # of the choice of real and generated images
+    seed: int  # seed that chooses real and generated images
     unseen: bool = False  # whether real images that the extractor has learnt from were left out
 
     def file_name(self, metric: str) -> str:
-        """The name of the file for records of a metric, such as kid-5k-classifier.jsonl."""
+        """Returns the file name for records of a metric, such as kid-5k-classifier.jsonl."""
         return f"{metric}-{short(self.generated_count)}-{self.extractor}.jsonl"
 
     def sentence(self, images: str | None = None) -> str:
-        """Describes the protocol in one line; `images` is the place of what no run has made."""
+        """Describes the protocol in a line; `images` is the path of images that no run has made."""
         fingerprint = f" {self.extractor_fingerprint[:8]}" if self.extractor_fingerprint else ""
         first = first_seed(self.seed)
         seeds = f"(seeds {first} to {first + self.generated_count - 1})"
@@ -55,15 +55,16 @@ def short(count: int) -> str:
 
 
 def first_seed(seed: int) -> int:
-    """The seed of the first generated image. The ranges of different seeds do not overlap."""
+    """Returns the seed of the first generated image; the ranges of two `seed`s do not overlap."""
     return seed << 32
 
 
 def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | None:
     """Reads the newest record of one kind of measurement; None if there is none.
 
-    `what` has the fields and values that say what was measured and how; records whose results do
-    not fit those that `write` has are skipped.
+    Args:
+        what: the fields and values that say what was measured and how.
+        fits: whether a record is well-formed; others are skipped.
     """
     found = None
     for line in read_json_lines(path):

@@ -1,7 +1,7 @@
 """The real images that generated ones are compared with, and those that give the floor.
 
-An extractor that has learnt from some of them does not judge these. The floor of a metric is what
-two disjoint halves of the real images score: about what a perfect generator would score.
+Images that the extractor has learnt from are left out. The floor of a metric is its value between
+two disjoint halves of the real images: about the value of a perfect generator.
 """
 
 from collections.abc import Mapping
@@ -20,29 +20,34 @@ class Reals:
     """Real images to compare with."""
 
     images: np.ndarray  # uint8 [N, height, width, channels]; may be memory-mapped
-    # int [M], some of them in random order, none of which the extractor has learnt from
+    # int [M], rows of `images` in random order, none of which the extractor has learnt from
     rows: np.ndarray
-    count: int  # the first so many rows are compared with generated images
-    # the first so many rows, and as many that follow them, give the floor. As many as `count` where
-    # there are twice as many rows, so that both comparisons are of one size.
+    count: int  # the first `count` rows are compared with generated images
+    # the first `half` rows are compared with the next `half` rows for the floor. It equals `count`
+    # if there are enough rows, so that both comparisons have the same size.
     half: int
-    labels: Mapping[str, Labels]  # of all images, by labelling
+    labels: Mapping[str, Labels]  # labels of all images, by labelling
     data: str  # fingerprint of all images
-    split: str  # the parts of the data set that they are
+    split: str  # the parts of the data set that the images are from
     unseen: bool = False  # whether images that the extractor has learnt from are left out
 
     @property
     def fingerprint(self) -> str:
-        """Of the images that are looked at, and of what each is for."""
+        """A hash of the images that are used, and of the purpose of each."""
         return digest(self.data, self.rows, self.count, self.half)
 
 
 def choose_reals(
     prepared: Prepared, count: int, *, learnt: np.ndarray | None, split: str, seed: int
 ) -> Reals:
-    """Some of a data set's images, chosen by a seed; all, where there are no more than `count`.
+    """Chooses real images of a data set by a seed.
 
-    Images among those `learnt`, see `extractors.find_learnt`, are left out.
+    Args:
+        prepared: the data set.
+        count: number of images to compare with generated ones; all, if there are fewer.
+        learnt: fingerprints of images to leave out, see `extractors.find_learnt`; None for none.
+        split: the parts of the data set that the images are from, for records.
+        seed: chooses the images.
     """
     rows = np.random.default_rng(seed).permutation(unseen.rows(prepared.images, learnt))
     half = min(count, len(rows) // 2)

@@ -1,9 +1,9 @@
 """The one resize of evaluation: bicubic with antialiasing, in float32, channel by channel.
 
 Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN evaluation" (arXiv
-2104.11222): libraries that shrink without antialiasing, or round to whole levels after it, move FID
-by several points. So images are resized in this file only, as their clean-fid does it: by Pillow,
-whose filter grows with the factor, without rounding.
+2104.11222): libraries that shrink without antialiasing, or round to integers afterwards, change FID
+by several points. So images are resized only by this file, in the way of the authors' clean-fid:
+by Pillow, whose filter grows with the factor, without rounding.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ METHOD = "bicubic with antialiasing (Pillow, float32)"
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 [N, H, W, channels] as float32 at another size, with levels that are not rounded.
+    """Resizes images [N, H, W, channels] with levels from 0 to 255; returns float32, not rounded.
 
-    What has the size already is only converted.
+    Images that have the size already are only converted.
     """
     levels = np.asarray(images, np.float32)
     count, old_height, old_width, channels = levels.shape
@@ -27,16 +27,16 @@ def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
             picture = Image.fromarray(np.ascontiguousarray(levels[i, :, :, channel]))  # mode "F"
             small = picture.resize((width, height), Image.Resampling.BICUBIC)
             result[i, :, :, channel] = small
-    # Bicubic filters overshoot beside edges.
+    # Bicubic filters overshoot near edges.
     return np.clip(result, 0.0, 255.0, out=result)
 
 
 def shrink(height: int, width: int, longest: int) -> tuple[int, int]:
-    """(height, width) with the same proportions and no side above `longest`; never larger."""
+    """Returns the size, reduced in proportion if a side is above `longest`."""
     factor = min(1.0, longest / max(height, width))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def in_words(old: tuple[int, int], new: tuple[int, int]) -> str:
-    """How images of one size (height, width) become those of another, for records."""
+    """Describes for records how images of one size (height, width) are resized to another."""
     return "none" if old == new else f"to {new[0]}x{new[1]}, {METHOD}"

@@ -1,10 +1,10 @@
-"""An extractor that the data set's own images teach, without labels: trained once, then cached.
+"""An extractor trained on the data set's own images, without labels: trained once, then cached.
 
-It learns to tell pictures apart and to say what is wrong with spoilt ones. Its features follow what
-is shown as well as how clean it is, so that Frechet and kernel distances, precision and recall mean
-something for any folder of pictures. Numbers compare only with numbers of the same extractor, whose
-fingerprint is in every record. It judges only images that it has not learnt from, see `unseen`.
-Refused are too few images.
+It learns to tell images apart and to recognize faults in them. Its features therefore depend on the
+content as well as on the quality of images, so that Frechet and kernel distances, precision and
+recall mean something for any folder of images. Numbers can be compared only with numbers of the
+same extractor, whose fingerprint is in every record. It judges only images that it has not learnt
+from, see `unseen`. Too few images are refused.
 """
 
 import logging
@@ -26,23 +26,23 @@ from dcgan.latent.sampling import in_batches
 VERSION = 1  # raised when the same recipe and images give another network
 LONGEST = 64  # pixels; larger images are made smaller
 BATCH = 128
-MOST = 20_000  # images that are learnt from, so that memory has a bound
-LEAST = 1e-3  # of the largest deviation: below, a feature counts as constant
+MOST = 20_000  # the most images to learn from, to bound memory
+LEAST = 1e-3  # least deviation to divide by, as a share of the largest one
 
 logger = logging.getLogger("dcgan")
 
 
 class SelfSupervised:
-    """The trained network; see `Extractor`.
+    """The trained network as an `Extractor`.
 
-    Each feature is given in deviations of the data set's own, x, as arsinh(x): rare large values
-    would else decide over distances alone.
+    Features are standardized by their mean and deviation on the data set, then arsinh is applied,
+    so that rare large values do not dominate distances.
     """
 
     name = "self_supervised"
 
     def __init__(self, shape: tuple[int, int, int], weights: Arrays):
-        """Takes the network's weights in its order, then the mean and the deviation of features."""
+        """`weights` are the network's, in its order, then mean and deviation of the features."""
         self.classes: dict[str, tuple[str, ...]] = {}
         self.size = resizing.shrink(*shape[:2], LONGEST)
         self.resize = resizing.in_words(tuple(shape[:2]), self.size)
@@ -68,7 +68,7 @@ def _build(shape: tuple[int, ...], seed: int = 0):
 
 
 def _compile(model):
-    """float32 levels [BATCH, H, W, C] -> features, as the network has them."""
+    """Compiles float32 levels [BATCH, H, W, C] -> the network's features, not standardized."""
 
     @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
     def run(levels):
@@ -78,10 +78,15 @@ def _compile(model):
 
 
 def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
-    """The extractor of a data set of uint8 images, from the cache or trained now.
+    """Loads the extractor of a data set from the cache, or trains it.
 
-    The seed is of the images left for judging, the first weights and the order of training. A
-    UserError where there are too few different images.
+    Args:
+        images: uint8 [N, height, width, channels].
+        folder: folder of the cache.
+        seed: decides which images are not learnt from, the initial weights and the order.
+
+    Raises:
+        UserError: there are too few different images.
     """
     recipe = (VERSION, LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
@@ -104,7 +109,7 @@ def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
 
 
 def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
-    """Whether a file of the cache holds what `_train` gives."""
+    """Tells whether a file of the cache holds a result of `_train`."""
     model = _build(shape)
     features = (model.outputs[0].shape[-1],)
     shapes = [*(tuple(variable.shape) for variable in model.weights), features, features]
@@ -113,12 +118,12 @@ def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
 
 
 def find_learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
-    """`unseen.fingerprints` of the images that `load` learns from; for errors see there."""
+    """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `load`."""
     return unseen.fingerprints(images[_rows(images, seed)])
 
 
 def require(different: int) -> None:
-    """Raises UserError where so many different images are too few."""
+    """Raises UserError if this number of different images is too small."""
     if different < FEWEST_LEARNT:
         raise UserError(
             f"The self-supervised extractor needs at least {FEWEST_LEARNT} different images, there "
@@ -127,13 +132,13 @@ def require(different: int) -> None:
 
 
 def _rows(images: np.ndarray, seed: int) -> np.ndarray:
-    """Of the images to learn from."""
+    """Returns the rows of the images to learn from."""
     require(len(np.unique(unseen.fingerprints(images))))
     return unseen.split(images, seed=seed, most=MOST)[1]
 
 
 def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
-    """Trains on a part of the images: weights, mean and deviation of features, and facts."""
+    """Trains on a part of the images; returns weights, features' mean and deviation, and facts."""
     rows = _rows(images, seed)
     start = time.perf_counter()
     logger.info("Training an extractor on the data set's images, without labels, once.")

@@ -1,10 +1,10 @@
-"""The network of the self-supervised extractor, and how it learns; `self_supervised.py` keeps it.
+"""The network of the self-supervised extractor, and its training; `self_supervised.py` caches it.
 
-Two tasks that need no labels. Two views of a picture, cut out a little differently, are to be told
-from all other pictures' (Chen et al. 2020, "SimCLR", arXiv 2002.05709, NT-Xent) and from the same
-pictures with a fault: so features say what is shown, and faults do not vanish among what a view may
-change. And of a faulty picture, the kind of the fault and its strength are to be said. No view is
-mirrored, as a mirrored digit is none.
+It learns two tasks that need no labels. The first is to match two views of an image, cut out a
+little differently, among views of all other images (Chen et al. 2020, "SimCLR", arXiv 2002.05709,
+NT-Xent) and images with faults, so that features describe the content but do not ignore faults. The
+second is to name the kind and strength of the fault in a faulty image. Views are not mirrored, as a
+mirrored digit is no digit.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from dcgan.evaluation.degradations import KINDS, degrade
 from dcgan.images import to_float
 
 STEM = 16
-WIDTHS = (32, 64, 128)  # of the stages
+WIDTHS = (32, 64, 128)  # channels of the stages
 PROJECTED = 128  # dimensions in which views are compared
-BATCH = 96  # pictures, of each of which there are two views and one with a fault
-PASSES = 40_000  # pictures seen in training, with repetitions
+BATCH = 96  # images; each gives two views and one with a fault
+PASSES = 40_000  # images seen in training, with repetitions
 MOST_EPOCHS = 100
-TEMPERATURE = 0.2  # of the comparison
-SMALLEST = 0.7  # of a picture's sides that a view shows
-STRETCH = 0.08  # of a view, at most
+TEMPERATURE = 0.2  # NT-Xent's
+SMALLEST = 0.7  # the least share of the sides that a view shows
+STRETCH = 0.08  # the most that a view is stretched
 FAULTS = 1.0  # weight of the second task
 STRENGTHS = 4.0  # weight of the strength's error in it
 
@@ -36,11 +36,11 @@ RECIPE = (
 
 
 def build(shape: tuple[int, int, int], *, seed: int) -> keras.Model:
-    """The network with its initial weights, of images [N, *shape], float in [-1, 1].
+    """Builds the network with its initial weights, for images [N, *shape], float in [-1, 1].
 
-    It gives a list: features [N, D], the means over all places of every stage's outputs; then what
-    is trained only: projections [N, PROJECTED], logits of the faults (the first of none) and their
-    strengths, both [N, 1 + len(KINDS)].
+    Its outputs are a list: features [N, D], the means over all places of every stage's outputs; and
+    for training only, projections [N, PROJECTED], logits of the faults (the first for no fault) and
+    their strengths, both [N, 1 + len(KINDS)].
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     images = keras.Input(shape)
@@ -53,7 +53,7 @@ def build(shape: tuple[int, int, int], *, seed: int) -> keras.Model:
 
 
 def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """A part of each image [N, H, W, C], a little stretched, at the whole image's size."""
+    """Cuts a part out of each image [N, H, W, C], and stretches it to the whole image's size."""
     height, width = images.shape[1:3]
     draws = tf.random.stateless_uniform([4, images.shape[0]], seed, -1.0, 1.0, alg="philox")
     size, stretch, x_place, y_place = tf.unstack(draws)
@@ -75,7 +75,7 @@ def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def train(model: keras.Model, images: np.ndarray, *, seed: int) -> None:
-    """Trains a network of `build` on uint8 [N, H, W, C], N >= len(KINDS).
+    """Trains a network made by `build` on images uint8 [N, H, W, C], N >= len(KINDS).
 
     The same seed gives the same weights on the same machine, up to rounding.
     """
@@ -89,7 +89,7 @@ def train(model: keras.Model, images: np.ndarray, *, seed: int) -> None:
 
 
 def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> Callable:
-    """The compiled step: (pictures, number of the step) -> nothing."""
+    """Makes the compiled step: (images, number of the step) -> None."""
     optimizer = trunk.optimizer(model, steps)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((), tf.int64)])
@@ -109,13 +109,13 @@ def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> 
 
 
 def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:
-    """NT-Xent (SimCLR, equation 1), where faulty pictures are among what a view is told from.
+    """NT-Xent (SimCLR, equation 1) with faulty images as additional negatives.
 
-    Projections [3 * count, D] are of first views, second views, faulty pictures.
+    Projections [3 * count, D] are those of first views, second views and faulty images.
     """
     directions = tf.math.l2_normalize(projected, 1)
     alike = tf.matmul(directions[: 2 * count], directions, transpose_b=True) / TEMPERATURE
-    alike -= 1e9 * tf.eye(2 * count, 3 * count)  # none is told from itself
+    alike -= 1e9 * tf.eye(2 * count, 3 * count)  # views are not compared with themselves
     other = tf.roll(tf.range(2 * count), count, 0)
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(other, alike))
 
@@ -123,9 +123,10 @@ def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:
 def _faults_loss(
     logits: tf.Tensor, said: tf.Tensor, kinds: tf.Tensor, strengths: tf.Tensor
 ) -> tf.Tensor:
-    """Cross-entropy of the kinds, as much of faultless as of faulty pictures; and of strengths.
+    """Cross-entropy of the kinds plus the weighted squared error of the strengths.
 
-    Logits and `said` are [3 N, 1 + len(KINDS)], the last N of faulty pictures.
+    Faulty and faultless images have equal weights in the first. Logits and the strengths `said` are
+    [3 N, 1 + len(KINDS)]; the last N rows are of faulty images.
     """
     count = kinds.shape[0]
     truth = tf.concat([tf.zeros([2 * count], tf.int32), 1 + kinds], 0)

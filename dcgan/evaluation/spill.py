@@ -13,7 +13,7 @@ from dcgan.evaluation.extractor import Extracted
 class Table:
     """Rows that are added in blocks and read as one array.
 
-    They are written and not mapped, so that a full disk raises an error instead of SIGBUS.
+    Rows are written, not mapped, so that a full disk raises an error instead of SIGBUS.
     """
 
     def __init__(self):
@@ -21,12 +21,12 @@ class Table:
         self._row: tuple[tuple[int, ...], np.dtype] | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Adds rows [n, ...], all of one shape and type; raises OSError where the disk is full."""
+        """Adds rows [n, ...], always of one shape and type; raises OSError if the disk is full."""
         self._row = rows.shape[1:], rows.dtype
         self._file.write(np.ascontiguousarray(rows).data)
 
     def array(self) -> np.ndarray:
-        """All rows, at least one, as a read-only memory map where the file can be mapped."""
+        """Returns all rows, at least one; as a read-only memory map if the file can be mapped."""
         self._file.flush()
         shape, dtype = self._row
         try:

@@ -1,11 +1,11 @@
-"""The sliced Wasserstein distance of patches, at each scale: needs no network.
+"""The sliced Wasserstein distance of image patches at several scales; it needs no network.
 
 Karras et al. 2018, "Progressive growing of GANs" (arXiv 1710.10196), section 5: a Laplacian pyramid
 of each image (Burt and Adelson 1983), patches of 7 x 7 pixels from random places of each level, the
 patches of a level normalized by the mean and deviation of each channel, and the mean over random
 directions of the one-dimensional Wasserstein-1 distance along them, times 1000. The fine levels
-compare texture, the coarsest the composition. It falls with the number of images: compare only
-figures of equal numbers.
+compare texture, the coarsest the composition. The distance falls as the number of images rises:
+compare only distances of equally many images.
 """
 
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from scipy.ndimage import correlate1d
 from dcgan.evaluation.intervals import GROUPS, Estimate, groups, of_groups
 
 VERSION = 1  # raised when the same images give another distance or interval
-PATCHES = 128  # of an image
-MOST_PATCHES = 1 << 18  # of a sample: beyond 2,048 images, each gives fewer
+PATCHES = 128  # patches of an image
+MOST_PATCHES = 1 << 18  # patches of a sample: of more than 2,048 images, each gives fewer
 DIRECTIONS = 512
-FEWER_DIRECTIONS = 64  # for the groups that give the interval
-BLOCK = 256  # images whose pyramids are at hand
-AT_ONCE = 32  # directions
-# Levels go on as long as the shorter side has as many pixels. The paper stops at 16; for powers of
-# two that is the same, and sides of 28 and 48 get two and three levels.
+FEWER_DIRECTIONS = 64  # directions for the groups that give the interval
+BLOCK = 256  # images processed at a time
+AT_ONCE = 32  # directions processed at a time
+# The least shorter side of a level. The paper stops at 16, which is the same for powers of two;
+# with 12, sides of 28 and 48 get two and three levels.
 COARSEST = 12
 _BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 
 
 def levels(height: int, width: int) -> list[tuple[int, int]]:
-    """The sizes of the pyramid's levels, the finest first: halved, rounded up."""
+    """Returns (height, width) of the pyramid's levels, finest first; halved and rounded up."""
     sizes = [(height, width)]
     while (min(sizes[-1]) + 1) // 2 >= COARSEST:
         sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
@@ -37,10 +37,11 @@ def levels(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def swd(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
-    """The mean of the levels' distances; they are its `parts`, as {"64x64": ...}.
+    """Computes the mean of the levels' distances, which are its `parts`, as {"64x64": ...}.
 
-    Of uint8 [N, H, W, C] and [M, H, W, C], at least 1 in each of ten groups. The seed is of
-    patches, directions, and the groups that give the interval.
+    Args:
+        real, fake: uint8 [N, H, W, C] and [M, H, W, C], at least one image for each of ten groups.
+        seed: seed of patches, directions, and the groups that give the interval.
     """
     total = min(PATCHES * min(len(real), len(fake)), MOST_PATCHES)
     whole = distances(real, fake, total=total, seed=seed, directions=DIRECTIONS)
@@ -56,12 +57,12 @@ def swd(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
 def distances(
     real: np.ndarray, fake: np.ndarray, *, total: int, seed: int, directions: int
 ) -> np.ndarray:
-    """The distance on each level, the finest first, times 1000.
+    """Computes the distance on each level, finest first, times 1000.
 
-    Of `total` patches of each sample on a level, spread evenly over the images.
+    From each sample it takes `total` patches on every level, spread evenly over the images.
     """
     random = np.random.default_rng(seed)
-    # Both samples are looked at in the same places, so that equal images have distance 0.
+    # Patches of both samples are from the same places, so that equal images have distance 0.
     places = [
         [random.integers(0, side - 6, total) for side in size] for size in levels(*real.shape[1:3])
     ]
@@ -75,9 +76,9 @@ def distances(
 def sliced_wasserstein(
     one: np.ndarray, other: np.ndarray, *, random: np.random.Generator, directions: int
 ) -> float:
-    """The mean Wasserstein-1 distance along random directions: [P, D], [P, D] -> a number.
+    """Computes the mean Wasserstein-1 distance of [P, D] and [P, D] along random directions.
 
-    In one dimension it is the mean difference of the sorted values (Rabin et al. 2011).
+    In one dimension it is the mean absolute difference of the sorted values (Rabin et al. 2011).
     """
     ways = random.normal(size=(directions, one.shape[1]))
     ways = (ways / np.linalg.norm(ways, axis=1, keepdims=True)).astype(np.float32)
@@ -90,9 +91,9 @@ def sliced_wasserstein(
 
 
 def _patches(images: np.ndarray, places: list) -> list[np.ndarray]:
-    """Normalized patches float32 [P, C * 49] for each level, spread evenly over the images.
+    """Cuts normalized patches for each level, float32 [P, C * 49], spread evenly over the images.
 
-    `places` are for each level the upper left corners, int [P] and int [P].
+    `places` has the rows and columns of their upper left corners for each level, int [P] each.
     """
     total, channels = len(places[0][0]), images.shape[3]
     owners = np.arange(total) * len(images) // total
@@ -107,7 +108,7 @@ def _patches(images: np.ndarray, places: list) -> list[np.ndarray]:
 
 
 def _normalize(patches: np.ndarray) -> np.ndarray:
-    """Each channel less its mean, divided by its deviation: [P, C, 7, 7] -> [P, C * 49]."""
+    """Standardizes each channel over all patches, in place: [P, C, 7, 7] -> [P, C * 49]."""
     for channel in range(patches.shape[1]):
         values = patches[:, channel]
         values -= values.mean(dtype=np.float64)
@@ -117,10 +118,10 @@ def _normalize(patches: np.ndarray) -> np.ndarray:
 
 
 def pyramid(images: np.ndarray) -> Iterator[np.ndarray]:
-    """The Laplacian pyramid of float32 images [N, H, W, C], the finest level first.
+    """Yields the levels of the Laplacian pyramid of float32 images [N, H, W, C], finest first.
 
-    Each level is the difference between the image, halved again and again, and its next halving
-    enlarged; the last one is what remains.
+    Each level is the image minus its enlarged half-size version, from which the next level is made.
+    The last level is the smallest version itself.
     """
     for _ in levels(*images.shape[1:3])[1:]:
         half = images
@@ -135,7 +136,7 @@ def pyramid(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _smooth(images: np.ndarray, axis: int) -> np.ndarray:
-    """The binomial filter along an axis, mirrored at the edges."""
+    """Applies the binomial filter along an axis, mirrored at the edges."""
     return correlate1d(images, _BINOMIAL, axis, mode="mirror")
 
 
@@ -144,9 +145,9 @@ def _every_second(images: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _enlarge(images: np.ndarray, axis: int, side: int) -> np.ndarray:
-    """To `side` along an axis: every second place is known, those between are smoothed."""
+    """Enlarges to `side` along an axis: fills every second place, and smooths."""
     shape = list(images.shape)
     shape[axis] = side
     sparse = np.zeros(shape, np.float32)
-    _every_second(sparse, axis)[...] = 2 * images  # half of the filter's weight meets known places
+    _every_second(sparse, axis)[...] = 2 * images  # half of the filter's weight falls on zeros
     return _smooth(sparse, axis)

@@ -1,4 +1,4 @@
-"""What the networks that are trained on a data set share: trunk, order of images, optimizer.
+"""Shared parts of the networks that learn from the data set: trunk, order of images, optimizer.
 
 A small residual network (He et al. 2016, arXiv 1603.05027), trained by AdamW with a warm-up and a
 cosine decay, on images in a shuffled order that a seed decides.
@@ -16,21 +16,24 @@ from dcgan.evaluation.extractor import pieces
 from dcgan.models.layers import BatchNormalization
 from dcgan.terminal.progress import about, over
 
-LARGE = 40  # pixels: the longer side above which the stem halves the sides too
-PEAK_RATE = 4e-3
-WARM_UP = 0.15  # of the steps
-DECAY = 0.05  # of weights, as a multiple of the learning rate
+LARGE = 40  # pixels; if the longer side is above, the stem halves the sides too
+PEAK_RATE = 4e-3  # highest learning rate
+WARM_UP = 0.15  # share of the steps
+DECAY = 0.05  # weight decay, as a multiple of the learning rate
 
-# All of the above decides what is learnt.
+# Everything above that changes what is learnt.
 RECIPE = (LARGE, PEAK_RATE, WARM_UP, DECAY)
 
-FIRST_STEPS = 10  # after which the time that all take can be told
+FIRST_STEPS = 10  # steps after which the total time is estimated
 
 logger = logging.getLogger("dcgan")
 
 
 def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> list:
-    """The outputs of the stem and of each stage, which halves the sides, from images in [-1, 1]."""
+    """Returns the outputs of the stem and of each stage; every stage halves the sides.
+
+    `images` are a Keras tensor in [-1, 1]; `seeds` initialize the layers.
+    """
 
     def convolve(x, width: int, stride: int = 1):
         start = keras.initializers.HeNormal(seed=next(seeds))
@@ -47,13 +50,13 @@ def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> l
 
 
 def dense(x, count: int, seeds: Iterator[int]):
-    """A linear layer behind a trunk, whose weights a seed decides."""
+    """Applies a new linear layer with `count` outputs, initialized by the next seed."""
     start = keras.initializers.GlorotUniform(seed=next(seeds))
     return keras.layers.Dense(count, kernel_initializer=start)(x)
 
 
 def optimizer(model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
-    """AdamW for so many steps, built for the model's variables."""
+    """Makes AdamW for this number of steps, built for the model's variables."""
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         round(steps * (1 - WARM_UP)),
@@ -67,24 +70,24 @@ def optimizer(model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
 
 
 def order(count: int, passes: int, seed: int) -> np.ndarray:
-    """Which image comes when: one shuffle after the other, int [passes]."""
+    """Returns the order of the images, int [passes]: one shuffle of all `count` after another."""
     random = np.random.Generator(np.random.Philox(key=seed))
     return np.concatenate([random.permutation(count) for _ in range(-(-passes // count))])[:passes]
 
 
 def steps(count: int, doing: str) -> Iterator[int]:
-    """The numbers of a training's steps, with a bar; says how long it takes once some are done."""
+    """Yields the step numbers of a training, with a bar; logs an estimate of the time it takes."""
     start = time.monotonic()
     for number in over(range(count), doing, count, "steps"):
         yield number
         if number == 0:
-            start = time.monotonic()  # the first step takes the compiler's time
+            start = time.monotonic()  # the first step includes compilation
         if number == FIRST_STEPS:
             seconds = (time.monotonic() - start) / FIRST_STEPS * (count - number)
             logger.info("%s once: %s.", doing.capitalize(), about(seconds))
 
 
 def small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The images of some rows at a size, uint8 [M, *size, channels]."""
+    """Resizes the images of M rows, uint8 [M, *size, channels]."""
     parts = (np.rint(resizing.resize(part, *size)) for part in pieces(images, rows))
     return np.concatenate([part.astype(np.uint8) for part in parts])

@@ -1,22 +1,22 @@
-"""Which real images an extractor that learns may judge: only those that it did not learn from.
+"""Chooses the real images that a trained extractor may judge: those it did not learn from.
 
 A network's features of its own training images differ from those of new images, so even perfect
-new images would seem to differ from them. Two images are the same when all of their pixels are
-equal, wherever they come from; nearly equal ones, such as one picture saved twice, count as two.
+new images would seem to differ from them. Two images are the same if all of their pixels are equal;
+nearly equal ones, such as an image saved twice as JPEG, count as two.
 """
 
 import numpy as np
 
 from dcgan.datasets.prepare import fingerprints
 
-SHARE = 0.2  # of the different images, which an extractor leaves for judging
+SHARE = 0.2  # the share of the different images that an extractor does not learn from
 
 
 def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of images to judge, and rows to learn from, of which no two are the same image.
+    """Returns the rows of images to judge, and those of images to learn from, both ascending.
 
-    No image is in both; each are ascending. At most `most` are learnt from, and at least `SHARE` of
-    the different images are left for judging.
+    No image is in both parts, and none is learnt from twice. At most `most` images are learnt from,
+    and at least `SHARE` of the different images are left for judging.
     """
     prints = fingerprints(images)
     _, first = np.unique(prints, return_index=True)
@@ -26,7 +26,7 @@ def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.n
 
 
 def rows(images: np.ndarray, learnt: np.ndarray | None) -> np.ndarray:
-    """The rows of images, ascending, whose fingerprints are not among `learnt`; None is nothing."""
+    """Returns the rows, ascending, whose fingerprints are not in `learnt`; None gives all rows."""
     if learnt is None:
         return np.arange(len(images))
     return np.flatnonzero(~np.isin(fingerprints(images), learnt))
