@@ -90,14 +90,9 @@ def load(
 ) -> Classifier:
     """Loads the classifier of a data set from the cache, or trains it; logs its accuracy.
 
-    Args:
-        images: uint8 [N, height, width, channels].
-        labels: one head is trained for each labelling with two classes or more.
-        folder: folder of the cache.
-        seed: decides the held-out images, the initial weights and the order of training.
-
-    Raises:
-        UserError: there are no such labels or too few images, or it has learnt nothing.
+    Images are uint8 [N, height, width, channels]; each labelling with two classes or more gets a
+    head. The seed decides the held-out images, the initial weights and the order of training.
+    Raises UserError if there are no such labels or too few images, or if nothing was learnt.
     """
     labels = require(labels, len(images))
     classes = {name: tuple(one.names) for name, one in labels.items()}

@@ -13,21 +13,16 @@ TILE = 4  # pixels, the longest period of a checkerboard: two layers of stride 2
 FOLDS = 6  # the most bends along a side
 PATCHES = 4  # the most places along a side where a second image may be blended in
 
-# The constants above and the strengths below change what is learnt. The last number is raised when
-# the strengths change.
+# What changes what is learnt; the last number is raised when the strengths below change.
 RECIPE = (KERNEL, TILE, FOLDS, PATCHES, 1)
 
 
 def degrade(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Adds one fault to each image: the first kind to the first ones, and so on.
 
-    Args:
-        images: float [N, H, W, C] in [-1, 1], N a multiple of `len(KINDS)`.
-        seed: int64 [2].
-
-    Returns:
-        The faulty images; int32 [N], the numbers of the kinds from 0; float [N], the strengths in
-        [0, 1].
+    Images are float [N, H, W, C] in [-1, 1], N a multiple of `len(KINDS)`; the seed is int64 [2].
+    Returns the faulty images, the numbers of their kinds from 0, int32 [N], and their strengths in
+    [0, 1], float [N].
     """
     parts = tf.split(images, len(KINDS))
     count = parts[0].shape[0]
@@ -83,10 +78,7 @@ def tint(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def bend(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Bends shapes by smooth random shifts, of deviation 0.01 to 0.08 of the height.
-
-    Edges are repeated.
-    """
+    """Bends by smooth random shifts of deviation 0.01 to 0.08 of the height; edges are repeated."""
     count, height, width, channels = images.shape
     shifts = _smooth(images, seed, FOLDS, 2) * (0.01 + 0.07 * _wide(strength)) * height
     y, x = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")

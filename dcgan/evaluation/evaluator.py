@@ -181,15 +181,10 @@ class Evaluator:
     ) -> list[dict]:
         """Measures the metrics that have no record in the folder yet, and adds their records.
 
-        Args:
-            metrics: names from `METRICS`, `FACES` and `CLASSES`. The last asks for a class
-                histogram of each labelling of the real images whose classes the extractor knows.
-            generated: the generator.
-            folder: folder of the records.
-            again: whether to measure metrics that have a record too.
-
-        Returns:
-            The records in the order of the metrics; for `CLASSES` one per labelling.
+        Metrics are names from `METRICS`, `FACES` and `CLASSES`; the last stands for a class
+        histogram of each labelling of the real images whose classes the extractor knows. `again`
+        measures metrics that have a record too. Returns the records in the order of the metrics,
+        for `CLASSES` one per labelling.
         """
         wanted = self._list_wanted(metrics, generated)
         found = {} if again else self._read_found(wanted, folder)

@@ -50,14 +50,9 @@ def extract(
 ) -> Iterator[Extracted]:
     """Passes images through an extractor, block by block, with a progress bar.
 
-    Args:
-        images: pieces uint8 [n, height, width, channels] of any lengths. They are divided anew into
-            blocks of `BLOCK`, one of which is held at a time.
-        total: number of images in all pieces.
-        doing: label of the bar.
-
-    Raises:
-        UserError: features or probabilities are not finite.
+    Images are pieces uint8 [n, height, width, channels] of any lengths, `total` images altogether.
+    They are divided anew into blocks of `BLOCK`, one of which is held at a time. Raises UserError
+    if features or probabilities are not finite.
     """
     # Below another bar, such as that of training, it disappears when it is full.
     with Bar(doing, total, kept=None) as bar:

@@ -35,7 +35,7 @@ def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | Non
 
 
 def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
-    """Raises UserError if an extractor lacks labels to learn from, or `count` images are too few."""
+    """Raises UserError if an extractor lacks labels to learn from, or `count` is too small."""
     if name == "classifier":
         from dcgan.evaluation import classifier
 

@@ -28,12 +28,9 @@ def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Computes the unbiased squared discrepancy (Gretton et al. 2012, JMLR 13, equation 3).
 
-    Args:
-        x, y: float64 [N, D] and [M, D], at least 2 rows each.
-
-    Returns:
-        The estimate, and the projections of x and of y, [N] and [M]. The projection of a row is its
-        influence on the estimate: twice its mean similarity to its own kind less that to the other.
+    x and y are float64 [N, D] and [M, D], at least 2 rows each. Returns the estimate, and the
+    projections of all x and y, [N] and [M]. The projection of a row is its influence on the
+    estimate: twice its mean similarity to its own kind less that to the other.
     """
     xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
     within_x = (xx.sum(1) - xx.diagonal()) / (len(x) - 1)

@@ -202,15 +202,8 @@ def compare(
 ) -> dict[str, Result]:
     """Fits and scores one classifier per repeat on each kind of features.
 
-    Args:
-        kinds: functions from images to features, by name.
-        known: the images to learn from.
-        asked: the images to classify, which are read in blocks.
-        trials: the choice of `draw_trials`.
-        seed: draws the images that are held out to choose C.
-
-    Raises:
-        UserError: features are not finite.
+    `known` are the images to learn from, `asked` those to classify, which are read in blocks. The
+    seed draws the images held out to choose C. Raises UserError if features are not finite.
     """
     results = {}
     of_kind = sum(map(len, trials.learnt)) + len(trials.classified)

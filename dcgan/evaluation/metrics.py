@@ -66,16 +66,8 @@ def measure_all(
 ) -> dict[str, Estimate]:
     """Measures several metrics; precision, recall, density and coverage share their computation.
 
-    Args:
-        metrics: names from `METRICS`.
-        real, fake: samples that have at least what these metrics use, see `NEEDS`.
-        seed: seed of subsets, groups and directions.
-
-    Returns:
-        The estimates by metric, in the given order.
-
-    Raises:
-        UserError: features or probabilities are not finite.
+    Samples must have at least what these metrics use, see `NEEDS`. The seed is that of subsets,
+    groups and directions. Raises UserError if features or probabilities are not finite.
     """
     for metric in metrics:
         _require_finite("generated", metric, fake)

@@ -40,14 +40,9 @@ class Reals:
 def choose_reals(
     prepared: Prepared, count: int, *, learnt: np.ndarray | None, split: str, seed: int
 ) -> Reals:
-    """Chooses real images of a data set by a seed.
+    """Chooses `count` of a data set's images by a seed, or all if there are fewer.
 
-    Args:
-        prepared: the data set.
-        count: number of images to compare with generated ones; all, if there are fewer.
-        learnt: fingerprints of images to leave out, see `extractors.find_learnt`; None for none.
-        split: the parts of the data set that the images are from, for records.
-        seed: chooses the images.
+    Images with fingerprints in `learnt`, see `extractors.find_learnt`, are left out.
     """
     rows = np.random.default_rng(seed).permutation(unseen.rows(prepared.images, learnt))
     half = min(count, len(rows) // 2)

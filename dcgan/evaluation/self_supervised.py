@@ -80,13 +80,9 @@ def _compile(model):
 def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
     """Loads the extractor of a data set from the cache, or trains it.
 
-    Args:
-        images: uint8 [N, height, width, channels].
-        folder: folder of the cache.
-        seed: decides which images are not learnt from, the initial weights and the order.
-
-    Raises:
-        UserError: there are too few different images.
+    Images are uint8 [N, height, width, channels]. The seed decides which of them are left for
+    judging, the initial weights and the order of training. Raises UserError if there are too few
+    different images.
     """
     recipe = (VERSION, LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))

@@ -79,12 +79,8 @@ class ClassTable:
     def labels(self, seeds: Sequence[int], asked: Mapping[str, Sequence[str]]) -> np.ndarray:
         """Returns the classes of seeds, int32 [N, columns], replaced by those asked for.
 
-        Args:
-            seeds: N seeds.
-            asked: names of classes by column, one for all seeds or one per seed.
-
-        Raises:
-            UserError: for an unknown column or class, or a wrong number of classes.
+        `asked` has names of classes by column, one for all seeds or one per seed. Raises UserError
+        for an unknown column or class, or a wrong number of classes.
         """
         found = self.of_seeds(tf.constant(list(seeds), tf.int64)).numpy()
         for column, names in asked.items():

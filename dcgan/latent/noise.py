@@ -26,15 +26,9 @@ def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
 
 
 def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
-    """Draws a latent vector from each seed.
+    """Draws a latent vector from each of N integer seeds: float32 [N, z_dim].
 
-    Args:
-        seeds: integers [N].
-        z_dim: length of the vectors.
-        z_dist: one of `DISTRIBUTIONS`.
-
-    Returns:
-        float32 [N, z_dim]; row i depends only on seeds[i].
+    Row i depends only on seeds[i]; `z_dist` is one of `DISTRIBUTIONS`.
     """
     seeds = tf.cast(seeds, tf.int64)
     count = tf.shape(seeds)[0]

@@ -13,10 +13,7 @@ _LEAST_SINE = 1e-6
 
 
 def lerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Interpolates on a straight line: (1 - t) first + t last, for t [T] in [0, 1].
-
-    Returns float32 [T, z_dim].
-    """
+    """Interpolates on a line: (1 - t) first + t last for t [T] in [0, 1], float32 [T, z_dim]."""
     t = np.asarray(t, np.float64)
     return _mixed(first, last, 1.0 - t, t)
 
@@ -85,17 +82,11 @@ def average(z: np.ndarray) -> np.ndarray:
 
 
 def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
-    """Adds and subtracts averages of latent vectors (Radford et al. 2015, figure 7).
+    """Adds averages of latent vectors [N, z_dim], each with a sign, 1 or -1: float32 [z_dim].
 
-    The paper averages three examples of each concept, as single ones are unstable, and does not
-    scale the sum. With normal z, the sum of three averages of three vectors has the usual length
-    of a latent vector, as the variance of a component is 3 x 1/3.
-
-    Args:
-        terms: pairs of a sign, 1 or -1, and latent vectors [N, z_dim] to average.
-
-    Returns:
-        float32 [z_dim].
+    Radford et al. 2015, figure 7, average three examples of each concept, as single ones are
+    unstable, and do not scale the sum. With normal z, the sum of three averages of three vectors
+    has the usual length of a latent vector, as the variance of a component is 3 x 1/3.
     """
     total = sum(sign * np.asarray(z, np.float64).mean(0) for sign, z in terms)
     return total.astype(np.float32)

@@ -65,7 +65,7 @@ def in_batches(
     size: int = BATCH_SIZE,
     progress: Callable[[int], object] = lambda _: None,
 ) -> list[np.ndarray]:
-    """Calls a function on batches of one size; the last batch is padded with repeated rows.
+    """Calls a function on batches of one size and joins the results; the last batch is padded.
 
     Networks compiled for a single batch size are fast, and add numbers in one order, so that the
     result for an image does not depend on the number of images.
@@ -73,11 +73,7 @@ def in_batches(
     Args:
         function: takes arrays [size, ...] and returns one or more such arrays.
         *rows: arrays [N, ...], N >= 1.
-        size: the batch size.
         progress: called after each batch with its number of rows.
-
-    Returns:
-        The results for all N rows.
     """
     parts = []
     for start in range(0, len(rows[0]), size):

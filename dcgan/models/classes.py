@@ -31,12 +31,8 @@ def undecided(classes: tuple[int, ...]) -> tf.Tensor:
 def beside(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
     """Appends the labels to the channels of a layer's inputs, the same at every place.
 
-    Args:
-        inputs: [N, ..., channels].
-        numbers: [N or 1, classes], as `one_hot` returns them; None returns the inputs alone.
-
-    Returns:
-        [N, ..., channels + classes].
+    Inputs are [N, ..., channels]; numbers [N or 1, classes] are as `one_hot` returns them, or None
+    for no labels. Returns [N, ..., channels + classes].
     """
     if numbers is None:
         return inputs

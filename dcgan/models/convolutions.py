@@ -28,13 +28,8 @@ UNSHARED = 3  # kernel rows up to which oneDNN does not split sums among threads
 def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
     """Computes a convolution of stride 2 with "same" padding.
 
-    Args:
-        large: [N, H, W, C].
-        kernel: [K, K, C, F].
-        training: allows a faster computation, whose last bits may depend on the batch size.
-
-    Returns:
-        [N, ceil(H / 2), ceil(W / 2), F].
+    Inputs are [N, H, W, C], the kernel is [K, K, C, F]; returns [N, ceil(H / 2), ceil(W / 2), F].
+    `training` allows a faster computation, whose last bits may depend on the batch size.
     """
     products = training and _faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
     return (_down_by_products if products else _down)(large, kernel)
@@ -43,14 +38,10 @@ def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
 def up(
     small: tf.Tensor, kernel: tf.Tensor, side: tuple[int, int], *, stride: int, training: bool
 ) -> tf.Tensor:
-    """Computes a transposed convolution with "same" padding.
+    """Computes a transposed convolution with "same" padding: [N, H, W, C], with `side` (H, W).
 
-    Args:
-        small: [N, ceil(H / stride), ceil(W / stride), F].
-        kernel: [K, K, C, F].
-        side: (H, W) of the result, [N, H, W, C].
-        stride: 1 or 2.
-        training: see `down`.
+    Inputs are [N, ceil(H / stride), ceil(W / stride), F], the kernel is [K, K, C, F], the stride 1
+    or 2. For `training` see `down`.
     """
 
     products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)
