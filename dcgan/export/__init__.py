@@ -1,1 +1,1 @@
-"""The trained networks as files that need nothing of this project; each is checked, then named."""
+"""Exports trained networks to files for other runtimes; each is checked before it gets its name."""

@@ -1,4 +1,4 @@
-"""What travels with an exported model: where it comes from and how to use it, as JSON."""
+"""The JSON description of an exported model: where it comes from and how to use it."""
 
 import platform
 from importlib import metadata
@@ -12,9 +12,9 @@ from dcgan.run.checkpoint import Checkpoint
 from dcgan.run.run_dir import RunDir
 
 MAX_DIRECTIONS = 16
-# What the signature discriminate gives. Training's D(x) and D(G(z)) cannot be had of single images.
-# Of the statistics that were tried on anime faces, those that training leaves put the most pairs of
-# a real and a fake in order: 75 %, where those of reals alone put 66 %.
+# What the signature discriminate returns. D(x) and D(G(z)) of training need whole batches. With the
+# moving statistics of training, the score is higher for the real image in 75 % of pairs of a real
+# and a generated anime face; with statistics of reals alone, which were tried too, in 66 %.
 SCORE = (
     "The discriminator's probability that an image is real, by itself: normalization, where there "
     "is any, takes the running statistics of real and generated images. So it is not the D(x) of "
@@ -24,13 +24,13 @@ SCORE = (
 
 
 def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndarray, np.ndarray]:
-    """The directions in z that change the generator's first layer most (SeFa).
+    """Computes the directions in z that change the generator's first layer most (SeFa).
 
     Shen and Zhou 2021, "Closed-form factorization of latent semantics in GANs" (arXiv 2007.06600),
-    equation 3: eigenvectors of W W^T, W [z_dim, units] the projection that takes z W to features.
-    Returns directions float64 [count, z_dim], of length 1, the strongest first, each with its
-    largest component positive; and scales [count], by how much the features' length grows along
-    them.
+    equation 3: eigenvectors of W W^T, for the first layer's kernel W [z_dim, units].
+
+    Returns directions float64 [count, z_dim], of length 1, strongest first, whose largest component
+    is positive; and scales [count], the length of the change of features per unit of z along each.
     """
     kernel = np.asarray(kernel, np.float64)
     values, vectors = np.linalg.eigh(kernel @ kernel.T)  # ascending, in columns
@@ -40,14 +40,14 @@ def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndar
 
 
 def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = None) -> dict:
-    """The description of a checkpoint's networks, with the classes that they know."""
+    """Describes a checkpoint's networks, including their classes if there are any."""
     config = read_json(run.config)
     network = checkpoint.configs["generator"]
     height, width, channels = network["image_shape"]
     found, scales = directions(checkpoint.generator_arrays()["project/kernel"])
     metrics = _metrics(run.metrics, checkpoint.step)
     return {
-        "dataset": Path(config.get("dataset", "")).name,  # of a path only what is no one's secret
+        "dataset": Path(config.get("dataset", "")).name,  # not its folders, which are private
         "height": height,
         "width": width,
         "channels": channels,
@@ -68,7 +68,7 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
 
 
 def _classes(table: ClassTable) -> list[dict]:
-    """A column each: its name, the input that it is, and the names of its classes from 0."""
+    """Describes each column of labels: its name, its input, and the names of its classes from 0."""
     columns = zip(table.names.items(), table.inputs, strict=True)
     return [
         {"column": name, "input": given, "names": list(known)} for (name, known), given in columns
@@ -76,6 +76,6 @@ def _classes(table: ClassTable) -> list[dict]:
 
 
 def _metrics(path: Path, step: int) -> dict:
-    """The last line of metrics.jsonl that is not of a later step than the checkpoint's."""
+    """Returns the last line of metrics.jsonl up to the checkpoint's step; {} if there is none."""
     lines = [line for line in read_json_lines(path) if line.get("step", step + 1) <= step]
     return lines[-1] if lines else {}

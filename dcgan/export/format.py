@@ -1,6 +1,6 @@
-"""What is exported, and what a format is: where it goes, what it needs, how it is written.
+"""The model to export, and the formats: where each goes, what it needs, how it is written.
 
-Each format's module has a `Format` named FORMAT. Imports neither TensorFlow nor Keras.
+Each format's module has a `Format` named FORMAT. This module imports neither TensorFlow nor Keras.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ DESCRIPTION = "dcgan.json"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is exported."""
+    """The model to export."""
 
-    generator: Any  # of `dcgan.models`, computing in float32
-    discriminator: Any
-    description: dict  # what `description.describe` says of them
-    table: Any = None  # of the classes that they know; None where they know none
+    generator: Any  # a `dcgan.models.Generator` that computes in float32
+    discriminator: Any  # a `dcgan.models.Discriminator`, likewise
+    description: dict  # made by `description.describe`
+    table: Any = None  # the `ClassTable` of their classes; None without classes
 
     @property
     def step(self) -> int:
@@ -30,30 +30,30 @@ class Subject:
 
 @dataclass(frozen=True)
 class Format:
-    """One form of a model."""
+    """A file format of exported models."""
 
-    name: str  # as `--format` has it
-    target: str  # the file or folder under `--to`; {step} stands for the checkpoint's
-    # (subject, path, weights) writes the model to a path that does not exist and whose name is the
-    # target's; weights are float32 or float16
+    name: str  # value of `--format`
+    target: str  # the file or folder under `--to`; {step} stands for the checkpoint's step
+    # (subject, path, weights) -> None: writes the model to a new path with the target's name;
+    # weights are float32 or float16
     write: Callable[[Subject, Path, str], None]
-    runtime: str  # what runs it, one of `fresh.RUNTIMES`
-    # what to check of it, of `parity.make_cases`
+    runtime: str  # the runtime that runs it, one of `fresh.RUNTIMES`
+    # the signatures to check, from `parity.make_cases`
     signatures: tuple[str, ...] = ("serving_default",)
-    model: str = ""  # where the target is a folder, the model in it; "" is the target itself
-    # where the target is a folder, the place of its description; a file's lies beside it
+    model: str = ""  # path of the model inside a target folder; "" for the target itself
+    # path of the description inside a target folder; "" puts it beside the target
     inside: str = ""
-    packages: tuple[str, ...] = ()  # modules that must be installed, of the extra export
+    packages: tuple[str, ...] = ()  # modules of the extra export that must be installed
     halves: bool = False  # whether it can hold float16 weights
-    # how a model by class takes them: "optional"; "needed", where -1 stands for the own class of z;
-    # or "numbers", where nothing does
+    # how a model with classes takes labels: "optional"; "needed", with -1 for the own class of z;
+    # or "numbers", without -1
     labels: str = "optional"
 
     def path(self, to: Path, step: int) -> Path:
         return to / self.target.format(step=step)
 
     def description(self, path: Path) -> Path:
-        """The JSON file that says what the model at `path` is; what has none is not ours."""
+        """Returns the path of the JSON file that describes the model at `path`."""
         return path / self.inside if self.inside else path.with_name(f"{path.name}.json")
 
     def require(self) -> None:

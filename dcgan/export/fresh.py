@@ -1,8 +1,8 @@
-"""Runs an exported model with nothing but its runtime, and says how far off its outputs are.
+"""Runs an exported model with only its runtime, and measures the errors of its outputs.
 
-parity.py starts it as a process of its own, `python fresh.py RUNTIME MODEL CASES.npz`: neither this
-project nor another runtime can be imported there, except the project's classes for .keras files.
-Prints a JSON object, the largest difference by signature.
+parity.py starts it as a separate process, `python fresh.py RUNTIME MODEL CASES.npz`, in which
+neither this project nor another runtime can be imported, except the project's classes for .keras
+files. It prints a JSON object with the largest difference by signature.
 """
 
 import json
@@ -42,7 +42,7 @@ def keras(path: str) -> Model:
     loaded = keras.saving.load_model(path, compile=False)
 
     def run(signature, given, wanted):
-        z, *columns = given.values()  # in their order
+        z, *columns = given.values()  # z comes first
         labels = np.stack(columns, 1) if columns else None
         return np.asarray(loaded(z, labels=labels, training=False))
 
@@ -52,7 +52,7 @@ def keras(path: str) -> Model:
 def litert(path: str) -> Model:
     from ai_edge_litert.interpreter import Interpreter
 
-    # By its path it would be mapped into memory, which not every file system can.
+    # Given a path, it would map the file into memory, which not every file system can.
     interpreter = Interpreter(model_content=Path(path).read_bytes())
     return lambda signature, given, wanted: interpreter.get_signature_runner(signature)(**given)[
         wanted
@@ -66,7 +66,7 @@ def onnx(path: str) -> Model:
     return lambda signature, given, wanted: session.run([wanted], given)[0]
 
 
-# Runtime -> how it loads a model, and the packages that a user of the model may not have.
+# Runtime -> the function that loads a model, and packages that a user of the model may lack.
 RUNTIMES = {
     "saved_model": (saved_model, ("dcgan", "keras")),
     "keras": (keras, ()),
@@ -76,19 +76,19 @@ RUNTIMES = {
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference of two arrays; infinite when they are not of one shape and type."""
+    """Computes the largest difference of two arrays; infinity if shapes or types differ."""
     if (found.shape, found.dtype) != (expected.shape, expected.dtype):
         return float("inf")
     return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
 
 
 def main(runtime: str, path: str, cases: str) -> None:
-    """See the module; a case's name is signature/output/number."""
+    """Does what the module says; a case's name is signature/output/number."""
     load, absent = RUNTIMES[runtime]
-    # Python puts this file's folder on the path, where onnx.py is another one than the package's.
-    # The project's stays, as in an installation all other packages lie there too.
+    # Python puts this file's folder on the path; its onnx.py would hide the package onnx. The
+    # project's folder stays: in an installation all other packages lie there too.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE]
-    sys.modules.update(dict.fromkeys(absent))  # None: their import fails
+    sys.modules.update(dict.fromkeys(absent))  # None makes their import fail
     model, largest = load(path), {}
     with np.load(cases) as arrays:
         for name in sorted({"/".join(key.split("/")[:3]) for key in arrays.files}):
@@ -106,7 +106,7 @@ def main(runtime: str, path: str, cases: str) -> None:
 
 
 def _order(value: float) -> float:
-    """So that what is not a number is the largest."""
+    """Orders NaN as the largest value."""
     return float("inf") if np.isnan(value) else value
 
 

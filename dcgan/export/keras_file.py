@@ -1,6 +1,6 @@
-"""The generator as a .keras file, to go on with in Keras; it needs this project's classes.
+"""Exports the generator as a .keras file, for further work in Keras with this project's classes.
 
-Unlike the other formats it holds layers and not a graph: `import dcgan.models` comes before
+Unlike the other formats it holds layers, not a graph: `import dcgan.models` must come before
 `keras.saving.load_model`.
 """
 

@@ -1,6 +1,6 @@
-"""The generator for LiteRT, which was TensorFlow Lite: z -> images, as in ONNX, any batch size.
+"""Exports the generator for LiteRT, formerly TensorFlow Lite: z -> images, any batch size.
 
-Only LiteRT's built-in operations are used, so that its plain runtime is enough.
+It uses only built-in operations of LiteRT, so that its plain runtime is enough.
 """
 
 import tempfile
@@ -31,6 +31,6 @@ FORMAT = Format(
     target="generator.tflite",
     write=_write,
     runtime="litert",
-    packages=("ai_edge_litert",),  # only to check it
+    packages=("ai_edge_litert",),  # only for the check
     halves=True,
 )

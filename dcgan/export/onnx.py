@@ -11,10 +11,10 @@ from dcgan.latent.class_words import OWN
 from dcgan.latent.labels import ClassTable
 from dcgan.models import Generator
 
-# Each release of ONNX Runtime, onnxruntime-web's too, reads this one since 2022.
+# Every release of ONNX Runtime and onnxruntime-web since 2022 reads it.
 OPSET = 17
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
-SMALLEST_HALVED = 256  # elements; below, the Cast would take more bytes than it saves
+SMALLEST_HALVED = 256  # elements; for smaller weights, a Cast takes more bytes than it saves
 
 
 def write_onnx(
@@ -28,11 +28,10 @@ def write_onnx(
     """Writes a built float32 generator as ONNX.
 
     Args:
-        weights: float32, or float16 to store them in half of the bytes; what is computed with them
-            stays float32.
-        table: of the classes that it knows; each column is an input int32 [N].
-        is_optional: whether these inputs may be left out, and are `OWN` then. onnxruntime-web takes
-            no input that may be left out.
+        weights: float32, or float16 to store weights in half of the bytes and compute in float32.
+        table: the generator's classes; each column becomes an input int32 [N].
+        is_optional: whether these inputs may be left out, which means `OWN`. onnxruntime-web does
+            not support optional inputs.
     """
     import onnx
     import tf2onnx
@@ -51,7 +50,7 @@ def write_onnx(
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     for label in labels if is_optional else ():
-        # The value of an input that is not given; its one row is broadcast.
+        # The default of an input that is left out; its single row is broadcast.
         own = onnx.numpy_helper.from_array(np.array([OWN], np.int32), label.name)
         model.graph.initializer.append(own)
     onnx.checker.check_model(model, full_check=True)
@@ -59,7 +58,7 @@ def write_onnx(
 
 
 def _halve(model) -> None:
-    """Stores weights as float16, each with a Cast to float32, which ONNX Runtime does at load."""
+    """Stores weights as float16 with a Cast to float32, which ONNX Runtime computes at loading."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts, kept = [], []

@@ -1,10 +1,10 @@
-"""Whether an exported model computes what the Keras model computes, seen from a fresh process.
+"""Checks in a fresh process that an exported model computes the same as the Keras model.
 
-On a CPU the SavedModel gives the bytes of `sample`, in batches of every size: `models.convolutions`
-sees to that, and the tests hold x86 processors to it. An export is refused only above
-`LEVELS_TOLERANCE`, for processors whose kernels we have not seen. Other runtimes (ONNX Runtime,
-LiteRT, a browser) have kernels of their own; they are held to `TOLERANCE`, which is below a
-hundredth of a level, and with float16 weights to a level.
+On a CPU the SavedModel gives the same bytes as the command `sample`, at every batch size, by means
+of `models.convolutions`; the tests check this on x86 processors. An export is refused only if it
+differs by more than `LEVELS_TOLERANCE`, as processors that were not tested may have other kernels.
+Other runtimes (ONNX Runtime, LiteRT, a browser) have their own kernels; for them the limit is
+`TOLERANCE`, below a hundredth of a level, or one level with float16 weights.
 """
 
 import functools
@@ -30,18 +30,18 @@ from dcgan.plain_path import plain
 
 BATCH_SIZES = (1, 3, 64)
 TOLERANCE = 1e-5
-# Of images from float16 weights: one of the 256 levels of [-1, 1].
+# For images from float16 weights: one of the 256 levels of [-1, 1].
 FLOAT16_TOLERANCE = 2 / 255
-LEVELS_TOLERANCE = 1.0  # of uint8 images
+LEVELS_TOLERANCE = 1.0  # for uint8 images
 IN_LEVELS = ("generate", "png")
-_LABELLED = "labelled"  # z and the number of a class in each column, for `Format.labels`
+_LABELLED = "labelled"  # z and the number of a class in each column, for `Format.labels` "numbers"
 
-# Signature -> output, and for each batch size the values given by input and those expected.
+# Signature -> its output, and for each batch size the inputs' values and the expected output.
 Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
 
 
 def make_cases(subject: Subject) -> Cases:
-    """What the Keras models give for fixed seeds, at each batch size."""
+    """Computes the Keras models' outputs for fixed seeds, at each batch size."""
     table, cases = subject.table, {}
     z_dim, z_dist = subject.generator.z_dim, subject.generator.z_dist
     sample = make_sampler(subject.generator, z_dim=z_dim, z_dist=z_dist, table=table)
@@ -53,7 +53,7 @@ def make_cases(subject: Subject) -> Cases:
             continue
         own = table.of_seeds(tf.constant(seeds)).numpy()
         add(seeds, own, {})
-        # Each seed in the classes of another, but for the last: it has its own.
+        # Each seed with the classes of the next one; the last with its own.
         asked = np.concatenate([own[1:], np.full_like(own[:1], OWN)])
         given = dict(zip(table.inputs, asked.T.copy(), strict=True))
         add(seeds, np.where(asked == OWN, own, asked), given)
@@ -68,13 +68,13 @@ def _add(
     labels: np.ndarray | None,
     given: dict,
 ) -> None:
-    """Adds what the networks give of seeds and of `labels`, which a signature gets as `given`."""
+    """Adds the networks' outputs for seeds and `labels`; signatures get the labels as `given`."""
     generator, discriminator = subject.generator, subject.discriminator
     z = latents(tf.constant(seeds), z_dim=generator.z_dim, z_dist=generator.z_dist)
     pictures = sample(seeds) if labels is None else sample(seeds, labels)
     faces = generator(z, labels=labels, training=False).numpy()
     reals = tf.constant(images.to_float(pictures.astype(np.float32)))
-    # No image has a class of its own: the discriminator is asked about each `OWN` in `saved_model`.
+    # Images have no class of their own: for `OWN` the discriminator gets the classes' shares.
     numbers = shares(subject.table, list(given.values()), len(seeds)) if subject.table else None
     score = tf.sigmoid(discriminator(reals, labels=numbers, training=False)[:, 0]).numpy()
     for name, wanted, first, values in (
@@ -92,7 +92,7 @@ def _add(
 
 
 def signatures(form: Format, cases: Cases) -> list[str]:
-    """Those of a format to check: where the model is by class, each with labels and without."""
+    """Returns the signatures of a format to check; with classes, those with labels too."""
     if _LABELLED not in cases:
         return [*form.signatures]
     labelled = [by_class(name) for name in form.signatures]
@@ -104,7 +104,7 @@ def signatures(form: Format, cases: Cases) -> list[str]:
 
 
 def is_in_levels(signature: str) -> bool:
-    """Whether a signature gives uint8 images, or files of them."""
+    """Tells whether a signature returns uint8 images, or files of them."""
     return signature in (*IN_LEVELS, *map(by_class, IN_LEVELS))
 
 
@@ -115,14 +115,14 @@ def tolerance(signature: str, weights: str) -> float:
 
 
 def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -> dict[str, float]:
-    """The largest differences, by signature, of an exported model from the Keras model's cases.
+    """Returns the largest differences of an exported model from the expected outputs, by signature.
 
-    A UserError where one is above the tolerance, or the model does not run.
+    Raises UserError if a difference is above its tolerance, or if the model does not run.
     """
     differences = _differences(form, path / form.model, cases)
     for signature in signatures(form, cases):
         allowed, found = tolerance(signature, weights), differences[signature]
-        if not found <= allowed:  # so that what is not a number is refused as well
+        if not found <= allowed:  # refuses NaN as well
             raise UserError(
                 f"The {form.name} export differs from the Keras model by {found:.3g} in "
                 f"{signature} (allowed: {allowed:.3g}); nothing was written: try another "
@@ -160,7 +160,7 @@ def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-# The graphics card may be busy with the training, and multiplies less exactly.
+# A GPU may be busy with training, and is less exact.
 _ON_THE_CPU = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -1,13 +1,13 @@
-"""The SavedModel: its signatures, any batch size, for TensorFlow, TensorFlow Serving and `serve`.
+"""The SavedModel for TensorFlow, TensorFlow Serving and `serve`; all batch sizes work.
 
 serving_default(z float32 [N, z_dim]) -> images float32 [N, H, W, C] in [-1, 1];
-generate(seed int64 [N]) -> images uint8; png(seed int64 [N]) -> png_bytes, those of N files;
+generate(seed int64 [N]) -> images uint8; png(seed int64 [N]) -> png_bytes, the bytes of N files;
 discriminate(images uint8 [N, H, W, C]) -> score float32 [N], see `description.SCORE`.
 
-A run by class has each of them a second time, named by `by_class`, with an int32 [N] for each
-column of labels, named by `ClassTable.inputs`: the number of a class from 0, or -1 for the own
-class of z or of the seed. An image has no class of its own: with -1, `discriminate` takes the
-shares that the classes have in the data. A ninth signature gives the classes of seeds:
+A model with classes has each signature a second time, named by `by_class`, with an int32 [N] input
+for each column of labels, named by `ClassTable.inputs`: the number of a class from 0, or -1 for the
+own class of z or of the seed. Images have no class of their own: for -1, `discriminate` uses the
+shares of the classes in the data. A ninth signature returns the classes of seeds:
 classes(seed int64 [N]) -> int32 [N] for each column.
 """
 
@@ -36,9 +36,9 @@ def label_inputs(table: ClassTable) -> list[tf.TensorSpec]:
 
 
 def make_generate(generator: Generator, table: ClassTable | None) -> Callable:
-    """The generator as a function of z and of columns of labels, see the module.
+    """Makes the generator a function of z and of columns of labels, see the module.
 
-    (z float32 [N, z_dim], *columns int32 [N] or [1]) -> images float32 [N, H, W, C]. Without any
+    It is (z float32 [N, z_dim], *columns int32 [N] or [1]) -> images float32 [N, H, W, C]. Without
     columns, each z has its own classes.
     """
 
@@ -55,7 +55,7 @@ def make_generate(generator: Generator, table: ClassTable | None) -> Callable:
 
 
 def make_archive(generator: Generator, table: ClassTable | None) -> keras.export.ExportArchive:
-    """The beginning of a SavedModel: the signature serving_default, and the same by class."""
+    """Begins a SavedModel with the signature serving_default, and the same by class."""
     archive = keras.export.ExportArchive()
     archive.track(generator)
     generate = make_generate(generator, table)
@@ -67,12 +67,12 @@ def make_archive(generator: Generator, table: ClassTable | None) -> keras.export
 
 
 def to_uint8(values: tf.Tensor) -> tf.Tensor:
-    """`images.to_uint8` in a graph: float [-1, 1] to the nearest level."""
+    """Rounds floats in [-1, 1] to the nearest levels, as `images.to_uint8`, in a graph."""
     return tf.saturate_cast(tf.round(images.to_levels(values)), tf.uint8)
 
 
 def _add(archive, name: str, first: tf.TensorSpec, table: ClassTable | None, function) -> None:
-    """Adds a signature, and the one by class where there are classes."""
+    """Adds a signature, and if there are classes, the same by class."""
     archive.add_endpoint(name, lambda x: function(x), input_signature=[first])
     if table:
         archive.add_endpoint(
@@ -81,10 +81,10 @@ def _add(archive, name: str, first: tf.TensorSpec, table: ClassTable | None, fun
 
 
 def shares(table: ClassTable, columns: Sequence[tf.Tensor], count: int) -> tf.Tensor:
-    """What the discriminator is told of the classes of `count` images.
+    """Makes the labels of `count` images for the discriminator.
 
-    Columns are int32 [N], numbers of classes or `OWN`; without any, all are `OWN`. Returns float32
-    [N, classes of all columns]: 1 at a class that is given, else the data's shares.
+    Columns are int32 [N], numbers of classes or `OWN`; without columns, all are `OWN`. Returns
+    float32 [N, classes of all columns]: one-hot for given classes, the data's shares for `OWN`.
     """
     labels = tf.stack(columns, 1) if columns else tf.fill([count, len(table.inputs)], OWN)
     known = tf.repeat(labels != OWN, table.sizes, axis=1)
@@ -100,7 +100,7 @@ def _write(subject: Subject, path: Path, weights: str) -> None:
         return {"images": to_uint8(from_z(z, *columns))}
 
     def png(seed, *columns):
-        # TensorFlow Serving encodes for JSON only what is named so.
+        # TensorFlow Serving encodes an output for JSON only if its name ends in _bytes.
         return {"png_bytes": tf.io.encode_png(generate(seed, *columns)["images"])}
 
     def discriminate(images_, *columns):
@@ -132,5 +132,5 @@ FORMAT = Format(
     write=_write,
     runtime="saved_model",
     signatures=("serving_default", "generate", "png", "discriminate"),
-    inside=f"assets.extra/{DESCRIPTION}",  # TensorFlow Serving leaves that folder alone
+    inside=f"assets.extra/{DESCRIPTION}",  # TensorFlow Serving ignores that folder
 )

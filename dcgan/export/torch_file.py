@@ -1,8 +1,8 @@
-"""Weights in PyTorch's files, such as netG.pth: read without running any code, and written.
+"""Reads weights from PyTorch's files, such as netG.pth, without running code in them; writes them.
 
-A file is believed in nothing: PyTorch's own reader makes nothing but tensors and plain containers
-of it, and it takes no more memory than twice its room on the disk. It may hold one network or
-several, in dictionaries by any name, also as `nn.DataParallel` has them.
+Files are not trusted: PyTorch's own reader makes only tensors and plain containers of them, and
+reading takes at most twice the file's size in memory. A file may hold one network or several, in
+dictionaries with any names, also those of `nn.DataParallel`.
 """
 
 import errno
@@ -22,9 +22,9 @@ from dcgan import UserError, extras
 from dcgan.export.torch_layout import COUNTER
 from dcgan.files import replacing
 
-OLDEST = (2, 6)  # before, a file could run code in spite of weights_only (CVE-2025-32434)
-DEPTH = 4  # dictionaries in dictionaries
-# Of several networks of one kind in a file, whose names are those of the one in training.
+OLDEST = (2, 6)  # in older versions, files can run code despite weights_only (CVE-2025-32434)
+DEPTH = 4  # the deepest nesting of dictionaries
+# If a file holds several networks of one kind, these names mean the one in training.
 PREFERRED = {
     "generator": ("netG", "generator", "G"),
     "discriminator": ("netD", "discriminator", "D"),
@@ -35,7 +35,7 @@ _KEY = re.compile(
 
 
 def require(command: str) -> None:
-    """Refuses to begin without PyTorch, or with one that is not safe."""
+    """Raises UserError if PyTorch is not installed, or not a safe version."""
     extras.require(command, "torch", "torch")
     version = metadata.version("torch")
     if tuple(map(int, re.findall("[0-9]+", version)[:2])) < OLDEST:
@@ -55,12 +55,12 @@ class TorchFile:
         self._room = path.stat().st_size
         self._networks: dict[str, list[tuple[str, dict]]] = {"generator": [], "discriminator": []}
         for place, tensors in _groups(_load(path), set()):
-            # Behind the first convolution, only a generator has normalization.
+            # Only a generator has normalization after its first convolution.
             kind = "generator" if "1.weight" in tensors else "discriminator"
             self._networks[kind].append((place, tensors))
 
     def has(self, network: str) -> bool:
-        """Whether it holds a generator or a discriminator, whatever its layers."""
+        """Tells whether the file holds a network of this kind, with any layers."""
         return bool(self._networks[network])
 
     def weights(self, network: str) -> dict[str, np.ndarray]:
@@ -112,10 +112,10 @@ class TorchFile:
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None:
-    """Writes a state_dict of the tutorial's classes, whole or not at all.
+    """Writes a state_dict for the tutorial's classes, completely or not at all.
 
-    The arrays are named as in 0.weight, layer by layer; `batches` is how many batches
-    normalization has seen in training.
+    Arrays are in the order of the layers, with names such as 0.weight; `batches` is the number of
+    batches that normalization has seen in training.
     """
     import torch
 
@@ -126,7 +126,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None
             counter = name.replace("running_var", COUNTER)
             state[f"main.{counter}"] = torch.tensor(batches)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        torch.save(state, file)  # to a file without a name: with one, its bytes would hold it
+        torch.save(state, file)  # given a path, it would write the file's name into it
 
 
 def _load(path: Path):
@@ -142,10 +142,10 @@ def _load(path: Path):
     except UserError:
         raise
     except OSError as error:
-        if error.errno not in (None, errno.EINVAL):  # a place in a damaged file that none has
+        if error.errno not in (None, errno.EINVAL):  # EINVAL: a damaged file gives a wrong position
             raise
         raise _unreadable(path, _first_line(error)) from error
-    except Exception as error:  # what a damaged file raises depends on where it is damaged
+    except Exception as error:  # damage in different places raises different errors
         if isinstance(error, pickle.UnpicklingError):
             named = re.search(r"GLOBAL ([\w.]+)", str(error))
             if named:
@@ -157,9 +157,10 @@ def _load(path: Path):
 
 
 def _checked(file: BinaryIO, path: Path) -> BinaryIO:
-    """A copy of a zip, which would take more memory than room on the disk in no way.
+    """Copies a zip whose entries take no more memory than the file takes on the disk.
 
-    PyTorch's reader has ways of its own to find entries: what it reads are those that were checked.
+    PyTorch's reader finds entries in its own way; the copy holds only entries that were checked.
+    Raises UserError for packed, overlapping or repeated entries.
     """
     copy = io.BytesIO()
     with zipfile.ZipFile(file) as entries, zipfile.ZipFile(copy, "w") as target:
@@ -177,9 +178,9 @@ def _checked(file: BinaryIO, path: Path) -> BinaryIO:
 def _groups(
     value, seen: set[int], place: str = "", depth: int = DEPTH
 ) -> Iterator[tuple[str, dict]]:
-    """The tensors of each `nn.Sequential` by names such as 0.weight, with its place in the file.
+    """Yields each `nn.Sequential`'s place in the file, and its tensors by names such as 0.weight.
 
-    Methods are those of the classes: objects in a file may have attributes of the same names.
+    Methods are called on the classes, as objects in a file may have attributes of the same names.
     """
     import torch
 
@@ -210,6 +211,6 @@ def _unreadable(path: Path, reason: str) -> UserError:
 
 
 def _first_line(error: Exception) -> str:
-    """The beginning of an error's text, which may be long and of several lines."""
+    """Returns the beginning of an error's text, which may be long and have several lines."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].split(". ")[0].rstrip(".")[:160]

@@ -1,15 +1,15 @@
-"""Our variables under the names and in the shapes of PyTorch's DCGAN tutorial, and back.
+"""Converts variables to the names and shapes of PyTorch's DCGAN tutorial, and back.
 
 pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html: each network is one `nn.Sequential` of
-convolutions without biases and of normalization, what the layout "torch_tutorial" is here:
+convolutions without biases and normalization, the layout "torch_tutorial" here:
 
     generator      0 ConvTranspose2d(nz, ngf * 8, 4, 1, 0), 1 BatchNorm2d, 2 ReLU, 3 ConvTranspose2d
                    (ngf * 8, ngf * 4, 4, 2, 1), 4 BatchNorm2d, ...
     discriminator  0 Conv2d(nc, ndf, 4, 2, 1), 1 LeakyReLU, 2 Conv2d(ndf, ndf * 2, 4, 2, 1),
-                   3 BatchNorm2d, ... and at last Conv2d(ndf * 8, 1, 4, 1, 0)
+                   3 BatchNorm2d, ... and finally Conv2d(ndf * 8, 1, 4, 1, 0)
 
-Smaller and larger images take fewer and more layers of the same kind. The module knows names,
-shapes and arrays, neither PyTorch nor files.
+Smaller images have fewer layers of the same kind, larger images more. This module handles names,
+shapes and arrays; it uses neither PyTorch nor files.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from dcgan.models.discriminator import MAX_WIDENING
 
 LAYOUT = "torch_tutorial"
 KERNEL, BASE = 4, 4  # sides of the kernels and of the smallest maps
-SIDES = tuple(BASE << stages for stages in range(1, 7))  # of images: 8 to 256
-# Of normalization, ours and PyTorch's; it also counts its batches, which nothing depends on.
+SIDES = tuple(BASE << stages for stages in range(1, 7))  # sides of images: 8 to 256
+# Variables of normalization, ours and PyTorch's. PyTorch also counts batches, without any effect.
 PARTS = {
     "gamma": "weight",
     "beta": "bias",
@@ -31,7 +31,7 @@ PARTS = {
     "moving_variance": "running_var",
 }
 COUNTER = "num_batches_tracked"
-# Of each network, by our name: the tutorial's name, what our options allow, and that in words.
+# For each network, by our name: the tutorial's name, the values that our options allow, in words.
 CHANNELS = ("nc", (1, 3), "1 or 3")
 OPTIONS = {
     "generator": {
@@ -46,9 +46,9 @@ Shape = tuple[int, ...]
 
 
 def to_torch(network: Generator | Discriminator) -> dict[str, np.ndarray]:
-    """A network's weights and statistics by PyTorch's names, such as 0.weight, layer by layer.
+    """Returns a network's weights and statistics by PyTorch's names, such as 0.weight, in order.
 
-    A UserError where the tutorial has no such network.
+    Raises UserError if the tutorial has no such network.
     """
     height, width, _ = network.image_shape
     if (network.layout, network.kernel_size) != (LAYOUT, KERNEL) or not height == width in SIDES:
@@ -63,16 +63,16 @@ def to_torch(network: Generator | Discriminator) -> dict[str, np.ndarray]:
 
 
 def from_torch(network: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns arrays that `arguments` has accepted, by our names such as project/kernel."""
+    """Converts arrays that `arguments` has accepted to our names, such as project/kernel."""
     table = _table(network, _stages(network, arrays))
     return {ours: _turned_back(ours, arrays[name]) for ours, (name, _) in table.items()}
 
 
 def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
-    """Reads off what a network is from the shapes of its weights, by PyTorch's names.
+    """Finds the arguments of a network from the shapes of its weights, by PyTorch's names.
 
-    Returns image_shape, width and, of a generator, z_dim, as `dcgan.models` takes them; a UserError
-    where these are not the weights of the tutorial's network.
+    Returns image_shape, width and, for a generator, z_dim, as `dcgan.models` takes them. Raises
+    UserError if these are not the weights of the tutorial's network.
     """
     stages = _stages(network, shapes)
     names = [name for name, _ in _table(network, stages).values()]
@@ -100,7 +100,7 @@ def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
 def _table(
     network: str, stages: int, *, width: int = 1, channels: int = 1, z_dim: int = 1
 ) -> dict[str, tuple[str, Shape]]:
-    """Our name of each variable with PyTorch's name and shape, in the order of the layers."""
+    """Returns PyTorch's name and shape of each variable by our name, in the order of the layers."""
     square, table = (KERNEL, KERNEL), {}
     if network == "generator":
         widths = [*(max(1, width >> i) for i in range(stages)), channels]
@@ -122,8 +122,10 @@ def _normalization(number: int, index: int, width: int) -> dict[str, tuple[str, 
 
 
 def _stages(network: str, named: Mapping) -> int:
-    """How many convolutions of stride 2: the numbers of all convolutions are 0, 3, 6 ... in a
-    generator and 0, 2, 5, 8 ... in a discriminator, and the last number is a convolution's."""
+    """Returns the number of convolutions of stride 2, from the number of the last convolution.
+
+    Convolutions have the numbers 0, 3, 6 ... in a generator and 0, 2, 5, 8 ... in a discriminator.
+    """
     last = max((int(name.partition(".")[0]) for name in named), default=0)
     return last // 3 if network == "generator" else (last + 1) // 3
 
@@ -136,7 +138,7 @@ def _unlike(network: str, found: str) -> UserError:
 
 
 def _turned(name: str, array: np.ndarray) -> np.ndarray:
-    """Our array as PyTorch has it."""
+    """Transposes our array to PyTorch's shape."""
     if name == "project/kernel":  # [nz, 4 * 4 * C] -> [nz, C, 4, 4]
         return array.reshape(len(array), BASE, BASE, -1).transpose(0, 3, 1, 2)
     if name == "logit/kernel":  # [4 * 4 * C, 1] -> [4, 4, C, 1]
@@ -146,7 +148,7 @@ def _turned(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _turned_back(name: str, array: np.ndarray) -> np.ndarray:
-    """PyTorch's array as we have it."""
+    """Transposes PyTorch's array to our shape."""
     if name == "project/kernel":
         return array.transpose(0, 2, 3, 1).reshape(len(array), -1)
     array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array

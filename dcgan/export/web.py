@@ -1,9 +1,9 @@
-"""The generator as a folder that any static host serves: the explorer drawing in the browser.
+"""Exports the generator as a folder for any static host: the explorer, running in the browser.
 
-Beside the explorer's own files it holds generator.onnx, dcgan.json, the pictures of the first
-seeds, a page that shows how to embed it and, from the npm package onnxruntime-web, the two files
-that run the network in the page. The package is checked against a known hash; nothing else of it is
-taken. Without it the explorer's plain.js runs the network.
+Besides the explorer's files it holds generator.onnx, dcgan.json, the images of the first seeds, a
+page that shows how to embed it and the two files of the npm package onnxruntime-web that run the
+network in the page. The package is checked against a known hash. Without it, the explorer's
+plain.js runs the network.
 """
 
 import base64
@@ -33,28 +33,28 @@ EXPLORER = Path(__file__).parents[1] / "serving" / "explorer"
 EXAMPLE = Path(__file__).with_name("example.html")
 MODEL = "generator.onnx"
 RUNTIME = "onnxruntime"  # the folder of onnxruntime-web's files
-# What the explorer's plain.js can do; a test holds both together.
+# The operations that the explorer's plain.js can run; a test compares both.
 PLAIN = frozenset(
     "Add Cast Concat Conv ConvTranspose DepthToSpace LeakyRelu MatMul Mul Relu Reshape Slice Tanh "
     "Transpose".split()
 )
-LARGE, WORTH = 20_000, 0.9  # a file of more bytes is packed where that leaves less of it
+LARGE, WORTH = 20_000, 0.9  # larger files (bytes) are packed if that leaves less than this share
 
 VERSION = "1.30.0"
 CDN = "https://cdn.jsdelivr.net/npm/onnxruntime-web@{version}/dist/"
-# Of the package, as `npm view onnxruntime-web@1.30.0 dist.integrity` has it, and of what is in it.
+# The package's hash, as printed by `npm view onnxruntime-web@1.30.0 dist.integrity`.
 PACKAGE_HASHES = {
     "1.30.0": "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02V"
     "b7QmRMDs1SigqR4CXAfKYQ=="
 }
 BINARY, BINARY_BYTES = "ort-wasm-simd-threaded.wasm", 14_239_897
-FILES = {
+FILES = {  # with the hashes of both
     "ort.wasm.bundle.min.mjs": "sha512-1KcF8CWAZeqtTcvLgKPtOMXIbkWeh++LDCQpDhQ5ARVxHAL1VNL5rr0OI+Mx"
     "TbmNIANldE/A/q+O4gSKgSMjWQ==",
     BINARY: "sha512-Gt7e1iIDIZ/PXEhM/OVleqWHVom0kEI/hs8cod0crXcV9jDGM39B23Hu"
     "QnlOOgDOC3x4k5pxIgtdgzaL9up3MA==",
 }
-NPM_SECONDS = 600  # for 33 MB
+NPM_SECONDS = 600  # time limit for 33 MB
 
 _RENDERER = """\
 /* How this page draws: by itself. Written by `export --format web`. */
@@ -75,16 +75,16 @@ def write_web(
     onnxruntime: str,
     first: np.ndarray | None = None,
 ) -> None:
-    """Writes the folder, which must not exist yet.
+    """Writes the folder `to`, which must not exist yet.
 
     Args:
-        generator_onnx: z [N, z_dim] -> images float32 [N, H, W, C] in [-1, 1].
-        description: becomes dcgan.json.
+        generator_onnx: file of z [N, z_dim] -> images float32 [N, H, W, C] in [-1, 1].
+        description: the content of dcgan.json.
         onnxruntime: see `check_runtime`.
-        first: pictures of the seeds from 0, uint8 [N, H, W, C], seen before the network is loaded.
+        first: images of the seeds from 0, uint8 [N, H, W, C], to show until the network is loaded.
 
     Raises:
-        UserError: onnxruntime-web could not be had, or is not what it should be; or plain.js
+        UserError: onnxruntime-web cannot be fetched or is not the expected package, or plain.js
             cannot run this network.
     """
     if onnxruntime == "none":
@@ -112,12 +112,12 @@ def write_web(
 
 
 def _pack(folder: Path) -> None:
-    """Puts X.gz beside each large file X that becomes smaller: the page and good hosts take it.
+    """Writes X.gz beside each large file X that gets smaller, for the page and for good hosts.
 
-    Not X.br, which is smaller: pages cannot unpack it, and few static hosts look for it.
+    X.br would be smaller still, but pages cannot unpack it, and few static hosts look for it.
     """
     files = [path for path in folder.rglob("*") if path.is_file()]
-    for path in [path for path in files if path.name != DESCRIPTION]:  # which is written again
+    for path in [path for path in files if path.name != DESCRIPTION]:  # it is written again later
         content = path.read_bytes()
         packed = gzip.compress(content, 9, mtime=0)
         if len(content) > LARGE and len(packed) < WORTH * len(content):
@@ -136,10 +136,10 @@ def _require_plain(generator_onnx: Path) -> None:
 
 
 def check_runtime(onnxruntime: str) -> None:
-    """Raises UserError early for what `write_web` could not use.
+    """Raises UserError if `write_web` cannot use this source of onnxruntime-web.
 
-    onnxruntime-web can be a version that npm fetches, a folder or .tgz that holds the package,
-    "cdn" for a page that fetches it from a public host, or "none" to draw without it.
+    It can be a version for npm to fetch, a folder or .tgz with the package, "cdn" to make the page
+    fetch it from a public host, or "none" to do without it.
     """
     if onnxruntime in ("cdn", "none") or Path(onnxruntime).exists():
         return
@@ -167,7 +167,7 @@ def _vendor(onnxruntime: str, to: Path) -> None:
 
 
 def _fetch(version: str, folder: Path) -> Path:
-    """The package of a version, by npm, whose cache answers when it has been here before."""
+    """Fetches the package of a version by npm, from its cache if possible; returns the .tgz."""
     words = [shutil.which("npm") or "npm", "pack", f"onnxruntime-web@{version}"]
     options = ["--pack-destination", str(folder), "--prefer-offline", "--loglevel", "error"]
     try:
@@ -184,7 +184,7 @@ def _fetch(version: str, folder: Path) -> Path:
             "a folder or .tgz of the package with --onnxruntime."
         )
     expected, received = PACKAGE_HASHES.get(version), _hash(found.read_bytes())
-    if expected not in (None, received):  # of other versions npm alone has checked the hash
+    if expected not in (None, received):  # for other versions, only npm checks the hash
         raise UserError(
             f"onnxruntime-web {version} from npm is not the published package: expected "
             f"{expected}, received {received}; clear npm's cache, and find out "
@@ -198,7 +198,7 @@ def _hash(content: bytes) -> str:
 
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
-    """The two files by name; people name the package's folder, or the one in it with the files."""
+    """Reads the two files from the package's folder, or from the folder in it with the files."""
     for inner in (folder, folder / "dist", folder / "package" / "dist"):
         if all((inner / name).is_file() for name in FILES):
             return {name: (inner / name).read_bytes() for name in FILES}

@@ -1,4 +1,4 @@
-"""Writes exports: into a folder beside their place, checked there, then renamed, all or none."""
+"""Writes exports: to a temporary folder, where they are checked, then renamed, all or none."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from dcgan.export.format import Format, Subject
 from dcgan.files import flush_tree, hold_target, replace_folder, write_json
 from dcgan.terminal.progress import over
 
-STATE = ".export"  # in the folder that is written to: the lock, and what is not checked yet
+STATE = ".export"  # folder inside the target, for the lock and for unchecked models
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,21 @@ class Exported:
     form: Format
     path: Path
     weights: str  # float32 or float16
-    differences: dict[str, float]  # from the Keras model, the largest by signature
+    differences: dict[str, float]  # largest difference from the Keras model, by signature
 
 
 def export(
     subject: Subject, forms: Sequence[Format], to: Path, *, weights: str = "float32"
 ) -> list[Exported]:
-    """Exports a model in several formats. What is there of other steps stays.
+    """Exports a model in several formats; exports of other steps in the folder stay.
 
-    `weights` is float32, or float16 for those formats that can hold them.
+    Args:
+        to: the target folder.
+        weights: float32; or float16, for the formats that can hold them.
 
     Raises:
-        UserError: a format differs from the Keras model; or `to` holds something that no export
-            wrote where one would write, is no folder, or another process exports into it.
-            Nothing was written.
+        UserError: a format differs from the Keras model; or `to` is no folder, holds other files in
+            the place of an export, or another process exports into it. Nothing was written.
     """
     if any(path.is_file() for path in (to, *to.parents)):
         raise UserError(f"--to {to} is a file, or lies in one: expected a folder, or a new name.")
@@ -74,17 +75,17 @@ def _refuse_foreign(form: Format, path: Path) -> None:
 
 @contextlib.contextmanager
 def _staging(to: Path) -> Iterator[Path]:
-    """An empty folder inside of `to`, which is held for this process."""
+    """Locks `to` for this process and yields an empty folder inside it, removed afterwards."""
     state, new = to / STATE, not to.exists()
     staging = state / "unfinished"
     with hold_target(state, to, "exporting"):
         try:
-            shutil.rmtree(staging, ignore_errors=True)  # of a killed process
+            shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
             staging.mkdir()
             yield staging
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-            if new and os.listdir(to) == [STATE]:  # it came to nothing
+            if new and os.listdir(to) == [STATE]:  # nothing was written
                 shutil.rmtree(to, ignore_errors=True)
 
 
@@ -100,7 +101,7 @@ def _describe(form: Format, path: Path, subject: Subject, weights: str, differen
 
 
 def _publish(form: Format, staged: Path, path: Path) -> None:
-    """Gives a checked model its name; a model is never seen beside another's description."""
+    """Moves a checked model to its place; it never lies there with another model's description."""
     if staged.is_dir():
         replace_folder(staged, path)
         return
