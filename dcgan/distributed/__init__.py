@@ -1,1 +1,1 @@
-"""Many devices and many machines."""
+"""Training on several devices and several machines."""

@@ -1,7 +1,7 @@
-"""Which machines train together.
+"""Finds the machines that train together.
 
-Every worker runs the same command. TF_CONFIG or, without it, Slurm names the workers; the first one
-is the chief. Parameter servers and evaluators are refused: here all workers do the same.
+Every worker runs the same command. TF_CONFIG, or else Slurm, names the workers; the first one is
+the chief. Parameter servers and evaluators are refused, as here all workers do the same.
 """
 
 import json
@@ -17,17 +17,17 @@ _EXAMPLE = (
     '{"cluster": {"worker": ["10.0.0.1:20000", "10.0.0.2:20000"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-# Of Slurm jobs, which name no ports; the tasks of a machine take the following ones.
+# Ports for Slurm jobs, which do not name any. Each job has its own range, one port per task.
 _FIRST_PORT, _PORTS, _PORTS_A_JOB = 20000, 10000, 16
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers, and which of them this process is."""
+    """The workers, and the place of this process among them."""
 
     jobs: dict[str, list[str]]  # the addresses, host:port, by job
-    job: str = "worker"  # of this process
-    index: int = 0
+    job: str = "worker"  # job of this process, one of `JOBS`
+    index: int = 0  # index of this process in its job
 
     @property
     def addresses(self) -> list[str]:
@@ -41,13 +41,13 @@ class Cluster:
 
 
 def find_cluster(strategy: str, environment: Mapping[str, str]) -> Cluster | None:
-    """Finds the cluster that a run belongs to; None where one machine trains by itself.
+    """Finds the cluster that a run belongs to; returns None if one machine trains alone.
 
-    "multi_worker" takes what TF_CONFIG or Slurm says; "auto" takes TF_CONFIG if it names several
-    workers; other strategies have no cluster.
+    The strategy "multi_worker" uses TF_CONFIG or Slurm's variables; "auto" uses TF_CONFIG if it
+    names several workers; other strategies have no cluster.
 
     Raises:
-        UserError: TF_CONFIG or what Slurm has set says nothing usable, or multi_worker has neither.
+        UserError: TF_CONFIG or Slurm's variables are not usable, or multi_worker finds neither.
     """
     if strategy not in ("auto", "multi_worker"):
         return None
@@ -98,12 +98,12 @@ def _is_address(value) -> bool:
 
 
 def _from_slurm(environment: Mapping[str, str]) -> Cluster:
-    """By TensorFlow's own resolver, which reads the variables of a step from the process."""
-    # Two jobs on one machine shall not meet.
+    """Finds the cluster by TensorFlow's resolver, which reads the variables of Slurm's step."""
+    # Different ports for different jobs, as two may run on one machine.
     port = _FIRST_PORT + int(environment.get("SLURM_JOB_ID", "0")) * _PORTS_A_JOB % _PORTS
     try:
-        # GPUs are Slurm's to deal out (--gpus-per-task); the numbers here only let the resolver go
-        # on to the addresses.
+        # Slurm assigns GPUs to tasks (--gpus-per-task); the numbers here only keep the resolver
+        # from failing before it finds the addresses.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port,
             gpus_per_node=int(environment["SLURM_STEP_NUM_TASKS"]),

@@ -1,4 +1,4 @@
-"""Which devices train: a `tf.distribute` strategy from a word."""
+"""Chooses the devices that train: makes a `tf.distribute` strategy from its name."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import tensorflow as tf
 
 from dcgan import UserError
 
-GPU_STEPS = 8  # a call, about a tenth of a second
+GPU_STEPS = 8  # steps per call on GPUs, about a tenth of a second
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy to train under; see `workers` for several machines.
+    """Makes the strategy for one machine; see `workers` for several machines.
 
-    "none" is one device, "mirrored" all GPUs of this machine, else all logical CPUs, "auto" is
-    mirrored when there are several GPUs.
+    "none" uses one device; "mirrored" all GPUs or, without GPUs, all logical CPUs; "auto" is
+    mirrored if there are several GPUs, else none. Raises UserError for other names.
     """
     gpus = tf.config.list_logical_devices("GPU")
     if name == "none" or (name == "auto" and len(gpus) < 2):
@@ -25,7 +25,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def grow_gpu_memory() -> None:
-    """Lets GPUs be shared: TensorFlow would otherwise take all of their memory at once.
+    """Makes TensorFlow take GPU memory only as needed, so that others can use the GPUs too.
 
     Call it before anything runs on a device.
     """
@@ -34,12 +34,11 @@ def grow_gpu_memory() -> None:
 
 
 def avoid_remapper() -> None:
-    """Leaves out, for this process, an optimization that makes steps slower on CPUs.
+    """Switches off an optimization of TensorFlow that makes steps slower on CPUs.
 
-    TensorFlow's remapper computes a convolution with its bias and LeakyReLU, and a normalization
-    with its ReLU, by one kernel, which makes a 64x64 step 5 to 7 % longer. All users of the
-    networks leave it out: the same arithmetic gives the same bytes. GPUs keep it, as nothing was
-    measured there.
+    The remapper fuses a convolution with its bias and LeakyReLU, and a normalization with its ReLU,
+    into one kernel, with which a 64x64 step takes 5 to 7 % longer. It is off wherever networks are
+    used, so that all give the same bytes. It stays on for GPUs, where it was not measured.
     """
     if tf.config.list_physical_devices("GPU"):
         return
@@ -51,10 +50,10 @@ def on_gpu() -> bool:
 
 
 def native_precision() -> str:
-    """ "bfloat16" where the devices multiply it natively, else "float32".
+    """Returns "bfloat16" if the devices multiply it natively, else "float32".
 
-    GPUs do from compute capability 8 on; CPUs with the flags avx512_bf16 or amx_bf16, which only
-    Linux tells.
+    GPUs do from compute capability 8 on. CPUs do if they have the flag avx512_bf16 or amx_bf16,
+    which only Linux reports.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -68,16 +67,16 @@ def native_precision() -> str:
 
 
 def steps_per_call(wanted: int | None) -> int:
-    """The number of steps in one call: `wanted`, or a default for the devices when it is None.
+    """Returns the number of steps in one call: `wanted`, or the devices' default if it is None.
 
-    GPUs would wait for Python between steps, so they take several. CPUs would not, so they take
-    one, and signals are handled after each step.
+    The default is several for GPUs, which would wait for Python between calls. For CPUs, which
+    would not, it is one, so that signals are handled after each step.
     """
     return wanted or (GPU_STEPS if tf.config.list_logical_devices("GPU") else 1)
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:
-    """The devices of this machine that take part, for people."""
+    """Returns readable names of this machine's devices that train."""
     gpus = tf.config.list_physical_devices("GPU")
     several = strategy.num_replicas_in_sync > 1
     count = len(strategy.extended.worker_devices) if several else 1

@@ -1,7 +1,7 @@
-"""The first meeting of the workers, over plain sockets, before TensorFlow begins.
+"""Checks over plain sockets that all workers are there, before TensorFlow connects them.
 
-TensorFlow would wait for ever for a worker that does not come, deaf to signals, while here each can
-say whom it misses.
+TensorFlow would wait forever for a missing worker and ignore signals. Here each worker stops after
+a limit and says which one is missing.
 """
 
 import contextlib
@@ -16,20 +16,23 @@ from dcgan import UserError
 from dcgan.distributed.cluster import Cluster, place
 
 _RETRY_SECONDS = 0.25
-_HELLO_SECONDS = 5.0  # to connect, and for a line to come from who has connected
+_HELLO_SECONDS = 5.0  # limit to connect, and limit for a connected worker to send a line
 _LONGEST_LINE = 1 << 16  # bytes; an error may name all workers
 
 
 def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
     """Returns when all workers are there and can reach one another.
 
-    The others come to the chief's address, say who they are, try the ways to all addresses when the
-    chief says that all are there, and wait for its word. TensorFlow takes it for granted that all
-    have as many GPUs.
+    Workers connect to the chief and say who they are. When all are there, each tries to reach the
+    addresses of all others, reports to the chief, and waits for its answer.
+
+    Args:
+        gpus: number of GPUs of this worker; TensorFlow assumes that it is the same for all.
+        limit_seconds: time within which all must come.
 
     Raises:
-        UserError: somebody did not come in time or left, is of another cluster, has another number
-            of GPUs, or a port is taken or cannot be reached.
+        UserError: a worker does not come in time, leaves, has another cluster or another number of
+            GPUs, or a port is in use or cannot be reached.
     """
     if len(cluster.addresses) == 1:
         return
@@ -44,7 +47,7 @@ def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
             "uses it, or give every worker's TF_CONFIG another port."
         ) from error
     hello = _hello(cluster, gpus)
-    with server:  # until all have tried the way to it
+    with server:  # open until all have tried to reach it
         if cluster.rank == 0:
             _Chief(cluster, hello).gather(server, deadline, limit_seconds)
         else:
@@ -58,7 +61,7 @@ def _hello(cluster: Cluster, gpus: int) -> dict:
 
 
 class _Chief:
-    """Its part: who is there."""
+    """The chief's part of the meeting: it knows which workers are there."""
 
     def __init__(self, cluster: Cluster, hello: dict):
         self.cluster = cluster
@@ -66,7 +69,7 @@ class _Chief:
         self.present: dict[int, socket.socket] = {}
 
     def gather(self, server: socket.socket, deadline: float, limit: float) -> None:
-        """Returns when all are there, and have been told so."""
+        """Returns when all are there, can reach one another and have been told so."""
         server.settimeout(_RETRY_SECONDS)
         with contextlib.ExitStack() as stack:
             while missing := self._missing():
@@ -83,11 +86,11 @@ class _Chief:
             closed = _closed_way(self.cluster)
             for n in self._others():
                 try:
-                    # One that tries all ways in vain needs so long.
+                    # A worker needs as long if it cannot reach any other.
                     seconds = _HELLO_SECONDS * len(self.cluster.addresses)
                     told = _read_line(self.present[n], {"closed"}, seconds)["closed"]
                     closed = closed or told
-                except OSError:  # it may be why others cannot reach it
+                except OSError:  # it left, which may be why others cannot reach it
                     closed = f"Worker {n} left when all had come; start the same command on all."
             if closed:
                 self._refuse(closed)
@@ -97,18 +100,18 @@ class _Chief:
         return range(1, len(self.cluster.addresses))
 
     def _missing(self) -> list[int]:
-        """Who has not come, or has left again: its user may start it once more."""
+        """Returns the workers that have not come, or left again; their users may restart them."""
         left = [n for n, connection in self.present.items() if _has_left(connection)]
         for n in left:
             del self.present[n]
         return [n for n in self._others() if n not in self.present]
 
     def _welcome(self, visitor: socket.socket) -> None:
-        """Notes who has come; refuses workers that do not fit together."""
+        """Registers a new worker; raises UserError if it does not fit the others."""
         try:
             hello = _read_line(visitor, self.hello.keys())
         except OSError:
-            return  # something else that tries all ports
+            return  # another program, such as a port scanner
         number, gpus = hello["worker"], hello["gpus"]
         sentence = None
         if hello["cluster"] != self.hello["cluster"]:
@@ -133,7 +136,7 @@ class _Chief:
 
     def _tell(self, message: dict) -> None:
         for connection in self.present.values():
-            with contextlib.suppress(OSError):  # who has left will be missed soon
+            with contextlib.suppress(OSError):  # workers that left are noticed elsewhere
                 _send(connection, message)
 
 
@@ -143,7 +146,7 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
         try:
             with socket.create_connection(place(chief), timeout=left) as connection:
                 _send(connection, hello)
-                # The chief waits for others as long as its own limit is.
+                # The chief may wait for other workers until its own limit.
                 _obey(connection, left + _HELLO_SECONDS)
                 _send(connection, {"closed": _closed_way(cluster)})
                 seconds = _HELLO_SECONDS * len(cluster.addresses) ** 2  # the chief asks one by one
@@ -160,16 +163,16 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
 
 
 def _obey(connection: socket.socket, seconds: float) -> None:
-    """Waits for the chief's word, and ends this worker where that is an error."""
+    """Waits for the chief's answer; raises UserError if that is an error."""
     sentence = _read_line(connection, {"error"}, seconds)["error"]
     if sentence:
         raise UserError(sentence)
 
 
 def _closed_way(cluster: Cluster) -> str | None:
-    """A sentence about a worker that this one cannot reach, all of whom listen now."""
+    """Tries to reach all workers, which listen now; returns a sentence if one cannot be reached."""
     for number, address in enumerate(cluster.addresses):
-        if number in (0, cluster.rank):  # who is here has reached the chief
+        if number in (0, cluster.rank):  # the chief has been reached already
             continue
         try:
             socket.create_connection(place(address), _HELLO_SECONDS).close()
@@ -183,7 +186,7 @@ def _closed_way(cluster: Cluster) -> str | None:
 
 
 def _has_left(connection: socket.socket) -> bool:
-    """Whether the other end is closed; who is there says nothing while it waits."""
+    """Tells whether the other end is closed; waiting workers send nothing."""
     connection.setblocking(False)
     try:
         return not connection.recv(1, socket.MSG_PEEK)

@@ -1,7 +1,7 @@
-"""What the workers of a run tell one another: options, weights, and at each step whether to stop.
+"""Communication of a run's workers: options, weights, and at each step whether to stop.
 
-Only the chief, the worker of rank 0, reads and writes the run folder, so it broadcasts what must be
-the same on all workers. In a run of one process, everything here does nothing.
+Only the chief, the worker of rank 0, reads and writes the run folder, and it broadcasts what must
+be the same on all workers. In a run of one process, nothing is communicated.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from dcgan import UserError
 from dcgan.distributed.cluster import Cluster
 from dcgan.distributed.rendezvous import meet
 
-# What TensorFlow raises when another process is lost, depending on what was under way.
+# Errors that TensorFlow raises when another process is lost, depending on its current operation.
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -31,7 +31,7 @@ LOST = (
 logger = logging.getLogger("dcgan")
 
 CHUNK = 1 << 23  # numbers of 8 bytes in one message
-CONNECT_SECONDS = 120  # for TensorFlow, when all are known to be there
+CONNECT_SECONDS = 120  # limit for TensorFlow to connect, after all workers have met
 
 
 class Workers:
@@ -63,9 +63,9 @@ class Workers:
             rpc_layer="grpc",
         )
         workers = cls(cluster)
-        # TensorFlow takes SIGTERM for itself, and while it connects no Python runs, not even in
-        # other threads; a machine that is lost in these seconds would keep it waiting for ever, so
-        # the system ends it then. All that can be said is said before.
+        # TensorFlow replaces the SIGTERM handler, and while it connects no Python runs, not even in
+        # other threads. It would wait forever for a machine that is lost in these seconds, so an
+        # alarm of the system ends the process then. The message must come before.
         logger.info(
             "All %d workers are here and connecting; if one is lost meanwhile, worker %d ends "
             "within %d seconds (SIGALRM).",
@@ -128,12 +128,14 @@ class Workers:
         return found
 
     def agree_on(self, ask: Callable[[], str | None], reasons: tuple[str, ...]):
-        """Makes all workers stop at the same step, for the same reason.
+        """Makes a function that tells all workers to stop at the same step, for the same reason.
 
-        A worker's reason reaches all of them one call later, so that no process waits for its
-        devices. `ask` returns this worker's, one of `reasons` (the highest priority last), or None.
-        When all workers call the function that is returned equally often, it gives the same reason,
-        or None, on all of them.
+        All workers must call it equally often; it returns the same reason, or None, on all of them.
+        A worker's reason reaches all one call later, so that no process waits for its devices.
+
+        Args:
+            ask: returns this worker's reason or None.
+            reasons: all reasons, the highest priority last.
         """
         if self.count == 1:
             return ask
@@ -148,13 +150,13 @@ class Workers:
         return answer
 
     def leave(self) -> None:
-        """Waits until all workers have called it; then any of them may end."""
+        """Waits until all workers have called it, so that this one can end without harm."""
         if self.count == 1:
             return
         together = tf.constant([0.0])
         self._sum(together).numpy()
-        # A worker that has the sum and ends may cut off another that is still receiving it. So all
-        # wait for a second sum: a worker lost during it only shows that all have the first.
+        # A worker that ends after the sum may cut off another that is still receiving it. So all
+        # wait for a second sum; if a worker is lost during it, all have received the first.
         with contextlib.suppress(*LOST):
             self._sum(together).numpy()
 
@@ -174,7 +176,7 @@ class Workers:
         numbers = {Cluster(self.cluster.jobs, job, int(i)).rank for job, i in places}
         others = sorted(numbers - {self.rank})
         again = "the same command on all workers continues from the last checkpoint."
-        if not others:  # its own fault, too, comes as one of these errors
+        if not others:  # this worker's own faults raise these errors too
             return f"Worker {self.rank} cannot go on with the others ({first_line}); {again}"
         return (
             f"Worker {self.rank} has lost worker {others[0]} "
@@ -182,16 +184,16 @@ class Workers:
         )
 
     def _broadcast(self, array: np.ndarray) -> np.ndarray:
-        """Makes a variable of the strategy: on all workers it starts with the chief's value."""
+        """Creates a variable of the strategy, which has the chief's value on all workers."""
         with self.strategy.scope():
             return tf.Variable(array, trainable=False).numpy()
 
     def _all_reduce(self, numbers: tf.Tensor) -> tf.Tensor:
-        """The sum over all replicas. On GPUs it may still be computing when this returns."""
+        """Sums over all replicas. On GPUs the sum may still be computing when this returns."""
 
         def add():
             context = tf.distribute.get_replica_context()
-            here = tf.identity(numbers)  # on this replica's device, where the sum shall be
+            here = tf.identity(numbers)  # puts the sum on this replica's device
             return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
 
         return self.strategy.experimental_local_results(self.strategy.run(add))[0]
