@@ -1,8 +1,8 @@
-"""Speed, measured beside what it is to be compared with, in the same minutes."""
+"""Measures speed together with a baseline, in the same minutes."""
 
 import sys
 
 from dcgan import surroundings
 
-if sys.argv[0] == "-m":  # `python -m dcgan.benchmarks...` is here before it is in the program
+if sys.argv[0] == "-m":  # `python -m dcgan.benchmarks...` runs this before the program
     surroundings.isolate()

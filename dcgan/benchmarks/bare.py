@@ -23,7 +23,7 @@ WARM_UP = 3  # steps: the first one compiles
 
 
 class BareStep:
-    """The step that training takes, made of the same functions.
+    """The training step, made by the same functions as in training.
 
     Args:
         spec: {"generator": its get_config, "discriminator": its get_config, "recipe": fields of
@@ -61,7 +61,7 @@ class BareStep:
 
 
 def main() -> None:
-    """Times single steps and prints what the programs in other projects' benchmarks print."""
+    """Times single steps and prints the results in the format of other projects' benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=30)
     steps = parser.parse_args().steps

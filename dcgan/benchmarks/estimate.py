@@ -1,4 +1,4 @@
-"""How long a training will take here and how much memory, by a few steps of it."""
+"""Estimates from a few steps how long a training will take here, and how much memory."""
 
 import statistics
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import tensorflow as tf
 from dcgan.benchmarks.bare import BareStep
 from dcgan.terminal.progress import about
 
-TIMED = 3  # steps, after one that compiles
+TIMED = 3  # timed steps, after one that compiles
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    seconds: tuple[float, ...]  # of each timed step
-    # the most that this process or its device has held; None where that is not told
+    seconds: tuple[float, ...]  # seconds of each timed step
+    # peak memory of this process or its GPU; None if the system does not report it
     megabytes: float | None
 
     def sentences(self, steps: int | None, limit: float | None) -> list[str]:
-        """Says how long the training would take.
+        """Describes the time and memory that the training would take.
 
-        `steps` is None where only the time ends it; `limit` is in seconds, None for no limit.
+        `steps` is None if only the time limit ends it; `limit` is in seconds, None for no limit.
         """
         step = statistics.median(self.seconds)
         timed = ", ".join(f"{one:.3g}" for one in self.seconds)
@@ -53,6 +53,6 @@ def _megabytes() -> float | None:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
     try:
         from dcgan.benchmarks.peak import megabytes
-    except ImportError:  # Windows does not have what it asks
+    except ImportError:  # Windows lacks the module resource
         return None
     return megabytes()

@@ -1,8 +1,8 @@
-"""`python -m dcgan.benchmarks.peak FILE PROGRAM ...`: runs it, and writes its peak.
+"""`python -m dcgan.benchmarks.peak FILE PROGRAM ...` runs a program and writes its peak memory.
 
-That is the most memory, in megabytes, that the process ever had resident. It is asked for inside of
-the process, by /proc: what the system tells the parent of a process begins with the parent's own
-size. Not for Windows.
+The peak is the most resident memory of the process, in megabytes. It is read inside the process,
+from /proc or getrusage, as what the system reports to the parent starts at the parent's own size.
+It does not work on Windows.
 """
 
 import atexit
@@ -21,8 +21,8 @@ def megabytes() -> float:
 
 
 def main(to: Path, program: str) -> None:
-    """Runs the program with the words behind its name, and writes its peak however it ends."""
-    # At exit, and not after the program: ours ends the process itself.
+    """Runs the program with the arguments after its name, and writes its peak however it ends."""
+    # At exit, as our program ends the process itself.
     atexit.register(lambda: to.write_text(f"{megabytes():.1f}"))
     run = runpy.run_path if program.endswith(".py") else runpy.run_module
     run(program, run_name="__main__")

@@ -1,4 +1,4 @@
-"""Input: decoding files against a bare Pillow loop, and batches against a bare NumPy gather."""
+"""Measures input: decoding files against a bare Pillow loop, batches against a NumPy gather."""
 
 import shutil
 import tempfile
@@ -16,18 +16,18 @@ from dcgan.datasets.pipeline import make_dataset
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 
-SIDE = 96  # of the JPEGs
+SIDE = 96  # side of the JPEGs in pixels
 JPEGS = 5_000
-DRAWN = 250  # different ones; the others are copies of them
-IMAGES_A_TURN = 32_000  # in batches
+DRAWN = 250  # number of different JPEGs; the others are copies of them
+IMAGES_A_TURN = 32_000  # images per turn of batches
 
 
 def reading(
     spec: ImageSpec, *, batch_size: int, flip: bool, pairs: int, jpegs: int = JPEGS
 ) -> list[PairedFigures]:
-    """Measures the way from files to the cache, and from the cache to batches.
+    """Measures the speed from files to the cache, and from the cache to batches.
 
-    The baseline never mirrors, whatever `flip`.
+    The baseline does not mirror images, even with `flip`.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -51,7 +51,7 @@ def write_jpegs(folder: Path, count: int) -> list[Path]:
 
 
 def _decoding(root: Path, paths: list[Path], spec: ImageSpec, *, pairs: int) -> PairedFigures:
-    """Pre-scan, decoding on all cores and the cache's file, against one loop into one array."""
+    """Measures scanning, decoding on all cores and caching, against one loop into an array."""
 
     def ours() -> float:
         with tempfile.TemporaryDirectory(dir=root) as cache:
@@ -68,7 +68,7 @@ def _decoding(root: Path, paths: list[Path], spec: ImageSpec, *, pairs: int) -> 
 
 
 def pillow_loop(paths: list[Path], spec: ImageSpec) -> np.ndarray:
-    """What one writes without this project; the same antialiased filter."""
+    """Decodes as users without this project would, with the same antialiased filter."""
     images = np.empty((len(paths), spec.height, spec.width, spec.channels), np.uint8)
     for i, path in enumerate(paths):
         with Image.open(path) as picture:
@@ -80,7 +80,7 @@ def pillow_loop(paths: list[Path], spec: ImageSpec) -> np.ndarray:
 
 
 def _batches(images: np.ndarray, *, batch_size: int, flip: bool, pairs: int) -> PairedFigures:
-    """The training's data set against images[rows] of shuffled rows."""
+    """Measures the data set of training against images[rows] of shuffled rows."""
     batch_size = min(batch_size, len(images))
     count = max(2, IMAGES_A_TURN // batch_size)
     dataset = make_dataset(images, batch_size=batch_size, seed=0, flip=flip)

@@ -1,7 +1,7 @@
-"""What only whole processes show: start-up, peak memory, and programs of others.
+"""Measures whole processes: start-up, peak memory, and programs of other projects.
 
-A process of ours and one of the baseline run by turns. One that fails ends the benchmark with the
-end of what it said.
+A process of ours and one of the baseline run in turn. If one fails, the benchmark ends with its
+last output.
 """
 
 import json
@@ -22,20 +22,20 @@ from dcgan.benchmarks.turns import PairedFigures, in_turn
 ROOT = Path(__file__).parents[2]
 BARE = Path(__file__).with_name("bare.py")
 IMPORT = "import tensorflow, time; print(time.time())"
-# Of the training whose peak is measured: grids and checkpoints happen in it, several times.
+# Options of the training whose peak is measured: it makes several grids and checkpoints.
 PEAK_FLAGS = ("--steps=30", "--log_freq=10", "--sample_freq=10", "--ckpt_freq=10")
 PEAK_STEPS = 30
-# A figure in what a program prints: in JSON, or before its unit.
+# A rate in the output of a program: in JSON, or before its unit.
 RATE = re.compile(r'"images_per_second": *([\d.eE+-]+)|(\d[\d.,]*) *(?:images|img)/s')
-SAID = 300  # characters of a failed program's last words
+SAID = 300  # characters of a failed program's output that are shown
 
 logger = logging.getLogger("dcgan")
 
 
 def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
-    """Measures from the command's start to the end of its first step, against `import tensorflow`.
+    """Measures the time from starting train to its first step's end, against `import tensorflow`.
 
-    `train` is the command's flags without run folder and cadence. Its data must be cached.
+    `train` are the command's flags without run folder and cadence. Its data must be cached.
     """
 
     def first_step() -> float:
@@ -44,7 +44,7 @@ def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
             flags = (*train, f"--run_dir={run}", "--steps=1", "--log_freq=1")
             start = time.time()
             _python(["-m", "dcgan", "train", *flags])
-            # Written behind the first step, before anything else that the end of a run writes.
+            # It is written right after the first step, before other files of the end of a run.
             return (run / "metrics.jsonl").stat().st_mtime - start
 
     def bare() -> float:
@@ -58,7 +58,7 @@ def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
 def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
     """Measures the peak memory of a training process against that of a bare step's process.
 
-    For `train` see `startup`. Raises UserError on Windows, which does not tell.
+    For `train` see `startup`. Raises UserError on Windows, which does not report it.
     """
     if os.name != "posix":
         raise UserError("Peak memory is measured on Linux and macOS only: leave memory out.")
@@ -77,18 +77,18 @@ def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
 
 
 def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = "") -> float:
-    """Megabytes of a process that runs a program of ours; `folder` is for the figure."""
+    """Runs a program of ours; returns its peak memory in megabytes, by a file in `folder`."""
     to = folder / "peak"
     _python(["-m", "dcgan.benchmarks.peak", str(to), str(program), *flags], given)
     return float(to.read_text())
 
 
 def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigures:
-    """A program of others against our bare step, a process each.
+    """Measures our bare step against another project's program, each in a process of its own.
 
-    Its figure is the last `"images_per_second": N` or `N images/s` that it prints; where it prints
-    none, the seconds of both whole processes are compared. It should be told to do as many steps,
-    of as many images. A UserError where it is not there, or fails.
+    Its rate is the last `"images_per_second": N` or `N images/s` that it prints. If it prints none,
+    the seconds of both whole processes are compared, so it should make equally many steps with
+    equally many images. Raises UserError if it cannot be started, or fails.
     """
     words, said = _split(command), []
 
@@ -112,7 +112,7 @@ def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigure
 
 
 def rate(printed: str) -> float | None:
-    """The last figure in images a second that a program printed; None where there is none."""
+    """Returns the last rate in images per second that a program printed; None if there is none."""
     found = None
     for json_number, number in RATE.findall(printed):
         found = float(json_number or number.replace(",", "").rstrip("."))
@@ -120,7 +120,7 @@ def rate(printed: str) -> float | None:
 
 
 def _note_differences(printed: str, *, images: int) -> None:
-    """Says so when the program's own JSON tells of another amount of work than ours."""
+    """Warns if the program's own JSON reports a different amount of work than ours."""
     numbers = {k: int(v) for k, v in re.findall(r'"(batch|steps)": *(\d+)', printed)}
     theirs = numbers.get("batch", 0) * numbers.get("steps", 0)
     if theirs and theirs != images:
@@ -144,7 +144,7 @@ def _split(command: str) -> list[str]:
 
 
 def _python(words: Sequence[str], given: str = "") -> str:
-    """What a process of this Python prints, with this project on its path."""
+    """Runs this Python with this project on its path; returns what the process prints."""
     paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
     return _output([sys.executable, *words], given, environment)

@@ -1,4 +1,4 @@
-"""Sampling: images in memory, and to files by the command, against the bare forward pass."""
+"""Measures sampling, in memory and to files by the command, against the bare forward pass."""
 
 import math
 import tempfile
@@ -18,7 +18,7 @@ from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
 
 IMAGES = 10_000
-FEWER = 4  # times fewer turns of the command, which takes longer
+FEWER = 4  # the command, which takes longer, has fewer turns by this factor
 
 
 def sampling(
@@ -29,10 +29,14 @@ def sampling(
     pairs: int,
     images: int = IMAGES,
 ) -> list[PairedFigures]:
-    """Seeds to uint8 images, and a run to PNG files, the opening of the run included.
+    """Measures sampling from seeds to uint8 images, and from opening a run to PNG files.
 
-    The statistics of the generator's normalization are changed. The config is as config.json holds
-    it; `sample` makes files: of a run folder, into a folder, so many.
+    It changes the moving statistics of the generator's normalization.
+
+    Args:
+        config: the content of config.json.
+        sample: (run folder, new folder, number of images) -> None, writes PNG files.
+        pairs, images: number of turns, and of images per turn.
     """
     generator, z_dim = state.sampler, state.generator.z_dim
     _enliven(state.averaged_generator or state.generator)
@@ -60,7 +64,7 @@ def sampling(
 
 
 def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
-    """A run folder with one checkpoint, as training leaves it."""
+    """Writes a run folder with one checkpoint, as training does."""
     run.create()
     write_json(run.config, config)
     checkpointer = Checkpointer(run.checkpoints)
@@ -85,9 +89,9 @@ def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
 
 
 def _enliven(generator: Generator) -> None:
-    """Sets the statistics of its normalization to those of a batch, as training would in time.
+    """Sets the moving statistics of normalization to those of a batch, as training would.
 
-    Initial ones give nearly grey images, which PNG packs far sooner than trained ones.
+    The initial ones give nearly grey images, which PNG compresses much faster than usual ones.
     """
     momenta = [norm.momentum for norm in generator.norms]
     for norm in generator.norms:

@@ -31,16 +31,16 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 @dataclass
 class LoadResult:
-    """What the clients saw."""
+    """The results of all clients."""
 
-    # of every answer, from the request's first byte to the answer's last
+    # seconds of every answer, from the request's first byte to the answer's last
     seconds: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # what went wrong, each as a sentence
-    took: float = 0.0  # seconds altogether
+    errors: list[str] = field(default_factory=list)  # bad answers and lost connections, in words
+    took: float = 0.0  # seconds of the whole load
 
 
 async def _ask(port: int, outcome: LoadResult, next_seed: Callable[[], int | None]) -> None:
-    """Asks for one picture after another on one connection, until there is no further seed."""
+    """Requests one image after another on one connection, until `next_seed` returns None."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         while (seed := next_seed()) is not None:
@@ -58,7 +58,7 @@ async def _ask(port: int, outcome: LoadResult, next_seed: Callable[[], int | Non
 
 
 async def load(port: int, clients: int, more: Callable[[], bool]) -> LoadResult:
-    """So many clients at once, each asking again when it is answered, while `more()`."""
+    """Runs `clients` clients, each of which sends requests one after another while `more()`."""
     outcome, seeds = LoadResult(), iter(range(1 << 62))
     start = time.perf_counter()
 
@@ -71,7 +71,7 @@ async def load(port: int, clients: int, more: Callable[[], bool]) -> LoadResult:
 
 
 class Bare:
-    """The SavedModel's own `png` signature, called as one would without a server."""
+    """The `png` signature of the SavedModel, called directly, without a server."""
 
     def __init__(self, version: Path):
         import tensorflow as tf
@@ -112,14 +112,14 @@ class Server:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
     def end(self) -> tuple[int, str]:
-        """SIGTERM; the exit code, and what it still said."""
+        """Sends SIGTERM; returns the exit code and the rest of the output."""
         self._process.terminate()
         said, _ = self._process.communicate(timeout=60)
         return self._process.returncode, said
 
 
 def single(bare: Bare, server: Server, rounds: int = 10, calls: int = 30) -> dict:
-    """One picture at a time, bare and served by turns, in milliseconds."""
+    """Measures single images, bare and served in turn; returns median milliseconds."""
     alone, served = [], []
     for _ in range(rounds):
         alone += [bare.call(1) for _ in range(calls)]
@@ -137,7 +137,7 @@ def single(bare: Bare, server: Server, rounds: int = 10, calls: int = 30) -> dic
 
 
 def throughput(bare: Bare, server: Server, options: argparse.Namespace) -> dict:
-    """Pictures a second, served to all clients and bare in batches, by turns."""
+    """Measures images per second, served to all clients and bare in batches, in turn."""
 
     def served() -> float:
         end = time.perf_counter() + options.turn_seconds
@@ -155,7 +155,7 @@ def throughput(bare: Bare, server: Server, options: argparse.Namespace) -> dict:
 
 
 async def sustained(server: Server, clients: int, seconds: float, swap: Callable) -> dict:
-    """Full load for a while, with the memory every so often and a swap in the middle."""
+    """Puts the server under full load, records its memory, and calls `swap` in the middle."""
     start, memory = time.perf_counter(), []
 
     async def watch() -> None:
@@ -184,7 +184,7 @@ async def sustained(server: Server, clients: int, seconds: float, swap: Callable
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict:
-    """Everything, with versions in a folder that this may write to."""
+    """Measures everything; copies the newest version to `folder`, where it may add another."""
     numbers = [int(p.name) for p in Path(options.model_dir).iterdir() if p.name.isdecimal()]
     newest = max(numbers)
     source = Path(options.model_dir) / str(newest)
@@ -233,7 +233,7 @@ def table(found: dict) -> str:
 
 
 def main() -> None:
-    """Measures, prints a table, and writes the numbers as JSON where asked."""
+    """Measures, prints a table, and writes the numbers as JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model_dir", required=True, help="folder of exported versions")
     parser.add_argument("--clients", type=int, default=64)

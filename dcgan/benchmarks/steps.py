@@ -1,4 +1,4 @@
-"""The training loop against the bare step: what data set, hooks, grids and checkpoints cost."""
+"""Measures the training loop against the bare step: the cost of data, hooks, grids, checkpoints."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dcgan.training.trainer import Trainer, make_networks, optimizer_options, st
 
 
 def bare_spec(config, classes: Sequence[int] = ()) -> dict:
-    """What `BareStep` needs of train's options, and of the classes that networks know."""
+    """Makes the spec of `BareStep` from the options of train and the networks' classes."""
     generator, discriminator = make_networks(config, classes)
     return {
         "generator": generator.get_config(),
@@ -26,23 +26,24 @@ def bare_spec(config, classes: Sequence[int] = ()) -> dict:
 def training(
     trainer: Trainer, bare: BareStep, *, steps: int, cadence: tuple[int, int]
 ) -> PairedFigures:
-    """A whole run of training in which, after each turn of the loop, the bare step has one.
+    """Runs a whole training, with a turn of the bare step after each turn of the loop.
 
-    Grids and checkpoints are rare: each turn makes one of either, times them by themselves, and
-    charges each step its share. The first turn does not count, as both sides compile in it. A
-    signal that stops the training raises SystemExit.
+    Grids and checkpoints are rare, so each turn makes one of either, times them separately, and
+    adds a step's share to the time of a step. The first turn does not count, as both sides compile
+    in it. A signal that stops the training raises SystemExit.
 
     Args:
-        trainer: a fresh one, to be trained for steps * (1 + turns that count) steps, in which it
-            makes neither grids nor checkpoints.
-        steps: of a turn.
-        cadence: steps between two grids and between two checkpoints, in training.
+        trainer: a new trainer of steps * (1 + counted turns) steps, which itself makes
+            neither grids nor checkpoints.
+        bare: the step to compare with.
+        steps: number of steps in a turn.
+        cadence: steps between grids, and between checkpoints, in real training.
     """
     ours, theirs, since = [], [], time.perf_counter()
 
     def turn(done: int, scalars: dict) -> None:
         nonlocal since
-        np.asarray(scalars["d_loss"])  # the device has done what the loop asked for
+        np.asarray(scalars["d_loss"])  # waits for the device
         seconds = (time.perf_counter() - since) / steps
         for act, period in zip((trainer.sample, trainer.checkpoint), cadence, strict=True):
             seconds += seconds_of(lambda act=act: act(done, scalars)) / period
@@ -50,7 +51,7 @@ def training(
         theirs.append(bare.images * steps / bare.seconds(steps))
         since = time.perf_counter()
 
-    code = trainer.run(Every(steps, turn))  # calls of several steps end with a turn
+    code = trainer.run(Every(steps, turn))  # `Every` makes calls of several steps end with a turn
     if code:
         raise SystemExit(code)
     figures = (tuple(ours[1:]), tuple(theirs[1:]))

@@ -1,4 +1,4 @@
-"""Figures of ours and of a baseline, taken in turn: what disturbs the machine disturbs both."""
+"""Measures ours and a baseline in turn, so that a disturbance of the machine affects both."""
 
 import statistics
 import time
@@ -10,14 +10,14 @@ from dcgan.terminal.progress import Bar
 
 @dataclass(frozen=True)
 class PairedFigures:
-    """Ours against a baseline."""
+    """Measurements of ours and of a baseline."""
 
     name: str  # what was measured
-    unit: str  # of the figures
-    ours: tuple[float, ...]  # one figure of each a pair, in the order in which they were taken
-    bare: tuple[float, ...]
-    baseline: str  # what `bare` are figures of
-    more_is_better: bool = True  # true of rates, false of seconds and memory
+    unit: str  # unit of the measurements
+    ours: tuple[float, ...]  # one per pair, in the order of measurement
+    bare: tuple[float, ...]  # the baseline's, likewise
+    baseline: str  # description of the baseline
+    more_is_better: bool = True  # True for rates, False for seconds and memory
 
     @property
     def ratio(self) -> float:
@@ -25,7 +25,7 @@ class PairedFigures:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The quartiles of the ratios of single pairs."""
+        """The lower and upper quartile of the ratios of single pairs."""
         ratios = [ours / bare for ours, bare in zip(self.ours, self.bare, strict=True)]
         if len(ratios) == 1:
             return ratios[0], ratios[0]
@@ -48,7 +48,7 @@ class PairedFigures:
         }
 
     def row(self) -> str:
-        """A line of the table under `HEADER`."""
+        """Formats a line of the table under `HEADER`."""
         ours, bare = (f"{statistics.median(f):,.4g}" for f in (self.ours, self.bare))
         low, high = self.spread
         better = "more" if self.more_is_better else "less"
@@ -66,7 +66,7 @@ HEADER = (
 def in_turn(
     ours: Callable[[], float], bare: Callable[[], float], *, pairs: int, name: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Calls both by turns and returns the figures of each."""
+    """Calls both in turn, `pairs` times, and returns the results of each."""
     taken: tuple[list[float], list[float]] = ([], [])
     with Bar(name, 2 * pairs, "turns") as bar:
         for _ in range(pairs):
