@@ -10,7 +10,7 @@ channels, 32x32x64 -> 64x64x3, one convolution of stride 1 is faster: 14 and 10,
 Outside training, an image must not depend on how many others are computed with it. oneDNN's
 transposed convolutions may split the sum of one output among threads, depending on the number of
 images, and so may convolutions of stride 1 with 5x5 kernels; those with up to 3x3 did not, with 2
-to 16 threads and up to 1,024 channels. So transposed convolutions are there made of small ones.
+to 16 threads and up to 1,024 channels. So there, transposed convolutions are made of small ones.
 """
 
 import numpy as np
@@ -161,7 +161,7 @@ def _sum_of_products(rows, small, kernel):
 
 
 def _before(length: int, kernel_size: int, stride: int) -> int:
-    """The zeros that "same" padding puts in front of a row for a convolution."""
+    """The number of zeros that "same" padding of a convolution puts before a row."""
     outputs = -(-length // stride)
     return max((outputs - 1) * stride + kernel_size - length, 0) // 2
 

@@ -19,11 +19,11 @@ class Discriminator(Network):
 
     5x5 stride-2 convolutions with LeakyReLU 0.2, batch normalization on all but the first, each
     halving the sides and doubling the channels; then one dense logit. No pooling, no hidden layer.
-    That is the layout "radford"; see `layouts` for the others. If the network has classes, the
-    inner products of the last layer's input with a vector per class of the image are added to the
-    logit (Miyato and Koyama 2018, arXiv 1802.05637, equation 4). The paper first sums that input
-    over all places; here each place has weights of its own, as in the last layer
-    (docs/conditional.md says why). The products with all classes' vectors are also class logits.
+    That is the layout "radford"; see `layouts` for the others. If the network has classes, each has
+    a vector, and inner products of the last layer's input with the vectors of an image's classes
+    are added to its logit (Miyato and Koyama 2018, arXiv 1802.05637, equation 4). The paper first
+    sums that input over all places; here each place has weights of its own, as in the last layer
+    (docs/conditional.md says why). The products with all classes' vectors are the class logits.
 
     Args:
         image_shape, **kwargs: see `Network`.
@@ -115,8 +115,7 @@ class Discriminator(Network):
     def activations(self, images, labels=None, training=False, seed=None) -> list:
         """Returns the outputs of all convolutions, [N, h, w, channels] each, after LeakyReLU.
 
-        Labels matter only in a layout whose convolutions see them; None gives every class the same
-        share.
+        Labels matter only if convolutions see them; None gives every class the same share.
         """
         maps, inside = [(images + 1) / 2 if self.plan.from_0 else images], self.inside(labels)
         for i, conv in enumerate(self.convs):

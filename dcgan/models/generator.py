@@ -22,7 +22,7 @@ class Generator(Network):
         image_shape, **kwargs: see `Network`.
         z_dim: length of the latent vectors.
         z_dist: distribution of the latent vectors, see `latent.noise.DISTRIBUTIONS`. It does not
-            change the network; its config keeps it so as to say how to take samples.
+            change the network; the config keeps it to say how to draw samples.
         width: channels of the first maps.
     """
 
