@@ -14,8 +14,7 @@ _SAMPLING = -1  # takes the place of the step, which is never negative, in seeds
 def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
     """Draws float32 noise of one of `DISTRIBUTIONS` from a seed, int64 [2].
 
-    The numbers are those of `tf.random.stateless_normal` and `stateless_uniform`, in fewer
-    operations.
+    It equals `tf.random.stateless_normal` and `stateless_uniform`, in fewer operations.
     """
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     how = {"shape": shape, "key": key, "counter": counter, "alg": tf.random.Algorithm.PHILOX.value}
