@@ -41,8 +41,7 @@ def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int)
     """Builds the network with its initial weights, which depend on the seed.
 
     Its inputs are images [N, *shape], float in [-1, 1]; its outputs a list of the features
-    [N, WIDTHS[-1]] and the logits of each labelling. `classes` are the numbers of classes by
-    labelling.
+    [N, WIDTHS[-1]] and the logits of each labelling. `classes` has each labelling's class count.
     """
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     images = keras.Input(shape)

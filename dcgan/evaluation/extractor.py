@@ -16,7 +16,7 @@ from dcgan import UserError
 from dcgan.terminal.progress import Bar
 
 BLOCK = 256  # images; every extractor's own batch divides it
-# The fewest images for a classifier: metrics need 100, a fifth that it does not learn from.
+# The fewest images for a classifier: it leaves a fifth for judging, and metrics need 100.
 FEWEST_LABELLED = 500
 FEWEST_LEARNT = 500  # the fewest different images for a self-supervised extractor, likewise
 

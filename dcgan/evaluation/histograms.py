@@ -70,7 +70,7 @@ def chi_square(counts: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Computes Pearson's test of counts [K] against the true shares [K].
 
     Returns the statistic and its p-value, which is rough if fewer than about 5 of a class are
-    expected. If a class with share 0 occurs, they are infinity and 0; else it is ignored.
+    expected. Classes with share 0 are ignored, but if one occurs, the result is (infinity, 0).
     """
     expected = truth * np.sum(counts)
     if counts[expected == 0].any():

@@ -65,8 +65,8 @@ class _Projections:
 def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     """Computes the mean of the estimates on random subsets, and its interval.
 
-    Subsets overlap, so their spread alone is not the error. It is what drawing subsets adds to the
-    error of the estimate on all images.
+    Subsets overlap, so their spread alone is not the error. It measures what drawing subsets adds
+    to the error of the estimate on all images.
 
     Args:
         real, fake: features [N, D] and [M, D], at least 2 rows each. With fewer than `SIZE` of a

@@ -33,7 +33,7 @@ SIDE = 4  # side of the pooled maps
 FARTHEST = 2  # pixels, the largest shift
 # Shifts (down, right) in pixels.
 SHIFTS = ((0, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 2), (0, -2), (2, 0), (-2, 0))
-SETTLING = 50  # batches for the statistics of an untrained network: 1 - 0.9^50 = 99.5 % are theirs
+SETTLING = 50  # batches that make up 1 - 0.9^50 = 99.5 % of an untrained network's statistics
 # Values of C for the classifier on features of length 1; the smallest regularizes most.
 PENALTIES = (0.1, 0.3, 1.0, 3.0)
 HELD_OUT = 0.2  # share of the labelled images on which C is chosen
@@ -63,7 +63,7 @@ def pool(maps: tf.Tensor) -> tf.Tensor:
 
 
 def pooled_features(discriminator: Discriminator) -> Features:
-    """Makes a function to the pooled outputs of all convolutions, averaged over `SHIFTS`."""
+    """Makes a function from images to the pooled outputs of all layers, averaged over `SHIFTS`."""
     shape = (BATCH, *discriminator.image_shape)
     edges = ((0, 0), (FARTHEST, FARTHEST), (FARTHEST, FARTHEST), (0, 0))
 

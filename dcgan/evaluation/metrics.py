@@ -18,7 +18,7 @@ BLOCK = 1024  # rows checked at a time
 
 @dataclass(frozen=True)
 class ImageSample:
-    """Some images and what an extractor computed of them; arrays may be memory-mapped."""
+    """Some images and what an extractor computed from them; arrays may be memory-mapped."""
 
     images: np.ndarray | None = None  # uint8 [N, H, W, C]
     features: np.ndarray | None = None  # float32 [N, D]

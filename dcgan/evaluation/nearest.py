@@ -19,7 +19,7 @@ class Nearest:
     """The rows nearest to some points, among all that were added."""
 
     def __init__(self, points: np.ndarray, k: int, *, excluded: np.ndarray | None = None):
-        """Searches the k nearest to points [Q, D]; `excluded` [Q] is a row to skip or `NONE`."""
+        """Searches for the k rows nearest to points [Q, D]; `excluded` [Q] are rows to skip."""
         self._points = np.asarray(points, np.float64)
         self._squares = np.square(self._points).sum(1)
         self._k = k
@@ -30,7 +30,7 @@ class Nearest:
         self.mirrored = np.empty((count, 0), bool)
 
     def add(self, rows: np.ndarray, points: np.ndarray, mirrored: np.ndarray | None = None) -> None:
-        """Searches more rows, int [B], with their points [B, D]; add each row only once.
+        """Searches among more rows, int [B], with their points [B, D]; add each row only once.
 
         `mirrored` [B, D] are the points of the mirrored images; the nearer of both counts.
         """

@@ -23,7 +23,7 @@ logger = logging.getLogger("dcgan")
 def require(
     labels: Mapping[str, Labels], count: int, metric: str, *, extractor: str | None, cache_dir: Path
 ) -> None:
-    """Raises UserError if `count` images, or fewer, cannot be measured; before decoding any."""
+    """Raises UserError if the metric cannot be measured on up to `count` images; decodes none."""
     name = extractor or evaluator.default_extractor(labels, count, [metric])
     extractors.require(name, labels, count)
     evaluator.require([metric], name, labels, real=min(count, IMAGES), generated=IMAGES)

@@ -22,7 +22,7 @@ class Protocol:
     """
 
     extractor: str  # name of the feature extractor
-    extractor_fingerprint: str  # of its weights and code; empty if it has learnt nothing
+    extractor_fingerprint: str  # hash of its weights and code; empty without extractor
     resize: str  # in words, how images are resized to the extractor's input
     real_count: int  # number of images of each kind
     generated_count: int

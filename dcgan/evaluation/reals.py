@@ -40,7 +40,7 @@ class Reals:
 def choose_reals(
     prepared: Prepared, count: int, *, learnt: np.ndarray | None, split: str, seed: int
 ) -> Reals:
-    """Chooses `count` of a data set's images by a seed, or all if there are fewer.
+    """Chooses by a seed `count` real images, or all if there are fewer, and those for the floor.
 
     Images with fingerprints in `learnt`, see `extractors.find_learnt`, are left out.
     """
