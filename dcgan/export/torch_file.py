@@ -1,4 +1,4 @@
-"""Reads weights from PyTorch's files, such as netG.pth, without running code in them; writes them.
+"""Reads files of PyTorch's weights, such as netG.pth, without running their code; writes them too.
 
 Files are not trusted: PyTorch's own reader makes only tensors and plain containers of them, and
 reading takes at most twice the file's size in memory. A file may hold one network or several, in

@@ -31,7 +31,7 @@ PARTS = {
     "moving_variance": "running_var",
 }
 COUNTER = "num_batches_tracked"
-# For each network, by our name: the tutorial's name, the values that our options allow, in words.
+# For each network, by our name: the tutorial's name, the values that we allow, and these in words.
 CHANNELS = ("nc", (1, 3), "1 or 3")
 OPTIONS = {
     "generator": {

@@ -48,7 +48,7 @@ PACKAGE_HASHES = {
     "b7QmRMDs1SigqR4CXAfKYQ=="
 }
 BINARY, BINARY_BYTES = "ort-wasm-simd-threaded.wasm", 14_239_897
-FILES = {  # with the hashes of both
+FILES = {  # the files to take from the package, with their hashes
     "ort.wasm.bundle.min.mjs": "sha512-1KcF8CWAZeqtTcvLgKPtOMXIbkWeh++LDCQpDhQ5ARVxHAL1VNL5rr0OI+Mx"
     "TbmNIANldE/A/q+O4gSKgSMjWQ==",
     BINARY: "sha512-Gt7e1iIDIZ/PXEhM/OVleqWHVom0kEI/hs8cod0crXcV9jDGM39B23Hu"
