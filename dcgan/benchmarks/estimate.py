@@ -13,6 +13,8 @@ TIMED = 3  # timed steps, after one that compiles
 
 @dataclass(frozen=True)
 class CostEstimate:
+    """The cost of a training, estimated from a few steps."""
+
     seconds: tuple[float, ...]  # seconds of each timed step
     # peak memory of this process or its GPU; None if the system does not report it
     megabytes: float | None

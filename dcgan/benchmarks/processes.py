@@ -87,8 +87,8 @@ def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigure
     """Measures our bare step against another project's program, each in a process of its own.
 
     Its rate is the last `"images_per_second": N` or `N images/s` that it prints. If it prints none,
-    the seconds of both whole processes are compared, so it should make equally many steps with
-    equally many images. Raises UserError if it cannot be started, or fails.
+    the seconds of both whole processes are compared. It should make as many steps as ours, with as
+    many images. Raises UserError if it cannot be started, or fails.
     """
     words, said = _split(command), []
 

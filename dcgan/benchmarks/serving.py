@@ -98,6 +98,8 @@ class Bare:
 
 
 class Server:
+    """The command serve in a process of its own."""
+
     def __init__(self, folder: Path, flags: list[str]):
         command = [sys.executable, "-m", "dcgan", "serve", "--port=0", f"--model_dir={folder}"]
         self._process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
