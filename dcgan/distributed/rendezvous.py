@@ -86,7 +86,7 @@ class _Chief:
             closed = _closed_way(self.cluster)
             for n in self._others():
                 try:
-                    # A worker needs as long if it cannot reach any other.
+                    # A worker needs this long if it cannot reach any other.
                     seconds = _HELLO_SECONDS * len(self.cluster.addresses)
                     told = _read_line(self.present[n], {"closed"}, seconds)["closed"]
                     closed = closed or told
