@@ -7,7 +7,7 @@ WEIGHT_STDDEV = 0.02  # Radford et al. 2015, section 4
 
 @dataclass(frozen=True)
 class Layout:
-    """The choices of a layout; the defaults are the paper's."""
+    """The choices of a layout; the defaults are those of "radford"."""
 
     smallest: int = 4  # approximate side of the smallest maps
     # whether the generator's first tensor is normalized by unit, before it is reshaped to maps
