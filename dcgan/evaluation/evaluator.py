@@ -247,8 +247,8 @@ class Evaluator:
     ) -> dict[str, dict | None]:
         """Measures the floors, with real images alone; None if there are too few of them.
 
-        One half of the real images is compared with the other. Metrics that need no real images are
-        measured on all of them. Floors are the same for all generators, so they are cached.
+        One half of the real images is compared with the other. Metrics that compare nothing are
+        measured on all real images. Floors are the same for all generators, so they are cached.
         """
         reals, extractor = self.reals, self.extractor.fingerprint
         versions = [(metric, VERSIONS[metric]) for metric in metrics]
