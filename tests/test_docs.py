@@ -104,7 +104,7 @@ def test_serving_md_has_every_address_that_the_server_has(tmp_path):
     from dcgan.serving.app import make_app
 
     class Service:
-        name, metrics, backlog = "dcgan", None, None
+        name, metrics, memory = "dcgan", None, None
 
     text = (ROOT / "docs" / "serving.md").read_text("utf-8")
     for path in make_app(Service()).openapi()["paths"]:

@@ -31,8 +31,8 @@ def run(options: Serve) -> int:
         )
     from dcgan.serving import proxies
 
-    root_path = proxies.prefix(options.root_path)
-    trusted = proxies.trusted(options.forwarded_allow_ips)
+    root_path = proxies.check_root_path(options.root_path)
+    trusted = proxies.check_trusted(options.forwarded_allow_ips)
     folder, run_dir = _model_folder(options)
     is_new = not _has_versions(folder)
     if is_new and run_dir is None:
@@ -59,11 +59,11 @@ def run(options: Serve) -> int:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(server.bind(options.host, options.port))
         address = listener.getsockname()[0]
-        allowed = hosts.allowed(options.host, address, options.allowed_hosts)
+        allowed = hosts.make_allowed_hosts(options.host, address, options.allowed_hosts)
         if options.follow:
             follower = _follower(run_dir, folder, options.keep_versions + 1)
             stack.callback(follower.close)
-            follower.first()
+            follower.export_first()
         elif is_new:
             logger.info("%s was not exported yet: exporting it first.", run_dir)
             if code := _export(run_dir):
@@ -78,7 +78,7 @@ def run(options: Serve) -> int:
         )
         if options.follow:
             follower.start()
-        for processes in (service.readers, service.aside):
+        for processes in (service.readers, service.writers):
             processes.start()
         origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
         application = app.make_app(
@@ -151,4 +151,6 @@ def _nothing_to_serve(folder: Path) -> UserError:
     words = ["export"]
     if folder.parent.name == "export":
         words += ["--run_dir", folder.parent.parent]
-    return UserError(f"No complete exported model in {folder} yet; run: {program.line(*words)}")
+    return UserError(
+        f"No complete exported model in {folder} yet; run: {program.line(*words)}"
+    )

@@ -19,13 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from dcgan.serving import image_routes, predict
-from dcgan.serving.backlog import HoldBack
 from dcgan.serving.batching import ModelFailure
-from dcgan.serving.hosts import CheckHost, Hosts
+from dcgan.serving.errors import QueueFull, RequestError
+from dcgan.serving.hosts import AllowedHosts, CheckHost
 from dcgan.serving.limits import refuse, refuse_busy
+from dcgan.serving.memory import LimitMemory
 from dcgan.serving.metrics import CountRequests
 from dcgan.serving.proxies import BehindProxy
-from dcgan.serving.refusals import QueueFull, RequestError
 from dcgan.serving.service import Service
 
 EXPLORER = Path(__file__).parent / "explorer"
@@ -48,7 +48,7 @@ def make_app(
     service: Service,
     *,
     cors: tuple[str, ...] = (),
-    hosts: Hosts | None = None,
+    hosts: AllowedHosts | None = None,
     explorer: Path = EXPLORER,
     root_path: str = "",
     trusted_proxies: str = "",
@@ -60,7 +60,7 @@ def make_app(
         cors: origins of other sites whose pages may use the server.
         hosts: the hosts that a request may name; None for any.
         explorer: folder of the front page; if it does not exist, `/docs` is the front page.
-        root_path, trusted_proxies: see `proxies.prefix` and `proxies.trusted`.
+        root_path, trusted_proxies: see `proxies.check_root_path` and `proxies.check_trusted`.
     """
     app = FastAPI(
         title=f"The model {service.name}",
@@ -89,7 +89,7 @@ def make_app(
         app.add_middleware(
             CORSMiddleware, allow_origins=cors, allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(HoldBack, backlog=service.backlog)
+    app.add_middleware(LimitMemory, budget=service.memory)
     if hosts:
         app.add_middleware(CheckHost, hosts=hosts)
     app.add_middleware(BehindProxy, trusted_hosts=trusted_proxies, root_path=root_path)

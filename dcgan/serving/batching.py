@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.serving.refusals import QueueFull
+from dcgan.serving.errors import QueueFull
 
 Arrays = dict[str, np.ndarray]
 
@@ -140,10 +140,10 @@ class Batcher:
             now = self._clock()
             if now - self._ended < self._patience:
                 left = max(self._waiting[0].arrived, self._ended) + self._patience - now
-                self._wait(self._changed, self._enough, max(left, 0.0))
+                self._wait(self._changed, self._has_enough, max(left, 0.0))
             return self._take()
 
-    def _enough(self) -> bool:
+    def _has_enough(self) -> bool:
         """Whether to stop waiting for more jobs."""
         full = self._waiting_rows() >= self._sizes[-1]
         return self._closing or full or len(self._waiting) >= self._expected
@@ -152,7 +152,7 @@ class Batcher:
         """Takes the jobs of the oldest one's signature that fill a fixed size well."""
         signature = self._waiting[0].signature
         fitting = [job for job in self._waiting if job.signature == signature]
-        room = self._room(sum(job.rows for job in fitting))
+        room = self._batch_size(sum(job.rows for job in fitting))
         taken: list[_Job] = []
         for job in fitting:
             if taken and job.rows > room:
@@ -163,7 +163,7 @@ class Batcher:
         self._waiting = [job for job in self._waiting if job not in chosen]
         return taken
 
-    def _room(self, rows: int) -> int:
+    def _batch_size(self, rows: int) -> int:
         """Chooses the fixed size for a batch: the next one above, or the one below if cheaper.
 
         With the one below, `rows` takes as many calls as it has ones in binary, instead of one.
@@ -176,16 +176,14 @@ class Batcher:
     def _run(self, jobs: list[_Job]) -> None:
         rows = sum(job.rows for job in jobs)
         size = next(size for size in self._sizes if size >= rows)
-        inputs = {
-            name: _joined([job.inputs[name] for job in jobs], size) for name in jobs[0].inputs
-        }
+        inputs = {name: _join([job.inputs[name] for job in jobs], size) for name in jobs[0].inputs}
         started = self._clock()
         try:
             outputs = self._compute(jobs[0].signature, inputs)
         except ModelFailure as failure:
             results = [failure] * len(jobs)
         else:
-            results = _parted(outputs, [job.rows for job in jobs])
+            results = _split(outputs, [job.rows for job in jobs])
         # Before any answer, as a client that comes back at once would be counted twice.
         self._expected, self._ended = len(jobs) + len(self._waiting), self._clock()
         self._patience = min(self._max_delay, (self._ended - started) / 4)
@@ -193,7 +191,7 @@ class Batcher:
         self._observe(rows, size)
 
 
-def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
+def _join(parts: list[np.ndarray], size: int) -> np.ndarray:
     """Joins the rows of all parts, and repeats the last row up to `size`."""
     missing = size - sum(map(len, parts))
     return (
@@ -201,7 +199,7 @@ def _joined(parts: list[np.ndarray], size: int) -> np.ndarray:
     )
 
 
-def _parted(outputs: Arrays, counts: list[int]) -> list[Arrays]:
+def _split(outputs: Arrays, counts: list[int]) -> list[Arrays]:
     """Splits the outputs by job, without the rows that filled up the batch."""
     ends = np.cumsum(counts)
     return [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dcgan import UserError
 from dcgan.latent.class_words import OWN, class_number
 from dcgan.serving.batching import Arrays
-from dcgan.serving.refusals import RequestError
+from dcgan.serving.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def columns_of(info: Mapping) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def asked(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, int]:
+def from_query(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[str, int]:
     """Returns the numbers of the classes that a query asks for, by input; `OWN` if it names none.
 
     The query has class names by column; "label" may stand for the only column. An unknown class is
@@ -52,20 +52,20 @@ def _number(column: Column, word: str) -> int:
         raise RequestError(400, str(error)) from error
 
 
-def words(labels: Mapping[str, int]) -> str:
+def cache_key(labels: Mapping[str, int]) -> str:
     """Returns a text that differs for different classes; empty for a model without classes."""
     return "".join(f"-{name}-{number}" for name, number in labels.items())
 
 
-def sent(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
-    """Does the same as `asked` for names of classes that a client sent in a body."""
+def from_body(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
+    """Does the same as `from_query` for names of classes that a client sent in a body."""
     given = {} if labels is None else labels
     if not isinstance(given, dict) or not all(isinstance(word, str) for word in given.values()):
         names = ", ".join(one.name for one in columns)
         raise RequestError(
             400, f"Expected labels to be an object with the names of classes of {names or 'none'}."
         )
-    return asked(columns, given)
+    return from_query(columns, given)
 
 
 def check(columns: tuple[Column, ...], inputs: Arrays) -> None:

@@ -20,7 +20,7 @@ POLL_SECONDS = 1.0
 NICENESS = 5  # of all exports but the first: training then gets three times as much time
 REASON_LENGTH = 300  # characters
 
-Look = tuple[int, int]  # size in bytes and modification time of a file
+FileState = tuple[int, int]  # size in bytes and modification time of a file
 
 
 class Follower:
@@ -48,23 +48,23 @@ class Follower:
         self._command = list(command)
         self._env = env
         self._keep = keep
-        self._seen: dict[int, Look] = {}
-        self._done: dict[int, Look] = {}  # exported or refused, as the file looked then
-        self._made: list[int] = []
+        self._seen: dict[int, FileState] = {}
+        self._attempted: dict[int, FileState] = {}  # exported or refused, as the file looked then
+        self._exported: list[int] = []
         self._child: subprocess.Popen | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="follow", daemon=True)
 
-    def first(self) -> None:
+    def export_first(self) -> None:
         """Exports checkpoints until there is an exported version."""
         if self._newest_export() is None:
-            found = bool(_files(self._checkpoints))
+            found = bool(_checkpoint_states(self._checkpoints))
             has, then = (
                 ("no exported", "exporting it") if found else ("no", "waiting for the first")
             )
             logger.info("%s has %s checkpoint yet: %s.", self._checkpoints.parent, has, then)
         while self._newest_export() is None:
-            self.look()
+            self.export_new()
             self._stop.wait(POLL_SECONDS)
 
     def start(self) -> None:
@@ -80,19 +80,19 @@ class Follower:
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
-            self.look()
+            self.export_new()
 
-    def look(self) -> None:
+    def export_new(self) -> None:
         """Exports the newest checkpoint that is settled and newer than what is exported."""
-        found = _files(self._checkpoints)
+        found = _checkpoint_states(self._checkpoints)
         settled = [step for step, look in found.items() if self._seen.get(step) == look]
         self._seen = found
         newest = self._newest_export() or 0
         for step in sorted(settled, reverse=True):
             if step <= newest:
                 return
-            if self._done.get(step) != found[step]:
-                self._done[step] = found[step]
+            if self._attempted.get(step) != found[step]:
+                self._attempted[step] = found[step]
                 if self._export(step):
                     return
 
@@ -108,22 +108,22 @@ class Follower:
             _, said = child.communicate()
         self._child = None
         if child.returncode == 0:
-            self._made.append(step)
-            for old in self._made[: -self._keep]:
+            self._exported.append(step)
+            for old in self._exported[: -self._keep]:
                 shutil.rmtree(self._exports / str(old), ignore_errors=True)
-            self._made = self._made[-self._keep :]
+            self._exported = self._exported[-self._keep :]
             return True
-        if not self._stop.is_set() and step in _files(self._checkpoints):
+        if not self._stop.is_set() and step in _checkpoint_states(self._checkpoints):
             reason = said.rpartition("error: ")[2].split("\n")[0].rstrip(".")[:REASON_LENGTH]
             reason = reason or f"the export ended with code {child.returncode}"
             logger.warning("The checkpoint of step %d is not exported: %s.", step, reason)
         return False
 
     def _newest_export(self) -> int | None:
-        return max(_steps(self._exports, "[1-9][0-9]*"), default=None)
+        return max(_paths_by_step(self._exports, "[1-9][0-9]*"), default=None)
 
 
-def _steps(folder: Path, pattern: str) -> dict[int, Path]:
+def _paths_by_step(folder: Path, pattern: str) -> dict[int, Path]:
     """Returns the paths in a folder by the step in their names; empty if it cannot be read."""
     found = {}
     with contextlib.suppress(OSError):
@@ -133,10 +133,10 @@ def _steps(folder: Path, pattern: str) -> dict[int, Path]:
     return found
 
 
-def _files(folder: Path) -> dict[int, Look]:
+def _checkpoint_states(folder: Path) -> dict[int, FileState]:
     """Returns size and modification time of the checkpoints, by step."""
     found = {}
-    for step, path in _steps(folder, r"[0-9]{8,}\.npz").items():
+    for step, path in _paths_by_step(folder, r"[0-9]{8,}\.npz").items():
         with contextlib.suppress(OSError):  # removed since the folder was listed
             state = path.stat()
             found[step] = (state.st_size, state.st_mtime_ns)

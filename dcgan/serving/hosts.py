@@ -21,7 +21,7 @@ EVERY = "*"
 
 
 @dataclass(frozen=True)
-class Hosts:
+class AllowedHosts:
     """The hosts that are answered, with any port."""
 
     names: frozenset[str]  # in lower case; IPv6 addresses in brackets
@@ -36,7 +36,7 @@ class Hosts:
         )
 
 
-def allowed(host: str, address: str, given: str) -> Hosts:
+def make_allowed_hosts(host: str, address: str, given: str) -> AllowedHosts:
     """Returns the hosts of a server.
 
     Args:
@@ -54,19 +54,19 @@ def allowed(host: str, address: str, given: str) -> Hosts:
     is_loopback = ipaddress.ip_address(address).is_loopback
     own = () if is_loopback else (socket.gethostname().lower(),)
     listened = f"[{host}]" if ":" in host else host
-    return Hosts(frozenset((*LOOPBACK, listened.lower(), *own, *names)), not is_loopback)
+    return AllowedHosts(frozenset((*LOOPBACK, listened.lower(), *own, *names)), not is_loopback)
 
 
 class CheckHost:
     """ASGI middleware that refuses requests to any other host."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts):
+    def __init__(self, app: ASGIApp, hosts: AllowedHosts):
         self._app = app
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            for name in _named(Headers(scope=scope)):
+            for name in _requested_hosts(Headers(scope=scope)):
                 if not self._hosts.allows(name):
                     answer = refuse(
                         400,
@@ -78,7 +78,7 @@ class CheckHost:
         await self._app(scope, receive, send)
 
 
-def _named(headers: Headers) -> list[str]:
+def _requested_hosts(headers: Headers) -> list[str]:
     """Returns the hosts that a request names; "" for a missing or repeated Host header.
 
     X-Forwarded-Host is checked as well, but not instead: a page that rebinds its name may send any

@@ -15,8 +15,8 @@ from starlette.routing import Match, Route
 from dcgan.latent import paths
 from dcgan.latent.seeds import LARGEST, SMALLEST
 from dcgan.serving import classes, pictures, tfserving_json
+from dcgan.serving.errors import RequestError
 from dcgan.serving.limits import read_body
-from dcgan.serving.refusals import RequestError
 from dcgan.serving.saved_model import SavedModel
 from dcgan.serving.service import LoadedVersion, Service
 from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE
@@ -80,14 +80,14 @@ async def image(
     hair=blue&eyes=red.
     """
     with _service(request).lease() as served:
-        labels = classes.asked(served.columns, request.query_params) if served.columns else {}
+        labels = classes.from_query(served.columns, request.query_params) if served.columns else {}
         resized = f"-{size}-{resampling}" if size else ""
-        headers = _headers(served, f"image-{seed}{resized}{classes.words(labels)}")
-        if _is_known(request, headers):
+        headers = _headers(served, f"image-{seed}{resized}{classes.cache_key(labels)}")
+        if _is_cached(request, headers):
             return Response(status_code=304, headers=headers)
         signature = "generate" if size else "png"
         drawn = await served.draw(signature, {"seed": np.array([seed], np.int64)}, labels)
-    png = await _drawn(request, pictures.resized, drawn, size, resampling) if size else drawn[0]
+    png = await _draw_file(request, pictures.resized, drawn, size, resampling) if size else drawn[0]
     return Response(png, media_type="image/png", headers=headers)
 
 
@@ -123,14 +123,14 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
     service = _service(request)
     chosen = np.array(pictures.read_seeds(seeds, service.row_limit), np.int64)
     with service.lease() as served:
-        labels = classes.asked(served.columns, request.query_params)
-        headers = _headers(served, f"grid-{seeds}-{columns}{classes.words(labels)}")
-        if _is_known(request, headers):
+        labels = classes.from_query(served.columns, request.query_params)
+        headers = _headers(served, f"grid-{seeds}-{columns}{classes.cache_key(labels)}")
+        if _is_cached(request, headers):
             return Response(status_code=304, headers=headers)
-        if _is_first_wall(chosen, columns, labels):
-            return Response(served.first_wall, media_type="image/png", headers=headers)
+        if _is_first_grid(chosen, columns, labels):
+            return Response(served.first_grid, media_type="image/png", headers=headers)
         faces = await served.draw("generate", {"seed": chosen}, labels)
-    png = await _drawn(request, pictures.png, faces, columns, 1)
+    png = await _draw_file(request, pictures.png, faces, columns, 1)
     return Response(png, media_type="image/png", headers=headers)
 
 
@@ -146,16 +146,16 @@ async def interpolate(
     if frames > service.row_limit:
         raise RequestError(413, f"{frames} frames; the limit is {service.row_limit} a request.")
     with service.lease() as served:
-        labels = classes.asked(served.columns, request.query_params)
-        headers = _headers(served, f"way-{first}-{last}-{frames}{classes.words(labels)}")
-        if _is_known(request, headers):
+        labels = classes.from_query(served.columns, request.query_params)
+        headers = _headers(served, f"way-{first}-{last}-{frames}{classes.cache_key(labels)}")
+        if _is_cached(request, headers):
             return Response(status_code=304, headers=headers)
-        z = await asyncio.to_thread(_way, served.model, [first, last], frames)
+        z = await asyncio.to_thread(_walk, served.model, [first, last], frames)
         if classes.OWN in labels.values():
             own = await served.run("classes", {"seed": np.array([first], np.int64)})
             labels |= {name: int(own[name][0]) for name, n in labels.items() if n == classes.OWN}
         faces = await served.draw(DEFAULT_SIGNATURE, {"z": z}, labels)
-    gif = await _drawn(request, pictures.gif, faces)
+    gif = await _draw_file(request, pictures.gif, faces)
     return Response(gif, media_type="image/gif", headers=headers)
 
 
@@ -173,9 +173,9 @@ async def render(request: Request) -> Response:
         z, columns, labels = await service.readers.run(
             tfserving_json.read_render, body, tensor, service.row_limit, size=len(body)
         )
-        labels = classes.sent(served.columns, labels)
+        labels = classes.from_body(served.columns, labels)
         faces = await served.draw(DEFAULT_SIGNATURE, {"z": z}, labels)
-    png = await _drawn(request, pictures.png, faces, columns, 0)
+    png = await _draw_file(request, pictures.png, faces, columns, 0)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
@@ -183,22 +183,22 @@ def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-def _is_first_wall(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
+def _is_first_grid(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
     """Whether a grid is the one that a version has drawn in advance."""
     is_own = all(number == classes.OWN for number in labels.values())
     is_first = np.array_equal(seeds, np.arange(pictures.FIRST))
     return is_own and is_first and columns == pictures.COLUMNS
 
 
-async def _drawn(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:
+async def _draw_file(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:
     """Makes a file of pictures in another process."""
-    request.state.held.add(faces.nbytes)
-    content = await _service(request).aside.run(draw, faces, *how)
-    request.state.held.add(len(content))
+    request.state.memory.add(faces.nbytes)
+    content = await _service(request).writers.run(draw, faces, *how)
+    request.state.memory.add(len(content))
     return content
 
 
-def _way(model: SavedModel, seeds: list[int], frames: int) -> np.ndarray:
+def _walk(model: SavedModel, seeds: list[int], frames: int) -> np.ndarray:
     """The latent vectors of a walk from the first seed to the last."""
     method = paths.natural_method(model.info["z_dist"])
     return paths.walk(model.latents(seeds), frames - 1, method=method)
@@ -210,5 +210,5 @@ def _headers(served: LoadedVersion, what: str) -> dict[str, str]:
     return {"ETag": f'"{hashlib.sha256(tag).hexdigest()[:24]}"', "Cache-Control": "no-cache"}
 
 
-def _is_known(request: Request, headers: dict[str, str]) -> bool:
+def _is_cached(request: Request, headers: dict[str, str]) -> bool:
     return headers["ETag"] in request.headers.get("if-none-match", "")

@@ -6,12 +6,12 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dcgan.serving import coding, tfserving_json
-from dcgan.serving.aside import INLINE_BYTES
-from dcgan.serving.refusals import RequestError
+from dcgan.serving import content_encoding, tfserving_json
+from dcgan.serving.errors import RequestError
 from dcgan.serving.service import Service
+from dcgan.serving.worker_pool import INLINE_BYTES
 
-CONNECTIONS = 512  # at once; each takes up to 0.3 MB besides the backlog
+CONNECTIONS = 512  # at once; each takes up to 0.3 MB besides the budget of `memory`
 HEAD_BYTES = 32 * 1024  # of the request line and the headers together
 FIELDS = 64  # of a query: more have no use, and take the event loop's time
 PIPELINED = 16  # requests of a connection that wait for the one before them
@@ -40,34 +40,34 @@ async def read_body(request: Request, service: Service) -> bytes:
         RequestError: 413, the body is larger; 415 or 400, it cannot be decoded.
         QueueFull: all requests together hold too much.
     """
-    limit, held = service.body_limit, request.state.held
-    codings = coding.codings(request.headers.getlist("content-encoding"))
+    limit, memory = service.body_limit, request.state.memory
+    encodings = content_encoding.read_encodings(request.headers.getlist("content-encoding"))
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise coding.too_large(limit)
+        raise content_encoding.too_large(limit)
     body = bytearray()
     async for block in request.stream():
         body += block
         if len(body) > limit:
-            raise coding.too_large(limit)
-        held.add(len(block))
-    if not codings:
+            raise content_encoding.too_large(limit)
+        memory.add(len(block))
+    if not encodings:
         return bytes(body)
-    decoded = await _decoded(bytes(body), codings, service)
-    held.add(len(decoded))
+    decoded = await _decode(bytes(body), encodings, service)
+    memory.add(len(decoded))
     return decoded
 
 
-async def _decoded(body: bytes, codings: list[str], service: Service) -> bytes:
+async def _decode(body: bytes, encodings: list[str], service: Service) -> bytes:
     """Decodes bodies that are small before and after here, all others in another process."""
     if len(body) <= INLINE_BYTES:
         limit = min(INLINE_BYTES, service.body_limit)
         try:
-            return coding.decode(body, codings, limit)
+            return content_encoding.decode(body, encodings, limit)
         except RequestError as refusal:
             if refusal.status != 413 or limit == service.body_limit:
                 raise
-    return await service.readers.run(coding.decode, body, codings, service.body_limit)
+    return await service.readers.run(content_encoding.decode, body, encodings, service.body_limit)
 
 
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +89,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._most, self.limit_concurrency = self.limit_concurrency, None
+        self._connection_limit, self.limit_concurrency = self.limit_concurrency, None
         self._clock: asyncio.TimerHandle | None = None
         self._begin()
 
@@ -119,20 +119,21 @@ class PatientProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEAD_BYTES or self.url.count(b"&") >= FIELDS:
             raise _Excess
-        is_full = self._most is not None and len(self.connections) > self._most
+        limit = self._connection_limit
+        is_full = limit is not None and len(self.connections) > limit
         self.app = _busy if is_full else self.config.loaded_app
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._allow(ANSWER_SECONDS)
+        self._set_deadline(ANSWER_SECONDS)
 
     def _begin(self) -> None:
         self._in_head = True
         self._head_bytes = 0
-        self._allow(REQUEST_SECONDS)
+        self._set_deadline(REQUEST_SECONDS)
 
-    def _allow(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         """Cuts the connection after these seconds, unless called again before."""
         if self._clock:
             self._clock.cancel()

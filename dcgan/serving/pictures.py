@@ -5,7 +5,7 @@ from PIL import Image
 
 from dcgan import UserError, images
 from dcgan.latent.seeds import TooManySeeds, parse_seeds
-from dcgan.serving.refusals import RequestError
+from dcgan.serving.errors import RequestError
 
 FIRST, COLUMNS = 48, 8  # the explorer's first grid: pictures of the seeds from 0, and per row
 

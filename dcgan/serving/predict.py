@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from dcgan.serving import classes, tfserving_json
+from dcgan.serving.errors import RequestError
 from dcgan.serving.limits import read_body
-from dcgan.serving.refusals import RequestError
 from dcgan.serving.service import Service
 
 _BODY = {
@@ -121,7 +121,7 @@ async def _predict(request: Request, model: str, version: int | None) -> Respons
         classes.check(served.columns, wanted.inputs)
         outputs = await served.run(wanted.signature, wanted.inputs)
     size = tfserving_json.size_of(outputs)
-    request.state.held.add(size)
-    content = await service.aside.run(tfserving_json.answer, outputs, wanted.is_row, size=size)
-    request.state.held.add(len(content))
+    request.state.memory.add(size)
+    content = await service.writers.run(tfserving_json.answer, outputs, wanted.is_row, size=size)
+    request.state.memory.add(len(content))
     return Response(content, media_type="application/json")

@@ -20,7 +20,7 @@ EVERY = "*"
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~@+-][A-Za-z0-9._~@+-]*)*")  # no empty segment, no . and ..
 
 
-def prefix(given: str) -> str:
+def check_root_path(given: str) -> str:
     """Checks the path of --root_path, such as /faces, and returns it; empty for the root."""
     path = f"/{given.strip('/')}" if given.strip("/") else ""
     if not _PREFIX.fullmatch(path):
@@ -31,7 +31,7 @@ def prefix(given: str) -> str:
     return path
 
 
-def trusted(given: str) -> str:
+def check_trusted(given: str) -> str:
     """Checks the addresses and networks of --forwarded_allow_ips; returns them, or `EVERY`."""
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:

@@ -1,7 +1,7 @@
 """An exported version in memory, loaded by `tf.saved_model.load` without the code that made it.
 
 Folders that this project's `export` did not write, or that are not whole, raise `Unusable`. No file
-is unpickled, and none of more than `MOST_BYTES` is read here.
+is unpickled, and none of more than `MAX_BYTES` is read here.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import Unusable
 
 INFO = Path("assets.extra", "dcgan.json")
-MOST_BYTES = 64 << 20  # of graph, index and description each; a DCGAN's have less than 1 MB
-MOST_NUMBERS = 1 << 22  # in a row of an input or output: four channels of 1024 x 1024
+MAX_BYTES = 64 << 20  # of graph, index and description each; a DCGAN's have less than 1 MB
+MAX_NUMBERS = 1 << 22  # in a row of an input or output: four channels of 1024 x 1024
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ class SavedModel:
             graph = _read(folder / "saved_model.pb")
             index = _read(folder / "variables" / "variables.index")
             self.signature_def = _signature_def(graph)
-            self._loaded = _loaded(folder)
+            self._loaded = _load(folder)
             self._functions = dict(self._loaded.signatures)
             self.signatures = {name: _signature(f) for name, f in self._functions.items()}
             self._check()
@@ -97,25 +97,25 @@ class SavedModel:
         needed = {DEFAULT_SIGNATURE: (z, "float32", *picture)}
         needed |= {"generate": (seed, "uint8", *picture), "png": (seed, "string")}
         for name, (first, *output) in needed.items():
-            self._need(name, [first], *output)
+            self._require_signature(name, [first], *output)
             if labels:
-                self._need(by_class(name), [first, *labels], *output)
+                self._require_signature(by_class(name), [first, *labels], *output)
         if labels:
-            self._need_classes(seed, labels)
+            self._require_classes(seed, labels)
         for name, signature in self.signatures.items():
             for tensor in (*signature.inputs.values(), *signature.outputs.values()):
                 if tensor.shape[:1] != (None,):
                     raise Unusable(f"its signature {name} has no free batch size")
-                if math.prod(size or 1 for size in tensor.shape[1:]) > MOST_NUMBERS:
-                    raise Unusable(f"its signature {name} has a row of more than {MOST_NUMBERS:,}")
+                if math.prod(size or 1 for size in tensor.shape[1:]) > MAX_NUMBERS:
+                    raise Unusable(f"its signature {name} has a row of more than {MAX_NUMBERS:,}")
 
-    def _need_classes(self, seed: Tensor, labels: list[Tensor]) -> None:
+    def _require_classes(self, seed: Tensor, labels: list[Tensor]) -> None:
         """Refuses a model by class that does not say which classes seeds have."""
         known = {label.name: label for label in labels}
         if self.signatures.get("classes") != Signature({"seed": seed}, known):
             raise Unusable(f"it has no signature classes(seed) of the classes that {INFO} names")
 
-    def _need(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
+    def _require_signature(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
         """Refuses a model without a signature that the server's own pictures need.
 
         It takes exactly these inputs and has one output, with rows of this dtype and shape.
@@ -146,7 +146,7 @@ class SavedModel:
             raise ModelFailure(f"its outputs have {max(rows)} and {min(rows)} rows")
         return arrays
 
-    def warm(self, sizes: list[int]) -> None:
+    def warm_up(self, sizes: list[int]) -> None:
         """Runs every signature at every batch size, as the first run takes longer than others.
 
         Raises Unusable if one does not run.
@@ -170,7 +170,7 @@ class SavedModel:
         return z.numpy()
 
 
-def _loaded(folder: Path):
+def _load(folder: Path):
     """Loads a folder with TensorFlow, which checks the weights' checksums.
 
     Raises Unusable with TensorFlow's reason, without the path of the folder.
@@ -186,8 +186,8 @@ def _loaded(folder: Path):
 def _read(path: Path) -> bytes:
     """Reads a file; raises Unusable if it is too large, as a hostile one may be."""
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise Unusable(f"{path.name} has {size:,} bytes, more than {MOST_BYTES:,}")
+    if size > MAX_BYTES:
+        raise Unusable(f"{path.name} has {size:,} bytes, more than {MAX_BYTES:,}")
     return path.read_bytes()
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from dcgan.latent.class_words import OWN, by_class
 from dcgan.serving import pictures
-from dcgan.serving.aside import Aside
-from dcgan.serving.backlog import Backlog
 from dcgan.serving.batching import Arrays, Batcher, batch_sizes
 from dcgan.serving.classes import columns_of
+from dcgan.serving.errors import RequestError
+from dcgan.serving.memory import MemoryBudget
 from dcgan.serving.metrics import Metrics
-from dcgan.serving.refusals import RequestError
 from dcgan.serving.saved_model import SavedModel
 from dcgan.serving.versions import NotThere, Versions
+from dcgan.serving.worker_pool import WorkerPool
 
 
 class LoadedVersion(Batcher):
@@ -25,24 +25,24 @@ class LoadedVersion(Batcher):
     A request has at most `row_limit` rows. For `max_delay`, in seconds, see `Batcher`.
 
     Attributes:
-        first_wall: the first grid that the explorer asks for, a PNG drawn in advance; None if
+        first_grid: the first grid that the explorer asks for, a PNG drawn in advance; None if
             `row_limit` allows fewer rows.
     """
 
     def __init__(self, model: SavedModel, *, row_limit: int, max_delay: float, metrics: Metrics):
-        model.warm(batch_sizes(row_limit))
+        model.warm_up(batch_sizes(row_limit))
         self.model = model
         self.version = model.version
         self.columns = columns_of(model.info)
-        self.first_wall = self._first_wall() if row_limit >= pictures.FIRST else None
+        self.first_grid = self._draw_first_grid() if row_limit >= pictures.FIRST else None
         super().__init__(
             model.compute, row_limit=row_limit, max_delay=max_delay, observe=metrics.observe_batch
         )
 
-    def _first_wall(self) -> bytes:
+    def _draw_first_grid(self) -> bytes:
         seeds = np.arange(batch_sizes(pictures.FIRST)[-1])  # a warm batch size
         own = dict.fromkeys((column.input for column in self.columns), OWN)
-        (faces,) = self.model.compute(*_asked("generate", {"seed": seeds}, own)).values()
+        (faces,) = self.model.compute(*_with_classes("generate", {"seed": seeds}, own)).values()
         return pictures.png(faces[: pictures.FIRST], pictures.COLUMNS, 1)
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
@@ -50,10 +50,10 @@ class LoadedVersion(Batcher):
 
         `labels` are class numbers by input; `inputs` are all other inputs.
         """
-        return next(iter((await self.run(*_asked(signature, inputs, labels))).values()))
+        return next(iter((await self.run(*_with_classes(signature, inputs, labels))).values()))
 
 
-def _asked(signature: str, inputs: Arrays, labels: Mapping[str, int]) -> tuple[str, Arrays]:
+def _with_classes(signature: str, inputs: Arrays, labels: Mapping[str, int]) -> tuple[str, Arrays]:
     """Returns the signature and the inputs for pictures of these classes."""
     rows = len(next(iter(inputs.values())))
     of_classes = {name: np.full(rows, number, np.int32) for name, number in labels.items()}
@@ -70,16 +70,18 @@ class Service:
     body_limit: int = 8 << 20  # the most bytes of a body
     metrics: Metrics = dataclasses.field(default_factory=Metrics)
     # read long bodies, at low priority, so that they do not slow down other answers
-    readers: Aside = dataclasses.field(default_factory=lambda: Aside(nice=19))
-    aside: Aside = dataclasses.field(default_factory=Aside)  # writes long answers, draws pictures
-    backlog: Backlog = dataclasses.field(default_factory=Backlog)  # of all requests together
+    readers: WorkerPool = dataclasses.field(default_factory=lambda: WorkerPool(nice=19))
+    # write long answers, draw pictures
+    writers: WorkerPool = dataclasses.field(default_factory=WorkerPool)
+    # of all requests together
+    memory: MemoryBudget = dataclasses.field(default_factory=MemoryBudget)
     follow: bool = False  # whether new versions are expected, so that pages look for them
 
     def close(self) -> None:
         """Lets every version finish, and ends the processes."""
         self.versions.close()
         self.readers.close()
-        self.aside.close()
+        self.writers.close()
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None, name: str | None = None) -> Iterator[LoadedVersion]:

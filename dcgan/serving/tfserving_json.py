@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from dcgan.serving.refusals import RequestError
+from dcgan.serving.errors import RequestError
 
 DEFAULT_SIGNATURE = "serving_default"
 _JSON_NAMES = {

@@ -19,7 +19,7 @@ from typing import Any
 logger = logging.getLogger("dcgan")
 
 POLL_SECONDS = 1.0
-MOST_ENTRIES = 10_000  # of a version folder: an export has about ten
+MAX_ENTRIES = 10_000  # of a version folder: an export has about ten
 REASON_LENGTH = 300  # characters
 
 Servable = Any  # a loaded version; its close() answers what is waiting, then frees it
@@ -65,7 +65,7 @@ class Versions:
 
         Returns its number; None if there is none, and then no thread is started.
         """
-        self.look(first=True)
+        self.refresh(first=True)
         if not self._loaded:
             return None
         self._thread.start()
@@ -114,9 +114,9 @@ class Versions:
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
-            self.look()
+            self.refresh()
 
-    def look(self, *, first: bool = False) -> None:
+    def refresh(self, *, first: bool = False) -> None:
         """Loads versions that are new and whole, then unloads those no longer among the newest.
 
         `first` loads only one version, without waiting until its folder looks the same twice.
@@ -158,7 +158,7 @@ class Versions:
         listing = self._seen[version]
         self._loading = version
         try:
-            servable = self._loaded_from(self._folder / str(version), listing)
+            servable = self._load_folder(self._folder / str(version), listing)
         except Unusable as error:
             reason = str(error).rstrip(".")
             with self._changed:
@@ -176,7 +176,7 @@ class Versions:
         if old is not None:
             self._finish(old)
 
-    def _loaded_from(self, folder: Path, listing: Listing) -> Servable:
+    def _load_folder(self, folder: Path, listing: Listing) -> Servable:
         """Loads a folder; raises Unusable with a reason that does not show its path."""
         try:
             _check(listing)
@@ -205,11 +205,11 @@ class Versions:
 def _listing(folder: Path) -> Listing:
     """Lists a folder and the folders in it; links to folders are not followed."""
     found, left = {_entry(".", folder)}, [""]
-    while left and len(found) <= MOST_ENTRIES:
+    while left and len(found) <= MAX_ENTRIES:
         inside = left.pop()
         # Loading reports what cannot be read; once it can be read, the listing changes.
         with contextlib.suppress(OSError), os.scandir(folder / inside) as entries:
-            for entry in itertools.islice(entries, MOST_ENTRIES):
+            for entry in itertools.islice(entries, MAX_ENTRIES):
                 path = os.path.join(inside, entry.name)
                 found.add(_entry(path, entry))
                 if entry.is_dir(follow_symlinks=False):
@@ -228,8 +228,8 @@ def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
 
 def _check(listing: Listing) -> None:
     """Refuses what would block or flood its reader: a pipe, a device, too many files."""
-    if len(listing) > MOST_ENTRIES:
-        raise Unusable(f"it holds more than {MOST_ENTRIES:,} files")
+    if len(listing) > MAX_ENTRIES:
+        raise Unusable(f"it holds more than {MAX_ENTRIES:,} files")
     for path, kind, _, _ in sorted(listing):
         if kind > 0 and kind not in (stat.S_IFREG, stat.S_IFDIR):
             raise Unusable(f"it holds {path}, which is neither a file nor a folder")

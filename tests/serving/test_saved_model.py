@@ -120,7 +120,7 @@ def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
         return {"images": tf.reshape(zeros(z, "float32"), tf.concat([tf.shape(z)[:1], sizes], 0))}
 
     model = SavedModel(write(tmp_path, other("serving_default", wide, images)))
-    model.warm([1, 3])
+    model.warm_up([1, 3])
     [image] = model.compute("generate", {"seed": np.int64([7])})["images"]
     assert image.shape == PICTURE
 
@@ -179,9 +179,9 @@ def test_a_model_that_fails_at_a_size_is_refused_before_it_answers(tmp_path, siz
             return {"b": tf.identity(a)}
 
     model = SavedModel(write(tmp_path, other("x", spec("a", "float32", None), fails)))
-    model.warm([1])
+    model.warm_up([1])
     with pytest.raises(Unusable, match="its signature x fails: "):
-        model.warm(sizes)
+        model.warm_up(sizes)
     with pytest.raises(ModelFailure) as caught:
         model.compute("x", {"a": np.zeros(2, np.float32)})
     assert "\n" not in str(caught.value)

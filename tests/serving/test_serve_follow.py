@@ -50,8 +50,8 @@ def write(root: Path, step: int, text: str = "whole") -> None:
 
 def look_until_settled(follower) -> None:
     """A checkpoint is believed when it is seen a second time."""
-    follower.look()
-    follower.look()
+    follower.export_new()
+    follower.export_new()
 
 
 def exported(root: Path) -> list[int]:
@@ -63,12 +63,12 @@ def test_only_the_newest_settled_checkpoint_is_exported_and_once(follower, tmp_p
     write(tmp_path, 1000)
     (tmp_path / "checkpoints" / "best.npz").touch()
     (tmp_path / "checkpoints" / "00009000.npz.tmp").touch()
-    follower.look()
+    follower.export_new()
     assert exported(tmp_path) == []  # it may still be being copied
     write(tmp_path, 1000, "whole and longer")
-    follower.look()
+    follower.export_new()
     assert exported(tmp_path) == [500]
-    follower.look()
+    follower.export_new()
     assert exported(tmp_path) == [500, 1000]
     look_until_settled(follower)
     write(tmp_path, 700)  # older than what is exported
@@ -82,7 +82,7 @@ def test_a_bad_checkpoint_is_said_once_and_passed_over(follower, tmp_path, caplo
     write(tmp_path, 3000, "dead")
     with caplog.at_level(logging.INFO, "dcgan"):
         for _ in range(4):
-            follower.look()
+            follower.export_new()
     assert exported(tmp_path) == [1000]
     assert [record.getMessage() for record in caplog.records] == [
         "The checkpoint of step 3000 is not exported: the export ended with code 7.",
@@ -115,7 +115,7 @@ def test_an_export_under_way_ends_with_the_server(follower, tmp_path, caplog, mo
 def test_the_first_checkpoint_is_waited_for(follower, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
     with caplog.at_level(logging.INFO, "dcgan"):
-        waiting = threading.Thread(target=follower.first)
+        waiting = threading.Thread(target=follower.export_first)
         waiting.start()
         while not caplog.records:
             pass

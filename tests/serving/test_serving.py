@@ -72,7 +72,7 @@ class Server:
     def image(self, seed: int) -> np.ndarray:
         return self.picture(f"/image/{seed}.png")
 
-    def first_wall(self) -> np.ndarray:
+    def first_grid(self) -> np.ndarray:
         """As the explorer asks for it."""
         return self.picture("/grid.png?seeds=0-47&columns=8")
 
@@ -110,7 +110,7 @@ def signature(exported: Path, version: int, name: str, **inputs) -> np.ndarray:
     return next(iter(function(**tensors).values())).numpy()
 
 
-def first_wall(exported: Path, version: int) -> np.ndarray:
+def first_grid(exported: Path, version: int) -> np.ndarray:
     faces = signature(exported, version, "generate", seed=np.arange(48))
     return images.grid(faces, columns=8)
 
@@ -122,7 +122,7 @@ def test_its_pictures_are_the_models(server, exported):
         assert np.array_equal(server.image(seed), picture)
     named = {"signature_name": "generate", "inputs": {"seed": seeds.tolist()}}
     assert np.array_equal(server.predict(named).json()["outputs"], expected)
-    assert np.array_equal(server.first_wall(), first_wall(exported, 1))
+    assert np.array_equal(server.first_grid(), first_grid(exported, 1))
     z = np.random.default_rng(0).normal(size=(3, Z_DIM)).astype(np.float32)
     drawn = server.predict({"instances": z.tolist()}).json()["predictions"]
     difference = np.abs(np.float32(drawn) - signature(exported, 1, "serving_default", z=z)).max()
@@ -175,7 +175,7 @@ from dcgan import commands
 commands._load("serve")
 from dcgan.serving import app, saved_model, server
 model = saved_model.SavedModel(Path({str(exported / "1")!r}))
-model.warm([1, 2])
+model.warm_up([1, 2])
 model.latents([7])
 units = {{name.split(".")[1] for name in sys.modules if name.startswith("dcgan.")}}
 print(*units & {{"models", "losses", "state", "checkpoint", "training", "export"}})
@@ -307,7 +307,7 @@ def test_a_new_version_takes_over_under_load_then_sigterm_drains(exported, tmp_p
             server.image(7), signature(exported, 2, "generate", seed=np.int64([7]))[0]
         )
         assert not np.array_equal(server.image(7), first)
-        assert np.array_equal(server.first_wall(), first_wall(exported, 2))
+        assert np.array_equal(server.first_grid(), first_grid(exported, 2))
         states = server.get("/v1/models/dcgan").json()["model_version_status"]
         assert [(s["version"], s["state"]) for s in states] == [
             ("2", "AVAILABLE"),

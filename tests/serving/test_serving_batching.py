@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dcgan.serving.batching import Batcher, ModelFailure, batch_sizes
-from dcgan.serving.refusals import QueueFull
+from dcgan.serving.errors import QueueFull
 
 
 class Model:
@@ -190,7 +190,7 @@ def test_a_batch_waits_for_all_who_were_just_answered_and_no_longer():
         two = asyncio.ensure_future(batcher.run("f", column(2)))
         await asyncio.sleep(0)
         with batcher._changed:
-            assert len(batcher._waiting) == 2 and not batcher._enough()
+            assert len(batcher._waiting) == 2 and not batcher._has_enough()
         await asyncio.gather(one, two, batcher.run("f", column(3)))
         assert clock.asked.empty()
 

@@ -20,11 +20,11 @@ from fastapi.testclient import TestClient
 from test_serving_limits import listening, talk
 from test_serving_load import Recorder
 
-from dcgan.serving import coding
+from dcgan.serving import content_encoding
 from dcgan.serving.app import make_app
-from dcgan.serving.aside import INLINE_BYTES
-from dcgan.serving.backlog import FREE_BYTES, Backlog
-from dcgan.serving.refusals import RequestError
+from dcgan.serving.errors import RequestError
+from dcgan.serving.memory import FREE_BYTES, MemoryBudget
+from dcgan.serving.worker_pool import INLINE_BYTES
 
 PREDICT = "/v1/models/dcgan:predict"
 BODY = json.dumps({"signature_name": "generate", "instances": [7, 8]}).encode()
@@ -159,11 +159,13 @@ def test_no_more_than_the_limit_is_ever_decoded(monkeypatch):
             return piece
 
     make = zlib.decompressobj
-    monkeypatch.setattr(coding.zlib, "decompressobj", lambda window: Counted(make(window)))
+    monkeypatch.setattr(
+        content_encoding.zlib, "decompressobj", lambda window: Counted(make(window))
+    )
     for body in (gzipped_zeros(5), gzip.compress(bytes(700)) * 20):
         decoded = 0
         with pytest.raises(RequestError, match="limit of 5,000 bytes"):
-            coding.decode(body, ["gzip"], 5000)
+            content_encoding.decode(body, ["gzip"], 5000)
         assert decoded == 5001
 
 
@@ -171,7 +173,7 @@ def test_many_empty_members_take_time_in_proportion():
     """Copying what follows each of them would take minutes for these 8 MB."""
     body = gzip.compress(b"") * 400_000
     start = time.monotonic()
-    assert coding.decode(body, ["gzip"], 1) == b""
+    assert content_encoding.decode(body, ["gzip"], 1) == b""
     assert time.monotonic() - start < 30
 
 
@@ -195,20 +197,20 @@ def test_what_is_long_is_decoded_beside_the_event_loop(tmp_path):
         assert readers.done[0] == ("decode", None)
 
 
-def test_what_a_body_becomes_counts_for_the_backlog(tmp_path):
-    backlog = Backlog(most=10_000)
-    backlog.taken = 1  # so that this request is not alone
-    service = service_of(faces(), tmp_path, readers=Recorder(), backlog=backlog)
+def test_what_a_body_becomes_counts_for_the_budget(tmp_path):
+    budget = MemoryBudget(limit=10_000)
+    budget.used = 1  # so that this request is not alone
+    service = service_of(faces(), tmp_path, readers=Recorder(), memory=budget)
     headers = {"Content-Encoding": "gzip"}
     large = gzip.compress(BODY + b" " * (FREE_BYTES + 10_000))
     with TestClient(make_app(service)) as client:
         assert client.post(PREDICT, content=gzip.compress(LONG), headers=headers).status_code == 200
         assert client.post(PREDICT, content=large, headers=headers).status_code == 503
-    assert backlog.taken == 1
+    assert budget.used == 1
 
 
 def test_the_refusals_come_back_from_the_readers_with_their_headers():
     with pytest.raises(RequestError) as refused:
-        coding.codings(["br"])
+        content_encoding.read_encodings(["br"])
     copy = pickle.loads(pickle.dumps(refused.value))
     assert copy.headers == {"Accept-Encoding": "gzip, deflate"} and copy.status == 415

@@ -14,8 +14,8 @@ from dcgan import UserError
 from dcgan.serving import hosts
 from dcgan.serving.app import make_app
 
-LOOPBACK = hosts.allowed("127.0.0.1", "127.0.0.1", "")
-OPEN = hosts.allowed("0.0.0.0", "0.0.0.0", "")
+LOOPBACK = hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", "")
+OPEN = hosts.make_allowed_hosts("0.0.0.0", "0.0.0.0", "")
 FOREIGN = [
     *("evil.example", "evil.example:8501", "127.0.0.1.evil.example", "localhost.evil.example"),
     *("evil.example:127.0.0.1", "localhost@evil.example", "evil.example/localhost", "localhost:x"),
@@ -36,20 +36,20 @@ def test_this_machine_is_answered_at_any_port(name, port):
 
 def test_addresses_are_answered_where_other_machines_are_let_in(monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "GPUBox")
-    wide = hosts.allowed("::", "::", "")
+    wide = hosts.make_allowed_hosts("::", "::", "")
     for name in ("192.168.1.5:8501", "[fe80::1]:8501", "gpubox"):
         assert wide.allows(name) and not LOOPBACK.allows(name)
-    assert hosts.allowed("127.0.0.2", "127.0.0.2", "").allows("127.0.0.2:8501")
+    assert hosts.make_allowed_hosts("127.0.0.2", "127.0.0.2", "").allows("127.0.0.2:8501")
 
 
 def test_further_names_are_allowed_when_told():
-    more = hosts.allowed("127.0.0.1", "127.0.0.1", "Faces.example.org, box,")
+    more = hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", "Faces.example.org, box,")
     assert more.allows("faces.example.org:443") and more.allows("box") and more.allows("localhost")
     assert not more.allows("other.example.org")
-    assert hosts.allowed("127.0.0.1", "127.0.0.1", "*").allows("evil.example")
+    assert hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", "*").allows("evil.example")
     for bad in ("http://box", "box:8501", "a b", "*.example.org"):
         with pytest.raises(UserError, match="--allowed_hosts must be names"):
-            hosts.allowed("127.0.0.1", "127.0.0.1", bad)
+            hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", bad)
 
 
 PATHS = ["/healthz", "/v1/models/dcgan", "/image/7.png", "/explorer/", "/metrics", "/nowhere"]

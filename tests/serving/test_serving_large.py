@@ -112,5 +112,5 @@ def test_memory_is_bounded_under_two_hundred_large_bodies(
     found = {answer.status_code for answer in answers}
     assert found <= {413, 503} and 413 in found
     assert {a.headers.get("retry-after") for a in answers if a.status_code == 503} <= {"1"}
-    # The backlog, once as it arrives and once on its way to the processes, and what is on the wire.
+    # The budget, once as it arrives and once on its way to the processes, and what is on the wire.
     assert peak - before < 400

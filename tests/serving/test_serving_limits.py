@@ -18,7 +18,7 @@ from serving_models import faces, service_of
 from dcgan import UserError
 from dcgan.serving import limits, server
 from dcgan.serving.app import make_app
-from dcgan.serving.aside import _import_all
+from dcgan.serving.worker_pool import _import_all
 
 PATIENCE = 0.5  # seconds in these tests
 
@@ -29,7 +29,7 @@ def listening(folder, limit: int = 250, **options):
     service = service_of(faces(), folder, body_limit=100_000)
     # Which takes longer than the patience; in a thread, as a browser's driver has this one's loop.
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, service.aside.run(_import_all)).result()
+        pool.submit(asyncio.run, service.writers.run(_import_all)).result()
     app = make_app(service, **options)
     listener = server.bind("127.0.0.1", 0)
     running = uvicorn.Server(server.config(app, connections=limit))

@@ -17,47 +17,47 @@ from fastapi.testclient import TestClient
 
 from dcgan.serving import tfserving_json
 from dcgan.serving.app import make_app
-from dcgan.serving.aside import INLINE_BYTES, Aside
-from dcgan.serving.backlog import FREE_BYTES, PIECE_BYTES, Backlog, Held, HoldBack
-from dcgan.serving.refusals import QueueFull, RequestError
+from dcgan.serving.errors import QueueFull, RequestError
+from dcgan.serving.memory import FREE_BYTES, PIECE_BYTES, LimitMemory, MemoryBudget, RequestMemory
+from dcgan.serving.worker_pool import INLINE_BYTES, WorkerPool
 
 PREDICT = "/v1/models/dcgan:predict"
 
 
 @pytest.fixture(scope="module")
-def aside():
-    aside = Aside()
-    yield aside
-    aside.close()
+def pool():
+    pool = WorkerPool()
+    yield pool
+    pool.close()
 
 
-def test_what_is_long_runs_in_another_process_and_what_is_short_here(aside):
+def test_what_is_long_runs_in_another_process_and_what_is_short_here(pool):
     here = os.getpid()
-    assert asyncio.run(aside.run(os.getpid)) != here
-    assert asyncio.run(aside.run(os.getpid, size=INLINE_BYTES + 1)) != here
-    assert asyncio.run(aside.run(os.getpid, size=INLINE_BYTES)) == here
+    assert asyncio.run(pool.run(os.getpid)) != here
+    assert asyncio.run(pool.run(os.getpid, size=INLINE_BYTES + 1)) != here
+    assert asyncio.run(pool.run(os.getpid, size=INLINE_BYTES)) == here
 
 
-def test_a_refusal_comes_back_as_one(aside):
+def test_a_refusal_comes_back_as_one(pool):
     with pytest.raises(RequestError) as refused:
-        asyncio.run(aside.run(refuse))
+        asyncio.run(pool.run(refuse))
     assert (refused.value.status, refused.value.message) == (418, "no \ud800")
 
 
-def test_a_process_that_dies_costs_its_task_only(aside):
+def test_a_process_that_dies_costs_its_task_only(pool):
     for _ in range(2):
         with pytest.raises(QueueFull):
-            asyncio.run(aside.run(die))
-        assert asyncio.run(aside.run(os.getpid)) != os.getpid()
+            asyncio.run(pool.run(die))
+        assert asyncio.run(pool.run(os.getpid)) != os.getpid()
 
 
 def test_readers_leave_the_processors_to_others():
-    readers = Aside(nice=5)
+    readers = WorkerPool(nice=5)
     assert asyncio.run(readers.run(os.nice, 0)) == os.nice(0) + 5
     readers.close()
 
 
-class Recorder(Aside):
+class Recorder(WorkerPool):
     """Does all here, and notes what was handed over with how many bytes."""
 
     def __init__(self):
@@ -70,25 +70,25 @@ class Recorder(Aside):
 
 
 def test_all_reading_and_drawing_is_handed_over(tmp_path):
-    service = service_of(faces(), tmp_path, readers=(aside := Recorder()), aside=aside)
+    service = service_of(faces(), tmp_path, readers=(pool := Recorder()), writers=pool)
     scores = {"signature_name": "discriminate", "inputs": [[[[7] * 3] * SIDE] * SIDE] * 64}
     z = [[0.0] * 4] * 9
     with TestClient(make_app(service)) as client:
         body = json.dumps(scores)
         assert client.post(PREDICT, content=body).status_code == 200
-        assert aside.done == [("read_predict", len(body)), ("answer", 64 * 4)]
-        aside.done.clear()
+        assert pool.done == [("read_predict", len(body)), ("answer", 64 * 4)]
+        pool.done.clear()
         in_rows = {"signature_name": "generate", "instances": list(range(64))}
         assert client.post(PREDICT, content=json.dumps(in_rows)).status_code == 200
-        assert aside.done[1] == ("answer", 64 * SIDE * SIDE * 3)
-        aside.done.clear()
+        assert pool.done[1] == ("answer", 64 * SIDE * SIDE * 3)
+        pool.done.clear()
         body = json.dumps({"z": z})
         assert client.post("/render", content=body).status_code == 200
         assert client.get("/grid.png?seeds=1-4").status_code == 200
         assert client.get("/interpolate.gif?from=1&to=2&frames=3").status_code == 200
         assert client.get("/image/7.png").status_code == 200
     drawn = [("png", None), ("png", None), ("gif", None)]
-    assert aside.done == [("read_render", len(body)), *drawn]
+    assert pool.done == [("read_render", len(body)), *drawn]
 
 
 def blocked(marks) -> bytes:
@@ -108,8 +108,8 @@ def test_others_are_answered_while_a_body_is_read_and_too_many_bodies_are_refuse
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tfserving_json, "read_predict", read_when_told)
-    backlog = Backlog(most=150_000)
-    service = service_of(faces(), tmp_path / "models", backlog=backlog)
+    budget = MemoryBudget(limit=150_000)
+    service = service_of(faces(), tmp_path / "models", memory=budget)
     app = make_app(service)
     with TestClient(app) as client, ThreadPoolExecutor(1) as other:
         body = blocked(tmp_path / "first")
@@ -118,55 +118,55 @@ def test_others_are_answered_while_a_body_is_read_and_too_many_bodies_are_refuse
         for path in ("/healthz", "/image/7.png", "/model.json"):
             assert client.get(path).status_code == 200
         assert not first.done()
-        assert backlog.taken == len(body) - FREE_BYTES
+        assert budget.used == len(body) - FREE_BYTES
         refused = client.post(PREDICT, content=blocked(tmp_path / "second"))
         assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
         assert "try again" in refused.json()["error"]
-        assert not first.done() and backlog.taken == len(body) - FREE_BYTES
+        assert not first.done() and budget.used == len(body) - FREE_BYTES
         (tmp_path / "first" / "go").touch()
         level = first.result(60).json()["predictions"][0][0][0][0]
         assert level != os.getpid() % 256  # another process has read it
-        assert backlog.taken == 0
+        assert budget.used == 0
         (tmp_path / "third").mkdir()
         (tmp_path / "third" / "go").touch()
         body = json.dumps({"marks": str(tmp_path / "third"), "filler": "x" * 150_000})
         assert client.post(PREDICT, content=body).status_code == 200
 
 
-def test_one_request_alone_may_exceed_the_backlog_and_two_may_not():
-    backlog = Backlog(most=1000)
-    one, other = Held(backlog), Held(backlog)
+def test_one_request_alone_may_exceed_the_budget_and_two_may_not():
+    budget = MemoryBudget(limit=1000)
+    one, other = RequestMemory(budget), RequestMemory(budget)
     one.add(FREE_BYTES + 5000)
     other.add(FREE_BYTES)
     for _ in range(2):
         with pytest.raises(QueueFull):
             other.add(1)
-    assert backlog.taken == 5000
+    assert budget.used == 5000
     one.release()
     other.add(1000)
-    assert backlog.taken == 1000
+    assert budget.used == 1000
     other.release()
-    assert backlog.taken == 0
+    assert budget.used == 0
 
 
 @pytest.mark.parametrize("size", [0, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES + 7])
 def test_an_answer_is_held_until_its_last_piece_is_taken(size):
-    backlog, sent = Backlog(), []
+    budget, sent = MemoryBudget(), []
     content = np.random.default_rng(0).bytes(size)
 
     async def app(scope, receive, send):
-        scope["state"]["held"].add(FREE_BYTES + 1)
+        scope["state"]["memory"].add(FREE_BYTES + 1)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": content})
         raise KeyError  # the middleware releases whatever happens
 
     async def send(message):
-        assert backlog.taken == 1
+        assert budget.used == 1
         sent.append(message)
 
     with pytest.raises(KeyError):
-        asyncio.run(HoldBack(app, backlog)({"type": "http"}, None, send))
-    assert backlog.taken == 0
+        asyncio.run(LimitMemory(app, budget)({"type": "http"}, None, send))
+    assert budget.used == 0
     pieces = [message["body"] for message in sent[1:]]
     assert b"".join(pieces) == content and max(map(len, pieces)) <= PIECE_BYTES
     more = [message.get("more_body", False) for message in sent[1:]]

@@ -53,7 +53,7 @@ PREFIXES = ["silent", "named", "told", "short", "kept", "open", "faces"]
 def site(tmp_path_factory):
     """The address of an nginx before two servers, one of which knows its prefix."""
     folder = tmp_path_factory.mktemp("nginx")
-    allowed = hosts.allowed("127.0.0.1", "127.0.0.1", "faces.example.org")
+    allowed = hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", "faces.example.org")
     options = {"hosts": allowed, "trusted_proxies": "127.0.0.1"}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -124,7 +124,7 @@ def test_the_documentation_finds_what_it_needs_on_the_server_below_any_prefix(tm
 
 
 def test_what_the_proxy_was_asked_for_must_be_an_allowed_host_too(tmp_path):
-    allowed = hosts.allowed("127.0.0.1", "127.0.0.1", "faces.example.org")
+    allowed = hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", "faces.example.org")
     client = client_of(tmp_path, hosts=allowed)
 
     def status(host: str, *forwarded: str) -> int:
@@ -147,16 +147,19 @@ def test_the_counters_know_endpoints_below_a_prefix(tmp_path):
 
 def test_the_options_are_checked():
     for given in ("/faces", "faces", "/faces/", "//faces//"):
-        assert proxies.prefix(given) == "/faces"
-    assert proxies.prefix("/a/b.c") == "/a/b.c" and proxies.prefix("/") == proxies.prefix("") == ""
+        assert proxies.check_root_path(given) == "/faces"
+    assert (
+        proxies.check_root_path("/a/b.c") == "/a/b.c"
+        and proxies.check_root_path("/") == proxies.check_root_path("") == ""
+    )
     for bad in ("/a b", "/a//b", "/..", "http://x", "/a?b", "/%41", "C:/Program Files/Git/faces"):
         with pytest.raises(UserError, match="--root_path must be a path such as /faces"):
-            proxies.prefix(bad)
-    assert proxies.trusted(" ::1, 10.0.0.0/8,") == "::1,10.0.0.0/8"
-    assert proxies.trusted("*, ::1") == "*"
+            proxies.check_root_path(bad)
+    assert proxies.check_trusted(" ::1, 10.0.0.0/8,") == "::1,10.0.0.0/8"
+    assert proxies.check_trusted("*, ::1") == "*"
     for bad in ("proxy.example", "10.0.0.1/8", "300.1.1.1"):
         with pytest.raises(UserError, match="--forwarded_allow_ips must be IP addresses"):
-            proxies.trusted(bad)
+            proxies.check_trusted(bad)
 
 
 def test_the_environment_of_other_servers_changes_nothing(tmp_path, monkeypatch):

@@ -36,8 +36,8 @@ def put(folder, version, text="whole"):
 
 def look_until_settled(versions):
     """A change is believed when it is seen a second time."""
-    versions.look()
-    versions.look()
+    versions.refresh()
+    versions.refresh()
 
 
 def text(versions, number=None):
@@ -71,19 +71,19 @@ def test_without_a_whole_version_there_is_nothing_to_start(tmp_path):
 def test_a_version_that_is_being_copied_waits(tmp_path):
     put(tmp_path, 1)
     versions = Versions(tmp_path, Loaded)
-    versions.look(first=True)
+    versions.refresh(first=True)
     put(tmp_path, 2, "ha")
-    versions.look()  # seen for the first time
+    versions.refresh()  # seen for the first time
     put(tmp_path, 2, "half")
-    versions.look()  # it has changed
+    versions.refresh()  # it has changed
     assert versions.states() == {1: "AVAILABLE"}
-    versions.look()  # it stays the same, and does not load
-    versions.look()
+    versions.refresh()  # it stays the same, and does not load
+    versions.refresh()
     assert versions.states() == {1: "AVAILABLE"}
     put(tmp_path, 2, "whole at last")
-    versions.look()
+    versions.refresh()
     assert versions.newest == 1
-    versions.look()
+    versions.refresh()
     assert text(versions) == "whole at last"
 
 
@@ -97,20 +97,20 @@ def test_a_refused_version_is_not_tried_again_before_it_changes(tmp_path):
     put(tmp_path, 1)
     put(tmp_path, 2, "half")
     versions = Versions(tmp_path, load)
-    versions.look(first=True)
+    versions.refresh(first=True)
     for _ in range(3):
-        versions.look()
+        versions.refresh()
     assert tried == ["2", "1"] and versions.newest == 1
 
 
 def test_old_versions_leave_when_their_requests_are_done(tmp_path):
     put(tmp_path, 1)
     versions = Versions(tmp_path, Loaded, keep=1)
-    versions.look(first=True)
+    versions.refresh(first=True)
     put(tmp_path, 2)
     with versions.lease() as old:
-        versions.look()
-        watcher = threading.Thread(target=versions.look)
+        versions.refresh()
+        watcher = threading.Thread(target=versions.refresh)
         watcher.start()
         while versions.newest == 1:
             pass
@@ -126,7 +126,7 @@ def test_old_versions_leave_when_their_requests_are_done(tmp_path):
 def test_what_is_loaded_answers_on_when_all_folders_vanish(tmp_path):
     put(tmp_path / "models", 1, "one")
     versions = Versions(tmp_path / "models", Loaded)
-    versions.look(first=True)
+    versions.refresh(first=True)
     shutil.rmtree(tmp_path / "models")
     look_until_settled(versions)
     assert text(versions) == "one"
@@ -135,7 +135,7 @@ def test_what_is_loaded_answers_on_when_all_folders_vanish(tmp_path):
 def test_a_version_written_anew_is_loaded_anew(tmp_path):
     put(tmp_path, 1, "old")
     versions = Versions(tmp_path, Loaded)
-    versions.look(first=True)
+    versions.refresh(first=True)
     with versions.lease() as old:
         pass
     put(tmp_path, 1, "longer than old")
@@ -223,17 +223,17 @@ def test_an_odd_folder_is_refused_once_and_the_next_version_is_loaded(
     tmp_path = swept
     fill, reason = ODD[kind]
     if kind == "too many files":
-        monkeypatch.setattr(versions_module, "MOST_ENTRIES", 5)
+        monkeypatch.setattr(versions_module, "MAX_ENTRIES", 5)
     put(tmp_path, 1)
     versions = Versions(tmp_path, Loaded, keep=1)
-    versions.look(first=True)
+    versions.refresh(first=True)
     fill(tmp_path / "2")
     if kind == "too many files":
         for number in range(9):
             (tmp_path / "2" / str(number)).touch()
     with caplog.at_level(logging.WARNING, "dcgan"):
         for _ in range(4):
-            versions.look()
+            versions.refresh()
     assert versions.states() == {1: "AVAILABLE"}
     assert len(caplog.messages) == 1 and "Version 2 is not loaded" in caplog.text
     assert list(versions.refused()) == [2]
@@ -283,11 +283,11 @@ def test_a_folder_that_vanishes_while_it_is_loaded_is_forgotten(tmp_path):
 
     put(tmp_path, 1)
     versions = Versions(tmp_path, load)
-    versions.look(first=True)
+    versions.refresh(first=True)
     put(tmp_path, 2)
     look_until_settled(versions)
     assert "FileNotFoundError" in versions.refused()[2]
-    versions.look()
+    versions.refresh()
     assert versions.refused() == {} and versions.states() == {1: "AVAILABLE"}
 
 
@@ -313,7 +313,7 @@ def test_a_folder_that_may_not_be_read_is_refused_until_it_may():
         (folder / "2").chmod(0o000)
         versions = Versions(folder, Loaded)
         with as_nobody():
-            versions.look(first=True)
+            versions.refresh(first=True)
             assert text(versions) == "whole"
             assert versions.refused() == {
                 2: "PermissionError: [Errno 13] Permission denied: 'weights'"
@@ -330,7 +330,7 @@ def test_a_reason_is_short_ascii_in_one_line(tmp_path):
 
     put(tmp_path, 1)
     versions = Versions(tmp_path, load)
-    versions.look(first=True)
+    versions.refresh(first=True)
     reason = versions.refused()[1]
     assert reason.isascii() and reason.isprintable() and 20 < len(reason) < 400
 
@@ -342,12 +342,12 @@ def test_other_names_are_no_versions(tmp_path):
         put(tmp_path, name)
     (tmp_path / "7").touch()
     versions = Versions(tmp_path, Loaded)
-    versions.look(first=True)
+    versions.refresh(first=True)
     assert versions.states() == {1: "AVAILABLE"} and versions.refused() == {}
 
 
 def test_of_a_folder_without_end_only_a_part_is_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr(versions_module, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(versions_module, "MAX_ENTRIES", 5)
     for number in range(50):
         put(tmp_path / "wide", number)
     make_deep(tmp_path / "2")

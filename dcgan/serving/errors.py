@@ -1,6 +1,6 @@
 """Exceptions that refuse a request: the client is told why, and the server continues.
 
-They pass between processes, so the module imports nothing: see `aside`.
+They pass between processes, so the module imports nothing: see `worker_pool`.
 """
 
 

@@ -1,7 +1,7 @@
 """Slow work in separate processes, beside the event loop: JSON to arrays and back, PNG, GIF.
 
 Threads are not enough: Python's JSON parser, orjson and Pillow hold the interpreter's lock, so
-nobody is answered meanwhile, for seconds if a body is 8 MB of []. `backlog` limits how much may
+nobody is answered meanwhile, for seconds if a body is 8 MB of []. `memory` limits how much may
 wait for these processes.
 """
 
@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from dcgan.serving.refusals import QueueFull
+from dcgan.serving.errors import QueueFull
 
 # Up to this much JSON is read or written on the event loop. The slowest known takes 0.1
 # microseconds per byte, so less than 2 ms, about as long as a call to another process.
@@ -28,7 +28,7 @@ WORKERS = 2  # one alone would let a large body hold up every small one
 logger = logging.getLogger("dcgan")
 
 
-class Aside:
+class WorkerPool:
     """Worker processes that start when they are first needed, and end with this process.
 
     Args:
@@ -75,7 +75,7 @@ class Aside:
             if pool is None:
                 spawning = multiprocessing.get_context("spawn")  # a fork with TensorFlow may hang
                 pool = ProcessPoolExecutor(
-                    WORKERS, spawning, initializer=_settle, initargs=(self._nice,)
+                    WORKERS, spawning, initializer=_initialize, initargs=(self._nice,)
                 )
                 self._pool = pool
             try:
@@ -95,7 +95,7 @@ class Aside:
                     self._pool = None
 
 
-def _settle(nice: int) -> None:
+def _initialize(nice: int) -> None:
     os.nice(nice)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server handles them, and answers to the end
         if hasattr(signal, name):  # Windows has no SIGHUP

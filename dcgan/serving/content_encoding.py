@@ -1,16 +1,16 @@
 """Content codings of request bodies: gzip and deflate, within a limit.
 
 A megabyte of gzip may hold a gigabyte, so decoding stops at the limit. The module imports little,
-since it runs in separate processes: see `aside`.
+since it runs in separate processes: see `worker_pool`.
 """
 
 import zlib
 
-from dcgan.serving.refusals import RequestError
+from dcgan.serving.errors import RequestError
 
 ACCEPTED = "gzip, deflate"
 # Codings in a list are nested. More than two make no sense, and would take time.
-MOST_CODINGS = 2
+MAX_ENCODINGS = 2
 # Bytes decoded at a time. Python copies all that follows a gzip member: given a whole body, 8 MB of
 # empty members would be copied 400,000 times.
 PIECE_BYTES = 8 << 10
@@ -19,7 +19,7 @@ _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _ALIASES = {"x-gzip": "gzip"}  # RFC 9110, 8.4.1.3
 
 
-def codings(headers: list[str]) -> list[str]:
+def read_encodings(headers: list[str]) -> list[str]:
     """Returns the codings of a body in the order in which they were applied; empty if it is plain.
 
     `headers` are the values of Content-Encoding. Unknown codings are refused with 415.
@@ -27,7 +27,7 @@ def codings(headers: list[str]) -> list[str]:
     words = [word.strip().lower() for header in headers for word in header.split(",")]
     found = [_ALIASES.get(word, word) for word in words if word not in ("", "identity")]
     unknown = [name for name in found if name not in ("gzip", "deflate")]
-    if unknown or len(found) > MOST_CODINGS:
+    if unknown or len(found) > MAX_ENCODINGS:
         received = ", ".join(found)[:100]
         raise RequestError(
             415,
@@ -43,20 +43,20 @@ def too_large(limit: int) -> RequestError:
 
 
 def decode(body: bytes, applied: list[str], limit: int) -> bytes:
-    """Decodes a body whose `codings` are given, up to a limit in bytes.
+    """Decodes a body with the encodings that are given, up to a limit in bytes.
 
     Raises:
         RequestError: 413, the decoded body is larger; 400, it is damaged or cut short.
     """
     for name in reversed(applied):
         try:
-            body = _members(body, limit) if name == "gzip" else _inflated(body, limit)
+            body = _decode_gzip(body, limit) if name == "gzip" else _decode_deflate(body, limit)
         except zlib.error as error:
             raise RequestError(400, f"The body is not a complete {name}: {error}.") from error
     return body
 
 
-def _members(body: bytes, limit: int) -> bytes:
+def _decode_gzip(body: bytes, limit: int) -> bytes:
     """Decodes all members of a gzip file; zeros may follow them, as gzip itself allows."""
     read, place = bytearray(), 0
     end = len(body.rstrip(b"\0"))
@@ -66,7 +66,7 @@ def _members(body: bytes, limit: int) -> bytes:
             return bytes(read)
 
 
-def _inflated(body: bytes, limit: int) -> bytes:
+def _decode_deflate(body: bytes, limit: int) -> bytes:
     """Decodes a deflate body: in zlib's format, or raw, as some clients send it."""
     read = bytearray()
     is_zlib = len(body) >= 2 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0

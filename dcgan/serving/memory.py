@@ -6,67 +6,67 @@ for the model; a request over either limit gets the same answer.
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dcgan.serving.refusals import QueueFull
+from dcgan.serving.errors import QueueFull
 
-BACKLOG_BYTES = 64 << 20
+TOTAL_BYTES = 64 << 20
 FREE_BYTES = 64 << 10  # of each request are not counted: every connection may hold that many
 PIECE_BYTES = 64 << 10  # of an answer are sent at once, when the client has read those before
 
 
-class Backlog:
+class MemoryBudget:
     """Counts the bytes that all requests hold.
 
     Attributes:
-        most: the limit; a request that is alone may exceed it.
-        taken: the bytes held now.
+        limit: the most bytes; a request that is alone may exceed it.
+        used: the bytes held now.
     """
 
-    def __init__(self, most: int = BACKLOG_BYTES):
-        self.most = most
-        self.taken = 0
+    def __init__(self, limit: int = TOTAL_BYTES):
+        self.limit = limit
+        self.used = 0
 
 
-class Held:
+class RequestMemory:
     """Counts the bytes that one request holds until it is answered."""
 
-    def __init__(self, backlog: Backlog):
-        self._backlog = backlog
+    def __init__(self, budget: MemoryBudget):
+        self._budget = budget
         self._bytes = 0
-        self._taken = 0
+        self._counted = 0
 
     def add(self, count: int) -> None:
         """Counts more bytes; raises QueueFull if all requests together hold too many."""
-        backlog = self._backlog
-        grown = max(self._bytes + count - FREE_BYTES, 0) - self._taken
-        is_alone = backlog.taken == self._taken
-        if grown and not is_alone and backlog.taken + grown > backlog.most:
+        budget = self._budget
+        grown = max(self._bytes + count - FREE_BYTES, 0) - self._counted
+        is_alone = budget.used == self._counted
+        if grown and not is_alone and budget.used + grown > budget.limit:
             raise QueueFull
         self._bytes += count
-        self._taken += grown
-        backlog.taken += grown
+        self._counted += grown
+        budget.used += grown
 
     def release(self) -> None:
-        self._backlog.taken -= self._taken
-        self._bytes = self._taken = 0
+        self._budget.used -= self._counted
+        self._bytes = self._counted = 0
 
 
-class HoldBack:
-    """ASGI middleware: gives each request its `state.held`, released when the answer was read.
+class LimitMemory:
+    """ASGI middleware: gives each request its `state.memory`, released when the answer was read.
 
     An answer is sent in pieces: the server would put a whole one into the connection's buffer,
     where bytes that the client does not read would not be counted.
     """
 
-    def __init__(self, app: ASGIApp, backlog: Backlog):
+    def __init__(self, app: ASGIApp, budget: MemoryBudget):
         self._app = app
-        self._backlog = backlog
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        held = Held(self._backlog)
-        scope.setdefault("state", {})["held"] = held
+        memory = RequestMemory(self._budget)
+        scope.setdefault("state", {})["memory"] = memory
 
         async def send_in_pieces(message: Message) -> None:
             body = message.get("body", b"")
@@ -79,4 +79,4 @@ class HoldBack:
         try:
             await self._app(scope, receive, send_in_pieces)
         finally:
-            held.release()
+            memory.release()
