@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
             return commands.run(command, resolve(given))
         else:
             code = commands.run(command, command_options.complete(command, given))
-        if error := console.failed():
+        if error := console.output_failure():
             raise UserError(f"Standard output could not be written: {error.strerror}.")
         return code
     except UserError as error:
@@ -55,7 +55,7 @@ def start() -> None:
     signal.signal(signal.SIGTERM, end)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, hang_up)
-    console.leave(main(sys.argv[1:]))
+    console.exit_quickly(main(sys.argv[1:]))
 
 
 if __name__ == "__main__":

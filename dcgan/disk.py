@@ -20,29 +20,36 @@ except ImportError:  # Windows
     import msvcrt
 
 # Errors by which a system says that it cannot do something at all.
-NEVER = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENODEV}
+UNSUPPORTED = {
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOTTY,
+    errno.ENODEV,
+}
 # NFS locks only files that are open for writing, which a folder never is.
-NO_LOCKS = NEVER | {errno.ENOLCK, errno.EBADF, errno.EISDIR}
+UNSUPPORTED_LOCK = UNSUPPORTED | {errno.ENOLCK, errno.EBADF, errno.EISDIR}
 # For folders, which some systems cannot open, or cannot flush.
-NO_FLUSHING = NEVER | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
+UNSUPPORTED_FLUSH = UNSUPPORTED | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
 
 logger = logging.getLogger("dcgan")
-_named: set[str] = set()
+_warned: set[str] = set()
 
 
-def lacks(what: str, follows: str, *values: object) -> None:
+def warn_missing(what: str, consequence: str, *values: object) -> None:
     """Warns of something that a file system lacks, once in a process.
 
     Args:
         what: what it lacks, such as locks.
-        follows: the warning, with %s for `values`.
+        consequence: the warning, with %s for `values`.
     """
-    if what not in _named:
-        _named.add(what)
-        logger.warning(follows, *values)
+    if what not in _warned:
+        _warned.add(what)
+        logger.warning(consequence, *values)
 
 
-def failure(error: BaseException | None) -> OSError | None:
+def find_disk_error(error: BaseException | None) -> OSError | None:
     """Returns the error of the disk or system that caused another error; libraries hide some.
 
     Returns None if the content of a file is wrong: gzip and zipfile then raise OSError without a
@@ -75,9 +82,9 @@ def lock(file: TextIO | BinaryIO | int, name: Path, *, wait: bool = False) -> No
             file.seek(1 << 20)  # a byte far behind the text, which others can then still read
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     except OSError as error:
-        if error.errno not in NO_LOCKS:
+        if error.errno not in UNSUPPORTED_LOCK:
             raise
-        lacks(
+        warn_missing(
             "locks",
             "%s cannot be locked (%s): nothing keeps a second process from writing there, so start "
             "one at a time.",
@@ -95,7 +102,7 @@ def flush(descriptor: int, name: Path) -> None:
     Raises:
         OSError: the disk is full, or broken.
     """
-    with _unflushed(name, NEVER):
+    with _warn_unflushed(name, UNSUPPORTED):
         os.fsync(descriptor)
 
 
@@ -103,7 +110,7 @@ def flush_folder(folder: Path) -> None:
     """Flushes renames in a folder to the disk, if the system can (Windows cannot)."""
     if not fcntl:
         return
-    with _unflushed(folder, NO_FLUSHING):
+    with _warn_unflushed(folder, UNSUPPORTED_FLUSH):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -112,13 +119,13 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _unflushed(name: Path, lacking: set[int]) -> Iterator[None]:
+def _warn_unflushed(name: Path, errors: set[int]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in lacking:
+        if error.errno not in errors:
             raise
-        lacks(
+        warn_missing(
             "flushing",
             "Files in %s cannot be flushed to the disk (%s): a power cut may cost what was written "
             "last.",
@@ -127,9 +134,9 @@ def _unflushed(name: Path, lacking: set[int]) -> Iterator[None]:
         )
 
 
-def cannot_map(name: Path, error: OSError) -> None:
+def warn_unmapped(name: Path, error: OSError) -> None:
     """Warns that a file is read because it cannot be mapped into memory."""
-    lacks(
+    warn_missing(
         "mapping",
         "%s cannot be mapped into memory (%s): it is read, and takes memory of its own.",
         name,

@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[1]
 CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").exists() else None
 
 
-def command(extra: str) -> str:
+def install_command(extra: str) -> str:
     """Returns the command that installs an extra of pyproject.toml, such as serve.
 
     In a checkout it installs this code in place, as a package of the same name on an index may be
@@ -28,7 +28,7 @@ def command(extra: str) -> str:
     return f"pip install -e {shlex.quote(f'{CHECKOUT}[{extra}]')}"
 
 
-def missing(*modules: str) -> list[str]:
+def not_installed(*modules: str) -> list[str]:
     """Returns those of the modules that are not installed."""
     return [module for module in modules if importlib.util.find_spec(module) is None]
 
@@ -43,7 +43,7 @@ def require(what: str, extra: str, *modules: str) -> None:
     Raises:
         UserError: modules are missing; the message says which, and how to install them.
     """
-    if lacking := missing(*modules):
+    if lacking := not_installed(*modules):
         raise UserError(
-            f"{what} needs {', '.join(lacking)}, not installed here: run {command(extra)}."
+            f"{what} needs {', '.join(lacking)}, not installed here: run {install_command(extra)}."
         )

@@ -19,6 +19,6 @@ def name(started: str | None = None) -> str:
     return "python -m dcgan" if path.parts[-2:] == ("dcgan", "__main__.py") else SCRIPT
 
 
-def line(*words: object) -> str:
+def command_line(*words: object) -> str:
     """A command of this program, to be typed in a shell."""
     return " ".join([name(), *map(shlex.quote, map(str, words))])

@@ -111,7 +111,7 @@ def play(draw: Callable, sliders: dict[str, tuple], buttons: dict[str, Callable]
         sliders: (lowest, highest, at first) by name; whole numbers give a slider of whole numbers.
         buttons: what each one does, by name.
     """
-    if extras.missing("ipywidgets"):
+    if extras.not_installed("ipywidgets"):
         print("To play with it, run this notebook with ipywidgets: pip install ipywidgets")
         return
     import ipywidgets as widgets

@@ -34,7 +34,7 @@ LACKING = [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EI
 
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch):
-    monkeypatch.setattr(disk, "_named", set())
+    monkeypatch.setattr(disk, "_warned", set())
 
 
 def failing(number: int):
@@ -109,8 +109,8 @@ def test_a_folder_that_cannot_be_opened_is_not_flushed(tmp_path, monkeypatch, ca
 
 @pytest.mark.parametrize("number", [None, errno.EINVAL, errno.EOVERFLOW])
 def test_what_a_file_says_is_no_failure_of_the_disk(number):
-    assert disk.failure(OSError(number, "x") if number else OSError("x")) is None
-    assert disk.failure(ValueError()) is disk.failure(None) is None
+    assert disk.find_disk_error(OSError(number, "x") if number else OSError("x")) is None
+    assert disk.find_disk_error(ValueError()) is disk.find_disk_error(None) is None
 
 
 def test_a_failure_of_the_disk_is_found_behind_other_errors():
@@ -123,7 +123,7 @@ def test_a_failure_of_the_disk_is_found_behind_other_errors():
                 raise KeyError("x") from None
         except KeyError as error:
             raise ValueError from error
-    assert disk.failure(caught.value) is failure
+    assert disk.find_disk_error(caught.value) is failure
 
 
 # ---- swaps of names ----

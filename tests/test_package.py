@@ -61,11 +61,11 @@ def test_what_the_code_and_the_documents_tell_to_install_is_in_an_extra():
 
 def test_the_advice_is_right_in_a_checkout_and_in_a_wheel(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
-    assert extras.command("serve") == 'pip install -e ".[serve]"'
+    assert extras.install_command("serve") == 'pip install -e ".[serve]"'
     monkeypatch.chdir(tmp_path)
-    assert f"{ROOT}[serve]" in extras.command("serve")
+    assert f"{ROOT}[serve]" in extras.install_command("serve")
     monkeypatch.setattr(extras, "CHECKOUT", None)
-    assert extras.command("serve") == 'pip install "dcgan[serve]"'
+    assert extras.install_command("serve") == 'pip install "dcgan[serve]"'
     extras.require("It", "serve", "json")
     with pytest.raises(UserError, match=r"^It needs no_a, no_b, not .*dcgan\[serve\]"):
         extras.require("It", "serve", "json", "no_a", "no_b")
@@ -124,7 +124,7 @@ def test_the_starts_are_the_same_but_for_their_name(start, name):
 def test_messages_name_the_program_as_it_was_started(started, name, monkeypatch):
     assert program.name(started) == name
     monkeypatch.setattr(sys, "argv", [started])
-    assert program.line("pack", "--from", Path("a b")) == f"{name} pack --from 'a b'"
+    assert program.command_line("pack", "--from", Path("a b")) == f"{name} pack --from 'a b'"
     assert command_options.usage("inspect") == f"{name} inspect"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from dcgan.benchmarks.bare import BareStep
-from dcgan.terminal.progress import about
+from dcgan.terminal.progress import format_estimate
 
 TIMED = 3  # timed steps, after one that compiles
 
@@ -26,11 +26,11 @@ class CostEstimate:
         """
         step = statistics.median(self.seconds)
         timed = ", ".join(f"{one:.3g}" for one in self.seconds)
-        time = about(limit).removeprefix("about ") if limit else ""
+        time = format_estimate(limit).removeprefix("about ") if limit else ""
         if steps is None:
             told = f"Estimated length: {limit / step:,.0f} steps in {time}"
         else:
-            told = f"Estimated time: {about(steps * step)} for {steps:,} steps"
+            told = f"Estimated time: {format_estimate(steps * step)} for {steps:,} steps"
         lines = [
             f"{told}, not counting grids, checkpoints and evaluations. Three steps took {timed} s "
             "after a warm-up, on one device, as busy as it is now."

@@ -106,7 +106,7 @@ def _require_dataset(word: str) -> None:
     if hint and not is_there:
         raise UserError(
             f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}; a data "
-            f"set of that name is trained on by: {program.line('--dataset', word)}"
+            f"set of that name is trained on by: {program.command_line('--dataset', word)}"
         )
 
 
@@ -189,7 +189,7 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
         if value is not None:
             raise UserError(f"--{name} takes no value; received {value!r}: use --{switch} instead.")
     elif owners:
-        hint = f"{program.line(command, '--help')} lists the flags of {command}"
+        hint = f"{program.command_line(command, '--help')} lists the flags of {command}"
         if not is_named:
             hint = f"name the command, as in: {command_options.usage(owners[0])}"
         these = " and ".join(filter(None, (", ".join(owners[:-1]), owners[-1])))
@@ -197,7 +197,8 @@ def _check_flag(name: str, value: str | None, command: str, *, is_named: bool) -
     else:
         hint = did_you_mean(name, FIELDS[command], prefix="--")
         raise UserError(
-            f"There is no flag --{name}{hint}; {program.line(command, '--help')} lists all flags."
+            f"There is no flag --{name}{hint}; {program.command_line(command, '--help')} lists all "
+            "flags."
         )
 
 
@@ -214,7 +215,9 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
 def _converted(field: dataclasses.Field, name: str, text: str | None, command: str) -> typing.Any:
     wanted = kind(field)
     if text is None and wanted is not bool:
-        raise UserError(f"Missing value for flag --{name}; see {program.line(command, '--help')}.")
+        raise UserError(
+            f"Missing value for flag --{name}; see {program.command_line(command, '--help')}."
+        )
     if wanted is bool and (text is None or text.lower() in TRUE + FALSE):
         return text is None or text.lower() in TRUE
     try:

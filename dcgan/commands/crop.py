@@ -99,4 +99,4 @@ def _report(source: PictureFiles, folder: CroppedFolder, outcome: CropResult) ->
         folder.records,
     )
     logger.info("Look at %s and %s.", folder.sheet, folder.drawing)
-    logger.info("Train on it with: %s", program.line("--dataset", folder.root))
+    logger.info("Train on it with: %s", program.command_line("--dataset", folder.root))

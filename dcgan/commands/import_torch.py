@@ -116,5 +116,5 @@ def _report(config: Config, to: Path, weights: dict) -> None:
     ]
     logger.info(
         "These files hold no moments of Adam. To continue training, with new ones: %s",
-        program.line(*words),
+        program.command_line(*words),
     )

@@ -30,4 +30,4 @@ def run(options: Pack) -> None:
         f" ({parts})" if options.test_share else "",
         f"{packed.size / 1e6:,.1f} MB",
     )
-    logger.info("Train on it with: %s", program.line("--dataset", options.to))
+    logger.info("Train on it with: %s", program.command_line("--dataset", options.to))

@@ -152,5 +152,5 @@ def _nothing_to_serve(folder: Path) -> UserError:
     if folder.parent.name == "export":
         words += ["--run_dir", folder.parent.parent]
     return UserError(
-        f"No complete exported model in {folder} yet; run: {program.line(*words)}"
+        f"No complete exported model in {folder} yet; run: {program.command_line(*words)}"
     )

@@ -62,9 +62,9 @@ def map_array(path: Path) -> np.ndarray:
     except BAD_HEADER as error:
         raise ValueError(f"its header is damaged: {error}") from error
     except OSError as error:
-        if error.errno not in disk.NEVER:
+        if error.errno not in disk.UNSUPPORTED:
             raise
-        disk.cannot_map(path, error)
+        disk.warn_unmapped(path, error)
     size, free = path.stat().st_size, free_memory()
     if size > free:
         raise UserError(

@@ -106,7 +106,7 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
             while archive.fileobj.read(RECORD):  # to the end, to check gzip's checksum
                 pass
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        if failure := disk.failure(error):
+        if failure := disk.find_disk_error(error):
             raise failure from None
         raise unusable(path, "a complete tar.gz archive", f"a damaged one ({error})") from error
     missing = [name for name in names if name not in contents]

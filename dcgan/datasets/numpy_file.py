@@ -267,6 +267,6 @@ def _refuse(path: Path, expected: str, received: str) -> NoReturn:
 
 
 def _refuse_bytes(path: Path, expected: str, received: str, error: Exception) -> NoReturn:
-    if failure := disk.failure(error):
+    if failure := disk.find_disk_error(error):
         raise unreadable(failure, path) from error
     _refuse(path, expected, f"{received} ({' '.join(str(error).split())[:200]})")

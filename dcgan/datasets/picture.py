@@ -212,13 +212,13 @@ def _damage(error: BaseException) -> str:
 
 def damage_within(what: str, error: BaseException) -> UnusableFile:
     """Makes the error for an unusable picture inside a file of many, such as a "zip file"."""
-    failure = disk.failure(error)
+    failure = disk.find_disk_error(error)
     return UnusableFile(reading_failed(failure) if failure else f"damaged in the {what}")
 
 
 def archive_refusal(path: object, what: str, error: BaseException, advice: str) -> UserError:
     """Makes the error for an unreadable or damaged file of many pictures, such as a "zip file"."""
-    if failure := disk.failure(error):
+    if failure := disk.find_disk_error(error):
         return UserError(f"{path} {reading_failed(failure)}: expected a {what} of pictures.")
     reason = " ".join(str(error).split())[:200]
     return UserError(

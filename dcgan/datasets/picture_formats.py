@@ -90,7 +90,7 @@ def load(form: str) -> None:
         try:
             import pillow_heif
         except ImportError as error:
-            raise UnusableFile(f"HEIC, which needs: {extras.command('data')}") from error
+            raise UnusableFile(f"HEIC, which needs: {extras.install_command('data')}") from error
         pillow_heif.register_heif_opener()
 
 

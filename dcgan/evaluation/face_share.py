@@ -38,7 +38,7 @@ class FaceFinder:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Tells which of uint8 images [N, height, width, 1 or 3] show a face: bool [N]."""
-        seen = progress.over(images, "looking for faces", len(images), "images", kept=None)
+        seen = progress.with_bar(images, "looking for faces", len(images), "images", kept=None)
         return np.array([self._shows(np.asarray(image)) for image in seen], bool)
 
     def _shows(self, image: np.ndarray) -> bool:

@@ -145,7 +145,7 @@ def _from_archive(path: Path, file: RemoteFile) -> bytes:
                 if PurePosixPath(member.name).name == file.name and member.size == file.size:
                     return _check(archive.extractfile(member).read(), path, file)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        if failure := disk.failure(error):
+        if failure := disk.find_disk_error(error):
             raise failure from None
         raise _refusal(path, f"a damaged one ({error})", file) from error
     raise _refusal(path, f"none with {file.name} of {file.size:,} bytes in it", file)

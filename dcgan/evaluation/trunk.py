@@ -14,7 +14,7 @@ import numpy as np
 from dcgan.evaluation import resizing
 from dcgan.evaluation.extractor import pieces
 from dcgan.models.layers import BatchNormalization
-from dcgan.terminal.progress import about, over
+from dcgan.terminal.progress import format_estimate, with_bar
 
 LARGE = 40  # pixels; if the longer side is above, the stem halves the sides too
 PEAK_RATE = 4e-3  # highest learning rate
@@ -78,13 +78,13 @@ def order(count: int, passes: int, seed: int) -> np.ndarray:
 def steps(count: int, doing: str) -> Iterator[int]:
     """Yields the step numbers of a training, with a bar; logs an estimate of the time it takes."""
     start = time.monotonic()
-    for number in over(range(count), doing, count, "steps"):
+    for number in with_bar(range(count), doing, count, "steps"):
         yield number
         if number == 0:
             start = time.monotonic()  # the first step includes compilation
         if number == FIRST_STEPS:
             seconds = (time.monotonic() - start) / FIRST_STEPS * (count - number)
-            logger.info("%s once: %s.", doing.capitalize(), about(seconds))
+            logger.info("%s once: %s.", doing.capitalize(), format_estimate(seconds))
 
 
 def small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -41,7 +41,7 @@ def require(command: str) -> None:
     if tuple(map(int, re.findall("[0-9]+", version)[:2])) < OLDEST:
         raise UserError(
             f"{command} needs PyTorch 2.6 or later, as earlier ones may run code that a file "
-            f"holds; found {version}: run {extras.command('torch')}."
+            f"holds; found {version}: run {extras.install_command('torch')}."
         )
 
 

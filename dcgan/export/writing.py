@@ -11,7 +11,7 @@ from dcgan import UserError
 from dcgan.export import parity
 from dcgan.export.format import Format, Subject
 from dcgan.files import flush_tree, hold_target, replace_folder, write_json
-from dcgan.terminal.progress import over
+from dcgan.terminal.progress import with_bar
 
 STATE = ".export"  # folder inside the target, for the lock and for unchecked models
 
@@ -46,7 +46,7 @@ def export(
     cases = parity.make_cases(subject)
     done = []
     with _staging(to) as staging:
-        for form in over(forms, "exporting", len(forms), "formats"):
+        for form in with_bar(forms, "exporting", len(forms), "formats"):
             chosen = weights if form.halves else "float32"
             staged = form.path(staging, subject.step)
             staged.parent.mkdir(parents=True, exist_ok=True)

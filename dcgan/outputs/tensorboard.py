@@ -23,9 +23,10 @@ def open_writer(folder: str | os.PathLike) -> "TensorBoardWriter | None":
     A resumed run opens the same folder again: TensorBoard joins its files into one curve.
     """
     # `tf.summary` raises at its first use without the package, which TensorFlow does not require.
-    if extras.missing("tensorboard"):
+    if extras.not_installed("tensorboard"):
         logger.info(
-            "No curves for TensorBoard: it is not installed; %s", extras.command("tensorboard")
+            "No curves for TensorBoard: it is not installed; %s",
+            extras.install_command("tensorboard"),
         )
         return None
     return TensorBoardWriter(folder)

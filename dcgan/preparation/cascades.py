@@ -30,12 +30,12 @@ def require() -> None:
     if cv2 is None:
         raise UserError(
             "Finding faces needs the library OpenCV, not installed here: "
-            f"run {extras.command('data')}."
+            f"run {extras.install_command('data')}."
         )
     if not hasattr(cv2, "CascadeClassifier"):
         raise UserError(
             f"Finding faces needs the cascades of OpenCV 4, and OpenCV {cv2.__version__}, which is "
-            f"installed, has none: run {extras.command('data')}."
+            f"installed, has none: run {extras.install_command('data')}."
         )
 
 

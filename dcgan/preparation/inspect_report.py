@@ -36,7 +36,7 @@ def sentences(source: Source, result: Survey) -> list[str]:
         lines.append(f"Without colour: {result.grey:,} of {result.usable:,}.")
     lines.append(f"Exact duplicates: {_some(source, result.same)}.")
     if result.near is None:
-        lines.append(f"Near duplicates: not looked for; {extras.command('data')} first.")
+        lines.append(f"Near duplicates: not looked for; {extras.install_command('data')} first.")
     else:
         limit = f" (perceptual hashes that differ in at most {NEAR} of 64 bits)"
         lines.append(f"Near duplicates{limit}: {_some(source, result.near)}.")

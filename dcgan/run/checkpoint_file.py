@@ -80,7 +80,7 @@ def _open(path: Path) -> Iterator[zipfile.ZipFile]:
         KeyError,
         OSError,
     ) as error:
-        if failure := disk.failure(error):
+        if failure := disk.find_disk_error(error):
             failure.filename = failure.filename or str(path)
             raise failure from None
         raise DamagedCheckpoint(str(error) or type(error).__name__) from error

@@ -40,11 +40,11 @@ class Formatter(logging.Formatter):
 
 
 class _Output(io.FileIO):
-    """A standard stream that never raises; `lost` says why it could not write."""
+    """A standard stream that never raises; `error` says why it could not write."""
 
     def __init__(self, number: int):
         super().__init__(number, "w", closefd=False)
-        self.lost: OSError | None = None
+        self.error: OSError | None = None
 
     def write(self, data) -> int:
         try:
@@ -52,7 +52,7 @@ class _Output(io.FileIO):
                 select.select([], [self], [])
             return count
         except OSError as error:
-            self.lost = self.lost or error
+            self.error = self.error or error
             return len(data)
 
 
@@ -86,19 +86,19 @@ def _open_nothing(number: int) -> None:
             os.close(file)
 
 
-def lost(name: str = "stdout") -> OSError | None:
+def output_error(name: str = "stdout") -> OSError | None:
     """Returns the error that kept text from a standard stream; None if no text was lost."""
     raw = getattr(getattr(getattr(sys, name), "buffer", None), "raw", None)
-    return raw.lost if isinstance(raw, _Output) else None
+    return raw.error if isinstance(raw, _Output) else None
 
 
-def failed() -> OSError | None:
+def output_failure() -> OSError | None:
     """Returns the error that standard output failed with; None as well if only its reader left."""
-    error = lost()
+    error = output_error()
     return None if error is None or error.errno in (errno.EPIPE, errno.EIO) else error
 
 
-def at_once(text: str) -> None:
+def write_unbuffered(text: str) -> None:
     """Writes a line to standard error past all buffers, as a signal handler must."""
     try:
         os.write(2, f"\n{text}\n".encode("ascii", "backslashreplace"))
@@ -106,7 +106,7 @@ def at_once(text: str) -> None:
         return  # nobody can read it
 
 
-def leave(code: int) -> None:
+def exit_quickly(code: int) -> None:
     """Ends the process as Python does, without tearing down TensorFlow, which takes seconds."""
     threading._shutdown()  # first, as in Python: process pools wait for the work they have begun
     atexit._run_exitfuncs()

@@ -44,7 +44,7 @@ class Bar:
         self.n, self.total = initial, total
         self._doing, self._unit, self._note = console.printable(doing), unit, ""
         self._initial, self._started = initial, time.monotonic()
-        self._said, self._shown = self._started, initial
+        self._printed_at, self._printed_n = self._started, initial
         self._bar = None
         if is_watched():
             self._bar = tqdm(
@@ -67,8 +67,8 @@ class Bar:
         self.n += count
         if self._bar is not None:
             self._bar.update(count)
-        elif time.monotonic() - self._said >= LINE_SECONDS:
-            self._say()
+        elif time.monotonic() - self._printed_at >= LINE_SECONDS:
+            self._print()
 
     def note(self, text: str) -> None:
         """Sets the text that is shown behind the numbers; it is made printable."""
@@ -80,13 +80,13 @@ class Bar:
         """Shows the last state if an earlier one was shown; further calls do nothing."""
         if self._bar is not None:
             self._bar.close()
-        elif self._said > self._started and self.n != self._shown:
-            self._say()
+        elif self._printed_at > self._started and self.n != self._printed_n:
+            self._print()
 
-    def _say(self) -> None:
+    def _print(self) -> None:
         now = time.monotonic()
-        self._said, self._shown = now, self.n
-        say(self.line(now - self._started))
+        self._printed_at, self._printed_n = now, self.n
+        print_line(self.line(now - self._started))
 
     def line(self, seconds: float) -> str:
         """Returns a line such as `decoding faces: 4,200 of 11,418 images, 0:30, 0:52 left`."""
@@ -94,14 +94,14 @@ class Bar:
         count = tqdm.format_sizeof if is_bytes else "{:,}".format
         unit = "B" if is_bytes else f" {self._unit}"
         of = "" if self.total is None else f" of {count(self.total)}"
-        parts = [f"{self._doing}: {count(self.n)}{of}{unit}", clock(seconds)]
+        parts = [f"{self._doing}: {count(self.n)}{of}{unit}", format_duration(seconds)]
         done = self.n - self._initial
         if self.total is not None and done and self.n < self.total:
-            parts.append(f"{clock(seconds / done * (self.total - self.n))} left")
+            parts.append(f"{format_duration(seconds / done * (self.total - self.n))} left")
         return ", ".join(filter(None, (*parts, self._note)))
 
 
-def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> Iterator[Item]:
+def with_bar(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> Iterator[Item]:
     """Yields the items, with a bar that shows how many are done; see `Bar` for the arguments."""
     with Bar(doing, total, unit, **kept) as bar:
         for item in items:
@@ -109,7 +109,7 @@ def over(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> It
             bar.update()
 
 
-class Line(tqdm):
+class StatusLine(tqdm):
     """A line that is updated on a terminal; `text` makes it for a number of columns."""
 
     def __init__(self, text: Callable[[int], str], **options):
@@ -128,14 +128,14 @@ def columns() -> int:
         return 80
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Formats a duration as 1:10, or from an hour on as 3:01:10."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def about(seconds: float) -> str:
+def format_estimate(seconds: float) -> str:
     """Formats an estimated duration, such as about 40 seconds, 3 minutes or 2 hours."""
     for unit, size in (("hour", 3600), ("minute", 60)):
         if seconds >= 1.5 * size:
@@ -145,7 +145,7 @@ def about(seconds: float) -> str:
     return f"about {round(seconds)} seconds" if seconds >= 1.5 else "about a second"
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Prints a line to standard error, above the bars."""
     tqdm.write(text, file=sys.stderr)
 
@@ -156,14 +156,15 @@ class Handler(logging.Handler):
     def __init__(self):
         super().__init__()
         self.setFormatter(console.Formatter())
-        self._told = console.lost() is not None
+        self._has_warned = console.output_error() is not None
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stdout)
         sys.stdout.flush()
-        error = console.lost()
-        if error is not None and not self._told:
-            self._told = True  # the warning is for the log file: on standard output it is lost too
+        error = console.output_error()
+        if error is not None and not self._has_warned:
+            # For the log file: on standard output the warning is lost too.
+            self._has_warned = True
             logging.getLogger("dcgan").warning(
                 "Standard output cannot be written any more (%s).", error.strerror
             )

@@ -126,7 +126,7 @@ class Progress:
         self._first: tuple[int, float] | None = None
         self._bar = None
         if progress.is_watched():
-            self._bar = progress.Line(self.text, total=until, initial=start, mininterval=0.2)
+            self._bar = progress.StatusLine(self.text, total=until, initial=start, mininterval=0.2)
 
     def step(self, done: int, scalars: dict) -> None:
         """Counts the steps; a hook for every call."""
@@ -140,7 +140,7 @@ class Progress:
         """Shows a line of metrics; a listener of `MetricsLog`."""
         self._line = line
         if self._bar is None:
-            progress.say(self.text())
+            progress.print_line(self.text())
 
     def close(self) -> None:
         if self._bar is not None:
@@ -183,7 +183,7 @@ class Progress:
         is_by_steps = self._ends == math.inf or by_steps <= rest
         seconds = max(min(rest, by_steps), 0.0)
         is_known = seconds < math.inf and self.done < self._until
-        return f"{progress.clock(seconds)} left" if is_known else "", is_by_steps
+        return f"{progress.format_duration(seconds)} left" if is_known else "", is_by_steps
 
 
 def _format_share(value: float) -> str:
@@ -231,7 +231,7 @@ class StopSignals:
             return
         self.received, self._since = number, now
         name = next(name for name, one in SIGNALS.items() if one == number)
-        console.at_once(
+        console.write_unbuffered(
             f"{name}: saving, then stopping; another Ctrl-C stops at once and loses the steps "
             "since the last checkpoint."
         )

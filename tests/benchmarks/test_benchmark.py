@@ -281,7 +281,7 @@ def test_the_peak_is_the_programs_own(tmp_path):
     ballast = np.ones(400 << 20, np.uint8)
     figures = []
     # The second ends its process itself, as main.py does.
-    ends = ("", "; from dcgan.terminal import console; console.leave(0)")
+    ends = ("", "; from dcgan.terminal import console; console.exit_quickly(0)")
     for megabytes, end in zip((1, 200), ends, strict=True):
         code = f"import sys; x = b'1' * ({megabytes} << 20); del x; print(sys.argv[1:]){end}"
         (tmp_path / "program.py").write_text(code)

@@ -8,7 +8,7 @@ from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.estimate import CostEstimate, estimate
 from dcgan.benchmarks.steps import bare_spec
 from dcgan.cli.resolve import resolve
-from dcgan.terminal.progress import about
+from dcgan.terminal.progress import format_estimate
 
 
 def test_three_steps_are_timed_behind_one_that_compiles(monkeypatch):
@@ -51,4 +51,4 @@ def test_the_sentences_multiply_the_median():
     ],
 )
 def test_an_estimate_in_words(seconds, words):
-    assert about(seconds) == words
+    assert format_estimate(seconds) == words

@@ -127,4 +127,4 @@ def test_a_stream_that_is_not_ready_is_waited_for():
 
 def test_no_stream_of_a_library_is_taken_for_ours(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert console.lost() is None and console.failed() is None
+    assert console.output_error() is None and console.output_failure() is None

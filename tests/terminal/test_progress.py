@@ -10,7 +10,7 @@ from terminals import terminal
 
 import main
 from dcgan.terminal import progress
-from dcgan.terminal.progress import Bar, over
+from dcgan.terminal.progress import Bar, with_bar
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_where_there_is_no_terminal_a_line_comes_now_and_then(clock, capsys):
 
 
 def test_short_work_says_nothing_in_a_log(clock, capsys):
-    assert list(over("abc", "reading", 3, "letters")) == ["a", "b", "c"]
+    assert list(with_bar("abc", "reading", 3, "letters")) == ["a", "b", "c"]
     assert tuple(capsys.readouterr()) == ("", "")
 
 

@@ -60,7 +60,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     data = by_data(runs)
     parts = {
         "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
-        "command": program.line("compare", "--runs", *folders),
+        "command": program.command_line("compare", "--runs", *folders),
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
         "comparison": comparison,
         "title": f"{count(len(runs), 'run')} side by side",
@@ -75,7 +75,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "training": curves.training(comparison.settings),
         "quality": curves.quality(comparison.protocols),
         "evaluate": [
-            program.line("evaluate", "--run_dir", folder)
+            program.command_line("evaluate", "--run_dir", folder)
             for run, folder in zip(runs, folders, strict=True)
             if not run.series
         ],

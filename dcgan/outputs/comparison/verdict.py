@@ -126,7 +126,7 @@ def notes(runs: Sequence[Run]) -> list[str]:
         if not run.series:
             lines.append(
                 f"{run.name} was not evaluated: "
-                f"{program.line('evaluate', '--run_dir', run.folder.root)} does it."
+                f"{program.command_line('evaluate', '--run_dir', run.folder.root)} does it."
             )
     return lines
 

@@ -112,7 +112,9 @@ def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) 
     lines += [judgement.text] if judgement else []
     if not measured and not judgement:
         lines += [] if trouble else [seen]
-        lines.append(f"How good the images are: {program.line('evaluate', '--run_dir', run_dir)}")
+        lines.append(
+            f"How good the images are: {program.command_line('evaluate', '--run_dir', run_dir)}"
+        )
     elif not trouble:
         lines.append(_next(measured))
     return " ".join(line for line in lines if line)

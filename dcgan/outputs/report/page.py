@@ -102,7 +102,7 @@ def _flags(text: str) -> markupsafe.Markup:
 
 
 def _command(name: str, contents: Contents) -> str:
-    return program.line(name, "--run_dir", contents.folder)
+    return program.command_line(name, "--run_dir", contents.folder)
 
 
 def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
