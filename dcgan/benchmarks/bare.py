@@ -47,8 +47,8 @@ class BareStep:
         if generator.classes:
             names = {f"column {i}": "." * count for i, count in enumerate(generator.classes)}
             labels = np.arange(self.images, dtype=np.int32)[:, None] % generator.classes
-            of_z = {"z_dim": generator.z_dim, "z_dist": generator.z_dist}
-            table = ClassTable.of(names, labels, **of_z)
+            z_options = {"z_dim": generator.z_dim, "z_dist": generator.z_dist}
+            table = ClassTable.of(names, labels, **z_options)
             self._batch = self._batch, tf.constant(labels, tf.int32)
         self._step = make_step(self.state, recipe, tf.distribute.get_strategy(), table)
 

@@ -284,7 +284,7 @@ class Config:
     undecided: tuple[str, ...] = ()  # not an option: names of those that are open, see `by_device`
 
     @property
-    def of_z(self) -> dict[str, int | str]:
+    def z_options(self) -> dict[str, int | str]:
         """The options that determine the latent vectors of seeds."""
         return {"z_dim": self.z_dim, "z_dist": self.z_dist}
 

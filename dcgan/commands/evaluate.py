@@ -42,7 +42,7 @@ def run(options: Evaluate) -> None:
     count = min(options.num_images, len(pictures)) if options.images else options.num_images
     _require(options, trained, split, count)
     learnt = trained.reals(options.data_dir)
-    compared = learnt if split == trained.splits else trained.part(split, options.data_dir)
+    compared = learnt if split == trained.splits else trained.read_part(split, options.data_dir)
     name = _extractor(options, learnt.labels, len(learnt.images))
     reals = choose_reals(
         compared,
@@ -102,7 +102,7 @@ def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
             "pictures in place of samples: use only one of them."
         )
     try:
-        prepared = trained.others(options.images, options.data_dir)
+        prepared = trained.read_pictures(options.images, options.data_dir)
     except UserError as error:
         raise UserError(f"There are no pictures for --images {options.images}: {error}") from error
     for line in prepared.report.sentences():
@@ -137,7 +137,7 @@ def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> 
     source = trained.source(options.data_dir)
     learnt = trained.count(source)
     other = split != trained.splits
-    compared = len(trained.part(split, options.data_dir, trained.source)) if other else learnt
+    compared = len(trained.read_part(split, options.data_dir, trained.source)) if other else learnt
     name = _extractor(options, source.labels, learnt)
     extractors.require(name, source.labels, learnt)
     metrics = _metrics(options.metrics, name, source)

@@ -34,7 +34,7 @@ def run(options: Features) -> None:
         _require_other(trained, options)
     labelling, names = _labelling(options.labels, trained.source(options.data_dir))
     learnt = trained.reals(options.data_dir)
-    asked = learnt if own else trained.part(options.splits, options.data_dir)
+    asked = learnt if own else trained.read_part(options.splits, options.data_dir)
     known = Images(learnt.images, learnt.labels[labelling].values)
     tested = known if own else Images(asked.images, asked.labels[labelling].values)
     trials = linear_probe.draw_trials(

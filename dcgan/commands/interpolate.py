@@ -32,7 +32,7 @@ def run(options: Interpolate) -> None:
         walks.require_mp4()
     method = options.method or paths.natural_method(trained.z_dist)
     z = paths.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
-    classes = trained.classes(seeds, trained.asked(options.label))
+    classes = trained.classes(seeds, trained.requested_classes(options.label))
     if classes is not None:
         classes = paths.walk(classes, options.frames, method="linear", loop=options.loop)
     comment = provenance.mark(

@@ -105,7 +105,7 @@ def _health(run_dir: RunDir, config: dict) -> Health:
     messages = monitor.replay(read_metrics(run_dir.metrics))
     told = [(message.kind, message.text, message.advice) for message in messages]
     judged_from = START_STEPS + SUSTAINED_STEPS
-    return Health(told, judged_from, COLLAPSED_DIVERSITY, monitor.trouble, monitor.seen)
+    return Health(told, judged_from, COLLAPSED_DIVERSITY, monitor.trouble, monitor.summary)
 
 
 def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:

@@ -29,7 +29,7 @@ logger = logging.getLogger("dcgan")
 def run(options: Sample) -> None:
     seeds = _seeds(options)
     trained = open_run(options)
-    root, asked = trained.run.root, trained.asked(options.label)
+    root, asked = trained.run.root, trained.requested_classes(options.label)
     words = ",".join(f"{column}={name}" for column, names in asked.items() for name in names)
     folder = f"{trained.step:08d}{f'-{_safe(words)}' * bool(words)}"
     to = Path(options.to) if options.to else root / "generated" / folder

@@ -30,7 +30,7 @@ from dcgan.models import summary as network_summary
 from dcgan.run.checkpoint import Checkpointer
 from dcgan.run.run_dir import RunDir
 from dcgan.terminal import console
-from dcgan.training.by_class import ByClass
+from dcgan.training.by_class import TrainingLabels
 from dcgan.training.trainer import Trainer, make_networks
 
 # The options that say which images a run learns from.
@@ -228,7 +228,8 @@ def _make_trainer(
         """Prepares the images; raises UserError if they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
-        content = {"images": made.content, **ByClass.of(made, columns, **config.of_z).meta()}
+        labels = TrainingLabels.of(made, columns, **config.z_options)
+        content = {"images": made.content, **labels.meta()}
         if workers.count > 1 and workers.broadcast_json(content) != content:
             raise UserError(
                 f"Worker {workers.rank} has other images than worker 0 ({len(made.images):,} of "

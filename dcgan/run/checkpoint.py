@@ -149,7 +149,7 @@ class Checkpoint:
 
     def generator_arrays(self) -> dict[str, np.ndarray]:
         """The weights that samples come from: the averaged ones if the run has them."""
-        return _owned(self.arrays, _sampler(self.arrays))
+        return _select_owner(self.arrays, _sampler(self.arrays))
 
     def fingerprint(self, drawn: str) -> str:
         """Returns a hash. Generators with the same one give the same image for each seed.
@@ -168,7 +168,7 @@ class Checkpoint:
 
     def discriminator(self) -> Discriminator:
         """Rebuilds the discriminator; see `generator`."""
-        return self._rebuild(Discriminator, _owned(self.arrays, "discriminator"))
+        return self._rebuild(Discriminator, _select_owner(self.arrays, "discriminator"))
 
     def _rebuild(self, network: type, arrays: dict[str, np.ndarray]):
         """Builds a network and sets its weights, in float32 whatever precision the run has."""
@@ -180,30 +180,30 @@ class Checkpoint:
             if hasattr(layer, "filters") and (
                 kernel is None or layer.filters not in kernel.shape[2:]
             ):
-                raise self._unlike(f"{layer.name}/kernel")
+                raise self._mismatch_error(f"{layer.name}/kernel")
         for layer, inputs in (
             (made.of_classes, sum(made.classes)),
             (made.hidden, made.hidden_inputs),
         ):
             kernel = arrays.get(f"{layer.name}/kernel") if layer else None
             if layer and (kernel is None or kernel.shape != (inputs, layer.units)):
-                raise self._unlike(f"{layer.name}/kernel")
+                raise self._mismatch_error(f"{layer.name}/kernel")
         made.build()
         for variable in made.variables:
             name = variable.path.partition("/")[2]
             if name not in arrays or arrays[name].shape != tuple(variable.shape):
-                raise self._unlike(name)
+                raise self._mismatch_error(name)
             variable.assign(arrays[name])
         return made
 
-    def _unlike(self, name: str) -> UserError:
+    def _mismatch_error(self, name: str) -> UserError:
         return UserError(
             f"The checkpoint {self.path} is of another architecture than the run's model.json (the "
             f"first difference: {name}); name one of the same run."
         )
 
 
-def _owned(by_name: dict, owner: str) -> dict:
+def _select_owner(by_name: dict, owner: str) -> dict:
     """The entries of one network, without its name at the beginning of theirs."""
     prefix = f"{owner}/"
     return {n.removeprefix(prefix): one for n, one in by_name.items() if n.startswith(prefix)}

@@ -17,7 +17,7 @@ from dcgan.files import read_json
 logger = logging.getLogger("dcgan")
 
 
-def _within(name: str) -> property:
+def _path_property(name: str) -> property:
     """Makes a property: the path of a part of the run, such as samples/reals.png."""
     return property(lambda run: run.root / name)
 
@@ -28,18 +28,18 @@ class RunDir:
 
     root: Path
 
-    config = _within("config.json")
-    environment = _within("environment.json")
-    log = _within("log.txt")
-    metrics = _within("metrics.jsonl")
-    samples = _within("samples")
-    reals = _within("samples/reals.png")
-    checkpoints = _within("checkpoints")
-    losses = _within("losses.png")
-    animation = _within("training.gif")
-    evaluation = _within("evaluation")  # one file per metric, number of images and extractor
-    evaluation_curve = _within("evaluation.png")
-    tensorboard = _within("tensorboard")
+    config = _path_property("config.json")
+    environment = _path_property("environment.json")
+    log = _path_property("log.txt")
+    metrics = _path_property("metrics.jsonl")
+    samples = _path_property("samples")
+    reals = _path_property("samples/reals.png")
+    checkpoints = _path_property("checkpoints")
+    losses = _path_property("losses.png")
+    animation = _path_property("training.gif")
+    evaluation = _path_property("evaluation")  # one file per metric, number of images and extractor
+    evaluation_curve = _path_property("evaluation.png")
+    tensorboard = _path_property("tensorboard")
 
     def sample(self, step: int) -> Path:
         return self.samples / f"{step:08d}.png"
@@ -100,11 +100,12 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
     """
     datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
     datasets = {run: named for run, named in datasets.items() if named is not None}
-    runs = {run: _short(name) for run, (name, _) in datasets.items()}
-    fitting = [run for run, name in runs.items() if dataset is None or name == _short(dataset)]
+    runs = {run: _short_name(name) for run, (name, _) in datasets.items()}
+    fitting = [run for run, name in runs.items() if dataset is None or name == _short_name(dataset)]
     if dataset is not None:  # runs on this very path come before others of the same name
-        here = _places(dataset, "data")
-        fitting = [run for run, named in datasets.items() if _places(*named) & here] or fitting
+        here = _possible_paths(dataset, "data")
+        same = [run for run, named in datasets.items() if _possible_paths(*named) & here]
+        fitting = same or fitting
     if fitting:
         return max(fitting, key=lambda run: _last_written(RunDir(run)))
     on = "" if dataset is None else f" on {dataset}"
@@ -129,12 +130,12 @@ def _dataset(config: Path) -> tuple[str, str] | None:
     return name, data_dir if isinstance(data_dir, str) else "data"
 
 
-def _short(dataset: str) -> str:
+def _short_name(dataset: str) -> str:
     """The name common to a data set, its folder and its archive, however the path is written."""
     return data_names.stem(os.path.basename(os.path.realpath(dataset))).lower()
 
 
-def _places(dataset: str, data_dir: str) -> set[str]:
+def _possible_paths(dataset: str, data_dir: str) -> set[str]:
     """The existing paths that a data set's name may mean, with links resolved; may be empty."""
     paths = (dataset, os.path.join(data_dir, dataset))
     return {os.path.realpath(path) for path in paths if dataset and os.path.exists(path)}

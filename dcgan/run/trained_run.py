@@ -38,7 +38,7 @@ DATA_OPTIONS = {
     **dict.fromkeys(("train_size", "input_height", "input_width"), int | None),
     **{"cache_dir": str | None, "crop": bool, "flip": bool},
 }
-FEWEST_HELD_OUT = 100  # pictures, as metrics need that many
+MIN_HELD_OUT = 100  # pictures, as metrics need that many
 
 
 def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> RunDir:
@@ -78,7 +78,7 @@ class TrainedRun:
     def __init__(self, run: RunDir, which: str = "newest"):
         self.run = run
         self._sources: dict[tuple[str | None, str | None], Source] = {}
-        self._compared = False
+        self._has_compared = False
         self._config = read_json(run.config)
         self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
         self.generator = self.checkpoint.generator()
@@ -86,8 +86,8 @@ class TrainedRun:
         avoid_remapper()
         self.shape: tuple[int, int, int] = self.generator.image_shape
         self.table = classes_file.read(self.checkpoint.path.parent, self.generator)
-        self._of_z = {"z_dim": self.generator.z_dim, "z_dist": self.z_dist}
-        self.sample = make_sampler(self.generator, **self._of_z, table=self.table)
+        self._z_options = {"z_dim": self.generator.z_dim, "z_dist": self.z_dist}
+        self.sample = make_sampler(self.generator, **self._z_options, table=self.table)
 
     @property
     def name(self) -> str:
@@ -112,9 +112,9 @@ class TrainedRun:
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """Returns the latent vectors of seeds, float32 [N, z_dim]."""
-        return latents(tf.constant(seeds, tf.int64), **self._of_z).numpy()
+        return latents(tf.constant(seeds, tf.int64), **self._z_options).numpy()
 
-    def asked(self, label: str | None) -> dict[str, list[str]]:
+    def requested_classes(self, label: str | None) -> dict[str, list[str]]:
         """Parses --label, see `parse_classes`; raises UserError if the run knows no classes."""
         if label is None:
             return {}
@@ -205,28 +205,28 @@ class TrainedRun:
         try:
             if known["splits"] == self.splits:
                 source = self._open(known, place, place)
-                return source if self._is_own(self._prepare(source, known)) else None
+                return source if self._has_learnt(self._prepare(source, known)) else None
             self.source(place)
             return self._open(known, place, place)
         except UserError:
             return None
 
-    def _is_own(self, prepared: Prepared) -> bool:
+    def _has_learnt(self, prepared: Prepared) -> bool:
         """Whether the run has learnt from these images, as far as its checkpoints say."""
         meta = Checkpointer(self.run.checkpoints).newest_meta()
         return meta is None or prepared.is_same(meta)
 
-    def _compare(self, prepared: Prepared) -> None:
+    def _warn_if_foreign(self, prepared: Prepared) -> None:
         """Warns once if the images are not those that the run has learnt from."""
-        if self._compared:
+        if self._has_compared:
             return
-        if not self._is_own(prepared):
+        if not self._has_learnt(prepared):
             logger.warning(
                 "The images of %s are not those that the run has learnt from; what follows is "
                 "about these.",
                 prepared.source.name,
             )
-        self._compared = True
+        self._has_compared = True
 
     def count(self, source: Source) -> int:
         """Largest number of images that the run can learn from, out of its own source."""
@@ -253,7 +253,7 @@ class TrainedRun:
         known = self._data_options(splits)
         prepared = self._prepare(self.source(data_dir, splits), known)
         if known["splits"] == self.splits:
-            self._compare(prepared)
+            self._warn_if_foreign(prepared)
         return prepared
 
     def _prepare(self, source: Source, known: dict) -> Prepared:
@@ -268,21 +268,21 @@ class TrainedRun:
     def choose_held_out(self, data_dir: str | None = None) -> str:
         """Chooses the part of the data to judge the run by: test, else val, else the run's own.
 
-        Parts that the run learns from and parts of fewer than `FEWEST_HELD_OUT` files do not count.
+        Parts that the run learns from and parts of fewer than `MIN_HELD_OUT` files do not count.
         """
         own = {parts.part_of(word) for word in self.splits.split(",")}
         there = self.source(data_dir).parts
-        others = [part for part in ("test", "val") if there.get(part, 0) >= FEWEST_HELD_OUT]
+        others = [part for part in ("test", "val") if there.get(part, 0) >= MIN_HELD_OUT]
         return next((part for part in others if part not in own), self.splits)
 
-    def part(self, split: str, data_dir: str | None = None, of: Callable | None = None):
-        """Calls `reals`, or the method `of`, for `split`; its errors then name --splits."""
+    def read_part(self, split: str, data_dir: str | None = None, read: Callable | None = None):
+        """Calls `reals`, or the method `read`, for `split`; its errors then name --splits."""
         try:
-            return (of or self.reals)(data_dir, split)
+            return (read or self.reals)(data_dir, split)
         except UserError as error:
             raise UserError(f"There are no images for --splits {split}: {error}") from error
 
-    def others(self, place: str, data_dir: str | None = None) -> Prepared:
+    def read_pictures(self, place: str, data_dir: str | None = None) -> Prepared:
         """Reads pictures that the run has not learnt from, at the size of its images."""
         source = catalog.find(place, data_dir or self._option("data_dir"))
         return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)

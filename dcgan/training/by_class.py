@@ -10,11 +10,11 @@ from dcgan.datasets.label_columns import matrix
 from dcgan.datasets.prepare import Prepared
 from dcgan.latent.labels import ClassTable
 
-MOST_ROWS = 16  # classes in a grid
+MAX_ROWS = 16  # classes in a grid
 
 
 @dataclass(frozen=True)
-class ByClass:
+class TrainingLabels:
     """The labels that a run learns; every attribute is None if it learns none."""
 
     values: np.ndarray | None = None  # int32 [N, columns], one row per image
@@ -22,27 +22,29 @@ class ByClass:
     digest: str | None = None  # hexadecimal hash of the labels
 
     @classmethod
-    def of(cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **of_z) -> "ByClass":
+    def of(
+        cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **z_options
+    ) -> "TrainingLabels":
         """Takes the labels of the given columns from a prepared data set.
 
         Args:
             prepared: the data set; its labels are read only if `columns` is not empty.
             columns: the class names of each label column to learn; may be empty.
-            **of_z: z_dim and z_dist, see `ClassTable`.
+            **z_options: z_dim and z_dist, see `ClassTable`.
         """
         if not columns:
             return cls()
         values = matrix(prepared.labels, columns)
-        table = ClassTable.of(columns, values, **of_z)
+        table = ClassTable.of(columns, values, **z_options)
         digest = hashlib.sha256(values.astype("<i4").tobytes()).hexdigest()[:32]
         return cls(values, table, digest)
 
-    def beside(self, images: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    def with_labels(self, images: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Returns (images, labels), or the images alone without labels; see `make_dataset`."""
         return images if self.values is None else (images, self.values)
 
     @property
-    def asked(self) -> Callable | None:
+    def requested_classes(self) -> Callable | None:
         """A function from seeds to class names, `ClassTable.named`; None without labels."""
         return self.table.named if self.table else None
 
@@ -52,23 +54,23 @@ class ByClass:
 
 
 @dataclass(frozen=True)
-class Cells:
+class SampleGrid:
     """The seeds and labels of a sample grid; calling it with a sampler gives the images."""
 
     seeds: Sequence[int]  # one per image
     labels: np.ndarray | None = None  # int32 [N, columns]; None without classes
-    in_a_row: int | None = None  # images per row; None: as square a grid as possible
+    images_per_row: int | None = None  # images per row; None: as square a grid as possible
 
     def __call__(self, sample: Callable) -> np.ndarray:
         return sample(self.seeds) if self.labels is None else sample(self.seeds, self.labels)
 
 
-def make_cells(count: int, table: ClassTable | None) -> Cells:
+def make_sample_grid(count: int, table: ClassTable | None) -> SampleGrid:
     """Makes a grid of about `count` images; with classes, each has a row and each seed a column."""
     if table is None:
-        return Cells(range(count))
-    rows = min(table.sizes[0], MOST_ROWS, count)
+        return SampleGrid(range(count))
+    rows = min(table.sizes[0], MAX_ROWS, count)
     seeds = np.arange(count // rows)
     labels = np.tile(table.labels(seeds, {}), (rows, 1))
     labels[:, 0] = np.repeat(np.arange(rows), len(seeds))
-    return Cells(np.tile(seeds, rows), labels, len(seeds))
+    return SampleGrid(np.tile(seeds, rows), labels, len(seeds))

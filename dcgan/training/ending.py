@@ -9,7 +9,7 @@ from dcgan.run.run_dir import RunDir
 logger = logging.getLogger("dcgan")
 
 
-def say_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None:
+def log_files(run_dir: RunDir, checkpoints: list[Path], *, is_new: bool) -> None:
     """Names the newest file of each kind that the run has written.
 
     Args:

@@ -107,8 +107,9 @@ class _Condition:
     """A condition that begins when it was seen for `SUSTAINED_STEPS`, and ends later."""
 
     # the step since which it has been seen without a break; None while it is not seen
-    since: int | None = None
-    said: int | None = None  # the step at which it was last reported; None before it begins
+    first_step: int | None = None
+    # the step at which it was last reported; None before it begins
+    reported_step: int | None = None
 
     def update(self, step: int, seen: bool, gone: bool) -> str:
         """Returns "began", "lasts" (every `REPEAT_STEPS`), "ended" or "".
@@ -116,20 +117,20 @@ class _Condition:
         `seen` is whether the numbers show the condition, `gone` whether they clearly show the
         opposite. A condition that has begun lasts while neither is true.
         """
-        if self.said is not None:
+        if self.reported_step is not None:
             if gone:
-                self.since = self.said = None
+                self.first_step = self.reported_step = None
                 return "ended"
-            if step - self.said < REPEAT_STEPS:
+            if step - self.reported_step < REPEAT_STEPS:
                 return ""
-            self.said = step
+            self.reported_step = step
             return "lasts"
         if not seen or step < START_STEPS:
-            self.since = None
-        elif self.since is None:
-            self.since = step
-        elif step - self.since >= SUSTAINED_STEPS:
-            self.said = step
+            self.first_step = None
+        elif self.first_step is None:
+            self.first_step = step
+        elif step - self.first_step >= SUSTAINED_STEPS:
+            self.reported_step = step
             return "began"
         return ""
 
@@ -200,7 +201,7 @@ class HealthMonitor:
         return " ".join(f"{one.text} {one.advice}" for one in self.troubles.values())
 
     @property
-    def seen(self) -> str:
+    def summary(self) -> str:
         """The present numbers in a sentence, to show if nothing is wrong; empty without numbers."""
         if not self._averages:
             return ""

@@ -18,7 +18,7 @@ SIGNALS = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 if hasattr(signal, "SIGHUP"):  # absent on Windows
     SIGNALS = {"SIGHUP": signal.SIGHUP, **SIGNALS}  # the terminal was closed
 REASONS = ("time budget", *SIGNALS)  # reasons to stop, the most important last
-TWICE = 1.0  # seconds in which a second Ctrl-C counts as the first one
+REPEAT_SECONDS = 1.0  # in which a second Ctrl-C counts as the first one
 
 
 class MetricsLog:
@@ -194,7 +194,7 @@ class StopSignals:
     """Context in which a signal ends the training after the current step.
 
     A message acknowledges the signal at once, as a step may take seconds. A second Ctrl-C raises
-    KeyboardInterrupt, unless it follows the first within `TWICE` seconds.
+    KeyboardInterrupt, unless it follows the first within `REPEAT_SECONDS` seconds.
 
     Attributes:
         received: the number of the first signal, or None.
@@ -225,7 +225,7 @@ class StopSignals:
     def _handle(self, number, frame):
         now = time.monotonic()
         if self.received is not None:
-            if number == signal.SIGINT and now - self._since >= TWICE:
+            if number == signal.SIGINT and now - self._since >= REPEAT_SECONDS:
                 self.is_broken_off = True
                 raise KeyboardInterrupt
             return

@@ -26,11 +26,11 @@ def feed(
         step: made by `make_step` with this strategy.
         **order: further arguments of `make_dataset`.
     """
-    device = single_gpu(strategy)
+    device = find_single_gpu(strategy)
     if device is None:
         return make_dataset(images, **order), step
     pictures, labels = images if isinstance(images, tuple) else (images, None)
-    resident = _on_device(pictures, device)
+    resident = _copy_to_device(pictures, device)
     if resident is None:
         ahead = tf.data.experimental.prefetch_to_device(device)
         return make_dataset(images, **order).apply(ahead), step
@@ -43,13 +43,13 @@ def feed(
     return make_dataset(images, **order, by_number=True), gathering
 
 
-def single_gpu(strategy: tf.distribute.Strategy) -> str | None:
+def find_single_gpu(strategy: tf.distribute.Strategy) -> str | None:
     """Returns the name of the GPU that trains alone; None without a GPU or with a strategy."""
     gpus = tf.config.list_logical_devices("GPU")
     return gpus[0].name if gpus and strategy is tf.distribute.get_strategy() else None
 
 
-def _on_device(images: np.ndarray, device: str) -> tf.Variable | None:
+def _copy_to_device(images: np.ndarray, device: str) -> tf.Variable | None:
     """Copies the images to the device; returns None if they do not fit into its memory."""
     try:
         with tf.device(device):

@@ -18,10 +18,10 @@ class Every:
     period: int  # steps between two actions, at least 1
     action: Hook  # the hook to call
     # one more step at which it acts, such as the last one; None for no other
-    also: int | None = None
+    extra_step: int | None = None
 
     def __call__(self, done: int, scalars: dict) -> None:
-        if done % self.period == 0 or done == self.also:
+        if done % self.period == 0 or done == self.extra_step:
             self.action(done, scalars)
 
 

@@ -19,7 +19,7 @@ SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
 # The first draw numbers of labels, dropout and augmentation; those of the noise begin at 0.
 _LABELS, _DROPOUT, _AUGMENT = 1 << 9, 1 << 10, 1 << 11
 # (images [N, H, W, C], labels [N, columns]); labels are None for networks without classes.
-Shown = tuple[tf.Tensor, tf.Tensor | None]
+Examples = tuple[tf.Tensor, tf.Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def make_step(
     options: StepOptions,
     strategy: tf.distribute.Strategy,
     table: ClassTable | None = None,
-) -> Callable[[tf.Tensor | Shown], dict[str, tf.Tensor]]:
+) -> Callable[[tf.Tensor | Examples], dict[str, tf.Tensor]]:
     """Compiles the step.
 
     Args:
@@ -151,8 +151,8 @@ class ReplicaStep:
         reals = self._reals(batch, slice(None))
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
             fakes = self._fakes(step, 0)
-            real_logits, real_classes = self._judge(reals, step, 0)
-            fake_logits, fake_classes = self._judge(fakes, step, 1)
+            real_logits, real_classes = self._logits(reals, step, 0)
+            fake_logits, fake_classes = self._logits(fakes, step, 1)
             d_losses = self._discriminator_losses(real_logits, fake_logits)
             d_loss = self._mean(d_losses, real_classes)
             g_loss = self._mean(generator_loss(fake_logits), fake_classes)
@@ -164,19 +164,19 @@ class ReplicaStep:
         self._apply(state.discriminator_optimizer, d_gradients, d_variables)
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
-    def _reals(self, batch: tf.Tensor | Shown, rows: slice) -> Shown:
+    def _reals(self, batch: tf.Tensor | Examples, rows: slice) -> Examples:
         """The images of these rows of a batch as float32 in [-1, 1], with their labels."""
         images, labels = batch if self.table else (batch, None)
         images = pixels.to_float(tf.cast(images[rows], tf.float32))
         return images, None if labels is None else labels[rows]
 
-    def _fakes(self, step, draw) -> Shown:
+    def _fakes(self, step, draw) -> Examples:
         """Generates images from the noise, and the labels, of one draw."""
         labels = self._labels(step, draw)
         fakes = self.state.generator(self._noise(step, draw), labels=labels, training=True)
         return fakes, labels
 
-    def _judge(self, shown: Shown, step, number):
+    def _logits(self, examples: Examples, step, number):
         """Computes the discriminator's logits float32 [N, 1], and weighted class losses [N].
 
         Args:
@@ -185,7 +185,7 @@ class ReplicaStep:
         Returns:
             (logits, losses); losses are None without a class loss.
         """
-        images, labels = shown
+        images, labels = examples
         seed = draw_seed(self.options.seed, step, _AUGMENT + number)
         far = None if self.options.far_step is None else step >= self.options.far_step
         images = augment(images, self.augmentations, seed=seed, far=far)
@@ -203,8 +203,8 @@ class ReplicaStep:
         variables = state.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             # Two passes: batch normalization must not mix statistics of real and generated images.
-            real_logits, real_classes = self._judge(reals, step, 2 * k)
-            fake_logits, _ = self._judge(fakes, step, 2 * k + 1)
+            real_logits, real_classes = self._logits(reals, step, 2 * k)
+            fake_logits, _ = self._logits(fakes, step, 2 * k + 1)
             loss = self._mean(self._discriminator_losses(real_logits, fake_logits), real_classes)
             scaled = state.discriminator_optimizer.scale_loss(loss)
         self._apply(state.discriminator_optimizer, tape.gradient(scaled, variables), variables)
@@ -232,7 +232,7 @@ class ReplicaStep:
 
     def _generator_loss(self, fakes, step, k):
         number = 2 * self.options.d_steps + k
-        logits, class_losses = self._judge(fakes, step, number)
+        logits, class_losses = self._logits(fakes, step, number)
         return self._mean(generator_loss(logits), class_losses)
 
     def _scores(self, d_loss, real_logits, fake_logits):

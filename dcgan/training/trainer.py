@@ -33,8 +33,8 @@ from dcgan.outputs.tensorboard import open_writer
 from dcgan.run import classes_file, model_file
 from dcgan.run.checkpoint import Checkpointer, state_fingerprint
 from dcgan.run.run_dir import RunDir
-from dcgan.training.by_class import ByClass, make_cells
-from dcgan.training.ending import say_files
+from dcgan.training.by_class import TrainingLabels, make_sample_grid
+from dcgan.training.ending import log_files
 from dcgan.training.environment import environment
 from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
 from dcgan.training.hooks import REASONS, SIGNALS, MetricsLog, Progress, StopSignals, stop_reason
@@ -58,7 +58,7 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
         "classes": classes,
         "dtype": "float32" if config.precision == "float32" else f"mixed_{config.precision}",
     }
-    generator = Generator(shape, **config.of_z, width=config.g_width, **common)
+    generator = Generator(shape, **config.z_options, width=config.g_width, **common)
     discriminator = Discriminator(shape, width=config.d_width, **common)
     for norm in (*generator.norms, *discriminator.norms):
         norm.synchronized = config.sync_batch_norm  # how to train, so not in their configs
@@ -126,10 +126,10 @@ class Trainer:
         self.prepared = prepared = prepare()
         self.reals, self.report = prepared.images, prepared.report
         self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
-        self.by_class = ByClass.of(prepared, columns or {}, **config.of_z)
-        self.data |= self.by_class.meta()
-        self.cells = make_cells(config.num_samples, table := self.by_class.table)
-        self.sample_images = make_sampler(self.state.sampler, **config.of_z, table=table)
+        self.labels = TrainingLabels.of(prepared, columns or {}, **config.z_options)
+        self.data |= self.labels.meta()
+        self.sample_grid = make_sample_grid(config.num_samples, table := self.labels.table)
+        self.sample_images = make_sampler(self.state.sampler, **config.z_options, table=table)
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
@@ -159,7 +159,8 @@ class Trainer:
         epochs = self.until / self.steps_per_epoch
         progress = Progress(start=start, until=self.until, epochs=epochs, seconds=self.budget)
         self.metrics.listen(progress.line)
-        looks_on = (self.metrics.collect, progress.step, *self._acts(evaluator), *more_hooks)
+        periodic_hooks = self._periodic_hooks(evaluator)
+        looks_on = (self.metrics.collect, progress.step, *periodic_hooks, *more_hooks)
         try:
             with StopSignals() as signals:
                 done, reason = self._loop(start, looks_on, signals)
@@ -171,7 +172,7 @@ class Trainer:
                         self._save(done)
                 progress.close()
                 logger.info("Drawing the curves and the animation of the grids.")
-                self._draw()
+                self._draw_curves()
                 make_gif(self.run_dir.sample_grids(), self.run_dir.animation)
                 self.workers.leave()
         except KeyboardInterrupt:
@@ -190,14 +191,14 @@ class Trainer:
         """Trains on a worker that is not the chief: takes the same steps and writes no file."""
         logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
         # The chief's hooks without actions, so that calls of several steps end at the same steps.
-        hooks = [Every(act.period, lambda *_: None) for act in self._acts()]
+        hooks = [Every(hook.period, lambda *_: None) for hook in self._periodic_hooks()]
         with StopSignals() as signals:
             done, reason = self._loop(start, hooks, signals)
             self.workers.leave()
         logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.rank, done)
         return _exit_code(signals, reason)
 
-    def _acts(self, evaluator: PeriodicEvaluator | None = None) -> list[Every]:
+    def _periodic_hooks(self, evaluator: PeriodicEvaluator | None = None) -> list[Every]:
         """Makes the periodic hooks. Those that measure come before the one that writes the line."""
         config = self.config
         measures = [Every(config.sample_freq, self.sample, self.until)]
@@ -211,8 +212,8 @@ class Trainer:
         config = self.config
         options = step_options(config, self.steps_per_epoch)
         batches, step = feed(
-            self.by_class.beside(self.reals),
-            make_step(self.state, options, self.strategy, self.by_class.table),
+            self.labels.with_labels(self.reals),
+            make_step(self.state, options, self.strategy, self.labels.table),
             self.strategy,
             batch_size=self.images_per_step,
             seed=config.seed,
@@ -239,8 +240,8 @@ class Trainer:
         write_json(run_dir.config, to_dict(config))
         write_json(run_dir.environment, environment(self.strategy, config.precision))
         model_file.write(run_dir.checkpoints, self.state.generator, self.state.discriminator)
-        if self.by_class.table:
-            classes_file.write(run_dir.checkpoints, self.by_class.table)
+        if self.labels.table:
+            classes_file.write(run_dir.checkpoints, self.labels.table)
         if start:
             epoch = start / self.steps_per_epoch
             logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
@@ -250,7 +251,7 @@ class Trainer:
             if warning := self.report.warning():  # only at the first start
                 logger.warning("%s", warning)
         others = ["images"] * (not self.prepared.is_same(meta))
-        others += ["labels"] * (meta.get("labels") != self.by_class.digest)
+        others += ["labels"] * (meta.get("labels") != self.labels.digest)
         if start and others:
             logger.warning(
                 "The %s of the data set have changed since the checkpoint; the run goes on "
@@ -289,8 +290,8 @@ class Trainer:
 
     def sample(self, done: int, scalars: dict | None = None) -> None:
         """Writes a grid of samples and notes their diversity; a hook."""
-        samples = self.cells(self.sample_images)
-        grid = images.grid(samples, columns=self.cells.in_a_row)
+        samples = self.sample_grid(self.sample_images)
+        grid = images.grid(samples, columns=self.sample_grid.images_per_row)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
         if done:
             reals = self._some_reals(len(samples))
@@ -316,12 +317,12 @@ class Trainer:
         """Evaluates the samples and saves the best checkpoint so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
         network = self.state.generator.get_config()
-        drawn = sampled_from(self.config.z_dist, self.by_class.table)
+        drawn = sampled_from(self.config.z_dist, self.labels.table)
         try:
             fingerprint = state_fingerprint(self.state, network, drawn)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
-        asked, epoch = self.by_class.asked, round(done / self.steps_per_epoch, 4)
+        asked, epoch = self.labels.requested_classes, round(done / self.steps_per_epoch, 4)
         generated = Candidate(self.sample_images, fingerprint, done, epoch, asked)
         record = evaluator.measure(generated)
         seconds = round(time.monotonic() - start, 3)
@@ -344,7 +345,7 @@ class Trainer:
         """Saves the state and draws the curves; a hook."""
         self.metrics.flush(done)  # a loss that is not finite must not be saved
         self._save(done)
-        self._draw()
+        self._draw_curves()
 
     def _meta(self, done: int) -> dict:
         seconds = round(self.metrics.seconds, 3)
@@ -362,7 +363,7 @@ class Trainer:
         paths = self.checkpointer.paths()
         return UserError(stop_sentence(message, str(paths[-1]) if paths else None))
 
-    def _draw(self) -> None:
+    def _draw_curves(self) -> None:
         title = f"{self.config.dataset} {self.config.output_height}x{self.config.output_width}"
         draw_losses(self.run_dir.metrics, self.run_dir.losses, title=title)
         if self.config.evaluate_freq:
@@ -380,12 +381,12 @@ class Trainer:
             epochs, minutes = done / self.steps_per_epoch, self.metrics.seconds / 60
             said = "%s %d steps (%.2f epochs, %.1f minutes in total)."
             logger.info(said, stopped, done, epochs, minutes)
-        say_files(self.run_dir, self.checkpointer.paths(), is_new=done > start)
+        log_files(self.run_dir, self.checkpointer.paths(), is_new=done > start)
         if reason and done < self.until:
             logger.info("The same command continues from here.")
         health, series = self._monitor(), read_series(self.run_dir.evaluation)
         health.replay(read_metrics(self.run_dir.metrics))  # those of earlier starts too
-        told = {"trouble": health.trouble, "seen": health.seen}
+        told = {"trouble": health.trouble, "summary": health.summary}
         logger.info("Verdict: %s", verdict(series, **told, run_dir=str(self.run_dir.root)))
         return _exit_code(signals, reason)
 

@@ -92,7 +92,7 @@ def test_only_figures_of_one_evaluation_are_read_together(tmp_path):
 def said(folder, lines, trouble="") -> str:
     folder.mkdir()
     seen = "Nothing looks wrong."
-    return verdict(series_of(folder, lines), trouble=trouble, seen=seen, run_dir="runs/x")
+    return verdict(series_of(folder, lines), trouble=trouble, summary=seen, run_dir="runs/x")
 
 
 def fids(*values: float) -> list[dict]:

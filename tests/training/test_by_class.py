@@ -22,7 +22,7 @@ from dcgan.latent.sampling import make_sampler
 from dcgan.models import Discriminator, Generator
 from dcgan.models.classes import one_hot
 from dcgan.training import input as input_module
-from dcgan.training.by_class import MOST_ROWS, ByClass, make_cells
+from dcgan.training.by_class import MAX_ROWS, TrainingLabels, make_sample_grid
 from dcgan.training.input import feed
 from dcgan.training.losses import class_loss
 from dcgan.training.state import GANState
@@ -78,7 +78,7 @@ def test_each_image_comes_with_its_own_labels(share):
 
 
 def test_labels_reach_a_gpu_that_holds_the_images(monkeypatch):
-    monkeypatch.setattr(input_module, "single_gpu", lambda strategy: "/CPU:0")
+    monkeypatch.setattr(input_module, "find_single_gpu", lambda strategy: "/CPU:0")
     order = {"batch_size": 8, "seed": 3, "flip": True}
     strategy = tf.distribute.get_strategy()
     batches, step = feed((pictures(), labels()), lambda batch: batch, strategy, **order)
@@ -113,18 +113,18 @@ def labelled(values: np.ndarray) -> SimpleNamespace:
 
 def test_what_a_run_learns_is_told_apart():
     known = labelled(labels())
-    both = ByClass.of(known, NAMES, **OF_Z)
-    hair = ByClass.of(known, {"hair": NAMES["hair"]}, **OF_Z)
+    both = TrainingLabels.of(known, NAMES, **OF_Z)
+    hair = TrainingLabels.of(known, {"hair": NAMES["hair"]}, **OF_Z)
     assert both.values.tolist() == labels().tolist() and both.table.digest == TABLE.digest
     assert hair.values.tolist() == labels()[:, :1].tolist()
-    none = ByClass.of(known, {}, **OF_Z)
-    assert none.beside("images") == "images" and none.meta() == {}
+    none = TrainingLabels.of(known, {}, **OF_Z)
+    assert none.with_labels("images") == "images" and none.meta() == {}
     assert both.meta() == {"labels": both.digest} != hair.meta()
     # Equally many of each class, but two images have changed places.
     swapped = labels()
     swapped[[0, 1]] = swapped[[1, 0]]
     assert (swapped != labels()).any()
-    assert ByClass.of(labelled(swapped), NAMES, **OF_Z).digest != both.digest
+    assert TrainingLabels.of(labelled(swapped), NAMES, **OF_Z).digest != both.digest
 
 
 # --- the step
@@ -271,21 +271,21 @@ def test_conditional_runs_repeat_and_resume_bit_for_bit(layout, dtype):
 
 
 def test_a_grid_has_a_class_a_row_and_a_seed_a_column():
-    cells = make_cells(13, TABLE)
-    assert cells.in_a_row == 4  # 13 // 3
+    cells = make_sample_grid(13, TABLE)
+    assert cells.images_per_row == 4  # 13 // 3
     assert cells.seeds.tolist() == [0, 1, 2, 3] * 3
     assert cells.labels[:, 0].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     own = TABLE.of_seeds(tf.range(4, dtype=tf.int64)).numpy()[:, 1]
     assert cells.labels[:, 1].tolist() == [*own] * 3  # a column differs by one class alone
-    plain = make_cells(13, None)
-    assert list(plain.seeds) == list(range(13)) and plain.in_a_row is plain.labels is None
+    plain = make_sample_grid(13, None)
+    assert list(plain.seeds) == list(range(13)) and plain.images_per_row is plain.labels is None
 
 
 def test_a_grid_of_very_many_classes_shows_the_first():
     many = ClassTable.of({"n": [str(i) for i in range(100)]}, np.arange(100)[:, None], **OF_Z)
-    cells = make_cells(64, many)
-    assert cells.labels[:, 0].tolist() == [i for i in range(MOST_ROWS) for _ in range(4)]
-    assert make_cells(4, many).labels[:, 0].tolist() == [0, 1, 2, 3]
+    cells = make_sample_grid(64, many)
+    assert cells.labels[:, 0].tolist() == [i for i in range(MAX_ROWS) for _ in range(4)]
+    assert make_sample_grid(4, many).labels[:, 0].tolist() == [0, 1, 2, 3]
 
 
 # --- two replicas, in a process of their own

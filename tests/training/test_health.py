@@ -66,12 +66,12 @@ def test_the_advice_has_what_helped_and_the_runs_own_numbers():
 
 def test_what_was_seen_is_said_where_nothing_is_wrong():
     monitor = HealthMonitor(0.9)
-    assert monitor.seen == monitor.trouble == ""
+    assert monitor.summary == monitor.trouble == ""
     run(monitor, HEALTHY, (0, 400))
-    assert monitor.seen == "Too early to judge the training; D(x) is 0.70 and D(G(z)) 0.25."
+    assert monitor.summary == "Too early to judge the training; D(x) is 0.70 and D(G(z)) 0.25."
     run(monitor, HEALTHY | {"diversity": 0.94}, (400, 900))
     numbers = "D(x) is 0.70 and D(G(z)) 0.25, and images differ 94 % as much as real ones."
-    assert monitor.seen == f"Nothing is wrong with the training: {numbers}"
+    assert monitor.summary == f"Nothing is wrong with the training: {numbers}"
 
 
 def test_all_rows_of_a_run_are_judged_again():

@@ -239,7 +239,7 @@ def test_a_signal_waits_and_is_told(handlers, number):
 def test_a_later_ctrl_c_does_not_wait(handlers, clock, first):
     with pytest.raises(KeyboardInterrupt), StopSignals() as signals:
         signal.raise_signal(first)
-        clock.now += hooks.TWICE
+        clock.now += hooks.REPEAT_SECONDS
         signal.raise_signal(signal.SIGINT)
     assert signals.received == first
     assert signal.getsignal(signal.SIGINT) is handlers[signal.SIGINT]
@@ -256,7 +256,7 @@ def test_a_later_ctrl_c_that_python_drops_ends_the_loop(handlers, clock, capsys)
         ask = stop_reason(signals, metrics([]), None)
         signal.raise_signal(signal.SIGINT)
         assert ask() == "Ctrl-C"
-        clock.now += hooks.TWICE
+        clock.now += hooks.REPEAT_SECONDS
         told = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGINT))
         capsys.readouterr()
         del watched

@@ -33,7 +33,7 @@ def test_gather_mirrors_the_images_asked_for(images):
 )
 def test_batches_are_the_same_by_every_way(images, device, room, resident, monkeypatch):
     """Made by the CPU, sent ahead to a device that lacks the room, and gathered there."""
-    monkeypatch.setattr(input_module, "single_gpu", lambda strategy: device)
+    monkeypatch.setattr(input_module, "find_single_gpu", lambda strategy: device)
 
     def empty(shape, dtype):  # as a device of that room: to have none, TensorFlow waits 10 seconds
         if np.prod(shape) * dtype.size > room:
@@ -50,7 +50,7 @@ def test_batches_are_the_same_by_every_way(images, device, room, resident, monke
 
 
 def test_there_is_no_single_gpu_among_cpus():
-    assert input_module.single_gpu(tf.distribute.get_strategy()) is None
+    assert input_module.find_single_gpu(tf.distribute.get_strategy()) is None
 
 
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")

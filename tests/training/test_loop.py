@@ -117,7 +117,7 @@ def test_every_acts_at_multiples_whatever_the_start(period, start, acted):
 @pytest.mark.parametrize(("period", "acted"), [(3, [3, 6, 7]), (7, [7]), (8, [7])])
 def test_every_acts_once_at_the_end_where_it_shall(period, acted):
     seen, done = Recorder(), []
-    hook = Every(period, lambda step, scalars: done.append(step), also=7)
+    hook = Every(period, lambda step, scalars: done.append(step), extra_step=7)
     train(seen.batches(), seen.call, start=0, until=7, hooks=[hook])
     assert done == acted
 

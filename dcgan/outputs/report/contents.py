@@ -43,7 +43,7 @@ class Health:
     judged_from: int  # the first step at which a message is possible
     collapsed: float  # the share of the real images' diversity below which it has collapsed
     trouble: str = ""  # what is wrong at the end, with advice; empty if nothing is
-    seen: str = ""  # the numbers at the end, to show if nothing is wrong
+    summary: str = ""  # the numbers at the end, to show if nothing is wrong
 
 
 @dataclass(frozen=True)

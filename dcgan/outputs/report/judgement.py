@@ -96,12 +96,12 @@ def newest(series: Sequence[Series]) -> list[dict]:
     return [r for r in found if all(r.get(key) == last.get(key) for key in keys)]
 
 
-def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) -> str:
+def verdict(series: Sequence[Series], *, trouble: str, summary: str, run_dir: str) -> str:
     """Makes the last line of a run: how good it is and what to do next, by what was measured.
 
     Args:
         trouble: what the health monitor says is wrong now, with its advice; "" for nothing.
-        seen: the monitor's numbers, to show if nothing is wrong.
+        summary: the monitor's numbers, to show if nothing is wrong.
         run_dir: the run folder, for the command that measures.
     """
     measured = [one for one in series if not one.outdated and one.metric not in FIGURES]
@@ -111,7 +111,7 @@ def verdict(series: Sequence[Series], *, trouble: str, seen: str, run_dir: str) 
     lines += [_standing(one) for one in measured[:1]]
     lines += [judgement.text] if judgement else []
     if not measured and not judgement:
-        lines += [] if trouble else [seen]
+        lines += [] if trouble else [summary]
         lines.append(
             f"How good the images are: {program.command_line('evaluate', '--run_dir', run_dir)}"
         )

@@ -51,7 +51,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "verdict": verdict(
             series,
             trouble=contents.health.trouble,
-            seen=contents.health.seen,
+            summary=contents.health.summary,
             run_dir=contents.folder,
         ),
         "summary": summary(contents, history, series),
