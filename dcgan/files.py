@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 from dcgan import UserError, disk
 
-MOST_BYTES = 1 << 24  # of a JSON file; those of this project have a few thousand
-MOST_OF_A_LINE = 1 << 20  # bytes of a line of JSON
+MAX_BYTES = 1 << 24  # of a JSON file; those of this project have a few thousand
+MAX_LINE_BYTES = 1 << 20  # bytes of a line of JSON
 
 
 def sha256(file: BinaryIO) -> str:
@@ -172,9 +172,9 @@ def read_json(path: Path) -> dict:
         if path.exists() and not path.is_file():
             raise ValueError("it is not a regular file")  # opening a pipe would block
         with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"expected at most {MOST_BYTES:,} bytes")
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"expected at most {MAX_BYTES:,} bytes")
         value = _parse(data.decode("utf-8"))
         if not isinstance(value, dict):
             raise ValueError(f"expected an object, received {type(value).__name__}")
@@ -213,7 +213,7 @@ def read_json_lines(path: Path) -> Iterator[dict]:
         return
     with open(path, "rb") as file:
         whole = True  # whether the next part begins a line
-        while part := file.readline(MOST_OF_A_LINE):
+        while part := file.readline(MAX_LINE_BYTES):
             begins, whole = whole, part.endswith(b"\n")
             try:
                 value = _parse(part.decode("utf-8", "replace")) if begins else None

@@ -14,7 +14,7 @@ from dcgan.cli.presets import ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
 # Logged when the default networks are trained on a CPU.
-BETTER = (
+PRESET_ADVICE = (
     "These are the networks of the DCGAN tutorials. On a CPU --preset best draws far better "
     "pictures after the same minutes (docs/recipes.md)."
 )
@@ -65,7 +65,7 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
         config = replace(config, precision=precision)
     config = replace(config, undecided=())
     if is_default and config.preset == "silva" and not gpu:
-        return config, BETTER
+        return config, PRESET_ADVICE
     if not by_preset:
         return config, ""
     length = config.time_budget or f"{config.epoch} epochs"

@@ -61,7 +61,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "export-torch": "write netG.pth and netD.pth for PyTorch's DCGAN tutorial",
     },
 }
-DOES = {name: does for commands in GROUPS.values() for name, does in commands.items()}
+DESCRIPTIONS = {name: does for commands in GROUPS.values() for name, does in commands.items()}
 
 
 def complete(command: str, given: dict[str, Any]) -> Any:

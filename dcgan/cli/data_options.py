@@ -6,7 +6,7 @@ from dcgan.cli.option import option
 
 
 @dataclass(frozen=True)
-class OfPictures:
+class PictureOptions:
     """Which pictures of a data set a command reads."""
 
     data_dir: str = option("data", "Folder that holds the data sets.", "which pictures", path=True)
@@ -105,7 +105,7 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Pack(OfPictures):
+class Pack(PictureOptions):
     dataset: str | None = option(
         None,
         "Folder or zip of pictures, or any other data set.",
@@ -143,7 +143,7 @@ class Pack(OfPictures):
 
 
 @dataclass(frozen=True)
-class Inspect(OfPictures):
+class Inspect(PictureOptions):
     dataset: str = option(
         "avatars",
         "Name of a data set, a folder or zip under --data_dir, or the path of one.",

@@ -20,9 +20,9 @@ from dcgan.cli.train_options import Config
 COMMANDS: dict[str, type] = {"train": Config, **command_options.COMMANDS}
 DEFAULT = next(iter(COMMANDS))
 # After these a bare word is the value of --dataset.
-OF_DATASET = (DEFAULT, "inspect")
+DATASET_COMMANDS = (DEFAULT, "inspect")
 # Other spellings of commands.
-SPELT = {"neighbors": "neighbours"}
+OTHER_SPELLINGS = {"neighbors": "neighbours"}
 # Parsers of values, by type.
 PARSERS = {
     bool: flags.BooleanParser,
@@ -68,7 +68,7 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
     Raises:
         UserError: an unknown command or flag, or a value of the wrong type.
     """
-    words, given = _take_apart(argv)
+    words, given = _split_flags(argv)
     if ("version", None) in given:
         return "version", {}
     wants_help = "help" in words
@@ -81,7 +81,7 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
     if wants_help:
         return "help", {"command": command}
     is_named, command = command is not None, command or DEFAULT
-    if words and command in OF_DATASET:
+    if words and command in DATASET_COMMANDS:
         given += [("dataset", _only_dataset(words.pop(0), given))]
     if words:
         raise UserError(
@@ -96,7 +96,7 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
 
 def _command(word: str) -> str | None:
     name = word.replace("_", "-")
-    return name if name in COMMANDS else SPELT.get(name)
+    return name if name in COMMANDS else OTHER_SPELLINGS.get(name)
 
 
 def _require_dataset(word: str) -> None:
@@ -120,7 +120,7 @@ def _only_dataset(word: str, given: list[tuple[str, str | None]]) -> str:
     return word
 
 
-def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
+def _split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:
     """Splits a line into bare words, "help" for each --help, and pairs (flag, value or None)."""
     words: list[str] = []
     given: list[tuple[str, str | None]] = []
@@ -134,7 +134,7 @@ def _take_apart(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]
         elif name in ("h", "help", "helpfull"):
             words.append("help")
         else:
-            given.append((name, value if equals else _value_behind(name, rest)))
+            given.append((name, value if equals else _take_value(name, rest)))
             while name in LISTS and rest and not _ends_a_list(rest[0], is_named=bool(words)):
                 given.append((name, rest.popleft()))
     return words, given
@@ -152,7 +152,7 @@ def _ends_a_list(word: str, *, is_named: bool) -> bool:
     return word.startswith("-") or (not is_named and _command(word)) or word == "help"
 
 
-def _value_behind(name: str, rest: collections.deque[str]) -> str | None:
+def _take_value(name: str, rest: collections.deque[str]) -> str | None:
     """Takes a flag's value from the words that follow it; None if it has no value there."""
     if not rest or name == "version":
         return None
@@ -208,11 +208,11 @@ def _values(command: str, given: list[tuple[str, str | None]]) -> dict[str, typi
     for name, text in _merge_repeated(command, given):
         is_on = name in known  # not --noflip
         field = known[name if is_on else name.removeprefix("no")]
-        values[field] = _converted(field, name, text, command) if is_on else False
+        values[field] = _convert(field, name, text, command) if is_on else False
     return {field.name: expand(field, value) for field, value in values.items()}
 
 
-def _converted(field: dataclasses.Field, name: str, text: str | None, command: str) -> typing.Any:
+def _convert(field: dataclasses.Field, name: str, text: str | None, command: str) -> typing.Any:
     wanted = kind(field)
     if text is None and wanted is not bool:
         raise UserError(

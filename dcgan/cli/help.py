@@ -7,7 +7,7 @@ import textwrap
 from dcgan import program
 from dcgan.cli import command_options, option
 from dcgan.cli.flags import COMMANDS, DEFAULT, as_text, kind, spellings
-from dcgan.cli.presets import DATASETS, DIFFERENCES, OF_ALL, ON_DATASET, OTHER_DATASET, PRESETS
+from dcgan.cli.presets import COMMON_NOTE, DATASETS, DIFFERENCES, ON_DATASET, OTHER_DATASET, PRESETS
 
 # The flags of train that most people want, in the fewest words.
 COMMON = {
@@ -20,7 +20,7 @@ COMMON = {
     "run_dir": "folder of the run",
     "dry_run": "show what would be trained, and how long it would take",
 }
-WIDEST = 100  # longer lines are tiring to read
+MAX_WIDTH = 100  # longer lines are tiring to read
 
 
 def help_text(command: str | None = None) -> str:
@@ -28,7 +28,7 @@ def help_text(command: str | None = None) -> str:
     if command is None:
         return _overview()
     usage = f"usage: {command_options.usage(command)} [--flag value ...]"
-    does = command_options.DOES[command]
+    does = command_options.DESCRIPTIONS[command]
     lines = [*_wrap(usage, "", " " * 7), "", *_wrap(f"{does[0].upper()}{does[1:]}.", "", "")]
     return "\n".join([*lines, *_help_of_flags(command)])
 
@@ -51,7 +51,7 @@ def _overview() -> str:
 
 def _wrap(text: str, first: str, indent: str) -> list[str]:
     """Wraps text to the terminal's width; `first` begins the first line, `indent` the others."""
-    width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
+    width = max(40, min(shutil.get_terminal_size().columns, MAX_WIDTH))
     return textwrap.wrap(
         text,
         width,
@@ -172,7 +172,7 @@ def _bundles() -> list[str]:
     ]
     lines += ["", "A preset that is named after a source has its values, but for these:", ""]
     lines += [f"* `{name}`: {difference}" for name, difference in DIFFERENCES.items()]
-    lines += ["", OF_ALL]
+    lines += ["", COMMON_NOTE]
     lines += ["", "### Data sets", "", "| data set | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in DATASETS.items()]
     return [*lines, f"| any other folder or zip | {_bundle(OTHER_DATASET)} |"]

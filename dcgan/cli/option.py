@@ -57,7 +57,7 @@ def check_value(field: dataclasses.Field, value: Any) -> None:
         return
     meta, flag = field.metadata, f"--{flag_name(field.name)}"
     for choice in value.split(",") if meta.get("several") else [value]:
-        if meta.get("files") and names_file(choice):
+        if meta.get("files") and is_file_name(choice):
             continue
         if choice not in meta.get("choices", [choice]):
             expected = ", ".join(map(str, meta["choices"]))
@@ -80,10 +80,10 @@ def expand(field: dataclasses.Field, value: Any) -> Any:
     if not field.metadata.get("path") or not isinstance(value, str):
         return value
     several = value.split(",") if field.metadata.get("list") else [value]
-    return ",".join(_at_home(path, f"--{flag_name(field.name)}") for path in several)
+    return ",".join(_expand_home(path, f"--{flag_name(field.name)}") for path in several)
 
 
-def _at_home(path: str, flag: str) -> str:
+def _expand_home(path: str, flag: str) -> str:
     whole = os.path.expanduser(path)
     if not whole.startswith("~"):
         return whole
@@ -94,7 +94,7 @@ def _at_home(path: str, flag: str) -> str:
     )
 
 
-def names_file(text: str) -> bool:
+def is_file_name(text: str) -> bool:
     """Whether a word must be a path: it has a dot or slash, which no choice has."""
     return any(mark in text for mark in "./\\")
 
@@ -115,7 +115,7 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
-def some_of(names: Sequence[str], most: int) -> str:
+def list_some(names: Sequence[str], most: int) -> str:
     """Lists the first `most` names, with ... in place of the others."""
     return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 

@@ -78,10 +78,10 @@ PRESETS["fast"] = PRESETS["best"] | {"g_width": 128, "d_width": 16}
 # GPU to measure on.
 ON_GPU = {"batch_size": 64, "learning_rate": 0.0004, "ema_decay": 0.992}
 # Options that a preset decides when a run begins, see `by_device`; those above are for CPUs.
-CHOSEN = dict.fromkeys(("best", "fast"), (*ON_GPU, "far_translation_epoch"))
+DECIDED_LATER = dict.fromkeys(("best", "fast"), (*ON_GPU, "far_translation_epoch"))
 
 # How presets differ from their sources.
-OF_ALL = (
+COMMON_NOTE = (
     "In all of them the size of the images and how long to train are the data set's or the "
     "default, and arithmetic is as --precision says. "
     "On a GPU a new run of `best` or `fast` takes "

@@ -11,41 +11,41 @@ FACES = "faces"  # measured only when named
 EXTRACTORS = ("inception", "classifier", "self_supervised", "pixels")
 RANGES = ("-1,1", "0,1", "0,255", "imagenet", "clip")
 LAYOUTS = ("nhwc", "nchw")
-OF_CLASS = (
+CLASS_HELP = (
     "Class to generate, for runs trained with --conditional: cat, or hair=blue where there are "
     "several columns of labels (--hair blue for short); "
 )
-of_run = functools.partial(option, group="which run")
+run_option = functools.partial(option, group="which run")
 
 
 @dataclass(frozen=True)
-class OfRun:
+class RunOptions:
     """Which run a command reads."""
 
-    run_dir: str | None = of_run(
+    run_dir: str | None = run_option(
         None, "Folder of the run (default: the newest under runs/).", path=True
     )
-    dataset: str | None = of_run(None, "The newest run on this data set instead.", path=True)
+    dataset: str | None = run_option(None, "The newest run on this data set instead.", path=True)
 
 
 @dataclass(frozen=True)
-class OfCheckpoint(OfRun):
+class CheckpointOptions(RunOptions):
     """Which checkpoint of a run a command reads."""
 
-    checkpoint: str = of_run("newest", "newest, best, a step, or a checkpoint file.", path=True)
+    checkpoint: str = run_option("newest", "newest, best, a step, or a checkpoint file.", path=True)
 
 
 @dataclass(frozen=True)
-class OfRealImages(OfCheckpoint):
+class RealImageOptions(CheckpointOptions):
     """Which checkpoint, and where the run's training images are."""
 
-    data_dir: str | None = of_run(
+    data_dir: str | None = run_option(
         None, "Folder that holds the data sets (default: the run's own).", path=True
     )
 
 
 @dataclass(frozen=True)
-class Export(OfCheckpoint):
+class Export(CheckpointOptions):
     format: str = option(
         "saved_model",
         "What to write, separated by commas, as in saved_model,onnx. Only keras needs this "
@@ -69,7 +69,7 @@ class Export(OfCheckpoint):
 
 
 @dataclass(frozen=True)
-class ExportTorch(OfCheckpoint):
+class ExportTorch(CheckpointOptions):
     to: str | None = option(
         None, "Folder for the files (default: export/torch/<step>/ in the run).", path=True
     )
@@ -102,7 +102,7 @@ class ImportTorch:
 
 
 @dataclass(frozen=True)
-class Serve(OfRun):
+class Serve(RunOptions):
     model_dir: str | None = option(
         None,
         "Folder of the exported versions (default: export/saved_model/ in the run, exported first "
@@ -154,14 +154,14 @@ class Serve(OfRun):
 
 
 @dataclass(frozen=True)
-class Sample(OfCheckpoint):
+class Sample(CheckpointOptions):
     num_images: int | None = option(None, "Number of images (default: 64).", within=(1, 1_000_000))
     first_seed: int | None = option(
         None, "Seed of the first image (default: 0).", minimum=0, formerly=("seed",)
     )
     seeds: str | None = option(None, "Seeds of the images instead, such as 1,5,9-20.")
     label: str | None = option(
-        None, f"{OF_CLASS}separate several with commas (default: each seed's own).", list=True
+        None, f"{CLASS_HELP}separate several with commas (default: each seed's own).", list=True
     )
     to: str | None = option(
         None, "Folder for the images (default: generated/<step>/ in the run).", path=True
@@ -169,11 +169,11 @@ class Sample(OfCheckpoint):
 
 
 @dataclass(frozen=True)
-class Interpolate(OfCheckpoint):
+class Interpolate(CheckpointOptions):
     seeds: str = option("0-4", "Seeds to pass through, such as 7,9,12.")
     label: str | None = option(
         None,
-        f"{OF_CLASS}one for all seeds, or one for each, such as 3,8 (default: each seed's own).",
+        f"{CLASS_HELP}one for all seeds, or one for each, such as 3,8 (default: each seed's own).",
         list=True,
     )
     frames: int = option(30, "Images from one seed to the next.", within=(1, 1000))
@@ -196,7 +196,7 @@ class Interpolate(OfCheckpoint):
 
 
 @dataclass(frozen=True)
-class Arithmetic(OfCheckpoint):
+class Arithmetic(CheckpointOptions):
     terms: str | None = option(
         None,
         "Groups of seeds with their signs; or --plus 3,8,12 --minus 4,9,11 --plus 5,6,7.",
@@ -211,7 +211,7 @@ class Arithmetic(OfCheckpoint):
 
 
 @dataclass(frozen=True)
-class Neighbours(OfRealImages):
+class Neighbours(RealImageOptions):
     seeds: str = option("0-7", "Seeds of the generated images, such as 1,5,9-20.")
     k: int = option(5, "Number of nearest training images of each.", within=(1, 20))
     to: str | None = option(
@@ -223,7 +223,7 @@ class Neighbours(OfRealImages):
 
 
 @dataclass(frozen=True)
-class Evaluate(OfRealImages):
+class Evaluate(RealImageOptions):
     images: str | None = option(
         None,
         "Pictures to measure in place of the run's samples, whatever made them: a folder, zip or "
@@ -291,7 +291,7 @@ class Evaluate(OfRealImages):
 
 
 @dataclass(frozen=True)
-class Features(OfRealImages):
+class Features(RealImageOptions):
     labels_per_class: int = option(
         100, "Labelled images of each class to learn from.", within=(2, 100_000)
     )
@@ -311,7 +311,7 @@ class Features(OfRealImages):
 
 
 @dataclass(frozen=True)
-class Report(OfRealImages):
+class Report(RealImageOptions):
     seeds: str = option(
         "0-63",
         "Seeds of the generated images; walks go along the first six, and all are compared with "

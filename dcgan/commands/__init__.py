@@ -20,20 +20,20 @@ from dcgan.terminal import quiet
 logger = logging.getLogger("dcgan")
 
 # System errors that the user can mend; others are faults of this program.
-MENDABLE = (
+USER_ERRNOS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.ENOMEM),
 )
 
 
 def run(command: str, options: Any) -> int:
-    """Runs a command and returns its exit code; raises UserError for `MENDABLE` errors."""
+    """Runs a command and returns its exit code; raises UserError for `USER_ERRNOS` errors."""
     module = _load(command)
     try:
         with _log_to_console():
             return module.run(options) or 0
     except OSError as error:
-        if error.errno not in MENDABLE:
+        if error.errno not in USER_ERRNOS:
             raise
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(

@@ -15,13 +15,13 @@ from dcgan.outputs import provenance
 from dcgan.outputs.equation import Term, draw_equation
 from dcgan.run.trained_run import TrainedRun
 
-MOST = 16  # terms, and seeds in each: more would be too small to see
+MAX_TERMS = 16  # terms, and seeds in each: more would be too small to see
 
 logger = logging.getLogger("dcgan")
 
 
 def run(options: Arithmetic) -> None:
-    terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MOST)
+    terms = parse_terms(options.terms, flag="--terms (or --plus, --minus)", at_most=MAX_TERMS)
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "arithmetic.png"
     provenance.refuse_foreign(to, ".png")

@@ -32,7 +32,7 @@ from dcgan.training.trainer import Trainer, make_networks
 
 # In this order: other processes must have the device's memory before this one takes it.
 PARTS = ("startup", "memory", "compare", "input", "sampling", "step")
-OF_TRAINING = ("data_dir", "cache_dir", "output_size", "preset", "batch_size", "update")
+TRAINING_OPTIONS = ("data_dir", "cache_dir", "output_size", "preset", "batch_size", "update")
 DEFAULT = {"dataset": "avatars", "output_size": 64, "preset": "silva"}
 SAMPLED_SIZE = 32  # side of the images that are sampled
 
@@ -76,7 +76,7 @@ class Bench:
         self.pairs = options.pairs
         self.steps = options.steps_per_turn
         self.command = options.compare
-        given = {name: getattr(options, name) for name in OF_TRAINING}
+        given = {name: getattr(options, name) for name in TRAINING_OPTIONS}
         given = {name: value for name, value in given.items() if value is not None}
         given = {**(DEFAULT if options.dataset is None else {"dataset": options.dataset}), **given}
         precision = native_precision() if options.precision == "auto" else options.precision

@@ -16,20 +16,20 @@ from dcgan.files import read_json
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.comparison import page
-from dcgan.outputs.comparison.runs import MOST_RUNS, Run
+from dcgan.outputs.comparison.runs import MAX_RUNS, Run
 from dcgan.outputs.report.contents import ShownCheckpoint
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun, choose_run
 from dcgan.terminal.progress import Bar
 
-MOST_SEEDS = 256
+MAX_SEEDS = 256
 DEFAULT = Path("runs") / "comparison.html"
 
 logger = logging.getLogger("dcgan")
 
 
 def run(options: Compare) -> None:
-    seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST_SEEDS)
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MAX_SEEDS)
     to = Path(options.to) if options.to else DEFAULT
     provenance.refuse_foreign(to, ".html", ".htm")
     folders = _folders(options.runs)
@@ -52,9 +52,9 @@ def _folders(text: str) -> list[RunDir]:
     """Opens the run folders that are named, without repetitions."""
     named = [word.strip() for word in _split(text) if word.strip()]
     found = {Path(word).resolve(): choose_run(word, None, "newest") for word in named}
-    if not 2 <= len(found) <= MOST_RUNS:
+    if not 2 <= len(found) <= MAX_RUNS:
         raise UserError(
-            f"--runs must be 2 to {MOST_RUNS} different run folders; received {len(found)} "
+            f"--runs must be 2 to {MAX_RUNS} different run folders; received {len(found)} "
             f"({', '.join(named)})."
         )
     return list(found.values())

@@ -181,7 +181,7 @@ def _say(what: str, records: list[dict]) -> None:
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)
     found = judgement.judge(records)
-    for sentence in [*about_floors(records), *([found.text] if found else [])]:
+    for sentence in [*explain_floors(records), *([found.text] if found else [])]:
         for line in textwrap.wrap(sentence, WIDTH):
             logger.info("%s", line)
     for record in records:
@@ -228,7 +228,7 @@ def _floor(floor: dict | None) -> str:
     return f"{floor['value']:.4g}{' (reals)' if floor['of'] == 'reals' else ''}"
 
 
-def about_floors(records: list[dict]) -> list[str]:
+def explain_floors(records: list[dict]) -> list[str]:
     """Says what floors compare, and how near to them a perfect generator would score."""
     records = [record for record in records if "floor" in record]
     found = {r["floor"]["of"]: (r, r["floor"]["count"]) for r in records if r["floor"]}
@@ -268,12 +268,12 @@ def histogram(record: dict) -> list[str]:
         f"should be ({record['by_chance']:.1%} by chance alone; of real ones "
         f"{record['real_total_variation']:.1%}). Entropy {record['entropy']:.2f} of "
         f"{record['true_entropy']:.2f} bits. The classifier{right} is sure of {record['sure']:.1%} "
-        f"(of real ones {record['real_sure']:.1%}).{_of_asked(record)}"
+        f"(of real ones {record['real_sure']:.1%}).{_describe_requested(record)}"
     )
     return lines + textwrap.wrap(notes, WIDTH)
 
 
-def _of_asked(record: dict) -> str:
+def _describe_requested(record: dict) -> str:
     """Says how often a generator by class draws the class that it was asked for."""
     if not (asked := record.get("asked")):
         return ""

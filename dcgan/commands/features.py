@@ -32,7 +32,7 @@ def run(options: Features) -> None:
     own = options.splits is None
     if not own:
         _require_other(trained, options)
-    labelling, names = _labelling(options.labels, trained.source(options.data_dir))
+    labelling, names = _choose_labelling(options.labels, trained.source(options.data_dir))
     learnt = trained.reals(options.data_dir)
     asked = learnt if own else trained.read_part(options.splits, options.data_dir)
     known = Images(learnt.images, learnt.labels[labelling].values)
@@ -56,7 +56,7 @@ def run(options: Features) -> None:
     if is_new:
         start = time.monotonic()
         results = _results(trained, known, tested, trials, seed=options.seed)
-        found = {"step": trained.step, "epoch": trained.epoch} | _flat(results)
+        found = {"step": trained.step, "epoch": trained.epoch} | _flatten(results)
         record = write(path, what, found, time.monotonic() - start)
     for line in table(record):
         logger.info("%s", line)
@@ -85,7 +85,7 @@ def _require_other(trained: TrainedRun, options: Features) -> None:
         )
 
 
-def _labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]:
+def _choose_labelling(asked: str | None, source: Source) -> tuple[str, tuple[str, ...]]:
     """Returns the labels to classify by, and the names of their classes."""
     there = [name for name, one in source.labels.items() if len(one.names) > 1]
     if not there:
@@ -135,7 +135,7 @@ def _results(
     return linear_probe.compare(kinds, known, tested, trials, seed=seed)
 
 
-def _flat(results: dict[str, Result]) -> dict:
+def _flatten(results: dict[str, Result]) -> dict:
     """Makes a record of the results: the discriminator's on top, the others under their names."""
     flat = {
         kind: {

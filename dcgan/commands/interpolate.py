@@ -12,18 +12,18 @@ from dcgan.latent import paths
 from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance, walks
 
-MOST_SEEDS, MOST_FRAMES = 100, 2000
+MAX_SEEDS, MAX_FRAMES = 100, 2000
 STRIP_WIDTH = 2000  # pixels; a strip is not enlarged beyond this
 
 logger = logging.getLogger("dcgan")
 
 
 def run(options: Interpolate) -> None:
-    seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
-    if len(seeds) * options.frames > MOST_FRAMES:
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MAX_SEEDS)
+    if len(seeds) * options.frames > MAX_FRAMES:
         raise UserError(
             f"{len(seeds)} --seeds with {options.frames} --frames each are more than "
-            f"{MOST_FRAMES:,} images: give fewer of either."
+            f"{MAX_FRAMES:,} images: give fewer of either."
         )
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "interpolation.gif"

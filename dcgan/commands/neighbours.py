@@ -16,15 +16,15 @@ from dcgan.outputs import provenance
 from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
-MOST = 100  # rows of the picture
-APART = 14  # white pixels around the pictures of each space
+MAX_ROWS = 100  # rows of the picture
+BLOCK_GAP = 14  # white pixels around the pictures of each space
 
 logger = logging.getLogger("dcgan")
 
 
 def run(options: Neighbours) -> None:
     """Finds the neighbours, draws them, writes the distances, and says what they mean."""
-    seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MOST)
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MAX_ROWS)
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "neighbours.png"
     notes = to.with_suffix(".json")
@@ -79,7 +79,7 @@ def _draw(
         pictures[near.mirrored] = pictures[near.mirrored][:, :, ::-1]
         blocks.append(_block(pictures, [map(format_distance, row) for row in near.distances]))
     rows = [[Cell(caption=title) for title in titles], [Cell(block) for block in blocks]]
-    return images.png_bytes(labelled_grid(rows, gap=APART), comment=comment)
+    return images.png_bytes(labelled_grid(rows, gap=BLOCK_GAP), comment=comment)
 
 
 def _block(pictures: np.ndarray, captions: list) -> np.ndarray:

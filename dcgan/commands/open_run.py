@@ -1,10 +1,10 @@
 """Opens the run and the checkpoint that the options of a command name."""
 
-from dcgan.cli.run_options import OfCheckpoint
+from dcgan.cli.run_options import CheckpointOptions
 from dcgan.run.trained_run import TrainedRun, choose_run
 
 
-def open_run(options: OfCheckpoint) -> TrainedRun:
+def open_run(options: CheckpointOptions) -> TrainedRun:
     """Opens the checkpoint that the options name: by default the newest one of the newest run.
 
     Raises UserError if there is no such run or checkpoint, or it is not whole.

@@ -35,17 +35,17 @@ from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 from dcgan.training.health import COLLAPSED_DIVERSITY, START_STEPS, SUSTAINED_STEPS, HealthMonitor
 
-MOST_SEEDS = 1000
-SHOWN = 64  # generated images in the grid
+MAX_SEEDS = 1000
+GRID_IMAGES = 64  # generated images in the grid
 WALKS, FRAMES = 5, 9  # rows, and images in each
 CLOSEST, NEIGHBOURS = 6, 4  # generated images shown with their neighbours, and how many of these
-MOST_SEARCHED = 60_000  # training images: a minute or two for small ones on two cores
+MAX_SEARCHED = 60_000  # training images: a minute or two for small ones on two cores
 
 logger = logging.getLogger("dcgan")
 
 
 def run(options: Report) -> None:
-    seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MOST_SEEDS)
+    seeds = parse_seeds(options.seeds, flag="--seeds", at_least=2, at_most=MAX_SEEDS)
     trained = open_run(options)
     run_dir = trained.run
     to = Path(options.to) if options.to else run_dir.root / "report.html"
@@ -57,7 +57,7 @@ def run(options: Report) -> None:
         folder=str(run_dir.root),
         made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         training_images=reals,
-        model=model_of(trained, seeds[:SHOWN]),
+        model=model_of(trained, seeds[:GRID_IMAGES]),
         options=options_of(config),
         health=_health(run_dir, config),
         walks=_walks(trained, seeds[: WALKS + 1]),
@@ -136,7 +136,7 @@ def _memory(
         prepared = trained.reals(data_dir)
     except UserError as error:
         return None, str(error)
-    every = -(-len(prepared.images) // MOST_SEARCHED)
+    every = -(-len(prepared.images) // MAX_SEARCHED)
     reals, numbers = prepared.images[::every], prepared.used[::every]
     if len(reals) < NEIGHBOURS:
         return len(reals), f"The run learns from {len(reals)} images only."

@@ -17,11 +17,11 @@ from dcgan.outputs.generated import GeneratedFolder
 from dcgan.run.trained_run import TrainedRun
 from dcgan.terminal.progress import Bar
 
-MOST = 1_000_000  # images in one folder
+MAX_IMAGES = 1_000_000  # images in one folder
 NUM_IMAGES = 64
 GRID_IMAGES = 64
-LONGEST_NAME = 60  # letters for seeds or classes in a file name
-WAITING = 2  # batches that may wait to be written, while the next one is computed
+MAX_NAME_LENGTH = 60  # letters for seeds or classes in a file name
+MAX_PENDING_BATCHES = 2  # batches that may wait to be written, while the next one is computed
 
 logger = logging.getLogger("dcgan")
 
@@ -65,7 +65,7 @@ def _seeds(options: Sample) -> list[int]:
             f"--seeds {options.seeds} says which images already: leave out --first_seed "
             "and --num_images, or --seeds."
         )
-    return list(dict.fromkeys(parse_seeds(options.seeds, flag="--seeds", at_most=MOST)))
+    return list(dict.fromkeys(parse_seeds(options.seeds, flag="--seeds", at_most=MAX_IMAGES)))
 
 
 def _grid(folder: Path, seeds: list[int]) -> Path:
@@ -77,9 +77,9 @@ def _grid(folder: Path, seeds: list[int]) -> Path:
 
 def _safe(words: str) -> str:
     name = re.sub(r"[^\w.=,-]+", "_", words)
-    if name == words and len(name) <= LONGEST_NAME:
+    if name == words and len(name) <= MAX_NAME_LENGTH:
         return name
-    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+    return f"{name[: MAX_NAME_LENGTH - 9]}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
 def _fill(folder: GeneratedFolder, trained: TrainedRun, seeds: list[int], asked: dict) -> None:
@@ -90,7 +90,7 @@ def _fill(folder: GeneratedFolder, trained: TrainedRun, seeds: list[int], asked:
             batch = seeds[start : start + BATCH_SIZE]
             labels = [trained.table.labels(batch, asked)] if asked else []
             written.append(writer.submit(folder.add, batch, trained.sample(batch, *labels)))
-            if len(written) > WAITING:
+            if len(written) > MAX_PENDING_BATCHES:
                 written.popleft().result()
             bar.update(len(batch))
         for future in written:

@@ -34,9 +34,9 @@ from dcgan.training.by_class import TrainingLabels
 from dcgan.training.trainer import Trainer, make_networks
 
 # The options that say which images a run learns from.
-NAME_DATA = ("dataset", "input_fname_pattern", "splits")
+DATASET_OPTIONS = ("dataset", "input_fname_pattern", "splits")
 # The options that can be compared only when the data set has been opened.
-OF_SOURCE = (*NAME_DATA, "train_size", "channels")
+SOURCE_OPTIONS = (*DATASET_OPTIONS, "train_size", "channels")
 
 # Names of the classes to learn, by label column.
 Columns = Mapping[str, tuple[str, ...]]
@@ -78,7 +78,7 @@ def _train(config: Config, workers: Workers) -> int:
     if config.run_dir and not config.dry_run:
         run_dir = RunDir(Path(config.run_dir))
         config = _keep_recorded_choices(config, run_dir)
-        _refuse_other_config(config, run_dir, alike=OF_SOURCE)
+        _refuse_other_config(config, run_dir, alike=SOURCE_OPTIONS)
     if workers.strategy:
         _require_shares(config, workers.strategy)
     config, source, summary, columns = _look_at_data(config)
@@ -300,11 +300,11 @@ def _find_alike(
         alike += ["train_size"]
     meta = Checkpointer(run_dir.checkpoints).newest_meta() or {}
     if meta.get("data") == source.fingerprint:
-        return *alike, *NAME_DATA
+        return *alike, *DATASET_OPTIONS
     only_place = differences(config, recorded, alike=alike) and not differences(
-        config, recorded, alike=(*alike, *NAME_DATA)
+        config, recorded, alike=(*alike, *DATASET_OPTIONS)
     )
-    return (*alike, *NAME_DATA) if only_place and prepared().is_same(meta) else tuple(alike)
+    return (*alike, *DATASET_OPTIONS) if only_place and prepared().is_same(meta) else tuple(alike)
 
 
 def _place(options: dict) -> str | None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dcgan import UserError
-from dcgan.cli.option import some_of
+from dcgan.cli.option import list_some
 from dcgan.datasets.picture_files import PictureFiles, fork, holds_some, is_safe
 from dcgan.datasets.source import Labels
 
@@ -180,6 +180,6 @@ def _sentence(layout: PartFolders, wanted: Sequence[str]) -> str:
     if len(wanted) < len(layout.files):
         sentence += f"; --splits {','.join(layout.files)} takes them all"
     if layout.others:
-        beside = some_of(layout.others, _FOLDERS_NAMED)
+        beside = list_some(layout.others, _FOLDERS_NAMED)
         sentence += f". Anything beside them is left out: {beside}"
     return sentence + "."

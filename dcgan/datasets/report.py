@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dcgan import UserError
-from dcgan.cli.option import some_of
+from dcgan.cli.option import list_some
 from dcgan.datasets.picture_formats import READ
 from dcgan.datasets.source import Skipped, Summary
 from dcgan.images import DEEP_WHITE
@@ -39,7 +39,7 @@ class DataReport:
             f"{len(self.skipped):,} skipped{wanted}."
         ]
         lines += [
-            f"Skipped {len(names):,}: {reason} ({some_of(names, NAMES_SHOWN)})."
+            f"Skipped {len(names):,}: {reason} ({list_some(names, NAMES_SHOWN)})."
             for reason, names in by_reason(self.skipped)
         ]
         if self.sizes:
@@ -102,7 +102,7 @@ def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
 def nothing_usable(source: str, found: int, skipped: Iterable[Skipped]) -> UserError:
     """Makes the error for a source without a usable picture."""
     reasons = "; ".join(
-        f"{len(names):,} {reason} ({some_of(names, NAMES_SHOWN)})"
+        f"{len(names):,} {reason} ({list_some(names, NAMES_SHOWN)})"
         for reason, names in by_reason(skipped)
     )
     return UserError(

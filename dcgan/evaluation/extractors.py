@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
-from dcgan.cli.option import did_you_mean, names_file
+from dcgan.cli.option import did_you_mean, is_file_name
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import cache, network_file
@@ -69,7 +69,7 @@ def make(
     Raises:
         UserError: there is no such extractor, or it cannot be made.
     """
-    if names_file(name):
+    if is_file_name(name):
         path, output = network_file.split_name(name)
         return NetworkFile(path, prepared.images.shape[1:], output=output, looks=looks)
     if looks not in (None, Looks()):

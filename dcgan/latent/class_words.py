@@ -6,7 +6,7 @@ It does not import TensorFlow, as the server, which gives the same messages, can
 from collections.abc import Mapping, Sequence
 
 from dcgan import UserError
-from dcgan.cli.option import did_you_mean, some_of
+from dcgan.cli.option import did_you_mean, list_some
 
 _NAMED = 20  # the most classes that a message lists
 # The most letters of a word, and classes, that are compared to guess what was meant: 500 classes
@@ -33,7 +33,7 @@ def class_number(names: Mapping[str, Sequence[str]], column: str, name: str) -> 
         word = name[:_LETTERS]
         hint = did_you_mean(word, known[:_COMPARED])
         raise UserError(
-            f"There is no class {word!r} of {column}{hint}: expected {some_of(known, _NAMED)}."
+            f"There is no class {word!r} of {column}{hint}: expected {list_some(known, _NAMED)}."
         )
     return list(names[column]).index(name)
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dcgan import extras, images, program
-from dcgan.cli.option import some_of
+from dcgan.cli.option import list_some
 from dcgan.datasets.report import FEW, DataReport, few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
@@ -70,7 +70,7 @@ def _advice(result: Survey) -> list[str]:
 def _some(source: Source, found: Sequence[tuple[int, ...]]) -> str:
     """Counts pictures, or pairs of them, and names some."""
     names = [" of ".join(reading.name_of(source, index) for index in one) for one in found]
-    return f"{len(names):,} ({some_of(names, NAMES_SHOWN)})" if names else "none"
+    return f"{len(names):,} ({list_some(names, NAMES_SHOWN)})" if names else "none"
 
 
 def _shares(counts: Counter) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import UserError
-from dcgan.cli.option import some_of
+from dcgan.cli.option import list_some
 from dcgan.files import read_json, write_json
 from dcgan.latent.labels import MOST_ROWS, ClassTable
 from dcgan.models import Generator
@@ -55,7 +55,7 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
         before, after = found["names"].get(column, ()), now.get(column, ())
         if before != after:
             break
-    before, after = (some_of(names, _NAMED) or "none" for names in (before, after))
+    before, after = (list_some(names, _NAMED) or "none" for names in (before, after))
     raise UserError(
         f"The run has learnt other classes: its {column!r} are {before}, those of the data now "
         f"{after}; restore the labels, or choose another --run_dir to start anew."

@@ -8,12 +8,12 @@ import pytest
 from dcgan import UserError
 from dcgan.cli import by_device, presets
 from dcgan.cli.option import ENDLESS
-from dcgan.cli.presets import CHOSEN, PRESETS
+from dcgan.cli.presets import DECIDED_LATER, PRESETS
 from dcgan.cli.recorded import differences, to_dict
 from dcgan.cli.resolve import resolve
 from dcgan.models.layouts import LAYOUTS
 
-ON_CPU = {name: PRESETS["best"].get(name, 2e-4) for name in CHOSEN["best"]}
+ON_CPU = {name: PRESETS["best"].get(name, 2e-4) for name in DECIDED_LATER["best"]}
 
 
 def decide(config, *, gpu: bool = False, precision: str = "bfloat16"):
@@ -27,7 +27,7 @@ def choose(*, gpu: bool = False, **given) -> dict:
     config = resolve({"dataset": "faces", "preset": "best", **given})
     config, sentence = decide(config, gpu=gpu)
     assert config.undecided == ()
-    return {name: getattr(config, name) for name in CHOSEN["best"]} | {"": sentence}
+    return {name: getattr(config, name) for name in DECIDED_LATER["best"]} | {"": sentence}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_it_says_what_it_takes_and_leaves_what_is_given(given, length):
     chosen = choose(**given)
     assert all(chosen[name] == given.get(name, value) for name, value in ON_CPU.items())
     assert chosen[""].startswith(length)
-    for name in CHOSEN["best"]:
+    for name in DECIDED_LATER["best"]:
         assert (f"--{name} {chosen[name]}" in chosen[""]) == (name not in given)
 
 

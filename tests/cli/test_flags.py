@@ -49,7 +49,7 @@ def test_flags_md_and_help_name_every_command_flag_preset_and_data_set():
     for name in (*PRESETS, *DATASETS):
         assert f"| `{name}` |" in markdown
     for command in COMMANDS:
-        assert f"| [{command}](#{command}) | {command_options.DOES[command]} |" in markdown
+        assert f"| [{command}](#{command}) | {command_options.DESCRIPTIONS[command]} |" in markdown
         assert f"  {command} " in help_text
 
 
@@ -69,7 +69,7 @@ def test_help_fits_the_screen(columns, monkeypatch):
     assert len(help.help_text().splitlines()) <= (45 if columns >= 80 else 80)
     for command in (None, *COMMANDS):
         for line in help.help_text(command).splitlines():
-            assert len(line) <= min(columns, help.WIDEST) or " " not in line.strip(), line
+            assert len(line) <= min(columns, help.MAX_WIDTH) or " " not in line.strip(), line
 
 
 def test_the_common_flags_are_flags_of_train():

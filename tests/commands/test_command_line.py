@@ -60,7 +60,9 @@ def test_help_lists_every_command_in_its_group(help_run):
     for group, commands in command_options.GROUPS.items():
         part = text.partition(f"\n{group}:\n")[2].partition("\n\n")[0].splitlines()
         assert [line.split()[0] for line in part] == list(commands)
-        assert [line[16:].strip() for line in part] == [command_options.DOES[c] for c in commands]
+        assert [line[16:].strip() for line in part] == [
+            command_options.DESCRIPTIONS[c] for c in commands
+        ]
     assert len(text.splitlines()) <= 45
 
 

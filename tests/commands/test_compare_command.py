@@ -10,8 +10,8 @@ from toy_run import toy_run
 
 import main
 from dcgan import images
-from dcgan.commands.compare import MOST_SEEDS
-from dcgan.outputs.comparison.runs import MOST_RUNS
+from dcgan.commands.compare import MAX_SEEDS
+from dcgan.outputs.comparison.runs import MAX_RUNS
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
@@ -92,10 +92,10 @@ def test_a_run_without_a_checkpoint_is_compared_all_the_same(tmp_path):
         (["a", "nowhere"], "nowhere is not a run folder"),
         ([",", ","], "received 0"),
         (["a", "b", "--seeds", "x"], "--seeds must be seeds such as"),
-        (["a", "b", "--seeds", f"0-{MOST_SEEDS}"], f"1 to {MOST_SEEDS} seeds"),
+        (["a", "b", "--seeds", f"0-{MAX_SEEDS}"], f"1 to {MAX_SEEDS} seeds"),
         (["a", "b", "--to", "page.pdf"], "--to must end in .html or .htm"),
         (["a", "b", "--to", "mine.html"], "was not made by this command"),
-        ([f"r{i}" for i in range(MOST_RUNS + 1)], f"received {MOST_RUNS + 1}"),
+        ([f"r{i}" for i in range(MAX_RUNS + 1)], f"received {MAX_RUNS + 1}"),
     ],
 )
 def test_bad_input(tmp_path, capsys, monkeypatch, words, message):

@@ -13,7 +13,7 @@ from toy_run import of_an_older_version, toy_run
 
 import main
 from dcgan import UserError, files
-from dcgan.files import MOST_BYTES, MOST_OF_A_LINE, read_json, read_json_lines, write_json
+from dcgan.files import MAX_BYTES, MAX_LINE_BYTES, read_json, read_json_lines, write_json
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.report.page import render
 from dcgan.run.checkpoint import open_checkpoint
@@ -41,7 +41,7 @@ GARBAGE = {
     "a list as data set": b'{"dataset": ["toy"]}',
     "no data set": b'{"z_dist": "normal01"}',
     "deep": b'{"dataset": ' + b"[" * 100_000,
-    "huge": b'{"dataset": "toy"}' + b" " * MOST_BYTES,
+    "huge": b'{"dataset": "toy"}' + b" " * MAX_BYTES,
     "a directory": directory,
     "a pipe": pipe,
 }
@@ -115,7 +115,7 @@ def test_read_json_refuses_it_in_a_sentence(tmp_path, content):
 
 def test_lines_that_are_no_data_are_left_out_and_harm_no_other(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    long = b'{"step": 2, "text": "' + b"x" * 2 * MOST_OF_A_LINE + b'", "step": 3}'
+    long = b'{"step": 2, "text": "' + b"x" * 2 * MAX_LINE_BYTES + b'", "step": 3}'
     bad = [b"[" * 100_000, b"\0" * 1000, b"3", b"null", long, b'{"step": 5']
     lines = [b'{"step": 1}', *bad, b'{"step": %s}' % (b"7" * 400)]
     path.write_bytes(b"\n".join(lines) + b"\n")

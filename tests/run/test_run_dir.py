@@ -220,7 +220,7 @@ def test_the_lock_is_let_go_when_the_block_ends_or_raises(run):
 
 def test_the_rest_of_a_line_that_is_too_long_is_no_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_bytes(b"x" * files.MOST_OF_A_LINE + b'{"step": 1}\n{"step": 2}\n')
+    path.write_bytes(b"x" * files.MAX_LINE_BYTES + b'{"step": 1}\n{"step": 2}\n')
     assert list(read_json_lines(path)) == [{"step": 2}]
 
 

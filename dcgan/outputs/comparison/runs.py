@@ -29,7 +29,7 @@ DATA = (
 MACHINE = ("devices", "replicas", "cpus")  # in environment.json: what minutes depend on
 LOOKS = 8  # colours in comparison.css
 DASHES = ("", " dashed", " dotted")  # to tell lines of the same colour apart
-MOST_RUNS = LOOKS * len(DASHES)
+MAX_RUNS = LOOKS * len(DASHES)
 
 
 @dataclass(frozen=True, eq=False)
