@@ -17,7 +17,7 @@ from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.comparison import page
 from dcgan.outputs.comparison.runs import MAX_RUNS, Run
-from dcgan.outputs.report.contents import ShownCheckpoint
+from dcgan.outputs.report.contents import CheckpointSummary
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun, choose_run
 from dcgan.terminal.progress import Bar
@@ -79,7 +79,7 @@ def _names(folders: list[RunDir]) -> list[str]:
     return [path.relative_to(common).as_posix() for path in paths]
 
 
-def _model(folder: RunDir, seeds: list[int]) -> ShownCheckpoint | str:
+def _model(folder: RunDir, seeds: list[int]) -> CheckpointSummary | str:
     """Returns the newest checkpoint with its images, or a sentence why there is none."""
     try:
         return model_of(TrainedRun(folder), seeds)

@@ -21,13 +21,13 @@ from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.plots import read_metrics
 from dcgan.outputs.report.contents import (
+    CheckpointSummary,
     Contents,
+    CopySearch,
     Health,
     Lookalike,
     Match,
-    Memory,
     Option,
-    ShownCheckpoint,
     Walk,
 )
 from dcgan.outputs.report.page import render
@@ -51,7 +51,7 @@ def run(options: Report) -> None:
     to = Path(options.to) if options.to else run_dir.root / "report.html"
     provenance.refuse_foreign(to, ".html", ".htm")
     config = read_json(run_dir.config)
-    reals, memory = _memory(trained, seeds, options.data_dir)
+    reals, copies = _search_copies(trained, seeds, options.data_dir)
     contents = Contents(
         dataset=str(config.get("dataset", trained.name)),
         folder=str(run_dir.root),
@@ -62,17 +62,17 @@ def run(options: Report) -> None:
         health=_health(run_dir, config),
         walks=_walks(trained, seeds[: WALKS + 1]),
         method=paths.natural_method(trained.z_dist),
-        memory=memory,
+        copy_search=copies,
     )
     page = render(run_dir, contents)
     provenance.write(to, page)
     logger.info("Wrote %s (%.1f MB): open it in a browser.", to, len(page) / 1e6)
 
 
-def model_of(trained: TrainedRun, seeds: list[int]) -> ShownCheckpoint:
+def model_of(trained: TrainedRun, seeds: list[int]) -> CheckpointSummary:
     """Describes a checkpoint for a page: its images of some seeds, and the size of its networks."""
     arrays = trained.checkpoint.arrays
-    return ShownCheckpoint(
+    return CheckpointSummary(
         step=trained.step,
         shape=trained.shape,
         generator_weights=sum(a.size for a in trained.checkpoint.generator_arrays().values()),
@@ -125,9 +125,9 @@ def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
     return [Walk(*ends) for ends in zip(seeds[:-1], seeds[1:], frames, strict=True)]
 
 
-def _memory(
+def _search_copies(
     trained: TrainedRun, seeds: list[int], data_dir: str | None
-) -> tuple[int | None, Memory | str]:
+) -> tuple[int | None, CopySearch | str]:
     """Returns the number of training images, and the search for copies of them.
 
     Without data the number is None. Without a search, the reason is returned in its place.
@@ -152,7 +152,7 @@ def _memory(
         ]
         for row in order
     ]
-    return len(prepared.images), Memory(
+    return len(prepared.images), CopySearch(
         searched=len(reals),
         training_images=len(prepared.images),
         seeds=len(seeds),

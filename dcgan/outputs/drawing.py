@@ -15,21 +15,22 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dcgan import files
 
-__all__ = ["GREY", "Axes", "EngFormatter", "Figure", "MaxNLocator", "own_style", "quiet", "write"]
+__all__ = ["GREY", "Axes", "EngFormatter", "Figure", "MaxNLocator"]
+__all__ += ["default_style", "style_axes", "write"]
 
 GREY = "#5f6670"
 # Prefixes of settings that belong to the program, not to the style of pictures.
 NO_STYLE = ("backend", "interactive", "toolbar", "timezone", "date.", "webagg", "tk.")
 
 
-def own_style():
+def default_style():
     """Context or decorator in which matplotlib's default style holds."""
     defaults = matplotlib.rcParamsDefault
     style = {name: defaults[name] for name in defaults if not name.startswith(NO_STYLE)}
     return matplotlib.rc_context(style)
 
 
-def quiet(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Draws the frame of a curve more lightly than the curve."""
     axes.grid(color="#e4e7eb", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -14,7 +14,7 @@ from dcgan.terminal.console import printable
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
-@drawing.own_style()
+@drawing.default_style()
 def draw_evaluations(folder: Path, target: Path, *, title: str = "") -> bool:
     """Writes a PNG with one panel per metric: its values against the step, and their intervals.
 
@@ -86,7 +86,7 @@ def _name(series: Series) -> str:
 
 def _style(axes: Axes) -> None:
     axes.set_xlabel("step", fontsize=9)
-    drawing.quiet(axes)
+    drawing.style_axes(axes)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

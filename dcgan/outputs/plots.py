@@ -37,7 +37,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     return rows
 
 
-@drawing.own_style()
+@drawing.default_style()
 def draw_losses(
     metrics: Iterable[dict] | str | os.PathLike, target: str | os.PathLike, *, title: str = ""
 ) -> None:
@@ -169,7 +169,7 @@ def _style_losses(axes: Axes) -> None:
 
 def _style(figure: Figure, losses: Axes, scores: Axes, *, note: str) -> None:
     for axes in (losses, scores):
-        drawing.quiet(axes)
+        drawing.style_axes(axes)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(ncols=2, loc="upper right", framealpha=0.85, edgecolor="white")
         else:

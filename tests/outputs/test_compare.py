@@ -8,9 +8,9 @@ import pytest
 from compared import filled, lines, run_of
 from report_pages import Page, add_lines, record
 
-from dcgan.outputs.comparison import figures, page
-from dcgan.outputs.comparison.figures import Figure, Track
+from dcgan.outputs.comparison import page, scores
 from dcgan.outputs.comparison.runs import by_data, find_differing, settings
+from dcgan.outputs.comparison.scores import Score, Track
 from dcgan.outputs.report import chart, measurements
 
 SECTIONS = ("verdict", "pictures", "options", "figures", "quality", "training", "runs")
@@ -43,7 +43,7 @@ def test_runs_that_differ_in_their_seed_only_are_one_setting(tmp_path):
         ("small", ["small-0", "small-1"]),
         ("third", ["third"]),
     ]
-    assert len({one.look for one in found}) == 3
+    assert len({one.css_class for one in found}) == 3
     assert find_differing(runs) == ["seed", "batch_size"]
 
 
@@ -98,9 +98,9 @@ def test_what_runs_learn_from_is_told_by_options_and_the_real_images(tmp_path):
 )
 def test_intervals_are_apart_where_they_have_nothing_in_common(low, high, apart):
     """Against 4 to 6."""
-    figure, other = Figure([5], 4, 6), Figure([5], low, high)
-    assert figure.is_apart_from(other) == other.is_apart_from(figure) == apart
-    assert not figure.is_apart_from(Figure([50], None, None))
+    score, other = Score([5], 4, 6), Score([5], low, high)
+    assert score.is_apart_from(other) == other.is_apart_from(score) == apart
+    assert not score.is_apart_from(Score([50], None, None))
 
 
 def test_the_best_is_ahead_only_of_all_others_at_once(tmp_path):
@@ -110,11 +110,11 @@ def test_the_best_is_ahead_only_of_all_others_at_once(tmp_path):
         measured(run_.folder.root, "fid", fid, steps=[1200])
         measured(run_.folder.root, "precision", precision, steps=[1200], better="higher")
     (group,) = page.compare(runs).protocols
-    assert [(one.example.metric, one.ahead and one.ahead.name) for one in group] == [
+    assert [(one.example.metric, one.winner and one.winner.name) for one in group] == [
         ("fid", None),
         ("precision", "b"),
     ]
-    assert page.compare([runs[0], runs[2]]).protocols[0][0].ahead.name == "a"
+    assert page.compare([runs[0], runs[2]]).protocols[0][0].winner.name == "a"
 
 
 def test_several_seeds_are_a_mean_whose_interval_reaches_over_all(tmp_path):
@@ -124,9 +124,9 @@ def test_several_seeds_are_a_mean_whose_interval_reaches_over_all(tmp_path):
     for run_, value in zip(runs, (20, 30, 33.5), strict=True):
         measured(run_.folder.root, "fid", value, steps=[1200])
     ((one,),) = page.compare(runs).protocols
-    figure, other = one.figures.values()
-    assert (figure.value, figure.low, figure.high) == (25, 18, 33)
-    assert other.values == [33.5] and one.ahead is None
+    score, other = one.scores.values()
+    assert (score.value, score.low, score.high) == (25, 18, 33)
+    assert other.values == [33.5] and one.winner is None
     cell = page_of(*runs).words["figures"]
     assert "25 18 to 33 2 seeds: 20 to 30 step 1,200" in cell
 
@@ -138,8 +138,8 @@ def test_figures_of_different_protocols_are_never_compared(tmp_path, part):
     runs = [run_of(tmp_path / "a"), run_of(tmp_path / "b", batch_size=8)]
     found = page.compare(runs)
     every = [one for group in found.protocols for one in group]
-    assert [len(one.figures) for one in every] == [1, 1]
-    assert len(found.protocols) == (1 if part in figures.OF_METRIC else 2)
+    assert [len(one.scores) for one in every] == [1, 1]
+    assert len(found.protocols) == (1 if part in scores.METRIC_FIELDS else 2)
     assert found.verdict == ["No metric was measured in the same way of two settings."]
     assert page_of(*runs).words["figures"].count("not measured") == 2
 
@@ -204,8 +204,8 @@ def test_runs_measured_once_after_unequal_minutes_are_not_compared_after_equal_o
         measured(tmp_path / name, "fid", seconds, steps=[100])
     a, b = run_of(tmp_path / "a"), run_of(tmp_path / "b", batch_size=8)
     ((one,),) = page.compare([a, b]).protocols
-    assert figures.at_equal(one, "minute") is None
-    assert figures.at_equal(one, "image")[0] == 1000
+    assert scores.at_equal(one, "minute") is None
+    assert scores.at_equal(one, "image")[0] == 1000
 
 
 def test_seeds_that_were_measured_at_other_times_are_one_mean_track(tmp_path):
@@ -217,12 +217,12 @@ def test_seeds_that_were_measured_at_other_times_are_one_mean_track(tmp_path):
     runs = [run_of(tmp_path / "s0"), run_of(tmp_path / "s1", seed=1)]
     runs.append(run_of(tmp_path / "none", batch_size=8))
     found = page.compare(runs)
-    key = figures.key_of(found.protocols[0][0].example)
-    track = figures.track(found.settings[0], key, "minute")
+    key = scores.key_of(found.protocols[0][0].example)
+    track = scores.track(found.settings[0], key, "minute")
     np.testing.assert_allclose(track.x, [2, 3])
     np.testing.assert_allclose(track.values, [30, 40])
     np.testing.assert_allclose([track.low[0], track.high[0]], [18, 44])
-    assert figures.track(found.settings[1], key, "minute") is None
+    assert scores.track(found.settings[1], key, "minute") is None
 
 
 def test_every_chart_holds_all_settings(tmp_path):

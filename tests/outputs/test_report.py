@@ -91,7 +91,7 @@ def test_it_can_be_read_without_eyes_and_without_a_mouse(page):
 
 def test_an_empty_run_is_told_in_words(tmp_path):
     reason = "data/faces does not exist: put it there."
-    health = {"training_images": None, "memory": reason, "options": []}
+    health = {"training_images": None, "copy_search": reason, "options": []}
     page = page_of(RunDir(tmp_path), **health)
     assert tuple(page.words) == SECTIONS
     for section, words in (
@@ -144,8 +144,8 @@ def test_a_young_run_is_not_called_healthy(tmp_path):
 
 
 def test_a_search_among_some_says_so(tmp_path):
-    memory = dataclasses.replace(contents(tmp_path).memory, searched=4000, suspects=[])
-    words = page_of(RunDir(tmp_path), memory=memory).words["summary"]
+    copies = dataclasses.replace(contents(tmp_path).copy_search, searched=4000, suspects=[])
+    words = page_of(RunDir(tmp_path), copy_search=copies).words["summary"]
     assert "No sign of it: of 16 generated images, compared with 4,000 of the 5,000" in words
 
 
@@ -177,14 +177,14 @@ def test_the_largest_run_stays_below_five_megabytes(tmp_path):
     base = contents(tmp_path)
     near = [
         (n, [dataclasses.replace(m, picture=match[0]) for m in s])
-        for n, s in base.memory.closest[0].near
+        for n, s in base.copy_search.closest[0].near
     ]
-    memory = dataclasses.replace(
-        base.memory, closest=[dataclasses.replace(base.memory.closest[0], near=near)] * 6
+    copies = dataclasses.replace(
+        base.copy_search, closest=[dataclasses.replace(base.copy_search.closest[0], near=near)] * 6
     )
     model = dataclasses.replace(base.model, samples=noise, shape=shape)
     walks = [dataclasses.replace(base.walks[0], frames=noise[:9])] * 5
-    data = render(run_dir, contents(tmp_path, model=model, memory=memory, walks=walks))
+    data = render(run_dir, contents(tmp_path, model=model, copy_search=copies, walks=walks))
     assert 1e6 < len(data) < 5e6
 
 
@@ -228,17 +228,17 @@ def test_thinning_loses_no_spike():
     made = chart.draw("T", np.arange(20_000.0), [curve], unit="u", top=9.0)
     behind = made["curves"][0]["values"]
     assert len(behind) < 12_000 and re.search(r" 0\.0(L|$)", behind)
-    assert len(made["points"]["x"]) == chart.MOST_POINTS
+    assert len(made["points"]["x"]) == chart.MAX_POINTS
 
 
 def test_the_bent_scale_keeps_both_spikes_and_detail_visible():
     values = np.concatenate([np.linspace(0, 1, 99), [1000.0]])
     scale = chart.value_scale(values)
-    assert scale.bent
+    assert scale.symlog
     places = scale.at([0, 1, 10, 100, 1000])
     np.testing.assert_allclose(np.diff(places), np.diff(places)[0])  # 0 to 1, then each decade
     assert scale.ticks(5) == [0, 1, 10, 100, 1000]
-    assert not chart.value_scale(np.linspace(0, 3, 50)).bent
+    assert not chart.value_scale(np.linspace(0, 3, 50)).symlog
     assert chart.value_scale(np.array([-2.0, 2.0])).low < -2
 
 
@@ -317,7 +317,7 @@ def test_many_classes_end_in_the_rest(tmp_path):
     shares = [i / 780 for i in range(40)]  # 0 + 1 + … + 39 = 780
     add_lines(tmp_path / "c.jsonl", [{"names": names, "real": shares, "generated": shares}])
     (found,) = measurements.read_histograms(tmp_path)
-    assert len(found.rows) == measurements.MOST_CLASSES and found.rows[0][0] == "c39"
+    assert len(found.rows) == measurements.MAX_CLASSES and found.rows[0][0] == "c39"
     assert sum(row[1] for row in found.rows) == pytest.approx(1)
     assert found.rows[-1][0] == "17 more" and found.difference == 0
 

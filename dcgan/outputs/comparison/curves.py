@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dcgan.outputs.comparison.figures import Measured, Track, key_of, track
 from dcgan.outputs.comparison.runs import Setting
+from dcgan.outputs.comparison.scores import Measurement, Track, key_of, track
 from dcgan.outputs.report import chart, measurements
 
 AXES = ("minute", "image")
@@ -58,11 +58,11 @@ def _mean(
     """Draws a setting's line as far as all of its seeds have trained."""
     at = np.stack([np.interp(grid, x, values, left=np.nan, right=np.nan) for x, values in lines])
     if len(lines) == 1:
-        return chart.Curve(setting.name, setting.look, at[0])
-    return chart.Curve(setting.name, setting.look, at.mean(0), at.min(0), at.max(0), band=True)
+        return chart.Curve(setting.name, setting.css_class, at[0])
+    return chart.Curve(setting.name, setting.css_class, at.mean(0), at.min(0), at.max(0), band=True)
 
 
-def quality(protocols: Sequence[Sequence[Measured]]) -> list[tuple[str, list[dict]]]:
+def quality(protocols: Sequence[Sequence[Measurement]]) -> list[tuple[str, list[dict]]]:
     """Returns (protocol, charts) of each metric that a setting was measured by more than once."""
     found = []
     for one in (measured for group in protocols for measured in group):
@@ -72,9 +72,9 @@ def quality(protocols: Sequence[Sequence[Measured]]) -> list[tuple[str, list[dic
     return found
 
 
-def _of_metric(measured: Measured, axis: str) -> dict | None:
+def _of_metric(measured: Measurement, axis: str) -> dict | None:
     key = key_of(measured.example)
-    tracks = {one: found for one in measured.figures if (found := track(one, key, axis))}
+    tracks = {one: found for one in measured.scores if (found := track(one, key, axis))}
     if not any(one.x.size > 1 for one in tracks.values()):
         return None
     places = np.unique(np.concatenate([one.x for one in tracks.values()]))
@@ -87,4 +87,5 @@ def _curve(setting: Setting, one: Track, places: np.ndarray) -> chart.Curve:
     """Draws a track, with gaps where only other settings were measured."""
     columns = np.full((3, len(places)), np.nan)
     columns[:, np.searchsorted(places, one.x)] = one.values, one.low, one.high
-    return chart.Curve(setting.name, setting.look, *columns, band=one.count > 1 and one.x.size > 1)
+    band = one.count > 1 and one.x.size > 1
+    return chart.Curve(setting.name, setting.css_class, *columns, band=band)

@@ -9,8 +9,7 @@ import numpy as np
 
 from dcgan import images, program
 from dcgan.outputs import provenance
-from dcgan.outputs.comparison import curves, figures
-from dcgan.outputs.comparison.figures import Figure, Measured
+from dcgan.outputs.comparison import curves, scores
 from dcgan.outputs.comparison.runs import (
     Run,
     Setting,
@@ -20,9 +19,10 @@ from dcgan.outputs.comparison.runs import (
     settings,
     values_of,
 )
+from dcgan.outputs.comparison.scores import Measurement, Score
 from dcgan.outputs.comparison.verdict import notes, verdict
 from dcgan.outputs.report import measurements, pictures
-from dcgan.outputs.report.contents import ShownCheckpoint
+from dcgan.outputs.report.contents import CheckpointSummary
 from dcgan.outputs.report.formatting import count, join_words, large, number
 from dcgan.outputs.report.page import format_value, html, seeds_in_words
 from dcgan.terminal.console import printable
@@ -39,7 +39,7 @@ class Comparison:
 
     runs: Sequence[Run]  # at least two, in the order of their settings
     settings: Sequence[Setting]  # the runs, grouped by options other than the seed
-    protocols: Sequence[Sequence[Measured]]  # the measurements, by protocol
+    protocols: Sequence[Sequence[Measurement]]  # the measurements, by protocol
     verdict: Sequence[str]  # which settings are ahead, in sentences
     notes: Sequence[str]  # what is missing, in sentences
 
@@ -47,7 +47,7 @@ class Comparison:
 def compare(runs: Sequence[Run]) -> Comparison:
     found = settings(runs)
     in_order = [run for setting in found for run in setting.runs]
-    protocols = figures.by_protocol(found)
+    protocols = scores.by_protocol(found)
     return Comparison(in_order, found, protocols, verdict(found, protocols), notes(in_order))
 
 
@@ -56,7 +56,9 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     runs = comparison.runs
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
-    looks = {run: setting.look for setting in comparison.settings for run in setting.runs}
+    css_classes = {
+        run: setting.css_class for setting in comparison.settings for run in setting.runs
+    }
     data = by_data(runs)
     parts = {
         "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
@@ -67,8 +69,8 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "of": join_words(dataset(group[0]) for group in data),
         "seeds": seeds_in_words(seeds).rstrip(","),
         "numbers": seeds[:STRIP],
-        "strips": _strips(runs, looks, data),
-        "grids": _grids(runs, looks, data),
+        "strips": _strips(runs, css_classes, data),
+        "grids": _grids(runs, css_classes, data),
         "options": _options(comparison),
         "facts": _facts(comparison.settings),
         "protocols": [_group(group, comparison.settings) for group in comparison.protocols],
@@ -99,27 +101,27 @@ def text(comparison: Comparison) -> list[str]:
         shown = ["-" if value is None else number(value) for value in known]
         cells = []
         for one in most:
-            figure = one.figures.get(setting)
-            star = "*" if one.ahead is setting else " "
-            cells.append(f"{'-' if figure is None else number(figure.value):>21}{star}")
+            score = one.scores.get(setting)
+            star = "*" if one.winner is setting else " "
+            cells.append(f"{'-' if score is None else number(score.value):>21}{star}")
         of = f"{setting.name:{width}}{shown[0]:>8} {shown[1]:>10} {shown[2]:>9}{''.join(cells)}"
         lines.append(of.rstrip())
-    lines += ["* intervals apart"] if any(one.ahead for one in most) else []
+    lines += ["* intervals apart"] if any(one.winner for one in most) else []
     lines += ["", *comparison.verdict, *comparison.notes, ""]
     # Names of folders and files may hold control characters.
     return [printable(line) for line in lines]
 
 
-def _strips(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
+def _strips(runs: Sequence[Run], css_classes: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
     """One row of first seeds per run; above them real images if all runs learn from the same."""
     rows = []
     if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
         some = np.linspace(0, len(cells) - 1, min(STRIP, len(cells))).round().astype(int)
-        rows.append({"name": "real images", "look": "", "cells": cells[some]})
+        rows.append({"name": "real images", "css_class": "", "cells": cells[some]})
     rows += [
-        {"name": run.name, "look": looks[run], "cells": run.model.samples[:STRIP]}
+        {"name": run.name, "css_class": css_classes[run], "cells": run.model.samples[:STRIP]}
         for run in runs
-        if isinstance(run.model, ShownCheckpoint)
+        if isinstance(run.model, CheckpointSummary)
     ]
     return [
         row
@@ -150,12 +152,12 @@ def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
     return np.stack(whole) if whole else None
 
 
-def _grids(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
+def _grids(runs: Sequence[Run], css_classes: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
     """The reals of each data set, and the generated images of each run."""
     found = [
         {
             "title": "Real images",
-            "look": "",
+            "css_class": "",
             "words": f"Training images of {dataset(group[0])}"
             + (f", for {join_words(run.name for run in group)}." if len(data) > 1 else "."),
             "array": group[0].reals,
@@ -166,12 +168,12 @@ def _grids(runs: Sequence[Run], looks: dict, data: Sequence[Sequence[Run]]) -> l
     found += [
         {
             "title": run.name,
-            "look": looks[run],
+            "css_class": css_classes[run],
             "words": f"At step {run.model.step:,}.",
             "array": images.grid(run.model.samples),
         }
         for run in runs
-        if isinstance(run.model, ShownCheckpoint)
+        if isinstance(run.model, CheckpointSummary)
     ]
     most = GRIDS // max(len(found), 1)
     return [one | {"picture": pictures.picture(one["array"], most=most)} for one in found]
@@ -197,7 +199,7 @@ def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
 
     def model(what: str) -> Callable[[Run], float | None]:
         return lambda run: (
-            getattr(run.model, what) if isinstance(run.model, ShownCheckpoint) else None
+            getattr(run.model, what) if isinstance(run.model, CheckpointSummary) else None
         )
 
     facts: list[tuple[str, Callable[[Run], float | None], Callable[[float], str]]] = [
@@ -223,7 +225,7 @@ def _fact(values: Sequence[float | None], write: Callable[[float], str]) -> dict
     return {"value": write(float(np.mean(known))), "spread": spread}
 
 
-def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
+def _group(group: Sequence[Measurement], settings: Sequence[Setting]) -> dict:
     return {
         "protocol": measurements.protocol(group[0].example.newest),
         "metrics": [
@@ -232,7 +234,7 @@ def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
                 "better": one.example.better,
                 "floor": str(one.example.floor or ""),
                 "cells": [
-                    _cell(one.figures.get(setting), setting, is_ahead=one.ahead is setting)
+                    _cell(one.scores.get(setting), setting, is_ahead=one.winner is setting)
                     for setting in settings
                 ],
             }
@@ -241,17 +243,17 @@ def _group(group: Sequence[Measured], settings: Sequence[Setting]) -> dict:
     }
 
 
-def _cell(figure: Figure | None, setting: Setting, *, is_ahead: bool) -> dict | None:
-    if figure is None:
+def _cell(score: Score | None, setting: Setting, *, is_ahead: bool) -> dict | None:
+    if score is None:
         return None
     parts = []
-    if figure.low is not None:
-        parts.append(f"{number(figure.low)} to {number(figure.high)}")
+    if score.low is not None:
+        parts.append(f"{number(score.low)} to {number(score.high)}")
     if len(setting.runs) > 1:
-        ends = dict.fromkeys(number(end) for end in (min(figure.values), max(figure.values)))
-        of = f"{len(figure.values)} of {len(setting.runs)}"
-        who = f"{len(setting.runs)}" if len(figure.values) == len(setting.runs) else of
+        ends = dict.fromkeys(number(end) for end in (min(score.values), max(score.values)))
+        of = f"{len(score.values)} of {len(setting.runs)}"
+        who = f"{len(setting.runs)}" if len(score.values) == len(setting.runs) else of
         parts.append(f"{who} seeds: {' to '.join(ends)}")
-    steps = dict.fromkeys(f"{step:,.0f}" for step in figure.steps)
+    steps = dict.fromkeys(f"{step:,.0f}" for step in score.steps)
     parts.append(f"step {join_words(steps)}")
-    return {"value": number(figure.value), "parts": parts, "ahead": is_ahead}
+    return {"value": number(score.value), "parts": parts, "ahead": is_ahead}

@@ -14,7 +14,7 @@ from dcgan import UserError
 from dcgan.files import read_json
 from dcgan.outputs.plots import SMOOTHED_PART, moving_average
 from dcgan.outputs.report import measurements, pictures
-from dcgan.outputs.report.contents import Option, ShownCheckpoint
+from dcgan.outputs.report.contents import CheckpointSummary, Option
 from dcgan.outputs.report.history import History, read_history
 from dcgan.outputs.report.measurements import Series
 from dcgan.run.run_dir import RunDir
@@ -27,9 +27,9 @@ DATA = (
     *("output_height", "output_width", "input_height", "input_width"),
 )
 MACHINE = ("devices", "replicas", "cpus")  # in environment.json: what minutes depend on
-LOOKS = 8  # colours in comparison.css
+COLOURS = 8  # in comparison.css
 DASHES = ("", " dashed", " dotted")  # to tell lines of the same colour apart
-MAX_RUNS = LOOKS * len(DASHES)
+MAX_RUNS = COLOURS * len(DASHES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Run:
     folder: RunDir
     options: Mapping[str, Option]  # the choices of its config.json, by name
     # the newest checkpoint with its images, or a sentence that says why there is none
-    model: ShownCheckpoint | str
+    model: CheckpointSummary | str
 
     def option(self, name: str) -> object:
         """The value of an option; None if it is not recorded."""
@@ -125,7 +125,7 @@ class Setting:
     """Runs whose options differ only in the seed."""
 
     name: str  # tells it apart from the others
-    look: str  # its class in comparison.css
+    css_class: str  # its class in comparison.css
     runs: Sequence[Run]  # at least one, each of another seed
 
     def mean(self, values: Sequence[float | None]) -> float | None:
@@ -146,8 +146,8 @@ def settings(runs: Sequence[Run]) -> list[Setting]:
         else:
             groups.append([run])
     names = _names(groups)
-    looks = [f"look{i % LOOKS}{DASHES[i // LOOKS]}" for i in range(len(groups))]
-    return [Setting(*one) for one in zip(names, looks, groups, strict=True)]
+    css_classes = [f"look{i % COLOURS}{DASHES[i // COLOURS]}" for i in range(len(groups))]
+    return [Setting(*one) for one in zip(names, css_classes, groups, strict=True)]
 
 
 def find_differing(runs: Sequence[Run]) -> list[str]:

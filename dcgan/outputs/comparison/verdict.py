@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from dcgan import UserError, program
 from dcgan.cli.option import parse_seconds
-from dcgan.outputs.comparison import figures
-from dcgan.outputs.comparison.figures import Figure, Measured
+from dcgan.outputs.comparison import scores
 from dcgan.outputs.comparison.runs import Run, Setting, by_data, dataset
+from dcgan.outputs.comparison.scores import Measurement, Score
 from dcgan.outputs.report.formatting import join_words, number
 from dcgan.outputs.report.measurements import METRICS
 
 
-def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]) -> list[str]:
+def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measurement]]) -> list[str]:
     runs = [run for setting in settings for run in setting.runs]
     lines = []
     data = by_data(runs)
@@ -25,10 +25,10 @@ def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]
     if len(settings) == 1:
         lines.append("The runs differ in their seed only, so none of them can be ahead.")
         return lines
-    compared = [one for group in protocols for one in group if len(one.figures) > 1]
+    compared = [one for group in protocols for one in group if len(one.scores) > 1]
     if not compared:
         return [*lines, "No metric was measured in the same way of two settings."]
-    how_many = len({setting for one in compared for setting in one.figures})
+    how_many = len({setting for one in compared for setting in one.scores})
     if how_many < len(settings):
         lines.append(f"Only {how_many} of the {len(settings)} settings were measured alike.")
     lines += _as_they_stand(_one_a_metric(compared))
@@ -39,9 +39,9 @@ def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measured]]
     return lines
 
 
-def _one_a_metric(compared: Sequence[Measured]) -> list[Measured]:
+def _one_a_metric(compared: Sequence[Measurement]) -> list[Measurement]:
     """Chooses for each metric the protocol by which most settings, then seeds, were measured."""
-    found: dict[str, Measured] = {}
+    found: dict[str, Measurement] = {}
     for one in compared:
         best = found.get(one.example.metric)
         if best is None or _how_many(one) > _how_many(best):
@@ -49,19 +49,19 @@ def _one_a_metric(compared: Sequence[Measured]) -> list[Measured]:
     return sorted(found.values(), key=_order)
 
 
-def _how_many(one: Measured) -> tuple[int, int]:
-    return len(one.figures), sum(len(figure.values) for figure in one.figures.values())
+def _how_many(one: Measurement) -> tuple[int, int]:
+    return len(one.scores), sum(len(score.values) for score in one.scores.values())
 
 
-def _order(one: Measured) -> int:
+def _order(one: Measurement) -> int:
     return [*METRICS, one.example.metric].index(one.example.metric)
 
 
-def _as_they_stand(compared: Sequence[Measured]) -> list[str]:
-    """Says by the last figures which setting is ahead in which metric, and where none is."""
+def _as_they_stand(compared: Sequence[Measurement]) -> list[str]:
+    """Says by the last scores which setting is ahead in which metric, and where none is."""
     winners: dict[Setting | None, list[str]] = {}
     for one in compared:
-        winners.setdefault(one.ahead, []).append(_describe(one, one.figures))
+        winners.setdefault(one.winner, []).append(_describe(one, one.scores))
     undecided = winners.pop(None, [])
     lines = [
         f"{winner.name} is ahead by {join_words(metrics)}, intervals apart."
@@ -74,15 +74,15 @@ def _as_they_stand(compared: Sequence[Measured]) -> list[str]:
     return lines
 
 
-def _after_equal(compared: Sequence[Measured], axis: str, of: str) -> list[str]:
+def _after_equal(compared: Sequence[Measurement], axis: str, of: str) -> list[str]:
     """Says which setting leads after equal minutes or images, by the first metric with curves."""
-    found = [(one, at) for one in compared if (at := figures.at_equal(one, axis))]
+    found = [(one, at) for one in compared if (at := scores.at_equal(one, axis))]
     if not found:
         return []
     one, (x, at) = min(found, key=lambda pair: (-len(pair[1][1]), _order(pair[0])))
     more = one.example.more_is_better
-    best = figures.leading(at, more_is_better=more)
-    is_apart = figures.ahead(at, more_is_better=more) is not None
+    best = scores.find_best(at, more_is_better=more)
+    is_apart = scores.find_winner(at, more_is_better=more) is not None
     return [
         f"After {f'{x:,.0f}' if x >= 100 else f'{x:.3g}'} {of} each, {best.name} "
         f"{'is ahead' if is_apart else 'leads'} by {_describe(one, at)}, intervals "
@@ -90,15 +90,15 @@ def _after_equal(compared: Sequence[Measured], axis: str, of: str) -> list[str]:
     ]
 
 
-def _describe(one: Measured, found: Mapping[Setting, Figure]) -> str:
+def _describe(one: Measurement, found: Mapping[Setting, Score]) -> str:
     """Formats a comparison such as FID (pixels: 30 against 45)."""
     name, against = one.example.name, _against(found, one)
     return f"{name[:-1]}: {against})" if name.endswith(")") else f"{name} ({against})"
 
 
-def _against(found: Mapping[Setting, Figure], measured: Measured) -> str:
+def _against(found: Mapping[Setting, Score], measured: Measurement) -> str:
     """Formats 30 against 45, or 30 against 45 to 60 if there are several others."""
-    best = figures.leading(found, more_is_better=measured.example.more_is_better)
+    best = scores.find_best(found, more_is_better=measured.example.more_is_better)
     others = sorted(one.value for setting, one in found.items() if setting is not best)
     ends = dict.fromkeys(number(value) for value in (others[0], others[-1]))
     return f"{number(found[best].value)} against {' to '.join(ends)}"

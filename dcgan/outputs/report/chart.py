@@ -15,8 +15,8 @@ from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
 from dcgan.outputs.report.formatting import number
 
 SIDE = 1000  # units
-MOST_POINTS = 300  # on a curve: about as many as a phone has pixels
-MOST_ROWS = 12  # of the table below a chart
+MAX_POINTS = 300  # on a curve: about as many as a phone has pixels
+MAX_ROWS = 12  # of the table below a chart
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Curve:
     """One curve of a chart."""
 
     label: str
-    look: str  # its class in style.css
+    css_class: str  # its class in style.css
     values: np.ndarray  # float [N], NaN where a value is missing
     low: np.ndarray | None = None  # float [N], the ends of the intervals; None without
     high: np.ndarray | None = None
@@ -38,22 +38,22 @@ class Scale:
 
     low: float  # the values at both ends
     high: float
-    bent: bool = False  # whether it is logarithmic beyond -1 and 1, and linear between them
+    symlog: bool = False  # whether it is logarithmic beyond -1 and 1, and linear between them
 
     def at(self, values) -> np.ndarray:
         """Returns places in percent of the way from the low end to the high one."""
-        low, high = self._bend(self.low), self._bend(self.high)
-        return 100 * (self._bend(values) - low) / (high - low)
+        low, high = self._transform(self.low), self._transform(self.high)
+        return 100 * (self._transform(values) - low) / (high - low)
 
-    def _bend(self, values) -> np.ndarray:
+    def _transform(self, values) -> np.ndarray:
         values = np.asarray(values, np.float64)
-        if not self.bent:
+        if not self.symlog:
             return values
         beyond = np.sign(values) * (1 + np.log10(np.maximum(np.abs(values), 1)))
         return np.where(np.abs(values) <= 1, values, beyond)
 
     def ticks(self, most: int) -> list[float]:
-        if self.bent:
+        if self.symlog:
             powers = [10.0**k for k in range(math.ceil(math.log10(max(abs(self.high), 10))) + 1)]
             found = [-p for p in reversed(powers)] + [0.0, *powers]
         else:
@@ -63,13 +63,13 @@ class Scale:
 
 
 def value_scale(values: np.ndarray, *, top: float | None = None) -> Scale:
-    """Makes a scale from 0, or from below if values are; bent if spikes would flatten the rest.
+    """Makes a scale from 0, or from below if values are; symlog if spikes would hide the rest.
 
     `values` are all values that are drawn, finite; `top` is the upper end, if it is known.
     """
     low, high = float(values.min()), float(values.max())
     if has_spikes(values):
-        return Scale(min(low, 0.0), high * 1.3, bent=True)
+        return Scale(min(low, 0.0), high * 1.3, symlog=True)
     if top is not None:
         return Scale(min(low, 0.0), max(high, top))
     margin = 0.08 * ((high - low if low < 0 else high) or 1.0)
@@ -121,11 +121,11 @@ def draw(
 
 
 class _Thinned:
-    """A curve reduced to at most `MOST_POINTS` places, see `thin`."""
+    """A curve reduced to at most `MAX_POINTS` places, see `thin`."""
 
     def __init__(self, steps: np.ndarray, curve: Curve):
         self.curve = curve
-        self.steps, self.line, self.ends = thin(steps, curve.values, MOST_POINTS)
+        self.steps, self.line, self.ends = thin(steps, curve.values, MAX_POINTS)
         self.known = np.isfinite(self.line)
         if curve.smooth:
             at, means = self.steps[self.known], self.line[self.known]
@@ -138,7 +138,7 @@ class _Thinned:
         dots = zip(horizontal.at(x), vertical.at(self.line[known]), strict=True)
         return {
             "label": self.curve.label,
-            "look": self.curve.look,
+            "css_class": self.curve.css_class,
             "line": _path(horizontal.at(x), vertical.at(self.line[known])),
             "values": self.curve.smooth
             and _path(horizontal.at(x.repeat(2)), vertical.at(self.ends[known].ravel())),
@@ -193,7 +193,7 @@ def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: s
     return {
         "x": horizontal.at(steps).round(2).tolist(),
         "y": [[_place(vertical, value) for value in one.line] for one in shown],
-        "looks": [one.curve.look for one in shown],
+        "looks": [one.curve.css_class for one in shown],
         "words": words,
     }
 
@@ -204,7 +204,7 @@ def _place(vertical: Scale, value: float) -> float | None:
 
 def _rows(shown: list[_Thinned]) -> list[list[str]]:
     steps = shown[0].steps
-    chosen = np.unique(np.linspace(0, len(steps) - 1, MOST_ROWS).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(steps) - 1, MAX_ROWS).round().astype(int))
     places = _format_steps(steps)
     return [[places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)] for i in chosen]
 

@@ -23,7 +23,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class ShownCheckpoint:
+class CheckpointSummary:
     """The checkpoint that the report shows."""
 
     step: int
@@ -76,7 +76,7 @@ class Lookalike:
 
 
 @dataclass(frozen=True)
-class Memory:
+class CopySearch:
     """Whether the generator repeats training images."""
 
     searched: int  # how many training images were searched, evenly chosen
@@ -95,12 +95,12 @@ class Contents:
     folder: str  # the run's, as the user would write it
     made: str  # when the report was made
     training_images: int | None  # how many the run learns from; None if unknown
-    model: ShownCheckpoint
+    model: CheckpointSummary
     options: Sequence[Option]  # all options of the run
     health: Health
     walks: Sequence[Walk]  # walks in latent space, by the method slerp or linear
     method: str
-    memory: Memory | str  # the search for copies, or a sentence that says why there was none
+    copy_search: CopySearch | str  # or a sentence that says why there was none
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from dcgan.outputs.plots import read_metrics
 from dcgan.run.run_dir import RunDir
 
-LATELY = 100  # steps over which present values are averaged
+RECENT_STEPS = 100  # steps over which present values are averaged
 LINES_SHOWN = 400  # of the log, the last ones
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 
@@ -36,10 +36,10 @@ class History:
         known = column[np.isfinite(column)]
         return float(known[-1]) if known.size else None
 
-    def lately(self, key: str) -> float | None:
-        """The mean over the last `LATELY` steps; None if there is no value."""
+    def recent_mean(self, key: str) -> float | None:
+        """The mean over the last `RECENT_STEPS` steps; None if there is no value."""
         column = self.column(key)
-        known = np.isfinite(column) & (self.steps > self.steps[-1:].max(initial=0) - LATELY)
+        known = np.isfinite(column) & (self.steps > self.steps[-1:].max(initial=0) - RECENT_STEPS)
         return float(column[known].mean()) if known.any() else None
 
     @property
@@ -50,7 +50,7 @@ class History:
         return float(np.median(known)) if known.size else None
 
     @functools.cached_property
-    def said(self) -> list[tuple[str, str]]:
+    def messages(self) -> list[tuple[str, str]]:
         """(time, sentence) of each message in the log about the health of the training."""
         found = []
         for line in self.log:

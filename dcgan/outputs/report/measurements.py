@@ -20,9 +20,9 @@ PROTOCOL = (
     *("labels_per_class", "repeats"),
 )
 WORDS = ("metric", "extractor", "better", "made", "interval", "split", "resize", "labelling")
-OF_THEIR_OWN = ("swd", "features")  # metrics without a choice of extractor
+FIXED_EXTRACTOR = ("swd", "features")  # metrics without a choice of extractor
 OUTDATED = "by an older version of the metric"
-MOST_CLASSES = 24  # bars of a histogram; the rest are added up
+MAX_CLASSES = 24  # bars of a histogram; the rest are added up
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Series:
         """The metric's name for people, with its extractor unless that is the usual Inception."""
         extractor = self.newest.get("extractor")
         usual = (
-            self.metric not in METRICS or self.metric in OF_THEIR_OWN or extractor == "inception"
+            self.metric not in METRICS or self.metric in FIXED_EXTRACTOR or extractor == "inception"
         )
         return self.how.name if usual or not extractor else f"{self.how.name} ({extractor})"
 
@@ -245,10 +245,10 @@ def _series(records: list[dict], newest: Mapping[str, int]) -> Series:
 
 def _rows(record: dict) -> list[tuple[str, float, float]]:
     rows = list(zip(record["names"], record["real"], record["generated"], strict=True))
-    if len(rows) <= MOST_CLASSES:
+    if len(rows) <= MAX_CLASSES:
         return rows
     rows.sort(key=lambda row: -row[1])
-    kept, rest = rows[: MOST_CLASSES - 1], rows[MOST_CLASSES - 1 :]
+    kept, rest = rows[: MAX_CLASSES - 1], rows[MAX_CLASSES - 1 :]
     return [*kept, (f"{len(rest)} more", sum(r[1] for r in rest), sum(r[2] for r in rest))]
 
 

@@ -18,7 +18,7 @@ from dcgan import images, program
 from dcgan.files import read_json
 from dcgan.outputs import provenance
 from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
-from dcgan.outputs.report.contents import Contents, Memory, Option, Walk
+from dcgan.outputs.report.contents import Contents, CopySearch, Option, Walk
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
 from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import Series
@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent
 # Bytes that the pictures of each kind may take; in base64 a third more. Together below 5 MB.
 GRID, FRAMES, FILM, WALKS, NEAR, DRAWN = 400_000, 800_000, 600_000, 400_000, 350_000, 250_000
 RIBBON, RIBBON_IMAGES = 80_000, 10
-MOST_SEEDS = 12  # named in a sentence
+MAX_SEEDS = 12  # named in a sentence
 
 
 def render(run: RunDir, contents: Contents) -> bytes:
@@ -59,13 +59,13 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "time": _in_time(run, contents),
         "training": _training_charts(history, contents.health.collapsed),
         "judged": history.steps.max(initial=0) >= contents.health.judged_from,
-        "said": history.said,
+        "said": history.messages,
         "protocols": quality.by_protocol(series),
         "metric_charts": quality.charts(series),
         "histograms": [quality.bars(one) for one in histograms],
         "walks": _walks(contents.walks),
         "drawn": _read_figures(run.root / "generated"),
-        "near": _near(contents.memory),
+        "near": _near(contents.copy_search),
         "speed": _speed(history),
         "changed": [_describe(one) for one in contents.options if one.differs],
         "groups": _groups(contents.options),
@@ -145,7 +145,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
     """Names seeds in words; says that none was picked out only if they are consecutive."""
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
-    some = [str(seed) for seed in seeds[:MOST_SEEDS]]
+    some = [str(seed) for seed in seeds[:MAX_SEEDS]]
     more = len(seeds) - len(some)
     return f"Seeds {formatting.join_words(some + [f'{more} more'] * (more > 0))}"
 
@@ -228,11 +228,11 @@ def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
     return [(w, pictures.picture(g, most=most)) for w, g in zip(walks, grids, strict=True)]
 
 
-def _near(memory: Memory | str) -> list[dict] | None:
+def _near(copies: CopySearch | str) -> list[dict] | None:
     """The generated images most like training images, with those; None without a search."""
-    if isinstance(memory, str):
+    if isinstance(copies, str):
         return None
-    count = sum(1 + sum(len(matches) for _, matches in one.near) for one in memory.closest)
+    count = sum(1 + sum(len(matches) for _, matches in one.near) for one in copies.closest)
 
     def small(picture: np.ndarray) -> EmbeddedPicture:
         return pictures.picture(picture, most=NEAR // max(count, 1))
@@ -240,13 +240,13 @@ def _near(memory: Memory | str) -> list[dict] | None:
     return [
         {
             "seed": one.seed,
-            "suspect": one.seed in memory.suspects,
+            "suspect": one.seed in copies.suspects,
             "picture": small(one.picture),
             "near": [
                 (name, [(m, small(m.picture)) for m in matches]) for name, matches in one.near
             ],
         }
-        for one in memory.closest
+        for one in copies.closest
     ]
 
 

@@ -17,10 +17,10 @@ from PIL import Image
 from dcgan import images
 
 QUALITIES = (92, 84, 75)  # of WebP, tried in this order
-MOST_FRAMES = 24
-FEWEST_FRAMES = 8  # rather than fewer, frames become smaller
+MAX_FRAMES = 24
+MIN_FRAMES = 8  # rather than fewer, frames become smaller
 FRAME_SECONDS = 0.25
-LARGEST_SIDE = 1600  # pixels; browsers show no more of a grid, and WebP ends at 16,383
+MAX_SIDE = 1600  # pixels; browsers show no more of a grid, and WebP ends at 16,383
 
 logger = logging.getLogger("dcgan")
 
@@ -42,12 +42,12 @@ def picture(array: np.ndarray, *, most: int) -> EmbeddedPicture:
 
 def _webp(array: np.ndarray, most: int) -> bytes:
     image = _image(array)
-    if max(image.size) <= LARGEST_SIDE:
+    if max(image.size) <= MAX_SIDE:
         data = _encode_webp(image, lossless=True)
         if len(data) <= most:
             return data
     while True:
-        if max(image.size) <= LARGEST_SIDE:
+        if max(image.size) <= MAX_SIDE:
             for quality in QUALITIES:
                 data = _encode_webp(image, quality=quality)
                 if len(data) <= most:
@@ -72,13 +72,13 @@ def _address(data: bytes, kind: str) -> str:
 
 
 def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
-    """Reads sample grids as (step, uint8 [height, width, channels]), `MOST_FRAMES` at most.
+    """Reads sample grids as (step, uint8 [height, width, channels]), `MAX_FRAMES` at most.
 
     Those that cannot be read are left out with a warning, those of another shape than the last
     without one.
     """
-    if len(grids) > MOST_FRAMES:
-        chosen = np.linspace(0, len(grids) - 1, MOST_FRAMES).round().astype(int)
+    if len(grids) > MAX_FRAMES:
+        chosen = np.linspace(0, len(grids) - 1, MAX_FRAMES).round().astype(int)
         grids = [grids[i] for i in chosen]
     found = [(int(path.stem), array) for path in grids if (array := read(path)) is not None]
     return [one for one in found if one[1].shape == found[-1][1].shape]
@@ -103,7 +103,7 @@ def frames(
     Fewer of them are taken if they are large.
     """
     usual = len(_encode_webp(_image(grids[-1][1]), quality=QUALITIES[1]))
-    count = min(len(grids), max(most // usual, FEWEST_FRAMES))
+    count = min(len(grids), max(most // usual, MIN_FRAMES))
     chosen = np.linspace(0, len(grids) - 1, count).round().astype(int)
     return [(grids[i][0], picture(grids[i][1], most=most // count)) for i in chosen]
 

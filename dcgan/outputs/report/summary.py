@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from dcgan.cli.option import ENDLESS
-from dcgan.outputs.report.contents import Contents, Health, Memory
+from dcgan.outputs.report.contents import Contents, CopySearch, Health
 from dcgan.outputs.report.formatting import count, duration, join_words, large, number, percent
-from dcgan.outputs.report.history import LATELY, History
+from dcgan.outputs.report.history import RECENT_STEPS, History
 from dcgan.outputs.report.judgement import judge, newest
 from dcgan.outputs.report.measurements import Series, interval
 
@@ -19,7 +19,7 @@ def summary(
         ("How long", how_long(contents, history)),
         ("Is it working", working(contents.health, history, series)),
         ("How good", how_good(series, contents)),
-        ("Memorising", memorising(contents.memory)),
+        ("Memorising", memorising(contents.copy_search)),
     ]
 
 
@@ -91,19 +91,19 @@ def working(health: Health, history: History, series: Sequence[Series] = ()) -> 
         varied = ", and the generated images have not collapsed to a few"
         varied = varied if history.last("diversity") is not None else ""
         lines.append(f"Yes, as far as numbers can tell: the discriminator has not won{varied}.")
-    return [*lines, *_lately(history)]
+    return [*lines, *_describe_recent(history)]
 
 
-def _lately(history: History) -> list[str]:
+def _describe_recent(history: History) -> list[str]:
     real, fake, diversity = (
-        history.lately("d_real"),
-        history.lately("d_fake"),
+        history.recent_mean("d_real"),
+        history.recent_mean("d_fake"),
         history.last("diversity"),
     )
     lines = []
     if real is not None and fake is not None:
         lines.append(
-            f"Over the last {LATELY} steps the discriminator took real images for real with "
+            f"Over the last {RECENT_STEPS} steps the discriminator took real images for real with "
             f"{percent(real)} confidence and generated ones with {percent(fake)}; at 50 % and 50 % "
             "it could not tell them apart."
         )
@@ -143,18 +143,18 @@ def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
     return lines
 
 
-def memorising(memory: Memory | str) -> list[str]:
-    if isinstance(memory, str):
-        return [f"Not looked into: {memory}"]
-    of = "all" if memory.searched == memory.training_images else f"{memory.searched:,} of the"
+def memorising(copies: CopySearch | str) -> list[str]:
+    if isinstance(copies, str):
+        return [f"Not looked into: {copies}"]
+    of = "all" if copies.searched == copies.training_images else f"{copies.searched:,} of the"
     among = (
-        f"{memory.seeds:,} generated images, compared with {of} {memory.training_images:,} that it "
+        f"{copies.seeds:,} generated images, compared with {of} {copies.training_images:,} that it "
         "learns from,"
     )
-    if not memory.suspects:
+    if not copies.suspects:
         return [f"No sign of it: of {among} none is suspiciously near to one."]
-    seeds = join_words(str(seed) for seed in memory.suspects)
+    seeds = join_words(str(seed) for seed in copies.suspects)
     return [
-        f"Perhaps: of {among} {len(memory.suspects)} may be copies of training images "
-        f"(seed{'' if len(memory.suspects) == 1 else 's'} {seeds})."
+        f"Perhaps: of {among} {len(copies.suspects)} may be copies of training images "
+        f"(seed{'' if len(copies.suspects) == 1 else 's'} {seeds})."
     ]

@@ -1,6 +1,6 @@
 """The measurements of each setting, protocol by protocol, and which setting is ahead.
 
-Two figures are apart if every seed of one, at the worse end of its 95 % interval, is better than
+Two scores are apart if every seed of one, at the worse end of its 95 % interval, is better than
 every seed of the other at the better end of its own. Otherwise no setting is called ahead.
 """
 
@@ -15,11 +15,11 @@ from dcgan.outputs.report.measurements import METRICS, PROTOCOL, Series
 # Places that differ by at most this share count as equal.
 NEARLY = 0.05
 # The parts of a protocol in which its metrics differ.
-OF_METRIC = ("metric", "version")
+METRIC_FIELDS = ("metric", "version")
 
 
 @dataclass(frozen=True)
-class Figure:
+class Score:
     """The value of a metric for one setting."""
 
     values: Sequence[float]  # one per measured seed
@@ -31,57 +31,57 @@ class Figure:
     def value(self) -> float:
         return float(np.mean(self.values))
 
-    def is_apart_from(self, other: "Figure") -> bool:
+    def is_apart_from(self, other: "Score") -> bool:
         if None in (self.low, other.low):
             return False
         return self.high < other.low or other.high < self.low
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A metric measured by one protocol."""
 
     example: Series  # the series of one of the runs, which says how it was measured
-    # the last figure of each setting that was measured
-    figures: Mapping[Setting, Figure]
+    # the last score of each setting that was measured
+    scores: Mapping[Setting, Score]
 
     @property
-    def ahead(self) -> Setting | None:
-        """The best setting if its figure is apart from every other's, else None."""
-        return ahead(self.figures, more_is_better=self.example.more_is_better)
+    def winner(self) -> Setting | None:
+        """The best setting if its score is apart from every other's, else None."""
+        return find_winner(self.scores, more_is_better=self.example.more_is_better)
 
 
-def ahead(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting | None:
+def find_winner(scores: Mapping[Setting, Score], *, more_is_better: bool) -> Setting | None:
     """Returns the setting that is better than all others, with intervals apart; None if none is."""
-    if len(figures) < 2:
+    if len(scores) < 2:
         return None
-    best = leading(figures, more_is_better=more_is_better)
-    others = (figure for setting, figure in figures.items() if setting is not best)
-    return best if all(figures[best].is_apart_from(other) for other in others) else None
+    best = find_best(scores, more_is_better=more_is_better)
+    others = (score for setting, score in scores.items() if setting is not best)
+    return best if all(scores[best].is_apart_from(other) for other in others) else None
 
 
-def leading(figures: Mapping[Setting, Figure], *, more_is_better: bool) -> Setting:
+def find_best(scores: Mapping[Setting, Score], *, more_is_better: bool) -> Setting:
     """Returns the setting with the best value, whatever its interval."""
     choose = max if more_is_better else min
-    return choose(figures, key=lambda setting: figures[setting].value)
+    return choose(scores, key=lambda setting: scores[setting].value)
 
 
-def by_protocol(settings: Sequence[Setting]) -> list[list[Measured]]:
+def by_protocol(settings: Sequence[Setting]) -> list[list[Measurement]]:
     """Groups the metrics by protocol; the protocol that most settings have comes first."""
-    found: dict[tuple, list[Measured]] = {}
+    found: dict[tuple, list[Measurement]] = {}
     for key in dict.fromkeys(key_of(series) for _, series in _all(settings)):
-        how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in OF_METRIC)
-        found.setdefault(how, []).append(_measured(key, settings))
+        how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in METRIC_FIELDS)
+        found.setdefault(how, []).append(_make_measurement(key, settings))
     order = list(METRICS)
     groups = [
         sorted(group, key=lambda m: [*order, m.example.metric].index(m.example.metric))
         for group in found.values()
     ]
-    return sorted(groups, key=lambda group: -max(len(one.figures) for one in group))
+    return sorted(groups, key=lambda group: -max(len(one.scores) for one in group))
 
 
 def key_of(series: Series) -> tuple[str, ...]:
-    """Returns the key of protocol and metric; only figures with equal keys are compared."""
+    """Returns the key of protocol and metric; only scores with equal keys are compared."""
     return tuple(str(series.newest.get(part)) for part in PROTOCOL)
 
 
@@ -93,23 +93,23 @@ def _all(settings: Sequence[Setting]) -> list[tuple[Run, Series]]:
     return [(run, one) for setting in settings for run in setting.runs for one in run.series]
 
 
-def _measured(key: tuple[str, ...], settings: Sequence[Setting]) -> Measured:
-    figures = {}
+def _make_measurement(key: tuple[str, ...], settings: Sequence[Setting]) -> Measurement:
+    scores = {}
     for setting in settings:
         found = [one for run in setting.runs if (one := series_of(run, key))]
         if found:
-            figures[setting] = _figure(found)
+            scores[setting] = _score(found)
     example = next(one for _, one in _all(settings) if key_of(one) == key)
-    return Measured(example, figures)
+    return Measurement(example, scores)
 
 
-def _figure(each: Sequence[Series]) -> Figure:
-    """Makes the figure of the last measurement of each seed."""
+def _score(each: Sequence[Series]) -> Score:
+    """Makes the score of the last measurement of each seed."""
     values, low, high = (
         np.array([one.column(name)[-1] for one in each]) for name in ("value", "low", "high")
     )
     known = bool(np.isfinite([low, high]).all())
-    return Figure(
+    return Score(
         values.tolist(),
         float(low.min()) if known else None,
         float(high.max()) if known else None,
@@ -129,8 +129,8 @@ class Track:
     high: np.ndarray
     count: int = 1  # seeds
 
-    def at(self, x: float) -> Figure | None:
-        """Interpolates the figure at `x`; None if `x` is too far outside the measurements."""
+    def at(self, x: float) -> Score | None:
+        """Interpolates the score at `x`; None if `x` is too far outside the measurements."""
         nearest = float(np.clip(x, self.x[0], self.x[-1]))
         if abs(nearest - x) > NEARLY * x:
             return None
@@ -139,7 +139,7 @@ class Track:
             for column in (self.values, self.low, self.high)
         )
         known = bool(np.isfinite([low, high]).all())
-        return Figure([value], low if known else None, high if known else None)
+        return Score([value], low if known else None, high if known else None)
 
 
 def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
@@ -180,15 +180,15 @@ def _track(run: Run, series: Series, axis: str) -> Track | None:
     return Track(x[known], values, low, high)
 
 
-def at_equal(measured: Measured, axis: str) -> tuple[float, dict[Setting, Figure]] | None:
-    """Returns (x, figures at x) for the most minutes or images that all settings have reached.
+def at_equal(measured: Measurement, axis: str) -> tuple[float, dict[Setting, Score]] | None:
+    """Returns (x, scores at x) for the most minutes or images that all settings have reached.
 
     None if fewer than two settings were measured, or one of them not near x.
     """
     key = key_of(measured.example)
-    tracks = {one: found for one in measured.figures if (found := track(one, key, axis))}
+    tracks = {one: found for one in measured.scores if (found := track(one, key, axis))}
     if len(tracks) < 2:
         return None
     x = min(float(one.x[-1]) for one in tracks.values())
-    figures = {setting: found for setting, one in tracks.items() if (found := one.at(x))}
-    return (x, figures) if len(figures) == len(tracks) else None
+    scores = {setting: found for setting, one in tracks.items() if (found := one.at(x))}
+    return (x, scores) if len(scores) == len(tracks) else None
