@@ -41,7 +41,7 @@ def name_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Context that gives a temporary path to write to, and renames it to `path` at its end.
 
     The content is flushed to the disk before the rename. If the block raises, the temporary file is
@@ -112,7 +112,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path, name: str | None = None) -> None:
-    """Removes temporary files that killed writers have left (see `replacing`).
+    """Removes temporary files that killed writers have left (see `replace_atomically`).
 
     Args:
         folder: where to remove them; no other process may be writing these files.
@@ -152,8 +152,8 @@ def _is_running(process: int) -> bool:
 
 
 def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
-    """Writes a file, whole or not at all; for the arguments see `replacing`."""
-    with replacing(path, shared=shared) as temporary:
+    """Writes a file, whole or not at all; for the arguments see `replace_atomically`."""
+    with replace_atomically(path, shared=shared) as temporary:
         temporary.write_bytes(data)
 
 
@@ -224,7 +224,7 @@ def read_json_lines(path: Path) -> Iterator[dict]:
 
 
 @contextlib.contextmanager
-def hold(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
+def lock_folder(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
     """Context in which this process holds the lock of a folder, if the disk can (`disk.lock`).
 
     Args:
@@ -247,7 +247,7 @@ def hold(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hold_target(state: Path, to: Path, doing: str) -> Iterator[None]:
+def lock_target(state: Path, to: Path, doing: str) -> Iterator[None]:
     """Context in which this process alone writes to the folder of a command.
 
     Args:
@@ -261,5 +261,5 @@ def hold_target(state: Path, to: Path, doing: str) -> Iterator[None]:
     """
     state.mkdir(parents=True, exist_ok=True)
     said = f"Another process is {doing} into {to}: wait for it, stop it, or choose another --to."
-    with hold(state, lambda process: said):
+    with lock_folder(state, lambda process: said):
         yield

@@ -24,7 +24,7 @@ MAX_PIXELS = 100_000_000
 DEEP_WHITE = 65535  # the white of 16-bit pictures that use all of their levels
 INK, GREY = (40, 44, 52), (120, 126, 136)  # RGB of headings and of captions
 TEXT, LINE = 14, 22  # pixels: font size, and height of a line of text
-SEEN = 96  # pixels: about the width of an image in a figure
+DISPLAY_PIXELS = 96  # about the width of an image in a figure
 COLOURS_ALONE = "wholly transparent: the colours are taken as they are"  # a remark of `plain`
 # The operation that turns a picture upright, by its EXIF orientation.
 _TURNS = {
@@ -194,8 +194,8 @@ def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> 
 
 
 def natural_scale(height: int, width: int) -> int:
-    """Returns how many times to enlarge an image to about `SEEN` pixels, at least 1."""
-    return max(1, round(SEEN / max(height, width)))
+    """Returns how many times to enlarge an image to about `DISPLAY_PIXELS`, at least 1."""
+    return max(1, round(DISPLAY_PIXELS / max(height, width)))
 
 
 def enlarge(pictures: np.ndarray, scale: int) -> np.ndarray:

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Prefixes of environment variables that are dropped: those of Keras and TensorFlow, and others.
-OF_NETWORKS = (
+FRAMEWORK_PREFIXES = (
     *("KERAS_", "TF_USE_LEGACY_KERAS"),
     *("TF_XLA_FLAGS", "TF_FUNCTION_JIT_COMPILE_DEFAULT"),
     *("TF_ENABLE_ONEDNN_OPTS", "TF_DISABLE_MKL", "TF_ENABLE_MKL"),
 )
-OF_OTHERS = ("MPLBACKEND", "MATPLOTLIBRC", "TQDM_", "GIT_")
+OTHER_PREFIXES = ("MPLBACKEND", "MATPLOTLIBRC", "TQDM_", "GIT_")
 # Those of them that somebody may have set to change the numbers: `isolate` reports them.
-MEANT = ("TF_XLA_", "TF_FUNCTION_", "TF_ENABLE_", "TF_DISABLE_")
+REPORTED = ("TF_XLA_", "TF_FUNCTION_", "TF_ENABLE_", "TF_DISABLE_")
 # Prefixes of variables that stay and are recorded. XLA_FLAGS stays because it also tunes GPUs; on a
 # CPU it has no effect, as nothing here is compiled by XLA.
 RECORDED = (
@@ -30,8 +30,8 @@ RECORDED = (
     *("OMP_", "MKL_", "DNNL_", "ONEDNN_", "HIP_VISIBLE_DEVICES"),
 )
 # Keras finds no settings in this place and makes none; without a home folder it would use /tmp.
-NOWHERE = os.devnull
-SILENT = (
+NO_FOLDER = os.devnull
+IGNORED_WARNINGS = (
     *(DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning),
     EncodingWarning,
 )
@@ -40,19 +40,19 @@ SILENT = (
 def isolate() -> None:
     """Removes other projects' settings from this process, before libraries read them.
 
-    Prints the names of those in `MEANT` to standard error. Child processes inherit the result.
+    Prints the names of those in `REPORTED` to standard error. Child processes inherit the result.
     """
     dropped = isolate_networks()
-    _drop(OF_OTHERS)
+    _drop(OTHER_PREFIXES)
     os.environ["MPLBACKEND"] = "agg"
     if sys.warnoptions:  # from PYTHONWARNINGS; "error" would keep libraries from being imported
         sys.warnoptions.clear()
         os.environ.pop("PYTHONWARNINGS", None)
         warnings.resetwarnings()
-        for category in SILENT:
+        for category in IGNORED_WARNINGS:
             warnings.simplefilter("ignore", category)
     _shield_matplotlib()
-    meant = sorted(name for name in dropped if name.startswith(MEANT))
+    meant = sorted(name for name in dropped if name.startswith(REPORTED))
     if meant:
         why = "results depend on the options of this project alone"
         print(f"Ignored, since {why}: {', '.join(meant)}.", file=sys.stderr)
@@ -64,8 +64,8 @@ def isolate_networks() -> list[str]:
     Returns:
         The names of the variables that were dropped.
     """
-    dropped = _drop(OF_NETWORKS)
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": NOWHERE}
+    dropped = _drop(FRAMEWORK_PREFIXES)
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": NO_FOLDER}
     return dropped
 
 

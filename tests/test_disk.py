@@ -56,7 +56,7 @@ def test_without_locks_it_warns_once_and_goes_on(tmp_path, monkeypatch, caplog, 
     monkeypatch.setattr(disk.fcntl, "flock", failing(number))
     run = RunDir(tmp_path)
     for _ in range(2):
-        with run.lock(), files.hold_target(tmp_path / ".state", tmp_path, "cropping"):
+        with run.lock(), files.lock_target(tmp_path / ".state", tmp_path, "cropping"):
             assert (tmp_path / ".lock").read_text() == str(os.getpid())
     [said] = warnings(caplog)
     assert said.startswith(f"{tmp_path} cannot be locked ({os.strerror(number)})")

@@ -61,7 +61,7 @@ def parts(options: Benchmark) -> list[str]:
 
 
 @contextlib.contextmanager
-def quietly(level: int = logging.WARNING) -> Iterator[None]:
+def silence_logging(level: int = logging.WARNING) -> Iterator[None]:
     """Context that hides log messages below a level."""
     before = logger.level
     logger.setLevel(level)
@@ -106,7 +106,7 @@ class Bench:
             trainer = Trainer(config, run_dir, self._prepare)
             bare = BareStep(steps.bare_spec(config))
             # Warnings about the health of so short a training are of no use.
-            with quietly(logging.ERROR):
+            with silence_logging(logging.ERROR):
                 compared = steps.training(trainer, bare, steps=self.steps, cadence=cadence)
         return [compared]
 
@@ -126,7 +126,7 @@ class Bench:
         state = GANState(*make_networks(config), averaged=config.ema_decay > 0)
 
         def take(run: Path, to: Path, count: int) -> None:
-            with quietly():
+            with silence_logging():
                 sample.run(Sample(run_dir=str(run), to=str(to), num_images=count))
 
         return samples.sampling(state, to_dict(config), take, pairs=self.pairs)

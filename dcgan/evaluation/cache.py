@@ -19,7 +19,7 @@ from dcgan.datasets.cached import map_array, read_entry
 from dcgan.datasets.image_store import FileStore
 from dcgan.evaluation.extractor import Extracted, Extractor, extract, pieces
 from dcgan.evaluation.spill import collect
-from dcgan.files import replacing, write_bytes
+from dcgan.files import replace_atomically, write_bytes
 from dcgan.run.checkpoint import DamagedCheckpoint, read
 
 FORMAT = 1  # version of the files; raised when the same key would mean other content
@@ -126,7 +126,7 @@ def remember(
     arrays, facts = make()
     note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     try:
-        with replacing(path) as temporary, open(temporary, "wb") as file:
+        with replace_atomically(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays, **{"meta.json": note})
     except OSError as error:
         logger.warning(

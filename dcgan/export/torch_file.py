@@ -20,7 +20,7 @@ import numpy as np
 
 from dcgan import UserError, extras
 from dcgan.export.torch_layout import COUNTER
-from dcgan.files import replacing
+from dcgan.files import replace_atomically
 
 OLDEST = (2, 6)  # in older versions, files can run code despite weights_only (CVE-2025-32434)
 DEPTH = 4  # the deepest nesting of dictionaries
@@ -125,7 +125,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None
         if name.endswith("running_var"):  # the last of its layer
             counter = name.replace("running_var", COUNTER)
             state[f"main.{counter}"] = torch.tensor(batches)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
         torch.save(state, file)  # given a path, it would write the file's name into it
 
 

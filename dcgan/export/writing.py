@@ -10,7 +10,7 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.export import parity
 from dcgan.export.format import Format, Subject
-from dcgan.files import flush_tree, hold_target, replace_folder, write_json
+from dcgan.files import flush_tree, lock_target, replace_folder, write_json
 from dcgan.terminal.progress import with_bar
 
 STATE = ".export"  # folder inside the target, for the lock and for unchecked models
@@ -78,7 +78,7 @@ def _staging(to: Path) -> Iterator[Path]:
     """Locks `to` for this process and yields an empty folder inside it, removed afterwards."""
     state, new = to / STATE, not to.exists()
     staging = state / "unfinished"
-    with hold_target(state, to, "exporting"):
+    with lock_target(state, to, "exporting"):
         try:
             shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
             staging.mkdir()

@@ -26,7 +26,7 @@ from dcgan.datasets.picture import open_picture, pixels
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec
-from dcgan.files import append_json_line, hold_target, read_json_lines, remove_temporaries, sha256
+from dcgan.files import append_json_line, lock_target, read_json_lines, remove_temporaries, sha256
 from dcgan.preparation import archive, links
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems allow 255
@@ -78,7 +78,7 @@ class CrawledFolder:
         links.refuse(self.state, [self.records], "crawl")
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(hold_target(self.state, self.root, "crawling"))
+                stack.enter_context(lock_target(self.state, self.root, "crawling"))
                 remove_temporaries(self.state)
                 self._read()
             except OSError as error:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from dcgan import UserError
-from dcgan.files import hold_target, read_json, remove_temporaries, write_bytes, write_json
+from dcgan.files import lock_target, read_json, remove_temporaries, write_bytes, write_json
 from dcgan.preparation import links
 
 LONGEST_NAME_BYTES = 200  # of a picture's name without suffix; file systems allow 255
@@ -54,7 +54,7 @@ class CroppedFolder:
         links.refuse(self.state, [self.records], "crop")
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(hold_target(self.state, self.root, "cropping"))
+                stack.enter_context(lock_target(self.state, self.root, "cropping"))
             except OSError as error:
                 raise UserError(
                     f"The folder {self.root} cannot be written ({error.strerror or error}): "

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from dcgan import UserError
 from dcgan.datasets import packed
-from dcgan.files import remove_temporaries, replacing
+from dcgan.files import remove_temporaries, replace_atomically
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can store
 OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
@@ -75,7 +75,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
         raise not_ours(str(path))
     try:
         remove_temporaries(path.parent, path.name)
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             yield ZipPackage(archive)
     except OSError as error:
         raise UserError(

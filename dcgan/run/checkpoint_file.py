@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dcgan import disk
-from dcgan.files import name_errors, replacing
+from dcgan.files import name_errors, replace_atomically
 
 _META = "meta.json"
 
@@ -32,7 +32,7 @@ def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> N
     Only one array is in memory at a time.
     """
     note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
+    with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
         for name, array in arrays:
             _add(file, name, array)
         _add(file, _META, note)

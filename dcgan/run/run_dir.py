@@ -83,8 +83,8 @@ class RunDir:
                 self.root.rmdir()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Context in which no other process can train into the folder, see `files.hold`."""
-        return files.hold(
+        """Context in which no other process can train into the folder, see `files.lock_folder`."""
+        return files.lock_folder(
             self.root,
             lambda process: (
                 f"Process {process} is already training into {self.root}; wait for it, "

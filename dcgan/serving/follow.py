@@ -49,7 +49,9 @@ class Follower:
         self._env = env
         self._keep = keep
         self._seen: dict[int, FileState] = {}
-        self._attempted: dict[int, FileState] = {}  # exported or refused, as the file looked then
+        self._attempted: dict[
+            int, FileState
+        ] = {}  # exported or refused, with the state of the file then
         self._exported: list[int] = []
         self._child: subprocess.Popen | None = None
         self._stop = threading.Event()
@@ -85,7 +87,7 @@ class Follower:
     def export_new(self) -> None:
         """Exports the newest checkpoint that is settled and newer than what is exported."""
         found = _checkpoint_states(self._checkpoints)
-        settled = [step for step, look in found.items() if self._seen.get(step) == look]
+        settled = [step for step, state in found.items() if self._seen.get(step) == state]
         self._seen = found
         newest = self._newest_export() or 0
         for step in sorted(settled, reverse=True):

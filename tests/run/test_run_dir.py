@@ -16,7 +16,7 @@ from dcgan.files import (
     read_json,
     read_json_lines,
     remove_temporaries,
-    replacing,
+    replace_atomically,
     write_bytes,
     write_json,
 )
@@ -82,7 +82,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, existed, mo
     if moment == "renaming":
         monkeypatch.setattr(run_dir.os, "replace", lambda *_: fail_to_flush(0))
     kind = KeyboardInterrupt if moment == "interrupt" else OSError
-    with pytest.raises(kind), replacing(path) as temporary:
+    with pytest.raises(kind), replace_atomically(path) as temporary:
         temporary.write_bytes(b"half of the n")
         if moment in ("writing", "interrupt"):
             raise kind(errno.ENOSPC, "full")
@@ -101,7 +101,10 @@ def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
 
 def test_several_may_write_a_shared_file_at_once(tmp_path):
     path = tmp_path / "a.json"
-    with replacing(path, shared=True) as one, replacing(path, shared=True) as other:
+    with (
+        replace_atomically(path, shared=True) as one,
+        replace_atomically(path, shared=True) as other,
+    ):
         one.write_bytes(b"1")
         other.write_bytes(b"2")
     assert path.read_bytes() == b"1"  # the last to end
@@ -109,7 +112,7 @@ def test_several_may_write_a_shared_file_at_once(tmp_path):
 
 
 def test_only_what_killed_writers_left_is_removed(tmp_path):
-    with replacing(tmp_path / "a.json") as temporary:
+    with replace_atomically(tmp_path / "a.json") as temporary:
         temporary.write_bytes(b"1")
         left = temporary.name
     for name in (left, "a.tmp", ".hidden", ".lock", "b.npz"):
