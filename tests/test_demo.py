@@ -25,7 +25,7 @@ AGAIN = "run: PYTHONPATH=.:tests/fixtures python tests/test_demo.py"
 def first() -> np.ndarray:
     """The pictures of the first seeds: uint8 [48, 48, 48, 3]."""
     sheet = images.read_png(DEMO / "first.png")
-    rows = sheet.reshape(-1, SIDE, web.COLUMNS, SIDE, 3)
+    rows = sheet.reshape(-1, SIDE, web.FIRST_GRID_COLUMNS, SIDE, 3)
     return rows.swapaxes(1, 2).reshape(-1, SIDE, SIDE, 3)
 
 
@@ -62,7 +62,7 @@ def test_its_first_pictures_are_those_of_its_network():
     from dcgan.latent.noise import latents
 
     session = onnxruntime.InferenceSession(str(DEMO / web.MODEL))
-    z = latents(np.arange(web.FIRST), z_dim=100, z_dist="normal01").numpy()
+    z = latents(np.arange(web.FIRST_GRID_IMAGES), z_dim=100, z_dist="normal01").numpy()
     drawn = images.to_uint8(session.run(["images"], {"z": z})[0])
     assert first().shape == (48, SIDE, SIDE, 3)
     assert np.abs(drawn.astype(int) - first()).max() <= 1  # whose weights are float16

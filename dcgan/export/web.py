@@ -27,7 +27,7 @@ from dcgan.export.format import DESCRIPTION, Format, Subject
 from dcgan.export.onnx import PACKAGES, write_onnx
 from dcgan.files import write_json
 from dcgan.latent.sampling import make_sampler
-from dcgan.serving.pictures import COLUMNS, FIRST
+from dcgan.serving.pictures import FIRST_GRID_COLUMNS, FIRST_GRID_IMAGES
 
 EXPLORER = Path(__file__).parents[1] / "serving" / "explorer"
 EXAMPLE = Path(__file__).with_name("example.html")
@@ -101,8 +101,8 @@ def write_web(
         _vendor(onnxruntime, to / RUNTIME)
         files["runtime"] = f"{RUNTIME}/"
     if first is not None:
-        files["first"] = {"image": "first.png", "count": len(first), "columns": COLUMNS}
-        sheet = images.grid(first, columns=COLUMNS, margin=0)
+        files["first"] = {"image": "first.png", "count": len(first), "columns": FIRST_GRID_COLUMNS}
+        sheet = images.grid(first, columns=FIRST_GRID_COLUMNS, margin=0)
         (to / "first.png").write_bytes(images.png_bytes(sheet))
     _pack(to)
     for path in sorted((to / RUNTIME).glob(f"{BINARY}*")):
@@ -241,7 +241,7 @@ def _write(subject: Subject, path: Path, weights: str, *, onnxruntime: str) -> N
 def _first(subject: Subject) -> np.ndarray:
     generator, table = subject.generator, subject.table
     sample = make_sampler(generator, z_dim=generator.z_dim, z_dist=generator.z_dist, table=table)
-    return sample(range(FIRST))
+    return sample(range(FIRST_GRID_IMAGES))
 
 
 FORMAT = Format(

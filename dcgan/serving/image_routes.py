@@ -186,8 +186,8 @@ def _service(request: Request) -> Service:
 def _is_first_grid(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
     """Whether a grid is the one that a version has drawn in advance."""
     is_own = all(number == classes.OWN for number in labels.values())
-    is_first = np.array_equal(seeds, np.arange(pictures.FIRST))
-    return is_own and is_first and columns == pictures.COLUMNS
+    is_first = np.array_equal(seeds, np.arange(pictures.FIRST_GRID_IMAGES))
+    return is_own and is_first and columns == pictures.FIRST_GRID_COLUMNS
 
 
 async def _draw_file(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:

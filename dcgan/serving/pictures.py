@@ -7,7 +7,8 @@ from dcgan import UserError, images
 from dcgan.latent.seeds import TooManySeeds, parse_seeds
 from dcgan.serving.errors import RequestError
 
-FIRST, COLUMNS = 48, 8  # the explorer's first grid: pictures of the seeds from 0, and per row
+# of the explorer's first grid: pictures of the seeds from 0, and pictures per row
+FIRST_GRID_IMAGES, FIRST_GRID_COLUMNS = 48, 8
 
 
 def read_seeds(text: str, limit: int) -> list[int]:

@@ -34,16 +34,18 @@ class LoadedVersion(Batcher):
         self.model = model
         self.version = model.version
         self.columns = columns_of(model.info)
-        self.first_grid = self._draw_first_grid() if row_limit >= pictures.FIRST else None
+        self.first_grid = (
+            self._draw_first_grid() if row_limit >= pictures.FIRST_GRID_IMAGES else None
+        )
         super().__init__(
             model.compute, row_limit=row_limit, max_delay=max_delay, observe=metrics.observe_batch
         )
 
     def _draw_first_grid(self) -> bytes:
-        seeds = np.arange(batch_sizes(pictures.FIRST)[-1])  # a warm batch size
+        seeds = np.arange(batch_sizes(pictures.FIRST_GRID_IMAGES)[-1])  # a warm batch size
         own = dict.fromkeys((column.input for column in self.columns), OWN)
         (faces,) = self.model.compute(*_with_classes("generate", {"seed": seeds}, own)).values()
-        return pictures.png(faces[: pictures.FIRST], pictures.COLUMNS, 1)
+        return pictures.png(faces[: pictures.FIRST_GRID_IMAGES], pictures.FIRST_GRID_COLUMNS, 1)
 
     async def draw(self, signature: str, inputs: Arrays, labels: Mapping[str, int]):
         """Returns a signature's only output: pictures, of the given classes if the model knows any.

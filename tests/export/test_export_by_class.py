@@ -156,5 +156,7 @@ def test_a_page_needs_labels_and_begins_with_seeds_in_their_own_classes(root, tr
     assert known["differences"].keys() == {"by_class"}
     session = onnxruntime.InferenceSession(str(page / "generator.onnx"))
     assert [one.name for one in session.get_inputs()] == ["z", "hair_color", "eyes"]
-    sheet = images.grid(trained.sample(range(web.FIRST)), columns=web.COLUMNS, margin=0)
+    sheet = images.grid(
+        trained.sample(range(web.FIRST_GRID_IMAGES)), columns=web.FIRST_GRID_COLUMNS, margin=0
+    )
     np.testing.assert_array_equal(images.read_png(page / "first.png"), sheet)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from explorer_pages import EXPLORER, blobs, pixels, z_of
 
-from dcgan.serving.pictures import COLUMNS, FIRST
+from dcgan.serving.pictures import FIRST_GRID_COLUMNS as COLUMNS
+from dcgan.serving.pictures import FIRST_GRID_IMAGES as FIRST
 
 SIDE = 24
 

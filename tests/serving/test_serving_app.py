@@ -25,7 +25,7 @@ PAIRS = json.loads((Path(__file__).parents[1] / "data" / "tensorflow_serving.jso
     "pairs"
 ]
 
-SEEDS = np.arange(pictures.FIRST).reshape(-1, pictures.COLUMNS)
+SEEDS = np.arange(pictures.FIRST_GRID_IMAGES).reshape(-1, pictures.FIRST_GRID_COLUMNS)
 FIRST_WALL = "/grid.png?seeds=0-47&columns=8"  # as renderer.js asks for it
 
 HALF_PLUS_THREE = Signature(tensors(x=("float32",)), tensors(y=("float32",)))
@@ -253,8 +253,8 @@ def test_grids_and_sprites_are_row_by_row(client):
 
 def test_the_explorers_first_wall_is_drawn_when_a_version_is_loaded(tmp_path):
     model = faces()
-    service = service_of(model, tmp_path, row_limit=pictures.FIRST)
-    later = np.full((pictures.FIRST, SIDE, SIDE, 3), 99, np.uint8)
+    service = service_of(model, tmp_path, row_limit=pictures.FIRST_GRID_IMAGES)
+    later = np.full((pictures.FIRST_GRID_IMAGES, SIDE, SIDE, 3), 99, np.uint8)
     model._functions["generate"] = lambda seed: {"images": later[: len(seed)]}
     with TestClient(make_app(service)) as client:
         first = client.get(FIRST_WALL)
