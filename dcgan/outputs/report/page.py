@@ -59,7 +59,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "time": _in_time(run, contents),
         "training": _training_charts(history, contents.health.collapsed),
         "judged": history.steps.max(initial=0) >= contents.health.judged_from,
-        "said": history.messages,
+        "messages": history.messages,
         "protocols": quality.by_protocol(series),
         "metric_charts": quality.charts(series),
         "histograms": [quality.bars(one) for one in histograms],
