@@ -121,7 +121,7 @@ def test_a_notebook_gets_our_networks_and_keeps_its_plots(monkeypatch):
     theirs = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(ROOT), "MPLBACKEND": "svg"}
     monkeypatch.setattr(os, "environ", {**os.environ, **theirs})
     with quiet.quiet_start():  # behind which a notebook imports Keras
-        ours = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": surroundings.NOWHERE}
+        ours = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": surroundings.NO_FOLDER}
         assert (theirs | ours).items() <= os.environ.items()
 
 

@@ -32,9 +32,9 @@ class Table:
         try:
             return np.memmap(self._file, dtype, "r").reshape(-1, *shape)
         except OSError as error:
-            if error.errno not in disk.NEVER:
+            if error.errno not in disk.UNSUPPORTED:
                 raise
-            disk.cannot_map(Path(tempfile.gettempdir()), error)
+            disk.warn_unmapped(Path(tempfile.gettempdir()), error)
         self._file.seek(0)
         return np.fromfile(self._file, dtype).reshape(-1, *shape)
 

@@ -69,7 +69,7 @@ class PictureFacts:
 
 def survey(source: Source, *, workers: int | None = None) -> Survey:
     """Looks at all pictures; raises UserError if none is usable."""
-    hashing = not extras.missing("imagehash")
+    hashing = not extras.not_installed("imagehash")
     result = Survey(source.name, len(source), near=[] if hashing else None)
     first_of: dict[bytes, int] = {}
     seen = duplicates.Seen(NEAR)
