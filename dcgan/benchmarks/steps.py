@@ -18,7 +18,7 @@ def bare_spec(config, classes: Sequence[int] = ()) -> dict:
     return {
         "generator": generator.get_config(),
         "discriminator": discriminator.get_config(),
-        "recipe": asdict(step_options(config, steps_per_epoch=1)),
+        "recipe": asdict(step_options(config)),
         "optimizer": optimizer_options(config),
     }
 

@@ -65,7 +65,6 @@ PRESETS = {
         "kernel_size": 4,  # a multiple of the stride: no checkerboard (distill.pub, 2016)
         "batch_size": 16,
         "augment": "translation",
-        "far_translation_epoch": 40,
         "ema_decay": 0.998,  # half of the average comes from the last 5,500 images
     },
 }
@@ -77,8 +76,8 @@ PRESETS["fast"] = PRESETS["best"] | {"g_width": 128, "d_width": 16}
 # the batch, and the average is over as many images as with 16. By rule, not by trial: there was no
 # GPU to measure on.
 ON_GPU = {"batch_size": 64, "learning_rate": 0.0004, "ema_decay": 0.992}
-# Options that a preset decides when a run begins, see `by_device`; those above are for CPUs.
-DECIDED_LATER = dict.fromkeys(("best", "fast"), (*ON_GPU, "far_translation_epoch"))
+# Options that a preset decides for the device of a run, see `by_device`; those above are for CPUs.
+DECIDED_LATER = dict.fromkeys(("best", "fast"), tuple(ON_GPU))
 
 # How presets differ from their sources.
 COMMON_NOTE = (
@@ -110,7 +109,6 @@ ON_DATASET = {
         "batch_size": 64,
         "learning_rate": 0.0032,
         "augment": "none",
-        "far_translation_epoch": 0,
         "ema_decay": 0.992,
     },
     # main.py, line 88: y_dim=10, for this data set alone.

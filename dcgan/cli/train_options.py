@@ -209,12 +209,6 @@ class Config:
         choices=("none", "color", "translation"),
         several=True,
     )
-    far_translation_epoch: int = training_option(
-        0,
-        "Epoch from which on --augment translation shifts by up to a quarter of the size, because "
-        "the discriminator has seen the images often (0: never).",
-        minimum=0,
-    )
     seed: int = training_option(
         0, "Seed of weights, order, flips and noise.", within=(0, 2**31 - 1)
     )

@@ -8,29 +8,20 @@ rely on the place of a pixel judges shapes, and does not memorize a small data s
 import tensorflow as tf
 
 KINDS = ("color", "translation")
-# The farthest translation, as a share of the side.
-NEAR = 1 / 8  # Zhao et al. 2020, section 4
-FAR = 1 / 4  # for a discriminator that has seen the images many times (docs/recipes.md)
+MOVE = 1 / 8  # Zhao et al. 2020, section 4: the farthest translation, as a share of the side
 
 
-def augment(
-    images: tf.Tensor,
-    kinds: tuple[str, ...],
-    *,
-    seed: tf.Tensor,
-    far: tf.Tensor | None = None,
-) -> tf.Tensor:
+def augment(images: tf.Tensor, kinds: tuple[str, ...], *, seed: tf.Tensor) -> tf.Tensor:
     """Changes each image at random.
 
     Args:
         images: float32 [N, H, W, C]; on several replicas, this replica's share of the batch.
         kinds: some of `KINDS`, in any order. "color" adds U(-0.5, 0.5) to all levels, which are in
             [-1, 1], and scales the distance of each colour to its grey by U(0, 2) and that of each
-            level to the image's mean by U(0.5, 1.5). "translation" moves by up to `NEAR` of the
+            level to the image's mean by U(0.5, 1.5). "translation" moves by up to an eighth of the
             sides, with the border repeated.
         seed: int64 [2]. The changes to an image depend on the seed and on the image's place in the
             whole batch, not on the number of replicas.
-        far: bool [], whether translation may reach `FAR` of the sides; None means no.
 
     Returns:
         float32 [N, H, W, C].
@@ -46,7 +37,7 @@ def augment(
     if "color" in kinds:
         images = _color(images, *(draw[:, None, None, None] for draw in draws[:3]))
     if "translation" in kinds:
-        images = _translation(images, *draws[3:], far)
+        images = _translation(images, *draws[3:])
     return images
 
 
@@ -59,19 +50,17 @@ def _color(images, brightness, saturation, contrast):
     return (images - mean) * (contrast + 0.5) + mean
 
 
-def _translation(images, down, right, far):
+def _translation(images, down, right):
     _, height, width, channels = images.shape
-    rows = _move_rows(height, down, far)[:, :, None]
-    columns = _move_rows(width, right, far)[:, None, :]
+    rows = _move_rows(height, down)[:, :, None]
+    columns = _move_rows(width, right)[:, None, :]
     pixels = rows * width + columns  # [N, H, W], index of each pixel's source in its image
     pixels += tf.range(tf.shape(images)[0])[:, None, None] * (height * width)
     return tf.gather(tf.reshape(images, (-1, channels)), pixels)
 
 
-def _move_rows(side: int, draw: tf.Tensor, far: tf.Tensor | None) -> tf.Tensor:
+def _move_rows(side: int, draw: tf.Tensor) -> tf.Tensor:
     """Returns int32 [N, side], the source of each row; all whole moves are equally likely."""
-    near, farther = (int(side * share + 0.5) for share in (NEAR, FAR))
-    farthest = near if far is None else tf.where(far, farther, near)
-    moves = tf.cast(2 * farthest + 1, tf.float32)
-    by = tf.cast(tf.floor(draw * moves), tf.int32) - farthest
+    farthest = int(side * MOVE + 0.5)
+    by = tf.cast(tf.floor(draw * (2 * farthest + 1)), tf.int32) - farthest
     return tf.clip_by_value(tf.range(side) - by[:, None], 0, side - 1)

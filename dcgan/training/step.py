@@ -41,7 +41,6 @@ class StepOptions:
     ema_decay: float = 0.0
     # the augmentations, names in `augment.KINDS` joined by commas, or "none".
     augment: str = "none"
-    far_step: int | None = None  # first step with translation up to `augment.FAR`; None: never
     # weight of `losses.class_loss`, of real images in the discriminator's loss and of generated
     # ones in the generator's; for networks that know classes.
     class_loss: float = 0.0
@@ -187,8 +186,7 @@ class ReplicaStep:
         """
         images, labels = examples
         seed = draw_seed(self.options.seed, step, _AUGMENT + number)
-        far = None if self.options.far_step is None else step >= self.options.far_step
-        images = augment(images, self.augmentations, seed=seed, far=far)
+        images = augment(images, self.augmentations, seed=seed)
         seed = draw_seed(self.options.seed, step, _DROPOUT + number)
         known = {"labels": labels, "training": True, "seed": seed, "with_classes": True}
         logits, class_logits = self.state.discriminator(images, **known)

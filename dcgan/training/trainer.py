@@ -13,7 +13,7 @@ import numpy as np
 from dcgan import UserError, images
 from dcgan.cli.option import ENDLESS, parse_seconds
 from dcgan.cli.recorded import to_dict
-from dcgan.cli.train_options import FIELDS, Config
+from dcgan.cli.train_options import Config
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import Prepared
 from dcgan.distributed.devices import avoid_remapper, device_names, make_strategy, steps_per_call
@@ -65,13 +65,8 @@ def make_networks(config: Config, classes: Sequence[int] = ()) -> tuple[Generato
     return generator, discriminator
 
 
-def step_options(config: Config, steps_per_epoch: int) -> StepOptions:
-    named = StepOptions.__dataclass_fields__.keys() & FIELDS.keys()
-    far = config.far_translation_epoch
-    return StepOptions(
-        **{name: getattr(config, name) for name in named},
-        far_step=far * steps_per_epoch if far else None,
-    )
+def step_options(config: Config) -> StepOptions:
+    return StepOptions(**{name: getattr(config, name) for name in StepOptions.__dataclass_fields__})
 
 
 def optimizer_options(config: Config) -> dict:
@@ -210,10 +205,9 @@ class Trainer:
 
     def _loop(self, start: int, hooks: Sequence[Hook], signals: StopSignals):
         config = self.config
-        options = step_options(config, self.steps_per_epoch)
         batches, step = feed(
             self.labels.with_labels(self.reals),
-            make_step(self.state, options, self.strategy, self.labels.table),
+            make_step(self.state, step_options(config), self.strategy, self.labels.table),
             self.strategy,
             batch_size=self.images_per_step,
             seed=config.seed,

@@ -79,7 +79,7 @@ def test_the_bare_step_is_the_step_of_training(precision):
     bare = BareStep(spec)
     assert bare.seconds(2) > 0
     state = GANState(*make_networks(config), **optimizer_options(config))
-    step = make_step(state, step_options(config, 1), tf.distribute.get_strategy())
+    step = make_step(state, step_options(config), tf.distribute.get_strategy())
     batch = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), np.uint8)
     for _ in range(2):
         step(tf.constant(batch))

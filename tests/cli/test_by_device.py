@@ -110,14 +110,6 @@ def test_runs_from_before_a_layout_with_labels_go_on_as_they_began(began):
         assert decide(went_on)[0].conditional == ("conditional" in began)
 
 
-def test_a_run_from_before_far_translation_goes_on_without():
-    words = {"dataset": "anime", "preset": "best"}
-    old = to_dict(resolve(words))
-    del old["far_translation_epoch"]
-    went_on = by_device.keep_recorded(resolve(words), old)
-    assert went_on.far_translation_epoch == 0 and differences(went_on, old) == []
-
-
 def test_a_class_loss_needs_a_layout_with_vectors_of_the_classes():
     inside = tuple(name for name, one in LAYOUTS.items() if one.labels_inside)
     assert by_device.WITHOUT_VECTORS == inside

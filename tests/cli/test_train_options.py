@@ -78,14 +78,7 @@ SILVA = {
     **{"kernel_size": 5, "gamma_stddev": 0.0, "batch_size": 64, "learning_rate": 0.0002},
     **{"adam_epsilon": 1e-7, "adam_epsilon_on": "raw"},
     **{"beta1": 0.5, "real_label": 0.9, "d_steps": 1, "g_steps": 1, "g_noise": "new"},
-    **{
-        "update": "alternating",
-        "ema_decay": 0.99,
-        "augment": "none",
-        "far_translation_epoch": 0,
-        "flip": True,
-        "crop": True,
-    },
+    **{"update": "alternating", "ema_decay": 0.99, "augment": "none", "flip": True, "crop": True},
     **{"channels": None, "sync_batch_norm": True, "precision": "auto", "epoch": 25, "seed": 0},
 }
 PLAIN = {"real_label": 1.0, "ema_decay": 0.0, "flip": False}  # none of the sources has these
@@ -108,7 +101,7 @@ OTHERWISE = {
     },
     "best": {
         **{"g_width": 256, "d_width": 32, "kernel_size": 4, "batch_size": 16},
-        **{"augment": "translation", "far_translation_epoch": 40, "ema_decay": 0.998},
+        **{"augment": "translation", "ema_decay": 0.998},
     },
 }
 OTHERWISE["fast"] = OTHERWISE["best"] | {"g_width": 128, "d_width": 16}
@@ -142,7 +135,7 @@ def test_a_data_set_has_its_own_size_and_nothing_else_but_what_suits_it(name, si
 def test_the_best_of_mnist():
     got = resolve({"dataset": "mnist", "preset": "best"})
     digits = {"z_dim": 32, "batch_size": 64, "learning_rate": 0.0032, "augment": "none"}
-    digits |= {"ema_decay": 0.992, "far_translation_epoch": 0, "flip": False}  # see docs/recipes.md
+    digits |= {"ema_decay": 0.992, "flip": False}  # see docs/recipes.md
     assert {k: getattr(got, k) for k in SILVA} == SILVA | OTHERWISE["best"] | digits
     assert got.conditional
 

@@ -1,18 +1,14 @@
 """Augmentation: the same changes in NumPy, gradients, and that all hangs on the seed."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from test_step import BATCH, make_state, run
 
-from dcgan.cli.resolve import resolve
 from dcgan.cli.train_options import FIELDS
 from dcgan.training import step as step_module
 from dcgan.training.augment import KINDS, augment
 from dcgan.training.step import StepOptions
-from dcgan.training.trainer import step_options
 
 SEED = tf.constant([3, 9], tf.int64)
 SHAPE = (6, 16, 24, 3)
@@ -22,28 +18,21 @@ def pictures(shape=SHAPE):
     return np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
 
 
-def augmented(images, *kinds, seed=SEED, far=None):
-    return augment(tf.constant(images), kinds, seed=seed, far=far).numpy()
+def augmented(images, *kinds, seed=SEED):
+    return augment(tf.constant(images), kinds, seed=seed).numpy()
 
 
 def draws():
     return tf.random.stateless_uniform((len(pictures()), 5), SEED, alg="philox").numpy()
 
 
-# An eighth of 16 is 2 and of 24 is 3; a quarter is 4 and 6.
-@pytest.mark.parametrize(
-    ("far", "farthest"), [(None, (2, 3)), (tf.constant(False), (2, 3)), (tf.constant(True), (4, 6))]
-)
-def test_translation_moves_whole_images_and_repeats_the_border(far, farthest):
+def test_translation_moves_whole_images_and_repeats_the_border():
     images = pictures()
-    moved = augmented(images, "translation", far=far)
-    for image, draw, got in zip(images, draws()[:, 3:], moved, strict=True):
-        # All moves are equally likely.
-        down, right = (
-            int(u * (2 * most + 1)) - most for u, most in zip(draw, farthest, strict=True)
-        )
-        padded = np.pad(image, ((6, 6), (6, 6), (0, 0)), mode="edge")
-        np.testing.assert_array_equal(got, padded[6 - down : 22 - down, 6 - right : 30 - right])
+    for image, draw, moved in zip(images, draws(), augmented(images, "translation"), strict=True):
+        # An eighth of 16 is 2 and of 24 is 3: 5 and 7 moves, all equally likely.
+        down, right = int(draw[3] * 5) - 2, int(draw[4] * 7) - 3
+        padded = np.pad(image, ((3, 3), (3, 3), (0, 0)), mode="edge")
+        np.testing.assert_array_equal(moved, padded[3 - down : 19 - down, 3 - right : 27 - right])
 
 
 def test_color_is_the_published_formula():
@@ -104,7 +93,7 @@ def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, updat
     and it sees what comes out."""
     seen = []
 
-    def record(images, kinds, *, seed, far):
+    def record(images, kinds, *, seed):
         seen.append((kinds, int(tf.get_static_value(seed)[0])))
         return images * 0.0
 
@@ -116,24 +105,3 @@ def test_all_that_the_discriminator_sees_is_augmented(monkeypatch, update, updat
     assert [kinds for kinds, _ in seen] == [("translation",)] * passes
     assert len({draw for _, draw in seen}) == passes
     assert scalars["d_real"] == pytest.approx(scalars["d_fake"], abs=1e-6)  # all black, all alike
-
-
-def test_translation_goes_far_from_its_epoch_on(monkeypatch):
-    """Whatever the step a run is resumed from: it hangs on the number of the step alone."""
-    config = resolve({"dataset": "faces", "preset": "best"})
-    assert step_options(config, steps_per_epoch=3).far_step == 3 * config.far_translation_epoch > 0
-    assert (
-        step_options(
-            dataclasses.replace(config, far_translation_epoch=0), steps_per_epoch=3
-        ).far_step
-        is None
-    )
-    seen = []
-
-    def record(images, kinds, *, seed, far):
-        tf.py_function(lambda far: seen.append(bool(far)), [far], [])
-        return images
-
-    monkeypatch.setattr(step_module, "augment", record)
-    run(make_state(), StepOptions(BATCH, augment="translation", far_step=2), 4)
-    assert seen == [False] * 6 + [True] * 6  # three passes a step

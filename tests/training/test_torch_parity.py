@@ -122,7 +122,7 @@ def trained(width, batch):
     weights = {
         name: {k: np.array(v) for k, v in to_torch(n).items()} for name, n in networks.items()
     }
-    step = make_step(state, step_options(config, 1), tf.distribute.get_strategy())
+    step = make_step(state, step_options(config), tf.distribute.get_strategy())
     found = {}
 
     def keep(quantity, name, array):
