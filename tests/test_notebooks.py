@@ -149,7 +149,7 @@ print(said)
 WITHOUT = """
 from unittest import mock
 import helper
-with mock.patch.object(helper.extras, "missing", lambda *modules: list(modules)):
+with mock.patch.object(helper.extras, "not_installed", lambda *modules: list(modules)):
     helper.play(print, {"knob": (0.0, 1.0, 0.5)}, {})
 """
 

@@ -70,7 +70,7 @@ def test_ctrl_c_typed_twice_is_answered_at_once_and_saves(pictures, tmp_path):
             saved_and_logged(tmp_path, process.wait(60), "Ctrl-C")
             seen = window.lines()
     (answer,) = (line for line in seen if line.startswith("Ctrl-C: "))
-    assert "saving" in answer and "another Ctrl-C" in answer and "lost" in answer
+    assert "saving" in answer and "another Ctrl-C" in answer and "loses" in answer
 
 
 def interrupted(done: int, seconds: float, monkeypatch) -> None:
