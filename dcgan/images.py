@@ -244,10 +244,9 @@ def labelled_grid(rows: Sequence[Sequence[Cell]], *, gap: int = 6) -> np.ndarray
         left = gap
         for cell, width in zip(row, widths, strict=False):
             if cell.picture is not None:
-                tall, wide, channels = cell.picture.shape
-                flat = cell.picture[..., 0] if channels == 1 else cell.picture
+                tall, wide = cell.picture.shape[:2]
                 place = left + (width - wide) // 2, top + (height - tall) // 2
-                sheet.paste(Image.fromarray(flat).convert("RGB"), place)
+                sheet.paste(to_pillow(cell.picture).convert("RGB"), place)
             under = left + width // 2, top + height + 4
             colour = INK if cell.picture is None else GREY
             pen.text(under, cell.caption, colour, anchor="mt", font_size=TEXT)
@@ -256,14 +255,18 @@ def labelled_grid(rows: Sequence[Sequence[Cell]], *, gap: int = 6) -> np.ndarray
     return np.asarray(sheet)
 
 
+def to_pillow(image: np.ndarray) -> Image.Image:
+    """Makes a Pillow picture, "L" or "RGB", of uint8 [height, width, 1 or 3]."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
 def png_bytes(image: np.ndarray, *, comment: str = "") -> bytes:
     """Encodes uint8 [height, width, 1 or 3] as a PNG file; the comment is ASCII."""
     buffer = io.BytesIO()
-    picture = image[..., 0] if image.shape[-1] == 1 else image
     notes = PngImagePlugin.PngInfo()
     if comment:
         notes.add_text("Comment", comment)
-    Image.fromarray(picture).save(buffer, "PNG", optimize=False, pnginfo=notes)
+    to_pillow(image).save(buffer, "PNG", optimize=False, pnginfo=notes)
     return buffer.getvalue()
 
 

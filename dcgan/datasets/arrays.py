@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dcgan import UserError, images
 from dcgan.datasets.picture import reading_failed
@@ -99,8 +98,7 @@ def _fingerprint(files: Sequence[Path], splits: Sequence[str]) -> str:
 def _resize(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
     result = np.empty((len(arrays), spec.height, spec.width, spec.channels), np.uint8)
     for i, array in enumerate(arrays):
-        picture = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-        result[i] = spec.fit(images.plain(picture, spec.channels))
+        result[i] = spec.fit(images.plain(images.to_pillow(array), spec.channels))
     return result
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dcgan import files, images
 from dcgan.outputs.report.pictures import read
@@ -77,10 +76,9 @@ def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]
 
 def _scale_down(array: np.ndarray, max_side: int) -> np.ndarray:
     """Scales uint8 [height, width, channels] to sides of at most `max_side`, antialiased."""
-    height, width, channels = array.shape
+    height, width = array.shape[:2]
     scale = max_side / max(height, width)
     if scale >= 1:
         return array
-    picture = Image.fromarray(array[..., 0] if channels == 1 else array)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return images.fit(picture, *size, crop=False)
+    return images.fit(images.to_pillow(array), *size, crop=False)

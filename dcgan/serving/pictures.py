@@ -42,8 +42,7 @@ def resized(faces: np.ndarray, size: int, resampling: str) -> bytes:
     """
     face = _levels(faces)[0]
     sides = [max(1, round(size * side / max(face.shape[:2]))) for side in face.shape[1::-1]]
-    picture = Image.fromarray(face[..., 0] if face.shape[-1] == 1 else face)
-    levels = np.asarray(picture.resize(sides, Image.Resampling[resampling.upper()]))
+    levels = np.asarray(images.to_pillow(face).resize(sides, Image.Resampling[resampling.upper()]))
     return images.png_bytes(levels.reshape(*levels.shape[:2], -1))
 
 

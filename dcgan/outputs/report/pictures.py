@@ -58,7 +58,7 @@ def _webp(array: np.ndarray, most: int) -> bytes:
 
 
 def _image(array: np.ndarray) -> Image.Image:
-    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB")
+    return images.to_pillow(array).convert("RGB")
 
 
 def _encode_webp(image: Image.Image, **how) -> bytes:
