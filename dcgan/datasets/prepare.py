@@ -17,7 +17,7 @@ import logging
 import mmap
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -105,7 +105,7 @@ def prepare(
         deep = replace(spec, white_level=summary.white_level)
         make = partial(_decode_all, source, deep, limit=limit, workers=workers)
         path = folder and folder / f"{key}.npy"
-        images, entry = _decode(make, path, _shape(spec), min(limit or len(source), len(source)))
+        images, entry = _decode(make, path, _shape(spec), _capacity(source, limit))
         entry |= _of_summary(summary, entry)
         if images is None:  # they are in the cache, which is complete with this file
             _write_json(folder, key, entry)
@@ -137,14 +137,13 @@ def look(
     if cached is not None:
         images, entry = cached
         return _report(source, entry, len(images))
-    capacity = min(limit or len(source), len(source))
     if source.fallible and len(summary.skipped) < summary.found:
         deep = replace(spec, white_level=summary.white_level)
         entry = _decode_all(source, deep, lambda images: None, limit=limit, workers=None)
         used = entry["seen"] - len(entry["unused"])
     else:
         entry = {"skipped": [], "notes": [], "different": None}
-        used = min(capacity, summary.found - len(summary.skipped))
+        used = min(_capacity(source, limit), summary.found - len(summary.skipped))
     return _report(source, entry | _of_summary(summary, entry), used)
 
 
@@ -165,25 +164,45 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(repr((FORMAT, *parts)).encode()).hexdigest()[:32]
 
 
+def _capacity(source: Source, limit: int | None) -> int:
+    """Returns the largest number of images that there can be."""
+    return min(limit or len(source), len(source))
+
+
+class _CacheFailed(Exception):
+    """The disk of the cache failed; the cause says how. Errors of a source are not of this kind."""
+
+
+@contextlib.contextmanager
+def _cache_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _CacheFailed(error.strerror or str(error)) from error
+
+
 def _decode(
     make: Callable, path: Path | None, shape: tuple[int, ...], capacity: int
 ) -> tuple[np.ndarray | None, dict]:
-    """Decodes pictures into a file or, without `path` or if the disk fails, into memory.
+    """Decodes pictures into a file or, without `path` or if its disk fails, into memory.
 
     Returns the images, or None if they are in the file, and the entry that `make(keep)` returns.
     """
     if path is not None:
         try:
-            with contextlib.closing(FileStore(path, shape, capacity)) as store:
-                entry = make(store.append)
-                store.finish()
+            with _cache_errors():
+                store = FileStore(path, shape, capacity)
+            with contextlib.closing(store):
+                entry = make(_cache_errors()(store.append))
+                with _cache_errors():
+                    store.finish()
                 return None, entry
-        except OSError as error:
+        except _CacheFailed as reason:
             logger.warning(
                 "The decoded images cannot be kept in %s (%s): they stay in memory and are decoded "
                 "again next time.",
                 path.parent,
-                error.strerror or error,
+                reason,
             )
     memory = MemoryStore(shape, capacity)
     entry = make(memory.append)
@@ -199,7 +218,7 @@ def _decode_all(
     workers: int | None,
 ) -> dict:
     """Decodes all pictures and hands them to `keep`; returns their part of the cache's JSON."""
-    count, capacity = 0, min(limit or len(source), len(source))
+    count, capacity = 0, _capacity(source, limit)
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
     results = map_in_order(partial(decode, spec=spec), source, chunks, workers=workers)
     unused: list[int] = []  # indices of the pictures below `seen` that are not used

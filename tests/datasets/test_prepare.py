@@ -311,6 +311,21 @@ def test_a_full_disk_means_memory_and_a_warning(folder, tmp_path, monkeypatch, c
     assert not list((tmp_path / "cache").glob("*.npy*"))
 
 
+def test_what_fails_beside_the_cache_is_not_its_fault(folder, tmp_path, caplog):
+    """Such as too many open files where workers are started: nothing is decoded a second time."""
+    source, calls = find(folder), []
+
+    def fail(*_):
+        calls.append(1)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    source.decode = fail
+    with pytest.raises(OSError, match="Too many open files"):
+        run(source, tmp_path / "cache")
+    assert len(calls) == 1 and "cannot be kept" not in caplog.text
+    assert not list((tmp_path / "cache").glob("*.npy*"))
+
+
 def test_a_disk_too_small_is_seen_before_decoding(folder, tmp_path, monkeypatch, caplog):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(image_store.shutil, "disk_usage", lambda _: usage)
