@@ -237,7 +237,7 @@ def test_refused(name, tmp_path, capsys, monkeypatch, request):
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["unknown_flag", "empty_folder"])
+@pytest.mark.parametrize("name", ["unknown_flag", "empty_folder", "mat_cut_short"])
 def test_refused_in_a_process_of_its_own(name, tmp_path, request):
     """What main.py adds to main.main is the same for all."""
     case = CASES[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from running import arrays_of, small_flags, write_pictures
+from running import arrays_of, checkpoints, small_flags, write_pictures
 from toy_run import toy_run
 
 import main
@@ -37,6 +37,7 @@ def base(trained, tmp_path) -> Path:
     shutil.copytree(trained, base, copy_function=shutil.copy2)
     config = read_json(base / "run" / "config.json")
     write_json(base / "run" / "config.json", config | {"dataset": str(base / "data" / "imgs")})
+    (base / "link").symlink_to(base / "data" / "imgs")
     return base
 
 
@@ -54,6 +55,23 @@ def start(base, monkeypatch, capfd):
 
 
 NEIGHBOURS = ("neighbours", "--run_dir", "run", "--seeds", "1", "--k", "2")
+
+
+@pytest.mark.parametrize("words", ["imgs/", "data/../link/.", "new"])
+def test_the_same_data_in_other_words_go_on(base, start, idle, words):
+    if words == "new":
+        (base / "data" / "imgs").rename(base / "new")
+    flags = list(small_flags(Path(), base))
+    flags[1] = words
+    code, said = start(*flags, "--steps", 3)
+    assert code == 0 and "Resuming from step 2" in said and "have changed" not in said, said
+    assert checkpoints(base / "run") == [2, 3]
+
+
+def test_other_data_of_that_name_are_refused(base, start):
+    write_pictures(base / "other" / "imgs", 16, seed=1)
+    code, said = start(*small_flags(Path("other/imgs"), base), "--steps", 3)
+    assert code == 2 and "with other options (--dataset:" in said
 
 
 def test_after_a_move_the_data_are_found_by_data_dir(base, start):

@@ -182,6 +182,7 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
 @pytest.mark.parametrize(
     ("dataset", "flags"),
     [
+        ("data/../data/toys", ()),  # more spellings: test_moved_data
         ("ToYs", ("--data_dir", "data/")),
         ("toys", ("--train_size", COUNT)),
         ("toys", ("--input_fname_pattern", "*.png")),  # which all are
