@@ -150,6 +150,7 @@ def named(owners):
     ("update", "d_steps", "g_steps", "g_noise"),
     [
         ("alternating", 1, 1, "new"),
+        ("alternating", 2, 1, "new"),
         ("alternating", 2, 2, "new"),
         ("alternating", 2, 2, "same"),
         ("simultaneous", 1, 1, "new"),
