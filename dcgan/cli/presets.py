@@ -99,7 +99,8 @@ DIFFERENCES = {
 }
 
 # What a preset changes on a data set. Digits are learnt with their labels: in the same minutes, FID
-# was at most a third of that without labels (docs/conditional.md).
+# was at most a third of that without labels. Avatars are, since they then come in all their styles
+# (docs/conditional.md).
 ON_DATASET = {
     # Translation made the classifier sure of fewer digits. A short z is enough for digits, and many
     # images allow large steps (docs/recipes.md).
@@ -115,8 +116,9 @@ ON_DATASET = {
     ("carpedm20", "mnist"): {"conditional": True, "layout": "carpedm20"},
     # House numbers are hard to tell apart: without a class loss a fifth of the samples were wrong.
     ("best", "svhn"): {"conditional": True, "class_loss": 0.2},
+    ("best", "avatars"): {"conditional": True},
 }
-ON_DATASET |= {("fast", name): ON_DATASET["best", name] for name in ("mnist", "svhn")}
+ON_DATASET |= {("fast", name): ON_DATASET["best", name] for name in ("mnist", "svhn", "avatars")}
 
 # What suits a data set. Those known from DCGAN tutorials keep the networks of the lineage.
 DATASETS = {

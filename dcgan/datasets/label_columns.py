@@ -21,7 +21,7 @@ _NAMED = 3  # pictures or classes that a refusal names
 def hint(source: Source) -> str:
     """Returns a hint for runs that ignore labels; "" unless the data set has one column of them.
 
-    Digits were clearer with labels, see docs/conditional.md; several columns were not compared.
+    Digits were clearer with labels, see docs/conditional.md. Several columns may hold anything.
     """
     if not getattr(source, "labels_at_hand", True) or len(source.labels) != 1:
         return ""
