@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 from booru_server import Post, Site, picture, serving
+from crawls import crawled, download, opened, pictures, words
 from pictures import bomb
 from running import ROOT, run
-from test_crawl import download, opened, pictures, words
 
 from dcgan import UserError
 from dcgan.files import read_json_lines
@@ -48,13 +48,6 @@ def records_of(path: Path) -> bytes:
     return b"\r".join(json.dumps(line).encode() for line in (post, message))
 
 
-def crawled(site: Site, to: Path, *more, family: str = "moebooru"):
-    """A finished crawl that has not broken down."""
-    result = run(*words(site, to, *more, family=family))
-    assert result.returncode in (0, 2) and "Traceback" not in result.stdout + result.stderr
-    return result
-
-
 # ---- records that others write
 
 
@@ -80,7 +73,7 @@ def test_a_post_cannot_make_records(tmp_path, thesis, photo):
     says = {"tags": lines, "source": lines, "md5": lines, "_path": str(thesis), "kind": "picture"}
     before = thesis.read_bytes(), photo.read_bytes()
     with serving([Post(1, says={**says, "id": lines}), Post(2, says=says)]) as site:
-        crawled(site, tmp_path / "raw")
+        crawled(*words(site, tmp_path / "raw"))
     assert (thesis.read_bytes(), photo.read_bytes()) == before
     found = list(read_json_lines(tmp_path / "raw" / "posts.jsonl"))
     assert [line["id"] for line in found] == [2]  # the name that the other asks for is too long
@@ -90,7 +83,7 @@ def test_a_post_cannot_make_records(tmp_path, thesis, photo):
 def test_what_a_server_says_gives_the_terminal_no_orders(tmp_path):
     rude = b"HTTP/1.0 403 \x1b[2J\x07\r\x9b\xe2\x80\xae gone\r\n\r\n"
     with serving([Post(1), Post(2)], faults={"/samples/1.jpg": [rude]}) as site:
-        result = crawled(site, tmp_path / "raw")
+        result = run(*words(site, tmp_path / "raw"))
     said = result.stdout + result.stderr
     assert r"\x1b[2J\x07\r\x9b" in result.stdout
     assert {c for c in said if not c.isprintable()} <= {"\n", "\r"}  # the bar has carriage returns
@@ -181,27 +174,26 @@ def all_below(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if ".crawl" not in path.parts}
 
 
-@pytest.mark.parametrize(("key", "values"), [("id", ODD), ("extension", EXTENSIONS)])
-def test_names_of_a_site_stay_names(tmp_path, thesis, key, values):
-    posts = [Post(i, says={key: value}) for i, value in enumerate(values, 1)]
+def test_names_of_a_site_stay_names(tmp_path, thesis):
+    says = [*({"id": value} for value in ODD), *({"extension": value} for value in EXTENSIONS)]
     to = tmp_path / "deep" / "er" / "raw"
-    with serving(posts) as site:
-        crawled(site, to)
+    with serving([Post(i, says=one) for i, one in enumerate(says, 1)]) as site:
+        crawled(*words(site, to))
     assert thesis.read_text() == "years of work"
     files = all_below(tmp_path) - {thesis, to, *to.parents}
     kept = {line["file"] for line in read_json_lines(to / "posts.jsonl")}
     assert {path.relative_to(to) for path in files} == {Path("posts.jsonl"), *map(Path, kept)}
-    assert len(kept) >= len(values) - 3  # without those too long for any name
+    assert len(kept) >= len(says) - 4  # without those too long for any name
     for name in kept:
         assert name.isprintable() and name.endswith(".jpg") and name[0] != "."
         assert not set(name) & set('\\/:*?"<>|') and stat.S_ISREG((to / name).lstat().st_mode)
 
 
-@pytest.mark.parametrize("folders", [["{title}"] * 3, ["{title}", "incoming{id}"]])
-def test_titles_that_name_folders_lead_nowhere_else(tmp_path, folders):
+def test_titles_that_name_folders_lead_nowhere_else(tmp_path):
     """Nor into a neighbour whose name begins as the folder's."""
     incoming = tmp_path / "a" / "b" / "incoming"
     incoming.mkdir(parents=True)
+    folders = ["{title}", "incoming{id}"]
     config = {"base-directory": "incoming", "directory": folders, "filename": "{id}.jpg"}
     (tmp_path / "config.json").write_text(json.dumps({"extractor": config}))
     titles = ["..", ".\x01.", "/etc", "../..", "\0..", " .. "]
@@ -221,7 +213,7 @@ def test_titles_that_name_folders_lead_nowhere_else(tmp_path, folders):
 def test_a_folder_whose_name_gallery_dl_would_read_as_something_else(tmp_path):
     to = tmp_path / "$HOME ~ {id}\x01\t"
     with serving([Post(1)]) as site:
-        assert crawled(site, to).returncode == 0
+        assert crawled(*words(site, to)).returncode == 0
     assert list(pictures(to)) == [1] and list(tmp_path.iterdir()) == [to]
 
 
@@ -229,27 +221,24 @@ def test_a_folder_whose_name_gallery_dl_would_read_as_something_else(tmp_path):
 
 
 def test_addresses_of_other_kinds_are_not_followed(tmp_path, photo):
+    """Neither of a post nor of a redirect."""
     addresses = [f"{kind}{photo}" for kind in ("file://", "text:", "ytdl:file://", "file:", "")]
     says = [{"sample_url": address, "file_url": address} for address in addresses]
-    with serving([Post(1), *(Post(i, says=s) for i, s in enumerate(says, 2))]) as site:
-        result = crawled(site, tmp_path / "raw")
+    redirect = f"HTTP/1.0 302 Found\r\nLocation: file://{photo}\r\n\r\n".encode()
+    posts = [Post(1), Post(2), *(Post(i, says=s) for i, s in enumerate(says, 3))]
+    with serving(posts, faults={"/samples/2.jpg": [redirect]}) as site:
+        result = crawled(*words(site, tmp_path / "raw"))
+        assert site.faults["/samples/2.jpg"] == []
     assert list(pictures(tmp_path / "raw")) == [1]
     # Not even a file is made of them, which would then turn out to be no picture.
     assert "not an image" not in result.stdout
-
-
-def test_a_redirect_to_a_file_is_not_followed(tmp_path, photo):
-    answer = f"HTTP/1.0 302 Found\r\nLocation: file://{photo}\r\n\r\n".encode()
-    with serving([Post(1), Post(2)], faults={"/samples/1.jpg": [answer]}) as site:
-        crawled(site, tmp_path / "raw")
-    assert list(pictures(tmp_path / "raw")) == [2]
 
 
 def test_a_post_gives_gallery_dl_no_instructions(tmp_path):
     says = {"_http_method": "DELETE", "_http_data": "x", "_http_headers": {"User-Agent": "evil"}}
     says |= {"_fallback": ["http://127.0.0.1:9"], "_http_expected_status": [404], "_mtime_meta": 1}
     with serving([Post(1, says=says)]) as site:
-        crawled(site, tmp_path, "--contact", "me@example.org")
+        crawled(*words(site, tmp_path, "--contact", "me@example.org"))
         assert {(r.method, r.user_agent) for r in site.requests} == {
             ("GET", "dcgan-crawl/1.0 (me@example.org)")
         }
@@ -268,7 +257,7 @@ def test_no_key_of_a_site_is_an_instruction():
     }
 
 
-def test_the_user_s_own_configuration_of_gallery_dl_is_left_alone(tmp_path):
+def test_the_user_s_own_configuration_of_gallery_dl_is_left_alone(tmp_path, monkeypatch):
     home, mark = tmp_path / "home", tmp_path / "mark"
     (home / ".config" / "gallery-dl").mkdir(parents=True)
     run_this = {"name": "exec", "event": "after", "command": f"touch '{mark}'"}
@@ -279,7 +268,8 @@ def test_the_user_s_own_configuration_of_gallery_dl_is_left_alone(tmp_path):
     (home / ".gallery-dl.conf").write_text(config)
     before = set(home.rglob("*"))
     with serving([Post(1)]) as site:
-        result = run(*words(site, tmp_path / "raw"), env={"HOME": str(home)})
+        monkeypatch.setenv("HOME", str(home))
+        result = crawled(*words(site, tmp_path / "raw"))
     assert result.returncode == 0 and list(pictures(tmp_path / "raw")) == [1]
     assert not mark.exists() and set(home.rglob("*")) == before
 

@@ -1,22 +1,13 @@
 """The folder of a crawl by itself: what becomes of each file, and what is remembered of it."""
 
-import contextlib
-import json
 import os
-import sqlite3
 
 import pytest
 from booru_server import picture
-from test_crawl import download, opened, pictures
+from crawls import download, known_to_gallery_dl, opened, pictures
 
 from dcgan.files import read_json_lines
 from dcgan.preparation import crawl_folder
-
-
-def known_to_gallery_dl(folder: crawl_folder.CrawledFolder) -> list[str]:
-    folder.prepare()
-    with contextlib.closing(sqlite3.connect(folder.archive)) as archive:
-        return [key for (key,) in archive.execute("SELECT entry FROM archive")]
 
 
 def test_a_duplicate_is_thrown_away_and_never_fetched_again(tmp_path):
@@ -80,6 +71,8 @@ def test_what_the_user_has_put_there_meanwhile_is_not_overwritten(tmp_path, monk
         ('a:b*"?<|>\\.jpg', "a_b_______.jpg"),
         ("\u202egpj.jpg", "_gpj.jpg"),
         (f"{'初' * 80}.jpg", f"{'初' * 60}.jpg"),
+        ("deep/er/Ü.jpg", "deep_er_Ü.jpg"),
+        (".hidden.jpg", "hidden.jpg"),
     ],
 )
 def test_the_name_of_a_file(tmp_path, name, kept):
@@ -91,17 +84,19 @@ def test_the_name_of_a_file(tmp_path, name, kept):
 
 
 def test_no_two_files_have_one_name_where_case_makes_no_difference(tmp_path):
-    """Nor one of a picture that the user has removed: its line would speak of another."""
+    """Nor that of the user's own, or of a picture that is gone: its line would speak of another."""
     (tmp_path / "c.jpg").symlink_to("nowhere")
+    (tmp_path / "d.jpg").write_bytes(b"mine")
     with opened(tmp_path) as folder:
         folder.prepare()
-        for number, name in enumerate(["a.jpg", "A.jpg", "b.jpg", "c.jpg"]):
+        for number, name in enumerate(["a.jpg", "A.jpg", "b.jpg", "c.jpg", "d.jpg"]):
             assert folder.take(download(folder, number, name)) == "new"
             (tmp_path / "b.jpg").unlink(missing_ok=True)
         assert folder.take(download(folder, 9, "B.jpg")) == "new"
         files = [line["file"] for line in read_json_lines(folder.records)]
     assert files[0] == "a.jpg" and files[2] == "b.jpg"
-    assert len({file.casefold() for file in files} | {"c.jpg"}) == 6
+    assert len({file.casefold() for file in files} | {"c.jpg", "d.jpg"}) == 8
+    assert (tmp_path / "d.jpg").read_bytes() == b"mine"
 
 
 def test_a_site_s_fields_of_other_kinds_are_left_out(tmp_path):
@@ -118,16 +113,3 @@ def test_a_site_s_fields_of_other_kinds_are_left_out(tmp_path):
         ["x", ["a", "b"], None, None, None, "u"],
         [3, [], None, None, None, None],
     ]
-
-
-@pytest.mark.parametrize("lost", ["file", "sha256", "key"])
-def test_a_line_that_lacks_what_a_crawl_writes_is_passed_over(tmp_path, lost):
-    with opened(tmp_path) as folder:
-        folder.prepare()
-        assert folder.take(download(folder, 1)) == "new"
-        [line] = read_json_lines(folder.records)
-    for value in (None, 3, "\udc80", ["x"]):
-        folder.records.write_text(json.dumps(line | {lost: value}) + "\n")
-        folder._duplicates.write_text(json.dumps({"key": value} if lost == "key" else {}) + "\n")
-        with opened(tmp_path) as folder:
-            assert folder.count == 0 and known_to_gallery_dl(folder) == []

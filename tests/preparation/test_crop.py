@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from pictures import encoded, fill, pack
 from PIL import Image, ImageFilter
-from running import content, run, started, wait_until
+from running import content, here, run, started, wait_until
 
-import main
 from dcgan import UserError
 from dcgan.datasets import folder as folders
 from dcgan.files import read_json_lines
-from dcgan.preparation import cascades
+from dcgan.preparation import cascades, faces
 from dcgan.preparation.crop import CropOptions, CropResult, contact_sheet, crop, drawing
 from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import FaceSearch
@@ -62,9 +61,24 @@ def raw(woman, tmp_path_factory) -> Path:
     return fill(tmp_path_factory.mktemp("raw") / "raw", files)
 
 
-def crop_command(raw: Path, to: Path, *flags, **kwargs):
-    words = ("crop", "--from", raw, "--to", to, "--cascade", "frontalface_default")
-    return run(*words, *flags, **kwargs)
+@pytest.fixture(scope="module", autouse=True)
+def searched_once():
+    """In this process each picture is searched once: all here is about what becomes of faces."""
+    found, find = {}, faces.find
+
+    def remembered(image: np.ndarray, search: FaceSearch) -> list:
+        key = image.shape, image.tobytes(), search
+        if key not in found:
+            found[key] = find(image, search)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faces, "find", remembered)
+        yield
+
+
+def words(raw: Path, to: Path, *flags) -> tuple:
+    return ("crop", "--from", raw, "--to", to, "--cascade", "frontalface_default", *flags)
 
 
 def lines_of(to: Path) -> list[dict]:
@@ -100,7 +114,7 @@ def crop_here(raw: Path, to: Path, recipe: CropOptions) -> CropResult:
 def cropped(raw, tmp_path_factory):
     """(folder, finished process) of the command."""
     to = tmp_path_factory.mktemp("cropped") / "faces"
-    return to, crop_command(raw, to)
+    return to, run(*words(raw, to))
 
 
 # ---- what is written
@@ -215,10 +229,11 @@ def test_names_depend_on_order_alone(tmp_path):
 
 
 def test_the_number_of_processes_changes_nothing(raw, recipe, tmp_path):
+    fill(tmp_path / "raw", {name: (raw / name).read_bytes() for name in ("a.jpg", "noise.bmp")})
     folder = CroppedFolder(tmp_path / "to")
     with folder.open(OPTIONS):
-        crop(folders.find(raw), folder, recipe, workers=2)
-    crop_here(raw, tmp_path / "reference", recipe)
+        crop(folders.find(tmp_path / "raw"), folder, recipe, workers=2)
+    crop_here(tmp_path / "raw", tmp_path / "reference", recipe)
     assert content(tmp_path / "to") == content(tmp_path / "reference")
 
 
@@ -242,24 +257,14 @@ def test_wherever_the_lines_break_off_the_files_are_the_same(raw, recipe, tmp_pa
     assert whole_of(to) == wanted
 
 
-def test_a_kill_changes_nothing(raw, tmp_path, woman):
-    pictures = tmp_path / "raw"
-    shutil.copytree(raw, pictures)
-    for i in range(12):  # enough for workers; of different shapes
-        shape = woman.resize((230 - 5 * i, 180 + 6 * i))
-        fill(pictures, {f"c/{i}.png": encoded(shape.transpose(FLIP) if i % 2 else shape)})
-    flags = ("--similarity", "0", "--size", "64")
-    assert crop_command(pictures, tmp_path / "1" / "to", *flags).returncode == 0
-    wanted = whole_of(tmp_path / "1" / "to")
-
-    to = tmp_path / "2" / "to"
-    words = ("--from", pictures, "--to", to, "--cascade", "frontalface_default", *flags)
-    with started("crop", *words) as process:
-        wait_until(lambda: list(to.glob("c/*.png")), process)  # a face without its line
+def test_a_kill_changes_nothing(raw, tmp_path, cropped):
+    wanted, to = whole_of(cropped[0]), tmp_path / "faces"
+    with started(*words(raw, to)) as process:
+        wait_until(lambda: list(to.glob("b/*.png")), process)  # a face without its line
         process.kill()
         assert process.wait() == -9
     assert len(content(to).get("faces.jsonl", b"")) < len(wanted["faces.jsonl"])
-    assert crop_command(pictures, to, *flags).returncode == 0
+    assert here(*words(raw, to)).returncode == 0
     assert whole_of(to) == wanted
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -267,31 +272,26 @@ def test_a_kill_changes_nothing(raw, tmp_path, woman):
 # ---- refusals
 
 
-@pytest.fixture
-def refused(capsys):
-    """What the command says when it refuses, in this process."""
-
-    def message(to: Path, raw: Path, *flags: str) -> str:
-        words = ("crop", "--from", raw, "--to", to, "--cascade", "frontalface_default", *flags)
-        assert main.main([*map(str, words)]) == 2
-        return capsys.readouterr().err.strip()
-
-    return message
+def refused(raw: Path, to: Path, *flags: str) -> str:
+    """What the command says when it refuses."""
+    result = here(*words(raw, to, *flags))
+    assert result.returncode == 2
+    return result.stderr.strip()
 
 
-def test_other_options_are_refused_with_the_differences(cropped, raw, refused):
+def test_other_options_are_refused_with_the_differences(cropped, raw):
     to, _ = cropped
     before = whole_of(to)
-    message = refused(to, raw, "--size", "64", "--margin", "0.3")
+    message = refused(raw, to, "--size", "64", "--margin", "0.3")
     assert "--margin 0.2 there, 0.3 now; --size 96 there, 64 now" in message
     assert whole_of(to) == before
 
 
-def test_the_command_refuses_in_one_sentence(raw, tmp_path, refused):
-    message = refused(tmp_path / "to", tmp_path / "nowhere")
-    assert "nowhere does not exist: expected a folder" in message
-    assert "lies in --from" in refused(raw / "b" / "faces", raw)
-    message = refused(tmp_path / "to", raw, "--cascade", "frontal")
+def test_the_command_refuses_in_one_sentence(raw, tmp_path):
+    to = tmp_path / "to"
+    assert "nowhere does not exist: expected a folder" in refused(tmp_path / "nowhere", to)
+    assert "lies in --from" in refused(raw, raw / "b" / "faces")
+    message = refused(raw, to, "--cascade", "frontal")
     assert "--cascade frontal is neither a file nor a known name" in message
     assert list(tmp_path.iterdir()) == []
 
@@ -402,10 +402,9 @@ def test_names_in_a_zip_lead_nowhere_else(woman, recipe, tmp_path):
     good = ["a\r\x1b[2J.png", "y" * 300 + ".png"]
     pack(tmp_path / "raw.zip", {name: data for name in bad + good})
     to = tmp_path / "deep" / "er" / "to"
-    process = crop_command(tmp_path / "raw.zip", to, "--similarity", "0")
-    assert process.returncode == 0, process.stderr
-    assert "\x1b" not in process.stdout + process.stderr
-    assert "3: unsafe name" in process.stdout and "2: name too long" in process.stdout
+    result = here(*words(tmp_path / "raw.zip", to, "--similarity", "0"))
+    assert result.returncode == 0 and "\x1b" not in result.stdout + result.stderr
+    assert "3: unsafe name" in result.stdout and "2: name too long" in result.stdout
     inside = {path.name for path in to.rglob("*.png")}
     assert {path.name for path in tmp_path.rglob("*-0.png")} == inside and len(inside) == 1
 
@@ -413,7 +412,7 @@ def test_names_in_a_zip_lead_nowhere_else(woman, recipe, tmp_path):
 def test_without_any_face_it_says_what_to_try(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
     fill(tmp_path / "raw", {"noise.png": encoded(Image.fromarray(noise))})
-    process = crop_command(tmp_path / "raw", tmp_path / "to")
-    assert process.returncode == 0
-    assert "No face was found or kept: try a smaller --min_size" in process.stdout
+    result = here(*words(tmp_path / "raw", tmp_path / "to"))
+    assert result.returncode == 0
+    assert "No face was found or kept: try a smaller --min_size" in result.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "to"]

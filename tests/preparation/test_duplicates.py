@@ -1,7 +1,6 @@
 """Fingerprints of pictures, and finding the near ones among many."""
 
 import io
-import sys
 import time
 
 import numpy as np
@@ -9,10 +8,9 @@ import pytest
 from pictures import encoded
 from PIL import Image, ImageEnhance
 
-from dcgan import UserError
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.source import ImageSpec
-from dcgan.preparation.duplicates import Seen, fingerprint, require
+from dcgan.preparation.duplicates import Seen, fingerprint
 
 
 def faces(count: int) -> list[Image.Image]:
@@ -35,12 +33,6 @@ def test_copies_of_a_picture_are_near_and_other_pictures_far():
     assert distance(first, first.copy()) == 0
     assert min(distance(first, other) for other in others) > 4
     assert all(0 <= fingerprint(face) < 2**64 for face in others)
-
-
-def test_without_the_library_a_sentence_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "imagehash", None)
-    with pytest.raises(UserError, match=r"needs imagehash, .* pip install .*\[data\]"):
-        require()
 
 
 def test_only_what_is_within_the_distance_is_near():

@@ -168,10 +168,10 @@ def is_same_face(found, marked) -> bool:
     return holds(found, marked) and holds(marked, found) and 0.25 <= areas[0] / areas[1] <= 4
 
 
-def measure(search: FaceSearch) -> tuple[float, float, str]:
+def measure(search: FaceSearch, part: slice) -> tuple[float, float, str]:
     """(recall, precision, both in words) on the illustrations, each marked face found once only."""
     hits = finds = total = 0
-    for name, marks in json.loads(MARKS.read_text())["boxes"].items():
+    for name, marks in list(json.loads(MARKS.read_text())["boxes"].items())[part]:
         with open(REAL / "illustrations" / name, "rb") as file:
             found = find(whole(file, 3), search)
         left = list(marks)
@@ -191,7 +191,13 @@ def need_real_data() -> str:
     return str(cascade)
 
 
-def test_recall_and_precision_of_the_defaults():
-    recall, precision, words = measure(FaceSearch(need_real_data()))
-    print(words)
-    assert recall >= 0.40 and precision >= 0.95, words  # 27 of 65, 1 of 28
+@pytest.mark.parametrize(
+    "part",
+    [
+        slice(1, None, 5),  # 8 of 16 found, 0 of 8 wrong
+        pytest.param(slice(None), marks=pytest.mark.slow),  # 27 of 65, 1 of 28
+    ],
+)
+def test_recall_and_precision_of_the_defaults(part):
+    recall, precision, words = measure(FaceSearch(need_real_data()), part)
+    assert recall >= 0.40 and precision >= 0.95, words

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from pictures import decoded, encoded, fill
 from PIL import Image
-from running import SMALL
+from running import SMALL, here
 
-import main
 from dcgan import UserError
 from dcgan.datasets import catalog, label_sheet
 from dcgan.datasets.source import ImageSpec, Labels, Source
@@ -96,7 +95,7 @@ def packed(place: Path, to: Path | str, **options) -> None:
 def test_what_is_packed_has_the_labels_of_its_source(tmp_path, make: Callable, to):
     place = make(tmp_path)
     there = find(place)
-    assert main.main(["pack", "--from", str(place), "--to", str(tmp_path / to)]) == 0
+    assert here("pack", "--from", place, "--to", tmp_path / to).returncode == 0
     (tmp_path / "in.zip").unlink(missing_ok=True)  # nor does the sheet beside it matter
     again = find(tmp_path / to)
     assert said(again) == said(there)
@@ -170,33 +169,31 @@ def test_more_classes_than_can_be_learnt_need_no_room_at_the_beginning(tmp_path,
     assert again.labels["eyes"].names == ("9", "10")
 
 
-def sentences(capfd, *words) -> str:
-    capfd.readouterr()
-    main.main(list(map(str, words)))
-    output, errors = capfd.readouterr()
-    return output + errors
+def sentences(*words) -> str:
+    result = here(*words)
+    return result.stdout + result.stderr
 
 
-def test_training_and_inspect_say_the_same_of_both(tmp_path, capfd):
+def test_training_and_inspect_say_the_same_of_both(tmp_path):
     place = sheet(tmp_path)
     (place / "broken.png").unlink()
     (place / "same.png").unlink()
     folder, *others = (place, *(tmp_path / to for to in PACKAGES))
     for to in others:
         packed(place, to)
-    asked = {to: sentences(capfd, "--dataset", to, *SMALL, "--conditional", "--dry_run")
+    asked = {to: sentences("--dataset", to, *SMALL, "--conditional", "--dry_run")
              for to in (folder, *others)}  # fmt: skip
     told = {to: " ".join(text.split()) for to, text in asked.items()}
     assert "2 of 7 pictures have no label 'hair' (such as 2.png, sub/none.png)" in told[folder]
     without_names = {re.sub(r" \(such as .*?\)", "", text) for text in told.values()}
     assert len(without_names) == 1
     for to in (folder, *others):
-        text = sentences(capfd, "inspect", "--dataset", to, "--to", tmp_path / "sheet.png")
+        text = sentences("inspect", "--dataset", to, "--to", tmp_path / "sheet.png")
         assert "Labels, hair: green 2, red 2, dark blue 1; 2 without one." in text
         assert "Labels, eyes: 9 3, 10 3; 1 without one." in text
 
 
-def test_training_learns_both_columns_of_what_was_packed(idle, tmp_path, capfd):
+def test_training_learns_both_columns_of_what_was_packed(idle, tmp_path):
     fill(tmp_path / "in", {f"{i}.png": png(i) for i in range(16)})
     rows = [f"{i}.png,{'red' if i % 2 else 'blue'},{i // 8}" for i in range(16)]
     (tmp_path / "in" / "labels.csv").write_text("\n".join(["file,hair,age", *rows]))
@@ -204,16 +201,16 @@ def test_training_learns_both_columns_of_what_was_packed(idle, tmp_path, capfd):
         packed(tmp_path / "in", tmp_path / to)
         run = ("--run_dir", tmp_path / f"run-{to}", "--cache_dir", tmp_path / "cache")
         words = ("--dataset", tmp_path / to, *SMALL, *run, "--conditional", "--steps", 2)
-        assert main.main(list(map(str, words))) == 0
+        assert here(*words).returncode == 0
         classes = json.loads((run[1] / "checkpoints" / "classes.json").read_text())
         assert classes["names"] == {"hair": ["blue", "red"], "age": ["0", "1"]}
         assert sum(classes["counts"]) == 16
 
 
-def test_a_sheet_that_is_none_of_labels_hinders_no_packing(tmp_path, capfd):
+def test_a_sheet_that_is_none_of_labels_hinders_no_packing(tmp_path):
     place = folders(tmp_path)
     (place / "boxes.csv").write_text("file,x\na/0.png,1\na/0.png,2\n")
-    text = sentences(capfd, "pack", "--from", place, "--to", tmp_path / "a.zip")
+    text = sentences("pack", "--from", place, "--to", tmp_path / "a.zip")
     assert "No labels are read from a sheet: The labels boxes.csv have two rows for a/0.png" in text
     assert find(tmp_path / "a.zip").labels["label"].names == ("a", "b")
 
@@ -254,4 +251,4 @@ def test_the_hint_of_best_reads_no_records(idle, tmp_path, monkeypatch):
     monkeypatch.setattr(TFRecordSource, "_label", None)
     run = ("--run_dir", tmp_path / "run", "--cache_dir", tmp_path / "cache", "--preset", "best")
     words = ("--dataset", tmp_path / "shards", *SMALL, *run, "--steps", 1)
-    assert main.main(list(map(str, words))) == 0
+    assert here(*words).returncode == 0
