@@ -256,10 +256,16 @@ def lock_target(state: Path, to: Path, doing: str) -> Iterator[None]:
         doing: what the command does there, such as "cropping".
 
     Raises:
-        UserError: another process holds the lock.
-        OSError: the folder cannot be written.
+        UserError: another process holds the lock, or the folder cannot be written.
     """
-    state.mkdir(parents=True, exist_ok=True)
     said = f"Another process is {doing} into {to}: wait for it, stop it, or choose another --to."
-    with lock_folder(state, lambda process: said):
+    with contextlib.ExitStack() as stack:
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock_folder(state, lambda process: said))
+        except OSError as error:
+            raise UserError(
+                f"The folder {to} cannot be written ({error.strerror or error}): choose another "
+                "with --to."
+            ) from error
         yield

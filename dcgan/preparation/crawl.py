@@ -90,7 +90,7 @@ def crawl(
         contact: a mail or web address, sent in the user agent.
         delay: the least number of seconds between two requests.
     """
-    outcome = CrawlResult()
+    result = CrawlResult()
     config = _config(search, folder, original=original, contact=contact, delay=delay)
     command = (
         *(sys.executable, "-m", "dcgan.preparation.gallery_process"),
@@ -104,7 +104,7 @@ def crawl(
                 break
             folder.prepare()
             write_json(folder.config, config)
-            run = _Listener(folder, limit, outcome, bar)
+            run = _Listener(folder, limit, result, bar)
             reason = run.broken_off(*_follow(command, run.hear))
             if not reason:
                 break
@@ -113,15 +113,15 @@ def crawl(
             logger.warning("The list of posts broke off (%s): trying again.", reason)
             time.sleep(2.0**start * delay)
     if not folder.count:
-        raise Fruitless(_nothing_found(search, outcome))
-    return outcome
+        raise Fruitless(_nothing_found(search, result))
+    return result
 
 
 class _Listener:
     """Listens to one run of gallery-dl."""
 
-    def __init__(self, folder: CrawledFolder, limit: int, outcome: CrawlResult, bar: Bar):
-        self.folder, self.limit, self.outcome, self.bar = folder, limit, outcome, bar
+    def __init__(self, folder: CrawledFolder, limit: int, result: CrawlResult, bar: Bar):
+        self.folder, self.limit, self.result, self.bar = folder, limit, result, bar
         self.error = ""  # the error that ended the list of posts
         self.last = ""  # the last message of gallery-dl that is no error
 
@@ -154,11 +154,11 @@ class _Listener:
     def _picture(self, post: dict) -> None:
         verdict = self.folder.take(post)
         if verdict == "new":
-            self.outcome.new += 1
+            self.result.new += 1
             self.bar.note("")  # the site answers again
             self.bar.update()
         elif verdict == "duplicate":
-            self.outcome.duplicates += 1
+            self.result.duplicates += 1
         elif verdict != "known":
             self._throw_away(os.path.basename(post["_path"]), verdict)
 
@@ -170,7 +170,7 @@ class _Listener:
             self.error = text.partition(". Please run gallery-dl")[0]
 
     def _throw_away(self, name: str, reason: str) -> None:
-        self.outcome.broken.append((name, reason))
+        self.result.broken.append((name, reason))
         logger.warning("%s was not kept: %s", name, reason)
 
 
@@ -272,9 +272,9 @@ def _broken_off(search: SiteSearch, folder: CrawledFolder, reason: str) -> str:
     )
 
 
-def _nothing_found(search: SiteSearch, outcome: CrawlResult) -> str:
-    if outcome.broken:
-        name, reason = outcome.broken[0]
+def _nothing_found(search: SiteSearch, result: CrawlResult) -> str:
+    if result.broken:
+        name, reason = result.broken[0]
         return (
             f"None of the pictures of {search.address} could be kept (of {name}: {reason}): look "
             "at the site in a browser, and run the same command again later."

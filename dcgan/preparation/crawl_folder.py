@@ -76,16 +76,9 @@ class CrawledFolder:
         Raises UserError if links replace its files, it cannot be written, or another crawl runs.
         """
         links.refuse(self.state, [self.records], "crawl")
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(lock_target(self.state, self.root, "crawling"))
-                remove_temporaries(self.state)
-                self._read()
-            except OSError as error:
-                raise UserError(
-                    f"The folder {self.root} cannot be written ({error.strerror or error}): "
-                    "choose another with --to."
-                ) from error
+        with lock_target(self.state, self.root, "crawling"):
+            remove_temporaries(self.state)
+            self._read()
             try:
                 yield
             finally:
@@ -99,20 +92,16 @@ class CrawledFolder:
         for path in self.state.glob(f"{self.archive.name}*"):  # the journal of a killed process
             path.unlink()
         try:
-            self._write_archive()
+            with contextlib.closing(archive.connect(self.archive)) as database, database:
+                # The table that gallery-dl makes itself.
+                database.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
+                rows = ((key,) for key in sorted(self._keys))
+                database.executemany("INSERT INTO archive VALUES (?)", rows)
         except sqlite3.Error as error:  # not an OSError, even if the disk is full
             raise UserError(
                 f"{self.archive} could not be written ({error}): free space or fix the folder, "
                 "then run the same command: it continues from what is saved."
             ) from error
-
-    def _write_archive(self) -> None:
-        with contextlib.closing(archive.connect(self.archive)) as database, database:
-            # The table that gallery-dl makes itself.
-            database.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
-            database.executemany(
-                "INSERT INTO archive VALUES (?)", ((key,) for key in sorted(self._keys))
-            )
 
     def take(self, post: dict) -> str:
         """Moves a downloaded picture into the folder if it is complete and new.
@@ -139,7 +128,9 @@ class CrawledFolder:
         ready = self._ready / self._free_name(path, suffix, sha256)
         ready.parent.mkdir(exist_ok=True)
         os.replace(path, ready)
-        self._record(_line(post, ready.name, sha256))
+        line = _line(post, ready.name, sha256)
+        append_json_line(self.records, line)
+        self._know(line)
         self._move_ready()
         return "new"
 
@@ -186,10 +177,6 @@ class CrawledFolder:
         self._keys.add(line["key"])
         self._names.add(line["file"].casefold())
         self._hashes.add(line["sha256"])
-
-    def _record(self, line: dict) -> None:
-        append_json_line(self.records, line)
-        self._know(line)
 
     def _move_ready(self) -> None:
         """Does the last step of `take`, also for a process that was killed before it."""
@@ -247,21 +234,22 @@ def _is_text(value: object) -> bool:
 
 def _line(post: dict, name: str, sha256: str) -> dict:
     """Makes the line about a picture; leaves out fields of the site with unexpected types."""
-    tags = post.get("tags")
+
+    def given(name: str, *kinds: type):
+        return value if isinstance(value := post.get(name), kinds) else None
+
+    tags = given("tags", str, list) or []
     tags = tags.split() if isinstance(tags, str) else tags
-    number = post.get("id")
-    texts = {name: post.get(name) for name in ("rating", "source", "md5", "_url")}
-    texts = {name: value if isinstance(value, str) else None for name, value in texts.items()}
     return {
         "file": name,
         "site": post["category"],
-        "id": number if isinstance(number, int | str) else None,
-        "tags": [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
-        "rating": texts["rating"],
-        "source": texts["source"],
-        "md5": texts["md5"],  # of the original, as stated by the site
+        "id": given("id", int, str),
+        "tags": [tag for tag in tags if isinstance(tag, str)],
+        "rating": given("rating", str),
+        "source": given("source", str),
+        "md5": given("md5", str),  # of the original, as stated by the site
         "sha256": sha256,  # of the file in the folder
-        "url": texts["_url"],
+        "url": given("_url", str),
         "key": post["_archive_key"],
     }
 

@@ -91,7 +91,7 @@ def crop(
 
     Raises UserError if a file that crop did not write is in the way.
     """
-    outcome = CropResult()
+    result = CropResult()
     seen = duplicates.Seen(options.similarity)
     for fingerprint, file in folder.kept:
         seen.add(fingerprint, file)
@@ -100,12 +100,12 @@ def crop(
     with contextlib.closing(looks), Bar("cropping", len(new), "pictures") as bar:
         for one in looks:
             if one.reason:
-                outcome.skipped.append(Skipped(one.source, one.reason))
+                result.skipped.append(Skipped(one.source, one.reason))
             else:
-                _add(folder, one, seen=seen, outcome=outcome)
+                _add(folder, one, seen=seen, result=result)
             bar.note(f"{len(folder.kept):,} faces")
             bar.update()
-    return outcome
+    return result
 
 
 def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFaces:
@@ -137,11 +137,7 @@ def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:
 
 
 def _add(
-    folder: CroppedFolder,
-    one: PictureFaces,
-    *,
-    seen: duplicates.Seen,
-    outcome: CropResult,
+    folder: CroppedFolder, one: PictureFaces, *, seen: duplicates.Seen, result: CropResult
 ) -> None:
     """Keeps or drops each face of a picture, and records both."""
     base = {"source": one.source, "sha256": one.sha256, "face": 0, "faces": len(one.faces)}
@@ -156,23 +152,17 @@ def _add(
             dropped = DUPLICATE + near
         else:
             files[file] = face.png
-        found = {
-            "file": None if dropped else file,
-            "dropped": dropped,
-            "box": face.box,
-            "crop": face.crop,
-            "sharpness": face.sharpness,
-            "fingerprint": face.fingerprint,
-        }
-        lines.append(base | {"face": number} | found)
+        facts = {name: getattr(face, name) for name in ("box", "crop", "sharpness", "fingerprint")}
+        file = None if dropped else file
+        lines.append(base | {"face": number, "file": file, "dropped": dropped} | facts)
     if not lines:
         lines = [base | {"file": None, "dropped": FACELESS, "fingerprint": ""}]
     folder.add(lines, files)
-    outcome.pictures += 1
-    outcome.faceless += not one.faces
-    outcome.kept += len(files)
+    result.pictures += 1
+    result.faceless += not one.faces
+    result.kept += len(files)
     reasons = (line["dropped"] for line in lines if one.faces and line["dropped"])
-    outcome.dropped.update(reason.partition(" of ")[0] for reason in reasons)
+    result.dropped.update(reason.partition(" of ")[0] for reason in reasons)
 
 
 def contact_sheet(folder: CroppedFolder) -> bytes | None:

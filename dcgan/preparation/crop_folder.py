@@ -52,14 +52,7 @@ class CroppedFolder:
         """
         self.refuse_foreign()
         links.refuse(self.state, [self.records], "crop")
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(lock_target(self.state, self.root, "cropping"))
-            except OSError as error:
-                raise UserError(
-                    f"The folder {self.root} cannot be written ({error.strerror or error}): "
-                    "choose another with --to."
-                ) from error
+        with lock_target(self.state, self.root, "cropping"):
             self._claim(options)
             self._tidy()
             self._read()

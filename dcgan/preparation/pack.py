@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import io
 import json
-import shutil
 import tempfile
 import zlib
 from collections import Counter
@@ -50,7 +49,7 @@ class PackOptions:
 
 
 @dataclass
-class Packed:
+class PackResult:
     """The result of packing."""
 
     report: DataReport  # the pictures found, used and left out
@@ -59,7 +58,7 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class Made:
+class Encoded:
     """What a worker returns for a picture: a PNG file, or the reason why there is none."""
 
     index: int
@@ -77,7 +76,7 @@ def pack(
     *,
     shard_bytes: int = 128 << 20,
     workers: int | None = None,
-) -> Packed:
+) -> PackResult:
     """Packs a source into a path that ends in .zip, or a folder or address for TFRecord shards.
 
     A shard has at most about `shard_bytes`. Raises UserError if no picture is usable, or `to`
@@ -100,12 +99,8 @@ def pack(
         report = packed.report = replace(packed.report, notes=notes)
         if not report.used:
             raise nothing_usable(source.name, report.found, report.skipped)
-        with tempfile.TemporaryFile() as manifest:
-            manifest.write(_line(_header(source, options, packed) | target.about()))
-            lines.seek(0)
-            shutil.copyfileobj(lines, manifest)
-            manifest.seek(0)
-            target.finish(manifest)
+        lines.seek(0)
+        target.finish(_header(source, options, packed), lines)
     return packed
 
 
@@ -122,11 +117,11 @@ def _refuse_inside(source: Source, to: str) -> None:
         )
 
 
-def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> Made:
+def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> Encoded:
     """A task for a worker, see `reading.each`."""
     if image is None:
-        return Made(index, reason)
-    return Made(
+        return Encoded(index, reason)
+    return Encoded(
         index,
         png=_png(image),
         shape=image.shape,
@@ -153,7 +148,7 @@ class _Sieve:
         self._names: dict[bytes, str] = {}
         self._seen = duplicates.Seen(similarity) if similarity else None
 
-    def reason(self, made: Made, name: str) -> tuple[str, str]:
+    def reason(self, made: Encoded, name: str) -> tuple[str, str]:
         """Returns why to leave out a picture and which one it repeats; ("", "") if it passes."""
         if first := self._names.get(made.pixels):
             return SAME, first
@@ -164,8 +159,13 @@ class _Sieve:
 
 
 def _fill(
-    target: Package, source: Source, *, made: Iterator[Made], options: PackOptions, lines: BinaryIO
-) -> Packed:
+    target: Package,
+    source: Source,
+    *,
+    made: Iterator[Encoded],
+    options: PackOptions,
+    lines: BinaryIO,
+) -> PackResult:
     """Puts the pictures into the package, and a line about each into `lines`."""
     sieve, labelling = _Sieve(options.similarity), source.labels
     names = Names(labelling["label"].names if "label" in labelling else ())
@@ -185,12 +185,12 @@ def _fill(
             line = target.add(picture) | {"from": name} | _facts(picture, labels)
             counts[picture.split or SPLITS[0]] += 1
             size += len(one.png)
-        lines.write(_line(line))
+        lines.write((json.dumps(line) + "\n").encode())
     report = DataReport(source.name, len(source), counts.total(), tuple(skipped), (), 3)
-    return Packed(report, counts, size)
+    return PackResult(report, counts, size)
 
 
-def _picture(made: Made, name: str, *, labels: dict, options: PackOptions) -> PackedPicture:
+def _picture(made: Encoded, name: str, *, labels: dict, options: PackOptions) -> PackedPicture:
     split = ""
     if options.split:
         share = int.from_bytes(made.pixels[:8], "big") / 2**64
@@ -212,10 +212,6 @@ def _facts(picture: PackedPicture, labels: dict) -> dict:
     }
 
 
-def _line(value: dict) -> bytes:
-    return (json.dumps(value) + "\n").encode()
-
-
 def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, str]]:
     """Returns (number, class name) of a picture's labels, by labelling."""
     numbers = {key: int(labels.values[index]) for key, labels in labelling.items()}
@@ -226,7 +222,7 @@ def _labels(labelling: dict[str, Labels], index: int) -> dict[str, tuple[int, st
     }
 
 
-def _header(source: Source, options: PackOptions, packed: Packed) -> dict:
+def _header(source: Source, options: PackOptions, packed: PackResult) -> dict:
     """Returns the first line of the manifest, about the whole package."""
     return {
         "format": FORMAT,

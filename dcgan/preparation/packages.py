@@ -7,6 +7,7 @@ them. The same pictures give the same bytes.
 """
 
 import contextlib
+import json
 import re
 import shutil
 import types
@@ -48,14 +49,15 @@ class ZipPackage:
         self._archive.writestr(_entry(name), picture.png)
         return {"file": name}
 
-    def finish(self, manifest: BinaryIO) -> None:
-        """Writes the manifest, from the current position of that file."""
+    def finish(self, header: dict, lines: BinaryIO) -> None:
+        """Writes the manifest: the header, then the lines from the current position of a file."""
         with self._archive.open(_entry(packed.MANIFEST), "w", force_zip64=True) as file:
-            shutil.copyfileobj(manifest, file)
+            _write_manifest(file, header, lines)
 
-    def about(self) -> dict:
-        """Returns what the manifest's first line tells of the package."""
-        return {}
+
+def _write_manifest(file: BinaryIO, header: dict, lines: BinaryIO) -> None:
+    file.write((json.dumps(header) + "\n").encode())
+    shutil.copyfileobj(lines, file)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -116,17 +118,12 @@ class ShardPackage:
         self._open[split] = writer, size + len(record), count + 1
         return {"file": self._shards[split][-1], "record": count, "name": picture.name}
 
-    def finish(self, manifest: BinaryIO) -> None:
-        """See `ZipPackage`."""
-        tf = _tensorflow()
+    def finish(self, header: dict, lines: BinaryIO) -> None:
+        """See `ZipPackage`; the header also names the shards of each split."""
         self.close()
-        with tf.io.gfile.GFile(f"{self._place}/{packed.MANIFEST}", "wb") as file:
-            while block := manifest.read(1 << 20):
-                file.write(block)
-
-    def about(self) -> dict:
-        """See `ZipPackage`."""
-        return {"shards": {split: names for split, names in self._shards.items() if names}}
+        shards = {split: names for split, names in self._shards.items() if names}
+        with _tensorflow().io.gfile.GFile(f"{self._place}/{packed.MANIFEST}", "wb") as file:
+            _write_manifest(file, header | {"shards": shards}, lines)
 
     def close(self) -> None:
         """Closes the shards, which writes out everything."""
@@ -229,10 +226,9 @@ def _is_ours(place: str, files: list[str]) -> bool:
 def _remove_shards(place: str) -> None:
     """Removes manifest and shards; the mark `UNFINISHED` tells meanwhile that pack wrote them."""
     gfile = _tensorflow().io.gfile
-    files = gfile.listdir(place)
-    ours = [name for name in files if OUR_SHARD.fullmatch(name)]
-    for name in [packed.MANIFEST] * (packed.MANIFEST in files) + ours:
-        gfile.remove(f"{place}/{name}")
+    for name in gfile.listdir(place):
+        if name == packed.MANIFEST or OUR_SHARD.fullmatch(name):
+            gfile.remove(f"{place}/{name}")
 
 
 def not_ours(place: str) -> UserError:

@@ -104,7 +104,7 @@ def test_a_message_that_a_kill_has_cut_is_no_message(tmp_path):
     listener = crawl._Listener(folder, 1, crawl.CrawlResult(), bar=None)
     for line in (b'{"kind": "picture", "post": {"_path', b"", b"\xff\n", b"[" * 100_000):
         assert listener.hear(line)
-    assert listener.outcome == crawl.CrawlResult()
+    assert listener.result == crawl.CrawlResult()
 
 
 def test_whatever_is_sent_is_one_line_of_ascii(monkeypatch):
@@ -293,7 +293,7 @@ def test_tags_are_no_options():
 
 @contextlib.contextmanager
 def crawling(site: Site, to: Path):
-    """The outcome of a crawl in this process."""
+    """The result of a crawl in this process."""
     folder = CrawledFolder(to)
     with folder.open():
         search = sites.search(f"moebooru:{site.root}", "", "any")
@@ -326,10 +326,10 @@ def test_pictures_that_are_none(tmp_path, monkeypatch):
     posts = [Post(number, name=f"{name}.jpg") for number, name in enumerate(answers, 2)]
     faults = {f"/samples/{name}.jpg": [one() for _ in range(5)] for name, one in answers.items()}
     with serving([Post(1), *posts], faults=faults) as site:
-        with crawling(site, tmp_path) as (folder, outcome):
-            assert outcome.new == 1
-            assert len(outcome.broken) == len(answers)
-            for post, (name, why) in zip(posts[::-1], outcome.broken, strict=True):
+        with crawling(site, tmp_path) as (folder, result):
+            assert result.new == 1
+            assert len(result.broken) == len(answers)
+            for post, (name, why) in zip(posts[::-1], result.broken, strict=True):
                 assert f"_{post.number}." in name and reasons[post.name[:-4]] in why, post.name
             assert list(folder.incoming.iterdir()) == []  # no half of it stays
     assert list(pictures(tmp_path)) == [1]
@@ -365,7 +365,7 @@ def test_only_a_picture_may_have_the_bytes_of_one(monkeypatch, stream, code, mos
     assert sent.most_bytes == most
 
 
-NO_LISTS = ["{}", "[null]", "[" * 100_000, '[{"id": "\\ud800"}]']
+NO_LISTS = ["[null]", "[" * 100_000, '[{"id": "\\ud800"}]']
 NO_LISTS += ['[{"sample_url": "/x", "created_at": 1e999}]']
 
 

@@ -17,7 +17,6 @@ from running import content, here, kill_when, python, temporaries, write_picture
 
 from dcgan import UserError, images
 from dcgan.datasets import catalog
-from dcgan.datasets.arrays import ArraySource
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import find
 from dcgan.datasets.source import ImageSpec
@@ -37,8 +36,8 @@ def noises(folder: Path, count: int) -> Path:
     return fill(folder, {f"{i:03d}.png": png(i) for i in range(count)})
 
 
-def packed(folder: Path, to: Path, workers: int = 1, **recipe):
-    return pack(find(folder), str(to), PackOptions(**recipe), workers=workers)
+def packed(folder: Path, to: Path, workers: int = 1, **options):
+    return pack(find(folder), str(to), PackOptions(**options), workers=workers)
 
 
 def entries(path: Path) -> dict[str, bytes]:
@@ -187,33 +186,6 @@ def test_folders_that_are_labels_stay_labels(tmp_path):
         assert source.labels["label"].values.tolist() == [number[n] for n in source.names]
 
 
-def test_labels_of_a_data_set_without_files_become_folders(tmp_path):
-    pixels = np.stack([noise(i) for i in range(6)])
-    file = tmp_path / "arrays"
-    file.touch()
-    source = ArraySource(
-        "digits",
-        [file],
-        read=lambda: (pixels, np.arange(6) % 3),
-        label_names=("zero", "one", "two"),
-        splits=("train",),
-    )
-    pack(source, str(tmp_path / "out.zip"), PackOptions())
-    again, back = read(tmp_path / "out.zip")
-    names = [again.labels["label"].names[v] for v in again.labels["label"].values]
-    assert names == ["one", "one", "two", "two", "zero", "zero"]
-    assert np.array_equal(back.images, pixels[[1, 4, 2, 5, 0, 3]])
-
-
-def test_several_labellings_stand_in_the_manifest(tmp_path):
-    faces = Avatars(3)
-    pack(faces, str(tmp_path / "out.zip"), PackOptions(size=16))
-    _, lines = manifest(tmp_path / "out.zip")
-    hair = faces.labels["hair"]
-    assert [line["file"] for line in lines] == ["000000.png", "000001.png", "000002.png"]
-    assert [line["labels"]["hair"] for line in lines] == [hair.names[v] for v in hair.values]
-
-
 def test_a_split_follows_the_pixels_and_nothing_else(tmp_path):
     folder = noises(tmp_path / "in", 200)
     packed(folder, tmp_path / "out.zip", split=0.25)
@@ -272,21 +244,6 @@ def test_folders_named_train_and_test_are_labels_where_pack_split_nothing(tmp_pa
     assert read(tmp_path / "in")[0].names == ["a.png"]
 
 
-def test_names_stay_apart_and_can_be_read_again(tmp_path):
-    names = ["a.bmp", "a.png", "A.gif", "b.c.png", "no suffix", "ü 日.png", "x:y.png", "-2.png"]
-    folder = fill(tmp_path / "in", {name: png(i) for i, name in enumerate(names)})
-    with open(os.path.join(os.fsencode(folder), b"latin-\xe9.png"), "wb") as file:
-        file.write(png(len(names)))
-    packed(folder, tmp_path / "out.zip")
-    found = set(entries(tmp_path / "out.zip"))
-    assert found == {
-        *("-2.png", "A.png", "a-2.png", "a-3.png", "b.c.png", "latin-\ufffd.png"),
-        *("no suffix.png", "x_y.png", "ü 日.png"),
-    }
-    source, back = read(tmp_path / "out.zip")
-    assert len(back.images) == len(source) == 9
-
-
 def test_a_package_of_ours_is_replaced_and_what_a_kill_left_removed(tmp_path):
     packed(noises(tmp_path / "in", 2), tmp_path / "out.zip")
     left = tmp_path / ".out.zip.12345.tmp"
@@ -300,6 +257,14 @@ def test_a_package_of_ours_is_replaced_and_what_a_kill_left_removed(tmp_path):
 
 # ---- refusals: (files, --from, --to, words of the sentence) ----
 
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.png", red())
+    return buffer.getvalue()
+
+
 PICTURE = {"in/a.png": red()}
 REFUSED = {
     "missing": ({}, "in", "out.zip", "There is no data set"),
@@ -309,7 +274,8 @@ REFUSED = {
     "foreign file": ({**PICTURE, "out.zip": b"x"}, "in", "out.zip", "not written by pack"),
     "foreign folder": ({**PICTURE, "out.zip/x": b"x"}, "in", "out.zip", "not written by pack"),
     "inside": (PICTURE, "in", "in/out.zip", "lies inside --dataset"),
-    "itself": ({"in.zip": b""}, "in.zip", "in.zip", "not a complete zip file"),
+    "foreign zip": ({**PICTURE, "out.zip": zipped()}, "in", "out.zip", "not written by pack"),
+    "itself": ({"in.zip": zipped()}, "in.zip", "in.zip", "lies inside --dataset"),
     "below a file": ({**PICTURE, "file": b"x"}, "in", "file/out.zip", "could not be written"),
     "address": (PICTURE, "in", "gs://bucket/out.zip", "can only be written to a path"),
 }
@@ -324,20 +290,6 @@ def test_refused_with_a_sentence_and_nothing_changed(tmp_path, monkeypatch, case
     result = here("pack", "--from", source, "--to", to)
     assert result.returncode == 2 and words in " ".join(result.stderr.split())
     assert content(tmp_path) == before
-
-
-def test_another_zip_and_the_source_itself_are_not_overwritten(tmp_path):
-    packed(noises(tmp_path / "in", 3), tmp_path / "out.zip")
-    with pytest.raises(UserError, match="lies inside --dataset"):
-        pack(
-            catalog.find(str(tmp_path / "out.zip"), "data"),
-            str(tmp_path / "out.zip"),
-            PackOptions(),
-        )
-    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
-        archive.writestr("a.png", png(0))
-    with pytest.raises(UserError, match="not written by pack"):
-        packed(tmp_path / "in", tmp_path / "mine.zip")
 
 
 def test_a_damaged_zip_with_a_manifest_is_not_ours(tmp_path):
@@ -388,7 +340,7 @@ def test_killed_in_the_middle_and_run_again_the_file_is_the_same(tmp_path):
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
     """A picture is 12 kB; what stays of each in memory is its name, its hash and a zip's entry."""
     peaks = []
-    counts = (1_000, 7_000)
+    counts = (1_000, 5_000)
     for count in counts:
         source = tmp_path / f"{count}.zip"
         with zipfile.ZipFile(source, "w") as archive:
