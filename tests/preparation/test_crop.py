@@ -112,24 +112,24 @@ def crop_here(raw: Path, to: Path, crop_options: CropOptions) -> CropResult:
 
 @pytest.fixture(scope="module")
 def cropped(raw, tmp_path_factory):
-    """(folder, finished process) of the command."""
+    """(folder, result) of the command."""
     to = tmp_path_factory.mktemp("cropped") / "faces"
-    return to, run(*words(raw, to))
+    return to, here(*words(raw, to))
 
 
 # ---- what is written
 
 
 def test_the_command_writes_faces_and_says_so(cropped):
-    to, process = cropped
-    assert process.returncode == 0, process.stderr
+    to, result = cropped
+    assert result.returncode == 0, result.stderr
     lines = lines_of(to)
     kept = [line["file"] for line in lines if line["file"]]
-    assert f"{to} holds {len(kept)} faces; boxes, sources, hashes" in process.stdout
-    assert f"wrote {len(kept)} faces, left out 1 blurred, " in process.stdout
-    assert "Looked at 7 new pictures, 1 of them without a face" in process.stdout
-    assert "1: truncated (cut.jpg)" in process.stdout and "(notes.txt)" in process.stdout
-    assert f"Look at {to}-contact_sheet.png and {to}-boxes.jpg." in process.stdout
+    assert f"{to} holds {len(kept)} faces; boxes, sources, hashes" in result.stdout
+    assert f"wrote {len(kept)} faces, left out 1 blurred, " in result.stdout
+    assert "Looked at 7 new pictures, 1 of them without a face" in result.stdout
+    assert "1: truncated (cut.jpg)" in result.stdout and "(notes.txt)" in result.stdout
+    assert f"Look at {to}-contact_sheet.png and {to}-boxes.jpg." in result.stdout
     assert {str(path.relative_to(to)) for path in to.rglob("*.png")} == set(kept)
     assert {Image.open(to / name).size for name in kept} == {(96, 96)}
     # A face has its picture's name; a.png would have been a-0 too.
@@ -251,7 +251,8 @@ def test_a_kill_changes_nothing(raw, tmp_path, cropped):
         process.kill()
         assert process.wait() == -9
     assert len(content(to).get("faces.jsonl", b"")) < len(wanted["faces.jsonl"])
-    assert here(*words(raw, to)).returncode == 0
+    again = run(*words(raw, to))
+    assert again.returncode == 0 and f"Look at {to}-contact_sheet.png" in again.stdout
     assert whole_of(to) == wanted
     assert not list(tmp_path.rglob("*.tmp"))
 
