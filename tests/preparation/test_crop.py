@@ -1,9 +1,11 @@
 """The command crop: what it writes, leaves out and refuses, and that a kill changes nothing."""
 
+import functools
 import hashlib
 import io
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from dcgan import UserError
 from dcgan.datasets import folder as folders
 from dcgan.files import read_json_lines
 from dcgan.preparation import cascades, faces
-from dcgan.preparation.crop import CropOptions, CropResult, contact_sheet, crop, drawing
+from dcgan.preparation.crop import CropOptions, CropResult, contact_sheet, crop, drawing, look
 from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import FaceSearch
 
@@ -215,12 +217,20 @@ def test_names_depend_on_order_alone(tmp_path):
 # ---- kills
 
 
+def test_workers_can_be_sent_the_task_and_send_back_what_they_find(raw, crop_options):
+    source = folders.find(raw)
+    task = functools.partial(look, options=crop_options)
+    sent, there = pickle.loads(pickle.dumps((task, source)))
+    assert pickle.loads(pickle.dumps(sent(there, 0))) == task(source, 0)
+    assert task(source, 0).faces
+
+
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(raw, crop_options, tmp_path):
-    fill(tmp_path / "raw", {name: (raw / name).read_bytes() for name in ("a.jpg", "noise.bmp")})
     folder = CroppedFolder(tmp_path / "to")
     with folder.open(OPTIONS):
-        crop(folders.find(tmp_path / "raw"), folder, crop_options, workers=2)
-    crop_here(tmp_path / "raw", tmp_path / "reference", crop_options)
+        crop(folders.find(raw), folder, crop_options, workers=2)
+    crop_here(raw, tmp_path / "reference", crop_options)
     assert content(tmp_path / "to") == content(tmp_path / "reference")
 
 
