@@ -10,8 +10,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import pytest
 import tensorflow as tf
-from pictures import decoded, encoded
-from PIL import Image
+from pictures import decoded, png
 
 from dcgan.datasets import catalog
 from dcgan.datasets.folder import find
@@ -27,11 +26,6 @@ HOSTILE = [
     *("a.png", "A.PNG", 'ask?*"<>|', "a_b", "a/b", "A_B", "a:b"),
     *("manifest.jsonl", "train", "é", "e\u0301", "É"),
 ]
-
-
-def png(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
-    return encoded(Image.fromarray(pixels))
 
 
 def is_harmless(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import bomb, decoded, encoded, fill, red
+from pictures import bomb, decoded, encoded, fill, grains, png, red
 from PIL import Image
 from running import content, here, kill_when, python, temporaries, write_pictures
 
@@ -22,14 +22,6 @@ from dcgan.datasets.folder import find
 from dcgan.datasets.source import ImageSpec
 from dcgan.preparation import packages
 from dcgan.preparation.pack import PackOptions, pack
-
-
-def noise(seed: int, width: int = 12, height: int = 10) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def png(seed: int, **size) -> bytes:
-    return encoded(Image.fromarray(noise(seed, **size)))
 
 
 def noises(folder: Path, count: int) -> Path:
@@ -69,8 +61,8 @@ def test_pictures_keep_their_pixels_and_lie_uncompressed(tmp_path):
     packed(folder, tmp_path / "out.zip")
     found = entries(tmp_path / "out.zip")
     assert list(found) == ["a.png", "b.png"]
-    assert np.array_equal(image(found["a.png"]), noise(0))
-    assert np.array_equal(image(found["b.png"]), noise(1, width=30, height=7))
+    assert np.array_equal(image(found["a.png"]), grains(0))
+    assert np.array_equal(image(found["b.png"]), grains(1, width=30, height=7))
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert archive.testzip() is None
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
@@ -88,7 +80,7 @@ def test_with_a_size_they_are_what_training_would_make_of_them(tmp_path, crop):
 def test_rotated_transparent_and_grey_pictures(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side
-    side = Image.fromarray(noise(0))
+    side = Image.fromarray(grains(0))
     files = {
         "clear.png": encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0))),
         "grey.png": encoded(side.convert("L")),
@@ -98,7 +90,7 @@ def test_rotated_transparent_and_grey_pictures(tmp_path):
     found = entries(tmp_path / "out.zip")
     assert (image(found["clear.png"]) == 255).all()
     assert image(found["grey.png"]).shape == (10, 12, 3)  # one shape for all
-    assert np.array_equal(image(found["turned.png"]), np.rot90(noise(0), -1))
+    assert np.array_equal(image(found["turned.png"]), np.rot90(grains(0), -1))
     packed(fill(tmp_path / "greys", {"a.png": files["grey.png"]}), tmp_path / "grey.zip")
     assert image(entries(tmp_path / "grey.zip")["a.png"]).shape == (10, 12, 1)
 
@@ -115,7 +107,7 @@ def test_the_bytes_depend_on_nothing_but_the_pictures(tmp_path):
 
 
 def test_duplicates_and_broken_files_are_left_out_and_named(tmp_path):
-    pixels = Image.fromarray(noise(0))
+    pixels = Image.fromarray(grains(0))
     files = {
         "a.png": png(0),
         "b.bmp": encoded(pixels, "BMP"),  # the same pixels in another file
@@ -211,7 +203,7 @@ def test_training_reads_the_training_part_unless_told_otherwise(tmp_path):
     assert not any("/" in name for name in both.names)
     assert all(not source.labels for source, _ in parts.values())
     assert len({s.fingerprint for s in (both, *(part[0] for part in parts.values()))}) == 3
-    assert np.array_equal(all_images.images, np.stack([noise(i) for i in range(40)]))
+    assert np.array_equal(all_images.images, np.stack([grains(i) for i in range(40)]))
     assert all_images.skipped == []  # the manifest is no broken picture
     default = catalog.find(str(tmp_path / "out.zip"), "data")
     assert default.names == parts["train"][0].names

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import decoded, encoded, fill
+from pictures import decoded, fill, png
 from PIL import Image
 from running import SMALL, here
 
@@ -22,11 +22,6 @@ SPEC = ImageSpec(10, 12, 3)
 PACKAGES = ("packed.zip", "shards")
 ON_ITS_SIDE = Image.Exif()
 ON_ITS_SIDE[0x0112] = 6
-
-
-def png(seed: int, form: str = "PNG", **options) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (10, 12, 3), np.uint8)
-    return encoded(Image.fromarray(pixels), form, **options)
 
 
 def folders(base: Path) -> Path:
