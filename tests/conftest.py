@@ -9,6 +9,11 @@ import pytest
 from explorer_pages import EXPLORER, Host, chromium, description, serving, visiting
 from idle import learning_nothing
 
+from dcgan import extras
+from dcgan.commands.serve import NEEDED
+
+# Where the packages of the server, or of its test client, are missing.
+collect_ignore_glob = ["serving/test_s*.py"] if extras.not_installed(*NEEDED, "httpx2") else []
 MOST_PROCESSES = 4  # each takes up to 3 GB
 # Until all tests are imported: the millions of objects of TensorFlow and others stay to the end.
 gc.disable()

@@ -54,7 +54,10 @@ def table(name: str, layers: Sequence[Row]) -> list[str]:
     """Formats the rows as lines of text, below a line with their sums."""
     parameters = sum(row.parameters for row in layers)
     work = sum(row.multiply_adds for row in layers)
-    cells = [("layer", "type", "output", "parameters", "multiply-adds"), *map(_cells, layers)]
+    cells = [("layer", "type", "output", "parameters", "multiply-adds")]
+    for row in layers:
+        shape, counts = "x".join(map(str, row.shape)), (row.parameters, row.multiply_adds)
+        cells.append((row.name, row.kind, shape, *(f"{count:,}" for count in counts)))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{name}: {parameters:,} parameters, {2e-9 * work:.3g} GFLOP per image"]
     for row in cells:
@@ -64,8 +67,3 @@ def table(name: str, layers: Sequence[Row]) -> list[str]:
         ]
         lines.append("  ".join(["", *padded]))
     return lines
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    shape = "x".join(map(str, row.shape))
-    return row.name, row.kind, shape, f"{row.parameters:,}", f"{row.multiply_adds:,}"

@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from dcgan.serving import image_routes, predict
-from dcgan.serving.batching import ModelFailure
 from dcgan.serving.errors import QueueFull, RequestError
 from dcgan.serving.hosts import AllowedHosts, CheckHost
 from dcgan.serving.limits import refuse, refuse_busy
@@ -29,6 +28,7 @@ from dcgan.serving.proxies import BehindProxy
 from dcgan.serving.service import Service
 
 EXPLORER = Path(__file__).parent / "explorer"
+REFUSALS = (RequestError, RequestValidationError, HTTPException, QueueFull, ClientDisconnect)
 
 _ERROR = {
     "description": "What happened, what was expected and what was received.",
@@ -49,7 +49,6 @@ def make_app(
     *,
     cors: tuple[str, ...] = (),
     hosts: AllowedHosts | None = None,
-    explorer: Path = EXPLORER,
     root_path: str = "",
     trusted_proxies: str = "",
 ) -> FastAPI:
@@ -59,7 +58,6 @@ def make_app(
         service: has a version loaded; it is closed when the application shuts down.
         cors: origins of other sites whose pages may use the server.
         hosts: the hosts that a request may name; None for any.
-        explorer: folder of the front page; if it does not exist, `/docs` is the front page.
         root_path, trusted_proxies: see `proxies.check_root_path` and `proxies.check_trusted`.
     """
     app = FastAPI(
@@ -77,14 +75,12 @@ def make_app(
     app.include_router(predict.router)
     app.add_api_route("/healthz", health, tags=["State"])
     app.add_api_route("/metrics", metrics, tags=["State"], response_class=Response)
-    has_explorer = explorer.is_dir()
-    if has_explorer:
-        app.mount("/explorer", StaticFiles(directory=explorer, html=True))
-    app.state.front_page = "explorer/" if has_explorer else "docs"
+    app.mount("/explorer", StaticFiles(directory=EXPLORER, html=True))
     app.add_api_route("/", front_page, include_in_schema=False)
     app.mount("/documentation", StaticFiles(packages=[("fastapi_offline", "static")]))
     app.add_api_route("/docs", documentation, include_in_schema=False)
-    _add_error_handlers(app)
+    for kind in (*REFUSALS, Exception):
+        app.add_exception_handler(kind, _refuse)
     if cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=cors, allow_methods=["*"], allow_headers=["*"]
@@ -127,7 +123,7 @@ async def front_page(request: Request) -> RedirectResponse:
     query = f"?{request.url.query}" if request.url.query else ""
     # Absolute if the prefix is known, as the browser may have left out the slash after it.
     base = request.scope["root_path"] + "/" if request.scope["root_path"] else ""
-    return RedirectResponse(base + request.app.state.front_page + query)
+    return RedirectResponse(f"{base}explorer/{query}")
 
 
 async def documentation(request: Request) -> HTMLResponse:
@@ -141,47 +137,22 @@ async def documentation(request: Request) -> HTMLResponse:
     )
 
 
-def _add_error_handlers(app: FastAPI) -> None:
-    handlers = {
-        RequestError: _on_request_error,
-        RequestValidationError: _on_invalid_parameter,
-        HTTPException: _on_http_exception,
-        QueueFull: _on_busy,
-        ClientDisconnect: _on_disconnect,
-        ModelFailure: _on_failure,
-        Exception: _on_failure,  # the traceback is logged by the server
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
-
-
-async def _on_request_error(request: Request, error: RequestError) -> Response:
-    return refuse(error.status, error.message, **error.headers)
-
-
-async def _on_invalid_parameter(request: Request, error: RequestValidationError) -> Response:
-    first = error.errors()[0]
-    return refuse(
-        400, f"{first['loc'][-1]}: {first['msg']}; received {str(first.get('input'))[:100]!r}."
-    )
-
-
-async def _on_http_exception(request: Request, error: HTTPException) -> Response:
-    path = request.state.path[:200]
-    if path.startswith("/v1/"):  # as TensorFlow Serving says it
-        return await _on_request_error(request, predict.malformed(request))
-    return refuse(
-        error.status_code, f"{error.detail}: {request.method} {path}", **(error.headers or {})
-    )
-
-
-async def _on_busy(request: Request, error: QueueFull) -> Response:
-    return refuse_busy()
-
-
-async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
-    return Response(status_code=400)  # nobody receives it
-
-
-async def _on_failure(request: Request, error: Exception) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Answers a request that ended in an error; the server logs those that are not `REFUSALS`."""
+    if isinstance(error, HTTPException):
+        path = request.state.path[:200]
+        if not path.startswith("/v1/"):
+            sentence = f"{error.detail}: {request.method} {path}"
+            return refuse(error.status_code, sentence, **(error.headers or {}))
+        error = predict.malformed(request)  # as TensorFlow Serving says it
+    if isinstance(error, RequestError):
+        return refuse(error.status, error.message, **error.headers)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        received = str(first.get("input"))[:100]
+        return refuse(400, f"{first['loc'][-1]}: {first['msg']}; received {received!r}.")
+    if isinstance(error, QueueFull):
+        return refuse_busy()
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # nobody receives it
     return refuse(500, "The server could not answer this; its log says why.")

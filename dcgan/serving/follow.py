@@ -49,9 +49,7 @@ class Follower:
         self._env = env
         self._keep = keep
         self._seen: dict[int, FileState] = {}
-        self._attempted: dict[
-            int, FileState
-        ] = {}  # exported or refused, with the state of the file then
+        self._attempted: dict[int, FileState] = {}  # exported or refused: the file's state then
         self._exported: list[int] = []
         self._child: subprocess.Popen | None = None
         self._stop = threading.Event()
@@ -60,11 +58,10 @@ class Follower:
     def export_first(self) -> None:
         """Exports checkpoints until there is an exported version."""
         if self._newest_export() is None:
-            found = bool(_checkpoint_states(self._checkpoints))
-            has, then = (
-                ("no exported", "exporting it") if found else ("no", "waiting for the first")
-            )
-            logger.info("%s has %s checkpoint yet: %s.", self._checkpoints.parent, has, then)
+            known = "no exported checkpoint yet: exporting it"
+            if not _checkpoint_states(self._checkpoints):
+                known = "no checkpoint yet: waiting for the first"
+            logger.info("%s has %s.", self._checkpoints.parent, known)
         while self._newest_export() is None:
             self.export_new()
             self._stop.wait(POLL_SECONDS)

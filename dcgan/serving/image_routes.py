@@ -16,7 +16,7 @@ from dcgan.latent import paths
 from dcgan.latent.seeds import LARGEST, SMALLEST
 from dcgan.serving import classes, pictures, tfserving_json
 from dcgan.serving.errors import RequestError
-from dcgan.serving.limits import read_body
+from dcgan.serving.limits import json_body, read_body
 from dcgan.serving.saved_model import SavedModel
 from dcgan.serving.service import LoadedVersion, Service
 from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE
@@ -31,30 +31,14 @@ Filter = Annotated[Literal["nearest", "bicubic"], Query(alias="filter")]
 
 _PNG = {200: {"content": {"image/png": {}}}, 304: {"description": "Not changed."}}
 _GIF = {200: {"content": {"image/gif": {}}}, 304: {"description": "Not changed."}}
-_RENDER = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["z"],
-                    "properties": {
-                        "z": {
-                            "type": "array",
-                            "items": {"type": "array", "items": {"type": "number"}},
-                        },
-                        "columns": {"type": "integer", "minimum": 1},
-                        "labels": {
-                            "type": "object",
-                            "additionalProperties": {"type": "string"},
-                        },
-                    },
-                }
-            }
-        },
-    }
-}
+_RENDER = json_body(
+    {
+        "z": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+        "columns": {"type": "integer", "minimum": 1},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    required=["z"],
+)
 
 router = APIRouter(tags=["Pictures"])
 

@@ -31,6 +31,12 @@ def refuse_busy(**headers: str) -> Response:
     return refuse(503, sentence, **{"Retry-After": "1", **headers})
 
 
+def json_body(properties: dict, **more) -> dict:
+    """Describes a body that is a JSON object, as OpenAPI does; `more` is of its schema."""
+    schema = {"type": "object", "properties": properties, **more}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 async def read_body(request: Request, service: Service) -> bytes:
     """Reads and decodes the body of a request.
 

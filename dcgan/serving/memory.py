@@ -4,6 +4,8 @@ Beyond the limit it answers 503 and says when to come back. The `Batcher` limits
 for the model; a request over either limit gets the same answer.
 """
 
+from dataclasses import dataclass
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dcgan.serving.errors import QueueFull
@@ -13,17 +15,12 @@ FREE_BYTES = 64 << 10  # of each request are not counted: every connection may h
 PIECE_BYTES = 64 << 10  # of an answer are sent at once, when the client has read those before
 
 
+@dataclass
 class MemoryBudget:
-    """Counts the bytes that all requests hold.
+    """The bytes that all requests hold together."""
 
-    Attributes:
-        limit: the most bytes; a request that is alone may exceed it.
-        used: the bytes held now.
-    """
-
-    def __init__(self, limit: int = TOTAL_BYTES):
-        self.limit = limit
-        self.used = 0
+    limit: int = TOTAL_BYTES  # a request that is alone may exceed it
+    used: int = 0
 
 
 class RequestMemory:

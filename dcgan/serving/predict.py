@@ -10,31 +10,17 @@ from fastapi.responses import JSONResponse
 
 from dcgan.serving import classes, tfserving_json
 from dcgan.serving.errors import RequestError
-from dcgan.serving.limits import read_body
+from dcgan.serving.limits import json_body, read_body
 from dcgan.serving.service import Service
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "signature_name": {"type": "string", "default": "serving_default"},
-                        "instances": {"type": "array", "description": "Rows."},
-                        "inputs": {"description": "Columns: one input, or an object of them."},
-                    },
-                },
-                "examples": {
-                    "seeds": {
-                        "value": {"signature_name": "generate", "instances": [7, 8]},
-                    },
-                },
-            }
-        },
-    }
-}
+_BODY = json_body(
+    {
+        "signature_name": {"type": "string", "default": "serving_default"},
+        "instances": {"type": "array", "description": "Rows."},
+        "inputs": {"description": "Columns: one input, or an object of them."},
+    },
+    examples=[{"signature_name": "generate", "instances": [7, 8]}],
+)
 
 router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving's API"])
 

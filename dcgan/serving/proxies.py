@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dcgan import UserError
+from dcgan.serving.hosts import EVERY
 from dcgan.serving.limits import refuse
 
-EVERY = "*"
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~@+-][A-Za-z0-9._~@+-]*)*")  # no empty segment, no . and ..
 
 

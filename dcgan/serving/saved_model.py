@@ -4,14 +4,12 @@ Folders that this project's `export` did not write, or that are not whole, raise
 is unpickled, and none of more than `MAX_BYTES` is read here.
 """
 
-import contextlib
 import functools
 import hashlib
 import json
 import math
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,24 +28,16 @@ MAX_BYTES = 64 << 20  # of graph, index and description each; a DCGAN's have les
 MAX_NUMBERS = 1 << 22  # in a row of an input or output: four channels of 1024 x 1024
 
 
-@contextlib.contextmanager
-def _without_keras() -> Iterator[None]:
-    """Context that keeps TensorFlow from importing Keras, which a saved model does not need."""
-    if "keras" in sys.modules:
-        yield
-        return
-    sys.modules["keras"] = None
-    try:
-        yield
-    finally:
-        del sys.modules["keras"]
-
-
 @functools.cache
 def load_tensorflow() -> types.ModuleType:
-    """Imports and returns TensorFlow; the first call takes seconds."""
-    with _without_keras():
+    """Imports TensorFlow, in seconds, without Keras, which a saved model does not need."""
+    if is_hidden := "keras" not in sys.modules:
+        sys.modules["keras"] = None
+    try:
         import tensorflow
+    finally:
+        if is_hidden:
+            del sys.modules["keras"]
     return tensorflow
 
 

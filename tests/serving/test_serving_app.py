@@ -8,16 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 from serving_models import SIDE, FakeModel, echo, faces, service_of, tensors
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
-
-from fastapi.testclient import TestClient
-
 from dcgan.serving import pictures
-from dcgan.serving.app import make_app
+from dcgan.serving.app import EXPLORER, make_app
 from dcgan.serving.batching import ModelFailure
 from dcgan.serving.tfserving_json import Signature
 
@@ -309,17 +305,10 @@ def test_other_sites_are_let_in_only_when_told(tmp_path):
     service.versions.close()
 
 
-def test_the_front_page_is_the_explorer_where_it_is_there(tmp_path):
-    service = service_of(faces(), tmp_path / "models")
-    (tmp_path / "explorer").mkdir()
-    (tmp_path / "explorer" / "index.html").write_text("<p>faces")
-    client = TestClient(make_app(service, explorer=tmp_path / "explorer"))
+def test_the_front_page_is_the_explorer(client):
     answer = client.get("/?seed=7")
-    assert answer.text == "<p>faces" and answer.url.path == "/explorer/"
-    assert answer.url.query == b"seed=7"
-    client = TestClient(make_app(service, explorer=tmp_path / "absent"))
-    assert client.get("/").url.path == "/docs"
-    service.versions.close()
+    assert answer.text == (EXPLORER / "index.html").read_text("utf-8")
+    assert (answer.url.path, answer.url.query) == ("/explorer/", b"seed=7")
 
 
 def test_a_failing_model_is_a_sentence_too(tmp_path):

@@ -7,13 +7,9 @@ import shlex
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from running import ROOT
 from serving_models import INFO, SIDE, Z_DIM, FakeModel, service_of, tensors
-
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
-
-from fastapi.testclient import TestClient
 
 from dcgan.latent import class_words
 from dcgan.serving import classes

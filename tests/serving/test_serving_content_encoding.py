@@ -11,14 +11,9 @@ import zlib
 import numpy as np
 import pytest
 import requests
-from serving_models import SIDE, faces, service_of
-
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
-
 from fastapi.testclient import TestClient
+from serving_models import SIDE, Recorder, faces, service_of
 from test_serving_limits import listening, talk
-from test_serving_load import Recorder
 
 from dcgan.serving import content_encoding
 from dcgan.serving.app import make_app
@@ -200,7 +195,7 @@ def test_what_is_long_is_decoded_beside_the_event_loop(tmp_path):
 def test_what_a_body_becomes_counts_for_the_budget(tmp_path):
     budget = MemoryBudget(limit=10_000)
     budget.used = 1  # so that this request is not alone
-    service = service_of(faces(), tmp_path, readers=Recorder(), memory=budget)
+    service = service_of(faces(), tmp_path, memory=budget)
     headers = {"Content-Encoding": "gzip"}
     large = gzip.compress(BODY + b" " * (FREE_BYTES + 10_000))
     with TestClient(make_app(service)) as client:

@@ -71,26 +71,26 @@ def posting(address: str) -> Iterator[list[int]]:
 
 
 def test_large_bodies_do_not_double_the_time_of_others(exported, tmp_path):  # noqa: F811
-    """By turns, quiet and not; the median of the turns' ratios: other work disturbs one or two."""
+    """By turns, quiet and not; the median of the turns' ratios: other work disturbs one."""
     put(exported, 1, tmp_path)
     statuses, ratios = [], []
     with serving(tmp_path) as server:
         latencies(server, 100)
         assert requests.post(server.address + PREDICT, data=HOSTILE, timeout=60).status_code == 413
 
-        for _ in range(5):
+        for _ in range(3):
             quiet = latencies(server, 200)
             with posting(server.address) as told:
                 busy = latencies(server, 200)
             statuses += told
             ratios.append(float(np.percentile(busy, 99) / np.percentile(quiet, 99)))
-    print(f"p99 under 8 MB bodies / quiet, of five turns: {ratios}; {len(statuses)} bodies")
-    assert set(statuses) == {413} and len(statuses) >= 5
+    print(f"p99 under 8 MB bodies / quiet, of three turns: {ratios}; {len(statuses)} bodies")
+    assert set(statuses) == {413} and len(statuses) >= 3
     assert statistics.median(ratios) < 2
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_memory_is_bounded_under_two_hundred_large_bodies(
+def test_memory_is_bounded_under_a_hundred_large_bodies(
     exported,  # noqa: F811
     tmp_path,
     encoding,
@@ -105,7 +105,7 @@ def test_memory_is_bounded_under_two_hundred_large_bodies(
             headers = {"Content-Encoding": encoding}
             return requests.post(server.address + PREDICT, body, headers=headers, timeout=300)
 
-        answers = list(clients.map(post, range(200)))
+        answers = list(clients.map(post, range(100)))
         peak, after = memory(server, "VmHWM"), memory(server, "VmRSS")
         assert server.get("/healthz").json()["status"] == "ok"
     print(f"{before:.0f} MB before, {peak:.0f} MB at most, {after:.0f} MB after")

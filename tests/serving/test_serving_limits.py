@@ -1,24 +1,19 @@
 """Clients that are slow, endless or rude, against the real protocol over real sockets."""
 
-import asyncio
-import concurrent.futures
 import contextlib
 import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-
 import uvicorn
 from serving_models import faces, service_of
 
 from dcgan import UserError
 from dcgan.serving import limits, server
 from dcgan.serving.app import make_app
-from dcgan.serving.worker_pool import _import_all
 
 PATIENCE = 0.5  # seconds in these tests
 
@@ -26,11 +21,7 @@ PATIENCE = 0.5  # seconds in these tests
 @contextlib.contextmanager
 def listening(folder, limit: int = 250, **options):
     """The address of a server in a thread, that takes so many connections; options of the app."""
-    service = service_of(faces(), folder, body_limit=100_000)
-    # Which takes longer than the patience; in a thread, as a browser's driver has this one's loop.
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, service.writers.run(_import_all)).result()
-    app = make_app(service, **options)
+    app = make_app(service_of(faces(), folder, body_limit=100_000), **options)
     listener = server.bind("127.0.0.1", 0)
     running = uvicorn.Server(server.config(app, connections=limit))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
@@ -43,13 +34,18 @@ def listening(folder, limit: int = 250, **options):
     assert not thread.is_alive()
 
 
-@pytest.fixture
-def address(tmp_path, monkeypatch):
-    """The address of a server with little patience."""
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", PATIENCE)
-    monkeypatch.setattr(limits, "ANSWER_SECONDS", 4 * PATIENCE)
-    with listening(tmp_path) as address:
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The address of a server."""
+    with listening(tmp_path_factory.mktemp("models")) as address:
         yield address
+
+
+@pytest.fixture
+def impatient(address, monkeypatch):
+    """The same, with little patience for a request."""
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", PATIENCE)
+    return address
 
 
 def talk(address, *parts: bytes, pause: float = 0.0) -> bytes:
@@ -85,18 +81,22 @@ def post(body: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join(lines)
 
 
-def test_slow_clients_are_cut(address):
-    assert is_cut(address)  # says nothing
-    assert is_cut(address, b"GET /healthz HT")
-    assert is_cut(address, *[b"G", b"E", b"T", b" ", b"/", b"h"] * 2, pause=PATIENCE / 6)
-    assert is_cut(address, post(b'{"z": ', b"Content-Length: 20"))
-    assert lives(address)
+def test_slow_clients_are_cut(impatient):
+    slow = (
+        [],  # says nothing
+        [b"GET /healthz HT"],
+        [b"G", b"E", b"T", b" ", b"/", b"h"] * 2,
+        [post(b'{"z": ', b"Content-Length: 20")],
+    )
+    with ThreadPoolExecutor() as clients:
+        assert all(clients.map(lambda parts: is_cut(impatient, *parts, pause=PATIENCE / 6), slow))
+    assert lives(impatient)
 
 
-def test_a_second_request_has_its_own_time(address):
+def test_a_second_request_has_its_own_time(impatient):
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    with socket.create_connection(address, timeout=5) as connection:
-        for _ in range(3):
+    with socket.create_connection(impatient, timeout=5) as connection:
+        for _ in range(2):
             connection.sendall(request)
             answer = b""
             while not answer.endswith(b"}"):  # head and body may come apart
@@ -105,6 +105,14 @@ def test_a_second_request_has_its_own_time(address):
             time.sleep(0.7 * PATIENCE)
         connection.sendall(request[:10])
         assert connection.recv(65536) == b""
+
+
+def test_the_time_for_an_answer_ends_long_before_uvicorns_own_five_seconds(address, monkeypatch):
+    monkeypatch.setattr(limits, "ANSWER_SECONDS", PATIENCE)
+    with socket.create_connection(address, timeout=4) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        while connection.recv(65536):
+            pass
 
 
 def test_endless_headers_are_cut(address):

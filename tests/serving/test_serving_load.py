@@ -8,12 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from serving_models import SIDE, die, faces, read_when_told, refuse, service_of
-
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
-
 from fastapi.testclient import TestClient
+from serving_models import SIDE, Recorder, die, faces, read_when_told, refuse, service_of
 
 from dcgan.serving import tfserving_json
 from dcgan.serving.app import make_app
@@ -57,18 +53,6 @@ def test_readers_leave_the_processors_to_others():
     readers.close()
 
 
-class Recorder(WorkerPool):
-    """Does all here, and notes what was handed over with how many bytes."""
-
-    def __init__(self):
-        super().__init__()
-        self.done = []
-
-    async def run(self, function, *args, size=None):
-        self.done.append((function.__name__, size))
-        return function(*args)
-
-
 def test_all_reading_and_drawing_is_handed_over(tmp_path):
     service = service_of(faces(), tmp_path, readers=(pool := Recorder()), writers=pool)
     scores = {"signature_name": "discriminate", "inputs": [[[[7] * 3] * SIDE] * SIDE] * 64}
@@ -109,9 +93,8 @@ def test_others_are_answered_while_a_body_is_read_and_too_many_bodies_are_refuse
 ):
     monkeypatch.setattr(tfserving_json, "read_predict", read_when_told)
     budget = MemoryBudget(limit=150_000)
-    service = service_of(faces(), tmp_path / "models", memory=budget)
-    app = make_app(service)
-    with TestClient(app) as client, ThreadPoolExecutor(1) as other:
+    service = service_of(faces(), tmp_path / "models", memory=budget, readers=WorkerPool())
+    with TestClient(make_app(service)) as client, ThreadPoolExecutor(1) as other:
         body = blocked(tmp_path / "first")
         first = other.submit(client.post, PREDICT, content=body)
         wait_for(tmp_path / "first" / "begun")

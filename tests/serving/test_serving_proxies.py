@@ -3,13 +3,9 @@
 import re
 
 import pytest
-from serving_models import faces, service_of
-
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("httpx2", reason="httpx2, which the test client needs, is not installed")
-
 from fastapi import Request
 from fastapi.testclient import TestClient
+from serving_models import faces, service_of
 
 from dcgan import UserError
 from dcgan.serving import hosts, proxies, server

@@ -165,7 +165,7 @@ def make_deep(folder):
     here = os.getcwd()
     os.chdir(folder)
     try:
-        for _ in range(1200):
+        for _ in range(1000):
             os.mkdir("a")
             os.chdir("a")
     finally:
