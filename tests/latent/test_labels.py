@@ -53,7 +53,7 @@ def test_a_seed_has_the_same_classes_wherever_it_stands(table):
 @pytest.mark.parametrize("z_dist", DISTRIBUTIONS)
 def test_latent_vectors_have_classes_as_often_as_the_data(z_dist):
     table = make(z_dist=z_dist)
-    found = table.of_seeds(tf.range(8_000, dtype=tf.int64)).numpy()
+    found = tf.function(table.of_seeds)(tf.range(8_000, dtype=tf.int64)).numpy()
     rows, counts = np.unique(found, axis=0, return_counts=True)
     assert rows.tolist() == table.rows.tolist()
     # Standard deviation of a share of 8,000: at most sqrt(0.25 / 8000) = 0.0056.

@@ -37,23 +37,10 @@ def kernels(network):
 # --- sizes
 
 
-@pytest.mark.parametrize(
-    ("side", "chain"),
-    [
-        (8, [8, 4]),
-        (28, [28, 14, 7, 4]),
-        (48, [48, 24, 12, 6, 3]),
-        (64, [64, 32, 16, 8, 4]),
-        (96, [96, 48, 24, 12, 6, 3]),  # log2(96 / 4) = 4.58
-        (128, [128, 64, 32, 16, 8, 4]),
-        (256, [256, 128, 64, 32, 16, 8, 4]),
-    ],
-)
-def test_sizes_of_squares(side, chain):
-    assert sizes(side, side) == [(s, s) for s in chain]
-
-
-def test_sizes_of_other_rectangles():
+def test_sizes():
+    assert sizes(28, 28) == [(side, side) for side in (28, 14, 7, 4)]
+    # log2(96 / 4) = 4.58 rounds up.
+    assert sizes(96, 96) == [(side, side) for side in (96, 48, 24, 12, 6, 3)]
     # sqrt(48 * 64) = 55.4, log2(55.4 / 4) = 3.79: four times.
     assert sizes(48, 64) == [(48, 64), (24, 32), (12, 16), (6, 8), (3, 4)]
     # sqrt(33 * 57) = 43.4, log2(43.4 / 4) = 3.44: three times, each rounded up.
@@ -288,15 +275,15 @@ def test_no_two_layers_of_any_runs_begin_alike():
     small = {"output_size": 64, "channels": 3, "g_width": 16, "d_width": 2}
     tiny = {**small, "preset": "silva", "gamma_stddev": 0.02, "precision": "float32"}
     begins, shapes = [], []
-    for seed in range(21):
+    for seed in (*range(7), 20):
         for network in make_networks(resolve({**tiny, "seed": seed})):
             network.build()
             drawn = [v for v in network.weights if v.name in ("kernel", "gamma")]
             begins += [(v.name, *value(v).ravel()[:2]) for v in drawn]
             shapes += [tuple(v.shape) for v in drawn]
     # Of each run five kernels each, four and three gammas.
-    assert len(set(begins)) == len(begins) == 21 * (2 * 5 + 4 + 3)
-    assert shapes.count((5, 5, 8, 16)) == 21 * 2  # deconv_0's and conv_3's
+    assert len(set(begins)) == len(begins) == 8 * (2 * 5 + 4 + 3)
+    assert shapes.count((5, 5, 8, 16)) == 8 * 2  # deconv_0's and conv_3's
 
 
 def test_gamma_is_one_or_drawn_around_it():

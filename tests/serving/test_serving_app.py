@@ -317,7 +317,10 @@ def test_a_failing_model_is_a_sentence_too(tmp_path):
 
     model = faces()
     model._functions["png"] = fail
-    with TestClient(make_app(service_of(model, tmp_path)), raise_server_exceptions=False) as client:
+    app = make_app(service_of(model, tmp_path))
+    with TestClient(app, raise_server_exceptions=False) as client:
         answer = client.get("/image/7.png")
+        with pytest.raises(ModelFailure, match="secret"):  # reaches the server, which logs it
+            TestClient(app).get("/image/7.png")
     assert answer.status_code == 500 and "secret" not in answer.text
     assert "error" in answer.json()
