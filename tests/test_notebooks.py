@@ -111,8 +111,8 @@ def execute(book: NotebookNode, kernel: KernelManager) -> None:
         client.kc.stop_channels()
 
 
-# By default the one that starts commands, trains, samples and measures.
-RUN = [NOTEBOOKS[1], *(pytest.param(NOTEBOOKS[i], marks=pytest.mark.slow) for i in (0, 2, 3))]
+# By default the one that trains by a command, opens the run and draws from it.
+RUN = [NOTEBOOKS[2], *(pytest.param(NOTEBOOKS[i], marks=pytest.mark.slow) for i in (0, 1, 3))]
 
 
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)

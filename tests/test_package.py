@@ -128,26 +128,49 @@ def test_messages_name_the_program_as_it_was_started(started, name, monkeypatch)
     assert command_options.usage("inspect") == f"{name} inspect"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="programs lie elsewhere in the environment")
-def test_the_wheel_trains_and_serves_from_an_empty_environment_and_folder(wheel, tmp_path):
-    """What it needs is linked beside it from this environment, and nothing is from an index."""
-    venv.create(tmp_path / "env")
-    python = tmp_path / "env" / "bin" / "python"
-    site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
+def install(env: Path, *words) -> None:
+    pip = [sys.executable, "-m", "pip", "--python", env / "bin" / "python", "install", "--no-index"]
+    subprocess.run([*pip, *words], check=True, capture_output=True, timeout=TIMEOUT)
+
+
+@pytest.fixture(scope="module")
+def env(wheel, tmp_path_factory) -> Path:
+    """An environment with the wheel; what it needs is linked beside it from this environment."""
+    if os.name == "nt":
+        pytest.skip("programs lie elsewhere in the environment")
+    venv.create(env := tmp_path_factory.mktemp("env"))
+    site = next((env / "lib").glob("python*/site-packages"))
     for path in Path(pytest.__file__).parents[1].iterdir():
         if not path.name.startswith(("dcgan", "__")) and path.suffix != ".pth":
             (site / path.name).symlink_to(path)
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index"]
-    subprocess.run([*pip, f"{wheel}[serve]"], check=True, capture_output=True, timeout=TIMEOUT)
-    (empty := tmp_path / "empty").mkdir()
-    kwargs = {"cwd": empty, "env": os.environ | QUIET, "text": True, "stdout": subprocess.PIPE}
-    dcgan = python.with_name("dcgan")
+    install(env, "--no-deps", wheel)
+    return env
+
+
+def in_folder(folder: Path) -> dict:
+    """Arguments of a process that runs the installed program there."""
+    return {"cwd": folder, "env": os.environ | QUIET, "text": True, "stdout": subprocess.PIPE}
+
+
+def test_the_wheels_program_works_in_an_empty_folder(env, tmp_path):
+    write_pictures(tmp_path / "pictures", 3)
+    words = [env / "bin" / "dcgan", "pack", "--from", "pictures", "--to", "packed.zip"]
+    done = subprocess.run(words, check=True, timeout=TIMEOUT, **in_folder(tmp_path))
+    assert "dcgan --dataset packed.zip" in done.stdout
+    assert len(zipfile.ZipFile(tmp_path / "packed.zip").namelist()) >= 3
+
+
+@pytest.mark.slow  # TensorFlow starts four times
+def test_the_wheel_trains_and_serves_from_an_empty_environment_and_folder(env, wheel, tmp_path):
+    install(env, f"{wheel}[serve]")  # whose needs are all there
+    dcgan, empty = env / "bin" / "dcgan", tmp_path / "empty"
+    empty.mkdir()
     flags = small_flags(write_pictures(tmp_path / "pictures", 32), empty)
     for words in (["--steps", "2", *flags], ["report", "--run_dir", "run"]):
-        subprocess.run([dcgan, *words], check=True, timeout=TIMEOUT, **kwargs)
+        subprocess.run([dcgan, *words], check=True, timeout=TIMEOUT, **in_folder(empty))
     assert (empty / "run" / "report.html").exists()
     words = ["serve", "--run_dir", "run", "--port", "0"]
-    with subprocess.Popen([dcgan, *words], **kwargs) as process:
+    with subprocess.Popen([dcgan, *words], **in_folder(empty)) as process:
         try:
             found = filter(None, (re.search(r"at (http://\S+)", line) for line in process.stdout))
             address = next(found)[1]

@@ -1,17 +1,17 @@
 """Exported versions that are not whole or not ours: refused by the check that is made for it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from serving_models import INFO, SIDE, Z_DIM, write_saved_model
-
-pytest.importorskip("orjson", reason="orjson is not installed")
+from serving_models import INFO, SIDE, Z_DIM, tensors, write_saved_model
 
 from dcgan.serving import saved_model
 from dcgan.serving.batching import ModelFailure
 from dcgan.serving.saved_model import SavedModel, Unusable
+from dcgan.serving.tfserving_json import Signature, Tensor
 
 tf = saved_model.load_tensorflow()
 PICTURE = (SIDE, SIDE, 3)
@@ -53,62 +53,66 @@ def other(name: str, one: tf.TensorSpec, function) -> dict:
     return {**WHOLE, name: (one, function)}
 
 
-def less(name: str) -> dict:
-    return {key: value for key, value in WHOLE.items() if key != name}
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("whole"))
 
 
-MODELS = {
-    "no default": (less("serving_default"), r"no signature serving_default\(z\)"),
-    "no generate": (less("generate"), r"no signature generate\(seed\)"),
-    "no png": (less("png"), r"no signature png\(seed\)"),
-    "seeds of 32 bits": (
-        other("generate", spec("seed", "int32", None), lambda seed: {"images": zeros(seed)}),
-        r"no signature generate\(seed\)",
-    ),
-    "another name of the input": (
-        other("generate", spec("seeds", "int64", None), lambda seeds: {"images": zeros(seeds)}),
-        r"no signature generate\(seed\)",
-    ),
-    "two outputs": (
-        other("generate", SEED, lambda seed: {"images": zeros(seed), "more": zeros(seed)}),
-        "generate does not give",
-    ),
-    "pictures of floats": (
-        other("generate", SEED, lambda seed: {"images": zeros(seed, "float32")}),
-        "generate does not give",
-    ),
-    "grey pictures": (
-        other("generate", SEED, lambda seed: {"images": zeros(seed, shape=(SIDE, SIDE))}),
-        "generate does not give",
-    ),
-    "larger pictures": (
-        other("generate", SEED, lambda seed: {"images": zeros(seed, shape=(SIDE, SIDE + 1, 3))}),
-        "generate does not give",
-    ),
-    "a fixed number of rows": (
-        other("x", spec("a", "float32", 3), lambda a: {"b": a[: tf.shape(a)[0]]}),
-        "x has no free batch",
-    ),
-    "a fixed number of rows in the answer": (
-        other("x", spec("a", "float32", None), lambda a: {"b": tf.zeros([3])}),
-        "x has no free batch",
-    ),
-    "a row that is too large": (
-        other("x", spec("a", "float32", None, 1 << 23), lambda a: {"b": a[:, 0]}),
-        "x has a row of more than 4,194,304",
-    ),
-    "an answer that is too large": (
-        other("x", spec("a", "float32", None), lambda a: {"b": zeros(a, shape=(1 << 23,))}),
-        "x has a row of more than 4,194,304",
-    ),
+@pytest.fixture(scope="module")
+def loaded(whole) -> SavedModel:
+    return SavedModel(whole)
+
+
+@pytest.fixture
+def path(whole, tmp_path) -> Path:
+    """A copy of the folder of a whole model."""
+    return shutil.copytree(whole, tmp_path / "1")
+
+
+@pytest.mark.parametrize(
+    ("signatures", "words"),
+    [
+        (
+            other("generate", spec("seed", "int32", None), lambda seed: {"images": zeros(seed)}),
+            r"no signature generate\(seed\)",
+        ),
+        (
+            other("x", spec("a", "float32", 3), lambda a: {"b": a[: tf.shape(a)[0]]}),
+            "x has no free batch",
+        ),
+    ],
+)
+def test_models_that_do_not_serve_are_refused(tmp_path, signatures, words):
+    with pytest.raises(Unusable, match=words):
+        SavedModel(write(tmp_path, signatures))
+
+
+SEEDS, IMAGES = tensors(seed=("int64",)), tensors(images=("uint8", *PICTURE))
+ROW, LARGE = tensors(a=("float32",)), tensors(a=("float32", 1 << 23))
+FIXED = {"a": Tensor("a", "float32", (3,))}
+# Signatures in place of those of a whole model, or none.
+CHANGED = {
+    "no default": ("serving_default", None, r"no signature serving_default\(z\)"),
+    "no generate": ("generate", None, r"no signature generate\(seed\)"),
+    "no png": ("png", None, r"no signature png\(seed\)"),
+    "other input": ("generate", (tensors(seeds=("int64",)), IMAGES), r"no signature generate"),
+    "two outputs": ("generate", (SEEDS, IMAGES | ROW), "generate does not give"),
+    "floats": ("generate", (SEEDS, tensors(images=("float32", *PICTURE))), "generate does not"),
+    "grey": ("generate", (SEEDS, tensors(images=("uint8", SIDE, SIDE))), "generate does not give"),
+    "larger": ("generate", (SEEDS, tensors(images=("uint8", SIDE, SIDE + 1, 3))), "does not give"),
+    "rows given": ("x", (FIXED, ROW), "x has no free batch"),
+    "rows of the answer given": ("x", (ROW, FIXED), "x has no free batch"),
+    "large row": ("x", (LARGE, ROW), "x has a row of more than 4,194,304"),
+    "large answer": ("x", (ROW, LARGE), "x has a row of more than 4,194,304"),
 }
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_signatures_that_do_not_serve_are_refused(tmp_path, kind):
-    signatures, words = MODELS[kind]
+@pytest.mark.parametrize("kind", CHANGED)
+def test_signatures_that_do_not_serve_are_refused(loaded, kind, monkeypatch):
+    name, changed, words = CHANGED[kind]
+    monkeypatch.setitem(loaded.signatures, name, changed and Signature(*changed))
     with pytest.raises(Unusable, match=words):
-        SavedModel(write(tmp_path, signatures))
+        loaded._check()
 
 
 def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
@@ -134,8 +138,7 @@ def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
         (json.dumps(INFO | {"z_dist": None}), "has no z_dist that is str"),
     ],
 )
-def test_descriptions_that_are_none(tmp_path, content, words):
-    path = write(tmp_path)
+def test_descriptions_that_are_none(path, content, words):
     (path / "assets.extra" / "dcgan.json").write_text(content)
     with pytest.raises(Unusable, match=words):
         SavedModel(path)
@@ -144,16 +147,14 @@ def test_descriptions_that_are_none(tmp_path, content, words):
 @pytest.mark.parametrize(
     "name", ["saved_model.pb", "variables/variables.index", "assets.extra/dcgan.json"]
 )
-def test_files_that_claim_a_terabyte_are_not_read(tmp_path, name):
-    path = write(tmp_path)
+def test_files_that_claim_a_terabyte_are_not_read(path, name):
     with (path / name).open("r+b") as file:
         file.truncate(1 << 40)
     with pytest.raises(Unusable, match="1,099,511,627,776 bytes, more than 67,108,864"):
         SavedModel(path)
 
 
-def test_a_graph_without_graphs_is_named(tmp_path):
-    path = write(tmp_path)
+def test_a_graph_without_graphs_is_named(path):
     (path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(Unusable, match="holds no graph"):
         SavedModel(path)

@@ -2,58 +2,86 @@
 
 import os
 import re
+import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 import requests
-from running import TIMEOUT, run, started, wait_until
+from running import TIMEOUT, started
+from serving_models import write_saved_model
 from toy_run import toy_run
 
-for package in ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client"):
-    pytest.importorskip(package, reason=f"{package} is not installed")
+import main
+from dcgan.cli import flags
+from dcgan.commands import serve
+from dcgan.serving import server, worker_pool
 
 
-def browser(folder: Path) -> Path:
-    """A program that writes down the address that it is to open."""
-    script = folder / "browser"
-    script.write_text(f'#!/bin/sh\necho "$1" > "{folder}/opened"\n')
-    script.chmod(0o755)
-    return script
+def test_a_run_is_exported_before_it_is_served(tmp_path, monkeypatch, capfd):
+    """Only once, and `--open` reaches the server; the export and the server are stand-ins."""
+    served, folder = [], tmp_path / "export" / "saved_model"
+
+    def run(app, listener, *, show):
+        served.append((app.state.service.versions.newest, show))
+        app.state.service.close()
+
+    monkeypatch.setattr(serve, "_export", lambda run_dir: write_saved_model(folder, 7) and 0)
+    monkeypatch.setattr(server, "run", run)
+    monkeypatch.setattr(worker_pool.WorkerPool, "start", lambda self: None)
+    words = ["serve", f"--run_dir={tmp_path}", "--port", "0"]
+    for more in (["--open"], []):
+        assert main.main([*words, *more]) == 0
+    assert served == [(7, True), (7, False)]
+    said = "".join(capfd.readouterr())
+    assert said.count(f"{tmp_path} was not exported yet: exporting it first.\n") == 1
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the browser is a shell script")
-def test_a_run_is_exported_before_it_is_served_and_opened(tmp_path):
+def test_a_run_that_cannot_be_exported_is_refused_once(tmp_path, capfd, monkeypatch):
+    refusing = [sys.executable, "-S", "-c", "import sys; sys.exit('error: no checkpoint')"]
+    monkeypatch.setattr(serve, "_exporting", lambda run_dir: (refusing, dict(os.environ)))
+    assert main.main(["serve", f"--run_dir={tmp_path}", "--port", "0"]) == 1
+    said = capfd.readouterr().err
+    assert said.count("error:") == 1 and "error: no checkpoint" in said
+
+
+def test_the_command_that_exports_is_found_from_any_folder(tmp_path):
+    words, env = serve._exporting(tmp_path)
+    assert flags.parse(words[3:]) == ("export", {"run_dir": str(tmp_path)})
+    kwargs = {"cwd": tmp_path, "env": env, "timeout": TIMEOUT, "text": True}
+    assert subprocess.check_output([*words[:3], "--version"], **kwargs).startswith("dcgan ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["{}/absent"], "yet; run: python main.py export"),
+        (["{}/1"], "--model_dir {}\n"),
+        (["{}", "--name", "a/b"], "--name must be"),
+        (["{}", "--follow"], "leave one of them out"),
+    ],
+)
+def test_what_cannot_be_served_is_a_sentence(words, told, tmp_path, capfd):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
+    given = [word.format(tmp_path) for word in words]
+    assert main.main(["serve", "--model_dir", *given]) == 2
+    said = capfd.readouterr().err
+    assert told.format(tmp_path) in said and said.count("error: ") == 1
+
+
+@pytest.mark.slow  # an export
+def test_what_was_exported_first_is_served(tmp_path):
     root = toy_run(tmp_path / "a run")
-    env = {"BROWSER": str(browser(tmp_path)), "DISPLAY": ":1"}
-    words = ("serve", f"--run_dir={root}", "--port", 0, "--open")
-    with started(*words, warm=False, cwd=tmp_path, env=env) as process:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if found := re.search(r"at (http://\S+)", line):
-                break
-        assert f"{root} was not exported yet: exporting it first.\n" in said
-        wait_until((tmp_path / "opened").exists, process)
-        picture = requests.get(f"{found[1]}/image/7.png", timeout=TIMEOUT)
+    with started("serve", f"--run_dir={root}", "--port", 0, warm=False, cwd=tmp_path) as process:
+        found = filter(None, (re.search(r"at (http://\S+)", line) for line in process.stdout))
+        picture = requests.get(f"{next(found)[1]}/image/7.png", timeout=TIMEOUT)
         assert picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
     assert (root / "export" / "saved_model" / "1234" / "saved_model.pb").exists()
-    assert (tmp_path / "opened").read_text().strip() == found[1]
-
-
-def test_a_run_that_cannot_be_exported_is_refused_once(tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").write_text("{}")
-    result = run("serve", "--run_dir", "run", "--port", 0, cwd=tmp_path)
-    assert result.returncode == 2 and result.stderr.count("error:") == 1
-    assert "holds no intact checkpoint" in result.stderr
 
 
 @pytest.mark.parametrize(("screen", "opens"), [("DISPLAY", 1), ("WAYLAND_DISPLAY", 1), ("", 0)])
 def test_the_browser_is_opened_where_there_is_a_screen(screen, opens, monkeypatch):
-    from dcgan.serving import server
-
     monkeypatch.setattr(sys, "platform", "linux")
     for name in server.SCREENS:
         monkeypatch.delenv(name, raising=False)

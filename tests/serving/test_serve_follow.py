@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from running import TIMEOUT, run, started, wait_until
+from running import TIMEOUT, started, wait_until
 from toy_run import toy_run
 
 from dcgan.serving import follow
@@ -125,15 +125,8 @@ def test_the_first_checkpoint_is_waited_for(follower, tmp_path, caplog, monkeypa
     assert exported(tmp_path) == [10]
 
 
-def test_a_folder_of_versions_has_nothing_to_follow(tmp_path):
-    pytest.importorskip("fastapi")
-    result = run("serve", "--model_dir", tmp_path, "--follow", cwd=tmp_path)
-    assert result.returncode == 2 and "leave one of them out" in result.stderr
-
-
 @pytest.mark.slow  # four exports
 def test_the_wall_sharpens_while_another_process_trains(tmp_path):
-    pytest.importorskip("fastapi")
     root = toy_run(tmp_path / "run")
     words = ("serve", f"--run_dir={root}", "--port", 0, "--follow", "--keep_versions", 1)
     with started(*words, warm=False, cwd=tmp_path) as process:

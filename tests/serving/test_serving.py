@@ -8,8 +8,10 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,15 +19,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import requests
+from nursery import Nursling
 from PIL import Image
-from running import python, start
+from running import ROOT, started
 from serving_models import INFO, Z_DIM, write_saved_model
 
-import main
 from dcgan import images
-
-for package in ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client"):
-    pytest.importorskip(package, reason=f"{package} is not installed")
 
 PATIENCE = 60  # seconds; other work keeps the cores busy
 
@@ -48,16 +47,15 @@ def put(exported: Path, version: int, folder: Path, number: int | None = None) -
 class Server:
     """A server process, and where it answers."""
 
-    def __init__(self, folder: Path, *flags):
-        # Its port is read while it runs.
-        self.process = start("serve", "--model_dir", folder, "--port", "0", *flags, warm=False)
-        self.said = []
-        for line in self.process.stdout:
-            self.said.append(line)
+    def __init__(self, process: subprocess.Popen | Nursling):
+        self.process = process
+        said = []
+        for line in process.stdout:
+            said.append(line)
             if found := re.search(r"at (http://\S+)", line):
                 break
         else:
-            raise AssertionError("".join(self.said) + self.process.stderr.read())
+            raise AssertionError("".join([*said, *process.communicate()]))
         self.address = found[1]
 
     def get(self, path: str, **kwargs) -> requests.Response:
@@ -84,21 +82,42 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *flags):
-    server = Server(folder, *flags)
-    try:
-        yield server
-    finally:
-        server.process.kill()
-        server.process.communicate(timeout=PATIENCE)  # its processes end with it, and let go
+def serving(folder: Path, *flags, **kwargs):
+    words = ("serve", "--model_dir", folder, "--port", "0", *flags)
+    with started(*words, **kwargs) as process:
+        yield Server(process)
+
+
+# `main.py`, that tells what it has loaded when it ends.
+TELLING = """
+import atexit, sys
+sys.path.insert(0, {root!r})
+from dcgan import __main__
+if __name__ == "__main__":
+    atexit.register(lambda: print("loaded:", *sys.modules))
+    __main__.start()
+"""
 
 
 @pytest.fixture(scope="module")
 def server(exported, tmp_path_factory):
+    """One of version 1. Ctrl-C ends it at once, and it never loaded Keras nor training code."""
     folder = tmp_path_factory.mktemp("served")
-    put(exported, 1, folder)
-    with serving(folder) as server:
-        yield server
+    put(exported, 1, folder / "models")
+    (folder / "main.py").write_text(TELLING.format(root=str(ROOT)))
+    (folder / "browser").write_text(f'#!/bin/sh\necho "$1" > "{folder}/opened"\n')
+    (folder / "browser").chmod(0o755)
+    env = {"BROWSER": str(folder / "browser"), "DISPLAY": ":1"}
+    with serving(folder / "models", "--open", warm=False, script=folder / "main.py", env=env) as it:
+        yield it
+        it.process.send_signal(signal.SIGINT)
+        output, errors = it.process.communicate(timeout=PATIENCE)
+        assert it.process.returncode == 128 + signal.SIGINT and "Traceback" not in errors
+    loaded = set(output.rpartition("loaded: ")[2].split())
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("dcgan.")}
+    assert {"serving", "latent"} <= rooms and "keras" not in loaded
+    assert not rooms & {"models", "training", "export", "evaluation", "datasets", "outputs"}
+    assert (folder / "opened").read_text().strip() == it.address  # by --open
 
 
 def signature(exported: Path, version: int, name: str, **inputs) -> np.ndarray:
@@ -167,25 +186,6 @@ def test_only_this_machine_reaches_it(server):
     assert urlsplit(server.address).hostname == "127.0.0.1"
 
 
-def test_no_training_code_and_no_keras_are_loaded(exported):
-    code = f"""
-import sys
-from pathlib import Path
-from dcgan import commands
-commands._load("serve")
-from dcgan.serving import app, saved_model, server
-model = saved_model.SavedModel(Path({str(exported / "1")!r}))
-model.warm_up([1, 2])
-model.latents([7])
-units = {{name.split(".")[1] for name in sys.modules if name.startswith("dcgan.")}}
-print(*units & {{"models", "losses", "state", "checkpoint", "training", "export"}})
-sys.exit("keras" in sys.modules)
-"""
-    done = python("-c", code)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "\n"
-
-
 def damage_graph(path: Path) -> None:
     graph = path / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:-1000])
@@ -238,11 +238,9 @@ def write_pickles(path: Path) -> None:
         damage_graph,
         damage_weights,
         flip_a_weight,
-        lambda path: (path / "saved_model.pb").write_bytes(b""),
         lambda path: (path / "variables" / "variables.index").unlink(),
         lambda path: next(path.glob("variables/*.data-*")).unlink(),
         lambda path: (path / "assets.extra" / "dcgan.json").unlink(),
-        lambda path: (path / "assets.extra" / "dcgan.json").write_text("[]"),
         lambda path: (path / "assets.extra" / "dcgan.json").write_text('{"z_dim": '),
     ],
 )
@@ -257,52 +255,41 @@ def test_what_is_not_whole_is_not_used(exported, tmp_path, damage, monkeypatch):
     assert not (tmp_path / "exploded").exists()
 
 
-class Load:
-    """Clients that ask for pictures without a pause, until the block ends."""
+@contextlib.contextmanager
+def load(server: Server, clients: int) -> Iterator[list[int]]:
+    """Clients that ask for pictures without a pause until the block ends: the answers' statuses."""
+    statuses, stop = [], threading.Event()
 
-    def __init__(self, server: Server, clients: int):
-        self.server, self.wrong, self.answered = server, [], 0
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=[i]) for i in range(clients)]
-
-    def _ask(self, client: int) -> None:
+    def ask(client: int) -> None:
         with requests.Session() as session:
-            while not self._stop.is_set():
-                url = f"{self.server.address}/image/{client}.png"
-                try:
-                    answer = session.get(url, timeout=PATIENCE)
-                except requests.RequestException as error:
-                    self.wrong.append(repr(error))
-                    return
-                if answer.status_code != 200:
-                    self.wrong.append(answer.text)
-                self.answered += 1
+            while not stop.is_set():
+                url = f"{server.address}/image/{client}.png"
+                statuses.append(session.get(url, timeout=PATIENCE).status_code)
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    with ThreadPoolExecutor(clients) as pool:
+        asking = [pool.submit(ask, client) for client in range(clients)]
+        try:
+            yield statuses
+        finally:
+            stop.set()
+    for one in asking:
+        one.result()  # or its error
 
 
 def test_a_new_version_takes_over_under_load_then_sigterm_drains(exported, tmp_path):
     put(exported, 1, tmp_path)
     with serving(tmp_path) as server:
         first = server.image(7)
-        with Load(server, clients=8) as load:
+        with load(server, clients=8) as statuses:
             # Half of version 5 is there for some seconds, and is never used.
             shutil.copytree(exported / "2", tmp_path / "5")
             damage_weights(tmp_path / "5")
             put(exported, 2, tmp_path)
             server.wait_for(lambda: server.get("/healthz").json()["version"] == 2)
             server.wait_for(lambda: server.get("/healthz").json()["refused"])
-            answered = load.answered
-            server.wait_for(lambda: load.answered > answered + 50)
-        assert load.wrong == []
+            answered = len(statuses)
+            server.wait_for(lambda: len(statuses) > answered + 50)
+        assert set(statuses) == {200}
         assert np.array_equal(
             server.image(7), signature(exported, 2, "generate", seed=np.int64([7]))[0]
         )
@@ -326,7 +313,7 @@ def test_a_new_version_takes_over_under_load_then_sigterm_drains(exported, tmp_p
         foreign = server.get("/model.json", headers={"Host": "evil.example"})
         assert foreign.status_code == 400 and "allowed_hosts" in foreign.json()["error"]
         assert drained(server) == (b"HTTP/1.1 200", 128 + signal.SIGTERM)
-        assert "Version 5 is not loaded" in server.process.stdout.read()
+        assert "Version 5 is not loaded" in server.process.communicate()[0]
 
 
 def drained(server: Server) -> tuple[bytes, int]:
@@ -345,37 +332,3 @@ def drained(server: Server) -> tuple[bytes, int]:
         connection.sendall(body[5:])
         answer = connection.recv(65536)
     return answer[:12], server.process.wait(PATIENCE)
-
-
-def test_ctrl_c_ends_it_at_once(server_that_may_end):
-    server_that_may_end.process.send_signal(signal.SIGINT)
-    assert server_that_may_end.process.wait(PATIENCE) == 128 + signal.SIGINT
-    assert "Traceback" not in server_that_may_end.process.stderr.read()
-
-
-@pytest.fixture
-def server_that_may_end(exported, tmp_path):
-    put(exported, 1, tmp_path)
-    with serving(tmp_path) as server:
-        yield server
-
-
-def test_without_an_export_it_names_the_command_that_makes_one(tmp_path, capfd):
-    (tmp_path / "run").mkdir()
-    for flag, folder, words in (
-        ("--model_dir", tmp_path, "yet; run: python main.py export"),
-        ("--run_dir", tmp_path / "run", f"{tmp_path / 'run'} is not a run folder"),
-    ):
-        assert main.main(["serve", flag, str(folder)]) == 2
-        said = capfd.readouterr().err
-        assert said.count("\n") <= 2 and words in said
-
-
-def test_a_name_must_fit_into_an_address(exported, capfd):
-    assert main.main(["serve", "--model_dir", str(exported), "--name", "a/b"]) == 2
-    assert "--name must be" in capfd.readouterr().err
-
-
-def test_one_version_is_no_model_folder(exported, capfd):
-    assert main.main(["serve", "--model_dir", str(exported / "1")]) == 2
-    assert f"--model_dir {exported}\n" in capfd.readouterr().err
