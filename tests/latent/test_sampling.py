@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import scrambled
 
 from dcgan.latent.noise import draw_seed, latents, training_noise
 from dcgan.latent.sampling import BATCH_SIZE, in_batches, make_sampler
@@ -102,13 +103,7 @@ def generator():
     """Its weights are larger than new ones, so that seeds give visibly different images."""
     network = Generator((9, 8, 3), z_dim=5, width=8)
     network.build()
-    random = np.random.default_rng(0)
-    for variable in network.variables:
-        if variable.name == "kernel":
-            variable.assign(random.normal(0, 0.2, variable.shape))
-        else:
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-    return network
+    return scrambled(network)
 
 
 @pytest.fixture(scope="module")

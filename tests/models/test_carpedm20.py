@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import scrambled
 
 from dcgan import UserError
 from dcgan.evaluation import linear_probe
@@ -33,15 +34,6 @@ def networks(*args, **kwargs):
     for network in made:
         network.build()
     return made
-
-
-def with_random_weights(network, seed=0):
-    random = np.random.default_rng(seed)
-    for variable in network.weights:
-        is_kernel = variable.name == "kernel"
-        spread = random.normal(0, 0.1, variable.shape)
-        variable.assign(spread if is_kernel else random.uniform(0.5, 1.5, variable.shape))
-    return network
 
 
 def weights(network):
@@ -87,7 +79,7 @@ def conv2d(x, kernel):
 
 
 def test_the_generators_images_are_his():
-    generator = with_random_weights(networks()[0])
+    generator = scrambled(networks()[0], deviation=0.1)
     w = weights(generator)
     h0 = np.maximum(normalized(concat(noise()) @ w("hidden/kernel"), w, "norm_0"), 0)
     h1 = np.maximum(normalized(concat(h0) @ w("project/kernel"), w, "norm_1"), 0)
@@ -103,7 +95,7 @@ def test_the_generators_images_are_his():
 
 
 def test_the_discriminators_logits_are_his():
-    discriminator = with_random_weights(networks()[1])
+    discriminator = scrambled(networks()[1], deviation=0.1)
     w = weights(discriminator)
     x = concat((pictures() + 1) / 2)
     h0 = lrelu(conv2d(x, w("conv_0/kernel")) + w("conv_0/bias"))
@@ -121,28 +113,27 @@ def test_the_discriminators_logits_are_his():
 # --- labels
 
 
-@pytest.mark.parametrize(
-    ("which", "layer"), [*((0, one) for one in G_LAYERS), *((1, one) for one in D_LAYERS)]
-)
-def test_labels_matter_in_each_layer(which, layer):
+@pytest.mark.parametrize("which", [0, 1])
+def test_labels_matter_in_each_layer(which):
     """The rows that a kernel has for labels are its last inputs."""
-    network, inputs = with_random_weights(networks()[which]), (noise(), pictures())[which]
+    network, inputs = scrambled(networks()[which], deviation=0.1), (noise(), pictures())[which]
+    names = (G_LAYERS, D_LAYERS)[which]
+    kernels = {name: network.get_layer(name).kernel for name in names}
+    whole = {name: keras.ops.convert_to_numpy(one).copy() for name, one in kernels.items()}
 
-    def forget(name):
-        kernel = network.get_layer(name).kernel
-        array = keras.ops.convert_to_numpy(kernel).copy()
-        axis = -1 if name.startswith("deconv") else -2
-        np.moveaxis(array, axis, 0)[-5:] = 0
-        kernel.assign(array)
+    def changes(seeing: str) -> np.ndarray:
+        """Of each image with other labels, where only one layer sees them, or none."""
+        for name, kernel in kernels.items():
+            array = whole[name].copy()
+            if name != seeing:
+                np.moveaxis(array, -1 if name.startswith("deconv") else -2, 0)[-5:] = 0
+            kernel.assign(array)
+        one, other = (network(inputs, labels=np.roll(LABELS, n, 0)) for n in range(2))
+        return np.abs(one - other).reshape(4, -1).max(1)
 
-    for name in {*(G_LAYERS, D_LAYERS)[which]} - {layer}:
-        forget(name)
-    outputs = [network(inputs, labels=np.roll(LABELS, n, 0)) for n in range(2)]
-    changed = np.abs(outputs[0] - outputs[1]).reshape(4, -1).max(1)
-    assert (changed > 1e-3).all()
-    forget(layer)
-    same = [network(inputs, labels=np.roll(LABELS, n, 0)) for n in range(2)]
-    np.testing.assert_array_equal(*same)
+    assert not changes("").any()
+    for name in names:
+        assert (changes(name) > 1e-3).all(), name
 
 
 def test_convolutions_see_an_image_of_any_class_as_the_mean_of_all():
@@ -155,14 +146,14 @@ def test_convolutions_see_an_image_of_any_class_as_the_mean_of_all():
     np.testing.assert_allclose(found, (each[0] + each[1]) / 2, atol=1e-5)
     shown = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), np.uint8)
     # 28x20 becomes 14x10 with 1 + 2 channels and 7x5 with 8 + 2, each pooled to 4x4.
-    for one in (discriminator, linear_probe.make_untrained(discriminator, shown, seed=5)):
-        assert linear_probe.pooled_features(one)(shown).shape == (5, 16 * 3 + 16 * 10)
+    untrained = linear_probe.make_untrained(discriminator, shown, seed=5)
+    assert linear_probe.pooled_features(untrained)(shown).shape == (5, 16 * 3 + 16 * 10)
 
 
 # --- what surrounds it
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 3), (33, 57, 3), (64, 64, 3)])
+@pytest.mark.parametrize("shape", [(8, 8, 3), (33, 57, 3)])
 def test_it_takes_every_size_and_its_configuration_makes_it_again(shape):
     generator, discriminator = networks(shape, dtype="mixed_bfloat16")
     images = generator(noise(), labels=LABELS, training=True)

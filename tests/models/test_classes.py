@@ -1,8 +1,8 @@
 """What networks know of classes: their arithmetic, their weights, their configuration."""
 
-import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as value
 
 from dcgan.models import Discriminator, Generator
 from dcgan.models.classes import one_hot
@@ -18,10 +18,6 @@ def networks(classes=CLASSES, **kwargs):
     for network in (generator, discriminator):
         network.build()
     return generator, discriminator
-
-
-def value(variable):
-    return keras.ops.convert_to_numpy(variable)
 
 
 def noise(*shape):

@@ -15,8 +15,9 @@ def built(network: keras.Model) -> keras.Model:
     return network
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("layout", "precision"), [*zip(LAYOUTS, ["float32", "mixed_bfloat16"] * 2, strict=True)]
+)
 def test_the_rows_add_up_and_end_with_what_the_network_gives(layout, precision):
     common = {"layout": layout, "dtype": precision}
     for network, z, last in (

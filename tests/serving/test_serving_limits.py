@@ -16,6 +16,7 @@ from dcgan.serving import limits, server
 from dcgan.serving.app import make_app
 
 PATIENCE = 0.5  # seconds in these tests
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @contextlib.contextmanager
@@ -73,7 +74,7 @@ def is_cut(address, *parts: bytes, pause: float = 0.0) -> bool:
 
 
 def lives(address) -> bool:
-    return talk(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200")
+    return talk(address, HEALTH).startswith(b"HTTP/1.1 200")
 
 
 def post(body: bytes, *headers: bytes) -> bytes:
@@ -94,23 +95,22 @@ def test_slow_clients_are_cut(impatient):
 
 
 def test_a_second_request_has_its_own_time(impatient):
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(impatient, timeout=5) as connection:
         for _ in range(2):
-            connection.sendall(request)
+            connection.sendall(HEALTH)
             answer = b""
             while not answer.endswith(b"}"):  # head and body may come apart
                 answer += connection.recv(65536) or pytest.fail(f"ended after {answer}")
             assert answer.startswith(b"HTTP/1.1 200")
             time.sleep(0.7 * PATIENCE)
-        connection.sendall(request[:10])
+        connection.sendall(HEALTH[:10])
         assert connection.recv(65536) == b""
 
 
 def test_the_time_for_an_answer_ends_long_before_uvicorns_own_five_seconds(address, monkeypatch):
     monkeypatch.setattr(limits, "ANSWER_SECONDS", PATIENCE)
     with socket.create_connection(address, timeout=4) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(HEALTH)
         while connection.recv(65536):
             pass
 
@@ -134,13 +134,12 @@ def test_what_no_request_needs_is_refused(address):
 
 
 def test_a_connection_may_send_only_so_many_requests_ahead(address):
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     with socket.create_connection(address, timeout=5) as connection:
-        connection.sendall(request * (limits.PIPELINED + 1))
+        connection.sendall(HEALTH * (limits.PIPELINED + 1))
         answers = b""
         while answers.count(b'"status":"ok"') < limits.PIPELINED + 1:
             answers += connection.recv(65536) or pytest.fail(f"ended after {answers}")
-        connection.sendall(request * 1000)
+        connection.sendall(HEALTH * 1000)
         with contextlib.suppress(ConnectionError):
             while block := connection.recv(65536):
                 answers += block
@@ -152,7 +151,7 @@ def test_beyond_so_many_connections_the_answer_is_to_come_back(tmp_path):
     with listening(tmp_path, limit=2) as address, contextlib.ExitStack() as connections:
         for _ in range(2):
             connections.enter_context(socket.create_connection(address, timeout=5))
-        answer = talk(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").lower()
+        answer = talk(address, HEALTH).lower()
         assert answer.startswith(b"http/1.1 503")
         assert b"\r\nretry-after: 1\r\n" in answer and b"\r\nconnection: close\r\n" in answer
         assert b"application/json" in answer
