@@ -1,7 +1,6 @@
 """The server behind a real nginx, under a path of its own, stripped or kept."""
 
 import gzip
-import json
 import os
 import re
 import shutil
@@ -120,28 +119,11 @@ def test_all_that_the_explorer_loads_is_below_the_prefix(site, prefix):
     assert len(read) > 15
     # As renderer.js asks, from its own place.
     assert get(urljoin(f"{base}/explorer/renderer.js", "../model.json"), base).json()["z_dim"] == 4
-    drawn = requests.post(f"{base}/render", json={"z": [[0.0] * 4]}, timeout=30)
+    body, headers = gzip.compress(b'{"z": [[0, 0, 0, 0]]}'), {"Content-Encoding": "gzip"}
+    drawn = requests.post(f"{base}/render", body, headers=headers, timeout=30)
     assert drawn.content.startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_programs_are_answered_below_the_prefix(site, prefix):
-    base = f"{site}/{prefix}"
-    body = gzip.compress(json.dumps({"signature_name": "generate", "instances": [7]}).encode())
-    headers = {"Content-Encoding": "gzip"}
-    url = f"{base}/v1/models/dcgan:predict"
-    answer = requests.post(url, data=body, headers=headers, timeout=30)
-    assert answer.json()["predictions"][0][0][0] == [7, 7, 7]
-    assert get(f"{base}/image/7.png", base).content == b"\x89PNG7"
-    assert get(f"{base}/grid.png?seeds=1-4", base).content.startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("prefix", sorted({*PREFIXES} - {"silent"}))
-def test_foreign_names_are_refused_through_the_proxy_too(site, prefix):
-    """All but the first pass on, in one header or another, what they were asked for."""
-    for host, status in (("faces.example.org", 200), ("evil.example", 400)):
-        answer = requests.get(f"{site}/{prefix}/healthz", headers={"Host": host}, timeout=30)
-        assert answer.status_code == status, answer.text
+    foreign = requests.get(f"{base}/healthz", headers={"Host": "evil.example"}, timeout=30)
+    assert foreign.status_code == (200 if prefix == "silent" else 400)  # which passes no name on
 
 
 @pytest.mark.slow  # a browser
