@@ -92,13 +92,6 @@ class Network(keras.Model):
 
     def get_config(self):
         """Returns all arguments, `classes` only if there are any."""
-        return {
-            **super().get_config(),
-            "image_shape": self.image_shape,
-            "width": self.width,
-            "kernel_size": self.kernel_size,
-            "gamma_stddev": self.gamma_stddev,
-            "layout": self.layout,
-            "seed": self.seed,
-            **({"classes": self.classes} if self.classes else {}),
-        }
+        names = ["image_shape", "width", "kernel_size", "gamma_stddev", "layout", "seed"]
+        names += ["classes"] if self.classes else []
+        return super().get_config() | {name: getattr(self, name) for name in names}

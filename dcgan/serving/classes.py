@@ -41,15 +41,12 @@ def from_query(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[st
         word = query.get(column.name)
         if word is None and len(columns) == 1:
             word = query.get("label")
-        found[column.input] = OWN if word is None else _number(column, word)
+        try:
+            known = {column.name: column.names}
+            found[column.input] = OWN if word is None else class_number(known, column.name, word)
+        except UserError as error:
+            raise RequestError(400, str(error)) from error
     return found
-
-
-def _number(column: Column, word: str) -> int:
-    try:
-        return class_number({column.name: column.names}, column.name, word)
-    except UserError as error:
-        raise RequestError(400, str(error)) from error
 
 
 def cache_key(labels: Mapping[str, int]) -> str:
