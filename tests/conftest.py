@@ -12,8 +12,8 @@ from idle import learning_nothing
 from dcgan import extras
 from dcgan.commands.serve import NEEDED
 
-# Where the packages of the server, or of its test client, are missing.
-collect_ignore_glob = ["serving/test_s*.py"] if extras.not_installed(*NEEDED, "httpx2") else []
+MISSING = extras.not_installed(*NEEDED, "httpx2")  # packages of the server, or of its test client
+collect_ignore_glob = ["serving/test_s*.py"] if MISSING else []
 MOST_PROCESSES = 4  # each takes up to 3 GB
 # Until all tests are imported: the millions of objects of TensorFlow and others stay to the end.
 gc.disable()
@@ -24,6 +24,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(50_000)
     gc.enable()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says which tests were left out."""
+    if MISSING:
+        terminalreporter.write_line(f"Left out {collect_ignore_glob}: needs {', '.join(MISSING)}.")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
