@@ -91,30 +91,30 @@ def _hermite() -> np.ndarray:
 _HERMITE = _hermite()
 
 
-def controls(*points: Sequence[float]) -> np.ndarray:
-    """Makes control points [N, 3] from tuples (x, y), or (x, y, 1) for corners."""
-    return np.array([(*p, 0)[:3] for p in points], np.float64)
+def controls(points: str) -> np.ndarray:
+    """Parses control points "x,y", or "x,y,1" for corners, separated by spaces; [N, 3]."""
+    return np.array([(*map(float, point.split(",")), 0.0)[:3] for point in points.split()])
 
 
-def outline(*points: Sequence[float]) -> np.ndarray:
-    """Makes a closed shape through points (x, y), or (x, y, 1) for corners."""
-    return curve(controls(*points), closed=True)
+def outline(points: str) -> np.ndarray:
+    """Makes a closed shape through `controls`."""
+    return curve(controls(points), closed=True)
 
 
-def path(*points: Sequence[float]) -> np.ndarray:
-    """Makes an open curve through points (x, y), or (x, y, 1) for corners."""
-    return curve(controls(*points), closed=False)
+def path(points: str) -> np.ndarray:
+    """Makes an open curve through `controls`."""
+    return curve(controls(points), closed=False)
 
 
-def symmetric(*points: Sequence[float]) -> np.ndarray:
+def symmetric(points: str) -> np.ndarray:
     """Makes a closed shape from its left half: points from top to bottom, none on the axis."""
-    half = controls(*points)
+    half = controls(points)
     return curve(np.concatenate([half, half[::-1] * (-1, 1, 1)]), closed=True)
 
 
-def brush(widths: Sequence[float], *points: Sequence[float]) -> np.ndarray:
+def brush(widths: Sequence[float], points: str) -> np.ndarray:
     """Makes the shape of a brush stroke: an open curve whose width runs through `widths`."""
-    middle = path(*points)
+    middle = path(points)
     along = np.gradient(middle, axis=0)
     along /= np.hypot(along[:, :1], along[:, 1:]) + 1e-9
     where = np.linspace(0, len(widths) - 1, len(middle))
@@ -129,7 +129,7 @@ def mirrored(shape: np.ndarray) -> np.ndarray:
     return shape * (-1, 1)
 
 
-CIRCLE = outline(*[(np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4])
+CIRCLE = curve(np.array([(np.cos(a), np.sin(a), 0) for a in np.arange(8) * np.pi / 4]), closed=True)
 
 
 class Canvas:

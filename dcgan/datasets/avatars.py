@@ -21,7 +21,6 @@ from dcgan.datasets import avatar_drawing, avatar_face, avatar_hair
 from dcgan.datasets.avatar_drawing import Canvas, Colour, Look
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 
-VERSION = 1  # version of the drawing; a new number makes prepared images stale
 _DRAWING = (avatar_face, avatar_hair, avatar_drawing)
 
 _HAIR = {
@@ -74,8 +73,6 @@ _SHAPES = {
     "brows": {"arched": 40, "straight": 22, "stern": 18, "worried": 20},
     "glasses": {"none": 76, "round": 8, "square": 8, "half-rim": 8},
 }  # fmt: skip
-
-
 _COLOURED = {"hair": _HAIR, "eyes": _EYES, "skin": _SKIN, "background": _BACKGROUNDS}
 # The values of every attribute and their weights, in the order in which random numbers are used.
 _TABLES = {name: {k: w for k, (_, w) in table.items()} for name, table in _COLOURED.items()}
@@ -103,14 +100,9 @@ def _random(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def attributes(seed: int) -> dict[str, int]:
     """Returns what the face of a seed shows: for each attribute the index into `ATTRIBUTES`."""
-    return _chosen(_random(seed)[0])
-
-
-def _chosen(numbers: np.ndarray) -> dict[str, int]:
-    """Chooses attribute indices by uniform numbers in [0, 1), one per attribute."""
     return {
         name: min(int(np.searchsorted(bounds, number, side="right")), len(bounds) - 1)
-        for (name, bounds), number in zip(_BOUNDS.items(), numbers, strict=True)
+        for (name, bounds), number in zip(_BOUNDS.items(), _random(seed)[0], strict=True)
     }
 
 
@@ -119,9 +111,8 @@ def draw(seed: int, height: int, width: int) -> np.ndarray:
 
     A seed gives the same face at every size; the face fills the shorter side.
     """
-    chosen, variations = _random(seed)
-    face = look(_chosen(chosen), dict(zip(_VARIATIONS, variations.tolist(), strict=True)))
-    return paint(face, height, width)
+    variations = dict(zip(_VARIATIONS, _random(seed)[1].tolist(), strict=True))
+    return paint(look(attributes(seed), variations), height, width)
 
 
 @dataclass(frozen=True)
@@ -140,8 +131,8 @@ class Avatars:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A hash of the number of faces and of the version and code of the drawing."""
-        digest = hashlib.sha256(f"avatars {VERSION} {self.count}".encode())
+        """A hash of the number of faces and of the code that draws them."""
+        digest = hashlib.sha256(f"avatars {self.count}".encode())
         for path in (__file__, *(module.__file__ for module in _DRAWING)):
             digest.update(Path(path).read_bytes())
         return digest.hexdigest()
@@ -164,10 +155,8 @@ class Avatars:
         numbers = [int(index) for index in indices]
         faces = np.empty((len(numbers), spec.height, spec.width, spec.channels), np.uint8)
         for face, number in zip(faces, numbers, strict=True):
-            picture = images.plain(
-                Image.fromarray(draw(number, spec.height, spec.width)), spec.channels
-            )
-            face[...] = images.fit(picture, spec.height, spec.width)
+            picture = Image.fromarray(draw(number, spec.height, spec.width))
+            face[...] = images.fit(images.plain(picture, spec.channels), spec.height, spec.width)
         return Decoded(faces, numbers, [])
 
 

@@ -42,19 +42,12 @@ def test_same_seed_gives_the_same_bytes_and_other_seeds_other_faces():
     assert len(set(faces)) == 100
 
 
-@pytest.mark.parametrize("seed", [0, 2**31, 2**63 - 1])
-def test_every_whole_number_of_63_bits_is_a_face(seed):
-    face = avatars.draw(seed, 32, 32)
-    assert face.shape == (32, 32, 3) and face.dtype == np.uint8
-    assert face.std() > 20
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_a_face_is_the_same_at_every_size(seed):
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_a_face_of_any_63_bits_is_the_same_at_every_size(seed):
     small = avatars.draw(seed, 48, 48).astype(float)
     large = avatars.draw(seed, 192, 192).astype(float)
     averaged = large.reshape(48, 4, 48, 4, 3).mean(axis=(1, 3))
-    other = avatars.draw(seed + 1, 48, 48).astype(float)
+    other = avatars.draw(seed // 2 + 1, 48, 48).astype(float)
     # Lines are at least one canvas pixel wide, so thin ones are a little stronger when small.
     assert np.abs(small - averaged).mean() < 6
     assert np.abs(small - other).mean() > 24
@@ -131,18 +124,12 @@ def test_grey_is_the_luminance_of_the_colours():
     assert np.abs(decoded.images[0, ..., 0] - expected).max() <= 1
 
 
-def test_labels_are_the_attributes_of_the_seeds():
+def test_a_source_is_small_picklable_and_knows_itself():
     source = avatars.Avatars(30)
     assert set(source.labels) == set(avatars.ATTRIBUTES)
     for name, labels in source.labels.items():
-        assert labels.names == avatars.ATTRIBUTES[name]
-        assert labels.values.dtype == np.int32
-        expected = [avatars.attributes(seed)[name] for seed in range(30)]
-        assert labels.values.tolist() == expected
-
-
-def test_a_source_is_small_picklable_and_knows_itself():
-    source = avatars.Avatars(30)
+        assert labels.names == avatars.ATTRIBUTES[name] and labels.values.dtype == np.int32
+        assert labels.values.tolist() == [avatars.attributes(seed)[name] for seed in range(30)]
     assert len(source) == 30 and len(avatars.Avatars()) == 20_000
     assert source.name == "avatars"
     assert source.summary().found == 30 and source.summary().skipped == ()
@@ -150,9 +137,3 @@ def test_a_source_is_small_picklable_and_knows_itself():
     assert copy.fingerprint == source.fingerprint != avatars.Avatars(31).fingerprint
     int(source.fingerprint, 16)
     assert len(pickle.dumps(avatars.Avatars())) < 1000
-
-
-def test_the_fingerprint_follows_the_version(monkeypatch):
-    before = avatars.Avatars(30).fingerprint
-    monkeypatch.setattr(avatars, "VERSION", avatars.VERSION + 1)
-    assert avatars.Avatars(30).fingerprint != before
