@@ -1,8 +1,9 @@
 """Reads arrays of numbers from MATLAB 5 files, after MathWorks' "MAT-File Format", chapter 1.
 
-Nothing that a file states about itself is trusted: memory is allocated piece by piece for bytes
-that exist, and only after class, shape and number of bytes of an array agree. Refused are cells,
-structures, objects, text, and files of MATLAB 4 and 7.3.
+Nothing that a file states about itself is trusted: memory is taken for bytes that exist, and only
+after class, shape and number of bytes of an array agree. (scipy's reader believes the type of the
+numbers, and a wrong one crashes the process.) Refused are cells, structures, objects, text, and
+files of MATLAB 4 and 7.3.
 """
 
 import math
@@ -15,14 +16,15 @@ from typing import BinaryIO
 import numpy as np
 
 HEADER = 128  # bytes before the first element
+HEAD = 256  # bytes of an element that hold its flags, sides, name and the tag of its numbers
 PIECE = 1 << 20  # bytes read or inflated at once
-MOST_SIDES = 32
-MOST_NAME = 63  # letters, as MATLAB allows
+# The parts of an array before its numbers: type, numbers in it, most bytes.
+FLAGS, SIDES, NAME = (6, "u4", 8), (5, "i4", 32 * 4), (1, "u1", 63)
 # An array may be so many times as large as its file. SVHN's pixels are 1.3 times as large; deflate
 # can shrink zeros to a thousandth.
 MOST_INFLATED = 100
 
-INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
+MATRIX, COMPRESSED = 14, 15  # types of elements
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
 STORED |= {12: "i8", 13: "u8"}
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4"}
@@ -34,134 +36,102 @@ COMPLEX = 0x0800  # in an array's flags
 def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     """Reads those of the named variables that a file has, as arrays in Fortran order.
 
-    Other variables are ignored. Raises ValueError with the reason if the file is damaged, has
-    another format, or a named variable is no array of real numbers; OSError if it cannot be read.
+    Other variables are ignored. Raises ValueError or zlib.error if the file is damaged, has another
+    format, or a named variable is no array of real numbers; OSError if it cannot be read.
     """
     found: dict[str, np.ndarray] = {}
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        order = _byte_order(file.read(HEADER))
+        order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(file.read(HEADER)[124:])
+        if order is None:
+            raise ValueError("it does not begin as a MATLAB 5 file does")
         while file.tell() < size:
-            kind, length = np.frombuffer(_exactly(file.read(8), 8), f"{order}u4").tolist()
-            end = file.tell() + length
-            if end > size or kind not in (MATRIX, COMPRESSED):
+            kind, length = _numbers(file.read(8), 0, 8, f"{order}u4")
+            start = file.tell()
+            if start + length > size or kind not in (MATRIX, COMPRESSED):
                 raise ValueError("an element is cut short or of an unknown kind")
-            stream = _Stream(file, length, packed=kind == COMPRESSED)
-            array = _Array(stream, order, kind, length)
+            packed = kind == COMPRESSED
+            array = _Array(_content(file, length, packed=packed, most=HEAD), order, packed=packed)
             if array.name in found:
                 raise ValueError(f"{array.name} is there twice")
             if array.name in names:
-                found[array.name] = array.values(MOST_INFLATED * size)
-            file.seek(end)
+                array.check(MOST_INFLATED * size)
+                file.seek(start)
+                content = _content(file, length, packed=packed, most=array.end + 1)
+                found[array.name] = array.values(content)
+            file.seek(start + length)
     return found
 
 
-def _byte_order(header: bytes) -> str:
-    version, mark = header[124:126], header[126:]
-    if (version, mark) == (b"\x00\x01", b"IM"):
-        return "<"
-    if (version, mark) == (b"\x01\x00", b"MI"):
-        return ">"
-    raise ValueError("it does not begin as a MATLAB 5 file does")
-
-
-def _exactly(found: bytes, count: int) -> bytes:
-    if len(found) < count:
-        raise ValueError("it ends too soon")
-    return found
-
-
-class _Stream:
-    """A part of a file, inflated if it is packed, but never further than is asked for."""
-
-    def __init__(self, file: BinaryIO, length: int, *, packed: bool):
-        self._file, self._left = file, length
-        self._inflater = zlib.decompressobj() if packed else None
-
-    def read(self, count: int) -> bytearray:
-        """Reads exactly `count` bytes; raises ValueError if there are fewer."""
-        found = bytearray()  # grows, so memory is used for bytes that exist, not those claimed
-        while len(found) < count and (piece := self._piece(min(count - len(found), PIECE))):
-            found += piece
-        return _exactly(found, count)
-
-    def require_end(self) -> None:
-        """Raises ValueError unless all was read; this also verifies the checksum of packed data."""
-        if self._piece(1) or (self._inflater and not self._inflater.eof):
+def _content(file: BinaryIO, length: int, *, packed: bool, most: int) -> bytes | bytearray:
+    """Reads the first bytes, up to `most`, of an element, inflated if it is packed."""
+    if not packed:
+        return file.read(min(length, most))
+    inflater, found, end = zlib.decompressobj(), bytearray(), file.tell() + length
+    while len(found) < most and not inflater.eof:  # eof: the checksum is right too
+        piece = inflater.unconsumed_tail or file.read(min(PIECE, end - file.tell()))
+        inflated = inflater.decompress(piece, min(PIECE, most - len(found)))
+        if not (piece or inflated):
             raise ValueError("an element is longer than it says, or damaged")
+        found += inflated
+    return found
 
-    def _piece(self, most: int) -> bytes:
-        if self._inflater is None:
-            return self._read_packed(most)
-        while not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._read_packed(PIECE)
-            try:
-                piece = self._inflater.decompress(packed, most)
-            except zlib.error as error:
-                raise ValueError(f"it cannot be inflated: {error}") from error
-            if piece or not packed:
-                return piece
-        return b""
 
-    def _read_packed(self, most: int) -> bytes:
-        piece = self._file.read(min(most, self._left))
-        self._left -= len(piece)
-        return piece
+def _numbers(content: bytes, start: int, end: int, dtype: str) -> list[int]:
+    if len(content) < end:
+        raise ValueError("it ends too soon")
+    return np.frombuffer(content[start:end], dtype).tolist()
 
 
 class _Array:
-    """An array element: its header is read at once, its numbers when `values` is called."""
+    """An array, by the first bytes of its element."""
 
-    def __init__(self, stream: _Stream, order: str, kind: int, length: int):
-        self._stream, self._order = stream, order
-        if kind == COMPRESSED:
-            kind, length = self._numbers(8, "u4")
-            if kind != MATRIX:
+    def __init__(self, head: bytes, order: str, *, packed: bool):
+        self._head, self._order, self._place = head, order, 0
+        if packed:
+            if self._tag()[0] != MATRIX:
                 raise ValueError("a packed element holds no array")
-        self._flags = self._part(UINT32, "u4", most=8)[0]
-        sides = self._part(INT32, "i4", most=4 * MOST_SIDES)
-        self.name = bytes(self._part(INT8, "u1", most=MOST_NAME)).decode("ascii", "replace")
-        self._sides = tuple(sides)
+            self._place = 8
+        self._flags, self._sides, letters = map(self._part, (FLAGS, SIDES, NAME))
+        self.name = bytes(letters).decode("ascii", "replace")
 
-    def values(self, most: int) -> np.ndarray:
-        """Reads the numbers; raises ValueError if they take more than `most` bytes."""
-        code = self._flags & 0xFF
-        if code not in CLASSES or self._flags & COMPLEX:
-            is_what = OTHERS.get(code, "no array of real numbers")
-            raise ValueError(f"{self.name} is {is_what}, expected numbers")
-        wanted = np.dtype(CLASSES[code])
-        kind, length, small = self._tag()
-        stored = np.dtype(STORED.get(kind, "V")).newbyteorder(self._order)
-        count = math.prod(self._sides)
-        if stored.kind == "V" or count * stored.itemsize != length:
-            raise ValueError(f"{self.name} {list(self._sides)} is not of {length:,} bytes")
-        if count * max(wanted.itemsize, stored.itemsize) > most:
-            raise ValueError(f"{self.name} {list(self._sides)} is of more than {most:,} bytes")
-        content = np.frombuffer(self._stream.read(length), stored)
-        self._skip_padding(length, small)
-        self._stream.require_end()
-        return content.astype(wanted, copy=False).reshape(self._sides, order="F")
-
-    def _part(self, wanted: int, dtype: str, *, most: int) -> list[int]:
-        kind, length, small = self._tag()
-        if kind != wanted or not 0 < length <= most or length % np.dtype(dtype).itemsize:
-            raise ValueError("an array does not begin as arrays do")
-        found = self._numbers(length, dtype)
-        self._skip_padding(length, small)
-        return found
-
-    def _tag(self) -> tuple[int, int, bool]:
-        """Reads the type and size of a part, and whether its data are inside the tag itself."""
-        [kind] = self._numbers(4, "u4")
-        if small := kind >> 16:
+    def _tag(self) -> tuple[int, int, int]:
+        """Reads the next tag: type of a part, and where its data begin and end."""
+        start = self._place + 8
+        kind, length = _numbers(self._head, self._place, start, f"{self._order}u4")
+        if small := kind >> 16:  # the data are inside the tag itself
+            kind, length, start = kind & 0xFFFF, small, start - 4
             if small > 4:
                 raise ValueError("a small part is too long")
-            return kind & 0xFFFF, small, True
-        return kind, self._numbers(4, "u4")[0], False
+        self._place = -(-(start + length) // 8) * 8
+        return kind, start, start + length
 
-    def _skip_padding(self, length: int, small: bool) -> None:
-        self._stream.read(-length % (4 if small else 8))
+    def _part(self, wanted: tuple[int, str, int]) -> list[int]:
+        kind, start, end = self._tag()
+        if kind != wanted[0] or not 0 < end - start <= wanted[2]:
+            raise ValueError("an array does not begin as arrays do")
+        return _numbers(self._head, start, end, self._order + wanted[1])
 
-    def _numbers(self, length: int, dtype: str) -> list[int]:
-        return np.frombuffer(self._stream.read(length), f"{self._order}{dtype}").tolist()
+    def check(self, most: int) -> None:
+        """Raises ValueError unless it is of real numbers that take up to `most` bytes."""
+        code = self._flags[0] & 0xFF
+        if code not in CLASSES or self._flags[0] & COMPLEX:
+            is_what = OTHERS.get(code, "no array of real numbers")
+            raise ValueError(f"{self.name} is {is_what}, expected numbers")
+        kind, self._start, end = self._tag()
+        self.end, held = self._place, end - self._start
+        self._wanted = np.dtype(CLASSES[code])
+        self._stored = np.dtype(STORED.get(kind, "V")).newbyteorder(self._order)
+        self._count = math.prod(self._sides)
+        if self._stored.kind == "V" or self._count * self._stored.itemsize != held:
+            raise ValueError(f"{self.name} {self._sides} is not of {held:,} bytes")
+        if self._count * max(self._wanted.itemsize, self._stored.itemsize) > most:
+            raise ValueError(f"{self.name} {self._sides} is of more than {most:,} bytes")
+
+    def values(self, content: bytes) -> np.ndarray:
+        """Returns the numbers after `check`; raises ValueError if `content` is no whole element."""
+        if len(content) != self.end:
+            raise ValueError("an element is longer than it says, or damaged")
+        found = np.frombuffer(content, self._stored, self._count, self._start)
+        return found.astype(self._wanted, copy=False).reshape(self._sides, order="F")

@@ -4,6 +4,7 @@ Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learn
 are files that are cut short, lack `X` or `y`, or have them in another shape.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     try:
         content = matlab.read(path, ("X", "y"))
-    except ValueError as error:
+    except (ValueError, zlib.error) as error:
         raise unusable(path, "a MATLAB 5 file", f"a damaged or other one ({error})") from error
     if len(content) < 2:
         found = ", ".join(content) or "none"
