@@ -47,7 +47,8 @@ class ArraySource:
         splits: Sequence[str],
     ):
         self.name = name
-        self.fingerprint = _fingerprint(files, splits)
+        facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        self.fingerprint = hashlib.sha256(repr((facts, tuple(splits))).encode()).hexdigest()[:32]
         self._files, self._read = tuple(files), read
         self._label_names = tuple(label_names)
         self._arrays: tuple[np.ndarray, np.ndarray | None] | None = None
@@ -77,7 +78,9 @@ class ArraySource:
         arrays = np.ascontiguousarray(self._load()[0][chosen])
         cuts = spec.crop and (spec.crop_height or spec.crop_width)
         if cuts or arrays.shape[1:] != (spec.height, spec.width, spec.channels):
-            arrays = _resize(arrays, spec)
+            plain = (images.plain(images.to_pillow(one), spec.channels) for one in arrays)
+            fitted = np.array([spec.fit(one) for one in plain], np.uint8)
+            arrays = fitted.reshape(-1, spec.height, spec.width, spec.channels)
         return Decoded(arrays, chosen.tolist())
 
     def _load(self) -> tuple[np.ndarray, np.ndarray | None]:
@@ -88,18 +91,6 @@ class ArraySource:
                 raise unreadable(error, *self._files) from error
             self._arrays = pixels, None if values is None else values.astype(np.int32)
         return self._arrays
-
-
-def _fingerprint(files: Sequence[Path], splits: Sequence[str]) -> str:
-    facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    return hashlib.sha256(repr((facts, tuple(splits))).encode()).hexdigest()[:32]
-
-
-def _resize(arrays: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    result = np.empty((len(arrays), spec.height, spec.width, spec.channels), np.uint8)
-    for i, array in enumerate(arrays):
-        result[i] = spec.fit(images.plain(images.to_pillow(array), spec.channels))
-    return result
 
 
 def concatenate(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ ValueError, and the caller makes it again.
 import json
 import stat
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,8 @@ from dcgan.images import white_level
 
 # What NumPy raises besides ValueError: it parses a header by Python's tokenizer and as a literal.
 BAD_HEADER = (
-    EOFError,
-    MemoryError,
-    OverflowError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-    tokenize.TokenError,
+    *(EOFError, MemoryError, OverflowError, RecursionError),
+    *(SyntaxError, TypeError, tokenize.TokenError),
 )
 WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
 MOST_BYTES = 1 << 28  # the largest entry; it lists every skipped picture
@@ -80,7 +76,12 @@ def is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < 1 << 62
 
 
-def is_pairs(value: object, first, second) -> bool:
+def is_text(value: object) -> bool:
+    """Whether a JSON value is a text."""
+    return isinstance(value, str)
+
+
+def is_pairs(value: object, first: Callable, second: Callable) -> bool:
     """Whether a JSON value is a list of pairs whose items pass `first` and `second`."""
     return isinstance(value, list) and all(
         isinstance(pair, list) and len(pair) == 2 and first(pair[0]) and second(pair[1])
@@ -90,18 +91,11 @@ def is_pairs(value: object, first, second) -> bool:
 
 def is_summary(entry: dict) -> bool:
     """Whether a cache entry has the fields of a `Summary`, except those of `is_depth`."""
-
-    def is_size(value) -> bool:
-        return isinstance(value, list) and len(value) == 2 and all(map(is_count, value))
-
-    def is_text(value) -> bool:
-        return isinstance(value, str)
-
     return (
         is_count(entry.get("found"))
         and entry.get("channels") in (1, 3)
         and is_pairs(entry.get("skipped"), is_text, is_text)
-        and is_pairs(entry.get("sizes"), is_size, is_count)
+        and is_pairs(entry.get("sizes"), lambda one: is_pairs([one], is_count, is_count), is_count)
     )
 
 
@@ -111,9 +105,9 @@ def is_depth(entry: dict) -> bool:
 
 
 def is_said(entry: dict) -> bool:
-    """Whether a cache entry has notes for the user and the number of different images."""
+    """Whether a cache entry has notes for the user, and what was found about the images."""
     notes = entry.get("notes")
-    texts = isinstance(notes, list) and all(isinstance(note, str) for note in notes)
+    texts = isinstance(notes, list) and all(map(is_text, [*notes, entry.get("content")]))
     return texts and is_count(entry.get("different"))
 
 

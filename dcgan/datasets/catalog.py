@@ -70,7 +70,6 @@ def find(
 def _find(
     name: str, data_dir: str, *, pattern: str, splits: Sequence[str], download: bool
 ) -> Source:
-    """Does what `find` does, without labels from sheets."""
     name = foreign.local(name)
     known = name.lower()
     own = None if known not in ARRAYS else _own_pictures(known, data_dir, pattern)
@@ -155,5 +154,4 @@ def _below(data_dir: Path, name: str) -> Path | None:
 
 
 def _names_below(data_dir: Path) -> dict[str, Path]:
-    """Returns the paths in `data_dir` by their names in lower case."""
     return {p.name.lower(): p for p in sorted(data_dir.iterdir())} if data_dir.is_dir() else {}

@@ -137,7 +137,9 @@ def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
-        data, labels = (_entry(batch, key) for key in ("data", "labels"))
+        # Python 2 wrote the keys as bytes; files rewritten by Python 3 have text.
+        words = (b"data", b"labels") if b"data" in batch else ("data", "labels")
+        data, labels = (batch[word] for word in words)
         if not all(isinstance(label, int) for label in labels):
             raise ValueError("labels are not a list of numbers")  # nested lists may be huge arrays
         rows, values = data.array(), np.array(labels, np.int64)
@@ -147,11 +149,6 @@ def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     if rows.ndim != 2 or rows.shape[1] != PIXELS or not len(rows):
         raise unusable(path, f"data of shape [N, {PIXELS}]", f"{list(rows.shape)}")
     return rows, values
-
-
-def _entry(batch: dict, key: str) -> object:
-    """Returns a value; Python 2 wrote the keys as bytes, files rewritten by Python 3 have text."""
-    return batch[key.encode()] if key.encode() in batch else batch[key]
 
 
 class _ArrayState:
@@ -177,15 +174,6 @@ class _DtypeState:
         pass  # byte order and the like mean nothing for bytes
 
 
-def _reconstruct(*_: object) -> _ArrayState:
-    return _ArrayState()
-
-
-def _encode(text: str, *_: object) -> bytes:
-    """Stands for _codecs.encode, with which Python 3 writes bytes in old protocols."""
-    return text.encode("latin1")
-
-
 class _Unpickler(pickle._Unpickler):
     """Gives harmless stand-ins for the names that a batch needs, and refuses all others.
 
@@ -194,11 +182,12 @@ class _Unpickler(pickle._Unpickler):
     """
 
     ALLOWED = {
-        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): lambda *_: _ArrayState(),
+        ("numpy._core.multiarray", "_reconstruct"): lambda *_: _ArrayState(),
         ("numpy", "ndarray"): _ArrayState,
         ("numpy", "dtype"): _DtypeState,
-        ("_codecs", "encode"): _encode,
+        # With this Python 3 writes bytes in old protocols.
+        ("_codecs", "encode"): lambda text, *_: text.encode("latin1"),
     }
 
     def find_class(self, module: str, name: str) -> object:

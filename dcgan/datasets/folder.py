@@ -1,6 +1,7 @@
-"""Reads any folder of pictures as a `Source`; `find` opens folders and archives alike.
+"""Reads any folder or zip file of pictures as a `Source`; `find` opens these and tar files alike.
 
 Hidden files and folders and macOS' `__MACOSX` are ignored. Links are followed, each folder once.
+Nothing is extracted to disk.
 """
 
 import os
@@ -12,15 +13,14 @@ from typing import BinaryIO
 from dcgan import UserError
 from dcgan.cli.data_names import ARCHIVES, TARS
 from dcgan.datasets import foreign, tar_archive
-from dcgan.datasets.picture import reading_failed
-from dcgan.datasets.picture_files import PictureFiles, match_names, stream
-from dcgan.datasets.picture_formats import UnusableFile
+from dcgan.datasets.picture import archive_refusal, damage_within, reading_failed
+from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
+from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 from dcgan.datasets.report import nothing_usable
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.tar_archive import TarSource
-from dcgan.datasets.zip_archive import ZipSource
 
-__all__ = ["FolderSource", "TarSource", "ZipSource", "find"]
+_ENCRYPTED = 1  # bit of ZipInfo.flag_bits
 
 
 class FolderSource(PictureFiles):
@@ -52,6 +52,47 @@ class FolderSource(PictureFiles):
             return stream(file, size)
         except OSError as error:
             raise UnusableFile(reading_failed(error)) from error
+
+
+class ZipSource(PictureFiles):
+    """The pictures of a zip file. Picklable: a worker process opens the file again."""
+
+    def __init__(self, path: str | os.PathLike, pattern: str = "*"):
+        """See `FolderSource`."""
+        self.path = os.path.abspath(path)
+        self._opened: zipfile.ZipFile | None = None
+        try:
+            infos = self._archive().infolist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+            advice = "expected a folder or a zip file of pictures; "
+            raise archive_refusal(path, "zip file", error, advice) from error
+        # PowerShell's Compress-Archive and .NET write "\" between folders.
+        files = [(info.filename.replace("\\", "/"), i) for i, info in enumerate(infos)]
+        files = sorted(file for file in files if is_visible(file[0]))
+        chosen = match_names((f[0] for f in files), pattern, where=f"the zip file {path}")
+        self._entries = [files[i][1] for i in chosen]  # numbers in the archive's directory
+        names = [files[i][0] for i in chosen]
+        versions = [(infos[i].CRC, infos[i].file_size) for i in self._entries]
+        super().__init__(os.path.basename(self.path), names, versions)
+
+    def open(self, index: int) -> BinaryIO:
+        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
+        if not is_safe(self.names[index]):
+            raise UnusableFile("unsafe name")
+        try:
+            info = self._archive().infolist()[self._entries[index]]
+            if info.flag_bits & _ENCRYPTED:
+                raise UnusableFile("encrypted")
+            return stream(self._archive().open(info), info.file_size)
+        except NotImplementedError as error:
+            raise UnusableFile("compressed in an unknown way") from error
+        except BAD_ZIP as error:
+            raise damage_within("zip file", error) from error
+
+    def _archive(self) -> zipfile.ZipFile:
+        if self._opened is None:
+            self._opened = zipfile.ZipFile(self.path)
+        return self._opened
 
 
 def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
@@ -108,9 +149,7 @@ def _only_archive(folder: Path) -> Path | None:
     """Returns the only archive of a folder without pictures, or None; UserError for several."""
     names = sorted(n for n in os.listdir(folder) if n.lower().endswith(ARCHIVES) and n[0] != ".")
     archives = [folder / name for name in names]
-    if not archives:
-        return None
-    if _some_picture(folder):
+    if not archives or _some_picture(folder):
         return None
     if len(archives) > 1:
         raise UserError(

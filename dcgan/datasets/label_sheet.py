@@ -78,7 +78,6 @@ def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]
 
 
 def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], list[list[str]]]:
-    """Reads the headings and rows of a sheet."""
     try:
         with open_sheet() as file:
             data = file.read(MOST_BYTES + 1)

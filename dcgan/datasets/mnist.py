@@ -49,11 +49,7 @@ def _published(mirrors: Sequence[str], checksums: Sequence[str]) -> dict[str, Re
     """
     return {
         stem: RemoteFile(
-            f"{stem}.gz",
-            tuple(f"{mirror}{stem}.gz" for mirror in mirrors),
-            sha256,
-            size,
-            gzipped=True,
+            f"{stem}.gz", tuple(f"{m}{stem}.gz" for m in mirrors), sha256, size, gzipped=True
         )
         for (stem, size), sha256 in zip(SIZES.items(), checksums, strict=True)
     }
@@ -111,19 +107,15 @@ def _find(
         for stem in STEMS[split]
     ]
     pairs = tuple(zip(paths[::2], paths[1::2], strict=True))
-    return ArraySource(
-        name, paths, read=partial(_read, pairs), label_names=label_names, splits=splits
-    )
+    read = partial(_read, pairs)
+    return ArraySource(name, paths, read=read, label_names=label_names, splits=splits)
 
 
 find_mnist = partial(_find, name="mnist", label_names=DIGITS, files=MNIST_FILES)
 find_fashion_mnist = partial(
-    _find,
-    name="fashion_mnist",
-    label_names=CLOTHES,
-    files=FASHION_FILES,
+    _find, name="fashion_mnist", label_names=CLOTHES, files=FASHION_FILES,
     system_folder=FASHION_FOLDER,
-)
+)  # fmt: skip
 
 
 def _locate(folders: Sequence[Path], stem: str) -> Path | None:

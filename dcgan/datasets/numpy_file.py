@@ -18,8 +18,9 @@ from typing import IO, NoReturn
 import numpy as np
 
 from dcgan import UserError, disk, images
+from dcgan.datasets import packed
 from dcgan.datasets.arrays import ArraySource, unreadable
-from dcgan.datasets.cached import BAD_HEADER, map_array
+from dcgan.datasets.cached import BAD_HEADER, is_count, map_array
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.parts import PARTS, part_of, wanted_parts
 from dcgan.datasets.picture_formats import BAD_ZIP
@@ -55,14 +56,8 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
     """
     there = _names(path)
     if None in there:  # it has no parts
-        if [part_of(word) for word in splits] != ["train"]:
-            raise UserError(
-                f"--splits {','.join(splits)} is for data with splits, and {path} has none: "
-                "expected arrays such as x_train and x_test in an .npz file; leave the flag out."
-            )
-        wanted = [None]
-    else:
-        wanted = wanted_parts(path, splits, there)
+        packed.refuse_splits(str(path), splits)
+    wanted = [None] if None in there else wanted_parts(path, splits, there)
     values, classes = _labels(path, there, wanted)
     source = ArraySource(
         path.name,
@@ -73,8 +68,7 @@ def find(path: Path, splits: Sequence[str]) -> ArraySource:
     )
     source.path = str(path.absolute())
     if None not in there:
-        shapes = {part: _shape(path, names[0])[0] for part, names in there.items()}
-        source.parts = {part: shape[0] for part, shape in shapes.items()}
+        source.parts = {part: _shape(path, names[0])[0][0] for part, names in there.items()}
         counts = ", ".join(f"{part} ({count:,})" for part, count in source.parts.items())
         source.notes = (f"The splits of {path.name} are {counts}: using {' and '.join(wanted)}.",)
     return source
@@ -129,7 +123,7 @@ def _shape(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
             version = _FORMAT.read_magic(file)
             read = {(1, 0): _FORMAT.read_array_header_1_0, (2, 0): _FORMAT.read_array_header_2_0}
             shape, _, dtype = read[version](file)
-            if any(type(side) is not int or side < 0 for side in shape):
+            if not all(map(is_count, shape)):
                 raise ValueError(f"the shape {shape}")
             claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
             held = size - file.tell()
@@ -175,23 +169,21 @@ def _labels(
     if any(found[part] is None for part in wanted):
         return None, ()
     numbers: dict = {}  # the number of each class, the same in every part
-    places = {}
+    numbered = {}
     for part, values in found.items():
         if values is None:
             continue
-        different, places[part] = np.unique(values, return_inverse=True)
+        different, places = np.unique(values, return_inverse=True)
         if len(different) > MOST_CLASSES:
             return None, ()
         try:
-            found[part] = different.tolist()
+            of_part = [numbers.setdefault(v, len(numbers)) for v in different.tolist()]
         except _BAD_FILE as error:
             _refuse_bytes(path, "labels", "others", error)
-        for value in found[part]:
-            numbers.setdefault(value, len(numbers))
+        numbered[part] = np.array(of_part, np.int64)[places]
     if len(numbers) > MOST_CLASSES:
         return None, ()
-    values = [np.array([numbers[v] for v in found[p]], np.int64)[places[p]] for p in wanted]
-    return np.concatenate(values), tuple(map(str, numbers))
+    return np.concatenate([numbered[part] for part in wanted]), tuple(map(str, numbers))
 
 
 def _classes(values: np.ndarray) -> np.ndarray | None:

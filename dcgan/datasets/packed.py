@@ -12,7 +12,7 @@ import functools
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dcgan import UserError
@@ -96,8 +96,9 @@ def refuse_splits(name: str, splits: Sequence[str]) -> None:
     """Raises UserError if `splits` asks for parts of a data set that has none."""
     if [parts.part_of(word) for word in splits] != ["train"]:
         raise UserError(
-            f"--splits {','.join(splits)} is for data with splits: folders train and test, "
-            f"what pack has split, mnist and others; {name!r} has no splits: leave the flag out."
+            f"--splits {','.join(splits)} is for data with splits: folders train and test, arrays "
+            "x_train and x_test, what pack has split, mnist and others; "
+            f"{name!r} has no splits: leave the flag out."
         )
 
 
@@ -110,7 +111,7 @@ class PackedPictures(Part):
             return labels(self.path, lines, self.names)
 
 
-def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str, Labels]:
+def labels(place: str, lines: Iterator[bytes], names: Sequence[str]) -> dict[str, Labels]:
     """Reads the labels of pictures from the lines of a manifest; empty if none has a label.
 
     A class has the same number in every part; classes without pictures are left out. `names` are
@@ -118,7 +119,6 @@ def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str
     """
     rows = {name: row for row, name in enumerate(names)}
     try:
-        lines = iter(lines)
         about = parse_header(next(lines, b"")) or {}
         classes = about.get("labels", {})
         said: dict[str, dict[int, str]] = {column: {} for column in classes}
@@ -144,7 +144,6 @@ def labels(place: str, lines: Iterable[bytes], names: Sequence[str]) -> dict[str
 
 
 def _name(line: dict, about: dict) -> str:
-    """Returns the name that a source gives the picture of a line."""
     if "shards" in about:
         return record_name(line["file"], line["record"])
     return line["file"].partition("/")[2] if about["split"] else line["file"]
@@ -157,11 +156,9 @@ def record_name(shard: str, number: int) -> str:
 
 def header(path: Path) -> dict | None:
     """Reads the first line of the manifest in a local folder or zip; None without one of ours."""
-    try:
-        with _manifest(path) as lines:
-            return parse_header(next(lines, b""))
-    except _BAD:  # also for files of another program
-        return None
+    with contextlib.suppress(*_BAD), _manifest(path) as lines:  # also for another program's files
+        return parse_header(next(lines, b""))
+    return None
 
 
 @contextlib.contextmanager

@@ -109,10 +109,9 @@ class ParquetSource(PictureFiles):
             return {}
         values = np.concatenate([column.to_numpy() for column in columns])
         if not self._classes:
-            known = sorted(set(values.tolist()))
-            numbers = {value: i for i, value in enumerate(known)}
-            found = np.array([numbers[value] for value in values.tolist()], np.int32)
-            return {"label": Labels(found, tuple(map(str, known)))}
+            said = dict(enumerate(map(str, values.tolist())))
+            names = map(str, sorted(set(values.tolist())))
+            return {"label": Labels.of(said, names, count=len(values))}
         if values.min(initial=0) < 0 or values.max(initial=0) >= len(self._classes):
             return {}  # -1 stands for labels that are not published
         return {"label": Labels(values.astype(np.int32), self._classes)}
@@ -163,7 +162,6 @@ def _explain_errors(shard: Path) -> Iterator[None]:
 
 
 def _group_sizes(shard: Path) -> list[int]:
-    """Returns the number of rows in each row group."""
     with _explain_errors(shard):
         facts = _open(shard).metadata
         sizes = [facts.row_group(i).num_rows for i in range(facts.num_row_groups)]

@@ -130,11 +130,8 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
     if layout is None:
         return None
     wanted = wanted_parts(whole.name, splits, layout.files)
-    short = {
-        number: path[: layout.level] + path[layout.level + 1 :]
-        for files in layout.files.values()
-        for number, path in ((number, paths[number]) for number in files)
-    }
+    used = (number for files in layout.files.values() for number in files)
+    short = {n: paths[n][: layout.level] + paths[n][layout.level + 1 :] for n in used}
     chosen = sorted(("/".join(short[n]), n) for part in wanted for n in layout.files[part])
     classes = _classes(layout, short, whole.is_picture)
     source = Part(whole, chosen, _labels([n for _, n in chosen], wanted, classes))

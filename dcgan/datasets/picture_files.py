@@ -7,7 +7,6 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -58,20 +57,22 @@ class PictureFiles(ABC):
         """Reads the header of every picture, and pixels only of some 16-bit ones."""
         # Threads do not help, as Pillow reads headers in Python: two were half as fast as one.
         chunks = [range(i, min(i + 1000, len(self))) for i in range(0, len(self), 1000)]
-        all_ = _HeaderSummary()
-        for part in map_in_order(_headers, self, chunks):
-            all_.skipped += part.skipped
-            all_.sizes += part.sizes
-            all_.grey &= part.grey
-            all_.deep += part.deep
-            all_.highest = max(all_.highest, part.highest)
+        skipped, kinds, highest = [], Counter(), 0
+        for some_skipped, some_kinds, level in map_in_order(_headers, self, chunks):
+            skipped += some_skipped
+            kinds += some_kinds
+            highest = max(highest, level)
+        sizes = Counter()
+        for (size, _, _), count in kinds.items():
+            sizes[size] += count
+        deep = sum(count for (_, _, is_deep), count in kinds.items() if is_deep)
         return Summary(
             len(self),
-            tuple(all_.skipped),
-            tuple(all_.sizes.most_common()),
-            channels=1 if all_.grey and all_.sizes else 3,
-            white_level=white_level(all_.highest) if all_.deep else DEEP_WHITE,
-            deep=all_.deep,
+            tuple(skipped),
+            tuple(sizes.most_common()),
+            channels=1 if kinds and all(is_grey for _, is_grey, _ in kinds) else 3,
+            white_level=white_level(highest) if deep else DEEP_WHITE,
+            deep=deep,
         )
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
@@ -89,12 +90,7 @@ class PictureFiles(ABC):
         return Decoded(images[: len(used)], used, skipped, remarks)
 
     def whole(
-        self,
-        index: int,
-        channels: int,
-        white: int = DEEP_WHITE,
-        *,
-        remarks: Counter | None = None,
+        self, index: int, channels: int, white: int = DEEP_WHITE, *, remarks: Counter | None = None
     ) -> np.ndarray:
         """Decodes a picture at its own size, see `picture.whole`."""
         with self.open(index) as file:
@@ -181,35 +177,24 @@ def is_visible(name: str) -> bool:
     return not any(p == "__MACOSX" or (p.startswith(".") and p != ".") for p in name.split("/"))
 
 
-@dataclass
-class _HeaderSummary:
-    """What the headers of some files say; `highest` is the highest level of 16-bit pictures."""
+def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped], Counter, int]:
+    """Returns what headers say: files skipped, number of pictures by `header`, highest level.
 
-    skipped: list[Skipped] = field(default_factory=list)
-    sizes: Counter = field(default_factory=Counter)
-    grey: bool = True
-    deep: int = 0
-    highest: int = 0
-
-
-def _headers(source: PictureFiles, indices: Sequence[int]) -> _HeaderSummary:
-    """Reads the headers of some files, and levels of 16-bit pictures up to `MANY_LEVELS`."""
-    found = _HeaderSummary()
+    Levels are those of 16-bit pictures, until one reaches `MANY_LEVELS`.
+    """
+    skipped, kinds, highest = [], Counter(), 0
     for index in indices:
         name = source.names[index]
         try:
             with source.open(index) as file:
-                size, is_grey, is_deep = header(file, name)
-                if is_deep and found.highest < MANY_LEVELS:
+                kind = header(file, name)
+                if kind[2] and highest < MANY_LEVELS:
                     file.seek(0)
-                    found.highest = max(found.highest, highest_level(file, name) or 0)
+                    highest = max(highest, highest_level(file, name) or 0)
+            kinds[kind] += 1
         except UnusableFile as reason:
-            found.skipped.append(Skipped(name, str(reason)))
-            continue
-        found.sizes[size] += 1
-        found.grey &= is_grey
-        found.deep += is_deep
-    return found
+            skipped.append(Skipped(name, str(reason)))
+    return skipped, kinds, highest
 
 
 def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:

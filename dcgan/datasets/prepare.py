@@ -17,7 +17,7 @@ import logging
 import mmap
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -105,19 +105,16 @@ def prepare(
         deep = replace(spec, white_level=summary.white_level)
         make = partial(_decode_all, source, deep, limit=limit, workers=workers)
         path = folder and folder / f"{key}.npy"
-        images, entry = _decode(make, path, _shape(spec), _capacity(source, limit))
+        shape = spec.height, spec.width, spec.channels
+        images, entry = _decode(make, path, shape, _capacity(source, limit))
         entry |= _of_summary(summary, entry)
         if images is None:  # they are in the cache, which is complete with this file
             _write_json(folder, key, entry)
             images = _open(path)
     else:
         images, entry = cached
-        if not isinstance(entry.get("content"), str):  # by a version that did not keep it
-            entry["content"] = _content([fingerprints(images)])
-            _write_json(folder, key, entry)
-    return Prepared(
-        images, _report(source, entry, len(images)), source, _used(entry), entry["content"]
-    )
+    used = np.delete(np.arange(entry["seen"]), entry["unused"])
+    return Prepared(images, _report(source, entry, len(images)), source, used, entry["content"])
 
 
 def look(
@@ -153,8 +150,8 @@ def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
     entry = _read_json(cache_dir, key)
     if entry is not None and is_summary(entry) and is_depth(entry):
         skipped = tuple(Skipped(*item) for item in entry["skipped"])
-        about = {name: entry[name] for name in ("channels", "white_level", "deep")}
-        return Summary(entry["found"], skipped, _sizes(entry), **about)
+        about = (entry[name] for name in ("channels", "white_level", "deep"))
+        return Summary(entry["found"], skipped, _sizes(entry), *about)
     summary = source.summary()
     _write_json(cache_dir, key, asdict(summary) | {"skipped": _pairs(summary.skipped)})
     return summary
@@ -165,7 +162,6 @@ def _key(*parts: object) -> str:
 
 
 def _capacity(source: Source, limit: int | None) -> int:
-    """Returns the largest number of images that there can be."""
     return min(limit or len(source), len(source))
 
 
@@ -245,9 +241,9 @@ def _decode_all(
             raise nothing_usable(source.name, len(source), skipped)
     finally:
         results.close()  # ends the workers
+    of_all = np.concatenate(prints)
     about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
-    different = len(np.unique(np.concatenate(prints)))
-    about |= {"different": different, "content": _content(prints)}
+    about |= {"different": len(np.unique(of_all)), "content": hashlib.sha256(of_all).hexdigest()}
     return about | {"skipped": _pairs(skipped)}
 
 
@@ -260,30 +256,17 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(found), "<u8")
 
 
-def _content(prints: Iterable[np.ndarray]) -> str:
-    """Computes `Prepared.content` from the fingerprints of the images."""
-    return hashlib.sha256(b"".join(one.tobytes() for one in prints)).hexdigest()
-
-
-def _shape(spec: ImageSpec) -> tuple[int, int, int]:
-    return spec.height, spec.width, spec.channels
-
-
 def _of_summary(summary: Summary, entry: dict) -> dict:
     """Returns the fields of an entry that come from the headers, with all skipped files."""
+    # Where both skip a file, decoding knows the reason better.
+    skipped = dict(_pairs(summary.skipped)) | dict(entry["skipped"])
     return {
         "sizes": summary.sizes,
         "channels": summary.channels,
         "found": summary.found,
         "notes": [*depth(summary), *entry["notes"]],
-        "skipped": _merge(entry["skipped"], summary.skipped),
+        "skipped": sorted(map(list, skipped.items())),
     }
-
-
-def _merge(first: list[list[str]], second: tuple[Skipped, ...]) -> list[list[str]]:
-    """Merges lists of skipped files; the first gives the reason for files in both."""
-    names = {name for name, _ in first}
-    return sorted(first + [pair for pair in _pairs(second) if pair[0] not in names])
 
 
 def _pairs(skipped) -> list[list[str]]:
@@ -292,10 +275,6 @@ def _pairs(skipped) -> list[list[str]]:
 
 def _sizes(entry: dict) -> tuple[tuple[tuple[int, int], int], ...]:
     return tuple(((height, width), count) for (height, width), count in entry["sizes"])
-
-
-def _used(entry: dict) -> np.ndarray:
-    return np.delete(np.arange(entry["seen"]), entry["unused"])
 
 
 def _report(source: Source, entry: dict, used: int) -> DataReport:
@@ -318,7 +297,8 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
         return None
     try:
         images = _open(folder / f"{key}.npy")
-        if images.dtype != np.uint8 or images.shape[1:] != _shape(spec):
+        shape = spec.height, spec.width, spec.channels
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
             raise ValueError(f"it holds {images.dtype} {list(images.shape)}")
         if not is_summary(entry) or not counts(entry, len(images)) or not is_said(entry):
             raise ValueError("its entry is not about these images")

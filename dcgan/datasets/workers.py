@@ -87,12 +87,8 @@ def decode(source: Source, indices: range, *, spec: ImageSpec) -> Decoded:
 
 
 def _in_processes(task: Callable, source: Source, chunks: Sequence, workers: int) -> Iterator:
-    pool = ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(source,),
-    )
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(source,))
     waiting: deque = deque()
     try:
         for chunk in chunks:

@@ -17,8 +17,7 @@ from test_tar import tar
 
 from dcgan import UserError
 from dcgan.datasets import cifar10, mnist, numpy_file, parquet, svhn
-from dcgan.datasets.tar_archive import TarSource
-from dcgan.datasets.zip_archive import ZipSource
+from dcgan.datasets.folder import TarSource, ZipSource
 
 PICTURES = {f"{i}.png": noise("PNG", 32 + i) for i in range(8)}
 IMAGES = np.frombuffer(np.random.default_rng(1).bytes(20 * 32 * 32), np.uint8).reshape(20, 32, 32)
@@ -42,15 +41,6 @@ def whole_svhn(folder):
     return path
 
 
-def whole_numpy(folder):
-    np.savez(folder / "a.npz", IMAGES)
-    return folder / "a.npz"
-
-
-def packed_tar(folder, mode: str):
-    return tar(folder / "a.tar", PICTURES, mode)
-
-
 def beside(find):
     return lambda path: find(path.parent, download=False)
 
@@ -63,11 +53,14 @@ SOURCES = {
     "MNIST": (partial(whole_mnist, suffix=""), beside(mnist.find_mnist)),
     "MNIST, gzipped": (partial(whole_mnist, suffix=".gz"), beside(mnist.find_mnist)),
     "SVHN": (whole_svhn, beside(svhn.find)),
-    "npz": (whole_numpy, lambda path: numpy_file.find(path, ["train"])),
-    "tar": (partial(packed_tar, mode="w"), TarSource),
-    "tar.gz": (partial(packed_tar, mode="w:gz"), TarSource),
-    "tar.bz2": (partial(packed_tar, mode="w:bz2"), TarSource),
-    "tar.xz": (partial(packed_tar, mode="w:xz"), TarSource),
+    "npz": (
+        lambda folder: np.savez(folder / "a.npz", IMAGES) or folder / "a.npz",
+        lambda path: numpy_file.find(path, ["train"]),
+    ),
+    **{
+        mode: (lambda folder, mode=mode: tar(folder / "a.tar", PICTURES, mode), TarSource)
+        for mode in ("w", "w:gz", "w:bz2", "w:xz")
+    },
     "zip": (lambda folder: pack(folder / "a.zip", PICTURES), ZipSource),
 }
 

@@ -1,7 +1,5 @@
 """What the cache folder holds is believed only where each part of it is as we write it."""
 
-import importlib
-import io
 import json
 import os
 
@@ -10,8 +8,6 @@ import pytest
 
 from dcgan.datasets import cached
 
-# The package has a function of the same name.
-prepare = importlib.import_module("dcgan.datasets.prepare")
 NO_COUNTS = (True, 1.0, "1", None, -1, 1 << 62)
 SUMMARY = {
     **{"found": 20, "channels": 3, "skipped": [["a.png", "no picture"]]},
@@ -89,12 +85,15 @@ def test_whatever_numpy_raises_at_a_header_is_damage(tmp_path, monkeypatch, erro
         cached.map_array(tmp_path / "a.npy")
 
 
-def test_a_header_of_open_brackets_is_damage(tmp_path):
-    buffer = io.BytesIO()
-    np.save(buffer, np.zeros(3))
-    damaged = buffer.getvalue().replace(b"'shape': (3,)", b"'shape': ((((")
-    (tmp_path / "a.npy").write_bytes(damaged)
-    with pytest.raises(ValueError, match="header"):
+TRUTH = b"{'descr': '|u1', 'fortran_order': False, 'shape': (True,), }\n"
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"{'shape': (7, }", b'"""', b"(" * 5000, TRUTH])
+def test_a_header_that_is_no_python_is_damage(tmp_path, header):
+    """NumPy gives it to Python's tokenizer and parser, which raise errors of their own."""
+    start = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little")
+    (tmp_path / "a.npy").write_bytes(start + header + bytes(9))
+    with pytest.raises(ValueError):
         cached.map_array(tmp_path / "a.npy")
     (tmp_path / "folder.npy").mkdir()
     with pytest.raises(ValueError, match="not a regular file"):

@@ -2,14 +2,25 @@
 
 import io
 import struct
-import tracemalloc
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from pictures import RED, WHITE, bomb, decoded, encoded, fill, noise, pack, reasons, red
+from pictures import (
+    RED,
+    WHITE,
+    bomb,
+    decoded,
+    encoded,
+    fill,
+    noise,
+    pack,
+    reasons,
+    red,
+    takes_less_than,
+)
 from PIL import Image
 from running import python
 
@@ -48,21 +59,12 @@ REDS = {  # every file shows a red square of 8x8; the suffixes lie
 }
 
 
-@pytest.mark.parametrize("name", REDS)
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_every_format_by_content(tmp_path, name, kind):
-    files = {name: REDS[name]}
-    path = fill(tmp_path, files) if kind == "folder" else pack(tmp_path / "a.zip", files)
-    got = decoded(find(path))
-    assert got.indices == [0] and not got.skipped
-    assert abs(got.images[0].astype(int) - RED).max() <= 3
-
-
-def test_sixteen_bit_grey_is_scaled(tmp_path):
-    levels = (np.arange(64, dtype=np.uint16) * 4 * 257).reshape(8, 8)
-    fill(tmp_path, {"a.png": encoded(Image.fromarray(levels))})
-    got = decoded(find(tmp_path), ImageSpec(8, 8, 1)).images[0, ..., 0]
-    np.testing.assert_array_equal(got.ravel(), np.arange(64) * 4)
+def test_every_format_by_content(tmp_path, kind):
+    source = find(fill(tmp_path, REDS) if kind == "folder" else pack(tmp_path / "a.zip", REDS))
+    got = decoded(source)
+    assert source.names == sorted(REDS) and not got.skipped
+    assert abs(got.images.astype(int) - RED).max() <= 3
 
 
 def test_transparent_palette_is_laid_on_white(tmp_path):
@@ -147,35 +149,15 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_bad_files_are_skipped_with_a_reason(tmp_path, name, kind):
-    data, reason = BAD[name]
-    files = {name: data, "good.png": red()}
-    path = fill(tmp_path, files) if kind == "folder" else pack(tmp_path / "a.zip", files)
-    source = find(path)
+def test_bad_files_are_skipped_with_a_reason(tmp_path, kind):
+    files = {name: data for name, (data, _) in BAD.items()} | {"good.png": red()}
+    source = find(fill(tmp_path, files) if kind == "folder" else pack(tmp_path / "a.zip", files))
     got = reasons(source)
-    assert list(got) == [name]
-    assert got[name] == reason or (reason is None and got[name] in ("truncated", "damaged"))
+    assert list(got) == sorted(BAD)
+    for name, reason in got.items():
+        assert reason == BAD[name][1] or (not BAD[name][1] and reason in ("truncated", "damaged"))
     assert decoded(source).indices == [source.names.index("good.png")]
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_no_damage_whatsoever_raises(tmp_path, form):
-    """Bytes are changed at random: the picture is used or skipped, and nothing else happens."""
-    random = np.random.default_rng(7)
-    whole = np.frombuffer(noise(form, 16), np.uint8)
-    files = {}
-    for i in range(60):
-        data = whole.copy()
-        reach = 60 if i % 2 else len(data)  # every second time in the header
-        data[random.integers(0, reach, 4)] = random.integers(0, 256, 4)
-        files[f"{i:02}"] = data.tobytes()
-    source = FolderSource(fill(tmp_path, files))
-    got = decoded(source)
-    assert len(got.indices) + len(got.skipped) == 60
-    assert source.summary().found == 60
 
 
 MEASURE = """
@@ -222,12 +204,8 @@ def test_an_entry_that_states_less_than_it_holds_takes_no_memory(tmp_path):
     entry = struct.pack("<I", 0x04034B50) + facts + name + data
     end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(central + name), len(entry), 0)
     (tmp_path / "bomb.zip").write_bytes(entry + central + name + end)
-    tracemalloc.start()
-    try:
+    with takes_less_than(10_000_000):
         assert reasons(ZipSource(tmp_path / "bomb.zip")) == {"bomb.png": "not an image"}
-        assert tracemalloc.get_traced_memory()[1] < 10_000_000
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_decompression_bomb_costs_no_memory(tmp_path):
@@ -256,12 +234,13 @@ def test_zip_bomb_entry_is_refused(tmp_path, monkeypatch):
     assert reasons(source) == {"a.bmp": "200,000 bytes, too large for a picture"}
 
 
-@pytest.mark.parametrize("name", ["../up.png", "a/../../up.png", "/root.png", "C:\\x.png", "..\\x"])
-def test_unsafe_names_in_a_zip_are_skipped_and_never_written(tmp_path, name):
+def test_unsafe_names_in_a_zip_are_skipped_and_never_written(tmp_path):
+    unsafe = ("../up.png", "a/../../up.png", "/root.png", "C:\\x.png", "..\\x")
     (tmp_path / "in").mkdir()
-    source = find(pack(tmp_path / "in" / "a.zip", {name: red(), "good.png": red()}))
-    assert list(reasons(source).values()) == ["unsafe name"]
-    assert len(decoded(source).indices) == 1
+    files = dict.fromkeys((*unsafe, "good.png"), red())
+    source = find(pack(tmp_path / "in" / "a.zip", files))
+    assert list(reasons(source).values()) == ["unsafe name"] * 5
+    assert [source.names[i] for i in decoded(source).indices] == ["good.png"]
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.zip", "in"]
 
 

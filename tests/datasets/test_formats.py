@@ -42,15 +42,13 @@ REDS = {  # every file shows a red square; suffixes lie, but that of TGA
 
 def assert_red(source) -> None:
     got = decoded(source)
-    assert not got.skipped and abs(got.images[0].astype(int) - RED).max() <= 3
+    assert not got.skipped and abs(got.images.astype(int) - RED).max() <= 3
     assert source.summary().channels == 3
 
 
-@pytest.mark.parametrize("name", REDS)
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_more_formats(tmp_path, name, kind):
-    files = {name: REDS[name]}
-    assert_red(find(fill(tmp_path, files) if kind == "folder" else pack(tmp_path / "a.zip", files)))
+def test_more_formats(tmp_path, kind):
+    assert_red(find(fill(tmp_path, REDS) if kind == "folder" else pack(tmp_path / "a.zip", REDS)))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -185,7 +183,10 @@ def test_millions_of_tiles_are_refused(tmp_path):
     assert reasons(source) == {"a.jp2": "more than 8,192 tiles"}
 
 
-@pytest.mark.parametrize("form", ["PPM", "TGA", "ICO", "JPEG2000", "AVIF"])
+USUAL = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
+
+
+@pytest.mark.parametrize("form", [*USUAL, "PPM", "TGA", "ICO", "JPEG2000", "AVIF"])
 def test_no_damage_whatsoever_raises(form):
     """Bytes are changed at random, or the file is cut: it is used or skipped."""
     if form == "AVIF" and not features.check("avif"):
@@ -199,7 +200,7 @@ def test_no_damage_whatsoever_raises(form):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what Pillow says would be on the user's screen
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        for i in range(150):
+        for i in range(60 if form in USUAL else 150):
             data = whole.copy()
             reach = 60 if i % 2 else len(data)
             data[random.integers(0, reach, 4)] = random.integers(0, 256, 4)
@@ -210,4 +211,4 @@ def test_no_damage_whatsoever_raises(form):
                 used += 1
             except UnusableFile:
                 pass
-    assert used < 150
+    assert used < i

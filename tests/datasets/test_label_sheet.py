@@ -52,6 +52,7 @@ def test_a_sheet_labels_the_pictures_that_it_names(tmp_path, kind):
     }
     assert source.labels["hair"].names == ("blue", "red")  # nothing of what is gone
     assert any("labels.csv" in note for note in source.notes)
+    assert catalog.find(str(folder), str(tmp_path)).labels == {}  # not asked for
 
 
 def test_a_sheet_is_found_whatever_the_pattern_in_subfolders_and_beside_an_archive(tmp_path):
@@ -72,22 +73,14 @@ def test_a_sheet_is_found_whatever_the_pattern_in_subfolders_and_beside_an_archi
     assert said(find(beside))["hair"] == expected
 
 
-def test_without_being_asked_no_sheet_is_read(tmp_path):
+def test_what_has_no_label_and_the_order_of_numbers(tmp_path):
     folder = pictures(tmp_path / "faces")
-    (folder / "labels.csv").write_text(SHEETS["plain"], "utf-8")
-    assert catalog.find(str(folder), str(tmp_path)).labels == {}
-
-
-def test_pictures_that_it_does_not_name_or_says_nothing_of_have_no_label(tmp_path):
-    folder = pictures(tmp_path / "faces")
-    (folder / "labels.csv").write_text("file,hair\n0000.png,red\n0001.png,\n0003.png,blue\n")
-    assert said(find(folder))["hair"] == ["red", None, None, "blue"]
-
-
-def test_numbers_are_in_their_order(tmp_path):
-    folder = pictures(tmp_path / "faces")
-    (folder / "labels.csv").write_text("file,n\n0000.png,10\n0001.png,9\n0002.png,-1\n0003.png,9\n")
-    assert find(folder).labels["n"].names == ("-1", "9", "10")
+    rows = "file,hair,n\n0000.png,red,10\n0001.png,,9\n0003.png,blue,-1\n"
+    (folder / "labels.csv").write_text(rows)
+    source = find(folder)
+    assert said(source)["hair"] == ["red", None, None, "blue"]
+    assert source.labels["n"].names == ("-1", "9", "10")
+    assert prepare(source, ImageSpec(8, 8, 3), cache_dir=None).labels == {}
 
 
 def test_the_sheet_that_names_the_pictures_is_taken(tmp_path):
@@ -128,10 +121,3 @@ def test_a_name_that_two_pictures_have_labels_neither(tmp_path):
     pictures(folder / "dogs", 1)
     (folder / "labels.csv").write_text("file,hair\n0000.png,red\n0001.png,blue\n")
     assert said(find(folder))["hair"] == [None, "blue", None]
-
-
-def test_labels_that_not_every_image_has_judge_nothing(tmp_path):
-    folder = pictures(tmp_path / "faces")
-    rows = "0000.png,red,grey\n0001.png,,grey\n0002.png,blue,green\n0003.png,red,green\n"
-    (folder / "labels.csv").write_text(f"file,hair,eyes\n{rows}")
-    assert list(prepare(find(folder), ImageSpec(8, 8, 3), cache_dir=None).labels) == ["eyes"]

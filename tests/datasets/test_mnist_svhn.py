@@ -7,7 +7,6 @@ import pickle
 import random
 import re
 import struct
-import tracemalloc
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import scipy.io
 from arrays import numbers, refusal
 from mnist_files import LABELS, PIXELS, idx, write_mnist
+from pictures import takes_less_than
 
 from dcgan import UserError
 from dcgan.datasets import cifar10, mnist, svhn
@@ -113,14 +113,13 @@ def test_unknown_splits_are_refused(tmp_path, splits):
             find(tmp_path, splits=splits)
 
 
-@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_every_cut_of_an_idx_file_is_refused(tmp_path, name, suffix):
-    path = write_mnist(tmp_path, suffix=suffix) / (name + suffix)
+@pytest.mark.parametrize(
+    "name", ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
+)
+def test_every_cut_of_an_idx_file_is_refused(tmp_path, name):
+    path = write_mnist(tmp_path, suffix=".gz" if "." in name else "") / name
     content = path.read_bytes()
-    for end in sorted(
-        {*range(min(40, len(content))), *range(0, len(content), 997), len(content) - 1}
-    ):
+    for end in {*range(min(40, len(content))), *range(0, len(content), 997), len(content) - 1}:
         path.write_bytes(content[:end])
         refusal(find_mnist(tmp_path), path)
 
@@ -152,15 +151,6 @@ def test_other_idx_files_are_refused(tmp_path, pixels, labels, word):
     refusal(find_mnist(write_mnist(tmp_path, pixels=pixels, labels=labels)), word)
 
 
-def test_idx_files_with_more_or_absurd_sizes_are_refused(tmp_path):
-    path = write_mnist(tmp_path, suffix="") / "train-images-idx3-ubyte"
-    content = path.read_bytes()
-    path.write_bytes(content + b"x")
-    refusal(find_mnist(tmp_path), path, "more")
-    path.write_bytes(content[:4] + b"\xff\xff\xff\xff" + content[8:])
-    refusal(find_mnist(tmp_path), path, "4,294,967,295")
-
-
 def test_a_file_may_have_up_to_a_million_items(tmp_path):
     path = tmp_path / "labels"
     path.write_bytes(idx(np.zeros(1_000_000, np.uint8)))
@@ -177,12 +167,8 @@ def test_no_memory_is_taken_for_what_a_header_claims_or_for_what_follows(tmp_pat
     claiming = idx(PIXELS[:1])[:4] + struct.pack(">3I", 1_000_000, 28, 28)
     for content, word in ((claiming, "received 0"), (idx(PIXELS[:1]) + bytes(1 << 25), "more")):
         path.write_bytes(gzip.compress(content, 1) if suffix else content)
-        tracemalloc.start()
-        try:
+        with takes_less_than(8 << 20):
             refusal(find_mnist(tmp_path), path, word)
-            assert tracemalloc.get_traced_memory()[1] < 8 << 20
-        finally:
-            tracemalloc.stop()
 
 
 # ---- what all sources share ----
@@ -190,7 +176,9 @@ def test_no_memory_is_taken_for_what_a_header_claims_or_for_what_follows(tmp_pat
 
 def test_pickled_sources_are_small_and_read_again(tmp_path):
     source = find_mnist(write_mnist(tmp_path))
+    source.decode([5], ImageSpec(28, 28, 1)).images[:] = 0  # a copy
     before = source.decode([5], ImageSpec(28, 28, 1)).images
+    np.testing.assert_array_equal(before[0, ..., 0], PIXELS[5])
     sent = pickle.dumps(source)
     assert len(sent) < 1000
     copy = pickle.loads(sent)
@@ -209,13 +197,6 @@ def test_the_fingerprint_follows_files_and_splits(tmp_path):
     os.utime(tmp_path / "train-labels-idx1-ubyte.gz", ns=(1, 1))
     prints.add(find_mnist(tmp_path).fingerprint)
     assert len(prints) == 5
-
-
-def test_decoded_images_are_copies(tmp_path):
-    source = find_mnist(write_mnist(tmp_path))
-    spec = ImageSpec(28, 28, 1)
-    source.decode([0], spec).images[:] = 0
-    np.testing.assert_array_equal(source.decode([0], spec).images[0, ..., 0], PIXELS[0])
 
 
 # ---- SVHN ----
@@ -239,10 +220,6 @@ def test_svhn_is_read_and_ten_means_zero(tmp_path):
     np.testing.assert_array_equal(source.labels["label"].values, [0, 1, 9, 0, 5, 2])
     assert source.decode([0], ImageSpec(32, 32, 1)).images.shape == (1, 32, 32, 1)
     assert source.summary().channels == 3
-
-
-def test_svhn_splits_follow_one_another(tmp_path):
-    write_mat(tmp_path, X=HOUSES.transpose(1, 2, 3, 0), y=TENS)
     write_mat(tmp_path, "extra", X=HOUSES[:2].transpose(1, 2, 3, 0), y=TENS[:2])
     source = svhn.find(tmp_path, download=False, splits=("extra", "train"))
     images = source.decode(range(8), ImageSpec(32, 32, 3)).images
@@ -267,7 +244,6 @@ def test_every_cut_of_a_mat_file_is_refused(tmp_path):
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 1}, "to 11"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS.reshape(3, 2)}, "[3, 2]"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 0.5}, "whole"),
-        ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS * np.nan}, "whole"),
         ({"X": HOUSES.transpose(1, 2, 3, 0) * 1j, "y": TENS}, "X is no array of real"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": "text"}, "y is text"),
     ],

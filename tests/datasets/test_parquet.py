@@ -7,7 +7,7 @@ import types
 
 import numpy as np
 import pytest
-from pictures import bomb, decoded, fill, noise, read_or_refused, reasons, red
+from pictures import bomb, damaged, decoded, fill, noise, read_or_refused, reasons, red, sentence
 
 from dcgan import UserError
 from dcgan.datasets import catalog, parquet
@@ -112,13 +112,6 @@ def test_rows_that_cannot_be_used(tmp_path):
     ]
 
 
-def sentence(path) -> str:
-    with pytest.raises(UserError) as error:
-        find(path)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
 def test_what_is_said_of_other_files(tmp_path, monkeypatch):
     pq.write_table(pa.table({"text": ["a"], "n": [1]}), tmp_path / "text.parquet")
     assert "has no column of encoded pictures" in sentence(tmp_path / "text.parquet")
@@ -187,11 +180,7 @@ def test_rows_that_take_no_room_are_refused(tmp_path, monkeypatch):
 
 
 def test_no_damage_whatsoever_raises(tmp_path):
-    random = np.random.default_rng(5)
-    whole = np.fromfile(write(tmp_path / "a.parquet", PICTURES, [0, 1] * 6), np.uint8)
-    for i in range(120):
-        data = whole.copy()
-        start = len(data) - 1200 if i % 2 else 0  # every second time in the footer
-        data[random.integers(start, len(data), 3)] = random.integers(0, 256, 3)
-        data.tofile(tmp_path / "b.parquet")
+    whole = write(tmp_path / "a.parquet", PICTURES, [0, 1] * 6).read_bytes()
+    for data in damaged(whole, 120, slice(-1200, None)):  # the footer
+        (tmp_path / "b.parquet").write_bytes(data)
         read_or_refused(lambda: find(tmp_path / "b.parquet"))

@@ -47,18 +47,17 @@ def test_what_is_left_over_is_dropped_and_differs():
 
 
 def test_the_order_is_shuffled_fairly():
-    """Over 2000 epochs each of 4 images stands first in a quarter: 500 +- 5 * 19.4."""
-    firsts = which(take(2000, numbered(4), seed=3))[:, 0]
-    assert (np.abs(np.bincount(firsts, minlength=4) - 500) < 97).all()  # sqrt(2000 * 3 / 16)
+    """Over 500 epochs each of 4 images stands first in a quarter."""
+    firsts = which(take(500, numbered(4), seed=3))[:, 0]
+    assert (np.abs(np.bincount(firsts, minlength=4) - 125) < 49).all()  # 5 * sqrt(500 * 3 / 16)
 
 
-@pytest.mark.parametrize("start", [1, 2, 3, 7, 100])
-def test_a_later_start_is_the_same_as_skipping(start):
+def test_a_later_start_is_the_same_as_skipping():
     images = numbered(10)
-    whole = take(start + 5, images, seed=7, flip=True)
-    np.testing.assert_array_equal(
-        take(5, images, seed=7, start_step=start, flip=True), whole[start:]
-    )
+    whole = take(105, images, seed=7, flip=True)
+    for start in (1, 2, 3, 7, 100):
+        later = take(5, images, seed=7, start_step=start, flip=True)
+        np.testing.assert_array_equal(later, whole[start : start + 5])
 
 
 def test_the_seed_is_the_order():
@@ -82,14 +81,6 @@ def test_flips_are_exact_mirror_images_of_half():
     order = which(take(100, seen, flip=False)).reshape(4, 100)
     by_image = np.stack([f[np.argsort(o)] for f, o in zip(flips, order, strict=True)])
     assert 0 < np.sum(by_image.any(0) & ~by_image.all(0)) < 100
-
-
-def test_a_mapped_file_serves_as_well(tmp_path):
-    images = numbered(11)
-    np.save(tmp_path / "images.npy", images)
-    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    assert isinstance(mapped, np.memmap)
-    np.testing.assert_array_equal(take(7, mapped, flip=True), take(7, images, flip=True))
 
 
 def test_fewer_images_than_a_batch():
@@ -118,15 +109,11 @@ def test_the_shares_of_all_workers_are_the_batches(workers):
     np.testing.assert_array_equal(np.concatenate(shares, axis=1), take(5, images, **options))
 
 
-def test_the_dataset_is_known_to_be_endless():
-    dataset = make_dataset(numbered(9), batch_size=4, seed=0)
-    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
-
-
 @pytest.mark.parametrize("by_number", [False, True])
-def test_nothing_sleeps_where_an_iterator_ends(by_number):
+def test_it_is_known_to_be_endless_and_nothing_sleeps_where_an_iterator_ends(by_number):
     """TensorFlow's tuner of data sets does, for up to a minute: no thread is to be its own."""
     batches = make_dataset(numbered(12), batch_size=4, seed=0, by_number=by_number)
+    assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
     assert batches.options().autotune.enabled is False
     kept = tf.distribute.get_strategy().experimental_distribute_dataset(batches)
     assert kept.options().autotune.enabled is False

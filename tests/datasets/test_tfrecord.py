@@ -64,6 +64,9 @@ def example(**features) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=named)).SerializeToString()
 
 
+GOOD, GOOD_3 = example(image_encoded=red()), example(image_encoded=red(), image_class_label=3)
+
+
 def write(path: Path, records: list[bytes]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -151,32 +154,20 @@ def test_an_address_is_read_and_written(tmp_path):
         file.write("x")
     with pytest.raises(UserError, match="not written by pack"):
         packed(folder, "ram://bucket/mine")
-
-
-def test_an_address_of_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(UserError, match="nowhere://bucket/x cannot be read"):
         catalog.find("nowhere://bucket/x", "data")
     with pytest.raises(UserError, match="nowhere://bucket/x could not be written"):
-        packed(noises(tmp_path / "in", 1), "nowhere://bucket/x")
+        packed(folder, "nowhere://bucket/x")
 
 
 def test_shards_of_others(tmp_path):
-    jpeg = red("JPEG", quality=95)
-    write(
-        tmp_path / "set" / "cats.tfrecord-00000-of-00002",
-        [
-            example(image_encoded=jpeg, image_class_label=7, image_class_text=b"cat"),
-            example(image_encoded=jpeg[:200], image_class_label=7, image_class_text=b"cat"),
-        ],
+    jpeg, cat = red("JPEG", quality=95), {"image_class_label": 7, "image_class_text": b"cat"}
+    shards = (
+        [example(image_encoded=data, **cat) for data in (jpeg, jpeg[:200])],
+        [GOOD_3, b"\xff\xff no example", example(image_class_label=3)],
     )
-    write(
-        tmp_path / "set" / "cats.tfrecord-00001-of-00002",
-        [
-            example(image_encoded=red(), image_class_label=3),
-            b"\xff\xff no example",
-            example(image_class_label=3),
-        ],
-    )
+    for i, records in enumerate(shards):
+        write(tmp_path / "set" / f"cats.tfrecord-0000{i}-of-00002", records)
     source = catalog.find("set", str(tmp_path))
     result = decoded(source)
     assert (len(source), result.indices) == (5, [0, 2])
@@ -195,28 +186,26 @@ def test_the_manifest_of_an_unpacked_zip_says_nothing_of_shards(tmp_path):
     pack(find(noises(tmp_path / "in", 2)), str(tmp_path / "a.zip"), PackOptions(), workers=1)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "set")
-    write(tmp_path / "set" / "a.tfrecord", [example(image_encoded=red())])
+    write(tmp_path / "set" / "a.tfrecord", [GOOD])
     assert len(catalog.find(str(tmp_path / "set"), "data")) == 1
 
 
-def test_without_a_label_in_every_record_there_are_none(tmp_path):
-    records = [example(image_encoded=red(), image_class_label=1), example(image_encoded=red())]
-    assert TFRecordSource(write(tmp_path / "a.tfrecord", records)).labels == {}
+def test_without_a_label_in_every_record_there_are_none_and_none_is_read_unasked(tmp_path):
+    source = TFRecordSource(write(tmp_path / "a.tfrecord", [GOOD_3, GOOD]))
+    assert source.fingerprint and not {"_records", "names", "labels"} & source.__dict__.keys()
+    assert source.labels == {}
 
 
-def test_nothing_is_read_before_it_is_asked_for(tmp_path):
-    source = packed(noises(tmp_path / "in", 3), tmp_path / "out")
-    assert source.fingerprint
-    assert not {"_records", "names", "labels"} & source.__dict__.keys()
-
-
-GOOD = example(image_encoded=red())
 UNREADABLE = {
     "compressed": (lambda data: gzip.compress(data), "holds no complete record at byte 0"),
     "text": (lambda data: b"hello\n" * 9, "holds no complete record at byte 0"),
     "empty": (lambda data: b"", "are empty"),
     "another kind": (lambda data: record(example(text=b"x")), "received the features text"),
     "no example": (lambda data: record(b"\xff\xff\xff"), "received something else"),
+    "cut short": (
+        lambda data: (data * 2)[:-3],
+        f"a.tfrecord holds no complete record at byte {len(GOOD) + 16}",
+    ),
     "an absurd length": (lambda data: head(1 << 62) + data, "holds no complete record at byte 0"),
     "the most": (lambda data: head((1 << 64) - 1) + data, "holds no complete record at byte 0"),
 }
@@ -266,73 +255,59 @@ def test_one_flipped_bit_is_seen_wherever_it_is(tmp_path):
 
 
 def test_a_damaged_first_record_is_skipped_as_any_other(tmp_path):
-    one = record(example(image_encoded=red()))
+    one = record(GOOD)
     (tmp_path / "a.tfrecord").write_bytes(one[:-1] + bytes([one[-1] ^ 1]) + one)
     source = catalog.find(str(tmp_path / "a.tfrecord"), "data")
     assert decoded(source).indices == [1]
 
 
-def test_a_text_of_any_length_takes_little(tmp_path):
-    text = b"x" * 1_000_000
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [(b"x" * 1_000_000, "x" * 1000), (b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}")],
+)
+def test_a_text_of_any_length_in_any_encoding_is_a_name(tmp_path, text, name):
     records = [example(image_encoded=red(), image_class_label=1, image_class_text=text)]
-    (name,) = TFRecordSource(write(tmp_path / "a.tfrecord", records)).labels["label"].names
-    assert len(name) == 1000
-
-
-def test_a_text_in_another_encoding_is_a_name(tmp_path):
-    records = [example(image_encoded=red(), image_class_label=1, image_class_text=b"caf\xe9")]
     source = TFRecordSource(write(tmp_path / "a.tfrecord", records))
-    assert source.labels["label"].names == ("caf\N{REPLACEMENT CHARACTER}",)
+    assert source.labels["label"].names == (name,)
 
 
-def test_other_checks_are_another_source(tmp_path, monkeypatch):
-    path = write(tmp_path / "a.tfrecord", [example(image_encoded=red())])
-    before = TFRecordSource(path).fingerprint
-    assert TFRecordSource(path).fingerprint == before
+def test_other_checks_are_another_source_and_a_shard_that_shrinks_is_damaged(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tfrecord", [GOOD] * 3)
+    source = TFRecordSource(path)
+    assert len(source) == 3 and TFRecordSource(path).fingerprint == source.fingerprint
     monkeypatch.setattr(tfrecord, "CHECKS", tfrecord.CHECKS + 1)
-    assert TFRecordSource(path).fingerprint != before
-
-
-def test_a_shard_that_shrinks_while_it_is_read_has_damaged_records(tmp_path):
-    path = tmp_path / "a.tfrecord"
-    source = TFRecordSource(write(path, [example(image_encoded=red())] * 3))
-    assert len(source) == 3
-    with open(path, "r+b") as file:
-        file.truncate(0)
+    assert TFRecordSource(path).fingerprint != source.fingerprint
+    path.write_bytes(b"")
     with pytest.raises(UnusableFile, match="a damaged record"):
         source._record(0, 0)
+
+
+def with_manifest(folder: Path, shards) -> str:
+    write(folder / "outside.tfrecord", [GOOD])
+    write(folder / "set" / "train-00000.tfrecord", [GOOD])
+    about = {"format": "dcgan pack 1", "split": 0.0, "shards": shards}
+    text = "[" * 1_000_000 if shards == "nested" else json.dumps(about)
+    (folder / "set" / "manifest.jsonl").write_text(text)
+    return str(folder / "set")
 
 
 @pytest.mark.parametrize(
     ("shards", "words"),
     [
-        ({"train": ["../outside.tfrecord"]}, "names the shard '../outside.tfrecord', which is not"),
-        ({"train": ["/etc/passwd"]}, "names the shard '/etc/passwd', which is not"),
-        ({"train": [7]}, "names the shard 7, which is not"),
-        ({"train": []}, "There are no files in"),
+        (["../outside.tfrecord"], "names the shard '../outside.tfrecord', which is not"),
+        (["/etc/passwd"], "names the shard '/etc/passwd', which is not"),
+        ([7], "names the shard 7, which is not"),
+        ([], "There are no files in"),
     ],
 )
 def test_a_manifest_that_names_files_elsewhere_is_refused(tmp_path, shards, words):
-    write(tmp_path / "outside.tfrecord", [GOOD])
-    write(tmp_path / "set" / "train-00000.tfrecord", [GOOD])
-    about = {"format": "dcgan pack 1", "split": 0.0, "shards": shards}
-    (tmp_path / "set" / "manifest.jsonl").write_text(json.dumps(about))
     with pytest.raises(UserError, match=words):
-        catalog.find(str(tmp_path / "set"), "data")
+        catalog.find(with_manifest(tmp_path, {"train": shards}), "data")
 
 
-@pytest.mark.parametrize("shards", ["train", {"train": "train-00000.tfrecord"}, None, 3, ["a"]])
+@pytest.mark.parametrize("shards", [{"train": "train-00000.tfrecord"}, None, ["a"], "nested"])
 def test_a_manifest_of_another_shape_is_not_ours(tmp_path, shards):
-    write(tmp_path / "set" / "train-00000.tfrecord", [GOOD])
-    about = {"format": "dcgan pack 1", "split": 0.0, "shards": shards}
-    (tmp_path / "set" / "manifest.jsonl").write_text(json.dumps(about))
-    assert len(catalog.find(str(tmp_path / "set"), "data")) == 1
-
-
-def test_a_manifest_nested_without_end_is_not_ours(tmp_path):
-    write(tmp_path / "set" / "train-00000.tfrecord", [GOOD])
-    (tmp_path / "set" / "manifest.jsonl").write_text("[" * 1_000_000)
-    assert len(catalog.find(str(tmp_path / "set"), "data")) == 1
+    assert len(catalog.find(with_manifest(tmp_path, shards), "data")) == 1
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
@@ -341,14 +316,6 @@ def test_what_holds_no_pictures_is_refused(tmp_path, case):
     path = write(tmp_path / "a.tfrecord", [GOOD])
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(UserError, match=words):
-        catalog.find(str(path), "data")
-
-
-def test_a_shard_cut_short_is_refused(tmp_path):
-    path = write(tmp_path / "a.tfrecord", [GOOD, GOOD])
-    path.write_bytes(path.read_bytes()[:-3])
-    size = len(GOOD) + 16
-    with pytest.raises(UserError, match=f"a.tfrecord holds no complete record at byte {size}"):
         len(catalog.find(str(path), "data"))
 
 
@@ -363,12 +330,9 @@ def test_what_pack_did_not_write_is_not_touched(tmp_path):
     with pytest.raises(UserError, match="could not be written"):
         packed(folder, tmp_path / "file" / "out")
     assert content(tmp_path) == before
-
-
-def test_nothing_stays_when_no_picture_is_usable(tmp_path):
-    folder = noises(tmp_path / "in", 1)
     source = find(folder)
-    (folder / "000.png").write_bytes(b"no picture any more")
+    for name in source.names:
+        (folder / name).write_bytes(b"no picture any more")
     with pytest.raises(UserError, match="no usable picture"):
         pack(source, str(tmp_path / "out"), PackOptions())
     assert not (tmp_path / "out").exists()

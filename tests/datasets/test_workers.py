@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from dcgan.datasets import workers
 
@@ -52,36 +53,32 @@ def test_order_is_that_of_the_chunks():
     ]
 
 
-class Parallel:
-    parallel = True
-
-
-class Alone:
-    parallel = False
-
-
 def test_workers_start_when_the_rest_would_take_long(monkeypatch):
+    """By a clock that goes on by 10 ms a chunk of this process."""
     monkeypatch.setattr(workers, "cores", lambda: 2)
-    monkeypatch.setattr(workers, "PROBATION", 0.05)
+    monkeypatch.setattr(workers, "PROBATION", 0.055)
     monkeypatch.setattr(workers, "WORTH_WORKERS", 0.2)
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: 0.01 * len(DONE)))
     here = os.getpid()
 
-    def homes(source, count: int) -> list[bool]:
+    def homes(count: int, *, parallel: bool = True) -> list[bool]:
         """Whether each chunk was done in this process."""
+        source = SimpleNamespace(parallel=parallel)
         found = list(workers.map_in_order(process_of, source, list(range(count))))
         assert [chunk for _, chunk in found] == list(range(count))
         return [process == here for process, _ in found]
 
-    at_home = homes(Parallel(), 60)  # of 10 ms each
-    assert at_home[0] and not at_home[-1]
-    assert at_home == sorted(at_home, reverse=True)  # none comes back
-    assert 5 <= sum(at_home) < 60
-    assert all(homes(Parallel(), 8))  # over before it is worth it
-    assert all(homes(Alone(), 60))
+    assert homes(60) == [True] * 6 + [False] * 54
+    assert all(homes(25))  # the other 19 take 0.19 s
+    assert not all(homes(28))
+    assert all(homes(60, parallel=False))
+
+
+DONE: list[int] = []
 
 
 def process_of(_, chunk) -> tuple[int, int]:
-    time.sleep(0.01)
+    DONE.append(chunk)
     return os.getpid(), chunk
 
 
