@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dcgan.datasets import avatars
+from dcgan.datasets.avatar_drawing import outline
 from dcgan.datasets.source import ImageSpec
 
 SEEDS = 6000
@@ -34,6 +35,14 @@ def straight_face(**chosen: int) -> np.ndarray:
 def chosen() -> dict[str, np.ndarray]:
     rows = [avatars.attributes(seed) for seed in range(SEEDS)]
     return {name: np.array([row[name] for row in rows]) for name in avatars.ATTRIBUTES}
+
+
+def test_shapes_are_smooth_but_for_their_corners():
+    """Eight points make a circle, or an octagon, whose sides come as near as cos(pi / 8)."""
+    points = [f"{np.cos(a)},{np.sin(a)}" for a in np.arange(8) * np.pi / 4]
+    assert np.abs(np.hypot(*outline(" ".join(points)).T) - 1).max() < 0.01
+    octagon = np.hypot(*outline(",1 ".join(points) + ",1").T)
+    assert octagon.min() == pytest.approx(np.cos(np.pi / 8)) and octagon.max() == pytest.approx(1)
 
 
 def test_same_seed_gives_the_same_bytes_and_other_seeds_other_faces():
