@@ -16,17 +16,15 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.datasets.cached import is_count
+from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import classifier_network, resizing, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import BLOCK, FEWEST_LABELLED, Extracted
+from dcgan.evaluation.extractor import FEWEST_LABELLED, Extracted, pieces
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds, is_share
-from dcgan.images import to_float
-from dcgan.latent.sampling import in_batches
+from dcgan.evaluation.spill import collect
 
 VERSION = 2  # raised when the same recipe and images give another network
-LONGEST = 64  # pixels; larger images are made smaller
-BATCH = 128
 # How much the accuracy must exceed the share of the largest class: by this many standard deviations
 # of chance, and by this share of the images.
 SIGMAS, LEAST_GAIN = 3.0, 0.02
@@ -52,53 +50,40 @@ class Classifier:
         self.classes = classes
         # The accuracy on held-out images, by labelling; and the number of these images.
         self.accuracy, self.test_count = dict(facts["accuracy"]), facts["test_count"]
-        self.size = resizing.shrink(*shape[:2], LONGEST)
-        self.resize = resizing.in_words(tuple(shape[:2]), self.size)
         self.fingerprint = digest(self.name, VERSION, shape, classes, *weights.values())
         model = _build(shape, classes)
         model.set_weights(list(weights.values()))
-        self._run = _compile(model)
+        self.resize = resizing.in_words(shape[:2], model.input_shape[1:3])
+
+        def outputs(levels: tf.Tensor) -> list[tf.Tensor]:
+            features, *logits = model(levels, training=False)
+            return [features, *map(tf.nn.softmax, logits)]
+
+        self._run = trunk.compiled(model, outputs)
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D] and probabilities."""
-        features, *probabilities = in_batches(self._of_batch, images, size=BATCH)
+        features, *probabilities = self._run(images)
         return Extracted(features, dict(zip(self.classes, probabilities, strict=True)))
-
-    def _of_batch(self, images: np.ndarray) -> list[tf.Tensor]:
-        return self._run(tf.constant(resizing.resize(images, *self.size)))
 
 
 def _build(shape: tuple[int, ...], classes: dict[str, tuple[str, ...]], seed: int = 0):
     counts = {name: len(names) for name, names in classes.items()}
-    size = resizing.shrink(*shape[:2], LONGEST)
-    return classifier_network.build((*size, shape[2]), counts, seed=seed)
+    return classifier_network.build(trunk.input_shape(shape), counts, seed=seed)
 
 
-def _compile(model):
-    """Compiles float32 levels [BATCH, H, W, C] -> features and probabilities, in float32."""
-
-    @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
-    def run(levels):
-        features, *logits = model(to_float(levels), training=False)
-        return [features, *map(tf.nn.softmax, logits)]
-
-    return run
-
-
-def load(
-    images: np.ndarray, labels: Mapping[str, Labels], *, folder: Path, seed: int
-) -> Classifier:
+def load(data: Prepared, *, folder: Path, seed: int) -> Classifier:
     """Loads the classifier of a data set from the cache, or trains it; logs its accuracy.
 
-    Images are uint8 [N, height, width, channels]; each labelling with two classes or more gets a
-    head. The seed decides the held-out images, the initial weights and the order of training.
-    Raises UserError if there are no such labels or too few images, or if nothing was learnt.
+    Each labelling with two classes or more gets a head. The seed decides the held-out images, the
+    initial weights and the order of training. Raises UserError if there are no such labels or too
+    few images, or if nothing was learnt.
     """
-    labels = require(labels, len(images))
+    images, labels = data.images, require(data.labels, len(data.images))
     classes = {name: tuple(one.names) for name, one in labels.items()}
     values = [np.asarray(one.values, np.int32) for one in labels.values()]
-    data = (data_fingerprint(images), classes, *values)
-    key = digest(VERSION, LONGEST, unseen.SHARE, MOST, classifier_network.RECIPE, seed, *data)
+    recipe = (trunk.LONGEST, unseen.SHARE, MOST, classifier_network.RECIPE)
+    key = digest(VERSION, *recipe, seed, data_fingerprint(images), classes, *values)
 
     def make() -> tuple[Arrays, dict]:
         return _train(images, values, classes, seed=seed)
@@ -148,10 +133,10 @@ def _is_classifier(
     )
 
 
-def find_learnt(images: np.ndarray, labels: Mapping[str, Labels], *, seed: int) -> np.ndarray:
+def find_learnt(data: Prepared, *, seed: int) -> np.ndarray:
     """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `require`."""
-    require(labels, len(images))
-    return unseen.fingerprints(images[unseen.split(images, seed=seed, most=MOST)[1]])
+    require(data.labels, len(data.images))
+    return unseen.fingerprints(data.images[unseen.split(data.images, seed=seed, most=MOST)[1]])
 
 
 def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
@@ -197,11 +182,9 @@ def _train(
     weights = {f"{i:03d}": array for i, array in enumerate(model.get_weights())}
     facts = {"test_count": len(held_out), "accuracy": {}}
     found = Classifier(shape, classes, weights, facts=facts)
-    right = {name: 0 for name in classes}
-    for first in range(0, len(held_out), BLOCK):
-        some = held_out[first : first + BLOCK]
-        said = found(images[some]).probabilities
-        for name, true in zip(classes, values, strict=True):
-            right[name] += int((said[name].argmax(1) == true[some]).sum())
-    facts["accuracy"] = {name: count / len(held_out) for name, count in right.items()}
+    said = collect(map(found, pieces(images, held_out))).probabilities
+    facts["accuracy"] = {
+        name: float((said[name].argmax(1) == true[held_out]).mean())
+        for name, true in zip(classes, values, strict=True)
+    }
     return weights, facts | {"seconds": time.perf_counter() - start}

@@ -55,27 +55,18 @@ def build(shape: tuple[int, int, int], classes: Mapping[str, int], *, seed: int)
 def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Rotates, scales and shifts images a little, and changes their contrast and brightness.
 
-    Images are float [N, H, W, C] in [-1, 1], the seed is int64 [2]. Borders are repeated outwards.
+    Images are float [N, H, W, C] in [-1, 1], the seed is int64 [2].
     """
     count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     draws = tf.random.stateless_uniform([7, count], seed, -1.0, 1.0, alg="philox")
     turn, x_scale, y_scale, x_shift, y_shift, contrast, brightness = tf.unstack(draws)
     cos, sin = tf.cos(TURN * turn), tf.sin(TURN * turn)
     x_scale, y_scale = 1.0 + SCALE * x_scale, 1.0 + SCALE * y_scale
-    # Output (x, y) comes from input (a x + b y + c, d x + e y + f), both seen from the centre.
     a, b, d, e = cos * x_scale, -sin * y_scale, sin * x_scale, cos * y_scale
-    x_middle, y_middle = (width - 1) / 2, (height - 1) / 2
+    x_middle, y_middle = (width - 1) / 2, (height - 1) / 2  # both are seen from the centre
     c = x_middle - a * x_middle - b * y_middle + SHIFT * width * x_shift
     f = y_middle - d * x_middle - e * y_middle + SHIFT * height * y_shift
-    none = tf.zeros_like(a)
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([a, b, c, d, e, f, none, none], axis=1),
-        output_shape=[height, width],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-    )
+    moved = trunk.warp(images, [a, b, c, d, e, f])
     contrast, brightness = (tf.reshape(v, [-1, 1, 1, 1]) for v in (contrast, brightness))
     return moved * (1.0 + CONTRAST * contrast) + BRIGHTNESS * brightness
 

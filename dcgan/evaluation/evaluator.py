@@ -5,7 +5,6 @@ read in batches and features are kept on the disk, so memory does not grow with 
 images. Too few images are refused before anything is computed.
 """
 
-import collections
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ from dcgan.evaluation.metrics import (
 )
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
-from dcgan.evaluation.spill import Table, collect
+from dcgan.evaluation.spill import Table, collect, stored
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
@@ -187,18 +186,22 @@ class Evaluator:
         for `CLASSES` one per labelling.
         """
         wanted = self._list_wanted(metrics, generated)
-        found = {} if again else self._read_found(wanted, folder)
-        missing = [key for key in wanted if found.get(key) is None]
+        paths = {key: folder / self.protocol(key[0]).file_name(key[0]) for key in wanted}
+        fits = {CLASSES: is_histogram}
+        found = {
+            key: None if again else newest(paths[key], what, fits=fits.get(key[0], is_score))
+            for key, what in wanted.items()
+        }
+        missing = [key for key, record in found.items() if record is None]
         if missing:
             start = time.monotonic()
             results = self._measure({metric for metric, _ in missing}, generated)
             seconds = time.monotonic() - start
             when = {"step": generated.step, "epoch": generated.epoch}
             for key in missing:
-                path = folder / self.protocol(key[0]).file_name(key[0])
-                found[key] = write(path, wanted[key], when | results[key], seconds)
+                found[key] = write(paths[key], wanted[key], when | results[key], seconds)
                 self.measured.add(key[0])
-        return [found[key] for key in wanted]
+        return list(found.values())
 
     def _list_wanted(self, metrics: Sequence[str], generated: Candidate) -> dict[tuple, dict]:
         """Returns the identifying fields of each record by (metric, labelling or None)."""
@@ -211,22 +214,11 @@ class Evaluator:
                 wanted[metric, None] = what
         return wanted
 
-    def _read_found(self, wanted: dict[tuple, dict], folder: Path) -> dict[tuple, dict | None]:
-        return {
-            key: newest(
-                folder / self.protocol(key[0]).file_name(key[0]),
-                what,
-                fits=is_histogram if key[0] == CLASSES else is_score,
-            )
-            for key, what in wanted.items()
-        }
-
     def _measure(self, metrics: set[str], generated: Candidate) -> dict[tuple, dict]:
         kinds = {self._kind(metric) for metric in metrics}
         fake_images, fakes = self._extract_generated(generated.sample, kinds)
-        reals = self._extract_reals() if kinds & {"features", "probabilities"} else None
+        real_images, reals = self._extract_reals(kinds)
         numbers = [metric for metric in METRICS if metric in metrics]
-        real_images = self._read_reals() if "images" in kinds else None
         known = _sample(real_images, reals)
         compared = known.part(0, self.reals.count)
         estimates = measure_all(numbers, compared, _sample(fake_images, fakes), seed=self.seed)
@@ -270,45 +262,41 @@ class Evaluator:
         """Returns the kind of data that a metric uses, an attribute of `ImageSample`."""
         return {CLASSES: "probabilities", FACES: "images"}.get(metric) or NEEDS[metric].kind
 
-    def _extract_generated(
-        self, sample: Callable, kinds: set[str]
-    ) -> tuple[np.ndarray | None, Extracted | None]:
-        images, found = Table() if "images" in kinds else None, None
-        batches = self._sample_batches(sample, images)
-        if kinds == {"images"}:
-            collections.deque(batches, maxlen=0)
-        else:
-            doing = "features of generated"
-            found = collect(extract(self.extractor, batches, total=self.count, doing=doing))
-        return images and images.array(), found
-
     def _seeds(self) -> range:
         first = first_seed(self.seed)
         return range(first, first + self.count)
 
-    def _sample_batches(self, sample: Callable, kept: Table | None) -> Iterator[np.ndarray]:
+    def _extract_generated(
+        self, sample: Callable, kinds: set[str]
+    ) -> tuple[np.ndarray | None, Extracted | None]:
         seeds = self._seeds()
-        for start in range(0, self.count, BLOCK):
-            batch = sample(seeds[start : start + BLOCK])
-            if kept is not None:
-                kept.append(batch)
-            yield batch
+        batches = (sample(seeds[start : start + BLOCK]) for start in range(0, self.count, BLOCK))
+        if kinds == {"images"}:
+            return stored(batches), None
+        kept = Table() if "images" in kinds else None
 
-    def _extract_reals(self) -> Extracted:
-        """Extracts features of all real images, including those that only the floor needs."""
-        images, rows, data = self.reals.images, self.reals.rows, self.reals.data
-        return cache.real_features(self.extractor, images, rows, data=data, folder=self._folder)
+        def passing() -> Iterator[np.ndarray]:
+            for batch in batches:
+                if kept:
+                    kept.append(batch)
+                yield batch
 
-    def _read_reals(self) -> np.ndarray:
-        table = Table()
-        for block in pieces(self.reals.images, self.reals.rows):
-            table.append(block)
-        return table.array()
+        doing = "features of generated"
+        found = collect(extract(self.extractor, passing(), total=self.count, doing=doing))
+        return kept and kept.array(), found
+
+    def _extract_reals(self, kinds: set[str]) -> tuple[np.ndarray | None, Extracted | None]:
+        """Returns all real images, including those that only the floor needs, and features."""
+        reals, images, found = self.reals, None, None
+        if "images" in kinds:
+            images = stored(pieces(reals.images, reals.rows))
+        if kinds != {"images"}:
+            place = {"data": reals.data, "folder": self._folder}
+            found = cache.real_features(self.extractor, reals.images, reals.rows, **place)
+        return images, found
 
     def _measure_faces(self, fakes: np.ndarray, reals: np.ndarray) -> dict:
         """Measures the share of images with a face; the floor is that of the real images."""
-        from dcgan.evaluation.face_share import face_share  # OpenCV takes a while to load
-
         key = cache.digest("faces", self.finder.fingerprint, self.reals.fingerprint)
 
         def make() -> tuple[dict, dict]:
@@ -319,9 +307,9 @@ class Evaluator:
             return found.shape == (self.reals.count,) and found.dtype == bool
 
         of_reals = cache.remember(self._folder, f"faces-{key}", make, fits=fits)[0]["found"]
-        found = face_share(self.finder(fakes))
-        floor = {"of": "reals", "count": len(of_reals), **_numbers(face_share(of_reals))}
-        return {**_numbers(found), "interval": found.interval, "better": "higher", "floor": floor}
+        share, of_share = (of_trials(int(f.sum()), len(f)) for f in (self.finder(fakes), of_reals))
+        floor = {"of": "reals", "count": len(of_reals), **_numbers(of_share)}
+        return {**_numbers(share), "interval": share.interval, "better": "higher", "floor": floor}
 
     def _measure_asked(self, name: str, fakes: Extracted, generated: Candidate) -> dict:
         """Measures the share of images in which the extractor sees the class asked for, if any."""

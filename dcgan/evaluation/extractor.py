@@ -50,13 +50,13 @@ def extract(
 ) -> Iterator[Extracted]:
     """Passes images through an extractor, block by block, with a progress bar.
 
-    Images are pieces uint8 [n, height, width, channels] of any lengths, `total` images altogether.
-    They are divided anew into blocks of `BLOCK`, one of which is held at a time. Raises UserError
-    if features or probabilities are not finite.
+    Images are uint8 [`BLOCK`, height, width, channels], the last block may be shorter; `total`
+    images altogether. One block is held at a time. Raises UserError if features or probabilities
+    are not finite.
     """
     # Below another bar, such as that of training, it disappears when it is full.
     with Bar(doing, total, kept=None) as bar:
-        for block in _blocks(images):
+        for block in images:
             found = extractor(block)
             for values in (found.features, *found.probabilities.values()):
                 if not np.isfinite(values).all():
@@ -69,25 +69,7 @@ def extract(
             bar.update(len(block))
 
 
-def pieces(images: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Yields images, all or those of `rows`, block by block, so as not to read a whole file."""
-    count = len(images) if rows is None else len(rows)
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        yield np.asarray(images[start:stop] if rows is None else images[rows[start:stop]])
-
-
-def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Divides pieces of any lengths into blocks of `BLOCK`; the last one may be shorter."""
-    held: list[np.ndarray] = []
-    count = 0
-    for piece in images:
-        while len(piece):
-            part, piece = piece[: BLOCK - count], piece[BLOCK - count :]
-            held.append(part)
-            count += len(part)
-            if count == BLOCK:
-                yield held[0] if len(held) == 1 else np.concatenate(held)
-                held, count = [], 0
-    if count:
-        yield np.concatenate(held)
+def pieces(images: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the images of `rows` in blocks of `BLOCK`, so as not to read a whole file."""
+    for start in range(0, len(rows), BLOCK):
+        yield np.asarray(images[rows[start : start + BLOCK]])

@@ -9,12 +9,14 @@ from dcgan import UserError
 from dcgan.cli.option import did_you_mean, is_file_name
 from dcgan.datasets.prepare import Prepared
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import cache, network_file
+from dcgan.evaluation import cache, classifier, inception, network_file, self_supervised
 from dcgan.evaluation.extractor import Extractor
 from dcgan.evaluation.network_file import Looks, NetworkFile
+from dcgan.evaluation.pixels import Pixels
 
 NAMES = ("inception", "classifier", "self_supervised", "pixels")
-LEARN = ("classifier", "self_supervised")  # learn from some of the images, and judge the others
+# These learn from some of the images, and judge the others.
+LEARN = {"classifier": classifier, "self_supervised": self_supervised}
 
 
 def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
@@ -23,35 +25,19 @@ def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | Non
     Returns their `unseen.fingerprints`; None if it learns from none. Raises UserError if it cannot
     learn from this data set.
     """
-    if name == "classifier":
-        from dcgan.evaluation import classifier
-
-        return classifier.find_learnt(prepared.images, prepared.labels, seed=seed)
-    if name == "self_supervised":
-        from dcgan.evaluation import self_supervised
-
-        return self_supervised.find_learnt(prepared.images, seed=seed)
-    return None
+    return LEARN[name].find_learnt(prepared, seed=seed) if name in LEARN else None
 
 
 def require(name: str, labels: Mapping[str, Labels], count: int) -> None:
     """Raises UserError if an extractor lacks labels to learn from, or `count` is too small."""
-    if name == "classifier":
-        from dcgan.evaluation import classifier
-
-        classifier.require(labels, count)
-    if name == "self_supervised":
-        from dcgan.evaluation import self_supervised
-
-        self_supervised.require(count)
+    if name in LEARN:
+        LEARN[name].require(labels, count)
 
 
 def fetch(name: str, *, cache_dir: Path) -> None:
     """Downloads what `make` needs, unless it is cached; called before images are decoded."""
     if name == "inception":
-        from dcgan.evaluation import inception
-
-        inception.load(cache.evaluation_folder(cache_dir) / "inception")
+        inception.load(cache.evaluation_folder(cache_dir) / name)
 
 
 def make(
@@ -78,23 +64,12 @@ def make(
             f"an extractor's file, and --extractor {name} is none: leave them out."
         )
     folder = cache.evaluation_folder(cache_dir)
-    # TensorFlow takes seconds to load, so only extractors that need it import it.
-    if name == "inception":
-        from dcgan.evaluation import inception
-
-        return inception.load(folder / "inception")
-    if name == "classifier":
-        from dcgan.evaluation import classifier
-
-        return classifier.load(prepared.images, prepared.labels, folder=folder, seed=seed)
-    if name == "self_supervised":
-        from dcgan.evaluation import self_supervised
-
-        return self_supervised.load(prepared.images, folder=folder, seed=seed)
     if name == "pixels":
-        from dcgan.evaluation import pixels
-
-        return pixels.Pixels(prepared.images.shape[1:])
+        return Pixels(prepared.images.shape[1:])
+    if name == "inception":
+        return inception.load(folder / name)
+    if name in LEARN:
+        return LEARN[name].load(prepared, folder=folder, seed=seed)
     raise UserError(
         f"There is no extractor {name!r}{did_you_mean(name, NAMES)}: expected --extractor "
         f"{', '.join(NAMES)}, or a file."

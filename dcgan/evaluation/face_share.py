@@ -14,7 +14,6 @@ import numpy as np
 from dcgan import UserError
 from dcgan.evaluation import resizing
 from dcgan.evaluation.cache import digest
-from dcgan.evaluation.intervals import Estimate, of_trials
 from dcgan.evaluation.metrics import FACES, FACES_VERSION
 from dcgan.preparation import cascades, faces
 from dcgan.terminal import progress
@@ -66,11 +65,6 @@ def choose(images: np.ndarray, *, cascade: str | None, cache_dir: Path) -> FaceF
         return _finder(cascade, cache_dir)
     finders = [_finder(name, cache_dir) for name in KNOWN]
     return max(finders, key=lambda finder: finder(images[:LOOKED_AT]).mean())
-
-
-def face_share(found: np.ndarray) -> Estimate:
-    """Computes the share of True in `found`, bool [N], with Wilson's interval."""
-    return of_trials(int(found.sum()), len(found))
 
 
 def _finder(cascade: str, cache_dir: Path) -> FaceFinder:

@@ -6,7 +6,6 @@ as the number of images rises (Chong and Forsyth 2020, arXiv 1911.07023): compar
 equally many images.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -43,19 +42,6 @@ class Moments(NamedTuple):
         return cls(origin + total / count, covariance)
 
 
-@dataclass(frozen=True)
-class _Pairing:
-    """Two covariances A and B in axes in which both are diagonal.
-
-    With F = `factor` and G = `inverse`, both [D, r]: F F' = A, G' A G = 1, and
-    F' B F = diag(`scales`^2). So Tr (A B)^(1/2) is the sum of the scales.
-    """
-
-    factor: np.ndarray
-    inverse: np.ndarray
-    scales: np.ndarray
-
-
 def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
     """Computes the Frechet distance and its interval.
 
@@ -68,14 +54,14 @@ def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
         real, fake: features [N, D] and [M, D], at least 2 rows each.
     """
     one, other = Moments.of(real), Moments.of(fake)
-    pair = _pair(one, other)
+    factor, inverse, scales = _pair(one.covariance, other.covariance)
     # The variance divides by the scales: leave out those that are only rounding errors.
-    kept = pair.scales > pair.scales.max(initial=0.0) * np.sqrt(_epsilon(pair.factor))
-    roots = np.sqrt(pair.scales[kept])
+    kept = scales > scales.max(initial=0.0) * np.sqrt(_epsilon(factor))
+    roots = np.sqrt(scales[kept])
     gap = one.mean - other.mean
-    variance = _variance(real, one.mean, gap, pair.inverse[:, kept] * roots)
-    variance += _variance(fake, other.mean, -gap, pair.factor[:, kept] / roots)
-    return of_error(_distance(one, other, pair), np.sqrt(variance), INTERVAL, least=0.0)
+    variance = _variance(real, one.mean, gap, inverse[:, kept] * roots)
+    variance += _variance(fake, other.mean, -gap, factor[:, kept] / roots)
+    return of_error(_distance(one, other, scales), np.sqrt(variance), INTERVAL, least=0.0)
 
 
 def _epsilon(matrix: np.ndarray) -> float:
@@ -83,18 +69,21 @@ def _epsilon(matrix: np.ndarray) -> float:
     return len(matrix) * np.finfo(np.float64).eps
 
 
-def _pair(one: Moments, other: Moments) -> _Pairing:
-    first, second = one.covariance, other.covariance
+def _pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds axes in which two covariances A and B are both diagonal.
+
+    Returns F and G, both [D, r], and s [r]: F F' = A, G' A G = 1, and F' B F = diag(s^2). So
+    Tr (A B)^(1/2) is the sum of s.
+    """
     values, vectors = np.linalg.eigh(first)
     kept = values > values.max() * _epsilon(first)
     vectors, roots = vectors[:, kept], np.sqrt(values[kept])
     factor = vectors * roots
     squares, turn = np.linalg.eigh(factor.T @ second @ factor)
-    scales = np.sqrt(np.maximum(squares, 0.0))
-    return _Pairing(factor @ turn, (vectors / roots) @ turn, scales)
+    return factor @ turn, (vectors / roots) @ turn, np.sqrt(np.maximum(squares, 0.0))
 
 
-def _distance(one: Moments, other: Moments, pair: _Pairing) -> float:
+def _distance(one: Moments, other: Moments, scales: np.ndarray) -> float:
     """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
 
     The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1. This
@@ -102,7 +91,7 @@ def _distance(one: Moments, other: Moments, pair: _Pairing) -> float:
     singular.
     """
     traces = np.trace(one.covariance) + np.trace(other.covariance)
-    squared = np.square(one.mean - other.mean).sum() + traces - 2 * pair.scales.sum()
+    squared = np.square(one.mean - other.mean).sum() + traces - 2 * scales.sum()
     return float(max(squared, 0.0))  # below 0 by rounding only
 
 

@@ -39,29 +39,6 @@ def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     return float(value), 2 * (within_x - xy.mean(1)), 2 * (within_y - xy.mean(0))
 
 
-class _Projections:
-    """The mean projection of each image of one kind, over the subsets that contained it."""
-
-    def __init__(self, features: np.ndarray):
-        self._features = features
-        self._sums = np.zeros(len(features))
-        self._times = np.zeros(len(features), np.int64)
-
-    def draw(self, size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draws random rows; returns them and their features as float64."""
-        rows = np.sort(random.choice(len(self._features), size, replace=False))
-        return rows, np.asarray(self._features[rows], np.float64)
-
-    def add(self, rows: np.ndarray, projections: np.ndarray) -> None:
-        self._sums[rows] += projections
-        self._times[rows] += 1
-
-    def variance(self) -> float:
-        """The variance of the estimate due to these images (Hoeffding 1948, first order)."""
-        seen = self._times > 0
-        return float((self._sums[seen] / self._times[seen]).var(ddof=1) / len(seen))
-
-
 def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     """Computes the mean of the estimates on random subsets, and its interval.
 
@@ -77,12 +54,22 @@ def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     whole = size == len(real) == len(fake)  # one subset holds everything
     values = np.empty(1 if whole else SUBSETS)
     random = np.random.default_rng(seed)
-    reals, fakes = _Projections(real), _Projections(fake)
+    samples = real, fake
+    # Of each image: the sum of its projections over the subsets that contained it, and how many.
+    sums = [(np.zeros(len(one)), np.zeros(len(one), np.int64)) for one in samples]
     for i in range(len(values)):
-        (x_rows, x), (y_rows, y) = reals.draw(size, random), fakes.draw(size, random)
-        values[i], of_x, of_y = mmd(x, y)
-        reals.add(x_rows, of_x)
-        fakes.add(y_rows, of_y)
+        rows = [np.sort(random.choice(len(one), size, replace=False)) for one in samples]
+        x, y = (np.asarray(one[some], np.float64) for one, some in zip(samples, rows, strict=True))
+        values[i], *projections = mmd(x, y)
+        for (total, times), some, found in zip(sums, rows, projections, strict=True):
+            total[some] += found
+            times[some] += 1
     drawing = 0.0 if whole else values.var(ddof=1) / len(values)
-    error = np.sqrt(reals.variance() + fakes.variance() + drawing)
+    error = np.sqrt(_variance(*sums[0]) + _variance(*sums[1]) + drawing)
     return of_error(float(values.mean()), error, INTERVAL)
+
+
+def _variance(sums: np.ndarray, times: np.ndarray) -> float:
+    """The variance of the estimate due to images of one kind (Hoeffding 1948, first order)."""
+    seen = times > 0
+    return float((sums[seen] / times[seen]).var(ddof=1) / len(seen))

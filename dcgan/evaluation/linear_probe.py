@@ -9,10 +9,9 @@ other features, such as raw pixels, shows how much the network adds.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.stats
 import tensorflow as tf
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
@@ -22,7 +21,7 @@ from sklearn.svm import LinearSVC
 
 from dcgan import UserError, images
 from dcgan.evaluation.extractor import BLOCK
-from dcgan.evaluation.intervals import Estimate
+from dcgan.evaluation.intervals import Estimate, of_groups
 from dcgan.latent.sampling import in_batches
 from dcgan.models import Discriminator
 from dcgan.terminal.progress import Bar
@@ -50,15 +49,9 @@ def pool(maps: tf.Tensor) -> tf.Tensor:
     for axis in (1, 2):
         side = maps.shape[axis]
         if side > SIDE:
-            bounds = [
-                (i * side // SIDE, math.ceil((i + 1) * side / SIDE) - i * side // SIDE)
-                for i in range(SIDE)
-            ]
-            parts = [
-                tf.reduce_max(tf.gather(maps, range(at, at + size), axis=axis), axis=axis)
-                for at, size in bounds
-            ]
-            maps = tf.stack(parts, axis=axis)
+            parts = [range(i * side // SIDE, math.ceil((i + 1) * side / SIDE)) for i in range(SIDE)]
+            most = [tf.reduce_max(tf.gather(maps, part, axis=axis), axis) for part in parts]
+            maps = tf.stack(most, axis)
     return maps
 
 
@@ -231,10 +224,8 @@ def compare(
 
 def mean(values: np.ndarray) -> Estimate:
     """Computes the mean of two or more values, and its 95 % interval by Student's t."""
-    half = scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
-    value = float(np.mean(values))
     words = f"Student's t over {len(values)} draws of the labelled images"
-    return Estimate(value, float(value - half), float(value + half), words)
+    return replace(of_groups(np.mean(values), values), interval=words)
 
 
 def _finite(features: np.ndarray, name: str) -> np.ndarray:

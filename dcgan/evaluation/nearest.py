@@ -15,52 +15,6 @@ REFERENCES = 64  # evenly chosen training images, whose nearest neighbours give 
 NONE = -1  # stands for a row: no image is excluded
 
 
-class Nearest:
-    """The rows nearest to some points, among all that were added."""
-
-    def __init__(self, points: np.ndarray, k: int, *, excluded: np.ndarray | None = None):
-        """Searches for the k rows nearest to points [Q, D]; `excluded` [Q] are rows to skip."""
-        self._points = np.asarray(points, np.float64)
-        self._squares = np.square(self._points).sum(1)
-        self._k = k
-        count = len(self._points)
-        self._excluded = np.full(count, NONE) if excluded is None else np.asarray(excluded)
-        self.squared = np.empty((count, 0))  # [Q, up to k] squared distances, ascending
-        self.rows = np.empty((count, 0), np.int64)
-        self.mirrored = np.empty((count, 0), bool)
-
-    def add(self, rows: np.ndarray, points: np.ndarray, mirrored: np.ndarray | None = None) -> None:
-        """Searches among more rows, int [B], with their points [B, D]; add each row only once.
-
-        `mirrored` [B, D] are the points of the mirrored images; the nearer of both counts.
-        """
-        squared = self._to(points)
-        is_mirrored = np.zeros(squared.shape, bool)
-        if mirrored is not None:
-            other = self._to(mirrored)
-            is_mirrored = other < squared
-            squared = np.minimum(squared, other)
-        squared[self._excluded[:, np.newaxis] == rows] = np.inf
-        squared = np.concatenate([self.squared, squared], 1)
-        # The first of equally near ones stays, so that the result does not depend on the blocks.
-        order = np.argsort(squared, axis=1, kind="stable")[:, : self._k]
-        self.squared = np.take_along_axis(squared, order, 1)
-        all_rows = np.broadcast_to(rows, is_mirrored.shape)
-        for name, new in (("rows", all_rows), ("mirrored", is_mirrored)):
-            both = np.concatenate([getattr(self, name), new], 1)
-            setattr(self, name, np.take_along_axis(both, order, 1))
-
-    def _to(self, points: np.ndarray) -> np.ndarray:
-        """Computes squared distances [Q, B], |p|^2 + |q|^2 - 2 p q; exact for integers, as pixels.
-
-        It uses float64, as for similar images this is a small difference of large numbers.
-        """
-        points = np.asarray(points, np.float64)
-        products = self._points @ points.T
-        squares = np.square(points).sum(1)
-        return np.maximum(self._squares[:, np.newaxis] + squares - 2.0 * products, 0.0)
-
-
 @dataclass(frozen=True)
 class Space:
     """A way to compare images."""
@@ -133,30 +87,68 @@ def find(
         progress: called after each block with its number of images.
     """
     chosen = np.linspace(0, len(reals) - 1, min(REFERENCES, len(reals))).round().astype(int)
-    excluded = np.concatenate([np.full(len(generated), NONE), chosen])
+    excluded = np.concatenate([np.full(len(generated), NONE), chosen])[:, np.newaxis]
     queries = np.concatenate([generated, reals[chosen]])
     crowd = max(k, min(CROWD, len(reals)))
-    searches = [Nearest(space.embed(queries), crowd, excluded=excluded) for space in spaces]
+    points = [np.asarray(space.embed(queries), np.float64) for space in spaces]
+    # In each space [Q, up to `crowd`], nearest first: squared distances, rows, whether mirrored.
+    none = [np.empty((len(queries), 0), dtype) for dtype in (float, int, bool)]
+    nearest = [none] * len(spaces)
     for start in range(0, len(reals), BLOCK):
         block = np.asarray(reals[start : start + BLOCK])
         rows = np.arange(start, start + len(block))
-        for space, search in zip(spaces, searches, strict=True):
-            mirrored = space.embed(block[:, :, ::-1]) if flip else None
-            search.add(rows, space.embed(block), mirrored)
+        for i, space in enumerate(spaces):
+            squared = _squared_distances(points[i], space.embed(block))
+            mirrored = np.zeros(squared.shape, bool)
+            if flip:
+                other = _squared_distances(points[i], space.embed(block[:, :, ::-1]))
+                mirrored = other < squared
+                squared = np.minimum(squared, other)
+            squared[excluded == rows] = np.inf
+            more = squared, np.broadcast_to(rows, squared.shape), mirrored
+            nearest[i] = _nearer(nearest[i], more, crowd)
         progress(len(block))
     return [
-        _neighbours(search, space, len(generated), k)
-        for space, search in zip(spaces, searches, strict=True)
+        _neighbours(*one, scale=space.scale, count=len(generated), k=k)
+        for one, space in zip(nearest, spaces, strict=True)
     ]
 
 
-def _neighbours(search: Nearest, space: Space, count: int, k: int) -> NearestImages:
+def _squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Computes [Q, D], [B, D] -> [Q, B] as |x|^2 + |y|^2 - 2 x y; exact for integers, as pixels.
+
+    It uses float64, as for similar images this is a small difference of large numbers.
+    """
+    y = np.asarray(y, np.float64)
+    squares = np.square(x).sum(1)[:, np.newaxis] + np.square(y).sum(1)
+    return np.maximum(squares - 2.0 * (x @ y.T), 0.0)
+
+
+def _nearer(
+    known: Sequence[np.ndarray], more: Sequence[np.ndarray], count: int
+) -> list[np.ndarray]:
+    """Returns the `count` nearest of both; squared distances come first in each."""
+    both = [np.concatenate(pair, 1) for pair in zip(known, more, strict=True)]
+    # The first of equally near ones stays, so that the result does not depend on the blocks.
+    order = np.argsort(both[0], axis=1, kind="stable")[:, :count]
+    return [np.take_along_axis(one, order, 1) for one in both]
+
+
+def _neighbours(
+    squared: np.ndarray,
+    rows: np.ndarray,
+    mirrored: np.ndarray,
+    *,
+    scale: float,
+    count: int,
+    k: int,
+) -> NearestImages:
     """Makes the result for the first `count` points; the others give the usual distance."""
-    distances = np.sqrt(search.squared / space.scale)
+    distances = np.sqrt(squared / scale)
     crowd = distances[:count].mean(1)
     return NearestImages(
-        search.rows[:count, :k],
-        search.mirrored[:count, :k],
+        rows[:count, :k],
+        mirrored[:count, :k],
         distances[:count, :k],
         # If the whole crowd is at distance 0, the image is a copy of many: the result is 0.
         np.divide(distances[:count, 0], crowd, out=np.zeros(count), where=crowd > 0),

@@ -71,7 +71,8 @@ class NetworkFile:
         self.name = path.stem
         self.classes: dict[str, tuple[str, ...]] = {}
         self.layout = _layout(path, self._network, looks.layout)
-        height, width, self._channels = _axes(self._network.shape, self.layout)
+        _, *axes = self._network.shape
+        height, width, self._channels = axes if self.layout == "nhwc" else (*axes[1:], axes[0])
         self.size = _size(path, (height, width), looks.size, shape[:2])
         self.range = _range(path, self._network, looks.range)
         if self._channels == 1 and self.range in NORMALIZATIONS:
@@ -135,12 +136,6 @@ def split_name(text: str) -> tuple[Path, str | None]:
     if colon and output and not Path(text).exists() and Path(file).exists():
         return Path(file), output
     return Path(text), None
-
-
-def _axes(shape: tuple[int | None, ...], layout: str) -> tuple[int | None, ...]:
-    """Returns (height, width, channels) of an input shape."""
-    _, a, b, c = shape
-    return (a, b, c) if layout == "nhwc" else (b, c, a)
 
 
 def _layout(path: Path, network: OpenedNetwork, told: str | None) -> str:

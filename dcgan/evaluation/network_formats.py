@@ -96,15 +96,13 @@ def _onnx(path: Path, output: str | None) -> OpenedNetwork:
         raise _unreadable(path, "ONNX Runtime", error, expected) from error
     name = _one_input(path, [one.name for one in session.get_inputs()])
     found = session.get_inputs()[0]
-    if found.type not in DTYPES:
-        raise _no_images(path, f"{found.type} {found.shape}")
     wanted = _choose(path, [one.name for one in session.get_outputs()], output)
     shape = tuple(side if isinstance(side, int) else None for side in found.shape)
 
     def run(images: np.ndarray) -> np.ndarray:
         return session.run([wanted], {name: images})[0]
 
-    return _check(path, OpenedNetwork(run, shape, DTYPES[found.type]))
+    return _check(path, OpenedNetwork(run, shape, DTYPES.get(found.type, found.type)))
 
 
 def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
@@ -216,16 +214,12 @@ def _choose(path: Path, names: Sequence[str], wanted: str | None, more: Sequence
 
 def _check(path: Path, network: OpenedNetwork) -> OpenedNetwork:
     if len(network.shape) != 4 or network.dtype not in DTYPES.values():
-        raise _no_images(path, f"{network.dtype} {list(network.shape)}")
+        raise UserError(
+            f"The input of --extractor {path} takes no images: expected float32, float16 or uint8 "
+            "[batch, height, width, channels] or [batch, channels, height, width], received "
+            f"{network.dtype} {list(network.shape)}."
+        )
     return network
-
-
-def _no_images(path: Path, received: str) -> UserError:
-    return UserError(
-        f"The input of --extractor {path} takes no images: expected float32, float16 or uint8 "
-        "[batch, height, width, channels] or [batch, channels, height, width], received "
-        f"{received}."
-    )
 
 
 def _unreadable(path: Path, who: str, error: Exception, expected: str) -> UserError:

@@ -9,23 +9,21 @@ from, see `unseen`. Too few images are refused.
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.datasets.cached import is_count
+from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.source import Labels
 from dcgan.evaluation import resizing, self_supervised_network, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
-from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted, pieces
+from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds
-from dcgan.images import to_float
-from dcgan.latent.sampling import in_batches
 
 VERSION = 1  # raised when the same recipe and images give another network
-LONGEST = 64  # pixels; larger images are made smaller
-BATCH = 128
 MOST = 20_000  # the most images to learn from, to bound memory
 LEAST = 1e-3  # least deviation to divide by, as a share of the largest one
 
@@ -44,47 +42,36 @@ class SelfSupervised:
     def __init__(self, shape: tuple[int, int, int], weights: Arrays):
         """`weights` are the network's, in its order, then mean and deviation of the features."""
         self.classes: dict[str, tuple[str, ...]] = {}
-        self.size = resizing.shrink(*shape[:2], LONGEST)
-        self.resize = resizing.in_words(tuple(shape[:2]), self.size)
-        self.fingerprint = digest(self.name, VERSION, tuple(shape), *weights.values())
+        self.fingerprint = digest(self.name, VERSION, shape, *weights.values())
         *arrays, self._mean, self._deviation = weights.values()
         model = _build(shape)
         model.set_weights(arrays)
-        self._run = _compile(model)
+        self.resize = resizing.in_words(shape[:2], model.input_shape[1:3])
+        self._run = _compiled(model)
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D], no probabilities."""
-
-        def of_batch(part: np.ndarray) -> list[tf.Tensor]:
-            return [self._run(tf.constant(resizing.resize(part, *self.size)))]
-
-        (features,) = in_batches(of_batch, images, size=BATCH)
+        (features,) = self._run(images)
         return Extracted(np.arcsinh((features - self._mean) / self._deviation))
 
 
 def _build(shape: tuple[int, ...], seed: int = 0):
-    size = resizing.shrink(*shape[:2], LONGEST)
-    return self_supervised_network.build((*size, shape[2]), seed=seed)
+    return self_supervised_network.build(trunk.input_shape(shape), seed=seed)
 
 
-def _compile(model):
-    """Compiles float32 levels [BATCH, H, W, C] -> the network's features, not standardized."""
-
-    @tf.function(input_signature=[tf.TensorSpec((BATCH, *model.input_shape[1:]), tf.float32)])
-    def run(levels):
-        return model(to_float(levels), training=False)[0]
-
-    return run
+def _compiled(model) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Compiles images -> [the network's features], not standardized."""
+    return trunk.compiled(model, lambda levels: model(levels, training=False)[:1])
 
 
-def load(images: np.ndarray, *, folder: Path, seed: int) -> SelfSupervised:
+def load(data: Prepared, *, folder: Path, seed: int) -> SelfSupervised:
     """Loads the extractor of a data set from the cache, or trains it.
 
-    Images are uint8 [N, height, width, channels]. The seed decides which of them are left for
-    judging, the initial weights and the order of training. Raises UserError if there are too few
-    different images.
+    The seed decides which images are left for judging, the initial weights and the order of
+    training. Raises UserError if there are too few different images.
     """
-    recipe = (VERSION, LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
+    images = data.images
+    recipe = (VERSION, trunk.LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
 
     def fits(weights: Arrays, facts: dict) -> bool:
@@ -113,13 +100,13 @@ def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
     return facts_fit and are_weights(weights, shapes)
 
 
-def find_learnt(images: np.ndarray, *, seed: int) -> np.ndarray:
+def find_learnt(data: Prepared, *, seed: int) -> np.ndarray:
     """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `load`."""
-    return unseen.fingerprints(images[_rows(images, seed)])
+    return unseen.fingerprints(data.images[_rows(data.images, seed)])
 
 
-def require(different: int) -> None:
-    """Raises UserError if this number of different images is too small."""
+def require(labels: Mapping[str, Labels], different: int) -> None:
+    """Raises UserError if this number of different images is too small, with or without labels."""
     if different < FEWEST_LEARNT:
         raise UserError(
             f"The self-supervised extractor needs at least {FEWEST_LEARNT} different images, there "
@@ -129,7 +116,7 @@ def require(different: int) -> None:
 
 def _rows(images: np.ndarray, seed: int) -> np.ndarray:
     """Returns the rows of the images to learn from."""
-    require(len(np.unique(unseen.fingerprints(images))))
+    require({}, len(np.unique(unseen.fingerprints(images))))
     return unseen.split(images, seed=seed, most=MOST)[1]
 
 
@@ -141,13 +128,7 @@ def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     model = _build(images.shape[1:], seed)
     pictures = trunk.small(images, rows, model.input_shape[1:3])
     self_supervised_network.train(model, pictures, seed=seed)
-    run = _compile(model)
-    known = np.concatenate(
-        [
-            in_batches(lambda part: [run(tf.constant(part, tf.float32))], block, size=BATCH)[0]
-            for block in pieces(pictures)
-        ]
-    )
+    (known,) = _compiled(model)(pictures)
     deviation = known.std(0)
     arrays = [*model.get_weights(), known.mean(0), np.maximum(deviation, LEAST * deviation.max())]
     weights = {f"{i:03d}": array for i, array in enumerate(arrays)}

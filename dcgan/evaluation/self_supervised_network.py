@@ -60,18 +60,10 @@ def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     size = 1.0 - (1.0 - SMALLEST) * (1.0 + size) / 2
     a, e = size * (1.0 + STRETCH * stretch), size * (1.0 - STRETCH * stretch)
     x_middle, y_middle = (width - 1) / 2, (height - 1) / 2
-    # Output (x, y) comes from input (a x + c, e y + f).
     c = (1.0 - a + x_place * (1.0 - size)) * x_middle
     f = (1.0 - e + y_place * (1.0 - size)) * y_middle
     none = tf.zeros_like(a)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([a, none, c, none, e, f, none, none], axis=1),
-        output_shape=[height, width],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-    )
+    return trunk.warp(images, [a, none, c, none, e, f])
 
 
 def train(model: keras.Model, images: np.ndarray, *, seed: int) -> None:

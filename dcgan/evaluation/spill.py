@@ -39,6 +39,14 @@ class Table:
         return np.fromfile(self._file, dtype).reshape(-1, *shape)
 
 
+def stored(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Joins blocks of rows, at least one."""
+    table = Table()
+    for block in blocks:
+        table.append(block)
+    return table.array()
+
+
 def collect(parts: Iterable[Extracted]) -> Extracted:
     """Joins the parts, at least one, that an extractor yields."""
     features, probabilities = Table(), {}

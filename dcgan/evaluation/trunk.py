@@ -6,16 +6,21 @@ cosine decay, on images in a shuffled order that a seed decides.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from dcgan.evaluation import resizing
 from dcgan.evaluation.extractor import pieces
+from dcgan.images import to_float
+from dcgan.latent.sampling import in_batches
 from dcgan.models.layers import BatchNormalization
 from dcgan.terminal.progress import format_estimate, with_bar
 
+LONGEST = 64  # pixels; larger images are made smaller
+BATCH = 128  # images; always the same, so that features do not depend on the number of images
 LARGE = 40  # pixels; if the longer side is above, the stem halves the sides too
 PEAK_RATE = 4e-3  # highest learning rate
 WARM_UP = 0.15  # share of the steps
@@ -27,6 +32,47 @@ RECIPE = (LARGE, PEAK_RATE, WARM_UP, DECAY)
 FIRST_STEPS = 10  # steps after which the total time is estimated
 
 logger = logging.getLogger("dcgan")
+
+
+def input_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Returns the input's (height, width, channels) for images of this shape."""
+    return (*resizing.shrink(*shape[:2], LONGEST), shape[2])
+
+
+def compiled(
+    model: keras.Model, outputs: Callable[[tf.Tensor], list[tf.Tensor]]
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Compiles a function of uint8 images [N, H, W, C], which are resized to the model's input.
+
+    `outputs` computes its results from float images [BATCH, *input shape] in [-1, 1].
+    """
+    shape = model.input_shape[1:]
+
+    @tf.function(input_signature=[tf.TensorSpec((BATCH, *shape), tf.float32)], autograph=False)
+    def run(levels):
+        return outputs(to_float(levels))
+
+    def of_batch(images):
+        return run(tf.constant(resizing.resize(images, *shape[:2])))
+
+    return lambda images: in_batches(of_batch, images, size=BATCH)
+
+
+def warp(images: tf.Tensor, transform: list[tf.Tensor]) -> tf.Tensor:
+    """Resamples each image [N, H, W, C] bilinearly; borders are repeated outwards.
+
+    The transform is a, b, c, d, e, f, each [N]: output (x, y) comes from input (a x + b y + c,
+    d x + e y + f), in pixels from the upper left corner.
+    """
+    none = tf.zeros_like(transform[0])
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([*transform, none, none], axis=1),
+        output_shape=images.shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
 
 
 def trunk(images, stem: int, widths: tuple[int, ...], seeds: Iterator[int]) -> list:

@@ -25,7 +25,8 @@ def normal(mean, covariance) -> Moments:
 
 
 def frechet_distance(one: Moments, other: Moments) -> float:
-    return fid._distance(one, other, fid._pair(one, other))
+    scales = fid._pair(one.covariance, other.covariance)[2]
+    return fid._distance(one, other, scales)
 
 
 def by_sqrtm(one: Moments, other: Moments) -> float:
