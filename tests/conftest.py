@@ -47,6 +47,13 @@ def idle() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def quick_swd(monkeypatch) -> None:
+    """The sliced distance by fewer patches and directions."""
+    for name, count in (("MOST_PATCHES", 4000), ("DIRECTIONS", 32), ("FEWER_DIRECTIONS", 16)):
+        monkeypatch.setattr(f"dcgan.evaluation.swd.{name}", count)
+
+
 @pytest.fixture(scope="module")
 def browser():
     with chromium() as browser:

@@ -1,7 +1,6 @@
 """In how many images the classifier sees the class that was asked for."""
 
 import numpy as np
-import pytest
 from test_evaluate import Painter, judge
 
 from dcgan.commands.evaluate import histogram
@@ -40,9 +39,3 @@ def test_it_is_the_share_of_the_images_of_all_batches(tmp_path):
 def test_without_classes_nothing_is_said_of_them(tmp_path):
     (record,) = judge(tmp_path).evaluate([CLASSES], Painter().generated(), tmp_path / "r")
     assert "asked" not in record and "asked for" not in " ".join(histogram(record))
-
-
-@pytest.mark.parametrize("asked", [None, 0.8, {"value": 2, "low": 0, "high": 1}, {"value": 0.5}])
-def test_a_record_that_says_something_else_is_measured_again(tmp_path, asked):
-    (record,) = judge(tmp_path).evaluate([CLASSES], by_class(), tmp_path / "r")
-    assert not is_histogram(record | {"asked": asked})

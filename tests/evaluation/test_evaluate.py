@@ -34,6 +34,7 @@ from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
 SHAPE = (8, 8, 1)
+pytestmark = pytest.mark.usefixtures("quick_swd")
 
 
 class Toy:
@@ -162,29 +163,34 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     assert lines[0]["value"] == lines[4]["value"]  # the same again
 
 
-def test_records_of_another_version_are_measured_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize("metric", ["kid", CLASSES])
+def test_records_of_another_version_are_measured_again(tmp_path, monkeypatch, metric):
     """A changed formula, or a record from before records had versions."""
     painter, folder = Painter(), tmp_path / "records"
 
-    def evaluate(metric: str) -> dict:
+    def evaluate() -> dict:
         return judge(tmp_path).evaluate([metric], painter.generated(), folder)[0]
 
-    for number, metric in enumerate(("kid", CLASSES)):
-        painter.asked.clear()
-        first = evaluate(metric)
-        assert first["version"] == metrics.VERSIONS[metric] and len(painter.asked) == 150
-        path = folder / f"{metric}-150-toy.jsonl"
-        for count, version in enumerate((None, 0, first["version"] + 1), start=2):
-            other = first | {"version": version}
-            if version is None:
-                del other["version"]
-            path.write_text(json.dumps(other) + "\n")
-            assert evaluate(metric)["version"] == first["version"]
-            assert len(painter.asked) == 150 * count and len(list(read_json_lines(path))) == 2
-        with monkeypatch.context() as patch:
-            patch.setitem(metrics.VERSIONS, metric, 9)
-            assert evaluate(metric)["version"] == 9 and len(painter.asked) == 150 * 5, number
-        assert evaluate(metric)["version"] == first["version"] and len(painter.asked) == 150 * 5
+    first = evaluate()
+    for count, version in enumerate(({}, {"version": first["version"] + 1}), start=2):
+        other = {name: value for name, value in first.items() if name != "version"} | version
+        (folder / f"{metric}-150-toy.jsonl").write_text(json.dumps(other) + "\n")
+        assert evaluate()["version"] == first["version"] == metrics.VERSIONS[metric]
+        assert len(painter.asked) == 150 * count
+    monkeypatch.setitem(metrics.VERSIONS, metric, 9)
+    assert evaluate()["version"] == 9 and len(painter.asked) == 150 * 4
+
+
+@pytest.mark.parametrize(("metric", "odd"), [("kid", {"value": "0.1"}), (CLASSES, {"names": 3})])
+def test_a_record_that_we_did_not_write_is_measured_again(tmp_path, metric, odd):
+    """See `test_kept_results` for what is odd."""
+    painter, folder = Painter(), tmp_path / "records"
+    [first] = judge(tmp_path).evaluate([metric], painter.generated(), folder)
+    (folder / f"{metric}-150-toy.jsonl").write_text(json.dumps(first | odd) + "\n")
+    [again] = judge(tmp_path).evaluate([metric], painter.generated(), folder)
+    assert again | {"made": 0, "seconds": 0} == first | {"made": 0, "seconds": 0}
+    assert len(painter.asked) == 300
+    assert judge(tmp_path).evaluate([metric], painter.generated(), folder) == [again]
 
 
 # --- real images that the extractor has not learnt from, and the floor
@@ -306,13 +312,13 @@ def evaluate(run_root: Path, *flags) -> int:
 
 
 def test_the_command_measures_prints_and_draws(tmp_path, capsys):
-    run_root = learnt_run(tmp_path, {"": 130})
+    run_root = learnt_run(tmp_path, {"": 110}, shape=(8, 8, 3))
     before = content(run_root)
-    flags = ("--num_images", 200, "--metrics", "fid,precision,swd,fid")
+    flags = ("--num_images", 120, "--metrics", "fid,precision,swd,fid")
     with RunDir(run_root).lock():  # as when training goes on
         assert evaluate(run_root, *flags) == 0
     output = capsys.readouterr().out
-    assert "There are 130 real images of train, fewer than --num_images 200" in output
+    assert "There are 110 real images of train, fewer than --num_images 120" in output
     assert "run, step 1234, epoch 1.5:" in output
     assert "No floor: two halves of the real images would be fewer than a metric" in output
     lines = {name: list(read_json_lines(run_root / "evaluation" / name)) for name in NAMES}
@@ -320,9 +326,9 @@ def test_the_command_measures_prints_and_draws(tmp_path, capsys):
         assert name in output
         shown = f"{record['metric']:10} {record['value']:10.4g}   {record['low']:.4g} to"
         assert shown in output and output.count(shown) == 1
-        assert (record["real_count"], record["step"], record["epoch"]) == (130, 1234, 1.5)
+        assert (record["real_count"], record["step"], record["epoch"]) == (110, 1234, 1.5)
         assert record["generator"] == TrainedRun(RunDir(run_root)).fingerprint
-    assert "Protocol: extractor pixels " in output and "seeds 0 to 199" in output
+    assert "Protocol: extractor pixels " in output and "seeds 0 to 119" in output
     assert (run_root / "evaluation.png").read_bytes().startswith(b"\x89PNG")
     after = content(run_root)
     assert before.items() <= {k: v for k, v in after.items() if k != ".lock"}.items()
@@ -331,15 +337,16 @@ def test_the_command_measures_prints_and_draws(tmp_path, capsys):
     assert "Wrote" not in output and output.count("Measured before (") == 2  # protocols
     files = {n: b for n, b in content(run_root).items() if n.startswith("evaluation/")}
     assert files == {n: b for n, b in after.items() if n.startswith("evaluation/")}
-    assert evaluate(run_root, *flags, "--again") == 0
-    assert all(len(list(read_json_lines(run_root / "evaluation" / n))) == 2 for n in NAMES)
+    assert evaluate(run_root, *flags[:2], "--metrics", "swd", "--again") == 0
+    counts = [len(list(read_json_lines(run_root / "evaluation" / name))) for name in NAMES]
+    assert counts == [1, 1, 2]
 
 
-NAMES = ("fid-200-pixels.jsonl", "precision-200-pixels.jsonl", "swd-200-laplacian.jsonl")
+NAMES = ("fid-120-pixels.jsonl", "precision-120-pixels.jsonl", "swd-120-laplacian.jsonl")
 
 
 def test_labelled_data_get_a_histogram(tmp_path, capsys, monkeypatch):
-    run_root = learnt_run(tmp_path, {"dark": 60, "bright": 80})
+    run_root = learnt_run(tmp_path, {"dark": 60, "bright": 80}, shape=(8, 8, 3))
     toy = Toy()
     toy.classes, toy.name = {"label": ("bright", "dark")}, "classifier"
     toy.accuracy = {"label": 0.875}
@@ -388,6 +395,12 @@ def test_another_part_of_the_data(tmp_path, capsys):
     assert "no images for --splits valid: mnist has no --splits valid" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory) -> Path:
+    """To be refused something."""
+    return learnt_run(tmp_path_factory.mktemp("small"), {"": 90}, shape=(8, 8, 3))
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -401,12 +414,11 @@ def test_another_part_of_the_data(tmp_path, capsys):
         (["--checkpoint", "best"], "no checkpoint {run}/checkpoints/best.npz"),
     ],
 )
-def test_bad_input(tmp_path, capsys, flags, words):
-    run_root = learnt_run(tmp_path, {"": 90})
-    assert evaluate(run_root, *flags) == 2
+def test_bad_input(small_run, capsys, flags, words):
+    assert evaluate(small_run, *flags) == 2
     sentence = capsys.readouterr().err.partition("\nerror: ")[2]
-    assert words.format(run=run_root) in sentence and sentence.count("\n") == 1
-    assert not (run_root / "evaluation").exists()
+    assert words.format(run=small_run) in sentence and sentence.count("\n") == 1
+    assert not (small_run / "evaluation").exists()
 
 
 def test_the_table_shows_levels_and_missing_intervals():

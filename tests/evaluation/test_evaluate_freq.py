@@ -13,8 +13,9 @@ from dcgan import images
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import Prepared, prepare
 from dcgan.datasets.source import ImageSpec
-from dcgan.evaluation import classifier, classifier_network, evaluator
+from dcgan.evaluation import classifier, classifier_network, evaluator, kid, periodic
 from dcgan.evaluation.evaluator import Candidate
+from dcgan.evaluation.metrics import measure_all
 from dcgan.evaluation.periodic import PeriodicEvaluator
 from dcgan.files import read_json_lines
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -24,6 +25,15 @@ from dcgan.run.trained_run import TrainedRun
 
 STEPS = 12
 OFTEN = ("--evaluate_freq", 4)
+RECORDS = "kid-128-pixels.jsonl"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_images():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(periodic, "IMAGES", 128)
+        patch.setattr(kid, "SUBSETS", 5)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +63,8 @@ def evaluated(pictures, tmp_path_factory) -> Path:
     return base / "run"
 
 
-def records(run_dir: Path, name: str = "kid-2048-pixels.jsonl") -> list[dict]:
-    return list(read_json_lines(run_dir / "evaluation" / name))
+def records(run_dir: Path) -> list[dict]:
+    return list(read_json_lines(run_dir / "evaluation" / RECORDS))
 
 
 def assert_same_weights(one: Path, other: Path, step: int = STEPS) -> None:
@@ -81,7 +91,7 @@ def test_what_it_measures_stands_in_both_files_and_the_curve(evaluated):
     assert [record["step"] for record in found] == [4, 8, 12]
     assert [record["epoch"] for record in found] == [round(s / 13, 4) for s in (4, 8, 12)]
     assert all(record["low"] < record["value"] < record["high"] for record in found)
-    assert all(r["real_count"] == 110 and r["generated_count"] == 2048 for r in found)
+    assert all(r["real_count"] == 110 and r["generated_count"] == 128 for r in found)
     lines = {line["step"]: line for line in logged(evaluated) if "kid" in line}
     assert {step: line["kid"] for step, line in lines.items()} == {
         record["step"]: record["value"] for record in found
@@ -123,37 +133,32 @@ def test_the_best_checkpoint_is_that_of_the_best_value(evaluated):
         assert all(np.array_equal(arrays[name], array) for name, array in expected.items())
 
 
-def cut(evaluated: Path, run_dir: Path, *, records_too: bool) -> None:
-    """The run as a kill leaves it whose last checkpoint, or all since step 6, is lost."""
+def test_after_a_kill_only_what_is_lost_is_measured_again(
+    pictures, evaluated, tmp_path, monkeypatch
+):
+    """The last checkpoint is lost, and half of the last record."""
+    run_dir, measured = tmp_path / "run", []
     shutil.copytree(evaluated, run_dir)
     (run_dir / "checkpoints" / "00000012.npz").unlink()
-    if records_too:
-        (run_dir / "checkpoints" / BEST).unlink()
-        path = run_dir / "evaluation" / "kid-2048-pixels.jsonl"
-        path.write_text(path.read_text().splitlines()[0] + '\n{"metric": "kid", "st')
+    *whole, last = (run_dir / "evaluation" / RECORDS).read_text().splitlines(True)
+    (run_dir / "evaluation" / RECORDS).write_text("".join([*whole, last[:20]]))
+    kept = (run_dir / "checkpoints" / BEST).read_bytes()
 
+    def measure(metrics, *args, **kwargs):
+        measured.extend(metrics)
+        return measure_all(metrics, *args, **kwargs)
 
-def test_interrupted_runs_end_with_the_same_weights_and_records(pictures, evaluated, tmp_path):
-    cut(evaluated, tmp_path / "run", records_too=True)
+    monkeypatch.setattr(evaluator, "measure_all", measure)
     assert train(tmp_path, pictures, *OFTEN) == 0
-    assert_same_weights(evaluated, tmp_path / "run")
+    assert measured == ["kid"]  # of step 12, not of step 8
+    assert_same_weights(evaluated, run_dir)
+    assert (run_dir / "checkpoints" / BEST).read_bytes() == kept
     clock = ("seconds", "made")
     expected, found = (
         [{k: v for k, v in record.items() if k not in clock} for record in records(run)]
-        for run in (evaluated, tmp_path / "run")
+        for run in (evaluated, run_dir)
     )
     assert found == expected and len(found) == 3
-
-
-def test_after_a_kill_nothing_is_measured_twice(pictures, evaluated, tmp_path, monkeypatch):
-    run_dir = tmp_path / "run"
-    cut(evaluated, run_dir, records_too=False)
-    kept, lines = (run_dir / "checkpoints" / BEST).read_bytes(), records(run_dir)
-    monkeypatch.setattr(evaluator, "measure_all", None)  # measuring would fail
-    assert train(tmp_path, pictures, *OFTEN) == 0
-    assert records(run_dir) == lines
-    assert (run_dir / "checkpoints" / BEST).read_bytes() == kept
-    assert_same_weights(evaluated, run_dir)
 
 
 # --- which is the best

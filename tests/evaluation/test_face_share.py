@@ -45,7 +45,7 @@ def faces_of(data: str, side: int, count: int) -> np.ndarray:
 
 @needs_cascades
 def test_it_finds_the_faces_of_small_pictures_and_none_in_others():
-    images = faces_of("anime", 48, 60)
+    images = faces_of("anime", 48, 20)
     finder = FaceFinder(CASCADE, "animeface")
     assert finder(images).mean() >= 0.95
     assert finder(images[:, ::-1]).mean() <= 0.1  # upside down

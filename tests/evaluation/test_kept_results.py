@@ -16,6 +16,7 @@ HISTOGRAM = {
     **dict.fromkeys(kept.SHARES, [0.25, 1]),
     **{"names": NAMES, "accuracy": None},
 }
+ASKED = {"value": 0.5, "low": 0, "high": 1}
 PART = {"value": 1, "low": 0, "high": 2, "dimensions": 8}
 ACCURACIES = {**PART, "untrained": PART, "pixels": PART}
 
@@ -51,19 +52,19 @@ CASES = {
     kept.is_score: (
         [SCORE, {**SCORE, "floor": None}, {**SCORE, "better": "higher", "parts": {"a": 1}}],
         [
-            *spoilt(
-                SCORE, value=NUMBERS, better=("more", 1), interval=(None,), floor=BAD_FLOORS[2:]
-            ),
+            *spoilt(SCORE, value=NUMBERS, low=([1],), high=(True,), better=("more", 1)),
+            *spoilt(SCORE, interval=(None,), floor=(3, *BAD_FLOORS[2:])),
             *({**SCORE, "parts": parts} for parts in (None, [1], {"a": None}, {"a": 1, "b": "2"})),
         ],
     ),
     kept.is_histogram: (
-        [HISTOGRAM, {**HISTOGRAM, "accuracy": 0.5}],
+        [HISTOGRAM, {**HISTOGRAM, "accuracy": 0.5, "asked": ASKED}],
         [
             *spoilt(HISTOGRAM, entropy=NUMBERS, accuracy=("1", 1.5), names=(3, "ab", ["a", 3])),
             *({**HISTOGRAM, name: share} for name in kept.SHARES for share in (None, [0.5], "ab")),
             *({**HISTOGRAM, "real": share} for share in ([0.5, 2], [0.5, None], {0: 1, 1: 0})),
             *({**HISTOGRAM, "real": [1, 0, 0]}, {**HISTOGRAM, "names": ["a"]}),
+            *({**HISTOGRAM, "asked": asked} for asked in (None, 0.8, {**ASKED, "value": 2}, {})),
         ],
     ),
 }

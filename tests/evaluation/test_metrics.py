@@ -28,7 +28,7 @@ def random_sample(count: int = 120, seed: int = 0) -> ImageSample:
     )
 
 
-def test_each_metric_is_measured_alone_as_among_others(tmp_path):
+def test_each_metric_is_measured_alone_as_among_others(quick_swd):
     real, fake = random_sample(), random_sample(130, 1)
     together = measure_all(METRICS, real, fake, seed=3)
     assert tuple(together) == METRICS

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from arrays import numbers
 from learnt import learnt_run
-from PIL import Image
 
 import main
 from dcgan import UserError
-from dcgan.evaluation import extractors, network_file
+from dcgan.evaluation import extractors, network_file, resizing
 from dcgan.evaluation.network_file import Looks, NetworkFile, split_name
 from dcgan.files import read_json_lines
 
@@ -25,10 +25,6 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 SHAPE = (12, 10, 3)
 RANGE = Looks(range="-1,1")
 FORMATS = ("net.onnx", "net", "net.keras")
-
-
-def pictures(count: int = 70, shape=SHAPE) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
 def network(shape=(16, 16, 3)) -> keras.Model:
@@ -84,20 +80,8 @@ def refused(path: Path, *, shape=SHAPE, output=None, **looks) -> str:
 
 
 def test_the_three_formats_give_equal_features(files):
-    images = pictures()
-    expected = np.stack(
-        [
-            np.stack(
-                [
-                    np.asarray(Image.fromarray(np.float32(one[..., channel])).resize((16, 16), 3))
-                    for channel in range(3)
-                ],
-                -1,
-            )
-            for one in images
-        ]
-    )
-    expected = network()(np.clip(expected, 0, 255) / 127.5 - 1).numpy()
+    images = numbers(70, *SHAPE)
+    expected = network()(resizing.resize(images, 16, 16) / 127.5 - 1).numpy()
     for name in FORMATS:
         found = NetworkFile(files / name, SHAPE, looks=RANGE)
         features = found(images).features
@@ -133,14 +117,14 @@ def test_imagenets_range_is_torchvisions(tmp_path):
 
 def test_a_fixed_batch_and_whole_levels(tmp_path):
     path = graph(tmp_path / "means.onnx", (1, 6, 5, 3), onnx.TensorProto.UINT8, axes=(1, 2))
-    images = pictures(5, (6, 5, 3))
+    images = numbers(5, 6, 5, 3)
     found = NetworkFile(path, (6, 5, 3))
     assert found.range == "0,255" and found.resize == "none; range 0,255, NHWC"
     np.testing.assert_allclose(found(images).features, images.mean((1, 2)), rtol=1e-5)
 
 
 def test_maps_are_averaged_and_of_tokens_the_first_is_taken(files, tmp_path):
-    images = pictures(4)
+    images = numbers(4, *SHAPE)
     maps = NetworkFile(files / "net.keras", SHAPE, output="maps", looks=RANGE)
     whole = NetworkFile(files / "net.keras", SHAPE, looks=RANGE)
     assert maps.fingerprint != whole.fingerprint
@@ -239,7 +223,7 @@ def test_what_does_not_fit_is_refused(tmp_path, shape, looks, words):
 def test_what_only_running_shows_is_refused_then(tmp_path):
     path = graph(tmp_path / "net.onnx", (None, 3, None, None), axes=(1, 2, 3))
     with pytest.raises(UserError, match=r"gives no features: expected \[32, D\]"):
-        NetworkFile(path, SHAPE, looks=RANGE)(pictures(2))
+        NetworkFile(path, SHAPE, looks=RANGE)(numbers(2, *SHAPE))
 
 
 def test_weights_in_other_files_are_refused(tmp_path, monkeypatch):
@@ -302,14 +286,14 @@ def test_without_onnx_runtime_it_says_what_to_install(tmp_path, monkeypatch):
 def test_tensorflow_lets_go_of_nothing_while_it_is_needed(files):
     found = NetworkFile(files / "net", SHAPE, looks=RANGE)
     tf.keras.backend.clear_session()
-    assert np.isfinite(found(pictures(2)).features).all()
+    assert np.isfinite(found(numbers(2, *SHAPE)).features).all()
 
 
 # --- by name
 
 
 def test_extractors_are_made_of_files(files, tmp_path):
-    data = SimpleNamespace(images=pictures(3))
+    data = SimpleNamespace(images=numbers(3, *SHAPE))
     place = {"cache_dir": tmp_path, "seed": 0}
     found = extractors.make(f"{files / 'net.keras'}:maps", data, looks=RANGE, **place)
     assert found(data.images).features.shape == (3, 5)

@@ -56,8 +56,7 @@ def test_by_hand():
     assert near[:, 4].tolist() == [16, 15, 14, 12, 8, 16]
 
 
-@pytest.mark.parametrize("block", [1, 7, 64])
-@pytest.mark.parametrize("far", [0.0, 30.0])
+@pytest.mark.parametrize(("block", "far"), [(5, 30.0), (64, 0.0)])
 def test_of_a_sample_and_itself_they_are_exactly_1(monkeypatch, block, far):
     """Every ball has a fake on its surface: an error of rounding would show."""
     real = normal(100, 0, far, 20)
@@ -69,9 +68,9 @@ def test_of_a_sample_and_itself_they_are_exactly_1(monkeypatch, block, far):
     assert shares(distinct, distinct[::-1]) == PERFECT
 
 
-@pytest.mark.parametrize("block", [1, 7, 1000])
+@pytest.mark.parametrize("block", [1, 7])
 def test_neither_blocks_nor_order_show(monkeypatch, block):
-    real, fake = normal(90, 0), normal(70, 1, 0.5)
+    real, fake = normal(40, 0), normal(30, 1, 0.5)
     expected = shares(real, fake)
     monkeypatch.setattr(module, "BLOCK", block)
     assert shares(real[::-1], np.random.default_rng(2).permutation(fake)) == expected

@@ -1,5 +1,6 @@
 """The real images that are compared with, and the floors that are kept of them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -41,3 +42,12 @@ def test_without_enough_reals_there_is_no_floor(tmp_path):
         floors = [record["floor"] for record in records]
         assert [floor and floor["count"] for floor in floors] == counts
         assert {record["real_count"] for record in records} == {count}
+
+
+def test_a_floor_that_we_did_not_write_is_measured_again(tmp_path):
+    judge(tmp_path).evaluate(["kid"], Painter().generated(), tmp_path / "r")
+    path = next(tmp_path.rglob("floors-*.npz"))
+    note = np.frombuffer(json.dumps({"kid": {"value": 1}}).encode(), np.uint8)
+    np.savez(path, **{"meta.json": note})
+    [record] = judge(tmp_path).evaluate(["kid"], Painter().generated("b"), tmp_path / "r")
+    assert record["floor"]["of"] == "halves" and type(record["floor"]["low"]) is float
