@@ -1,11 +1,11 @@
 """A classifier of the data set's own labels as an extractor: trained once, then cached.
 
 On small images such as digits, its features are better than those of a network trained on
-photographs, and its classes tell which kinds of images a generator makes. Numbers can be compared
-only with numbers of the same classifier, whose fingerprint is in every record. It judges only
-images that it has not learnt from, see `unseen`. Data sets without labels are refused.
+photographs, and its classes tell which kinds of images a generator makes. Data sets without labels
+are refused.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Mapping
@@ -85,12 +85,8 @@ def load(data: Prepared, *, folder: Path, seed: int) -> Classifier:
     recipe = (trunk.LONGEST, unseen.SHARE, MOST, classifier_network.RECIPE)
     key = digest(VERSION, *recipe, seed, data_fingerprint(images), classes, *values)
 
-    def make() -> tuple[Arrays, dict]:
-        return _train(images, values, classes, seed=seed)
-
-    def fits(weights: Arrays, facts: dict) -> bool:
-        return _is_classifier(weights, facts, images.shape[1:], classes)
-
+    make = functools.partial(_train, images, values, classes, seed=seed)
+    fits = functools.partial(_is_classifier, images.shape[1:], classes)
     weights, facts = remember(folder, f"classifier-{key}", make, fits=fits)
     found = Classifier(images.shape[1:], classes, weights, facts=facts)
     logger.info(
@@ -122,7 +118,7 @@ def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> N
 
 
 def _is_classifier(
-    weights: Arrays, facts: dict, shape: tuple[int, ...], classes: dict[str, tuple[str, ...]]
+    shape: tuple[int, ...], classes: dict[str, tuple[str, ...]], weights: Arrays, facts: dict
 ) -> bool:
     """Tells whether a file of the cache holds a result of `_train`."""
     return (

@@ -1,7 +1,9 @@
 """The protocol of extractors, which turn images into features and probabilities for metrics.
 
 A metric gets features, never the network that made them; the extractor's name, fingerprint and
-description of resizing say where they are from. `extract` passes any number of images through one,
+description of resizing, which are in every record, say where they are from. Numbers can be compared
+only with numbers of the same extractor; those that learn from the data set judge only images that
+they have not learnt from, see `unseen`. `extract` passes any number of images through one,
 in blocks of one size and in memory that does not grow, so that an image's features do not depend on
 the number of images. Features that are not finite are refused.
 """

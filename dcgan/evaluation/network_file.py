@@ -1,8 +1,7 @@
 """Uses any network in a file as an extractor, such as DINOv2, CLIP or the user's own.
 
-The format of its input is read from the file or given by options. Images are resized as everywhere
-in evaluation. Numbers can be compared only with numbers of the same file and options, whose
-fingerprint is in every record. See also `network_formats` for files that are refused.
+The format of its input is read from the file or given by options, which are in its fingerprint.
+Images are resized as everywhere in evaluation. `network_formats` says which files are refused.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Uses small images themselves as features, without network, download or labels.
 
-Distances between them depend on layout and colour, not on the content. Numbers can be compared only
-with others of this extractor on the same data.
+Distances between them depend on layout and colour, not on the content.
 """
 
 import numpy as np

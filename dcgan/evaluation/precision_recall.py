@@ -70,8 +70,7 @@ def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, E
     whole = shares(real, fake)
     dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
     parts = [shares(reals, fakes) for reals, fakes in dealt]
-    of_real, of_fake = len(real), len(fake)
-    counts = {"precision": of_fake, "recall": of_real, "coverage": of_real}
+    counts = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
     estimates = {}
     for name in NAMES:
         values = [part[name] for part in parts]

@@ -2,11 +2,10 @@
 
 It learns to tell images apart and to recognize faults in them. Its features therefore depend on the
 content as well as on the quality of images, so that Frechet and kernel distances, precision and
-recall mean something for any folder of images. Numbers can be compared only with numbers of the
-same extractor, whose fingerprint is in every record. It judges only images that it has not learnt
-from, see `unseen`. Too few images are refused.
+recall mean something for any folder of images. Too few images are refused.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -74,12 +73,8 @@ def load(data: Prepared, *, folder: Path, seed: int) -> SelfSupervised:
     recipe = (VERSION, trunk.LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
 
-    def fits(weights: Arrays, facts: dict) -> bool:
-        return _is_extractor(weights, facts, images.shape[1:])
-
-    def make() -> tuple[Arrays, dict]:
-        return _train(images, seed=seed)
-
+    fits = functools.partial(_is_extractor, images.shape[1:])
+    make = functools.partial(_train, images, seed=seed)
     weights, facts = remember(folder, f"self-supervised-{key}", make, fits=fits)
     logger.info(
         "The self-supervised extractor learnt from %s images of this data set in %.1f minutes "
@@ -91,7 +86,7 @@ def load(data: Prepared, *, folder: Path, seed: int) -> SelfSupervised:
     return SelfSupervised(images.shape[1:], weights)
 
 
-def _is_extractor(weights: Arrays, facts: dict, shape: tuple[int, ...]) -> bool:
+def _is_extractor(shape: tuple[int, ...], weights: Arrays, facts: dict) -> bool:
     """Tells whether a file of the cache holds a result of `_train`."""
     model = _build(shape)
     features = (model.outputs[0].shape[-1],)
