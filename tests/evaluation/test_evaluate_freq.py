@@ -177,6 +177,7 @@ def labelled(base: Path) -> Prepared:
 def test_the_classifier_judges_none_that_it_has_learnt_from(tmp_path, monkeypatch):
     prepared, learnt = labelled(tmp_path / "pictures"), []
     monkeypatch.setattr(classifier, "_require_knowledge", lambda *_: None)
+    monkeypatch.setattr(classifier_network, "WIDTHS", (4,))
     monkeypatch.setattr(
         classifier_network, "train", lambda model, pictures, *_, **__: learnt.extend(pictures)
     )

@@ -106,7 +106,7 @@ def on_disk(path, shape, dtype) -> np.ndarray:
         ("fid", (200,), np.float32),
         ("kid", (200,), np.float32),
         ("is", (200,), np.float32),
-        ("coverage", (200,), np.float32),
+        ("coverage", (20,), np.float32),
         ("swd", (12, 12, 3), np.uint8),
     ],
 )
