@@ -195,16 +195,10 @@ def prepared(pictures) -> Prepared:
 
 
 def watch(
-    prepared: Prepared,
-    base: Path,
-    metric: str = "kid",
-    kept: dict | None = None,
-    extractor: str | None = None,
+    prepared: Prepared, base: Path, metric: str = "kid", kept: dict | None = None
 ) -> PeriodicEvaluator:
     folders = {"cache_dir": base / "cache", "folder": base / "evaluation"}
-    return PeriodicEvaluator(
-        prepared, metric, extractor=extractor, split="train", kept=kept, **folders
-    )
+    return PeriodicEvaluator(prepared, metric, extractor=None, split="train", kept=kept, **folders)
 
 
 def seen(watched: PeriodicEvaluator, values: list[float], better: str) -> list[bool]:
