@@ -18,8 +18,13 @@ from dcgan.images import white_level
 
 # What NumPy raises besides ValueError: it parses a header by Python's tokenizer and as a literal.
 BAD_HEADER = (
-    *(EOFError, MemoryError, OverflowError, RecursionError),
-    *(SyntaxError, TypeError, tokenize.TokenError),
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
 )
 WHITE_LEVELS = {white_level(2**bits - 1) for bits in range(1, 17)}
 MOST_BYTES = 1 << 28  # the largest entry; it lists every skipped picture
