@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +16,20 @@ from dcgan.commands.serve import NEEDED
 MISSING = extras.not_installed(*NEEDED, "httpx2")  # packages of the server, or of its test client
 collect_ignore_glob = ["serving/test_s*.py"] if MISSING else []
 MOST_PROCESSES = 4  # each takes up to 3 GB
+# What a test writes need not outlast a power failure; to wait for the disk takes up to a minute.
+os.fsync = os.fstat
 # Until all tests are imported: the millions of objects of TensorFlow and others stay to the end.
 gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests first: their tests are the long ones, for which all would wait at the end.
+
+    The order of files, and of the tests of a file, is random otherwise.
+    """
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: counts[item.path])
 
 
 def pytest_collection_finish() -> None:
@@ -52,6 +65,16 @@ def quick_swd(monkeypatch) -> None:
     """The sliced distance by fewer patches and directions."""
     for name, count in (("MOST_PATCHES", 4000), ("DIRECTIONS", 32), ("FEWER_DIRECTIONS", 16)):
         monkeypatch.setattr(f"dcgan.evaluation.swd.{name}", count)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """For a test: no function is compiled, which takes longer than a dozen small steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
