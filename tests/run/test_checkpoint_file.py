@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from states import make_state, names, save_steps, scrambled
+from states import FewNumbers, names, save_steps, scrambled
 
 from dcgan.run import checkpoint_file, model_file
 from dcgan.run.checkpoint import (
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_read_is_not_damaged(folder, monkeypatch, number, 
     monkeypatch.setattr(checkpoint_file, "open", failing(number, at_once=at_once), raising=False)
     checkpointer = Checkpointer(folder)
     for ask in (
-        lambda: checkpointer.restore_newest(make_state()),
+        lambda: checkpointer.restore_newest(FewNumbers()),
         checkpointer.best_meta,
         lambda: open_checkpoint(folder.parent),
     ):
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_read_is_not_damaged(folder, monkeypatch, number, 
         assert caught.value.errno == number and ".npz" in str(caught.value.filename)
     monkeypatch.undo()
     assert names(folder) == before
-    assert checkpointer.restore_newest(make_state()) == {"step": 2}
+    assert checkpointer.restore_newest(FewNumbers()) == {"step": 2}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_too_little_memory_is_not_damage(folder, monkeypatch):
 
     monkeypatch.setattr(np.lib.format, "read_array", fail)
     with pytest.raises(OSError) as caught:
-        Checkpointer(folder).restore_newest(make_state())
+        Checkpointer(folder).restore_newest(FewNumbers())
     assert caught.value.errno == errno.ENOMEM and caught.value.filename
     assert names(folder) == ["00000001.npz"]
 
@@ -157,7 +157,7 @@ def test_nothing_in_a_file_is_believed(folder, name):
 def bomb(path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("meta.json.npy", NOTE)
-        file.writestr("a.npy", header("(50000003,)") + bytes(200_000_000))
+        file.writestr("a.npy", header("(5000003,)") + bytes(20_000_000))
 
 
 def overlapping(path) -> None:
@@ -223,13 +223,12 @@ def test_a_file_that_lacks_a_part_is_damaged(folder, make):
 @pytest.mark.parametrize("step", [None, np.array([3]), np.array(3.0), np.array(-3), np.array(True)])
 def test_a_checkpoint_of_no_step_is_damaged(folder, step):
     save_steps(folder, 1)
-    trained = scrambled()
-    arrays = {**trained.arrays(), "step": step}
+    arrays = {**FewNumbers().arrays(), "step": step}
     write(folder / "00000009.npz", [(n, a) for n, a in arrays.items() if a is not None], {})
     checkpointer = Checkpointer(folder)
-    model_file.write(checkpointer.folder, trained.generator, trained.discriminator)
+    (folder / "model.json").write_text("{}")
     assert open_checkpoint(folder.parent).step == 1
-    assert checkpointer.restore_newest(make_state()) == {"step": 1}
+    assert checkpointer.restore_newest(FewNumbers()) == {"step": 1}
     assert (folder / "00000009.npz.damaged").exists()
 
 
@@ -240,16 +239,15 @@ def test_what_is_no_plain_file_is_no_checkpoint(folder, make):
         make(folder / name)
     checkpointer = Checkpointer(folder)
     assert checkpointer.best_meta() is None
-    assert checkpointer.restore_newest(make_state()) == {"step": 1}
+    assert checkpointer.restore_newest(FewNumbers()) == {"step": 1}
 
 
 # ---- no more is read than is needed ----
 
 
 def test_a_meta_is_read_without_the_arrays(folder, monkeypatch):
-    state = scrambled()
-    Checkpointer(folder).save_best(state, {"evaluation": {"value": 1.5}})
-    Checkpointer(folder).save(state, {"data": "abc"})
+    Checkpointer(folder).save_best(FewNumbers(), {"evaluation": {"value": 1.5}})
+    Checkpointer(folder).save(FewNumbers(), {"data": "abc"})
     opened = []
     whole = zipfile.ZipFile.open
     monkeypatch.setattr(
