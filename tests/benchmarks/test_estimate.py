@@ -11,6 +11,7 @@ from dcgan.cli.resolve import resolve
 from dcgan.terminal.progress import format_estimate
 
 
+@pytest.mark.usefixtures("eager")
 def test_three_steps_are_timed_behind_one_that_compiles(monkeypatch):
     asked, seconds = [], BareStep.seconds
     monkeypatch.setattr(BareStep, "seconds", lambda *a: asked.append(a[1]) or seconds(*a))
@@ -20,6 +21,7 @@ def test_three_steps_are_timed_behind_one_that_compiles(monkeypatch):
     assert min(found.seconds) > 0 and found.megabytes > 100
 
 
+@pytest.mark.usefixtures("eager")
 def test_networks_by_class_are_timed_with_their_labels():
     small = {"output_size": 8, "channels": 3, "g_width": 16, "precision": "float32"}
     spec = bare_spec(resolve({**small, "layout": "carpedm20"}), [3, 2])
