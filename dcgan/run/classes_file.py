@@ -67,25 +67,18 @@ def _parse(value: dict) -> dict | None:
     names, rows, counts = (value.get(name) for name in ("names", "rows", "counts"))
     if not (isinstance(names, dict) and isinstance(rows, list) and isinstance(counts, list)):
         return None
-    texts = all(
-        isinstance(classes, list) and all(isinstance(one, str) for one in classes)
-        for classes in names.values()
+    fits = (
+        all(isinstance(one, list) and all(type(n) is str for n in one) for one in names.values())
+        and 0 < len(rows) == len(counts) <= MOST_ROWS
+        and all(isinstance(row, list) and len(row) == len(names) for row in rows)
+        and all(
+            type(n) is int and 0 <= n < len(classes)
+            for row in rows
+            for n, classes in zip(row, names.values(), strict=True)
+        )
+        and all(type(n) is int and 0 < n < 1 << 53 for n in counts)
     )
-    if not texts or not 0 < len(rows) == len(counts) <= MOST_ROWS:
-        return None
-    width = {len(row) if isinstance(row, list) else -1 for row in rows}
-    numbers = [n for row in rows if isinstance(row, list) for n in row]
-    if width != {len(names)} or not all(type(n) is int and n >= 0 for n in numbers):
-        return None
-    if not all(type(n) is int and 0 < n < 1 << 53 for n in counts):
-        return None
-    sizes = [len(classes) for classes in names.values()]
-    table = np.array(rows, np.int64)
-    if (table >= sizes).any():
+    if not fits:
         return None
     known = {column: tuple(classes) for column, classes in names.items()}
-    return {
-        "names": known,
-        "rows": table.astype(np.int32),
-        "counts": np.array(counts, np.int64),
-    }
+    return {"names": known, "rows": np.array(rows, np.int32), "counts": np.array(counts, np.int64)}
