@@ -43,11 +43,6 @@ class TrainingLabels:
         """Returns (images, labels), or the images alone without labels; see `make_dataset`."""
         return images if self.values is None else (images, self.values)
 
-    @property
-    def requested_classes(self) -> Callable | None:
-        """A function from seeds to class names, `ClassTable.named`; None without labels."""
-        return self.table.named if self.table else None
-
     def meta(self) -> dict[str, str]:
         """Returns what a checkpoint records about the labels."""
         return {"labels": self.digest} if self.digest else {}

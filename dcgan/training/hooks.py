@@ -29,25 +29,20 @@ class MetricsLog:
     Args:
         steps_per_epoch, images_per_step: to count epochs and images.
         seconds: training time of earlier starts of the run.
+
+    Attributes:
         listeners: called with each line, a dict as in metrics.jsonl, in this order.
     """
 
-    def __init__(
-        self,
-        *,
-        steps_per_epoch: int,
-        images_per_step: int,
-        seconds: float = 0.0,
-        listeners: tuple[Callable[[dict], None], ...] = (),
-    ):
+    def __init__(self, *, steps_per_epoch: int, images_per_step: int, seconds: float = 0.0):
         self.steps_per_epoch = steps_per_epoch
         self.images_per_step = images_per_step
-        self._listeners = list(listeners)
+        self.listeners: list[Callable[[dict], None]] = []
         self._noted: dict[str, float] = {}
         self._pending: list[dict] = []
         self._left_out = 0.0
         self._seconds_before = seconds
-        self._started = self._line_started = time.monotonic()
+        self.start()
 
     @property
     def seconds(self) -> float:
@@ -60,9 +55,6 @@ class MetricsLog:
 
     def start(self) -> None:
         self._started = self._line_started = time.monotonic()
-
-    def listen(self, listener: Callable[[dict], None]) -> None:
-        self._listeners.append(listener)
 
     def note(self, **values: float) -> None:
         """Adds numbers to the next line, such as those that are measured more rarely."""
@@ -101,7 +93,7 @@ class MetricsLog:
             **self._noted,
         }
         self._noted = {}
-        for listen in self._listeners:
+        for listen in self.listeners:
             listen(line)
 
 

@@ -135,7 +135,6 @@ class Trainer:
             steps_per_epoch=self.steps_per_epoch,
             images_per_step=self.images_per_step,
             seconds=seconds if is_seconds(seconds) else 0.0,
-            listeners=(self._record,) if self.workers.is_chief else (),
         )
         self.writer = None
 
@@ -153,7 +152,7 @@ class Trainer:
         evaluator, self.writer = self._make_evaluator(), open_writer(self.run_dir.tensorboard)
         epochs = self.until / self.steps_per_epoch
         progress = Progress(start=start, until=self.until, epochs=epochs, seconds=self.budget)
-        self.metrics.listen(progress.line)
+        self.metrics.listeners += [self._record, progress.line]
         periodic_hooks = self._periodic_hooks(evaluator)
         looks_on = (self.metrics.collect, progress.step, *periodic_hooks, *more_hooks)
         try:
@@ -316,8 +315,9 @@ class Trainer:
             fingerprint = state_fingerprint(self.state, network, drawn)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
-        asked, epoch = self.labels.requested_classes, round(done / self.steps_per_epoch, 4)
-        generated = Candidate(self.sample_images, fingerprint, done, epoch, asked)
+        table, epoch = self.labels.table, round(done / self.steps_per_epoch, 4)
+        named = table.named if table else None
+        generated = Candidate(self.sample_images, fingerprint, done, epoch, named)
         record = evaluator.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)

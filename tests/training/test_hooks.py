@@ -23,8 +23,9 @@ def clock(monkeypatch):
 
 
 def metrics(lines, **kwargs):
-    kwargs = {"steps_per_epoch": 8, "images_per_step": 64, **kwargs}
-    return MetricsLog(listeners=(lines.append,), **kwargs)
+    made = MetricsLog(steps_per_epoch=8, images_per_step=64, **kwargs)
+    made.listeners.append(lines.append)
+    return made
 
 
 def scalars(d_loss, d_fake=0.5):
@@ -139,7 +140,7 @@ def test_a_loss_that_is_not_finite_is_told(clock):
 def test_every_listener_hears_every_line(clock):
     heard = []
     collected = metrics(heard)
-    collected.listen(lambda line: heard.append({**line, "second": True}))
+    collected.listeners.append(lambda line: heard.append({**line, "second": True}))
     collected.collect(1, scalars(1.0))
     collected.flush(1)
     assert heard[1] == {**heard[0], "second": True} and len(heard) == 2  # in their order
