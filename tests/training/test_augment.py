@@ -80,10 +80,10 @@ def test_the_option_offers_what_there_is():
     assert FIELDS["augment"].metadata["choices"] == ("none", *KINDS)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("update", "updates", "passes"),
     [
-        ("alternating", {}, 3),
         ("alternating", {"d_steps": 2, "g_steps": 3}, 7),  # 2 x (reals, fakes), 3 x fakes
         ("simultaneous", {}, 2),
     ],

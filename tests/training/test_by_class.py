@@ -1,20 +1,16 @@
 """Training by class: labels come with their images, those of fakes are drawn as noise is.
 
-Run as a script, this file is the process with two logical CPUs, which must be asked for before
-TensorFlow starts.
+Several replicas, and several steps a call, are in test_step.py.
 """
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from running import results_of
 
 from dcgan.datasets.pipeline import make_dataset
 from dcgan.datasets.source import Labels
-from dcgan.distributed.devices import make_strategy
 from dcgan.distributed.workers import Workers
 from dcgan.latent.labels import ClassTable
 from dcgan.latent.noise import training_noise
@@ -26,12 +22,11 @@ from dcgan.training.by_class import MAX_ROWS, TrainingLabels, make_sample_grid
 from dcgan.training.input import feed
 from dcgan.training.losses import class_loss
 from dcgan.training.state import GANState
-from dcgan.training.step import StepOptions, make_call, make_step
+from dcgan.training.step import ReplicaStep, StepOptions, make_step
 
 BATCH, Z_DIM, SHAPE, CLASSES = 8, 4, (8, 8, 3), (3, 2)
 NAMES = {"hair": ("black", "blue", "red"), "eyes": ("green", "grey")}
 COUNT = 40
-STEPS = 8
 
 
 def labels() -> np.ndarray:
@@ -144,10 +139,16 @@ class Watched:
         return self._network(images, labels=labels, **kwargs)
 
 
+def take_step(state, rows, **recipe):
+    options = StepOptions(BATCH, seed=5, **recipe)
+    step = make_step(state, options, tf.distribute.get_strategy(), TABLE)
+    return step((tf.constant(pictures()[rows]), tf.constant(labels()[rows])))
+
+
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("update", "d_steps", "g_steps", "g_noise"),
     [
-        ("alternating", 1, 1, "new"),
         ("alternating", 2, 2, "new"),
         ("alternating", 2, 2, "same"),
         ("simultaneous", 1, 1, "new"),
@@ -159,17 +160,8 @@ def test_every_image_is_judged_with_the_class_that_it_was_made_or_found_with(
     state, made, judged = make_state(), [], []
     state.generator = Watched(state.generator, made)
     state.discriminator = Watched(state.discriminator, judged)
-    recipe = StepOptions(
-        BATCH, update=update, d_steps=d_steps, g_steps=g_steps, g_noise=g_noise, seed=5
-    )
-    step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
     rows = np.random.default_rng(0).permutation(COUNT)[: BATCH * d_steps]
-    with_eager = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        step((tf.constant(pictures()[rows]), tf.constant(labels()[rows])))
-    finally:
-        tf.config.run_functions_eagerly(with_eager)
+    take_step(state, rows, update=update, d_steps=d_steps, g_steps=g_steps, g_noise=g_noise)
     of_reals = [shown for shown in judged if np.ptp(shown[0][0, :, 1:].numpy()) == 0]  # one level
     assert len(of_reals) >= d_steps
     for k, (images, found) in enumerate(of_reals[:d_steps]):
@@ -185,6 +177,10 @@ def test_every_image_is_judged_with_the_class_that_it_was_made_or_found_with(
     for z, found in made:
         assert z.shape == (BATCH, Z_DIM)
         assert {tuple(row) for row in found.numpy()} <= {tuple(row) for row in TABLE.rows}
+    # Labels are drawn apart from the noise, which is that of unlabelled runs.
+    zero = tf.constant(0, tf.int64)
+    noise = training_noise((BATCH, Z_DIM), seed=5, step=zero, draw=0, z_dist="normal01")
+    np.testing.assert_array_equal(made[0][0], noise)
     same = g_noise == "same"
     if len(made) > 2:
         assert np.array_equal(drawn[1], drawn[2]) == same
@@ -192,37 +188,24 @@ def test_every_image_is_judged_with_the_class_that_it_was_made_or_found_with(
 
 
 def test_labels_of_fakes_are_the_datas_own_and_others_in_each_step():
-    state, made = make_state(), []
-    state.generator = Watched(state.generator, made)
-    step = make_step(state, StepOptions(BATCH, seed=5), tf.distribute.get_strategy(), TABLE)
-    tf.config.run_functions_eagerly(True)
-    try:
-        for _ in range(40):
-            step((tf.constant(pictures()[:BATCH]), tf.constant(labels()[:BATCH])))
-    finally:
-        tf.config.run_functions_eagerly(False)
-    drawn = np.stack([found.numpy() for _, found in made])
+    replica = ReplicaStep(None, StepOptions(BATCH, seed=5), 1, TABLE)
+    steps = tf.range(40, dtype=tf.int64)
+    drawn = np.stack([replica._labels(step, 0).numpy() for step in steps])
     assert len(np.unique(drawn.reshape(40, -1), axis=0)) == 40
     share = (drawn[..., 0] == 0).mean()
     # 320 draws: one standard deviation is at most 0.028.
     assert share == pytest.approx((labels()[:, 0] == 0).mean(), abs=0.1)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 def test_the_class_loss_is_of_reals_in_one_loss_and_of_fakes_in_the_other(update):
     weight, made, scalars = 0.3, [], {}
     before = make_state()  # all states begin alike
-    batch = tf.constant(pictures()[:BATCH]), tf.constant(labels()[:BATCH])
     states = {weight: make_state(), 0.0: make_state()}
     for one, state in states.items():
         state.generator = Watched(state.generator, made)
-        recipe = StepOptions(BATCH, seed=5, update=update, class_loss=one)
-        step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
-        tf.config.run_functions_eagerly(True)
-        try:
-            scalars[one] = step(batch)
-        finally:
-            tf.config.run_functions_eagerly(False)
+        scalars[one] = take_step(state, slice(BATCH), update=update, class_loss=one)
 
     def losses(discriminator, images, given):
         how = {"labels": given, "training": True, "with_classes": True}
@@ -230,7 +213,7 @@ def test_the_class_loss_is_of_reals_in_one_loss_and_of_fakes_in_the_other(update
         return logits, tf.reduce_mean(class_loss(class_logits, one_hot(given, CLASSES), CLASSES))
 
     fakes = before.generator(made[0][0], labels=made[0][1], training=True)
-    _, of_reals = losses(before.discriminator, pictures()[:BATCH] / 127.5 - 1, batch[1])
+    _, of_reals = losses(before.discriminator, pictures()[:BATCH] / 127.5 - 1, labels()[:BATCH])
     assert of_reals > 1  # log 3 + log 2 where nothing is known
     more = scalars[weight]["d_loss"] - scalars[0.0]["d_loss"]
     np.testing.assert_allclose(more, weight * of_reals, rtol=1e-4)
@@ -245,26 +228,29 @@ def test_the_class_loss_is_of_reals_in_one_loss_and_of_fakes_in_the_other(update
         assert any((a.numpy() != b.numpy()).any() for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
-    ("layout", "dtype"), [("radford", "mixed_bfloat16"), ("carpedm20", "float32")]
+    ("layout", "dtype"),
+    [
+        pytest.param("radford", "mixed_bfloat16", marks=pytest.mark.slow),
+        ("carpedm20", "float32"),
+    ],
 )
 def test_conditional_runs_repeat_and_resume_bit_for_bit(layout, dtype):
     recipe = StepOptions(BATCH, seed=5, ema_decay=0.9, g_steps=2, g_noise="same")
-    whole, second = (make_state(layout=layout, dtype=dtype) for _ in range(2))
+    state = make_state(layout=layout, dtype=dtype)
+    step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
 
-    def train(state, start, middle=None):
+    def train(start):
         order = {"batch_size": BATCH, "seed": 1, "start_step": start}
-        batches = make_dataset((pictures(), labels()), **order)
-        step = make_step(state, recipe, tf.distribute.get_strategy(), TABLE)
-        for done, batch in enumerate(batches.take(4 - start), start + 1):
+        for batch in make_dataset((pictures(), labels()), **order).take(1):
             step(batch)
-            if done == middle:
-                second.assign(state.arrays())
+        return state.arrays()
 
-    train(whole, 0, middle=2)
-    train(second, 2)
-    for name, array in whole.arrays().items():
-        np.testing.assert_array_equal(array, second.arrays()[name], err_msg=name)
+    middle, whole = train(0), train(1)
+    state.assign(middle)
+    for name, array in train(1).items():
+        np.testing.assert_array_equal(array, whole[name], err_msg=name)
 
 
 # --- grids
@@ -288,45 +274,6 @@ def test_a_grid_of_very_many_classes_shows_the_first():
     assert make_sample_grid(4, many).labels[:, 0].tolist() == [0, 1, 2, 3]
 
 
-# --- two replicas, in a process of their own
-
-
-def train_distributed(strategy, at_once=1):
-    """From the pipeline to samples, as a run does it; returns arrays by name."""
-    with strategy.scope():
-        state = make_state()
-    dataset = make_dataset((pictures(), labels()), batch_size=2 * BATCH, seed=1, flip=True)
-    batches = iter(strategy.experimental_distribute_dataset(dataset))
-    recipe = StepOptions(BATCH, seed=5, ema_decay=0.99, d_steps=2)
-    call = make_call(make_step(state, recipe, strategy, TABLE))
-    scalars = [call(batches, at_once) for _ in range(STEPS // at_once)]
-    sample = make_sampler(state.sampler, **OF_Z, table=TABLE)
-    lines = {k: np.concatenate([s[k] for s in scalars]) for k in scalars[0]}
-    return {**state.arrays(), **lines, "samples": sample(range(5))}
-
-
-def main(path):
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    mirrored = make_strategy("mirrored")
-    assert mirrored.num_replicas_in_sync == 2
-    found = {"one": train_distributed(make_strategy("none")), "two": train_distributed(mirrored)}
-    found["at once"] = train_distributed(make_strategy("none"), at_once=4)
-    np.savez(path, **{f"{k}|{n}": a for k, arrays in found.items() for n, a in arrays.items()})
-
-
-def test_two_replicas_and_several_steps_a_call_train_as_one(tmp_path):
-    path = tmp_path / "found.npz"
-    results_of(__file__, path)
-    with np.load(path) as file:
-        one = {n.partition("|")[2]: file[n] for n in file.files if n.startswith("one|")}
-        for name, array in one.items():
-            np.testing.assert_array_equal(file[f"at once|{name}"], array, err_msg=name)
-            other, largest = file[f"two|{name}"], np.abs(array.astype(float)).max(initial=0)
-            off = np.abs(other.astype(float) - array).max(initial=0)
-            assert off <= (1 if name == "samples" else 1e-3 * largest + 1e-12), name
-
-
 # --- samples
 
 
@@ -344,23 +291,3 @@ def test_samples_have_the_classes_of_their_seeds_or_those_asked_for():
     others = np.tile(np.array([[1, 1]], np.int32), (70, 1))
     changed = (sample(seeds, others) != sample(seeds)).any((1, 2, 3))
     np.testing.assert_array_equal(changed, (own != others).any(1))
-
-
-def test_noise_is_that_of_unlabelled_runs():
-    """So that labels are drawn apart from it."""
-    made = []
-    state = make_state()
-    state.generator = Watched(state.generator, made)
-    step = make_step(state, StepOptions(BATCH, seed=5), tf.distribute.get_strategy(), TABLE)
-    tf.config.run_functions_eagerly(True)
-    try:
-        step((tf.constant(pictures()[:BATCH]), tf.constant(labels()[:BATCH])))
-    finally:
-        tf.config.run_functions_eagerly(False)
-    zero = tf.constant(0, tf.int64)
-    noise = training_noise((BATCH, Z_DIM), seed=5, step=zero, draw=0, z_dist="normal01")
-    np.testing.assert_array_equal(made[0][0], noise)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,5 +1,7 @@
 """How images reach the device: whatever the way, the same batches."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -56,7 +58,11 @@ def test_there_is_no_single_gpu_among_cpus():
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no GPU")
 @pytest.mark.parametrize(
     ("precision", "classes"),
-    [("float32", ()), ("mixed_bfloat16", ()), ("mixed_float16", ()), ("float32", (3,))],
+    [
+        ("mixed_bfloat16", (3,)),
+        pytest.param("mixed_float16", (), marks=pytest.mark.slow),
+        pytest.param("float32", (3,), marks=pytest.mark.slow),
+    ],
 )
 def test_a_step_with_its_images_on_a_gpu_needs_no_cpu(precision, classes, monkeypatch):
     """Every operation has a kernel there: else all images would come back for each batch.
@@ -86,6 +92,9 @@ def test_a_step_with_its_images_on_a_gpu_needs_no_cpu(precision, classes, monkey
     assert {node.op for node in nodes if not _has_gpu_kernel(node)} <= {"Placeholder"}
 
 
+kernels_of = functools.cache(kernels.get_registered_kernels_for_op)
+
+
 def _has_gpu_kernel(node) -> bool:
     """Whether TensorFlow can do the operation, with its types, on a GPU."""
     return any(
@@ -95,5 +104,5 @@ def _has_gpu_kernel(node) -> bool:
             <= set(limit.allowed_values.list.type)
             for limit in kernel.constraint
         )
-        for kernel in kernels.get_registered_kernels_for_op(node.op).kernel
+        for kernel in kernels_of(node.op).kernel
     )

@@ -47,3 +47,5 @@ def test_calls_of_several_steps_equal_single_steps_bit_for_bit(precision):
     assert scalars == others and scalars[0].keys() == set(SCALARS)
     for name, array in state.items():
         np.testing.assert_array_equal(array, other[name], err_msg=name)
+    # Whatever a step computes in, weights and moments are kept in float32.
+    assert {a.dtype for n, a in state.items() if a.ndim} == {np.dtype(np.float32)}

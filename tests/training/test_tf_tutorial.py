@@ -215,6 +215,7 @@ def test_dropout_of_two_replicas_is_that_of_one(monkeypatch):
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_layers_and_passes_of_a_step_leave_out_different_numbers(monkeypatch):
     seeds = []
 
@@ -227,14 +228,9 @@ def test_the_layers_and_passes_of_a_step_leave_out_different_numbers(monkeypatch
     common = {"layout": "tf_tutorial", "width": 8}
     state = GANState(Generator(shape, z_dim=4, **common), Discriminator(shape, **common))
     recipe = StepOptions(4, d_steps=2, g_steps=2, seed=2**31 - 1)
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        step = make_step(state, recipe, tf.distribute.get_strategy())
-        for _ in range(2):
-            step(tf.zeros((8, *shape), tf.uint8))
-    finally:
-        tf.config.run_functions_eagerly(before)
+    step = make_step(state, recipe, tf.distribute.get_strategy())
+    for _ in range(2):
+        step(tf.zeros((8, *shape), tf.uint8))
     # Two steps of two passes on reals, two on fakes and two of the generator, a layer each.
     assert len(seeds) == 2 * 6 * len(state.discriminator.convs) == len(set(seeds))
 
