@@ -28,6 +28,12 @@ def train(state: GANState, steps: int, **recipe) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in step(tf.constant(images)).items()} for _ in range(steps)]
 
 
+def gradient_length(state: GANState, network: str) -> float:
+    """By the first moments of all weights."""
+    moments = {k: v for k, v in state.arrays().items() if k.startswith(f"{network}_optimizer/")}
+    return sum((v**2).sum() for k, v in moments.items() if k.endswith("momentum")) ** 0.5
+
+
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     "recipe",
@@ -43,6 +49,9 @@ def test_it_computes_what_float32_computes(recipe):
     for expected, found in zip(train(whole, 3, **recipe), train(half, 3, **recipe), strict=True):
         assert found == pytest.approx(expected, rel=0.02, abs=0.01)
     assert {v.dtype for v in half.generator.variables} == {"float32"}
+    for name in ("generator", "discriminator"):  # Adam's steps hide a gradient's length
+        one, other = (gradient_length(state, name) for state in (whole, half))
+        assert other == pytest.approx(one, rel=0.1)
     scales = {k: v for k, v in half.arrays().items() if k.endswith("dynamic_scale")}
     assert list(scales.values()) == [2.0**15] * 2  # nothing overflowed
 
