@@ -16,6 +16,10 @@ from dcgan.commands.serve import NEEDED
 MISSING = extras.not_installed(*NEEDED, "httpx2")  # packages of the server, or of its test client
 collect_ignore_glob = ["serving/test_s*.py"] if MISSING else []
 MOST_PROCESSES = 4  # each takes up to 3 GB
+# Each process has its share of the cores: more of TensorFlow's threads wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(share, 1)))
 # What a test writes need not outlast a power failure; to wait for the disk takes up to a minute.
 os.fsync = os.fstat
 # Until all tests are imported: the millions of objects of TensorFlow and others stay to the end.
