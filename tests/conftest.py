@@ -1,4 +1,7 @@
-"""Fixtures of several files: a browser, and pages that lie in one file. And how many processes."""
+"""Fixtures of several files, and what makes the tests quick: processes, their threads, their order.
+
+What a process needs before TensorFlow is imported is set here when pytest reads the file.
+"""
 
 import gc
 import os
