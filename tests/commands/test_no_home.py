@@ -75,6 +75,7 @@ AS_NOBODY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("setpriv") is None or os.geteuid() != 0, reason="needs root and setpriv"
 )

@@ -1,10 +1,14 @@
-"""Nothing that happens to the terminal costs a run its work: real signals, real terminals."""
+"""Nothing that happens to the terminal costs a run its work: real signals, real terminals.
+
+That what is saved is exact is in test_resume.py; here the processes learn nothing.
+"""
 
 import signal
 import subprocess
 import sys
 
 import pytest
+from idle import learn_nothing
 from running import (
     ROOT,
     checkpoints,
@@ -37,22 +41,28 @@ def saved_and_logged(folder, code: int, name: str) -> None:
     assert code == 128 + hooks.SIGNALS[name]
 
 
+def in_a_window() -> None:
+    own_it()
+    learn_nothing()
+
+
 def test_a_closed_terminal_saves(pictures, tmp_path):
     flags = (*small_flags(pictures, tmp_path), *ENDLESS)
     with terminal() as window:
-        with started(*flags, output=window.path, preexec_fn=own_it) as process:
+        with started(*flags, output=window.path, preexec_fn=in_a_window) as process:
             wait_until(lambda: last_step(tmp_path / "run") >= 5, process)
             window.close()
             saved_and_logged(tmp_path, process.wait(60), "SIGHUP")
 
 
-def ignore_hang_ups() -> None:
+def under_nohup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    learn_nothing()
 
 
 def test_under_nohup_a_hang_up_is_none(pictures, tmp_path):
     flags = (*small_flags(pictures, tmp_path), *ENDLESS)
-    with started(*flags, preexec_fn=ignore_hang_ups) as process:
+    with started(*flags, preexec_fn=under_nohup) as process:
         wait_until(lambda: last_step(tmp_path / "run") >= 5, process)
         process.send_signal(signal.SIGHUP)
         before = last_step(tmp_path / "run")
@@ -64,7 +74,7 @@ def test_under_nohup_a_hang_up_is_none(pictures, tmp_path):
 def test_ctrl_c_typed_twice_is_answered_at_once_and_saves(pictures, tmp_path):
     flags = (*small_flags(pictures, tmp_path), *ENDLESS)
     with terminal() as window:
-        with started(*flags, output=window.path, preexec_fn=own_it) as process:
+        with started(*flags, output=window.path, preexec_fn=in_a_window) as process:
             wait_until(lambda: last_step(tmp_path / "run") >= 5, process)
             window.type(b"\x03\x03")
             saved_and_logged(tmp_path, process.wait(60), "Ctrl-C")

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import ROOT, checkpoints, small_flags, started, write_pictures
+from idle import learn_nothing
+from running import ROOT, checkpoints, python, small_flags, started, write_pictures
 
 from dcgan.terminal import console
 
@@ -39,7 +40,7 @@ def test_a_reader_that_goes_away_ends_no_run(pictures, tmp_path):
     """As in `2>&1 | head -1`."""
     os.mkfifo(tmp_path / "pipe")
     flags = (*small_flags(pictures, tmp_path), *FEW)
-    with started(*flags, output=tmp_path / "pipe") as process:
+    with started(*flags, output=tmp_path / "pipe", preexec_fn=learn_nothing) as process:
         with open(tmp_path / "pipe", "rb") as reader:
             reader.readline()
         assert process.wait(60) == 0
@@ -51,21 +52,25 @@ def test_a_reader_that_goes_away_ends_no_run(pictures, tmp_path):
 
 def test_a_full_disk_under_the_output_ends_no_run(pictures, tmp_path):
     flags = (*small_flags(pictures, tmp_path), *FEW)
-    with started(*flags, output=Path("/dev/full")) as process:
+    with started(*flags, output=Path("/dev/full"), preexec_fn=learn_nothing) as process:
         assert process.wait(60) == 0
     assert is_whole(tmp_path)
 
 
-def close_all() -> None:
-    for number in (0, 1, 2):
+def without_streams() -> None:
+    """As Python starts where all three are closed."""
+    for number, name in enumerate(console.NAMES):
         os.close(number)
+        setattr(sys, name, None)
+    learn_nothing()
 
 
 def test_closed_streams_end_no_run_and_no_file_takes_their_place(pictures, tmp_path):
     """As in `<&- >&- 2>&-`: a file that got the number 2 would get what libraries say, too."""
-    words = [sys.executable, ROOT / "main.py", *small_flags(pictures, tmp_path), *FEW]
-    ended = subprocess.run(words, preexec_fn=close_all, cwd=tmp_path, timeout=200)
-    assert ended.returncode == 0 and is_whole(tmp_path)
+    flags = (*small_flags(pictures, tmp_path), *FEW)
+    with started(*flags, preexec_fn=without_streams) as process:
+        assert process.wait(60) == 0
+    assert is_whole(tmp_path)
 
 
 def inspect(pictures: Path, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
@@ -89,24 +94,33 @@ def test_a_report_whose_reader_had_enough_is_none(pictures, tmp_path):
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-ASCII = {"PYTHONIOENCODING": "ascii"}
-C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+def test_names_are_escaped_where_there_is_only_ascii(pictures, tmp_path):
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = inspect(pictures, tmp_path, env=env, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    for shown in (
+        rb"gebrochen_\udcc3\udc9f_\udce6\udcbc\udca2.jpg",
+        rb"broken_\udce9.jpg",
+        rb"broken\n2026-01-01 forged.jpg",
+    ):
+        assert shown in ended.stdout
 
 
 @pytest.mark.parametrize(
-    ("env", "shown"),
+    ("encoding", "shown"),
     [
-        (ASCII, rb"gebrochen_\xdf_\u6f22.jpg"),
-        ({"PYTHONIOENCODING": "cp1252"}, b"gebrochen_\xdf_\\u6f22.jpg"),
-        ({"PYTHONIOENCODING": "utf-8"}, "gebrochen_ß_漢.jpg".encode()),
-        (C, rb"gebrochen_\udcc3\udc9f_\udce6\udcbc\udca2.jpg"),
+        ("ascii", rb"\xdf_\u6f22 \udce9"),
+        ("cp1252", b"\xdf_\\u6f22 \\udce9"),
+        ("utf-8", "ß_漢 ".encode() + rb"\udce9"),
     ],
 )
-def test_what_an_encoding_lacks_is_escaped(pictures, tmp_path, env, shown):
-    ended = inspect(pictures, tmp_path, env=env, capture_output=True)
-    assert (ended.returncode, ended.stderr) == (0, b"")
-    assert shown in ended.stdout and rb"broken_\udce9.jpg" in ended.stdout
-    assert rb"broken\n2026-01-01 forged.jpg" in ended.stdout
+def test_what_an_encoding_lacks_is_escaped(encoding, shown):
+    code = (
+        "from dcgan.terminal import console; console.open_streams();"
+        r"print('\xdf_\u6f22 \udce9')"
+    )
+    ended = python("-c", code, env={"PYTHONIOENCODING": encoding}, text=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, shown + b"\n", b"")
 
 
 def test_a_stream_that_is_not_ready_is_waited_for():
