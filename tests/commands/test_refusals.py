@@ -1,7 +1,6 @@
 """Whatever can be refused without pixels is refused before one is decoded; and what is the same
 run, however it is typed, goes on."""
 
-import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -171,7 +170,7 @@ def test_a_command_refuses_before_it_decodes(copy, monkeypatch, capsys, words, s
     assert said in capsys.readouterr().err
 
 
-# ---- the same run, typed in another way ----
+# ---- the same run, typed in another way; more of them in test_moved_data ----
 
 
 def goes_on(base: Path, capsys, *more, **kwargs) -> None:
@@ -182,7 +181,6 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
 @pytest.mark.parametrize(
     ("dataset", "flags"),
     [
-        ("data/../data/toys", ()),  # more spellings: test_moved_data
         ("ToYs", ("--data_dir", "data/")),
         ("toys", ("--train_size", COUNT)),
         ("toys", ("--input_fname_pattern", "*.png")),  # which all are
@@ -191,19 +189,6 @@ def goes_on(base: Path, capsys, *more, **kwargs) -> None:
 )
 def test_the_same_run_goes_on_however_it_is_typed(copy, capsys, dataset, flags):
     goes_on(copy, capsys, *flags, dataset=dataset)
-
-
-def test_moved_data_go_on_and_others_do_not(copy, trained, capsys):
-    moved = shutil.copytree(trained / "data" / "toys", copy / "moved")  # with the files' times
-    goes_on(copy, capsys, dataset=str(moved))
-    os.utime(moved / "0003.png", (1000, 1000))
-    elsewhere = moved.rename(copy / "elsewhere")
-    assert go(copy, "--steps", 4, dataset=str(elsewhere)) == 0
-    shutil.copy(elsewhere / "0004.png", elsewhere / "0003.png")
-    assert go(copy, "--steps", 5, dataset=str(elsewhere)) == 0  # the run's own place by now
-    elsewhere = elsewhere.rename(copy / "another")
-    shutil.copy(elsewhere / "0005.png", elsewhere / "0003.png")
-    refused(copy, capsys, "--steps", 6, words="--dataset: ", dataset=str(elsewhere))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ def toy(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def odd(tmp_path_factory) -> Path:
+    """A run on grey images that are no squares, of uniform vectors."""
+    root = tmp_path_factory.mktemp("odd") / "run"
+    return toy_run(root, shape=(24, 10, 1), z_dist="uniform_signed")
+
+
+@pytest.fixture(scope="module")
 def trained(toy) -> TrainedRun:
     return TrainedRun(RunDir(toy))
 
@@ -106,9 +113,8 @@ def test_without_the_package_an_mp4_is_refused_before_anything_else(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_way_is_straight_for_uniform_vectors_and_on_demand(tmp_path):
-    run_root = toy_run(tmp_path / "run", z_dist="uniform_signed")
-    line = ("interpolate", "--run_dir", run_root, "--seeds", "1,2", "--to")
+def test_the_way_is_straight_for_uniform_vectors_and_on_demand(odd, tmp_path):
+    line = ("interpolate", "--run_dir", odd, "--seeds", "1,2", "--frames", "4", "--to")
     results = {}
     for method in (None, "linear", "slerp"):
         more = ("--method", method) if method else ()
@@ -171,11 +177,10 @@ def test_long_seeds_are_written_beside_one_another(tmp_path, command):
     assert width([large, large + 1]) >= width([1, 2]) + least
 
 
-def test_drawings_are_of_every_kind_of_image(tmp_path):
-    run_root = toy_run(tmp_path / "run", shape=(24, 10, 1))
-    assert start("arithmetic", "--run_dir", run_root, "--plus", "1", "--minus", "2-5") == 0
-    assert start("interpolate", "--run_dir", run_root, "--frames", "3") == 0
-    with Image.open(run_root / "generated" / "interpolation.gif") as gif:
+def test_drawings_are_of_every_kind_of_image(odd):
+    assert start("arithmetic", "--run_dir", odd, "--plus", "1", "--minus", "2-5") == 0
+    assert start("interpolate", "--run_dir", odd, "--frames", "3") == 0
+    with Image.open(odd / "generated" / "interpolation.gif") as gif:
         assert gif.size == (40, 96) and gif.n_frames == 13
 
 
