@@ -15,6 +15,7 @@ from dcgan.commands.compare import MAX_SEEDS
 from dcgan.outputs.comparison.runs import MAX_RUNS
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
+from dcgan.training import trainer
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,8 @@ def trained(tmp_path_factory):
     common = ["--dataset", faces, "--cache_dir", base / "cache", *SMALL, "--steps", 20]
     common += ["--evaluate_freq", 10, "--evaluate_metric", "fid", "--log_freq", 5]
     common += ["--evaluate_extractor", "pixels"]
-    with learning_nothing(change=scramble):
+    with learning_nothing(change=scramble), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "draw_evaluations", lambda *_, **__: None)  # which takes a second
         for name, more in (("s0", ()), ("s1", ("--seed", 1)), ("b16", ("--batch_size", 16))):
             words = [*common, *more, "--run_dir", base / "runs" / name]
             assert main.main(list(map(str, words))) == 0

@@ -169,7 +169,7 @@ def with_data(root: Path, **options) -> Path:
     return root
 
 
-@pytest.mark.parametrize("suffix", [".tar.gz", ".TGZ", ".zip", ".npz", ""])
+@pytest.mark.parametrize("suffix", [".tar.gz", ".TGZ", ""])
 def test_an_archive_of_any_kind_is_found_by_its_name(tmp_path, monkeypatch, suffix):
     monkeypatch.chdir(tmp_path)
     root = toy_run(tmp_path / "runs" / "a")

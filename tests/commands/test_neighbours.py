@@ -174,6 +174,15 @@ def test_a_run_that_does_not_say_what_it_learnt_from_is_refused(tmp_path, capsys
     assert not (run_root / "generated").exists()
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Path:
+    """A run on four pictures."""
+    run_root = toy(tmp_path_factory.mktemp("few"))
+    for path in sorted((run_root.parent / "reals").glob("*.png"))[4:]:
+        path.unlink()
+    return run_root
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -184,10 +193,7 @@ def test_a_run_that_does_not_say_what_it_learnt_from_is_refused(tmp_path, capsys
         (["--to", "near.gif"], "--to must end in .png"),
     ],
 )
-def test_bad_input(tmp_path, capsys, flags, words):
-    run_root = toy(tmp_path)
-    for path in sorted((tmp_path / "reals").glob("*.png"))[4:]:
-        path.unlink()
-    assert main.main(["neighbours", "--run_dir", str(run_root), *flags]) == 2
+def test_bad_input(few, capsys, flags, words):
+    assert main.main(["neighbours", "--run_dir", str(few), *flags]) == 2
     assert words in capsys.readouterr().err
-    assert not (run_root / "generated").exists()
+    assert not (few / "generated").exists()
