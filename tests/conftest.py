@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# What main.py asks for. TensorFlow reads it once, whichever test file imports it first.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
 import pytest
 from explorer_pages import EXPLORER, Host, chromium, description, serving, visiting
 from idle import learning_nothing
