@@ -156,14 +156,36 @@ def check_runtime(onnxruntime: str) -> None:
 
 
 def _vendor(onnxruntime: str, to: Path) -> None:
-    given = Path(onnxruntime)
+    """Copies the two files from the package, its folder, or the folder in it that holds them."""
+    given = place = Path(onnxruntime)
     with tempfile.TemporaryDirectory() as folder:
         if not given.exists():
-            given = _fetch(onnxruntime, Path(folder))
-        found = _from_folder(given) if given.is_dir() else _from_package(given)
-    to.mkdir()
-    for name, content in found.items():
-        (to / name).write_bytes(content)
+            given = place = _fetch(onnxruntime, Path(folder))
+        if given.is_file():
+            place = Path(folder, "unpacked")
+            _unpack(given, place)
+        for inner in (place, place / "dist", place / "package" / "dist"):
+            if all((inner / name).is_file() for name in FILES):
+                to.mkdir()
+                for name in FILES:
+                    shutil.copyfile(inner / name, to / name)
+                return
+    raise UserError(
+        f"{given} does not hold {' and '.join(FILES)}: expected the npm package onnxruntime-web, "
+        "or its folder."
+    )
+
+
+def _unpack(package: Path, to: Path) -> None:
+    try:
+        with tarfile.open(package) as archive:
+            wanted = [entry for entry in archive if Path(entry.name).name in FILES]
+            archive.extractall(to, wanted, filter="data")
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        reason = str(error).partition(":\n")[0]  # tarfile adds what it tried, line by line
+        raise UserError(
+            f"{package} cannot be unpacked ({reason}): expected the npm package onnxruntime-web."
+        ) from error
 
 
 def _fetch(version: str, folder: Path) -> Path:
@@ -197,51 +219,14 @@ def _hash(content: bytes) -> str:
     return "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
 
 
-def _from_folder(folder: Path) -> dict[str, bytes]:
-    """Reads the two files from the package's folder, or from the folder in it with the files."""
-    for inner in (folder, folder / "dist", folder / "package" / "dist"):
-        if all((inner / name).is_file() for name in FILES):
-            return {name: (inner / name).read_bytes() for name in FILES}
-    raise UserError(
-        f"{folder} does not hold {' and '.join(FILES)}: expected the folder of the npm package "
-        "onnxruntime-web."
-    )
-
-
-def _from_package(package: Path) -> dict[str, bytes]:
-    found = {}
-    try:
-        with tarfile.open(package) as archive:
-            for entry in archive:
-                name = entry.name.removeprefix("package/dist/")
-                if name in FILES and entry.isfile():
-                    found[name] = archive.extractfile(entry).read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(
-            f"{package} cannot be unpacked ({error}): expected the npm package onnxruntime-web."
-        ) from error
-    if missing := FILES.keys() - found:
-        raise UserError(
-            f"{package} does not hold {' and '.join(sorted(missing))} in package/dist/: expected "
-            "the npm package onnxruntime-web."
-        )
-    return found
-
-
 def _write(subject: Subject, path: Path, weights: str, *, onnxruntime: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / MODEL
-        known = {"table": subject.table, "is_optional": False}
-        write_onnx(subject.generator, model, weights=weights, **known)
-        write_web(
-            *(model, subject.description, path), onnxruntime=onnxruntime, first=_first(subject)
-        )
-
-
-def _first(subject: Subject) -> np.ndarray:
     generator, table = subject.generator, subject.table
     sample = make_sampler(generator, z_dim=generator.z_dim, z_dist=generator.z_dist, table=table)
-    return sample(range(FIRST_GRID_IMAGES))
+    first = sample(range(FIRST_GRID_IMAGES))
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / MODEL
+        write_onnx(generator, model, weights=weights, table=table, is_optional=False)
+        write_web(model, subject.description, path, onnxruntime=onnxruntime, first=first)
 
 
 FORMAT = Format(

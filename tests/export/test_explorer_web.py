@@ -1,9 +1,6 @@
 """`export --format web`: the explorer on a static host, drawing by itself, without a network."""
 
-import io
-import json
 import shutil
-import tarfile
 
 import numpy as np
 import pytest
@@ -77,6 +74,16 @@ def off(found: np.ndarray, expected: np.ndarray) -> int:
     return int(np.abs(found.astype(int) - expected).max())
 
 
+def shown(browser, url: str) -> np.ndarray:
+    """The pictures of SEEDS on the wall of a page that is opened for them."""
+    page = browser.new_page()
+    page.goto(url)
+    try:
+        return wall(page)
+    finally:
+        page.close()
+
+
 def test_the_same_seed_is_the_same_picture_under_a_path_and_without_a_network(
     browser, package, model, faces, tmp_path
 ):
@@ -113,10 +120,7 @@ def test_a_public_host_is_asked_for_the_known_files_only(
         monkeypatch.setattr(web, "CDN", other.url)
         web.write_web(model, info(), tmp_path / "site", onnxruntime="cdn")
         assert not (tmp_path / "site" / web.RUNTIME).exists()
-        page = browser.new_page()
-        page.goto(host.url)
-        assert off(wall(page), faces) <= 1
-        page.close()
+        assert off(shown(browser, host.url), faces) <= 1
         script = cdn / "ort.wasm.bundle.min.mjs"
         script.write_bytes(script.read_bytes() + b"\n")  # somebody changed it
         page = browser.new_page()
@@ -134,17 +138,11 @@ def test_a_host_that_unpacks_by_itself_and_an_old_browser_do_no_harm(
     packed = folder / f"{web.BINARY}.gz"
     packed.write_bytes((folder / web.BINARY).read_bytes())  # as Content-Encoding: gzip leaves it
     with serving(tmp_path / "site") as host:
-        page = browser.new_page()
-        page.goto(host.url)
-        assert off(wall(page), faces) <= 1
-        page.close()
+        assert off(shown(browser, host.url), faces) <= 1
         packed.unlink()
         worker = tmp_path / "site" / "onnx-worker.js"
         worker.write_text("self.DecompressionStream = undefined;\n" + worker.read_text())
-        page = browser.new_page()
-        page.goto(host.url)
-        assert off(wall(page), faces) <= 1
-        page.close()
+        assert off(shown(browser, host.url), faces) <= 1
 
 
 def test_without_the_runtime_the_page_draws_the_same(browser, model, faces, tmp_path):
@@ -207,20 +205,10 @@ def test_the_loading_is_said_in_percent_of_all(browser, model, tmp_path):
         page.close()
 
 
-def small_package(path, **files: bytes):
-    """A .tgz as npm makes them."""
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(f"package/dist/{name}")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return path
-
-
 def test_a_missing_generator_is_said(browser, tmp_path):
-    (tmp_path / "model.onnx").touch()
-    package = small_package(tmp_path / "package.tgz", **dict.fromkeys(web.FILES, b""))
-    web.write_web(tmp_path / "model.onnx", info(), tmp_path / "site", onnxruntime=str(package))
+    for name in ("model.onnx", *web.FILES):
+        (tmp_path / name).touch()
+    web.write_web(tmp_path / "model.onnx", info(), tmp_path / "site", onnxruntime=str(tmp_path))
     (tmp_path / "site" / web.MODEL).unlink()
     with serving(tmp_path / "site") as host:
         page = browser.new_page()
@@ -235,58 +223,3 @@ def test_the_published_files_are_those_whose_hashes_stand_in_the_code(package, t
     found = {path.name: web._hash(path.read_bytes()) for path in (tmp_path / "files").iterdir()}
     assert found == web.FILES
     assert web._hash(package.read_bytes()) == web.PACKAGE_HASHES[web.VERSION]
-
-
-def test_a_folder_of_the_package_does_as_well(tmp_path):
-    generator = tmp_path / "generator.onnx"
-    generator.write_bytes(b"model")
-    files = {name: name.encode() for name in web.FILES}
-    package = small_package(tmp_path / "package.tgz", **files)
-    with tarfile.open(package) as archive:
-        archive.extractall(tmp_path / "out", filter="data")
-    folders = [tmp_path / "out" / inner for inner in ("", "package", "package/dist")]
-    for i, given in enumerate([package, *folders]):
-        site = tmp_path / f"site{i}"
-        web.write_web(generator, info(), site, onnxruntime=str(given))
-        assert {p.name: p.read_bytes() for p in (site / web.RUNTIME).iterdir()} == files
-        assert json.loads((site / "dcgan.json").read_text()) == info()
-        assert (site / "generator.onnx").read_bytes() == b"model"
-        assert "onnx.js" in (site / "renderer.js").read_text()
-
-
-def fake_npm(folder, monkeypatch, script: str) -> None:
-    npm = folder / "bin" / "npm"
-    npm.parent.mkdir()
-    npm.write_text(f"#!/bin/sh\n{script}\n")
-    npm.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
-
-
-def test_another_package_under_the_version_is_refused(tmp_path, monkeypatch):
-    package = small_package(tmp_path / "false.tgz", **dict.fromkeys(web.FILES, b"evil"))
-    fake_npm(tmp_path, monkeypatch, f'cp {package} "$4"')
-    with pytest.raises(UserError, match="not the published package"):
-        web._vendor(web.VERSION, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_what_npm_says_is_passed_on(tmp_path, monkeypatch):
-    fake_npm(tmp_path, monkeypatch, 'echo "npm error code ENOTFOUND" >&2; exit 1')
-    with pytest.raises(UserError, match="could not fetch .*ENOTFOUND.*--onnxruntime"):
-        web._vendor(web.VERSION, tmp_path / "out")
-
-
-def test_what_cannot_be_used_is_refused_before_anything_is_done(tmp_path, monkeypatch):
-    web.check_runtime("cdn")
-    web.check_runtime(str(tmp_path))
-    with pytest.raises(UserError, match="neither a version"):
-        web.with_runtime(str(tmp_path / "absent"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="npm, which is not installed"):
-        web.with_runtime(web.VERSION)
-    for given in (tmp_path, small_package(tmp_path / "empty.tgz")):
-        with pytest.raises(UserError, match="npm package onnxruntime-web"):
-            web._vendor(str(given), tmp_path / "out")
-    (tmp_path / "broken.tgz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match="npm package onnxruntime-web"):
-        web._vendor(str(tmp_path / "broken.tgz"), tmp_path / "out")
