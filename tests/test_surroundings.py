@@ -119,9 +119,11 @@ def test_a_notebook_gets_our_networks_and_keeps_its_plots(monkeypatch):
 
 def test_curves_look_alike_in_a_notebook_of_any_style(tmp_path):
     rows = [{"step": n, "d_loss": 1.0, "g_loss": n, "d_real": 0.5, "d_fake": 0.4} for n in (1, 2)]
-    draw_losses(rows, tmp_path / "plain.png")
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    draw_losses(metrics, tmp_path / "plain.png")
     with matplotlib.rc_context({"font.size": 40, "axes.facecolor": "red", "savefig.dpi": 30}):
-        draw_losses(rows, tmp_path / "styled.png")
+        draw_losses(metrics, tmp_path / "styled.png")
         assert matplotlib.rcParams["font.size"] == 40  # theirs, still
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
 

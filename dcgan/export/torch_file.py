@@ -83,7 +83,7 @@ class TorchFile:
         if len(found) == 1:
             return found[0][1]
         if found:
-            there = ", ".join(_shown(place) for place, _ in found)
+            there = ", ".join(repr(place.rstrip(".")[:40]) for place, _ in found)
             raise UserError(
                 f"{self.path} holds several that may be the {network}: {there}; save the one that "
                 "is meant to a file of its own."
@@ -197,10 +197,6 @@ def _groups(
             yield place + prefix, tensors
     for key, one in dict.items(value):
         yield from _groups(one, seen, f"{place}{key}.", depth - 1)
-
-
-def _shown(place: str) -> str:
-    return repr(place.rstrip(".")[:40])
 
 
 def _unreadable(path: Path, reason: str) -> UserError:

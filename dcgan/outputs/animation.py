@@ -11,52 +11,36 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import files, images
-from dcgan.outputs.report.pictures import read
+from dcgan.outputs.report.pictures import evenly, read
 
 logger = logging.getLogger("dcgan")
 
-LAST_FRAME_SECONDS = 2.0
+FRAME_SECONDS, LAST_FRAME_SECONDS = 0.1, 2.0
+MAX_FRAMES = 60  # noisy grids of 519 x 519 pixels take 0.3 MB a frame
+# Pixels of a side. The usual grid of 8 x 8 images of 64 pixels (519 with margins) stays untouched:
+# resampling it by a few pixels would only blur it.
+MAX_SIDE = 520
 
 
-def make_gif(
-    frames: Sequence[Path],
-    target: Path,
-    *,
-    max_frames: int = 60,
-    seconds: float = 0.1,
-    max_side: int = 520,
-) -> None:
+def make_gif(frames: Sequence[Path], target: Path) -> None:
     """Writes an endless GIF whose last frame stays for two seconds.
 
     If no frame can be read, it warns and writes nothing.
 
     Args:
-        frames: PNG files in order of time; those whose shape is not that of most are left out.
+        frames: PNG files in order of time; those whose shape is not that of most are left out. Of
+            more than `MAX_FRAMES`, evenly spaced ones are taken, with the first and the last.
         target: the file to write; replaced whole.
-        max_frames: largest number of frames, at least 1; of more files, evenly spaced ones are
-            taken, the last always. Noisy grids of 519 x 519 pixels take 0.3 MB a frame.
-        seconds: how long each frame is shown.
-        max_side: larger frames are scaled down so that their longer side is this many pixels. The
-            default leaves the usual grid of 8 x 8 images of 64 pixels (519 with margins) untouched:
-            resampling it by a few pixels would only blur it.
     """
-    found = [(path, read(path, "animation")) for path in _thin(frames, max_frames)]
+    chosen = [frames[i] for i in evenly(len(frames), MAX_FRAMES)]
+    found = [(path, read(path, "animation")) for path in chosen]
     pictures = _same_shape([one for one in found if one[1] is not None])
     if not pictures:
         logger.warning("Wrote no %s: none of %d sample grids could be read.", target, len(frames))
         return
-    small = [_scale_down(picture, max_side) for picture in pictures]
-    data = images.gif_bytes(small, seconds=seconds, hold=LAST_FRAME_SECONDS)
+    small = [_scale_down(picture) for picture in pictures]
+    data = images.gif_bytes(small, seconds=FRAME_SECONDS, hold=LAST_FRAME_SECONDS)
     files.write_bytes(target, data)
-
-
-def _thin(frames: Sequence[Path], count: int) -> list[Path]:
-    """Returns `count` evenly spaced frames, with the first and the last; if one, the last."""
-    if len(frames) <= count:
-        return list(frames)
-    if count == 1:
-        return [frames[-1]]
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 
 def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
@@ -74,10 +58,10 @@ def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]
     return [array for _, array in pictures if array.shape == shape]
 
 
-def _scale_down(array: np.ndarray, max_side: int) -> np.ndarray:
-    """Scales uint8 [height, width, channels] to sides of at most `max_side`, antialiased."""
+def _scale_down(array: np.ndarray) -> np.ndarray:
+    """Scales uint8 [height, width, channels] to sides of at most `MAX_SIDE`, antialiased."""
     height, width = array.shape[:2]
-    scale = max_side / max(height, width)
+    scale = MAX_SIDE / max(height, width)
     if scale >= 1:
         return array
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

@@ -5,7 +5,6 @@ own matplotlibrc changes no picture.
 """
 
 import io
-import os
 from pathlib import Path
 
 import matplotlib
@@ -39,8 +38,8 @@ def style_axes(axes: Axes) -> None:
     axes.tick_params(colors=GREY, length=3)
 
 
-def write(figure: Figure, target: str | os.PathLike) -> None:
+def write(figure: Figure, target: Path) -> None:
     """Writes a PNG, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    files.write_bytes(Path(target), buffer.getvalue())
+    files.write_bytes(target, buffer.getvalue())

@@ -69,7 +69,12 @@ def _panel(axes: Axes, metric: str, curves: Sequence[Series]) -> None:
     axes.set_xlim(0, 1.05 * max(1, *(series.steps[-1] for series in curves)))
     name = printable(f"{metric} ({better} is better)" if better else metric)
     axes.set_title(name, loc="left", fontsize=10, parse_math=False)
-    _style(axes)
+    axes.set_xlabel("step", fontsize=9)
+    drawing.style_axes(axes)
+    axes.tick_params(labelsize=8)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.legend(fontsize=7, framealpha=0.85, edgecolor="white")
 
 
 def _name(series: Series) -> str:
@@ -82,12 +87,3 @@ def _name(series: Series) -> str:
     known += [OUTDATED] if series.outdated else []
     known += [str(series.floor)] if series.floor else []
     return ", ".join(map(str, known))
-
-
-def _style(axes: Axes) -> None:
-    axes.set_xlabel("step", fontsize=9)
-    drawing.style_axes(axes)
-    axes.tick_params(labelsize=8)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.legend(fontsize=7, framealpha=0.85, edgecolor="white")

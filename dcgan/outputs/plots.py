@@ -1,8 +1,6 @@
 """losses.png: the curves of a run, drawn from its metrics.jsonl."""
 
 import math
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import numpy as np
 from dcgan import files
 from dcgan.outputs import drawing
 from dcgan.outputs.drawing import GREY, Axes, EngFormatter, Figure, MaxNLocator
+from dcgan.outputs.report.measurements import column
 from dcgan.terminal.console import printable
 
 # The picture is 1,350 pixels wide: more points than this on a curve cannot be told apart.
@@ -20,14 +19,14 @@ SMOOTHED_PART = 1 / 50
 DISCRIMINATOR_COLOUR, GENERATOR_COLOUR = "#2368b0", "#e06c1f"  # for all colour vision
 
 
-def read_metrics(path: str | os.PathLike) -> list[dict]:
+def read_metrics(path: Path) -> list[dict]:
     """Reads a metrics.jsonl, with "step" strictly increasing; returns no lines if it is missing.
 
     A run that continued from an older checkpoint wrote some steps again: only their later lines
     are kept. Lines that a crash cut short are left out.
     """
     rows: list[dict] = []
-    for row in files.read_json_lines(Path(path)):
+    for row in files.read_json_lines(path):
         step = row.get("step")
         if not isinstance(step, (int, float)) or not 0 <= step < 1 << 62:
             continue  # about an event, not a step
@@ -38,19 +37,15 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
 
 
 @drawing.default_style()
-def draw_losses(
-    metrics: Iterable[dict] | str | os.PathLike, target: str | os.PathLike, *, title: str = ""
-) -> None:
+def draw_losses(metrics: Path, target: Path, *, title: str = "") -> None:
     """Writes a PNG: both losses, and below them D(x) and D(G(z)), against the step.
 
     Args:
-        metrics: dicts as `read_metrics` gives them, or the metrics.jsonl to read them from.
+        metrics: the run's metrics.jsonl, which may be missing.
         title: the heading, such as "anime 48x48x3".
     """
-    if isinstance(metrics, (str, os.PathLike)):
-        metrics = read_metrics(metrics)
-    rows = list(metrics)
-    steps = np.array([row["step"] for row in rows], np.float64)
+    rows = read_metrics(metrics)
+    steps = column(rows, "step")
     window = _window(steps)
     # Fixed margins: an automatic layout takes as long as all the drawing.
     figure = Figure(figsize=(9, 6.6), dpi=150, facecolor="white")
@@ -63,28 +58,18 @@ def draw_losses(
         for key, label, colour in zip(
             keys, labels, (DISCRIMINATOR_COLOUR, GENERATOR_COLOUR), strict=True
         ):
-            _curve(axes, steps, _column(rows, key), window=window, label=label, colour=colour)
+            _curve(axes, steps, column(rows, key), window=window, label=label, colour=colour)
     _style_losses(losses)
     scores.axhline(0.5, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    scores.set(
-        ylim=(-0.03, 1.15),
-        yticks=(0, 0.25, 0.5, 0.75, 1),
-        ylabel="probability of being real",
-        xlabel="step",
-    )
+    scores.set(ylim=(-0.03, 1.15), yticks=(0, 0.25, 0.5, 0.75, 1))
+    scores.set(ylabel="probability of being real", xlabel="step")
     scores.set_xlim(0, 1.01 * max(steps.max(initial=0), 10))
-    _style(
-        figure, losses, scores, note=f"smoothed: exponential moving average over {window:,} steps"
-    )
+    note = f"smoothed: exponential moving average over {window:,} steps"
+    _style(figure, losses, scores, note=note)
     _epoch_axis(losses, rows)
     name = printable(title)  # text from outside, and no formula
     losses.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
     drawing.write(figure, target)
-
-
-def _column(rows: list[dict], key: str) -> np.ndarray:
-    """One measurement of each row, float64 [N]; NaN where it is missing."""
-    return np.array([row.get(key) for row in rows], np.float64)  # None becomes NaN
 
 
 def _window(steps: np.ndarray) -> int:

@@ -62,22 +62,16 @@ def test_an_option_that_an_older_run_does_not_know_is_at_its_default(tmp_path):
     assert len(settings([old, run_of(tmp_path / "d", seed=1), other])) == 2
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
+def test_a_setting_is_named_by_what_its_runs_names_have_in_common(tmp_path):
+    for names, expected in (
         (["run10", "run11"], "run"),
         (["narrow16-0", "narrow16-1"], "narrow16"),
         (["x", "y"], "x and 1 more"),
-    ],
-)
-def test_a_setting_is_named_by_what_its_runs_names_have_in_common(tmp_path, names, expected):
-    (found,) = settings([run_of(tmp_path / name, seed=i) for i, name in enumerate(names)])
-    assert found.name == expected
-
-
-def test_settings_of_the_same_beginning_are_told_apart(tmp_path):
-    runs = [run_of(tmp_path / f"a{i}", seed=i % 2, batch_size=8 + i // 2) for i in range(4)]
-    assert [one.name for one in settings(runs)] == ["a0 and 1 more", "a2 and 1 more"]
+    ):
+        (found,) = settings([run_of(tmp_path / name, seed=i) for i, name in enumerate(names)])
+        assert found.name == expected
+    alike = [run_of(tmp_path / f"a{i}", seed=i % 2, batch_size=8 + i // 2) for i in range(4)]
+    assert [one.name for one in settings(alike)] == ["a0 and 1 more", "a2 and 1 more"]
 
 
 def test_what_runs_learn_from_is_told_by_options_and_the_real_images(tmp_path):
@@ -144,16 +138,6 @@ def test_figures_of_different_protocols_are_never_compared(tmp_path, part):
     assert page_of(*runs).words["figures"].count("not measured") == 2
 
 
-def test_metrics_of_different_versions_are_in_the_group_of_their_protocol(tmp_path):
-    for name, factor in (("a", 1), ("b", 2)):
-        measured(tmp_path / name, "fid", 10 * factor, steps=[1200], version=2)
-        measured(tmp_path / name, "kid", 0.1 * factor, steps=[1200], version=1)
-    (group,) = page.compare(
-        [run_of(tmp_path / n, batch_size=len(n)) for n in "a"] + [run_of(tmp_path / "b")]
-    ).protocols
-    assert [one.example.metric for one in group] == ["fid", "kid"]
-
-
 # --- minutes and images
 
 
@@ -208,20 +192,30 @@ def test_runs_measured_once_after_unequal_minutes_are_not_compared_after_equal_o
     assert scores.at_equal(one, "image")[0] == 1000
 
 
-def test_seeds_that_were_measured_at_other_times_are_one_mean_track(tmp_path):
-    """1, 3 minutes: 10, 30; 2, 4 minutes: 40, 60. Both are known from 2 to 3: 20 and 40, 30 and 50;
-    of the ends, the lowest of 18 and 36 and the highest of 22 and 44 at 2."""
-    for name, seconds, values in (("s0", (60, 180), (10, 30)), ("s1", (120, 240), (40, 60))):
+@pytest.mark.parametrize(
+    ("first", "second", "x", "values", "ends"),
+    [
+        # 1, 3 minutes: 10, 30; 2, 4 minutes: 40, 60. Both are known from 2 to 3: 20 and 40, 30 and
+        # 50; of the ends at 2, the lowest of 18 and 36 and the highest of 22 and 44.
+        ((60, 180), (120, 240), [2, 3], [30, 40], [18, 44]),
+        # 1, 2 minutes and 3, 4: never both. Their last ones, 30 (27 to 33) at 2 and 60 (54 to 66).
+        ((60, 120), (180, 240), [3], [45], [27, 66]),
+    ],
+)
+def test_seeds_that_were_measured_at_other_times_are_one_mean_track(
+    tmp_path, first, second, x, values, ends
+):
+    for name, seconds, found in (("s0", first, (10, 30)), ("s1", second, (40, 60))):
         add_lines(tmp_path / name / "metrics.jsonl", lines(seconds))
-        measured(tmp_path / name, "fid", *values, steps=[100, 200])
+        measured(tmp_path / name, "fid", *found, steps=[100, 200])
     runs = [run_of(tmp_path / "s0"), run_of(tmp_path / "s1", seed=1)]
     runs.append(run_of(tmp_path / "none", batch_size=8))
     found = page.compare(runs)
     key = scores.key_of(found.protocols[0][0].example)
     track = scores.track(found.settings[0], key, "minute")
-    np.testing.assert_allclose(track.x, [2, 3])
-    np.testing.assert_allclose(track.values, [30, 40])
-    np.testing.assert_allclose([track.low[0], track.high[0]], [18, 44])
+    np.testing.assert_allclose(track.x, x)
+    np.testing.assert_allclose(track.values, values)
+    np.testing.assert_allclose([track.low[0], track.high[0]], ends)
     assert scores.track(found.settings[1], key, "minute") is None
 
 

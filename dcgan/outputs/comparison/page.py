@@ -56,9 +56,6 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     runs = comparison.runs
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
-    css_classes = {
-        run: setting.css_class for setting in comparison.settings for run in setting.runs
-    }
     data = by_data(runs)
     parts = {
         "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
@@ -69,8 +66,8 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "of": join_words(dataset(group[0]) for group in data),
         "seeds": seeds_in_words(seeds).rstrip(","),
         "numbers": seeds[:STRIP],
-        "strips": _strips(runs, css_classes, data),
-        "grids": _grids(runs, css_classes, data),
+        "strips": _strips(comparison.settings, data),
+        "grids": _grids(comparison.settings, data),
         "options": _options(comparison),
         "facts": _facts(comparison.settings),
         "protocols": [_group(group, comparison.settings) for group in comparison.protocols],
@@ -112,17 +109,23 @@ def text(comparison: Comparison) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _strips(runs: Sequence[Run], css_classes: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
+def _drawn(settings: Sequence[Setting]) -> list[tuple[Run, dict]]:
+    """Returns each run that has images, with what every picture of it is shown with."""
+    return [
+        (run, {"name": run.name, "css_class": setting.css_class})
+        for setting in settings
+        for run in setting.runs
+        if isinstance(run.model, CheckpointSummary)
+    ]
+
+
+def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
     """One row of first seeds per run; above them real images if all runs learn from the same."""
     rows = []
     if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
-        some = np.linspace(0, len(cells) - 1, min(STRIP, len(cells))).round().astype(int)
-        rows.append({"name": "real images", "css_class": "", "cells": cells[some]})
-    rows += [
-        {"name": run.name, "css_class": css_classes[run], "cells": run.model.samples[:STRIP]}
-        for run in runs
-        if isinstance(run.model, CheckpointSummary)
-    ]
+        some = cells[pictures.evenly(len(cells), STRIP)]
+        rows.append({"name": "real images", "css_class": "", "cells": some})
+    rows += [look | {"cells": run.model.samples[:STRIP]} for run, look in _drawn(settings)]
     return [
         row
         | {
@@ -152,11 +155,11 @@ def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
     return np.stack(whole) if whole else None
 
 
-def _grids(runs: Sequence[Run], css_classes: dict, data: Sequence[Sequence[Run]]) -> list[dict]:
+def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
     """The reals of each data set, and the generated images of each run."""
     found = [
         {
-            "title": "Real images",
+            "name": "Real images",
             "css_class": "",
             "words": f"Training images of {dataset(group[0])}"
             + (f", for {join_words(run.name for run in group)}." if len(data) > 1 else "."),
@@ -166,14 +169,8 @@ def _grids(runs: Sequence[Run], css_classes: dict, data: Sequence[Sequence[Run]]
         if group[0].reals is not None
     ]
     found += [
-        {
-            "title": run.name,
-            "css_class": css_classes[run],
-            "words": f"At step {run.model.step:,}.",
-            "array": images.grid(run.model.samples),
-        }
-        for run in runs
-        if isinstance(run.model, CheckpointSummary)
+        look | {"words": f"At step {run.model.step:,}.", "array": images.grid(run.model.samples)}
+        for run, look in _drawn(settings)
     ]
     most = GRIDS // max(len(found), 1)
     return [one | {"picture": pictures.picture(one["array"], most=most)} for one in found]
@@ -197,18 +194,16 @@ def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
 def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
     """Returns (name, one cell per setting) of each fact about length, speed and size."""
 
-    def model(what: str) -> Callable[[Run], float | None]:
-        return lambda run: (
-            getattr(run.model, what) if isinstance(run.model, CheckpointSummary) else None
-        )
+    def parameters(network: str) -> Callable[[Run], float | None]:
+        return lambda run: getattr(run.model, f"{network}_weights", None)  # a sentence has none
 
     facts: list[tuple[str, Callable[[Run], float | None], Callable[[float], str]]] = [
         ("minutes of training", lambda run: run.last("minute"), number),
         ("images learnt from", lambda run: run.last("image"), lambda value: f"{value:,.0f}"),
         ("steps", lambda run: run.history.last("step"), lambda value: f"{value:,.0f}"),
         ("images a second", lambda run: run.history.images_per_second, number),
-        ("generator’s parameters", model("generator_weights"), large),
-        ("discriminator’s parameters", model("discriminator_weights"), large),
+        ("generator’s parameters", parameters("generator"), large),
+        ("discriminator’s parameters", parameters("discriminator"), large),
     ]
     return [
         (name, [_fact([of(run) for run in setting.runs], write) for setting in settings])
@@ -251,8 +246,8 @@ def _cell(score: Score | None, setting: Setting, *, is_ahead: bool) -> dict | No
         parts.append(f"{number(score.low)} to {number(score.high)}")
     if len(setting.runs) > 1:
         ends = dict.fromkeys(number(end) for end in (min(score.values), max(score.values)))
-        of = f"{len(score.values)} of {len(setting.runs)}"
-        who = f"{len(setting.runs)}" if len(score.values) == len(setting.runs) else of
+        all_seeds = len(score.values) == len(setting.runs)
+        who = len(score.values) if all_seeds else f"{len(score.values)} of {len(setting.runs)}"
         parts.append(f"{who} seeds: {' to '.join(ends)}")
     steps = dict.fromkeys(f"{step:,.0f}" for step in score.steps)
     parts.append(f"step {join_words(steps)}")

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +47,7 @@ class Run:
 
     @functools.cached_property
     def history(self) -> History:
-        """The run's history, without values that are not finite numbers."""
-        found = read_history(self.folder)
-        rows = [
-            {key: value for key, value in row.items() if _is_finite(value)} for row in found.rows
-        ]
-        return History([row for row in rows if "step" in row], found.log)
+        return read_history(self.folder)
 
     @functools.cached_property
     def series(self) -> list[Series]:
@@ -100,8 +94,7 @@ class Run:
 
     def last(self, axis: str) -> float | None:
         """The last known place of the run on an axis; None if none is known."""
-        places = self.places(axis)
-        known = places[np.isfinite(places)]
+        known = measurements.finite(self.places(axis))
         return float(known[-1]) if known.size else None
 
     def smooth(self, key: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
@@ -114,10 +107,6 @@ class Run:
         if x.size < 2:
             return x, values
         return x, moving_average(x, values, float(x[-1] - x[0]) * SMOOTHED_PART)
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.outputs.comparison.runs import Run, Setting
-from dcgan.outputs.report.measurements import METRICS, PROTOCOL, Series
+from dcgan.outputs.report.measurements import PROTOCOL, Series, rank
 
 # Places that differ by at most this share count as equal.
 NEARLY = 0.05
@@ -26,6 +26,13 @@ class Score:
     low: float | None  # lowest and highest end of their intervals; None if one has no interval
     high: float | None
     steps: Sequence[int] = ()  # one per seed
+
+    @classmethod
+    def of(cls, values, low: float, high: float, steps: Sequence[int] = ()) -> "Score":
+        """Makes a score of numbers; the ends are NaN where there is no interval."""
+        known = np.isfinite([low, high]).all()
+        ends = (float(low), float(high)) if known else (None, None)
+        return cls([*map(float, values)], *ends, steps)
 
     @property
     def value(self) -> float:
@@ -72,11 +79,7 @@ def by_protocol(settings: Sequence[Setting]) -> list[list[Measurement]]:
     for key in dict.fromkeys(key_of(series) for _, series in _all(settings)):
         how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in METRIC_FIELDS)
         found.setdefault(how, []).append(_make_measurement(key, settings))
-    order = list(METRICS)
-    groups = [
-        sorted(group, key=lambda m: [*order, m.example.metric].index(m.example.metric))
-        for group in found.values()
-    ]
+    groups = [sorted(group, key=lambda m: rank(m.example.metric)) for group in found.values()]
     return sorted(groups, key=lambda group: -max(len(one.scores) for one in group))
 
 
@@ -108,13 +111,7 @@ def _score(each: Sequence[Series]) -> Score:
     values, low, high = (
         np.array([one.column(name)[-1] for one in each]) for name in ("value", "low", "high")
     )
-    known = bool(np.isfinite([low, high]).all())
-    return Score(
-        values.tolist(),
-        float(low.min()) if known else None,
-        float(high.max()) if known else None,
-        [one.records[-1]["step"] for one in each],
-    )
+    return Score.of(values, low.min(), high.max(), [one.records[-1]["step"] for one in each])
 
 
 @dataclass(frozen=True)
@@ -138,8 +135,7 @@ class Track:
             float(np.interp(nearest, self.x, column))
             for column in (self.values, self.low, self.high)
         )
-        known = bool(np.isfinite([low, high]).all())
-        return Score([value], low if known else None, high if known else None)
+        return Score.of([value], low, high)
 
 
 def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
@@ -153,21 +149,19 @@ def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
         return tracks[0] if tracks else None
     start, end = max(one.x[0] for one in tracks), min(one.x[-1] for one in tracks)
     if start > end:  # the seeds' measurements do not overlap: their last ones make one point
-        last = [np.array([getattr(one, name)[-1] for one in tracks]) for name in COLUMNS]
-        x, values, low, high = last
-        x = np.array([x.mean()])
-        values, low, high = (column[:, np.newaxis] for column in (values, low, high))
+        places = [one.x[-1:] for one in tracks]
+        x = np.mean(places, axis=0)
     else:
         x = np.unique(np.concatenate([one.x for one in tracks]))
         x = x[(x >= start) & (x <= end)]
-        values, low, high = (
-            np.stack([np.interp(x, one.x, getattr(one, name)) for one in tracks])
-            for name in COLUMNS[1:]
+        places = [x] * len(tracks)
+    values, low, high = (
+        np.stack(
+            [np.interp(at, t.x, getattr(t, name)) for at, t in zip(places, tracks, strict=True)]
         )
+        for name in ("values", "low", "high")
+    )
     return Track(x, values.mean(0), low.min(0), high.max(0), len(tracks))
-
-
-COLUMNS = ("x", "values", "low", "high")
 
 
 def _track(run: Run, series: Series, axis: str) -> Track | None:

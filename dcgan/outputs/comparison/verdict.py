@@ -8,7 +8,7 @@ from dcgan.outputs.comparison import scores
 from dcgan.outputs.comparison.runs import Run, Setting, by_data, dataset
 from dcgan.outputs.comparison.scores import Measurement, Score
 from dcgan.outputs.report.formatting import join_words, number
-from dcgan.outputs.report.measurements import METRICS
+from dcgan.outputs.report.measurements import rank
 
 
 def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measurement]]) -> list[str]:
@@ -46,15 +46,11 @@ def _one_a_metric(compared: Sequence[Measurement]) -> list[Measurement]:
         best = found.get(one.example.metric)
         if best is None or _how_many(one) > _how_many(best):
             found[one.example.metric] = one
-    return sorted(found.values(), key=_order)
+    return sorted(found.values(), key=lambda one: rank(one.example.metric))
 
 
 def _how_many(one: Measurement) -> tuple[int, int]:
     return len(one.scores), sum(len(score.values) for score in one.scores.values())
-
-
-def _order(one: Measurement) -> int:
-    return [*METRICS, one.example.metric].index(one.example.metric)
 
 
 def _as_they_stand(compared: Sequence[Measurement]) -> list[str]:
@@ -79,7 +75,7 @@ def _after_equal(compared: Sequence[Measurement], axis: str, of: str) -> list[st
     found = [(one, at) for one in compared if (at := scores.at_equal(one, axis))]
     if not found:
         return []
-    one, (x, at) = min(found, key=lambda pair: (-len(pair[1][1]), _order(pair[0])))
+    one, (x, at) = min(found, key=lambda pair: (-len(pair[1][1]), rank(pair[0].example.metric)))
     more = one.example.more_is_better
     best = scores.find_best(at, more_is_better=more)
     is_apart = scores.find_winner(at, more_is_better=more) is not None

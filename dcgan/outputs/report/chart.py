@@ -13,6 +13,7 @@ import numpy as np
 from dcgan.outputs.drawing import MaxNLocator
 from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
 from dcgan.outputs.report.formatting import number
+from dcgan.outputs.report.pictures import evenly
 
 SIDE = 1000  # units
 MAX_POINTS = 300  # on a curve: about as many as a phone has pixels
@@ -203,10 +204,11 @@ def _place(vertical: Scale, value: float) -> float | None:
 
 
 def _rows(shown: list[_Thinned]) -> list[list[str]]:
-    steps = shown[0].steps
-    chosen = np.unique(np.linspace(0, len(steps) - 1, MAX_ROWS).round().astype(int))
-    places = _format_steps(steps)
-    return [[places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)] for i in chosen]
+    places = _format_steps(shown[0].steps)
+    return [
+        [places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)]
+        for i in evenly(len(places), MAX_ROWS)
+    ]
 
 
 def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.outputs.plots import read_metrics
+from dcgan.outputs.report.measurements import column, finite
 from dcgan.run.run_dir import RunDir
 
 RECENT_STEPS = 100  # steps over which present values are averaged
@@ -23,17 +24,14 @@ class History:
 
     @property
     def steps(self) -> np.ndarray:
-        return np.array([row["step"] for row in self.rows], np.float64)
+        return self.column("step")
 
     def column(self, key: str) -> np.ndarray:
-        """One measurement of each row, float64 [N]; NaN where it is missing."""
-        found = [row.get(key) for row in self.rows]
-        return np.array([v if isinstance(v, (int, float)) else np.nan for v in found], np.float64)
+        return column(self.rows, key)
 
     def last(self, key: str) -> float | None:
         """The newest finite value; None if there is none."""
-        column = self.column(key)
-        known = column[np.isfinite(column)]
+        known = finite(self.column(key))
         return float(known[-1]) if known.size else None
 
     def recent_mean(self, key: str) -> float | None:
@@ -45,8 +43,7 @@ class History:
     @property
     def images_per_second(self) -> float | None:
         """The median over all lines, so that a pause of the machine does not count."""
-        column = self.column("images_per_second")
-        known = column[np.isfinite(column)]
+        known = finite(self.column("images_per_second"))
         return float(np.median(known)) if known.size else None
 
     @functools.cached_property

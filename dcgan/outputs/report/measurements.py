@@ -108,18 +108,16 @@ class Series:
         """What real images score; None if it was not measured."""
         found = self.newest.get("floor")
         of = found if isinstance(found, dict) else {}
-        if not all(_is_number(of.get(name)) for name in ("value", "count")):
+        if not all(is_number(of.get(name)) for name in ("value", "count")):
             return None
         return Floor(of["value"], "reals" if of.get("of") == "reals" else "floor", of["count"])
 
     @property
     def steps(self) -> np.ndarray:
-        return np.array([record["step"] for record in self.records], np.float64)
+        return self.column("step")
 
     def column(self, key: str) -> np.ndarray:
-        """One field of all records, float64 [N]; NaN where it is missing."""
-        found = [record.get(key) for record in self.records]
-        return np.array([v if _is_number(v) else np.nan for v in found], np.float64)
+        return column(self.records, key)
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def read_series(folder: Path) -> list[Series]:
     """
     found: dict[tuple, list[dict]] = {}
     for record in _records(folder):
-        if record["metric"] and _is_number(record.get("value")) and _is_number(record.get("step")):
+        if record["metric"] and is_number(record.get("value")) and is_number(record.get("step")):
             key = tuple(str(record.get(part)) for part in PROTOCOL)
             found.setdefault(key, []).append(record)
     newest: dict[str, int] = {}
@@ -156,11 +154,15 @@ def read_series(folder: Path) -> list[Series]:
         metric = records[0]["metric"]
         newest[metric] = max(newest.get(metric, 0), _version(records[0]))
     series = [_series(records, newest) for records in found.values()]
-    order = list(METRICS)
     series.sort(key=lambda one: one.newest.get("made") or "", reverse=True)
     series.sort(key=lambda one: one.outdated)
-    series.sort(key=lambda one: order.index(one.metric) if one.metric in order else len(order))
+    series.sort(key=lambda one: rank(one.metric))
     return series
+
+
+def rank(metric: str) -> int:
+    """Returns a metric's place among those of `METRICS`; others come last."""
+    return [*METRICS, metric].index(metric)
 
 
 def read_histograms(folder: Path) -> list[Histogram]:
@@ -178,9 +180,9 @@ def read_histograms(folder: Path) -> list[Histogram]:
 def protocol(record: dict) -> str:
     """Says how a record was measured."""
     sides = []
-    if _is_number(record.get("generated_count")):
+    if is_number(record.get("generated_count")):
         sides.append(f"{record['generated_count']:,} generated images")
-    if _is_number(record.get("real_count")):
+    if is_number(record.get("real_count")):
         of = f" of {record['split']}" if record.get("split") else ""
         unseen = " that the extractor has not learnt from" if record.get("unseen") else ""
         sides.append(f"{record['real_count']:,} real ones{of}{unseen}")
@@ -201,9 +203,9 @@ def protocol(record: dict) -> str:
 def details(record: dict) -> str:
     """Lists what was measured along with a value: parts of a mean, the same on other features."""
     parts = record.get("parts") if isinstance(record.get("parts"), dict) else {}
-    found = {name: value for name, value in parts.items() if _is_number(value)}
+    found = {name: value for name, value in parts.items() if is_number(value)}
     for name, words in (("untrained", "on an untrained one"), ("pixels", "on raw pixels")):
-        if isinstance(record.get(name), dict) and _is_number(record[name].get("value")):
+        if isinstance(record.get(name), dict) and is_number(record[name].get("value")):
             found[words] = record[name]["value"]
     return ", ".join(f"{name} {number(value)}" for name, value in found.items())
 
@@ -211,7 +213,7 @@ def details(record: dict) -> str:
 def interval(record: dict) -> str:
     """Formats the 95 % interval; empty if none was measured."""
     low, high = record.get("low"), record.get("high")
-    return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
+    return f"{number(low)} to {number(high)}" if is_number(low) and is_number(high) else ""
 
 
 def _records(folder: Path) -> Iterable[dict]:
@@ -224,7 +226,7 @@ def _records(folder: Path) -> Iterable[dict]:
 
 def _is_of_its_kind(name: str, value) -> bool:
     if name in ("low", "high"):
-        return value is None or _is_number(value)
+        return value is None or is_number(value)
     if name in ("real", "generated", "names"):
         kind = str if name == "names" else (int, float)
         return not isinstance(value, list) or all(isinstance(one, kind) for one in value)
@@ -252,6 +254,16 @@ def _rows(record: dict) -> list[tuple[str, float, float]]:
     return [*kept, (f"{len(rest)} more", sum(r[1] for r in rest), sum(r[2] for r in rest))]
 
 
-def _is_number(value) -> bool:
+def column(rows: Sequence[Mapping], key: str) -> np.ndarray:
+    """Returns one field of all rows, float64 [N]; NaN where it is no finite number."""
+    found = [row.get(key) for row in rows]
+    return np.array([value if is_number(value) else np.nan for value in found], np.float64)
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
+
+
+def is_number(value) -> bool:
     """Whether a value is a number that can be drawn: its sums and squares are finite too."""
     return isinstance(value, (int, float)) and abs(value) < 1e100

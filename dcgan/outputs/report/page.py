@@ -176,19 +176,13 @@ def _training_charts(history: History, collapsed: float) -> list[dict]:
         chart.draw(
             "Losses",
             steps,
-            [
-                chart.Curve("discriminator", "d", history.column("d_loss"), smooth=True),
-                chart.Curve("generator", "g", history.column("g_loss"), smooth=True),
-            ],
+            _smooth(history, d_loss=("discriminator", "d"), g_loss=("generator", "g")),
             unit="loss",
         ),
         chart.draw(
             "What the discriminator believes",
             steps,
-            [
-                chart.Curve("D(x), real images", "d", history.column("d_real"), smooth=True),
-                chart.Curve("D(G(z)), generated", "g", history.column("d_fake"), smooth=True),
-            ],
+            _smooth(history, d_real=("D(x), real images", "d"), d_fake=("D(G(z)), generated", "g")),
             unit="probability of being real",
             top=1.0,
             line=(0.5, "cannot tell"),
@@ -205,21 +199,24 @@ def _training_charts(history: History, collapsed: float) -> list[dict]:
     return [one for one in charts if one]
 
 
+def _smooth(history: History, **looks: tuple[str, str]) -> list[chart.Curve]:
+    """Makes curves of quantities in metrics.jsonl, each with its (label, CSS class)."""
+    return [chart.Curve(*look, history.column(key), smooth=True) for key, look in looks.items()]
+
+
 def _speed(history: History) -> dict | None:
     """A chart of the speed and a sentence; None if no speed is recorded."""
-    curve = chart.Curve("images a second", "d", history.column("images_per_second"), smooth=True)
-    made = chart.draw("Images a second", history.steps, [curve])
+    curves = _smooth(history, images_per_second=("images a second", "d"))
+    made = chart.draw("Images a second", history.steps, curves)
     if made is None:
         return None
     seen, seconds = history.last("images"), history.last("seconds")
     median = f"{formatting.number(history.images_per_second)} images a second in the median"
-    if seen is None or not seconds:
-        return {"chart": made, "sentence": f"{median[0].upper()}{median[1:]}."}
-    took = formatting.duration(seconds)
-    return {
-        "chart": made,
-        "sentence": f"{seen:,.0f} images were learnt from in {took} of training: {median}.",
-    }
+    sentence = f"{median[0].upper()}{median[1:]}."
+    if seen is not None and seconds:
+        took = formatting.duration(seconds)
+        sentence = f"{seen:,.0f} images were learnt from in {took} of training: {median}."
+    return {"chart": made, "sentence": sentence}
 
 
 def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
@@ -252,14 +249,12 @@ def _near(copies: CopySearch | str) -> list[dict] | None:
 
 def _read_figures(folder: Path) -> list[dict]:
     """Reads the figures that other commands have put into generated/, such as strips."""
-    found = []
-    for path in sorted(folder.glob("*.png")):
-        is_ours = provenance.MARK.encode() in path.read_bytes()
-        if is_ours and path.name != "neighbours.png" and (array := pictures.read(path)) is not None:
-            found.append({"name": path.name, "array": array})
+    paths = [path for path in sorted(folder.glob("*.png")) if path.name != "neighbours.png"]
+    ours = [path for path in paths if provenance.MARK.encode() in path.read_bytes()]
+    found = {path.name: array for path in ours if (array := pictures.read(path)) is not None}
     return [
-        {"name": one["name"], "picture": pictures.picture(one["array"], most=DRAWN // len(found))}
-        for one in found
+        {"name": name, "picture": pictures.picture(array, most=DRAWN // len(found))}
+        for name, array in found.items()
     ]
 
 

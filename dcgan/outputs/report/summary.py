@@ -95,12 +95,8 @@ def working(health: Health, history: History, series: Sequence[Series] = ()) -> 
 
 
 def _describe_recent(history: History) -> list[str]:
-    real, fake, diversity = (
-        history.recent_mean("d_real"),
-        history.recent_mean("d_fake"),
-        history.last("diversity"),
-    )
-    lines = []
+    real, fake = history.recent_mean("d_real"), history.recent_mean("d_fake")
+    diversity, lines = history.last("diversity"), []
     if real is not None and fake is not None:
         lines.append(
             f"Over the last {RECENT_STEPS} steps the discriminator took real images for real with "
