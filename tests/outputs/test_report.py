@@ -14,7 +14,7 @@ import main
 from dcgan import images
 from dcgan.evaluation.metrics import NEEDS
 from dcgan.files import append_json_line, write_json
-from dcgan.outputs import evaluation_curve
+from dcgan.outputs import evaluation_curve, provenance
 from dcgan.outputs.report import chart, measurements, quality
 from dcgan.outputs.report import pictures as report_pictures
 from dcgan.outputs.report.formatting import duration, large, number, percent
@@ -370,19 +370,19 @@ def toy(tmp_path_factory):
 
 def test_the_command_writes_one_file_and_changes_none(toy, capsys):
     before = content(toy)
-    line = ["report", "--run_dir", str(toy), "--seeds", "0-7"]
-    assert main.main(line) == 0
+    (toy / "report.html").write_text(provenance.mark("an older report"))  # which it may replace
+    assert main.main(["report", "--run_dir", str(toy), "--seeds", "0-7"]) == 0
     assert f"Wrote {toy / 'report.html'}" in capsys.readouterr().out
     after = content(toy)
     assert {k: v for k, v in after.items() if k != "report.html"} == before
     page = Page(after["report.html"].decode())
+    assert provenance.MARK in page.html  # so it may be replaced too
     assert "Perhaps: of 8 generated images" in page.words["summary"]
     assert "seed 2, may be a copy" in page.words["memory"]
     assert "the 71 images of" in page.words["summary"]
     samples = page.all("img")[2]  # after the ribbon and the reals
     expected = images.grid(TrainedRun(RunDir(toy)).sample(range(8)))
     np.testing.assert_array_equal(pixels_of(samples["src"]), expected)
-    assert main.main(line) == 0  # its own file it replaces
     (toy / "report.html").unlink()
 
 
