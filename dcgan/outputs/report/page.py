@@ -67,7 +67,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "drawn": _read_figures(run.root / "generated"),
         "near": _near(contents.copy_search),
         "speed": _speed(history),
-        "changed": [_describe(one) for one in contents.options if one.differs],
+        "changed": [one for one in contents.options if one.differs],
         "groups": _groups(contents.options),
         "environment": _environment(run),
         "log": history.log[-LINES_SHOWN:],
@@ -90,7 +90,7 @@ def html(name: str, parts: dict, *folders: Path) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": formatting.percent, "flags": _flags}
+    environment.filters |= {"percent": formatting.percent, "flags": _flags, "value": format_value}
     # File names may not be UTF-8.
     return environment.get_template(name).render(parts).encode("utf-8", "replace")
 
@@ -258,25 +258,15 @@ def _read_figures(folder: Path) -> list[dict]:
     ]
 
 
-def _describe(option: Option) -> dict:
-    return {
-        "name": option.name,
-        "value": format_value(option.value),
-        "default": format_value(option.default),
-        "help": option.help,
-        "differs": option.differs,
-    }
-
-
 def format_value(value: object) -> str:
     if value is None:
         return "not given"
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def _groups(options: Sequence[Option]) -> list[tuple[str, list[dict]]]:
+def _groups(options: Sequence[Option]) -> list[tuple[str, list[Option]]]:
     names = dict.fromkeys(option.group for option in options)
-    return [(name, [_describe(o) for o in options if o.group == name]) for name in names]
+    return [(name, [o for o in options if o.group == name]) for name in names]
 
 
 def _environment(run: RunDir) -> list[tuple[str, str]]:
