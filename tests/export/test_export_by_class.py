@@ -91,15 +91,6 @@ def test_a_seed_has_its_own_classes_or_those_given(signatures, trained):
     np.testing.assert_array_equal([tf.io.decode_png(one) for one in png], blue)
 
 
-def test_a_latent_vector_has_the_classes_of_its_seed(signatures, trained):
-    z = trained.latents(list(range(5)))
-    free = signatures["serving_default"](z=z)["images"]
-    np.testing.assert_array_equal(saved_model.to_uint8(free), trained.sample(range(5)))
-    grey = signatures["by_class"](z=z, **columns(*[[-1, 1]] * 5))["images"]
-    expected = TABLE.labels(range(5), {"eyes": ["grey"]})
-    np.testing.assert_array_equal(saved_model.to_uint8(grey), trained.sample(range(5), expected))
-
-
 def test_the_discriminator_is_asked_about_a_class_or_about_none(signatures, trained):
     faces = trained.sample([0] * 4)
     about = columns([0, 0], [2, 1], [-1, 1], [-1, -1])
