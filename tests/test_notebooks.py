@@ -273,6 +273,6 @@ def test_the_commands_and_flags_it_names_exist(path):
     text = "\n".join(cell.source for cell in read(path).cells)
     for command in re.findall(r"main\.py\s+([a-z_]+)", text):
         assert command in flags.COMMANDS, command
-    known = flags.SWITCHES | flags.VALUED
+    known = flags.SWITCHES | flags.VALUED | {f"no{name}" for name in flags.SWITCHES}
     for flag in re.findall(r"(?<![\w-])--([a-z_]+)", text):
         assert flag in known, flag

@@ -23,21 +23,20 @@ SCORE = (
 )
 
 
-def directions(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndarray, np.ndarray]:
     """Computes the directions in z that change the generator's first layer most (SeFa).
 
     Shen and Zhou 2021, "Closed-form factorization of latent semantics in GANs" (arXiv 2007.06600),
     equation 3: eigenvectors of W W^T, for the first layer's kernel W [z_dim, units].
 
-    Returns at most `MAX_DIRECTIONS` directions float64 [N, z_dim], of length 1, strongest first,
-    whose largest component is positive; and scales [N], the length of the change of features per
-    unit of z along each.
+    Returns directions float64 [count, z_dim], of length 1, strongest first, whose largest component
+    is positive; and scales [count], the length of the change of features per unit of z along each.
     """
     kernel = np.asarray(kernel, np.float64)
     values, vectors = np.linalg.eigh(kernel @ kernel.T)  # ascending, in columns
-    vectors = vectors.T[::-1][:MAX_DIRECTIONS]
+    vectors = vectors.T[::-1][:count]
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(1, keepdims=True), 1)
-    return vectors * np.sign(largest), np.sqrt(np.maximum(values[::-1][:MAX_DIRECTIONS], 0.0))
+    return vectors * np.sign(largest), np.sqrt(np.maximum(values[::-1][:count], 0.0))
 
 
 def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = None) -> dict:

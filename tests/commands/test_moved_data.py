@@ -100,7 +100,7 @@ def copied(base: Path) -> Path:
     return base / "copy" / "faces"
 
 
-def test_a_copy_under_another_name_goes_on_with_the_same_batches(base, start, idle, monkeypatch):
+def test_a_copy_under_another_name_goes_on_with_the_same_batches(base, start, idle):
     """To the same bytes, then: see test_resume.py."""
     make_step, seen = trainer.make_step, []
 
@@ -108,11 +108,12 @@ def test_a_copy_under_another_name_goes_on_with_the_same_batches(base, start, id
         take = make_step(*words)
         return lambda batch: (seen.append(np.asarray(batch)), take(batch))[1]
 
-    monkeypatch.setattr(trainer, "make_step", watched)
     shutil.copytree(base / "run", base / "straight")
     flags = small_flags(base / "data" / "imgs", base)
-    assert start(*flags, "--run_dir", base / "straight", "--steps", 4)[0] == 0
-    code, said = start(*small_flags(copied(base), base), "--steps", 4)
+    with pytest.MonkeyPatch.context() as patch:  # within `idle`, which patches the same
+        patch.setattr(trainer, "make_step", watched)
+        assert start(*flags, "--run_dir", base / "straight", "--steps", 4)[0] == 0
+        code, said = start(*small_flags(copied(base), base), "--steps", 4)
     assert code == 0 and "Resuming from step 2" in said and "have changed" not in said, said
     assert len(seen) == 4 and (seen[0] != seen[1]).any()
     np.testing.assert_array_equal(seen[:2], seen[2:])
@@ -154,7 +155,7 @@ def test_a_run_of_before_knows_its_files(base, start, idle):
     assert code == 0 and OTHERS not in said, said
     code, said = start(*small_flags(base / "new", base), "--steps", 3)
     assert code == 0 and "Resuming from step 2" in said, said
-    assert not any(word in said for word in ("have changed", "damaged", "decoding"))
+    assert "have changed" not in said  # the cache, which knew less, is made again
     _, meta = read(base / "run" / "checkpoints" / "00000003.npz")
     assert meta["images"] in [
         read_json(entry).get("content") for entry in (base / "cache").glob("*.json")
