@@ -312,10 +312,15 @@ def gif_bytes(
     return buffer.getvalue()
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """Returns evenly spaced indices of `count` things, at most `most`, with the first and last."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
 def _palette(frames: Sequence[np.ndarray]) -> Image.Image:
     """Chooses 255 colours for all frames from a part of their pixels.
 
     The 256th is left to Pillow, for pixels that do not change.
     """
-    chosen = np.linspace(0, len(frames) - 1, min(len(frames), 32)).round().astype(int)
-    return Image.fromarray(np.concatenate([frames[i][::3, ::3] for i in chosen])).quantize(255)
+    parts = [frames[i][::3, ::3] for i in evenly(len(frames), 32)]
+    return Image.fromarray(np.concatenate(parts)).quantize(255)

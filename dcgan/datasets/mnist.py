@@ -113,9 +113,12 @@ def _find(
 
 find_mnist = partial(_find, name="mnist", label_names=DIGITS, files=MNIST_FILES)
 find_fashion_mnist = partial(
-    _find, name="fashion_mnist", label_names=CLOTHES, files=FASHION_FILES,
+    _find,
+    name="fashion_mnist",
+    label_names=CLOTHES,
+    files=FASHION_FILES,
     system_folder=FASHION_FOLDER,
-)  # fmt: skip
+)
 
 
 def _locate(folders: Sequence[Path], stem: str) -> Path | None:

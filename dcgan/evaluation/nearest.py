@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dcgan.images import evenly
+
 BLOCK = 256  # images at a time
 CROWD = 50  # number of nearest images that a distance is compared with (Carlini et al. 2023)
 COPY = 0.5  # an image below this share of the crowd's mean distance may be a copy (the same paper)
@@ -86,7 +88,7 @@ def find(
         flip: whether mirrored images were trained on as well.
         progress: called after each block with its number of images.
     """
-    chosen = np.linspace(0, len(reals) - 1, min(REFERENCES, len(reals))).round().astype(int)
+    chosen = evenly(len(reals), REFERENCES)
     excluded = np.concatenate([np.full(len(generated), NONE), chosen])[:, np.newaxis]
     queries = np.concatenate([generated, reals[chosen]])
     crowd = max(k, min(CROWD, len(reals)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import files, images
-from dcgan.outputs.report.pictures import evenly, read
+from dcgan.outputs.report.pictures import read
 
 logger = logging.getLogger("dcgan")
 
@@ -32,7 +32,7 @@ def make_gif(frames: Sequence[Path], target: Path) -> None:
             more than `MAX_FRAMES`, evenly spaced ones are taken, with the first and the last.
         target: the file to write; replaced whole.
     """
-    chosen = [frames[i] for i in evenly(len(frames), MAX_FRAMES)]
+    chosen = [frames[i] for i in images.evenly(len(frames), MAX_FRAMES)]
     found = [(path, read(path, "animation")) for path in chosen]
     pictures = _same_shape([one for one in found if one[1] is not None])
     if not pictures:

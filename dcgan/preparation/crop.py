@@ -168,9 +168,8 @@ def _add(
 def contact_sheet(folder: CroppedFolder) -> bytes | None:
     """Draws evenly chosen faces; returns the bytes of a PNG file, None without faces."""
     files = [file for _, file in folder.kept]
-    chosen = np.linspace(0, len(files) - 1, min(SHEET_FACES, len(files))).round().astype(int)
     tiles, side = [], SHEET_SIDE
-    for file in (files[i] for i in chosen):
+    for file in (files[i] for i in images.evenly(len(files), SHEET_FACES)):
         path = folder.root / file
         if not path.is_file():
             continue  # the user has removed it

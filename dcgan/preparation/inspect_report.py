@@ -82,7 +82,7 @@ def _shares(counts: Counter) -> str:
 def contact_sheet(source: Source, result: Survey) -> Image.Image:
     """Draws evenly chosen pictures, then those with possible faults, under captions."""
     count = min(EXAMPLES, result.found)
-    examples = np.linspace(0, result.found - 1, count).round().astype(int).tolist()
+    examples = images.evenly(result.found, count).tolist()
     sections = [(f"{result.name}: {count} of {result.found:,}, evenly chosen", examples)]
     for caption, pairs in (("Exact duplicates", result.same), ("Near duplicates", result.near)):
         if pairs:

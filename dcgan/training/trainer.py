@@ -332,8 +332,7 @@ class Trainer:
 
     def _some_reals(self, count: int) -> np.ndarray:
         """Returns evenly spaced real images, as neighbours in the data may be of one class."""
-        rows = np.linspace(0, len(self.reals) - 1, min(count, len(self.reals))).round().astype(int)
-        return self.reals[rows]
+        return self.reals[images.evenly(len(self.reals), count)]
 
     def checkpoint(self, done: int, scalars: dict) -> None:
         """Saves the state and draws the curves; a hook."""

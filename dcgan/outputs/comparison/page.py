@@ -123,7 +123,7 @@ def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[
     """One row of first seeds per run; above them real images if all runs learn from the same."""
     rows = []
     if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
-        some = cells[pictures.evenly(len(cells), STRIP)]
+        some = cells[images.evenly(len(cells), STRIP)]
         rows.append({"name": "real images", "css_class": "", "cells": some})
     rows += [look | {"cells": run.model.samples[:STRIP]} for run, look in _drawn(settings)]
     return [

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dcgan.images import evenly
 from dcgan.outputs.drawing import MaxNLocator
 from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
 from dcgan.outputs.report.formatting import number
-from dcgan.outputs.report.pictures import evenly
 
 SIDE = 1000  # units
 MAX_POINTS = 300  # on a curve: about as many as a phone has pixels

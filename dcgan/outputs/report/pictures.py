@@ -71,18 +71,13 @@ def _address(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def evenly(count: int, most: int) -> np.ndarray:
-    """Returns evenly spaced indices of `count` things, at most `most`, with the first and last."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
-
-
 def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
     """Reads sample grids as (step, uint8 [height, width, channels]), `MAX_FRAMES` at most.
 
     Those that cannot be read are left out with a warning, those of another shape than the last
     without one.
     """
-    chosen = [grids[i] for i in evenly(len(grids), MAX_FRAMES)]
+    chosen = [grids[i] for i in images.evenly(len(grids), MAX_FRAMES)]
     found = [(int(path.stem), array) for path in chosen if (array := read(path)) is not None]
     return [one for one in found if one[1].shape == found[-1][1].shape]
 
@@ -107,7 +102,7 @@ def frames(
     """
     usual = len(_encode_webp(_image(grids[-1][1]), quality=QUALITIES[1]))
     count = min(len(grids), max(most // usual, MIN_FRAMES))
-    chosen = [grids[i] for i in evenly(len(grids), count)]
+    chosen = [grids[i] for i in images.evenly(len(grids), count)]
     return [(step, picture(grid, most=most // count)) for step, grid in chosen]
 
 
