@@ -1,7 +1,7 @@
 """Pixels: their range, crop and resize, grids, and PNG and GIF files.
 
 Two forms exist. On disk and in caches an image is uint8 in [0, 255]; networks see float32 in
-[-1, 1], the range of tanh. `plain` and `fit` turn any picture of a user into the first form.
+[-1, 1], the range of tanh. `plain` and `crop_and_resize` turn any picture of a user into the first.
 """
 
 import io
@@ -123,7 +123,7 @@ def _eight_bits(picture: Image.Image, white: int) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
-def fit(
+def crop_and_resize(
     picture: Image.Image,
     height: int,
     width: int,
@@ -312,7 +312,7 @@ def gif_bytes(
     return buffer.getvalue()
 
 
-def evenly(count: int, most: int) -> np.ndarray:
+def even_indices(count: int, most: int) -> np.ndarray:
     """Returns evenly spaced indices of `count` things, at most `most`, with the first and last."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
@@ -322,5 +322,5 @@ def _palette(frames: Sequence[np.ndarray]) -> Image.Image:
 
     The 256th is left to Pillow, for pixels that do not change.
     """
-    parts = [frames[i][::3, ::3] for i in evenly(len(frames), 32)]
+    parts = [frames[i][::3, ::3] for i in even_indices(len(frames), 32)]
     return Image.fromarray(np.concatenate(parts)).quantize(255)

@@ -93,19 +93,19 @@ def test_damaged_exif_is_no_reason_to_lose_the_picture():
 
 def test_fit_leaves_a_picture_of_the_right_size_as_it_is():
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    np.testing.assert_array_equal(images.fit(Image.fromarray(pixels), 5, 7), pixels)
+    np.testing.assert_array_equal(images.crop_and_resize(Image.fromarray(pixels), 5, 7), pixels)
 
 
 def test_fit_cuts_the_exact_box_out_of_the_centre():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    got = images.fit(Image.fromarray(pixels), 8, 10, crop_height=8, crop_width=10)
+    got = images.crop_and_resize(Image.fromarray(pixels), 8, 10, crop_height=8, crop_width=10)
     np.testing.assert_array_equal(got, pixels[6:14, 10:20])  # (20 - 8) / 2, (30 - 10) / 2
 
 
 @pytest.mark.parametrize("side", ["crop_height", "crop_width"])
 def test_one_side_of_the_box_alone_means_a_square(side):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)
-    got = images.fit(Image.fromarray(pixels), 8, 8, **{side: 8})
+    got = images.crop_and_resize(Image.fromarray(pixels), 8, 8, **{side: 8})
     np.testing.assert_array_equal(got[..., 0], pixels[6:14, 11:19])
 
 
@@ -118,19 +118,19 @@ def test_fit_keeps_the_aspect_ratio_by_cropping(size):
     top, left = (height - side) / 2, (width - side) / 2
     pixels[int(top) : int(np.ceil(top + side)), int(left) : int(np.ceil(left + side))] = 255
     assert (
-        images.fit(Image.fromarray(pixels), 8, 8).min() >= 220
+        images.crop_and_resize(Image.fromarray(pixels), 8, 8).min() >= 220
     )  # a black column would take off a third
 
 
 def test_fit_without_crop_squeezes_the_whole_picture():
     pixels = np.repeat(np.uint8([[0, 255]]), 8, axis=1).repeat(4, axis=0)  # left half, right half
-    got = images.fit(Image.fromarray(pixels), 4, 4, crop=False)[..., 0]
+    got = images.crop_and_resize(Image.fromarray(pixels), 4, 4, crop=False)[..., 0]
     assert (got[:, 0] <= 5).all() and (got[:, -1] >= 250).all()
 
 
 def test_a_box_larger_than_the_picture_is_the_largest_of_its_shape():
     pixels = np.random.default_rng(0).integers(0, 256, (10, 20), np.uint8)
-    small = images.fit(Image.fromarray(pixels), 10, 10, crop_height=100, crop_width=100)
+    small = images.crop_and_resize(Image.fromarray(pixels), 10, 10, crop_height=100, crop_width=100)
     np.testing.assert_array_equal(small[..., 0], pixels[:, 5:15])
 
 
@@ -138,13 +138,13 @@ def test_shrinking_is_antialiased():
     """A chessboard of single pixels is grey from afar; without antialiasing it is not."""
     board = (np.indices((96, 96)).sum(0) % 2 * 255).astype(np.uint8)
     for side in (48, 32, 24, 13):
-        got = images.fit(Image.fromarray(board), side, side).astype(int)
+        got = images.crop_and_resize(Image.fromarray(board), side, side).astype(int)
         assert abs(got - 127.5).max() < 16, side
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (13, 7), (96, 64), (256, 256)])
 def test_fit_has_the_wanted_shape_and_keeps_a_plain_colour(height, width):
-    got = images.fit(Image.new("RGB", (50, 31), (10, 200, 77)), height, width)
+    got = images.crop_and_resize(Image.new("RGB", (50, 31), (10, 200, 77)), height, width)
     assert got.shape == (height, width, 3)
     assert (got == (10, 200, 77)).all()
 

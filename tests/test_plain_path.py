@@ -15,7 +15,7 @@ from dcgan.evaluation.network_formats import open_network
 from dcgan.plain_path import PLAIN, plain
 from dcgan.preparation import packages
 from dcgan.serving.saved_model import SavedModel
-from dcgan.serving.versions import Unusable
+from dcgan.serving.versions import UnusableVersion
 
 NAMES = [
     *"[]*?{}%&;#!'\"\\$`~<>|:^()",
@@ -76,7 +76,7 @@ def test_a_run_in_an_odd_folder_is_exported_and_served(tmp_path):
     with pytest.raises(UserError, match="takes no images"):  # as an extractor it is read, too
         open_network(version)
     (version / "variables" / "variables.data-00000-of-00001").unlink()
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableVersion) as refused:
         SavedModel(version)
     assert "variables/variables.data" in str(refused.value)
     assert "/tmp" not in str(refused.value) and str(tmp_path) not in str(refused.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcgan.benchmarks.turns import PairedFigures, in_turn
+from dcgan.benchmarks.turns import PairedFigures, measure_in_turn
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import FolderSource
 from dcgan.datasets.pipeline import make_dataset
@@ -22,7 +22,7 @@ DRAWN = 250  # number of different JPEGs; the others are copies of them
 IMAGES_A_TURN = 32_000  # images per turn of batches
 
 
-def reading(
+def measure_reading(
     spec: ImageSpec, *, batch_size: int, flip: bool, pairs: int, jpegs: int = JPEGS
 ) -> list[PairedFigures]:
     """Measures the speed from files to the cache, and from the cache to batches.
@@ -63,7 +63,7 @@ def _decoding(root: Path, paths: list[Path], spec: ImageSpec, *, pairs: int) -> 
         start = time.perf_counter()
         return len(pillow_loop(paths, spec)) / (time.perf_counter() - start)
 
-    figures = in_turn(ours, bare, pairs=pairs, name="decoding")
+    figures = measure_in_turn(ours, bare, pairs=pairs, name="decoding")
     return PairedFigures("decoding", "images/s", *figures, f"Pillow loop, {SIDE}x{SIDE} JPEGs")
 
 
@@ -94,7 +94,9 @@ def _batches(images: np.ndarray, *, batch_size: int, flip: bool, pairs: int) -> 
 
     running = iter(dataset)
     take(running)  # starts its threads
-    figures = in_turn(lambda: take(running), lambda: take(gathered), pairs=pairs, name="batches")
+    figures = measure_in_turn(
+        lambda: take(running), lambda: take(gathered), pairs=pairs, name="batches"
+    )
     mirrors = ", mirroring" if flip else ""
     baseline = f"NumPy gather (ours: shuffled{mirrors}, in tensors)"
     return PairedFigures("batches", "batches/s", *figures, baseline)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan import UserError
-from dcgan.benchmarks.turns import PairedFigures, in_turn
+from dcgan.benchmarks.turns import PairedFigures, measure_in_turn
 
 ROOT = Path(__file__).parents[2]
 BARE = Path(__file__).with_name("bare.py")
@@ -51,7 +51,7 @@ def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
         start = time.time()
         return float(_python(["-c", IMPORT])) - start
 
-    figures = in_turn(first_step, bare, pairs=pairs, name="startup")
+    figures = measure_in_turn(first_step, bare, pairs=pairs, name="startup")
     return PairedFigures("startup", "s", *figures, "import tensorflow", more_is_better=False)
 
 
@@ -72,7 +72,7 @@ def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
         with tempfile.TemporaryDirectory() as folder:
             return _peak(Path(folder), BARE, (f"--steps={PEAK_STEPS}",), json.dumps(spec))
 
-    figures = in_turn(ours, bare, pairs=pairs, name="memory")
+    figures = measure_in_turn(ours, bare, pairs=pairs, name="memory")
     return PairedFigures("memory", "MB", *figures, "bare step's process", more_is_better=False)
 
 
@@ -102,7 +102,7 @@ def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigure
         said.append(_output(words))
         return time.perf_counter() - start, said[-1]
 
-    figures = in_turn(ours, theirs, pairs=pairs, name="compare")
+    figures = measure_in_turn(ours, theirs, pairs=pairs, name="compare")
     _note_differences(said[0], images=steps * spec["recipe"]["batch_size"])
     rates = [[rate(printed) for _, printed in one] for one in figures]
     if None in rates[1]:

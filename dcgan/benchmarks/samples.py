@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dcgan.benchmarks.turns import PairedFigures, in_turn, seconds_of
+from dcgan.benchmarks.turns import PairedFigures, measure_in_turn, seconds_of
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import write_json
 from dcgan.latent.sampling import BATCH_SIZE, make_sampler
@@ -39,7 +39,7 @@ def sampling(
         pairs, images: number of turns, and of images per turn.
     """
     generator, z_dim = state.sampler, state.generator.z_dim
-    _enliven(state.averaged_generator or state.generator)
+    _set_moving_statistics(state.averaged_generator or state.generator)
     bare = _bare(generator, z_dim, images)
     draw = make_sampler(generator, z_dim=z_dim, z_dist=state.generator.z_dist)
     draw([0])  # compiles
@@ -55,8 +55,8 @@ def sampling(
                 return images / seconds_of(lambda: sample(run.root, Path(to) / "images", images))
 
         figures = {
-            "sampling": in_turn(in_memory, bare, pairs=pairs, name="sampling"),
-            "to files": in_turn(to_files, bare, pairs=-(-pairs // FEWER), name="to files"),
+            "sampling": measure_in_turn(in_memory, bare, pairs=pairs, name="sampling"),
+            "to files": measure_in_turn(to_files, bare, pairs=-(-pairs // FEWER), name="to files"),
         }
     height, width, _ = generator.image_shape
     baseline = f"bare forward pass, {height}x{width}"
@@ -88,7 +88,7 @@ def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
     return lambda: calls * BATCH_SIZE / seconds_of(forward_all)
 
 
-def _enliven(generator: Generator) -> None:
+def _set_moving_statistics(generator: Generator) -> None:
     """Sets the moving statistics of normalization to those of a batch, as training would.
 
     The initial ones give nearly grey images, which PNG compresses much faster than usual ones.

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.benchmarks.turns import PairedFigures, in_turn
+from dcgan.benchmarks.turns import PairedFigures, measure_in_turn
 
 BATCH = 64
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -39,7 +39,7 @@ class LoadResult:
     took: float = 0.0  # seconds of the whole load
 
 
-async def _ask(port: int, outcome: LoadResult, next_seed: Callable[[], int | None]) -> None:
+async def _ask(port: int, result: LoadResult, next_seed: Callable[[], int | None]) -> None:
     """Requests one image after another on one connection, until `next_seed` returns None."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -48,29 +48,29 @@ async def _ask(port: int, outcome: LoadResult, next_seed: Callable[[], int | Non
             writer.write(b"GET /image/%d.png HTTP/1.1\r\nHost: localhost\r\n\r\n" % seed)
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
-            outcome.seconds.append(time.perf_counter() - start)
+            result.seconds.append(time.perf_counter() - start)
             if not head.startswith(b"HTTP/1.1 200") or not body.startswith(PNG_MAGIC):
-                outcome.errors.append((head + body)[:200].decode("latin-1"))
+                result.errors.append((head + body)[:200].decode("latin-1"))
     except (OSError, EOFError) as error:
-        outcome.errors.append(f"the connection was lost: {error}")
+        result.errors.append(f"the connection was lost: {error}")
     finally:
         writer.close()
 
 
 async def load(port: int, clients: int, more: Callable[[], bool]) -> LoadResult:
     """Runs `clients` clients, each of which sends requests one after another while `more()`."""
-    outcome, seeds = LoadResult(), iter(range(1 << 62))
+    result, seeds = LoadResult(), iter(range(1 << 62))
     start = time.perf_counter()
 
     def next_seed() -> int | None:
         return next(seeds) if more() else None
 
-    await asyncio.gather(*[_ask(port, outcome, next_seed) for _ in range(clients)])
-    outcome.took = time.perf_counter() - start
-    return outcome
+    await asyncio.gather(*[_ask(port, result, next_seed) for _ in range(clients)])
+    result.took = time.perf_counter() - start
+    return result
 
 
-class Bare:
+class BareModel:
     """The `png` signature of the SavedModel, called directly, without a server."""
 
     def __init__(self, version: Path):
@@ -120,16 +120,16 @@ class Server:
         return self._process.returncode, said
 
 
-def single(bare: Bare, server: Server, rounds: int = 10, calls: int = 30) -> dict:
+def single(bare: BareModel, server: Server, rounds: int = 10, calls: int = 30) -> dict:
     """Measures single images, bare and served in turn; returns median milliseconds."""
     alone, served = [], []
     for _ in range(rounds):
         alone += [bare.call(1) for _ in range(calls)]
         left = iter(range(calls))
-        outcome = asyncio.run(load(server.port, 1, lambda left=left: next(left, None) is not None))
-        if outcome.errors:
-            raise SystemExit(outcome.errors[0])
-        served += outcome.seconds
+        result = asyncio.run(load(server.port, 1, lambda left=left: next(left, None) is not None))
+        if result.errors:
+            raise SystemExit(result.errors[0])
+        served += result.seconds
     bare_ms, served_ms = 1e3 * statistics.median(alone), 1e3 * statistics.median(served)
     return {
         "bare_p50_ms": round(bare_ms, 3),
@@ -138,25 +138,25 @@ def single(bare: Bare, server: Server, rounds: int = 10, calls: int = 30) -> dic
     }
 
 
-def throughput(bare: Bare, server: Server, options: argparse.Namespace) -> dict:
+def throughput(bare: BareModel, server: Server, options: argparse.Namespace) -> dict:
     """Measures images per second, served to all clients and bare in batches, in turn."""
 
-    def served() -> float:
+    def measure_served() -> float:
         end = time.perf_counter() + options.turn_seconds
-        outcome = asyncio.run(load(server.port, options.clients, lambda: time.perf_counter() < end))
-        if outcome.errors:
-            raise SystemExit(outcome.errors[0])
-        return len(outcome.seconds) / outcome.took
+        result = asyncio.run(load(server.port, options.clients, lambda: time.perf_counter() < end))
+        if result.errors:
+            raise SystemExit(result.errors[0])
+        return len(result.seconds) / result.took
 
-    def alone() -> float:
+    def measure_alone() -> float:
         return bare.pictures_per_second(options.turn_seconds)
 
-    turns = in_turn(served, alone, pairs=options.turns, name="throughput")
+    turns = measure_in_turn(measure_served, measure_alone, pairs=options.turns, name="throughput")
     found = PairedFigures("throughput", "pictures/s", *turns, f"the bare model, batches of {BATCH}")
     return found.record()
 
 
-async def sustained(server: Server, clients: int, seconds: float, swap: Callable) -> dict:
+async def measure_under_load(server: Server, clients: int, seconds: float, swap: Callable) -> dict:
     """Puts the server under full load, records its memory, and calls `swap` in the middle."""
     start, memory = time.perf_counter(), []
 
@@ -170,16 +170,16 @@ async def sustained(server: Server, clients: int, seconds: float, swap: Callable
                 await asyncio.to_thread(swap)
 
     watcher = asyncio.create_task(watch())
-    outcome = await load(server.port, clients, lambda: time.perf_counter() - start < seconds)
+    result = await load(server.port, clients, lambda: time.perf_counter() - start < seconds)
     watcher.cancel()
-    times = np.array(outcome.seconds) * 1e3
+    times = np.array(result.seconds) * 1e3
     return {
         "clients": clients,
-        "seconds": round(outcome.took, 1),
+        "seconds": round(result.took, 1),
         "requests": len(times),
-        "errors": len(outcome.errors),
-        "first_errors": outcome.errors[:5],
-        "pictures_per_second": round(len(times) / outcome.took, 1),
+        "errors": len(result.errors),
+        "first_errors": result.errors[:5],
+        "pictures_per_second": round(len(times) / result.took, 1),
         **{f"p{p}_ms": round(float(np.percentile(times, p)), 1) for p in (50, 99)},
         "memory_mb": [(round(at), round(mb, 1)) for at, mb in memory],
     }
@@ -197,10 +197,10 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
             shutil.copytree(source, folder / "copying")
             (folder / "copying").rename(folder / str(newest + 1))
 
-    server, bare = Server(folder, options.flags), Bare(source)
+    server, bare = Server(folder, options.flags), BareModel(source)
     one = single(bare, server)
     rates = throughput(bare, server, options)
-    many = asyncio.run(sustained(server, options.clients, options.seconds, swap))
+    many = asyncio.run(measure_under_load(server, options.clients, options.seconds, swap))
     code, said = server.end()
     return {
         "machine": f"{platform.processor() or platform.machine()}, Python "

@@ -8,7 +8,7 @@ import numpy as np
 
 from dcgan.benchmarks.bare import BareStep
 from dcgan.benchmarks.turns import PairedFigures, seconds_of
-from dcgan.training.loop import Every
+from dcgan.training.loop import PeriodicHook
 from dcgan.training.trainer import Trainer, make_networks, optimizer_options, step_options
 
 
@@ -51,7 +51,9 @@ def training(
         theirs.append(bare.images * steps / bare.seconds(steps))
         since = time.perf_counter()
 
-    code = trainer.run(Every(steps, turn))  # `Every` makes calls of several steps end with a turn
+    code = trainer.run(
+        PeriodicHook(steps, turn)
+    )  # the hook makes calls of several steps end with a turn
     if code:
         raise SystemExit(code)
     figures = (tuple(ours[1:]), tuple(theirs[1:]))

@@ -63,7 +63,7 @@ HEADER = (
 )
 
 
-def in_turn(
+def measure_in_turn(
     ours: Callable[[], float], bare: Callable[[], float], *, pairs: int, name: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Calls both in turn, `pairs` times, and returns the results of each."""

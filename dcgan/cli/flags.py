@@ -135,7 +135,7 @@ def _split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None
             words.append("help")
         else:
             given.append((name, value if equals else _take_value(name, rest)))
-            while name in LISTS and rest and not _ends_a_list(rest[0], is_named=bool(words)):
+            while name in LISTS and rest and not _ends_values(rest[0], is_named=bool(words)):
                 given.append((name, rest.popleft()))
     return words, given
 
@@ -147,7 +147,7 @@ def _normalize(name: str) -> str:
     return name.replace("_", "", 1) if is_off else name
 
 
-def _ends_a_list(word: str, *, is_named: bool) -> bool:
+def _ends_values(word: str, *, is_named: bool) -> bool:
     """Whether a word is not another value: a flag, help, or the command if none is named yet."""
     return word.startswith("-") or (not is_named and _command(word)) or word == "help"
 

@@ -108,8 +108,8 @@ def markdown() -> str:
     ]
     for group, commands in command_options.GROUPS.items():
         lines += [f"| {group} | {_link(name)} | {does} |" for name, does in commands.items()]
-    lines += ["", f"For several commands: {', '.join(_link(g) for g in _shared())}."]
-    for group, fields in _shared().items():
+    lines += ["", f"For several commands: {', '.join(_link(g) for g in _find_shared())}."]
+    for group, fields in _find_shared().items():
         lines += ["", f"## {group.capitalize()}", "", *_table(fields)]
     for command in COMMANDS:
         lines += ["", f"## {command}", *_section(command)]
@@ -120,7 +120,7 @@ def _link(heading: str) -> str:
     return f"[{heading}](#{heading.replace(' ', '-')})"
 
 
-def _shared() -> dict[str, list[dataclasses.Field]]:
+def _find_shared() -> dict[str, list[dataclasses.Field]]:
     """Returns the groups of several commands with all their flags; flags.md shows them once."""
     found: dict[str, dict[str, dataclasses.Field]] = {}
     for command in command_options.COMMANDS:

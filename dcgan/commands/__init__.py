@@ -59,7 +59,7 @@ def _log_to_console() -> Iterator[None]:
     """Context that prints log messages, above the progress bars."""
     from dcgan.terminal import progress  # late: tqdm reads the environment when it is imported
 
-    handler = progress.Handler()
+    handler = progress.BarHandler()
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

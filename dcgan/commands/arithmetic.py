@@ -39,7 +39,7 @@ def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes
     uniform = latents(tf.range(8, dtype=tf.int64), z_dim=len(result), z_dist="uniform_signed")
     # Classes are added like vectors.
     known = [trained.classes(seeds) for _, seeds in terms]
-    around = paths.around(result, uniform.numpy(), scale=noise)
+    around = paths.surround(result, uniform.numpy(), scale=noise)
     averages = [paths.average(z)[np.newaxis] for z in vectors]
     parts = [*vectors, *averages, around]
     pictures = trained.render(np.concatenate(parts), _classes(terms, known, len(around)))

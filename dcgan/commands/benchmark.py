@@ -22,7 +22,7 @@ from dcgan.commands import sample
 from dcgan.commands.train import image_spec
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder
-from dcgan.datasets.prepare import Prepared, prepare, summarize
+from dcgan.datasets.prepare import PreparedData, prepare, summarize
 from dcgan.datasets.workers import cores
 from dcgan.distributed.devices import device_names, native_precision
 from dcgan.outputs import provenance
@@ -112,7 +112,7 @@ class Bench:
 
     def input(self) -> list[PairedFigures]:
         """Compares decoding and batches with Pillow and NumPy."""
-        return pictures.reading(
+        return pictures.measure_reading(
             image_spec(self.config),
             batch_size=self.config.batch_size * self.config.d_steps,
             flip=self.config.flip,
@@ -144,7 +144,7 @@ class Bench:
         spec = steps.bare_spec(self.config)
         return [processes.outside(self.command, spec, steps=self.steps, pairs=self.pairs)]
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self) -> PreparedData:
         """Prepares the images, which are in the cache from then on."""
         return prepare(self._source, image_spec(self.config), cache_dir=self._cache_dir)
 

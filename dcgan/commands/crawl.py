@@ -11,7 +11,7 @@ from dcgan.preparation import sites
 from dcgan.preparation.crawl import (
     CONTACT_VARIABLE,
     CrawlResult,
-    Fruitless,
+    NothingFound,
     check_requirements,
     crawl,
 )
@@ -29,7 +29,7 @@ def run(options: Crawl) -> None:
     try:
         with folder.open():
             folder.remember_agreement(search.rules)
-            outcome = crawl(
+            result = crawl(
                 search,
                 folder,
                 limit=options.limit,
@@ -37,14 +37,14 @@ def run(options: Crawl) -> None:
                 contact=contact,
                 delay=options.delay,
             )
-    except Fruitless:
+    except NothingFound:
         folder.discard_if_unused()
         raise
     except (KeyboardInterrupt, SystemExit):
         there = folder.count, folder.root
         logger.info("%d pictures are in %s; the same command continues.", *there)
         raise
-    _report(folder, outcome)
+    _report(folder, result)
 
 
 def _agree(search: sites.SiteSearch, folder: CrawledFolder, *, yes: bool) -> None:
@@ -66,18 +66,18 @@ def _agree(search: sites.SiteSearch, folder: CrawledFolder, *, yes: bool) -> Non
         raise UserError(f"Nothing was downloaded: you did not agree to the rules of {search.host}.")
 
 
-def _report(folder: CrawledFolder, outcome: CrawlResult) -> None:
+def _report(folder: CrawledFolder, result: CrawlResult) -> None:
     logger.info(
         "%s holds %d pictures, %d of them new; tags, ratings, sources and hashes are in %s.",
         folder.root,
         folder.count,
-        outcome.new,
+        result.new,
         folder.records,
     )
-    if outcome.duplicates:
-        logger.info("%d duplicates were discarded.", outcome.duplicates)
-    if outcome.broken:
+    if result.duplicates:
+        logger.info("%d duplicates were discarded.", result.duplicates)
+    if result.broken:
         logger.warning(
             "%d files were incomplete; the same command downloads them again.",
-            len(outcome.broken),
+            len(result.broken),
         )

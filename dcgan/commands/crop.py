@@ -28,9 +28,9 @@ def run(options: Crop) -> None:
     folder.refuse_foreign()
     cascade = cascades.find(options.cascade, cache_folder())
     with folder.open(_describe_options(options, cascade)):
-        outcome = crop(source, folder, _crop_options(options, cascade))
+        result = crop(source, folder, _crop_options(options, cascade))
         _look_at(source, folder)
-        _report(source, folder, outcome)
+        _report(source, folder, result)
 
 
 def _refuse_nested(options: Crop) -> None:
@@ -73,17 +73,17 @@ def _look_at(source: PictureFiles, folder: CroppedFolder) -> None:
             write_bytes(path, content)
 
 
-def _report(source: PictureFiles, folder: CroppedFolder, outcome: CropResult) -> None:
-    skipped = tuple(outcome.skipped)
+def _report(source: PictureFiles, folder: CroppedFolder, result: CropResult) -> None:
+    skipped = tuple(result.skipped)
     found, used = len(source), len(folder.sources.intersection(source.names))
     for line in DataReport(source.name, found, used, skipped, (), 3).sentences():
         logger.info("%s", line)
-    dropped = ", ".join(f"{count:,} {why}" for why, count in sorted(outcome.dropped.items()))
+    dropped = ", ".join(f"{count:,} {why}" for why, count in sorted(result.dropped.items()))
     logger.info(
         "Looked at %s new pictures, %s of them without a face; wrote %s faces%s.",
-        f"{outcome.pictures:,}",
-        f"{outcome.faceless:,}",
-        f"{outcome.kept:,}",
+        f"{result.pictures:,}",
+        f"{result.faceless:,}",
+        f"{result.kept:,}",
         f", left out {dropped}" if dropped else "",
     )
     if not folder.kept:

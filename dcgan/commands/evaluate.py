@@ -11,12 +11,12 @@ import numpy as np
 from dcgan import UserError
 from dcgan.cli.run_options import Evaluate
 from dcgan.commands.open_run import open_run
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.metrics import CLASSES, FACES, METRICS
-from dcgan.evaluation.network_file import Looks
+from dcgan.evaluation.network_file import InputOptions
 from dcgan.evaluation.pictures import as_generator, copies
 from dcgan.evaluation.protocol import Protocol
 from dcgan.evaluation.reals import Reals, choose_reals
@@ -54,13 +54,13 @@ def run(options: Evaluate) -> None:
     metrics = _metrics(options.metrics, name, learnt)
     evaluator.require(metrics, name, learnt.labels, real=reals.count, generated=count)
     wanted = "the pictures" if options.images else f"--num_images {count:,}"
-    _say_fewer(reals, count, wanted, name)
+    _warn_of_fewer(reals, count, wanted, name)
     finder = None
     if FACES in metrics:
         finder = _finder(options.cascade, reals, trained.cache_dir)
     side = options.extractor_size
     size = (side, side) if side else None
-    looks = Looks(size, options.extractor_range, options.extractor_layout)
+    looks = InputOptions(size, options.extractor_range, options.extractor_layout)
     judge = Evaluator(
         extractors.make(
             name, learnt, cache_dir=trained.cache_dir, seed=evaluator.SEED, looks=looks
@@ -81,12 +81,12 @@ def run(options: Evaluate) -> None:
             trained.fingerprint,
             trained.step,
             trained.epoch,
-            trained.table.named if trained.table else None,
+            trained.table.class_names if trained.table else None,
         )
         folder = run_dir.evaluation
     records = judge.evaluate((*metrics, CLASSES), generated, folder, again=options.again)
-    _say(options.images or _moment(trained), records)
-    _say_how(judge, records, folder, options.images)
+    _print_table(options.images or _describe_checkpoint(trained), records)
+    _explain_measuring(judge, records, folder, options.images)
     if not options.images and (judge.measured or not run_dir.evaluation_curve.exists()):
         draw_evaluations(folder, run_dir.evaluation_curve, title=trained.name)
         logger.info("Wrote %s.", run_dir.evaluation_curve)
@@ -110,7 +110,9 @@ def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
     return prepared.images
 
 
-def _warn_of_copies(place: str, pictures: np.ndarray, learnt: Prepared, compared: Prepared) -> None:
+def _warn_of_copies(
+    place: str, pictures: np.ndarray, learnt: PreparedData, compared: PreparedData
+) -> None:
     others = () if compared is learnt else (compared.images,)
     if found := copies(pictures, learnt.images, *others):
         logger.warning(
@@ -152,14 +154,14 @@ def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> s
     return options.extractor or evaluator.default_extractor(labels, count, asked)
 
 
-def _metrics(asked: str | None, extractor: str, learnt: Prepared | Source) -> tuple[str, ...]:
+def _metrics(asked: str | None, extractor: str, learnt: PreparedData | Source) -> tuple[str, ...]:
     """The metrics asked for, without repetitions; all possible ones without --metrics."""
     if asked is None:
         return evaluator.possible_metrics(extractor, learnt.labels)
     return tuple(dict.fromkeys(asked.split(",")))
 
 
-def _say_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
+def _warn_of_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
     """Logs a sentence if there are fewer real images than `count`."""
     if reals.count < count:
         logger.info(
@@ -171,12 +173,12 @@ def _say_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
         )
 
 
-def _moment(trained: TrainedRun) -> str:
+def _describe_checkpoint(trained: TrainedRun) -> str:
     epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
     return f"{trained.run.root}, step {trained.step}{epoch}"
 
 
-def _say(what: str, records: list[dict]) -> None:
+def _print_table(what: str, records: list[dict]) -> None:
     logger.info("\n%s:\n", what)
     for line in table([record for record in records if record["metric"] != CLASSES]):
         logger.info("%s", line)
@@ -191,7 +193,9 @@ def _say(what: str, records: list[dict]) -> None:
                 logger.info("%s", line)
 
 
-def _say_how(judge: Evaluator, records: list[dict], folder: Path, images: str | None) -> None:
+def _explain_measuring(
+    judge: Evaluator, records: list[dict], folder: Path, images: str | None
+) -> None:
     """Logs how the numbers were measured, and which files hold them."""
     seen: dict[Protocol, dict[str, bool]] = {}
     for metric in dict.fromkeys(record["metric"] for record in records):

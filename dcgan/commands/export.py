@@ -20,7 +20,7 @@ MODULES = {"keras": "keras_file"}  # the others have the names of their formats
 
 
 def run(options: Export) -> None:
-    forms = _forms(options)
+    forms = _import_formats(options)
     # On the CPU only: a GPU may be busy with training, and multiplies less exactly.
     tf.config.set_visible_devices([], "GPU")
     trained = open_run(options)
@@ -39,7 +39,7 @@ def run(options: Export) -> None:
     )
 
 
-def _forms(options: Export) -> list[Format]:
+def _import_formats(options: Export) -> list[Format]:
     """Imports the formats that were asked for; each may need packages of its own."""
     names = dict.fromkeys(options.format.split(","))
     if options.onnxruntime and "web" not in names:

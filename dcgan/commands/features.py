@@ -10,7 +10,7 @@ from dcgan.datasets import parts
 from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, linear_probe
 from dcgan.evaluation.kept_results import is_accuracies
-from dcgan.evaluation.linear_probe import Images, Result, Trials
+from dcgan.evaluation.linear_probe import Images, ProbeResult, Trials
 from dcgan.evaluation.protocol import newest, write
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run.trained_run import TrainedRun
@@ -124,7 +124,7 @@ def _describe_measurement(
 
 def _results(
     trained: TrainedRun, known: Images, tested: Images, trials: Trials, *, seed: int
-) -> dict[str, Result]:
+) -> dict[str, ProbeResult]:
     network = trained.checkpoint.discriminator()
     fresh = linear_probe.make_untrained(network, known.pixels, seed=seed)
     kinds = {
@@ -135,7 +135,7 @@ def _results(
     return linear_probe.compare(kinds, known, tested, trials, seed=seed)
 
 
-def _flatten(results: dict[str, Result]) -> dict:
+def _flatten(results: dict[str, ProbeResult]) -> dict:
     """Makes a record of the results: the discriminator's on top, the others under their names."""
     flat = {
         kind: {

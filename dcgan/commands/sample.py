@@ -11,7 +11,7 @@ from dcgan import UserError, images
 from dcgan.cli.run_options import Sample
 from dcgan.commands.open_run import open_run
 from dcgan.latent.sampling import BATCH_SIZE
-from dcgan.latent.seeds import LARGEST, parse_seeds, written
+from dcgan.latent.seeds import LARGEST, format_seeds, parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.generated import GeneratedFolder
 from dcgan.run.trained_run import TrainedRun
@@ -72,7 +72,7 @@ def _grid(folder: Path, seeds: list[int]) -> Path:
     """Returns the path of the grid of these seeds, beside the folder of their images."""
     if seeds == list(range(GRID_IMAGES)):
         return folder.with_name(f"{folder.name}.png")
-    return folder.with_name(f"{folder.name}-seeds-{_safe(written(seeds))}.png")
+    return folder.with_name(f"{folder.name}-seeds-{_safe(format_seeds(seeds))}.png")
 
 
 def _safe(words: str) -> str:

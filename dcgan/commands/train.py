@@ -19,7 +19,7 @@ from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
 from dcgan.datasets import catalog, label_columns
 from dcgan.datasets.cache_folder import cache_folder, known_folder
-from dcgan.datasets.prepare import Prepared, look, prepare, summarize
+from dcgan.datasets.prepare import PreparedData, look, prepare, summarize
 from dcgan.datasets.source import ImageSpec, Source, Summary
 from dcgan.distributed.cluster import find_cluster
 from dcgan.distributed.devices import make_strategy, native_precision, on_gpu
@@ -218,13 +218,13 @@ def _take_chiefs_options(config: Config, workers: Workers) -> Config:
 def _make_trainer(
     config: Config,
     run_dir: RunDir,
-    prepared: Callable[[], Prepared],
+    prepared: Callable[[], PreparedData],
     workers: Workers,
     columns: Columns,
 ) -> Trainer:
     """Makes the trainer, which prepares the images after everything else."""
 
-    def images() -> Prepared:
+    def images() -> PreparedData:
         """Prepares the images; raises UserError if they are too few or not worker 0's."""
         made = prepared()
         _require_a_step(config, made.report.used, len(made.report.skipped))
@@ -240,7 +240,7 @@ def _make_trainer(
     return Trainer(config, run_dir, images, workers, columns)
 
 
-def _prepare_once(config: Config, source: Source) -> Callable[[], Prepared]:
+def _prepare_once(config: Config, source: Source) -> Callable[[], PreparedData]:
     return functools.cache(
         lambda: prepare(
             source,
@@ -281,7 +281,7 @@ def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, .
 
 
 def _find_alike(
-    config: Config, run_dir: RunDir, source: Source, prepared: Callable[[], Prepared]
+    config: Config, run_dir: RunDir, source: Source, prepared: Callable[[], PreparedData]
 ) -> tuple[str, ...]:
     """Finds the options that mean the run's own images although their values differ.
 

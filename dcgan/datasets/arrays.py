@@ -79,7 +79,7 @@ class ArraySource:
         cuts = spec.crop and (spec.crop_height or spec.crop_width)
         if cuts or arrays.shape[1:] != (spec.height, spec.width, spec.channels):
             plain = (images.plain(images.to_pillow(one), spec.channels) for one in arrays)
-            fitted = np.array([spec.fit(one) for one in plain], np.uint8)
+            fitted = np.array([spec.crop_and_resize(one) for one in plain], np.uint8)
             arrays = fitted.reshape(-1, spec.height, spec.width, spec.channels)
         return Decoded(arrays, chosen.tolist())
 

@@ -124,7 +124,7 @@ def brush(widths: Sequence[float], points: str) -> np.ndarray:
     return np.concatenate([(middle + aside)[:-1], middle[-1:], (middle - aside)[-2::-1]])
 
 
-def mirrored(shape: np.ndarray) -> np.ndarray:
+def mirror(shape: np.ndarray) -> np.ndarray:
     """Mirrors a shape to the other side of the face."""
     return shape * (-1, 1)
 
@@ -168,13 +168,13 @@ class Canvas:
         """Returns the picture, uint8 [height, width, 3]."""
         return np.asarray(self.image.reduce(self.factor))
 
-    def thinned(self, shape: np.ndarray) -> np.ndarray:
+    def thin(self, shape: np.ndarray) -> np.ndarray:
         """Returns the points of a shape that a canvas of this size needs."""
         return shape[:: self._every]
 
     def _pixels(self, shape: np.ndarray) -> list[float]:
         """Returns a shape in canvas pixels, as the flat list that Pillow takes fastest."""
-        return (self.thinned(shape) @ self._matrix + self._offset).ravel().tolist()
+        return (self.thin(shape) @ self._matrix + self._offset).ravel().tolist()
 
     def fill(self, shape: np.ndarray, colour: Colour, line: Colour | None = None):
         """Fills a shape and, if `line` is given, draws its outline."""
@@ -228,11 +228,11 @@ class Canvas:
         """Paints a soft round spot: `colour` in the middle, transparent at the rim."""
         x, y = (np.array(centre) @ self._matrix + self._offset).astype(int).tolist()
         w, h = (max(1, round(r * self._line_unit)) for r in radii)
-        self.image.paste(colour, (x - w, y - h, x + w, y + h), _spot(w, h))
+        self.image.paste(colour, (x - w, y - h, x + w, y + h), _spot_mask(w, h))
 
 
 @functools.lru_cache(64)
-def _spot(w: int, h: int) -> Image.Image:
+def _spot_mask(w: int, h: int) -> Image.Image:
     """Makes the mask [2 h, 2 w] of a soft spot; cached, as faces of one size need few sizes."""
     x, y = (np.arange(2 * w) + 0.5) / w - 1, (np.arange(2 * h) + 0.5) / h - 1
     distance = np.hypot(y[:, None], x)

@@ -16,7 +16,7 @@ from dcgan.datasets.avatar_drawing import (
     Look,
     brush,
     controls,
-    mirrored,
+    mirror,
     mix,
     outline,
     path,
@@ -101,11 +101,11 @@ def shoulders(canvas: Canvas, look: Look):
     if look.vary["collar"] < -0.4:
         canvas.fill(_BAND, trim, line)
     else:
-        for shape in (_FLAP, mirrored(_FLAP)):
+        for shape in (_FLAP, mirror(_FLAP)):
             canvas.fill(shape, trim, line)
     red, dark = mix(cloth, (255, 90, 110), 0.7), times(cloth, (0.6, 0.5, 0.6))
     knot = red if look.vary["slide"] > 0 else dark
-    for shape in (_BOW, mirrored(_BOW)):
+    for shape in (_BOW, mirror(_BOW)):
         canvas.fill(shape, knot, mix(knot, INK, 0.5))
 
 
@@ -119,7 +119,7 @@ _CHEEK_SHADE = outline(
 _NOSE = brush((0.002, 0.022, 0.004), "0,.325 .024,.357 -.012,.372")
 
 
-def _turned(shape: np.ndarray, look: Look) -> np.ndarray:
+def _adapt_to_face(shape: np.ndarray, look: Look) -> np.ndarray:
     """Adapts the face shape, or one that follows it, to the width, chin and turn of a look."""
     low = np.clip(shape[:, 1] / 0.7, 0, 1)
     width = 1 + 0.03 * look.vary["face"] - 0.05 * low * look.vary["chin"]
@@ -133,10 +133,10 @@ def head(canvas: Canvas, look: Look, *, hair_shadow: Image.Image):
     `hair_shadow` is the mask of that shadow, on the whole canvas.
     """
     canvas.fill(_EAR, look.skin, look.skin_line)
-    canvas.fill(mirrored(_EAR), look.skin_shade, look.skin_line)
-    face = _turned(_FACE, look)
+    canvas.fill(mirror(_EAR), look.skin_shade, look.skin_line)
+    face = _adapt_to_face(_FACE, look)
     canvas.fill(face, look.skin)
-    canvas.fill(_turned(_CHEEK_SHADE, look), mix(look.skin, look.skin_shade, 0.7))
+    canvas.fill(_adapt_to_face(_CHEEK_SHADE, look), mix(look.skin, look.skin_shade, 0.7))
     canvas.trace(face, look.skin_line, closed=True)
     canvas.tint(ImageChops.darker(hair_shadow, canvas.mask(face)), look.skin_shade)
     blush = mix(look.skin, (250, 76, 96), 0.42 + 0.14 * look.vary["blush"])
@@ -190,7 +190,7 @@ def _eye(canvas: Canvas, look: Look, side: int):
     canvas.fill(_CREASE, mix(look.skin, look.skin_line, 0.8))
 
 
-def _cut(ellipse: np.ndarray) -> np.ndarray:
+def _cut_off_lids(ellipse: np.ndarray) -> np.ndarray:
     """Cuts off what the lids cover of an ellipse, in the eye's coordinates."""
     x, y = ellipse.T
     y = np.maximum(y, np.interp(x, _UPPER[:, 0], _UPPER[:, 1]))
@@ -201,14 +201,16 @@ def _iris(canvas: Canvas, colour: Colour, gaze: float):
     """Paints iris and pupil of one eye, moved sideways by `gaze`."""
     dark, bright = times(colour, (0.42, 0.34, 0.46)), mix(colour, WHITE, 0.55)
     middle = np.array([gaze, 0.04])
-    canvas.fill(_cut(CIRCLE * (0.75, 1.0) + middle), times(colour, (0.32, 0.24, 0.36)))
-    inner = canvas.thinned(_cut(CIRCLE * (0.665, 0.92) + middle))
+    canvas.fill(_cut_off_lids(CIRCLE * (0.75, 1.0) + middle), times(colour, (0.32, 0.24, 0.36)))
+    inner = canvas.thin(_cut_off_lids(CIRCLE * (0.665, 0.92) + middle))
     bands = 5 if canvas.small else 40
     for i in range(bands):  # from the top down, each band over the lower part of the one before
         share = i / (bands - 1)
         tone = mix(dark, colour, 2 * share) if share < 0.5 else mix(colour, bright, 2 * share - 1)
         canvas.corners(inner[inner[:, 1] >= 1.55 * share - 0.75] if i else inner, tone)
-    canvas.fill(_cut(CIRCLE * (0.33, 0.44) + (gaze, 0.0)), times(colour, (0.22, 0.15, 0.26)))
+    canvas.fill(
+        _cut_off_lids(CIRCLE * (0.33, 0.44) + (gaze, 0.0)), times(colour, (0.22, 0.15, 0.26))
+    )
 
 
 _MOUTH_LINES = {

@@ -18,7 +18,7 @@ from dcgan.datasets.avatar_drawing import (
     brush,
     controls,
     curve,
-    mirrored,
+    mirror,
     mix,
     outline,
     symmetric,
@@ -219,7 +219,7 @@ class Hair:
         cap = curve(np.concatenate([_CROWN * (*self._grow, 1), edge[::-1]]), closed=True)
         return cap, points[1::2]
 
-    def behind(self):
+    def paint_behind(self):
         """Paints tails, ribbons and the hair behind head and shoulders."""
         canvas, style = self.canvas, self.style
         tails = self._pair(style.tails, style.one_sided)
@@ -230,7 +230,7 @@ class Hair:
                 canvas.trace(shape, self.line, closed=True)
         canvas.fill(style.back * self._grow, mix(self.shade, self.line, 0.2), self.line)
         for tie in self._pair(style.ties, style.one_sided):
-            for wing in (_BOW_WING, mirrored(_BOW_WING)):
+            for wing in (_BOW_WING, mirror(_BOW_WING)):
                 canvas.fill(wing + tie, self.look.accent, mix(self.look.accent, INK, 0.55))
             canvas.fill(CIRCLE * 0.045 + tie, mix(self.look.accent, INK, 0.3))
 
@@ -239,7 +239,7 @@ class Hair:
         unit = self.canvas.unit
         return ImageChops.offset(self._mask, round(0.02 * unit), round(0.07 * unit))
 
-    def before(self):
+    def paint_before(self):
         """Paints side locks, bangs, strands, shine, and plaits over the shoulders."""
         canvas = self.canvas
         stops = [

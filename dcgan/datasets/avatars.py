@@ -156,11 +156,13 @@ class Avatars:
         faces = np.empty((len(numbers), spec.height, spec.width, spec.channels), np.uint8)
         for face, number in zip(faces, numbers, strict=True):
             picture = Image.fromarray(draw(number, spec.height, spec.width))
-            face[...] = images.fit(images.plain(picture, spec.channels), spec.height, spec.width)
+            face[...] = images.crop_and_resize(
+                images.plain(picture, spec.channels), spec.height, spec.width
+            )
         return Decoded(faces, numbers, [])
 
 
-def _jittered(colour: Colour, hue: float, light: float) -> Colour:
+def _jitter(colour: Colour, hue: float, light: float) -> Colour:
     """Shifts the hue of a colour by `hue` turns and its lightness by `light`."""
     h, lightness, s = colorsys.rgb_to_hls(*(c / 255 for c in colour))
     lightness = min(max(lightness + light, 0.0), 0.97)
@@ -176,9 +178,9 @@ def look(chosen: Mapping[str, int], variations: Mapping[str, float]) -> Look:
     )
     return Look(
         kinds={name: names[name] for name in _SHAPES},
-        hair=_jittered(_HAIR[names["hair"]][0], 0.012 * v["hair_hue"], 0.025 * v["hair_light"]),
-        eyes=_jittered(_EYES[names["eyes"]][0], 0.015 * v["eye_hue"], 0.0),
-        skin=_jittered(_SKIN[names["skin"]][0], 0.0, 0.012 * v["skin_light"]),
+        hair=_jitter(_HAIR[names["hair"]][0], 0.012 * v["hair_hue"], 0.025 * v["hair_light"]),
+        eyes=_jitter(_EYES[names["eyes"]][0], 0.015 * v["eye_hue"], 0.0),
+        skin=_jitter(_SKIN[names["skin"]][0], 0.0, 0.012 * v["skin_light"]),
         accent=tuple(round(255 * c) for c in cloth),
         backdrop=_BACKGROUNDS[names["background"]][0],
         vary=variations,
@@ -196,7 +198,7 @@ def paint(face: Look, height: int, width: int) -> np.ndarray:
     avatar_face.background(canvas, face)
     canvas.place(angle=0.11 * v["tilt"], **frame)
     hair = avatar_hair.Hair(canvas, face)
-    hair.behind()
+    hair.paint_behind()
     canvas.place(angle=0.02 * v["tilt"], **frame)
     avatar_face.shoulders(canvas, face)
     canvas.place(angle=0.11 * v["tilt"], **frame)
@@ -204,6 +206,6 @@ def paint(face: Look, height: int, width: int) -> np.ndarray:
     avatar_face.eyes(canvas, face)
     avatar_face.mouth(canvas, face)
     avatar_face.glasses(canvas, face)
-    hair.before()
+    hair.paint_before()
     avatar_face.brows(canvas, face)
     return canvas.finish()

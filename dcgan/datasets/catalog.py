@@ -19,7 +19,7 @@ from dcgan.datasets import (
     svhn,
 )
 from dcgan.datasets.avatars import Avatars
-from dcgan.datasets.download import Absent
+from dcgan.datasets.download import MissingFile
 from dcgan.datasets.source import Source
 
 # Data sets that come as arrays in files with fixed names, found in or downloaded to
@@ -57,7 +57,7 @@ def find(
         data_dir: the folder of data sets.
         pattern: which picture files to take, e.g. "*.jpg,*.png".
         splits: the parts to take, e.g. ("train", "test"), if the data set has parts.
-        download: whether to download a missing one of `ARRAYS`; if not, `Absent` is raised.
+        download: whether to download a missing one of `ARRAYS`; if not, `MissingFile` is raised.
         sheets: whether to read labels from a .csv beside picture files, or from the manifest that
             `pack` writes.
     """
@@ -102,7 +102,7 @@ def _own_pictures(known: str, data_dir: str, pattern: str) -> Source | None:
     try:
         ARRAYS[known](Path(data_dir) / known, download=False)
         return None
-    except Absent:
+    except MissingFile:
         below = _below(Path(data_dir), known)
     if below is None or (below.is_dir() and not folder.holds_pictures(below)):
         return None

@@ -61,14 +61,14 @@ class _Refused(Exception):
     """Raised to give up a mirror and go on with the next."""
 
 
-class Absent(UserError):
+class MissingFile(UserError):
     """Raised for a published file that is missing and must not be downloaded."""
 
 
 def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
-    """Returns `fetch(file, folder)`; without `download`, a missing file raises `Absent`."""
+    """Returns `fetch(file, folder)`; without `download`, a missing file raises `MissingFile`."""
     if not download and not (folder / file.name).exists():
-        raise Absent(
+        raise MissingFile(
             f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
             " leave out --dry_run, which downloads nothing."
         )
@@ -85,7 +85,7 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone_in(folder):
+        with _lock_downloads(folder):
             if not target.exists():  # another process may have downloaded it meanwhile
                 _from_mirrors(file, folder)
     except OSError as error:
@@ -116,7 +116,7 @@ def _from_mirrors(file: RemoteFile, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _lock_downloads(folder: Path) -> Iterator[None]:
     """Locks a folder, so that a second process does not write the same `.part` file, but waits."""
     if os.name == "nt":  # Windows cannot open folders: two processes must not download at once
         yield
@@ -295,11 +295,11 @@ def open_tar(path: Path, most_bytes: int) -> Iterator[tarfile.TarFile]:
     tarfile.TarError, OSError, EOFError or zlib.error.
     """
     with open_content(path) as stream:
-        with tarfile.open(fileobj=Sparing(stream, most_bytes), mode="r:") as archive:
+        with tarfile.open(fileobj=BoundedReader(stream, most_bytes), mode="r:") as archive:
             yield archive
 
 
-class Sparing:
+class BoundedReader:
     """A file whose `read` raises tarfile.ReadError for more than `most_bytes` at once."""
 
     def __init__(self, stream: BinaryIO, most_bytes: int):

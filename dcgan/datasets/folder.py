@@ -16,7 +16,7 @@ from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import archive_refusal, damage_within, reading_failed
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
 from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
-from dcgan.datasets.report import nothing_usable
+from dcgan.datasets.report import nothing_usable_error
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.tar_archive import TarSource
 
@@ -149,7 +149,7 @@ def _only_archive(folder: Path) -> Path | None:
     """Returns the only archive of a folder without pictures, or None; UserError for several."""
     names = sorted(n for n in os.listdir(folder) if n.lower().endswith(ARCHIVES) and n[0] != ".")
     archives = [folder / name for name in names]
-    if not archives or _some_picture(folder):
+    if not archives or _holds_a_picture(folder):
         return None
     if len(archives) > 1:
         raise UserError(
@@ -162,12 +162,12 @@ def _only_archive(folder: Path) -> Path | None:
 def holds_pictures(folder: Path) -> bool:
     """Whether a folder holds any picture, or one archive and no pictures."""
     try:
-        return _only_archive(folder) is not None or _some_picture(folder)
+        return _only_archive(folder) is not None or _holds_a_picture(folder)
     except UserError:
         return False  # it is empty, cannot be read, or holds several archives
 
 
-def _some_picture(folder: Path) -> bool:
+def _holds_a_picture(folder: Path) -> bool:
     source = FolderSource(folder)
     return any(source.is_picture(i) for i in range(len(source)))
 
@@ -181,4 +181,4 @@ def _require_usable(source: PictureFiles) -> None:
             return
         except UnusableFile as reason:
             skipped.append(Skipped(name, str(reason)))
-    raise nothing_usable(source.name, len(source), skipped)
+    raise nothing_usable_error(source.name, len(source), skipped)

@@ -49,11 +49,13 @@ def local(name: str) -> str:
     if scheme.lower() == "file":
         return url2pathname(unquote(urlsplit(name).path))
     if scheme.lower() in _WEB:
-        raise UserError(f"{name} is a web address, and nothing is downloaded from it: {_how(name)}")
+        raise UserError(
+            f"{name} is a web address, and nothing is downloaded from it: {_explain_loading(name)}"
+        )
     return name
 
 
-def _how(address: str) -> str:
+def _explain_loading(address: str) -> str:
     known = _HUGGING_FACE.match(address)
     if known:
         to = f"data/{known[3].split('/')[1]}"

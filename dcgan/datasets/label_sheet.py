@@ -34,7 +34,7 @@ def attach(source: Source) -> None:
     if not isinstance(source, PictureFiles):
         return
     if labels := source.packed_labels():
-        _give(source, labels, MANIFEST)
+        _attach(source, labels, MANIFEST)
         return
     keys = _keys(source.names)
     best, most = None, 0
@@ -47,7 +47,7 @@ def attach(source: Source) -> None:
         return
     name, heads, rows, column = best
     labels = _labels(name, heads, rows, column=column, keys=keys, count=len(source))
-    _give(source, labels, name)
+    _attach(source, labels, name)
 
 
 def attach_usable(source: Source) -> None:
@@ -58,7 +58,7 @@ def attach_usable(source: Source) -> None:
         source.notes += (f"No labels are read from a sheet: {error}",)
 
 
-def _give(source: PictureFiles, labels: dict[str, Labels], name: str) -> None:
+def _attach(source: PictureFiles, labels: dict[str, Labels], name: str) -> None:
     source.labels = labels
     source.notes += (f"Labels are read from {name}: {', '.join(labels)}.",)
 

@@ -42,7 +42,7 @@ SIZES = {
 }
 
 
-def _published(mirrors: Sequence[str], checksums: Sequence[str]) -> dict[str, RemoteFile]:
+def _published_files(mirrors: Sequence[str], checksums: Sequence[str]) -> dict[str, RemoteFile]:
     """Returns the gzipped files by stem.
 
     `checksums`, in the order of `SIZES`, are those of the idx content: each mirror gzips it itself.
@@ -55,7 +55,7 @@ def _published(mirrors: Sequence[str], checksums: Sequence[str]) -> dict[str, Re
     }
 
 
-MNIST_FILES = _published(
+MNIST_FILES = _published_files(
     (
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -67,7 +67,7 @@ MNIST_FILES = _published(
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 )
-FASHION_FILES = _published(
+FASHION_FILES = _published_files(
     (
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",

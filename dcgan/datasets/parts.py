@@ -59,7 +59,7 @@ class PartFolders:
 def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:
     """Finds the parts among files, whose `paths` are split at "/"; None if no folders are parts."""
     level, folders, _ = fork(enumerate(paths), is_picture)
-    layout = _at(level, folders)
+    layout = _parts_at(level, folders)
     if layout is not None:
         return layout
     # Parts may be inside each class: cats/train, cats/test.
@@ -70,11 +70,11 @@ def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolder
     if any(map(is_picture, loose)):
         return None
     full = {folder: files for folder, files in below.items() if holds_some(files, is_picture)}
-    layout = _at(level + 1, full)
+    layout = _parts_at(level + 1, full)
     return layout if layout and not layout.others else None
 
 
-def _at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
+def _parts_at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
     """Returns the parts that these folders of one level name; None if they are no parts."""
     alike = defaultdict(dict)  # folders by the rest of their name, without the word
     for folder in folders:

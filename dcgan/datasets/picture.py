@@ -85,7 +85,8 @@ def pixels(
             # The longer wanted side is used for both, as EXIF may still turn the picture.
             picture.draft(None, (side, side))
         picture = _deepen(file, picture, spec.white_level)
-        return spec.fit(plain(picture, spec.channels, white=spec.white_level, remarks=remarks))
+        levels = plain(picture, spec.channels, white=spec.white_level, remarks=remarks)
+        return spec.crop_and_resize(levels)
     except _BAD_BYTES as error:
         raise UnusableFile(_damage(error)) from error
 
@@ -119,7 +120,7 @@ def _small_jpeg(file: BinaryIO) -> np.ndarray | None:
         return None
 
 
-def whole(
+def read_whole(
     file: BinaryIO,
     channels: int,
     *,

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from dcgan import UserError
-from dcgan.datasets.picture import header, highest_level, open_picture, pixels, whole
+from dcgan.datasets.picture import header, highest_level, open_picture, pixels, read_whole
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 from dcgan.datasets.workers import map_in_order
@@ -89,12 +89,12 @@ class PictureFiles(ABC):
                 skipped.append(Skipped(self.names[index], str(reason)))
         return Decoded(images[: len(used)], used, skipped, remarks)
 
-    def whole(
+    def read_whole(
         self, index: int, channels: int, white: int = DEEP_WHITE, *, remarks: Counter | None = None
     ) -> np.ndarray:
-        """Decodes a picture at its own size, see `picture.whole`."""
+        """Decodes a picture at its own size, see `picture.read_whole`."""
         with self.open(index) as file:
-            return whole(file, channels, name=self.names[index], white=white, remarks=remarks)
+            return read_whole(file, channels, name=self.names[index], white=white, remarks=remarks)
 
     def check(self, index: int) -> None:
         """Raises UnusableFile unless the file's header is that of a usable picture."""

@@ -5,8 +5,8 @@ last; without it, the first is incomplete and is not used. Both are written unde
 and renamed, so several processes may prepare the same data at once. Old caches are never deleted.
 
 The key depends on names, sizes and times of the files, not on their bytes, so a copy with other
-times is decoded again. `Prepared.content`, which the cache keeps, then shows that its images are
-the same.
+times is decoded again. `PreparedData.content`, which the cache keeps, then shows that its images
+are the same.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ import numpy as np
 from dcgan import UserError
 from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_array, read_entry
 from dcgan.datasets.image_store import FileStore, MemoryStore, free_memory
-from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
+from dcgan.datasets.report import DataReport, depth, nothing_usable_error, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, map_in_order
 from dcgan.files import write_bytes
@@ -44,7 +44,7 @@ logger = logging.getLogger("dcgan")
 
 
 @dataclass
-class Prepared:
+class PreparedData:
     """The images of a data set, ready for training."""
 
     images: np.ndarray  # uint8 [N, H, W, C], memory-mapped from the cache if there is one
@@ -80,7 +80,7 @@ def prepare(
     cache_dir: Path | None,
     limit: int | None = None,
     workers: int | None = None,
-) -> Prepared:
+) -> PreparedData:
     """Prepares the images of a source, from the cache if it has them.
 
     Args:
@@ -101,7 +101,7 @@ def prepare(
     if cached is None:
         summary = summarize(source, cache_dir=folder)
         if len(summary.skipped) == summary.found:
-            raise nothing_usable(source.name, summary.found, summary.skipped)
+            raise nothing_usable_error(source.name, summary.found, summary.skipped)
         deep = replace(spec, white_level=summary.white_level)
         make = partial(_decode_all, source, deep, limit=limit, workers=workers)
         path = folder and folder / f"{key}.npy"
@@ -114,7 +114,7 @@ def prepare(
     else:
         images, entry = cached
     used = np.delete(np.arange(entry["seen"]), entry["unused"])
-    return Prepared(images, _report(source, entry, len(images)), source, used, entry["content"])
+    return PreparedData(images, _report(source, entry, len(images)), source, used, entry["content"])
 
 
 def look(
@@ -238,7 +238,7 @@ def _decode_all(
                 if full:
                     break
         if not count:
-            raise nothing_usable(source.name, len(source), skipped)
+            raise nothing_usable_error(source.name, len(source), skipped)
     finally:
         results.close()  # ends the workers
     of_all = np.concatenate(prints)

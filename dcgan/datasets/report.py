@@ -58,12 +58,12 @@ class DataReport:
         if self.different is None or self.different >= FEW:
             return None
         return (
-            f"{few(self.different)} What helps: more pictures, --augment translation,color, and "
-            "stopping when the samples begin to look alike."
+            f"{warn_of_few(self.different)} What helps: more pictures, "
+            "--augment translation,color, and stopping when the samples begin to look alike."
         )
 
 
-def few(different: int) -> str:
+def warn_of_few(different: int) -> str:
     """Returns a sentence on what happens with so few different pictures."""
     return (
         f"{different:,} different pictures are few: with fewer than about {FEW:,} the networks "
@@ -99,7 +99,7 @@ def by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, list[str]]]:
     return sorted(names.items(), key=lambda reason: -len(reason[1]))
 
 
-def nothing_usable(source: str, found: int, skipped: Iterable[Skipped]) -> UserError:
+def nothing_usable_error(source: str, found: int, skipped: Iterable[Skipped]) -> UserError:
     """Makes the error for a source without a usable picture."""
     reasons = "; ".join(
         f"{len(names):,} {reason} ({list_some(names, NAMES_SHOWN)})"

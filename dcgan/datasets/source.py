@@ -34,10 +34,10 @@ class ImageSpec:
     crop_width: int | None = None
     white_level: int = DEEP_WHITE  # the level of white in 16-bit pictures, from a `Summary`
 
-    def fit(self, picture: Image.Image) -> np.ndarray:
-        """Cuts and resizes a picture from `images.plain` by `images.fit`; uint8 [H, W, C]."""
+    def crop_and_resize(self, picture: Image.Image) -> np.ndarray:
+        """Applies `images.crop_and_resize` to a picture from `images.plain`; uint8 [H, W, C]."""
         box = {"crop_height": self.crop_height, "crop_width": self.crop_width}
-        return images.fit(picture, self.height, self.width, crop=self.crop, **box)
+        return images.crop_and_resize(picture, self.height, self.width, crop=self.crop, **box)
 
 
 @dataclass(frozen=True)

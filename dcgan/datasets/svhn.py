@@ -21,7 +21,7 @@ SHAPE = (32, 32, 3)
 DIGITS = tuple("0123456789")
 
 
-def _published(name: str, sha256: str, size: int) -> RemoteFile:
+def _published_file(name: str, sha256: str, size: int) -> RemoteFile:
     """Describes a file on its only server, which at times answers only http or only https."""
     place = "ufldl.stanford.edu/housenumbers"
     return RemoteFile(name, (f"http://{place}/{name}", f"https://{place}/{name}"), sha256, size)
@@ -29,17 +29,17 @@ def _published(name: str, sha256: str, size: int) -> RemoteFile:
 
 # Checksums and sizes as in tensorflow_datasets (url_checksums/svhn_cropped.txt) and torchvision.
 FILES = {
-    "train": _published(
+    "train": _published_file(
         "train_32x32.mat",
         "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
         182_040_794,
     ),
-    "test": _published(
+    "test": _published_file(
         "test_32x32.mat",
         "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
         64_275_384,
     ),
-    "extra": _published(
+    "extra": _published_file(
         "extra_32x32.mat",
         "a133a4beb38a00fcdda90c9489e0c04f900b660ce8a316a5e854838379a71eb3",
         1_329_278_602,

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from dcgan import UserError
 from dcgan.datasets import picture_formats
-from dcgan.datasets.download import Sparing
+from dcgan.datasets.download import BoundedReader
 from dcgan.datasets.picture import archive_refusal, damage_within
 from dcgan.datasets.picture_files import (
     MAX_FILE_BYTES,
@@ -57,7 +57,7 @@ class _Entry:
     is_picture: bool
 
 
-class _HeaderReader(Sparing):
+class _HeaderReader(BoundedReader):
     """Reads the headers of an entry; raises tarfile.ReadError if they exceed `MAX_HEADER`."""
 
     _given = 0
@@ -155,17 +155,17 @@ def _entries(path: str) -> tuple[list[tuple[str, _Entry]], bool]:
             if member.size < 0:  # else the same headers could be read again and again
                 raise tarfile.ReadError("a header states a negative size")
             if end > most or len(found) >= MAX_FILES:
-                raise _too_much(path)
+                raise _too_much_error(path)
             name = re.sub(r"^(\./+)+", "", member.name)
             if not member.isdir() and is_visible(name):
                 found.append((name, _entry(stream, member, name)))
         while packed and stream.read(PIECE):  # to the end, to check the checksum
             if stream.tell() > most:
-                raise _too_much(path)
+                raise _too_much_error(path)
     return found, packed
 
 
-def _too_much(path: str) -> UserError:
+def _too_much_error(path: str) -> UserError:
     return UserError(
         f"{path} unpacks to more than {MAX_RATIO} times its size, or to more than {MAX_FILES:,} "
         "files: expected pictures, which do not; unpack it yourself where you trust it, and name "

@@ -185,13 +185,13 @@ class TFRecordSource(PictureFiles):
         except UnusableFile:
             return  # one damaged record does not make the others unusable
         except DecodeError as error:
-            raise _no_pictures(self._shards[shard], "something else") from error
+            raise _no_pictures_error(self._shards[shard], "something else") from error
         if "image/encoded" not in features.feature:
             received = ", ".join(sorted(features.feature)) or "none"
-            raise _no_pictures(self._shards[shard], f"the features {received}")
+            raise _no_pictures_error(self._shards[shard], f"the features {received}")
 
 
-def _no_pictures(shard: str, received: str) -> UserError:
+def _no_pictures_error(shard: str, received: str) -> UserError:
     return UserError(
         f"{shard} holds no pictures: expected records of the kind tf.train.Example with the "
         f"feature image/encoded (a PNG or JPEG file), received {received}."

@@ -66,29 +66,29 @@ def find_cluster(strategy: str, environment: Mapping[str, str]) -> Cluster | Non
 
 
 def _from_tf_config(text: str) -> Cluster:
-    def refused(reason: str) -> UserError:
+    def make_error(reason: str) -> UserError:
         return UserError(f"TF_CONFIG {reason}; expected something like {_EXAMPLE}.")
 
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise refused(f"is not JSON ({error})") from error
+        raise make_error(f"is not JSON ({error})") from error
     if not isinstance(value, dict):
-        raise refused("is not a JSON object")
+        raise make_error("is not a JSON object")
     jobs, task = value.get("cluster"), value.get("task")
     if not isinstance(jobs, dict) or not jobs or not isinstance(task, dict):
-        raise refused("lacks the object cluster or task")
+        raise make_error("lacks the object cluster or task")
     if unknown := sorted(jobs.keys() - set(JOBS)):
-        raise refused(f"names the jobs {', '.join(unknown)}, but all do the same here")
+        raise make_error(f"names the jobs {', '.join(unknown)}, but all do the same here")
     if not all(isinstance(list_, list) and all(map(_is_address, list_)) for list_ in jobs.values()):
-        raise refused("has addresses that are not host:port")
+        raise make_error("has addresses that are not host:port")
     job, index = task.get("type"), task.get("index")
     known = len(jobs.get(job, ())) if isinstance(job, str) else 0
     if type(index) is not int or not 0 <= index < known:
-        raise refused(f"says that this is {job} {index!r}, which its cluster does not have")
+        raise make_error(f"says that this is {job} {index!r}, which its cluster does not have")
     cluster = Cluster(jobs, job, index)
     if len(set(cluster.addresses)) < len(cluster.addresses) or len(jobs.get("chief", "1")) != 1:
-        raise refused("names an address twice, or not exactly one chief")
+        raise make_error("names an address twice, or not exactly one chief")
     return cluster
 
 

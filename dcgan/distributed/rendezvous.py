@@ -82,9 +82,9 @@ class _Chief:
                     )
                 with contextlib.suppress(TimeoutError):
                     self._welcome(stack.enter_context(server.accept()[0]))
-            self._tell({"error": None})
-            closed = _closed_way(self.cluster)
-            for n in self._others():
+            self._send_to_all({"error": None})
+            closed = _try_workers(self.cluster)
+            for n in self._other_ranks():
                 try:
                     # A worker needs this long if it cannot reach any other.
                     seconds = _HELLO_SECONDS * len(self.cluster.addresses)
@@ -94,9 +94,9 @@ class _Chief:
                     closed = f"Worker {n} left when all had come; start the same command on all."
             if closed:
                 self._refuse(closed)
-            self._tell({"error": None})
+            self._send_to_all({"error": None})
 
-    def _others(self) -> range:
+    def _other_ranks(self) -> range:
         return range(1, len(self.cluster.addresses))
 
     def _missing(self) -> list[int]:
@@ -104,7 +104,7 @@ class _Chief:
         left = [n for n, connection in self.present.items() if _has_left(connection)]
         for n in left:
             del self.present[n]
-        return [n for n in self._others() if n not in self.present]
+        return [n for n in self._other_ranks() if n not in self.present]
 
     def _welcome(self, visitor: socket.socket) -> None:
         """Registers a new worker; raises UserError if it does not fit the others."""
@@ -131,10 +131,10 @@ class _Chief:
             self._refuse(sentence)
 
     def _refuse(self, sentence: str) -> NoReturn:
-        self._tell({"error": sentence})
+        self._send_to_all({"error": sentence})
         raise UserError(sentence)
 
-    def _tell(self, message: dict) -> None:
+    def _send_to_all(self, message: dict) -> None:
         for connection in self.present.values():
             with contextlib.suppress(OSError):  # workers that left are noticed elsewhere
                 _send(connection, message)
@@ -147,10 +147,10 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
             with socket.create_connection(place(chief), timeout=left) as connection:
                 _send(connection, hello)
                 # The chief may wait for other workers until its own limit.
-                _obey(connection, left + _HELLO_SECONDS)
-                _send(connection, {"closed": _closed_way(cluster)})
+                _wait_for_answer(connection, left + _HELLO_SECONDS)
+                _send(connection, {"closed": _try_workers(cluster)})
                 seconds = _HELLO_SECONDS * len(cluster.addresses) ** 2  # the chief asks one by one
-                _obey(connection, seconds)
+                _wait_for_answer(connection, seconds)
             return
         except OSError as error:
             reason = str(error.strerror or error) or reason
@@ -162,14 +162,14 @@ def _report(cluster: Cluster, hello: dict, deadline: float, limit: float) -> Non
     )
 
 
-def _obey(connection: socket.socket, seconds: float) -> None:
+def _wait_for_answer(connection: socket.socket, seconds: float) -> None:
     """Waits for the chief's answer; raises UserError if that is an error."""
     sentence = _read_line(connection, {"error"}, seconds)["error"]
     if sentence:
         raise UserError(sentence)
 
 
-def _closed_way(cluster: Cluster) -> str | None:
+def _try_workers(cluster: Cluster) -> str | None:
     """Tries to reach all workers, which listen now; returns a sentence if one cannot be reached."""
     for number, address in enumerate(cluster.addresses):
         if number in (0, cluster.rank):  # the chief has been reached already

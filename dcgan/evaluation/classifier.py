@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.datasets.cached import is_count
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import classifier_network, resizing, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
@@ -59,7 +59,7 @@ class Classifier:
             features, *logits = model(levels, training=False)
             return [features, *map(tf.nn.softmax, logits)]
 
-        self._run = trunk.compiled(model, outputs)
+        self._run = trunk.compile_outputs(model, outputs)
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D] and probabilities."""
@@ -72,7 +72,7 @@ def _build(shape: tuple[int, ...], classes: dict[str, tuple[str, ...]], seed: in
     return classifier_network.build(trunk.input_shape(shape), counts, seed=seed)
 
 
-def load(data: Prepared, *, folder: Path, seed: int) -> Classifier:
+def load(data: PreparedData, *, folder: Path, seed: int) -> Classifier:
     """Loads the classifier of a data set from the cache, or trains it; logs its accuracy.
 
     Each labelling with two classes or more gets a head. The seed decides the held-out images, the
@@ -129,7 +129,7 @@ def _is_classifier(
     )
 
 
-def find_learnt(data: Prepared, *, seed: int) -> np.ndarray:
+def find_learnt(data: PreparedData, *, seed: int) -> np.ndarray:
     """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `require`."""
     require(data.labels, len(data.images))
     return unseen.fingerprints(data.images[unseen.split(data.images, seed=seed, most=MOST)[1]])

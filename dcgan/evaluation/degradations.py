@@ -41,7 +41,7 @@ def blur(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     deviation = 0.35 + 2.2 * strength**1.5
     steps = range(-KERNEL, KERNEL + 1)
     weights = tf.stack([tf.exp(-step * step / (2 * deviation**2)) for step in steps])
-    weights = _wide(weights / tf.reduce_sum(weights, 0))
+    weights = _expand_to_images(weights / tf.reduce_sum(weights, 0))
     for axis in (1, 2):
         places = tf.range(images.shape[axis])
         moved = [
@@ -54,7 +54,9 @@ def blur(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def add_noise(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Adds normal noise of standard deviation 0.02 to 0.42 to each pixel and channel."""
-    return images + (0.02 + 0.4 * _wide(strength) ** 2) * _normal(tf.shape(images), seed, 1)
+    return images + (0.02 + 0.4 * _expand_to_images(strength) ** 2) * _normal(
+        tf.shape(images), seed, 1
+    )
 
 
 def add_pattern(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -62,17 +64,17 @@ def add_pattern(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.T
     count, height, width, channels = images.shape
     coarse = _normal([count, TILE, TILE, channels], seed, 1)
     fine = tf.tile(_normal([count, TILE // 2, TILE // 2, channels], seed, 2), [1, 2, 2, 1])
-    tile = tf.where(_wide(_uniform([count], seed, 3)) < 0.6, fine, coarse)
+    tile = tf.where(_expand_to_images(_uniform([count], seed, 3)) < 0.6, fine, coarse)
     grey = tf.reduce_mean(tile, 3, keepdims=True) * channels**0.5 + tf.zeros_like(tile)
-    tile = tf.where(_wide(_uniform([count], seed, 4)) < 0.5, grey, tile)
+    tile = tf.where(_expand_to_images(_uniform([count], seed, 4)) < 0.5, grey, tile)
     tile -= tf.reduce_mean(tile, [1, 2], keepdims=True)
     pattern = tf.tile(tile, [1, height // TILE + 1, width // TILE + 1, 1])
-    return images + (0.02 + 0.35 * _wide(strength) ** 2) * pattern[:, :height, :width]
+    return images + (0.02 + 0.35 * _expand_to_images(strength) ** 2) * pattern[:, :height, :width]
 
 
 def tint(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Changes contrast and brightness, each channel differently."""
-    shape, strength = [images.shape[0], 1, 1, images.shape[3]], _wide(strength)
+    shape, strength = [images.shape[0], 1, 1, images.shape[3]], _expand_to_images(strength)
     contrast = tf.exp((0.03 + 0.5 * strength) * _normal(shape, seed, 1))
     return images * contrast + (0.02 + 0.3 * strength) * _normal(shape, seed, 2)
 
@@ -80,7 +82,7 @@ def tint(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def bend(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Bends by smooth random shifts of deviation 0.01 to 0.08 of the height; edges are repeated."""
     count, height, width, channels = images.shape
-    shifts = _smooth(images, seed, FOLDS, 2) * (0.01 + 0.07 * _wide(strength)) * height
+    shifts = _smooth(images, seed, FOLDS, 2) * (0.01 + 0.07 * _expand_to_images(strength)) * height
     y, x = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
     y = tf.clip_by_value(tf.cast(y, tf.float32) + shifts[..., 0], 0.0, height - 1.001)
     x = tf.clip_by_value(tf.cast(x, tf.float32) + shifts[..., 1], 0.0, width - 1.001)
@@ -99,8 +101,10 @@ def bend(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def mix(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Blends each image with the one before it in the batch, in some places."""
-    places = 6 * (_smooth(images, seed, PATCHES, 1) - 1.3 * (1 - 2 * _wide(strength)))
-    share = tf.sigmoid(places) * (0.3 + 0.7 * _wide(_uniform([images.shape[0]], seed, 2)))
+    places = 6 * (_smooth(images, seed, PATCHES, 1) - 1.3 * (1 - 2 * _expand_to_images(strength)))
+    share = tf.sigmoid(places) * (
+        0.3 + 0.7 * _expand_to_images(_uniform([images.shape[0]], seed, 2))
+    )
     return (1 - share) * images + share * tf.roll(images, 1, 0)
 
 
@@ -124,7 +128,7 @@ def _normal(shape, seed: tf.Tensor, number: int) -> tf.Tensor:
     return tf.random.stateless_normal(shape, own, alg="philox")
 
 
-def _wide(values: tf.Tensor) -> tf.Tensor:
+def _expand_to_images(values: tf.Tensor) -> tf.Tensor:
     """Reshapes [..., N] to [..., N, 1, 1, 1]."""
     return values[..., None, None, None]
 

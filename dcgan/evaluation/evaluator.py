@@ -40,7 +40,7 @@ from dcgan.evaluation.metrics import (
 )
 from dcgan.evaluation.protocol import Protocol, first_seed, newest, write
 from dcgan.evaluation.reals import Reals
-from dcgan.evaluation.spill import Table, collect, stored
+from dcgan.evaluation.spill import Table, collect, join_blocks
 
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
@@ -272,7 +272,7 @@ class Evaluator:
         seeds = self._seeds()
         batches = (sample(seeds[start : start + BLOCK]) for start in range(0, self.count, BLOCK))
         if kinds == {"images"}:
-            return stored(batches), None
+            return join_blocks(batches), None
         kept = Table() if "images" in kinds else None
 
         def passing() -> Iterator[np.ndarray]:
@@ -289,7 +289,7 @@ class Evaluator:
         """Returns all real images, including those that only the floor needs, and features."""
         reals, images, found = self.reals, None, None
         if "images" in kinds:
-            images = stored(pieces(reals.images, reals.rows))
+            images = join_blocks(pieces(reals.images, reals.rows))
         if kinds != {"images"}:
             place = {"data": reals.data, "folder": self._folder}
             found = cache.real_features(self.extractor, reals.images, reals.rows, **place)

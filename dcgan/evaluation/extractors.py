@@ -7,11 +7,11 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.option import did_you_mean, is_file_name
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import cache, classifier, inception, network_file, self_supervised
 from dcgan.evaluation.extractor import Extractor
-from dcgan.evaluation.network_file import Looks, NetworkFile
+from dcgan.evaluation.network_file import InputOptions, NetworkFile
 from dcgan.evaluation.pixels import Pixels
 
 NAMES = ("inception", "classifier", "self_supervised", "pixels")
@@ -19,7 +19,7 @@ NAMES = ("inception", "classifier", "self_supervised", "pixels")
 LEARN = {"classifier": classifier, "self_supervised": self_supervised}
 
 
-def find_learnt(name: str, prepared: Prepared, *, seed: int) -> np.ndarray | None:
+def find_learnt(name: str, prepared: PreparedData, *, seed: int) -> np.ndarray | None:
     """Finds the images that an extractor learns from, before it is trained.
 
     Returns their `unseen.fingerprints`; None if it learns from none. Raises UserError if it cannot
@@ -41,7 +41,12 @@ def fetch(name: str, *, cache_dir: Path) -> None:
 
 
 def make(
-    name: str, prepared: Prepared, *, cache_dir: Path, seed: int, looks: Looks | None = None
+    name: str,
+    prepared: PreparedData,
+    *,
+    cache_dir: Path,
+    seed: int,
+    looks: InputOptions | None = None,
 ) -> Extractor:
     """Makes an extractor for the images of a data set.
 
@@ -58,7 +63,7 @@ def make(
     if is_file_name(name):
         path, output = network_file.split_name(name)
         return NetworkFile(path, prepared.images.shape[1:], output=output, looks=looks)
-    if looks not in (None, Looks()):
+    if looks not in (None, InputOptions()):
         raise UserError(
             "--extractor_size, --extractor_range and --extractor_layout say how to show images to "
             f"an extractor's file, and --extractor {name} is none: leave them out."

@@ -38,9 +38,9 @@ class FaceFinder:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Tells which of uint8 images [N, height, width, 1 or 3] show a face: bool [N]."""
         seen = progress.with_bar(images, "looking for faces", len(images), "images", kept=None)
-        return np.array([self._shows(np.asarray(image)) for image in seen], bool)
+        return np.array([self._shows_face(np.asarray(image)) for image in seen], bool)
 
-    def _shows(self, image: np.ndarray) -> bool:
+    def _shows_face(self, image: np.ndarray) -> bool:
         factor = max(1, math.ceil(SIDE / min(image.shape[:2])))
         height, width = factor * image.shape[0], factor * image.shape[1]
         levels = resizing.resize(image[np.newaxis], height, width)[0]

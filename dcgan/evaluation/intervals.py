@@ -42,7 +42,7 @@ def of_error(
     return Estimate(float(value), float(low), float(value + quantile * error), interval)
 
 
-class Group:
+class RowGroup:
     """Some rows of an array, which are read on access, as the array may be memory-mapped."""
 
     def __init__(self, array: np.ndarray, rows: np.ndarray):
@@ -56,10 +56,10 @@ class Group:
         return self._array[self._rows[part]]
 
 
-def groups(array: np.ndarray, seed: int) -> list[Group]:
+def groups(array: np.ndarray, seed: int) -> list[RowGroup]:
     """Divides the rows of a sample [N, ...] into `GROUPS` random groups, rows ascending in each."""
     order = np.random.default_rng(seed).permutation(len(array))
-    return [Group(array, np.sort(order[start::GROUPS])) for start in range(GROUPS)]
+    return [RowGroup(array, np.sort(order[start::GROUPS])) for start in range(GROUPS)]
 
 
 def group_error(values: Sequence[float]) -> float:

@@ -42,7 +42,7 @@ def are_weights(arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ..
     )
 
 
-def or_none(check: Check) -> Check:
+def allow_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
@@ -50,13 +50,13 @@ def is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-ESTIMATE = {"value": is_number, "low": or_none(is_number), "high": or_none(is_number)}
+ESTIMATE = {"value": is_number, "low": allow_none(is_number), "high": allow_none(is_number)}
 FLOOR = {"of": is_text, "count": is_number, **ESTIMATE}
 SCORE = {
     **ESTIMATE,
     "interval": is_text,
     "better": lambda value: value in ("higher", "lower"),
-    "floor": or_none(lambda value: holds(value, FLOOR)),
+    "floor": allow_none(lambda value: holds(value, FLOOR)),
 }
 ASKED = ("value", "low", "high")
 HISTOGRAM_NUMBERS = (
@@ -97,4 +97,4 @@ def is_histogram(record: dict) -> bool:
         return False
     numbers = dict.fromkeys(HISTOGRAM_NUMBERS, is_number)
     shares = dict.fromkeys(SHARES, is_shares)
-    return holds(record, {**numbers, **shares, "accuracy": or_none(is_share)})
+    return holds(record, {**numbers, **shares, "accuracy": allow_none(is_share)})

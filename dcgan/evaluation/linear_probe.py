@@ -182,7 +182,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Result:
+class ProbeResult:
     """The accuracy with one kind of features."""
 
     accuracy: Estimate  # the mean over the repeats, with its interval
@@ -192,7 +192,7 @@ class Result:
 
 def compare(
     kinds: Mapping[str, Features], known: Images, asked: Images, trials: Trials, *, seed: int
-) -> dict[str, Result]:
+) -> dict[str, ProbeResult]:
     """Fits and scores one classifier per repeat on each kind of features.
 
     `known` are the images to learn from, `asked` those to classify, which are read in blocks. The
@@ -218,7 +218,7 @@ def compare(
                     right[i] += (correct & trials.scored[i, start : start + BLOCK]).sum()
                 bar.update(len(rows))
             penalties = tuple(classifier[-1].best_params_["C"] for classifier in fitted)
-            results[name] = Result(mean(right / trials.count), found.shape[1], penalties)
+            results[name] = ProbeResult(mean(right / trials.count), found.shape[1], penalties)
     return results
 
 

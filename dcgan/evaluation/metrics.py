@@ -31,7 +31,7 @@ class ImageSample:
 
 
 @dataclass(frozen=True)
-class Need:
+class MetricInfo:
     """What a metric needs, and how to read it."""
 
     kind: str  # the attribute of `ImageSample` that it uses
@@ -42,14 +42,14 @@ class Need:
 
 
 NEEDS = {
-    "fid": Need("features", fid.VERSION, higher_is_better=False),
-    "kid": Need("features", kid.VERSION, higher_is_better=False),
+    "fid": MetricInfo("features", fid.VERSION, higher_is_better=False),
+    "kid": MetricInfo("features", kid.VERSION, higher_is_better=False),
     **{
-        metric: Need("features", precision_recall.VERSION, higher_is_better=True)
+        metric: MetricInfo("features", precision_recall.VERSION, higher_is_better=True)
         for metric in precision_recall.NAMES
     },
-    "swd": Need("images", swd.VERSION, higher_is_better=False),
-    "is": Need("probabilities", inception_score.VERSION, higher_is_better=True, reals=False),
+    "swd": MetricInfo("images", swd.VERSION, higher_is_better=False),
+    "is": MetricInfo("probabilities", inception_score.VERSION, higher_is_better=True, reals=False),
 }
 METRICS = tuple(NEEDS)
 # See `face_share`, which is not imported here, as OpenCV takes a while to load.
@@ -76,10 +76,10 @@ def measure_all(
     four = {}
     if any(metric in precision_recall.NAMES for metric in metrics):
         four = precision_recall.measure(real.features, fake.features, seed=seed)
-    return {m: four[m] if m in four else _one(m, real, fake, seed) for m in metrics}
+    return {m: four[m] if m in four else _measure_one(m, real, fake, seed) for m in metrics}
 
 
-def _one(metric: str, real: ImageSample, fake: ImageSample, seed: int) -> Estimate:
+def _measure_one(metric: str, real: ImageSample, fake: ImageSample, seed: int) -> Estimate:
     if metric == "fid":
         return fid.fid(real.features, fake.features)
     if metric == "kid":

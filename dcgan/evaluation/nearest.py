@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.images import evenly
+from dcgan.evaluation.precision_recall import squared_distances
+from dcgan.images import even_indices
 
 BLOCK = 256  # images at a time
 CROWD = 50  # number of nearest images that a distance is compared with (Carlini et al. 2023)
@@ -88,7 +89,7 @@ def find(
         flip: whether mirrored images were trained on as well.
         progress: called after each block with its number of images.
     """
-    chosen = evenly(len(reals), REFERENCES)
+    chosen = even_indices(len(reals), REFERENCES)
     excluded = np.concatenate([np.full(len(generated), NONE), chosen])[:, np.newaxis]
     queries = np.concatenate([generated, reals[chosen]])
     crowd = max(k, min(CROWD, len(reals)))
@@ -100,10 +101,10 @@ def find(
         block = np.asarray(reals[start : start + BLOCK])
         rows = np.arange(start, start + len(block))
         for i, space in enumerate(spaces):
-            squared = _squared_distances(points[i], space.embed(block))
+            squared = squared_distances(points[i], space.embed(block))
             mirrored = np.zeros(squared.shape, bool)
             if flip:
-                other = _squared_distances(points[i], space.embed(block[:, :, ::-1]))
+                other = squared_distances(points[i], space.embed(block[:, :, ::-1]))
                 mirrored = other < squared
                 squared = np.minimum(squared, other)
             squared[excluded == rows] = np.inf
@@ -114,16 +115,6 @@ def find(
         _neighbours(*one, scale=space.scale, count=len(generated), k=k)
         for one, space in zip(nearest, spaces, strict=True)
     ]
-
-
-def _squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Computes [Q, D], [B, D] -> [Q, B] as |x|^2 + |y|^2 - 2 x y; exact for integers, as pixels.
-
-    It uses float64, as for similar images this is a small difference of large numbers.
-    """
-    y = np.asarray(y, np.float64)
-    squares = np.square(x).sum(1)[:, np.newaxis] + np.square(y).sum(1)
-    return np.maximum(squares - 2.0 * (x @ y.T), 0.0)
 
 
 def _nearer(

@@ -31,7 +31,7 @@ RANGES = ("-1,1", "0,1", "0,255", *NORMALIZATIONS)
 
 
 @dataclass(frozen=True)
-class Looks:
+class InputOptions:
     """The user's options for the input of a network file; None leaves it to the file."""
 
     size: tuple[int, int] | None = None  # (height, width) in pixels
@@ -52,7 +52,7 @@ class NetworkFile:
         shape: tuple[int, int, int],
         *,
         output: str | None = None,
-        looks: Looks | None = None,
+        looks: InputOptions | None = None,
     ):
         """Opens an .onnx or .keras file or a SavedModel's folder.
 
@@ -65,7 +65,7 @@ class NetworkFile:
         Raises:
             UserError: the file cannot be read, does not fit, or needs an option.
         """
-        looks = looks or Looks()
+        looks = looks or InputOptions()
         self._path, self._network = path, open_network(path, output)
         self.name = path.stem
         self.classes: dict[str, tuple[str, ...]] = {}

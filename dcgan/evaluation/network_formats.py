@@ -50,11 +50,11 @@ def open_network(path: Path, output: str | None = None) -> OpenedNetwork:
     is only one output. Raises UserError if the file or the output is refused.
     """
     if (path / SAVED_MODEL).is_file():
-        return _saved_model(path, output)
+        return _open_saved_model(path, output)
     if path.is_file() and path.suffix == ".onnx":
-        return _onnx(path, output)
+        return _open_onnx(path, output)
     if path.is_file() and path.suffix == ".keras":
-        return _keras(path, output)
+        return _open_keras(path, output)
     received = "a folder without it" if path.is_dir() else "another file"
     raise UserError(
         f"--extractor {path} is not a network: expected an .onnx or .keras file, or the folder of "
@@ -74,7 +74,7 @@ def checksum(path: Path) -> str:
         return sha256(file)
 
 
-def _onnx(path: Path, output: str | None) -> OpenedNetwork:
+def _open_onnx(path: Path, output: str | None) -> OpenedNetwork:
     extras.require(f"--extractor {path}", "export", "onnxruntime")
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
@@ -105,7 +105,7 @@ def _onnx(path: Path, output: str | None) -> OpenedNetwork:
     return _check(path, OpenedNetwork(run, shape, DTYPES.get(found.type, found.type)))
 
 
-def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
+def _open_saved_model(path: Path, output: str | None) -> OpenedNetwork:
     import tensorflow as tf
 
     try:
@@ -132,7 +132,7 @@ def _saved_model(path: Path, output: str | None) -> OpenedNetwork:
     return _check(path, OpenedNetwork(run, shape, inputs[name].dtype.name))
 
 
-def _keras(path: Path, output: str | None) -> OpenedNetwork:
+def _open_keras(path: Path, output: str | None) -> OpenedNetwork:
     import keras
 
     _refuse_code(path)

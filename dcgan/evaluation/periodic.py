@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Candidate, Evaluator
@@ -45,7 +45,7 @@ class PeriodicEvaluator:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedData,
         metric: str,
         *,
         extractor: str | None,

@@ -25,16 +25,21 @@ _ROUNDING = 1e-12  # error of a squared distance, relative to the squares that i
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Computes squared Euclidean distances of all rows: [N, D], [M, D] -> float32 [N, M].
+    """Computes squared Euclidean distances of all rows: [N, D], [M, D] -> float64 [N, M].
 
-    They are |x|^2 + |y|^2 - 2 x.y in float64, set to 0 if they may be only rounding errors. The
-    result is float32 so that equal distances stay equal, whatever the order of summation.
+    They are |x|^2 + |y|^2 - 2 x.y, set to 0 if they may be only rounding errors; exact for
+    integers, as pixels.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     sizes = np.square(x).sum(1)[:, np.newaxis] + np.square(y).sum(1)
     squared = sizes - 2.0 * (x @ y.T)
     squared[squared < _ROUNDING * sizes] = 0.0
-    return squared.astype(np.float32)
+    return squared
+
+
+def _rounded(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns float32, in which equal distances are equal whatever the order of summation was."""
+    return squared_distances(x, y).astype(np.float32)
 
 
 def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
@@ -48,7 +53,7 @@ def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
     for rows, columns in _blocks(len(points), len(points)):
         if rows.start > columns.start:
             continue  # the mirrored block has the same distances
-        squared = squared_distances(points[rows], points[columns])
+        squared = _rounded(points[rows], points[columns])
         if rows.start == columns.start:
             np.fill_diagonal(squared, np.inf)  # points are not neighbours of themselves
         else:
@@ -89,7 +94,7 @@ def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
     covered, dense = np.zeros(len(real), bool), 0
     for rows, columns in _blocks(len(real), len(fake)):
-        squared = squared_distances(real[rows], fake[columns])
+        squared = _rounded(real[rows], fake[columns])
         precise[columns] |= (squared <= narrow[rows, np.newaxis]).any(0)
         recalled[rows] |= (squared <= of_fakes[columns]).any(1)
         # Naeem et al. exclude a ball's surface: a sample compared with itself has density 1.

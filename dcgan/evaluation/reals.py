@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import unseen
 from dcgan.evaluation.cache import data_fingerprint, digest
@@ -38,7 +38,7 @@ class Reals:
 
 
 def choose_reals(
-    prepared: Prepared, count: int, *, learnt: np.ndarray | None, split: str, seed: int
+    prepared: PreparedData, count: int, *, learnt: np.ndarray | None, split: str, seed: int
 ) -> Reals:
     """Chooses by a seed `count` real images, or all if there are fewer, and those for the floor.
 

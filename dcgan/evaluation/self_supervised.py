@@ -15,7 +15,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.datasets.cached import is_count
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import resizing, self_supervised_network, trunk, unseen
 from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
@@ -46,7 +46,7 @@ class SelfSupervised:
         model = _build(shape)
         model.set_weights(arrays)
         self.resize = resizing.in_words(shape[:2], model.input_shape[1:3])
-        self._run = _compiled(model)
+        self._run = _compile_features(model)
 
     def __call__(self, images: np.ndarray) -> Extracted:
         """uint8 images [N, height, width, channels] -> features [N, D], no probabilities."""
@@ -58,12 +58,12 @@ def _build(shape: tuple[int, ...], seed: int = 0):
     return self_supervised_network.build(trunk.input_shape(shape), seed=seed)
 
 
-def _compiled(model) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _compile_features(model) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Compiles images -> [the network's features], not standardized."""
-    return trunk.compiled(model, lambda levels: model(levels, training=False)[:1])
+    return trunk.compile_outputs(model, lambda levels: model(levels, training=False)[:1])
 
 
-def load(data: Prepared, *, folder: Path, seed: int) -> SelfSupervised:
+def load(data: PreparedData, *, folder: Path, seed: int) -> SelfSupervised:
     """Loads the extractor of a data set from the cache, or trains it.
 
     The seed decides which images are left for judging, the initial weights and the order of
@@ -95,7 +95,7 @@ def _is_extractor(shape: tuple[int, ...], weights: Arrays, facts: dict) -> bool:
     return facts_fit and are_weights(weights, shapes)
 
 
-def find_learnt(data: Prepared, *, seed: int) -> np.ndarray:
+def find_learnt(data: PreparedData, *, seed: int) -> np.ndarray:
     """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `load`."""
     return unseen.fingerprints(data.images[_rows(data.images, seed)])
 
@@ -123,7 +123,7 @@ def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:
     model = _build(images.shape[1:], seed)
     pictures = trunk.small(images, rows, model.input_shape[1:3])
     self_supervised_network.train(model, pictures, seed=seed)
-    (known,) = _compiled(model)(pictures)
+    (known,) = _compile_features(model)(pictures)
     deviation = known.std(0)
     arrays = [*model.get_weights(), known.mean(0), np.maximum(deviation, LEAST * deviation.max())]
     weights = {f"{i:03d}": array for i, array in enumerate(arrays)}

@@ -39,7 +39,7 @@ class Table:
         return np.fromfile(self._file, dtype).reshape(-1, *shape)
 
 
-def stored(blocks: Iterable[np.ndarray]) -> np.ndarray:
+def join_blocks(blocks: Iterable[np.ndarray]) -> np.ndarray:
     """Joins blocks of rows, at least one."""
     table = Table()
     for block in blocks:

@@ -39,7 +39,7 @@ def input_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return (*resizing.shrink(*shape[:2], LONGEST), shape[2])
 
 
-def compiled(
+def compile_outputs(
     model: keras.Model, outputs: Callable[[tf.Tensor], list[tf.Tensor]]
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Compiles a function of uint8 images [N, H, W, C], which are resized to the model's input.

@@ -68,14 +68,14 @@ class TorchFile:
 
         Raises UserError if there is not exactly one such network, or its numbers are not finite.
         """
-        tensors = self._chosen(network)
+        tensors = self._choose(network)
         sizes = [one.numel() * one.element_size() for one in tensors.values()]
         if sum(sizes) > self._room:
             raise _unreadable(self.path, "its weights are announced as more than the file holds")
         arrays = {name: self._array(name, tensor) for name, tensor in tensors.items()}
         return {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
 
-    def _chosen(self, network: str) -> dict:
+    def _choose(self, network: str) -> dict:
         found = self._networks[network]
         preferred = [one for one in found if one[0].split(".")[0] in PREFERRED[network]]
         if len(found) > 1 and len(preferred) == 1:
@@ -137,7 +137,7 @@ def _load(path: Path):
         with open(path, "rb") as file:
             packed = file.read(2) == b"PK"
             file.seek(0)
-            source = _checked(file, path) if packed else file
+            source = _copy_checked(file, path) if packed else file
             return torch.load(source, map_location="cpu", weights_only=True)
     except UserError:
         raise
@@ -156,7 +156,7 @@ def _load(path: Path):
         raise _unreadable(path, _first_line(error)) from error
 
 
-def _checked(file: BinaryIO, path: Path) -> BinaryIO:
+def _copy_checked(file: BinaryIO, path: Path) -> BinaryIO:
     """Copies a zip whose entries take no more memory than the file takes on the disk.
 
     PyTorch's reader finds entries in its own way; the copy holds only entries that were checked.

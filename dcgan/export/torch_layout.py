@@ -59,13 +59,13 @@ def to_torch(network: Generator | Discriminator) -> dict[str, np.ndarray]:
         )
     arrays = {v.path.partition("/")[2]: v.numpy() for v in network.variables}
     table = _table(network.name, len(network.maps) - 1)
-    return {name: _turned(ours, arrays[ours]) for ours, (name, _) in table.items()}
+    return {name: _transpose_to_torch(ours, arrays[ours]) for ours, (name, _) in table.items()}
 
 
 def from_torch(network: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Converts arrays that `arguments` has accepted to our names, such as project/kernel."""
     table = _table(network, _stages(network, arrays))
-    return {ours: _turned_back(ours, arrays[name]) for ours, (name, _) in table.items()}
+    return {ours: _transpose_from_torch(ours, arrays[name]) for ours, (name, _) in table.items()}
 
 
 def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
@@ -77,23 +77,25 @@ def arguments(network: str, shapes: Mapping[str, Shape]) -> dict:
     stages = _stages(network, shapes)
     names = [name for name, _ in _table(network, stages).values()]
     if BASE << stages not in SIDES:
-        raise _unlike(network, f"{stages} convolutions of stride 2")
+        raise _other_network_error(network, f"{stages} convolutions of stride 2")
     wrong = [f"no {name}" for name in names if name not in shapes]
     if wrong := wrong or [f"a {name}, which it has not" for name in shapes if name not in names]:
-        raise _unlike(network, wrong[0])
+        raise _other_network_error(network, wrong[0])
     first, last = shapes[names[0]], shapes[names[-1]]
     if not len(first) == len(last) == 4:
-        raise _unlike(network, f"a {names[0]} of {first} and a {names[-1]} of {last}")
+        raise _other_network_error(network, f"a {names[0]} of {first} and a {names[-1]} of {last}")
     if network == "generator":
         found = {"z_dim": first[0], "width": first[1], "channels": last[1]}
     else:
         found = {"width": first[0], "channels": first[1]}
     for name, (theirs, allowed, expected) in OPTIONS[network].items():
         if found[name] not in allowed:
-            raise _unlike(network, f"{theirs} = {found[name]} (expected {expected})")
+            raise _other_network_error(network, f"{theirs} = {found[name]} (expected {expected})")
     for name, shape in _table(network, stages, **found).values():
         if shapes[name] != shape:
-            raise _unlike(network, f"a {name} of {shapes[name]}, where it would be {shape}")
+            raise _other_network_error(
+                network, f"a {name} of {shapes[name]}, where it would be {shape}"
+            )
     return {"image_shape": (BASE << stages, BASE << stages, found.pop("channels")), **found}
 
 
@@ -130,14 +132,14 @@ def _stages(network: str, named: Mapping) -> int:
     return last // 3 if network == "generator" else (last + 1) // 3
 
 
-def _unlike(network: str, found: str) -> UserError:
+def _other_network_error(network: str, found: str) -> UserError:
     return UserError(
         f"These are no weights of the {network} of PyTorch's DCGAN tutorial, which is all that "
         f"can be read: found {found}."
     )
 
 
-def _turned(name: str, array: np.ndarray) -> np.ndarray:
+def _transpose_to_torch(name: str, array: np.ndarray) -> np.ndarray:
     """Transposes our array to PyTorch's shape."""
     if name == "project/kernel":  # [nz, 4 * 4 * C] -> [nz, C, 4, 4]
         return array.reshape(len(array), BASE, BASE, -1).transpose(0, 3, 1, 2)
@@ -147,7 +149,7 @@ def _turned(name: str, array: np.ndarray) -> np.ndarray:
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
 
 
-def _turned_back(name: str, array: np.ndarray) -> np.ndarray:
+def _transpose_from_torch(name: str, array: np.ndarray) -> np.ndarray:
     """Transposes PyTorch's array to our shape."""
     if name == "project/kernel":
         return array.transpose(0, 2, 3, 1).reshape(len(array), -1)

@@ -93,7 +93,7 @@ class ClassTable:
             found[:, self.columns.index(column)] = numbers
         return found
 
-    def named(self, seeds: Sequence[int]) -> dict[str, list[str]]:
+    def class_names(self, seeds: Sequence[int]) -> dict[str, list[str]]:
         """Returns the names of the seeds' own classes by column."""
         rows = self.labels(seeds, {}).T
         names = self.names.items()

@@ -15,7 +15,7 @@ _LEAST_SINE = 1e-6
 def lerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Interpolates on a line: (1 - t) first + t last for t [T] in [0, 1], float32 [T, z_dim]."""
     t = np.asarray(t, np.float64)
-    return _mixed(first, last, 1.0 - t, t)
+    return _mix(first, last, 1.0 - t, t)
 
 
 def slerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -36,10 +36,10 @@ def slerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     sine = np.sin(angle)
     if sine < _LEAST_SINE:
         return lerp(first, last, t)
-    return _mixed(first, last, np.sin((1.0 - t) * angle) / sine, np.sin(t * angle) / sine)
+    return _mix(first, last, np.sin((1.0 - t) * angle) / sine, np.sin(t * angle) / sine)
 
 
-def _mixed(first, last, of_first: np.ndarray, of_last: np.ndarray) -> np.ndarray:
+def _mix(first, last, of_first: np.ndarray, of_last: np.ndarray) -> np.ndarray:
     first, last = np.asarray(first, np.float64), np.asarray(last, np.float64)
     return (np.outer(of_first, first) + np.outer(of_last, last)).astype(np.float32)
 
@@ -92,7 +92,7 @@ def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
     return total.astype(np.float32)
 
 
-def around(z: np.ndarray, noise: np.ndarray, *, scale: float = 0.25) -> np.ndarray:
+def surround(z: np.ndarray, noise: np.ndarray, *, scale: float = 0.25) -> np.ndarray:
     """Surrounds a vector with eight neighbours, as in Radford et al. 2015, figure 7.
 
     `noise` is [8, z_dim] in [-1, 1]; in the paper it is uniform and its scale 0.25. Returns float32

@@ -17,7 +17,7 @@ from dcgan.latent.noise import latents
 BATCH_SIZE = 64  # always the same, so that an image does not depend on the number of images
 
 
-def sampled_from(z_dist: str, table: ClassTable | None) -> str:
+def describe_source(z_dist: str, table: ClassTable | None) -> str:
     """Describes what samples are drawn from, uniquely: the distribution and the classes' table."""
     return z_dist if table is None else f"{z_dist}, classes {table.digest} by z"
 

@@ -41,7 +41,7 @@ def parse_seeds(
     return [seed for one in ranges for seed in one]
 
 
-def written(seeds: Sequence[int]) -> str:
+def format_seeds(seeds: Sequence[int]) -> str:
     """Writes seeds as a short list that `parse_seeds` reads, such as 1,5,9-20."""
     ranges: list[list[int]] = []
     for seed in seeds:

@@ -23,12 +23,12 @@ def one_hot(labels: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
     return tf.concat(columns, 1)
 
 
-def undecided(classes: tuple[int, ...]) -> tf.Tensor:
+def uniform(classes: tuple[int, ...]) -> tf.Tensor:
     """Returns float32 [1, sum(classes)], in each column every class with the same share."""
     return tf.constant([[1 / count for count in classes for _ in range(count)]])
 
 
-def beside(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
+def append_labels(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
     """Appends the labels to the channels of a layer's inputs, the same at every place.
 
     Inputs are [N, ..., channels]; numbers [N or 1, classes] are as `one_hot` returns them, or None

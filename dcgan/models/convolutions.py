@@ -31,7 +31,7 @@ def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
     Inputs are [N, H, W, C], the kernel is [K, K, C, F]; returns [N, ceil(H / 2), ceil(W / 2), F].
     `training` allows a faster computation, whose last bits may depend on the batch size.
     """
-    products = training and _faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
+    products = training and _products_are_faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
     return (_down_by_products if products else _down)(large, kernel)
 
 
@@ -44,7 +44,7 @@ def up(
     or 2. For `training` see `down`.
     """
 
-    products = training and _faster(PRODUCTS_UP_TO, small.dtype, side)
+    products = training and _products_are_faster(PRODUCTS_UP_TO, small.dtype, side)
 
     @tf.custom_gradient
     def transposed(small, kernel):
@@ -60,12 +60,14 @@ def up(
             return _by_convolutions(small, kernel, side, stride), gradient
         if stride == STRIDE:
             return _upwards(small, kernel, side), gradient
-        return _transposed(small, kernel, side, stride), gradient
+        return _transposed_convolution(small, kernel, side, stride), gradient
 
     return transposed(small, kernel)
 
 
-def _faster(up_to: dict[tf.DType, int], dtype: tf.DType, side: tuple[int, int]) -> bool:
+def _products_are_faster(
+    up_to: dict[tf.DType, int], dtype: tf.DType, side: tuple[int, int]
+) -> bool:
     """Tells whether matrix products are faster for maps of this type, `side` that of the larger."""
     return max(side) <= up_to.get(dtype, 0) and not _on_gpus()
 
@@ -96,25 +98,25 @@ def _down_by_products(large, kernel):
 
 def _kernel_gradient(large, small, kernel, stride):
     """The gradient of the kernel of a convolution of `large`; `small` is that of its output."""
-    if _faster(KERNEL_PRODUCTS_UP_TO, large.dtype, large.shape[1:3]):
+    if _products_are_faster(KERNEL_PRODUCTS_UP_TO, large.dtype, large.shape[1:3]):
         return _sum_of_products(_patches(large, kernel.shape[0], stride), small, kernel)
     return tf.compat.v1.nn.conv2d_backprop_filter(
         large, kernel.shape, small, [1, stride, stride, 1], "SAME"
     )
 
 
-def _transposed(small, kernel, side, stride):
+def _transposed_convolution(small, kernel, side, stride):
     shape = (tf.shape(small)[0], *side, kernel.shape[2])
     return tf.nn.conv2d_transpose(small, kernel, shape, stride, "SAME")
 
 
 def _upwards(small, kernel, side):
     """The transposed convolution of stride 2 to maps of `side`, by the fastest way in training."""
-    if _faster(PRODUCTS_UP_TO, small.dtype, side):
+    if _products_are_faster(PRODUCTS_UP_TO, small.dtype, side):
         return _spread(small, kernel, side)
     if kernel.shape[2] <= THIN and not _on_gpus():
         return _spread_thin(small, kernel, side)
-    return _transposed(small, kernel, side, STRIDE)
+    return _transposed_convolution(small, kernel, side, STRIDE)
 
 
 def _by_convolutions(small, kernel, side, stride):
@@ -125,7 +127,7 @@ def _by_convolutions(small, kernel, side, stride):
     """
     parts = []
     for odd in np.ndindex(stride, stride):
-        axes = (_seen(*axis, kernel.shape[0], stride) for axis in zip(odd, side, strict=True))
+        axes = (_taps(*axis, kernel.shape[0], stride) for axis in zip(odd, side, strict=True))
         (rows, above), (columns, left) = axes
         # Convolutions take their taps from the top left, transposed ones from the bottom right.
         taps = tf.gather(tf.gather(kernel, rows[::-1]), columns[::-1], axis=1)
@@ -160,7 +162,7 @@ def _sum_of_products(rows, small, kernel):
     return tf.reshape(tf.matmul(rows, flat, transpose_a=True), kernel.shape)
 
 
-def _before(length: int, kernel_size: int, stride: int) -> int:
+def _padding_before(length: int, kernel_size: int, stride: int) -> int:
     """The number of zeros that "same" padding of a convolution puts before a row."""
     outputs = -(-length // stride)
     return max((outputs - 1) * stride + kernel_size - length, 0) // 2
@@ -170,7 +172,7 @@ def _patches(large, kernel_size, stride):
     """Gathers the inputs of each output of a convolution: [N * h * w, K * K * C]."""
     sides = large.shape[1:3]
     outputs = [-(-length // stride) for length in sides]
-    before = [_before(length, kernel_size, stride) for length in sides]
+    before = [_padding_before(length, kernel_size, stride) for length in sides]
     padded = [stride * (count - 1) + kernel_size for count in outputs]
     zeros = [
         [first, max(whole - length - first, 0)]
@@ -207,7 +209,7 @@ def _spread(small, kernel, side):
     taps = [tf.unstack(row) for row in tf.unstack(kernel)]
     parts = []
     for odd in np.ndindex(STRIDE, STRIDE):
-        (rows, up), (columns, left) = map(_seen, odd, side, [kernel_size] * 2)
+        (rows, up), (columns, left) = map(_taps, odd, side, [kernel_size] * 2)
         seen = _windows(padded, np.arange(h), np.arange(w), reach + up, reach + left)
         flat = tf.reshape(seen, (-1, len(rows) * len(columns) * filters))
         weights = tf.concat([taps[i][j] for i in rows for j in columns], 1)
@@ -235,7 +237,7 @@ def _taps_of_places(length, kernel_size):
     Also returns how many of these input rows lie before and after. The taps are [2, places]; the
     number `kernel_size`, one after the last tap, stands for no tap.
     """
-    seen = [_seen(odd, length, kernel_size) for odd in range(STRIDE)]
+    seen = [_taps(odd, length, kernel_size) for odd in range(STRIDE)]
     places = np.concatenate([place for _, place in seen])
     taps = np.full((STRIDE, np.ptp(places) + 1), kernel_size)
     for odd, (known, place) in enumerate(seen):
@@ -243,12 +245,12 @@ def _taps_of_places(length, kernel_size):
     return taps, [-places.min(), places.max()]
 
 
-def _seen(odd, length, kernel_size, stride=STRIDE):
+def _taps(odd, length, kernel_size, stride=STRIDE):
     """Returns the kernel taps that make even (0) or odd (1) rows, and the input row of each.
 
     Input rows are counted from the output row's index divided by the stride.
     """
-    first = odd + _before(length, kernel_size, stride)
+    first = odd + _padding_before(length, kernel_size, stride)
     taps = np.arange(first % stride, kernel_size, stride)
     return taps, (first - taps) // stride
 

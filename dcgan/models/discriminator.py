@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from dcgan.models.classes import ClassLogits, beside, one_hot, require
+from dcgan.models.classes import ClassLogits, append_labels, one_hot, require
 from dcgan.models.layers import StridedConv2D, activation, dropout
 from dcgan.models.network import Network
 
@@ -100,10 +100,10 @@ class Discriminator(Network):
         require(labels, self.classes, self.name)
         last = self.activations(images, labels, training=training, seed=seed)[-1]
         inside = self.inside(labels)
-        seen = beside(keras.ops.reshape(last, (-1, self.seen)), inside)
+        seen = append_labels(keras.ops.reshape(last, (-1, self.seen)), inside)
         if self.hidden:
             seen = self.norms[-1](self.hidden(seen), training=training)
-            seen = beside(activation(seen, self.plan.d_leak), inside)
+            seen = append_labels(activation(seen, self.plan.d_leak), inside)
         logits = self.logit(seen)
         class_logits = None
         if self.of_classes:
@@ -119,7 +119,7 @@ class Discriminator(Network):
         """
         maps, inside = [(images + 1) / 2 if self.plan.from_0 else images], self.inside(labels)
         for i, conv in enumerate(self.convs):
-            x = conv(beside(maps[-1], inside), training=training)
+            x = conv(append_labels(maps[-1], inside), training=training)
             if i and self.norms:
                 x = self.norms[i - 1](x, training=training)
             x = activation(x, self.plan.d_leak)

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from dcgan.models.classes import beside, one_hot, require
+from dcgan.models.classes import append_labels, one_hot, require
 from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation
 from dcgan.models.network import Network
 
@@ -107,16 +107,16 @@ class Generator(Network):
         require(labels, self.classes, self.name)
         inside, norms, x = self.inside(labels), iter(self.norms), z
         if self.hidden:
-            x = next(norms)(self.hidden(beside(x, inside)), training=training)
+            x = next(norms)(self.hidden(append_labels(x, inside)), training=training)
             x = activation(x, self.plan.g_leak)
-        x = self.project(beside(x, inside))
+        x = self.project(append_labels(x, inside))
         if self.of_classes:
             x = x + self.of_classes(one_hot(labels, self.classes))
         if not self.plan.by_unit:
             x = self._as_maps(x)
         for i, (norm, deconv) in enumerate(zip(norms, self.deconvs, strict=True)):
             x = activation(norm(x, training=training), self.plan.g_leak)
-            x = deconv(beside(self._as_maps(x) if i == 0 else x, inside), training=training)
+            x = deconv(append_labels(self._as_maps(x) if i == 0 else x, inside), training=training)
         return keras.ops.tanh(x / 2 if self.plan.from_0 else x)  # tanh(x / 2) is 2 sigmoid(x) - 1
 
     def _as_maps(self, x):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
-from dcgan.models.classes import one_hot, undecided
+from dcgan.models.classes import one_hot, uniform
 from dcgan.models.layers import BatchNormalization, layer_seed, sizes, weight_initializer
 from dcgan.models.layouts import DEFAULT, LAYOUTS
 
@@ -69,7 +69,7 @@ class Network(keras.Model):
         """
         if not self.label_channels:
             return None
-        return undecided(self.classes) if labels is None else one_hot(labels, self.classes)
+        return uniform(self.classes) if labels is None else one_hot(labels, self.classes)
 
     def initializer(self, layer: str) -> keras.initializers.Initializer:
         """Returns the initializer of the kernel of the layer with this name."""

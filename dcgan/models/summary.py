@@ -24,7 +24,7 @@ def rows(network: keras.Model, *inputs: tf.Tensor) -> list[Row]:
     found: list[Row] = []
     layers = [layer for layer in network.layers if layer is not network]
     for layer in layers:
-        layer.call = _watched(layer, found)
+        layer.call = _watch(layer, found)
     try:
         network(*inputs, training=False)
     finally:
@@ -33,11 +33,11 @@ def rows(network: keras.Model, *inputs: tf.Tensor) -> list[Row]:
     return found
 
 
-def _watched(layer: keras.layers.Layer, found: list[Row]):
+def _watch(layer: keras.layers.Layer, found: list[Row]):
     """Wraps the layer's `call` so that each call appends a row to `found`."""
     call = layer.call
 
-    def watched(inputs, *args, **kwargs):
+    def call_and_record(inputs, *args, **kwargs):
         outputs = call(inputs, *args, **kwargs)
         shape, places = tuple(outputs.shape[1:]), outputs.shape[1:-1]
         if isinstance(layer, keras.layers.Conv2DTranspose):  # each input meets the whole kernel
@@ -47,7 +47,7 @@ def _watched(layer: keras.layers.Layer, found: list[Row]):
         found.append(Row(layer.name, type(layer).__name__, shape, *counts))
         return outputs
 
-    return watched
+    return call_and_record
 
 
 def table(name: str, layers: Sequence[Row]) -> list[str]:

@@ -32,7 +32,7 @@ def make_gif(frames: Sequence[Path], target: Path) -> None:
             more than `MAX_FRAMES`, evenly spaced ones are taken, with the first and the last.
         target: the file to write; replaced whole.
     """
-    chosen = [frames[i] for i in images.evenly(len(frames), MAX_FRAMES)]
+    chosen = [frames[i] for i in images.even_indices(len(frames), MAX_FRAMES)]
     found = [(path, read(path, "animation")) for path in chosen]
     pictures = _same_shape([one for one in found if one[1] is not None])
     if not pictures:
@@ -65,4 +65,4 @@ def _scale_down(array: np.ndarray) -> np.ndarray:
     if scale >= 1:
         return array
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return images.fit(images.to_pillow(array), *size, crop=False)
+    return images.crop_and_resize(images.to_pillow(array), *size, crop=False)

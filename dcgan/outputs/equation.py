@@ -49,12 +49,15 @@ def draw_equation(
         operands.append([_sign("+" if term.sign > 0 else "-"), *row, _sign(">"), Cell(average)])
     around = images.enlarge(around, scale)
     block = images.grid(around, columns=3, margin=scale)
-    result = _under("result", around[4]), _under(f"result and noise of \xb1{noise:g}", block)
+    result = (
+        _put_under("result", around[4]),
+        _put_under(f"result and noise of \xb1{noise:g}", block),
+    )
     row = [Cell(labelled_grid(operands)), _sign("="), *result]
     return images.png_bytes(labelled_grid([row]), comment=comment)
 
 
-def _under(heading: str, picture: np.ndarray) -> Cell:
+def _put_under(heading: str, picture: np.ndarray) -> Cell:
     return Cell(labelled_grid([[Cell(caption=heading)], [Cell(picture)]]))
 
 

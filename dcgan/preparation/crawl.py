@@ -41,7 +41,7 @@ SOME_FAILED = 4  # gallery-dl's exit code if only single pictures failed
 LAST_WORDS = 2000  # bytes of its standard error that are kept
 
 
-class Fruitless(UserError):
+class NothingFound(UserError):
     """Raised if the site's list of posts broke off or has no such pictures."""
 
 
@@ -80,8 +80,8 @@ def crawl(
 ) -> CrawlResult:
     """Fetches pictures until the folder has `limit` of them or the site has no more.
 
-    Pictures of earlier crawls count. Raises Fruitless if the list of posts breaks off, or the site
-    has no such pictures.
+    Pictures of earlier crawls count. Raises NothingFound if the list of posts breaks off, or the
+    site has no such pictures.
 
     Args:
         folder: an open folder.
@@ -105,15 +105,15 @@ def crawl(
             folder.prepare()
             write_json(folder.config, config)
             run = _Listener(folder, limit, result, bar)
-            reason = run.broken_off(*_follow(command, run.hear))
+            reason = run.broken_off(*_follow(command, run.handle_message))
             if not reason:
                 break
             if start == STARTS or reason.startswith(FINAL):
-                raise Fruitless(_broken_off(search, folder, reason))
+                raise NothingFound(_broken_off(search, folder, reason))
             logger.warning("The list of posts broke off (%s): trying again.", reason)
             time.sleep(2.0**start * delay)
     if not folder.count:
-        raise Fruitless(_nothing_found(search, result))
+        raise NothingFound(_explain_nothing_found(search, result))
     return result
 
 
@@ -125,7 +125,7 @@ class _Listener:
         self.error = ""  # the error that ended the list of posts
         self.last = ""  # the last message of gallery-dl that is no error
 
-    def hear(self, line: bytes) -> bool:
+    def handle_message(self, line: bytes) -> bool:
         """Handles a message of gallery_process; returns whether to go on listening."""
         if self.folder.count >= self.limit:
             return False
@@ -136,7 +136,7 @@ class _Listener:
         if message["kind"] == "picture":
             self._picture(message["post"])
         elif message["kind"] == "failed":
-            self._throw_away(message["name"], self.last)
+            self._discard(message["name"], self.last)
         else:
             self._log(message["name"], message["level"], message["text"])
         return self.folder.count < self.limit
@@ -160,7 +160,7 @@ class _Listener:
         elif verdict == "duplicate":
             self.result.duplicates += 1
         elif verdict != "known":
-            self._throw_away(os.path.basename(post["_path"]), verdict)
+            self._discard(os.path.basename(post["_path"]), verdict)
 
     def _log(self, name: str, level: str, text: str) -> None:
         if level != "error":
@@ -169,13 +169,13 @@ class _Listener:
         elif name != "download":  # errors of "download" concern a single picture
             self.error = text.partition(". Please run gallery-dl")[0]
 
-    def _throw_away(self, name: str, reason: str) -> None:
+    def _discard(self, name: str, reason: str) -> None:
         self.result.broken.append((name, reason))
         logger.warning("%s was not kept: %s", name, reason)
 
 
-def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[int, str]:
-    """Runs gallery-dl and passes its messages to `hear` until it ends or `hear` returns False.
+def _follow(command: tuple[str, ...], handle: Callable[[bytes], bool]) -> tuple[int, str]:
+    """Runs gallery-dl and passes its messages to `handle` until it ends or `handle` returns False.
 
     gallery-dl ends whenever this process ends, however that happens. Returns its exit code and the
     last line of its standard error.
@@ -195,12 +195,12 @@ def _follow(command: tuple[str, ...], hear: Callable[[bytes], bool]) -> tuple[in
     lines = iter(process.stdout.readline, b"")  # can be continued after an interruption
     try:
         for line in lines:
-            if not hear(line):
+            if not handle(line):
                 break
     finally:
         process.stdin.close()  # ends gallery-dl
         for line in lines:  # pictures that it had finished are not lost
-            hear(line)
+            handle(line)
         process.stdout.close()
         process.wait()
         reader.join()
@@ -272,7 +272,7 @@ def _broken_off(search: SiteSearch, folder: CrawledFolder, reason: str) -> str:
     )
 
 
-def _nothing_found(search: SiteSearch, result: CrawlResult) -> str:
+def _explain_nothing_found(search: SiteSearch, result: CrawlResult) -> str:
     if result.broken:
         name, reason = result.broken[0]
         return (

@@ -52,9 +52,9 @@ class CrawledFolder:
         self._ready = self.state / "ready"
         self._duplicates = self.state / "duplicates.jsonl"
         self._agreed = self.state / "agreed.jsonl"
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.count = 0
         self._keys: set[str] = set()  # the posts' keys in gallery-dl's archive
         self._names: set[str] = set()
@@ -130,7 +130,7 @@ class CrawledFolder:
         os.replace(path, ready)
         line = _line(post, ready.name, sha256)
         append_json_line(self.records, line)
-        self._know(line)
+        self._remember(line)
         self._move_ready()
         return "new"
 
@@ -163,17 +163,17 @@ class CrawledFolder:
                 self.root.rmdir()
 
     def _read(self) -> None:
-        self._forget()
+        self._reset()
         _end_with_a_whole_line(self.records)
         present = set(os.listdir(self.root))
         for line in _lines_with(self.records, "file", "sha256", "key"):
-            self._know(line)
+            self._remember(line)
             self.count += line["file"] in present
         for line in _lines_with(self._duplicates, "key"):
             self._keys.add(line["key"])
         self._move_ready()
 
-    def _know(self, line: dict) -> None:
+    def _remember(self, line: dict) -> None:
         self._keys.add(line["key"])
         self._names.add(line["file"].casefold())
         self._hashes.add(line["sha256"])
@@ -235,21 +235,21 @@ def _is_text(value: object) -> bool:
 def _line(post: dict, name: str, sha256: str) -> dict:
     """Makes the line about a picture; leaves out fields of the site with unexpected types."""
 
-    def given(name: str, *kinds: type):
+    def read(name: str, *kinds: type):
         return value if isinstance(value := post.get(name), kinds) else None
 
-    tags = given("tags", str, list) or []
+    tags = read("tags", str, list) or []
     tags = tags.split() if isinstance(tags, str) else tags
     return {
         "file": name,
         "site": post["category"],
-        "id": given("id", int, str),
+        "id": read("id", int, str),
         "tags": [tag for tag in tags if isinstance(tag, str)],
-        "rating": given("rating", str),
-        "source": given("source", str),
-        "md5": given("md5", str),  # of the original, as stated by the site
+        "rating": read("rating", str),
+        "source": read("source", str),
+        "md5": read("md5", str),  # of the original, as stated by the site
         "sha256": sha256,  # of the file in the folder
-        "url": given("_url", str),
+        "url": read("_url", str),
         "key": post["_archive_key"],
     }
 

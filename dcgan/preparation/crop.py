@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from dcgan import images
-from dcgan.datasets.picture import whole
+from dcgan.datasets.picture import read_whole
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Skipped
@@ -92,7 +92,7 @@ def crop(
     Raises UserError if a file that crop did not write is in the way.
     """
     result = CropResult()
-    seen = duplicates.Seen(options.similarity)
+    seen = duplicates.FingerprintIndex(options.similarity)
     for fingerprint, file in folder.kept:
         seen.add(fingerprint, file)
     new = [i for i, name in enumerate(source.names) if name not in folder.sources]
@@ -115,7 +115,7 @@ def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFa
     if sum(lengths) > LONGEST_PATH or max(lengths, default=0) > LONGEST_PART:
         return PictureFaces(name, reason="name too long")
     try:
-        image = source.whole(index, 3)
+        image = source.read_whole(index, 3)
         with source.open(index) as file:
             checksum = sha256(file)
     except UnusableFile as reason:
@@ -128,7 +128,7 @@ def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFa
 def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:
     height, width = image.shape[:2]
     square = faces.square(box, options.margin, width=width, height=height)
-    pixels = faces.cut(image, square, options.size)
+    pixels = faces.crop_square(image, square, options.size)
     sharpness = round(faces.sharpness(pixels), 2)
     if sharpness < options.min_sharpness:
         return Face(box, square, sharpness)
@@ -137,7 +137,11 @@ def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:
 
 
 def _add(
-    folder: CroppedFolder, one: PictureFaces, *, seen: duplicates.Seen, result: CropResult
+    folder: CroppedFolder,
+    one: PictureFaces,
+    *,
+    seen: duplicates.FingerprintIndex,
+    result: CropResult,
 ) -> None:
     """Keeps or drops each face of a picture, and records both."""
     base = {"source": one.source, "sha256": one.sha256, "face": 0, "faces": len(one.faces)}
@@ -169,13 +173,13 @@ def contact_sheet(folder: CroppedFolder) -> bytes | None:
     """Draws evenly chosen faces; returns the bytes of a PNG file, None without faces."""
     files = [file for _, file in folder.kept]
     tiles, side = [], SHEET_SIDE
-    for file in (files[i] for i in images.evenly(len(files), SHEET_FACES)):
+    for file in (files[i] for i in images.even_indices(len(files), SHEET_FACES)):
         path = folder.root / file
         if not path.is_file():
             continue  # the user has removed it
         try:
             with open(path, "rb") as stream:
-                picture = Image.fromarray(whole(stream, 3))
+                picture = Image.fromarray(read_whole(stream, 3))
         except (OSError, UnusableFile):
             continue  # the user has put something else in its place
         # Shrunk at once, as all are kept in memory: the file may now be far larger than a face.
@@ -198,7 +202,7 @@ def drawing(source: PictureFiles, folder: CroppedFolder) -> bytes | None:
     if not lines or lines[0]["source"] not in source.names:
         return None
     try:
-        picture = Image.fromarray(source.whole(source.names.index(lines[0]["source"]), 3))
+        picture = Image.fromarray(source.read_whole(source.names.index(lines[0]["source"]), 3))
     except UnusableFile:
         return None
     scale = min(1.0, DRAWING_SIDE / max(picture.size))

@@ -142,9 +142,9 @@ class CroppedFolder:
                 )
         with open(self.records, "ab") as file:
             file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
-        self._know(lines)
+        self._remember(lines)
 
-    def _know(self, lines: list[dict]) -> None:
+    def _remember(self, lines: list[dict]) -> None:
         source = lines[0]["source"]
         self._prefixes.add(self.prefix(source).casefold())
         self.sources.add(source)
@@ -166,7 +166,7 @@ class CroppedFolder:
                     break
                 lines.append(self._parse_line(text, number, lines))
                 if len(lines) >= lines[0]["faces"]:
-                    self._know(lines)
+                    self._remember(lines)
                     whole, lines = position, []
         if whole < self.records.stat().st_size:
             os.truncate(self.records, whole)

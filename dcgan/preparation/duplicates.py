@@ -31,7 +31,7 @@ def fingerprint(image: Image.Image) -> int:
     return int(str(imagehash.phash(image)), 16)
 
 
-class Seen:
+class FingerprintIndex:
     """The fingerprints so far; those of near duplicates differ in at most `distance` bits.
 
     A new fingerprint is compared with all others by counting bits in one array. This is exact at

@@ -59,7 +59,7 @@ def find(image: np.ndarray, search: FaceSearch) -> list[Box]:
     # The cascades were trained on equalized pictures, and it helps with dark and faint drawings.
     grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
     angles = (0.0, search.tilt, -search.tilt) if search.tilt else (0.0,)
-    finds = [find for angle in angles for find in _turned_finds(grey, angle, search)]
+    finds = [find for angle in angles for find in _find_turned(grey, angle, search)]
     if not finds:
         return []
     faces, _ = cv2.groupRectangles(finds, search.min_neighbors, SAME_FACE)
@@ -67,7 +67,7 @@ def find(image: np.ndarray, search: FaceSearch) -> list[Box]:
     return sorted(boxes, key=lambda box: (box[1], box[0], box[2]))
 
 
-def _turned_finds(grey: np.ndarray, angle: float, search: FaceSearch) -> list[list[int]]:
+def _find_turned(grey: np.ndarray, angle: float, search: FaceSearch) -> list[list[int]]:
     """Searches a picture turned by `angle` degrees; returns finds as [left, top, side, side].
 
     A find's centre is turned back and its box stays upright; centres outside are left out.
@@ -116,7 +116,7 @@ def square(box: Box, margin: float, *, width: int, height: int) -> Box:
     return left, top, left + side, top + side
 
 
-def cut(image: np.ndarray, box: Box, size: int) -> np.ndarray:
+def crop_square(image: np.ndarray, box: Box, size: int) -> np.ndarray:
     """Resizes a square box of a picture, antialiased, to uint8 [size, size, 3]."""
     picture = Image.fromarray(image)
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))

@@ -47,7 +47,7 @@ INSTRUCTIONS = ("_http_", "_ytdl_", "_ugoira_", "_mtime_", "_file_", "_extractor
 
 def main() -> int:
     """Runs gallery-dl; returns its exit code."""
-    messages = Messages()
+    messages = MessageHandler()
     folder, delay, most_bytes, size = sys.argv[1:5]
     del sys.argv[1:5]
     # The configuration has paths relative to here: in the names of the user's folders gallery-dl
@@ -59,7 +59,7 @@ def main() -> int:
     _stay_inside(os.path.realpath(folder))
     util.json_loads = json.JSONDecoder(object_hook=_without_instructions).decode
     if size == "sample":
-        _take_samples_of_danbooru()
+        _prefer_small_danbooru_files()
     DownloadArchive._sqlite3 = types.SimpleNamespace(
         connect=archive.connect, OperationalError=sqlite3.OperationalError
     )
@@ -68,7 +68,7 @@ def main() -> int:
     return gallery_dl.main()
 
 
-class Messages(logging.Handler):
+class MessageHandler(logging.Handler):
     """Sends messages to the parent process, on a pipe that nothing else here writes to."""
 
     def __init__(self):
@@ -88,20 +88,20 @@ class Messages(logging.Handler):
         self.send("log", name=record.name, level=level, text=record.getMessage())
 
 
-def _report(messages: Messages) -> None:
+def _report(messages: MessageHandler) -> None:
     """Makes gallery-dl send a message for each picture that it downloads or fails to download."""
     initialize = DownloadJob.initialize
 
     def initialize_and_listen(job: DownloadJob, *arguments) -> None:
         initialize(job, *arguments)
         job.hooks = collections.defaultdict(list)
-        job.register_hooks({"after": downloaded, "error": failed})
+        job.register_hooks({"after": send_picture, "error": send_failure})
 
-    def downloaded(path: PathFormat) -> None:
+    def send_picture(path: PathFormat) -> None:
         post = {name: path.kwdict[name] for name in FIELDS if name in path.kwdict}
         messages.send("picture", post={**post, "_path": os.path.abspath(path.realpath)})
 
-    def failed(path: PathFormat) -> None:
+    def send_failure(path: PathFormat) -> None:
         messages.send("failed", name=str(path.filename or path.kwdict.get("_url")))
 
     DownloadJob.initialize = initialize_and_listen
@@ -122,7 +122,7 @@ def _pace(delay: float) -> None:
     send = requests.Session.send
     earliest = 0.0
 
-    def paced(session: requests.Session, request, **options) -> requests.Response:
+    def send_slowly(session: requests.Session, request, **options) -> requests.Response:
         nonlocal earliest
         time.sleep(max(earliest - time.monotonic(), 0.0))
         earliest = time.monotonic() + delay
@@ -130,7 +130,7 @@ def _pace(delay: float) -> None:
         earliest = max(earliest, time.monotonic() + _retry_after(response))
         return response
 
-    requests.Session.send = paced
+    requests.Session.send = send_slowly
 
 
 def _retry_after(response: requests.Response) -> float:
@@ -158,7 +158,7 @@ def _limit(most_bytes: int) -> None:
         response.most_bytes = most_bytes if is_picture else MOST_PAGE_BYTES
         return response
 
-    def limited(response: requests.Response, *arguments, **options) -> Iterator[bytes]:
+    def read_limited(response: requests.Response, *arguments, **options) -> Iterator[bytes]:
         count = 0
         for piece in iter_content(response, *arguments, **options):
             count += len(piece)
@@ -168,7 +168,7 @@ def _limit(most_bytes: int) -> None:
             yield piece
 
     requests.adapters.HTTPAdapter.send = send_and_mark
-    requests.Response.iter_content = limited
+    requests.Response.iter_content = read_limited
 
 
 def _stay_inside(folder: str) -> None:
@@ -191,7 +191,7 @@ def _without_instructions(value: dict) -> dict:
     return {key: item for key, item in value.items() if not key.startswith(INSTRUCTIONS)}
 
 
-def _take_samples_of_danbooru() -> None:
+def _prefer_small_danbooru_files() -> None:
     """Makes gallery-dl fetch `large_file_url`, at most 850 pixels wide, as no option of it does."""
     items = DanbooruExtractor.items
 

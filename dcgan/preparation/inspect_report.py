@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from dcgan import extras, images, program
 from dcgan.cli.option import list_some
-from dcgan.datasets.report import FEW, DataReport, few
+from dcgan.datasets.report import FEW, DataReport, warn_of_few
 from dcgan.datasets.source import Source
 from dcgan.preparation import reading
 from dcgan.preparation.survey import EXTREME_ASPECT, NEAR, Survey
@@ -34,15 +34,15 @@ def sentences(source: Source, result: Survey) -> list[str]:
     lines = report.sentences()
     if 0 < result.grey < result.usable:
         lines.append(f"Without colour: {result.grey:,} of {result.usable:,}.")
-    lines.append(f"Exact duplicates: {_some(source, result.same)}.")
+    lines.append(f"Exact duplicates: {_count_and_name(source, result.same)}.")
     if result.near is None:
         lines.append(f"Near duplicates: not looked for; {extras.install_command('data')} first.")
     else:
         limit = f" (perceptual hashes that differ in at most {NEAR} of 64 bits)"
-        lines.append(f"Near duplicates{limit}: {_some(source, result.near)}.")
-    lines.append(f"Nearly blank: {_some(source, [*zip(result.blank)])}.")
+        lines.append(f"Near duplicates{limit}: {_count_and_name(source, result.near)}.")
+    lines.append(f"Nearly blank: {_count_and_name(source, [*zip(result.blank)])}.")
     shape = f"longer than {EXTREME_ASPECT:g} times the other side"
-    lines.append(f"Extreme shape ({shape}): {_some(source, [*zip(result.extreme)])}.")
+    lines.append(f"Extreme shape ({shape}): {_count_and_name(source, [*zip(result.extreme)])}.")
     for key, counts in result.labels.items():
         without = result.usable - counts.total()
         none = f"; {without:,} without one" if without else ""
@@ -60,14 +60,14 @@ def _advice(result: Survey) -> list[str]:
         )
     if result.distinct < FEW:
         lines.append(
-            f"WARNING: {few(result.distinct)} Get more (crawl with more --tags or a larger "
+            f"WARNING: {warn_of_few(result.distinct)} Get more (crawl with more --tags or a larger "
             "--limit, crop with a smaller --min_size), and stop training when the samples begin "
             "to look alike."
         )
     return lines
 
 
-def _some(source: Source, found: Sequence[tuple[int, ...]]) -> str:
+def _count_and_name(source: Source, found: Sequence[tuple[int, ...]]) -> str:
     """Counts pictures, or pairs of them, and names some."""
     names = [" of ".join(reading.name_of(source, index) for index in one) for one in found]
     return f"{len(names):,} ({list_some(names, NAMES_SHOWN)})" if names else "none"
@@ -82,7 +82,7 @@ def _shares(counts: Counter) -> str:
 def contact_sheet(source: Source, result: Survey) -> Image.Image:
     """Draws evenly chosen pictures, then those with possible faults, under captions."""
     count = min(EXAMPLES, result.found)
-    examples = images.evenly(result.found, count).tolist()
+    examples = images.even_indices(result.found, count).tolist()
     sections = [(f"{result.name}: {count} of {result.found:,}, evenly chosen", examples)]
     for caption, pairs in (("Exact duplicates", result.same), ("Near duplicates", result.near)):
         if pairs:

@@ -20,7 +20,7 @@ _FILE_END = re.compile(r"\.(png|jsonl)$", re.IGNORECASE)
 _PASSED_OVER = "__macosx"  # a folder that readers of picture folders and zips ignore
 
 
-class Names:
+class PictureNames:
     """Gives the pictures of one package their names."""
 
     def __init__(self, classes: Sequence[str] = ()):
@@ -43,13 +43,13 @@ class Names:
         folders = folders[-MOST_FOLDERS:]
         if label is not None:
             folders.insert(0, self._folders[label[0]])
-        stem = _cut(PurePosixPath(_plain(file)).stem)
+        stem = _shorten(PurePosixPath(_plain(file)).stem)
         return _free("/".join([*folders, stem]), SUFFIX, self._taken)
 
 
 def _folder(text: str) -> str:
     """Makes a folder's name that cannot collide with a file: it never ends in .png or .jsonl."""
-    return _FILE_END.sub(r"_\1", _cut(_plain(text)))
+    return _FILE_END.sub(r"_\1", _shorten(_plain(text)))
 
 
 def _plain(text: str) -> str:
@@ -71,7 +71,7 @@ def _plain_character(character: str) -> str:
     return "_" if category[0] == "C" or category in ("Zl", "Zp") else character
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     text = text.encode()[:MOST_BYTES].decode("utf-8", "ignore")
     return text.rstrip(" .") or "_"
 

@@ -26,10 +26,10 @@ import numpy as np
 from dcgan import UserError, images
 from dcgan.datasets.label_columns import MOST_CLASSES
 from dcgan.datasets.packed import FORMAT, SPLITS, is_address
-from dcgan.datasets.report import DataReport, depth, nothing_usable, remarks_on
+from dcgan.datasets.report import DataReport, depth, nothing_usable_error, remarks_on
 from dcgan.datasets.source import NONE, Labels, Skipped, Source
 from dcgan.preparation import duplicates, reading
-from dcgan.preparation.names import Names
+from dcgan.preparation.names import PictureNames
 from dcgan.preparation.packages import Package, PackedPicture, package
 
 SAME, ALIKE = "the same pixels as another", "looks like another"
@@ -98,7 +98,7 @@ def pack(
         notes = (*source.notes, *depth(summary), *remarks_on(remarks))
         report = packed.report = replace(packed.report, notes=notes)
         if not report.used:
-            raise nothing_usable(source.name, report.found, report.skipped)
+            raise nothing_usable_error(source.name, report.found, report.skipped)
         lines.seek(0)
         target.finish(_header(source, options, packed), lines)
     return packed
@@ -141,12 +141,12 @@ def _png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-class _Sieve:
+class _DuplicateFilter:
     """Finds duplicates of the pictures that have passed it."""
 
     def __init__(self, similarity: int):
         self._names: dict[bytes, str] = {}
-        self._seen = duplicates.Seen(similarity) if similarity else None
+        self._seen = duplicates.FingerprintIndex(similarity) if similarity else None
 
     def reason(self, made: Encoded, name: str) -> tuple[str, str]:
         """Returns why to leave out a picture and which one it repeats; ("", "") if it passes."""
@@ -167,8 +167,8 @@ def _fill(
     lines: BinaryIO,
 ) -> PackResult:
     """Puts the pictures into the package, and a line about each into `lines`."""
-    sieve, labelling = _Sieve(options.similarity), source.labels
-    names = Names(labelling["label"].names if "label" in labelling else ())
+    sieve, labelling = _DuplicateFilter(options.similarity), source.labels
+    names = PictureNames(labelling["label"].names if "label" in labelling else ())
     skipped: list[Skipped] = []
     counts: Counter = Counter()
     size = 0

@@ -29,7 +29,7 @@ OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
 class PackedPicture:
     """A picture to be written into a package."""
 
-    name: str  # made by `names.Names`
+    name: str  # made by `names.PictureNames`
     split: str  # one of `SPLITS`; "" in a package that is not split
     png: bytes  # the content of the PNG file
     shape: tuple[int, int, int]  # height, width, channels
@@ -74,7 +74,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
     Raises UserError if `path` holds something that `pack` did not write, or cannot be written.
     """
     if path.exists() and (path.is_dir() or packed.header(path) is None):
-        raise not_ours(str(path))
+        raise foreign_file_error(str(path))
     try:
         remove_temporaries(path.parent, path.name)
         with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -210,7 +210,7 @@ def _refuse_foreign_folder(place: str) -> None:
         return
     files = gfile.listdir(place) if gfile.isdir(place) else None
     if files is None or (files and not _is_ours(place, files)):
-        raise not_ours(place)
+        raise foreign_file_error(place)
 
 
 def _is_ours(place: str, files: list[str]) -> bool:
@@ -231,7 +231,7 @@ def _remove_shards(place: str) -> None:
             gfile.remove(f"{place}/{name}")
 
 
-def not_ours(place: str) -> UserError:
+def foreign_file_error(place: str) -> UserError:
     """Makes the error that refuses to overwrite somebody's files."""
     return UserError(
         f"{place} exists and was not written by pack: nothing is overwritten; choose another --to, "

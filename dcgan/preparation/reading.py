@@ -47,7 +47,7 @@ def read(
     for index in indices:
         if whole and isinstance(source, PictureFiles):
             try:
-                picture = source.whole(index, spec.channels, spec.white_level, remarks=remarks)
+                picture = source.read_whole(index, spec.channels, spec.white_level, remarks=remarks)
             except UnusableFile as reason:
                 yield index, None, str(reason)
             else:
@@ -78,7 +78,7 @@ def each(
     """
     count = len(source)
     chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
-    work = functools.partial(_work, task=task, spec=spec, whole=whole)
+    work = functools.partial(_read_share, task=task, spec=spec, whole=whole)
     results = map_in_order(work, source, chunks, workers=workers)
     with Bar(f"{doing} {source.name}", count) as bar, contextlib.closing(results):
         for made, of_chunk in results:
@@ -87,7 +87,7 @@ def each(
             bar.update(len(made))
 
 
-def _work(
+def _read_share(
     source: Source, indices: Iterable[int], *, task: Callable, spec: ImageSpec, whole: bool
 ) -> tuple[list, Counter]:
     remarks = Counter()

@@ -12,7 +12,7 @@ from dcgan import UserError
 
 
 @dataclass(frozen=True)
-class Family:
+class SiteFamily:
     """Sites that run the same software."""
 
     prefix: str  # put before the address of a site that gallery-dl does not know itself
@@ -23,14 +23,14 @@ class Family:
 
 
 FAMILIES = {
-    "moebooru": Family(
+    "moebooru": SiteFamily(
         prefix="moebooru:",
         search="/post?tags=",
         terms="/static/terms_of_service",
         ratings={"safe": "safe", "questionable": "questionable", "explicit": "explicit"},
         wants_contact=False,
     ),
-    "danbooru": Family(
+    "danbooru": SiteFamily(
         prefix="Danbooru:",
         search="/posts?tags=",
         terms="/terms_of_service",
@@ -61,7 +61,7 @@ class SiteSearch:
     # first letters of the ratings that a picture may have; None for any or none
     initials: str | None
     family: str | None = None  # a key of `FAMILIES`, or None
-    wants_contact: bool = False  # see `Family`
+    wants_contact: bool = False  # see `SiteFamily`
 
     @property
     def rules(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dcgan import extras
-from dcgan.datasets.report import depth, nothing_usable, remarks_on
+from dcgan.datasets.report import depth, nothing_usable_error, remarks_on
 from dcgan.datasets.source import NONE, Skipped, Source
 from dcgan.preparation import duplicates, reading
 
@@ -72,7 +72,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     hashing = not extras.not_installed("imagehash")
     result = Survey(source.name, len(source), near=[] if hashing else None)
     first_of: dict[bytes, int] = {}
-    seen = duplicates.Seen(NEAR)
+    seen = duplicates.FingerprintIndex(NEAR)
     summary = source.summary()
     spec, task = reading.own_size(summary, 3), partial(_look_at, hashing=hashing)
     used, remarks = np.zeros(len(source), bool), Counter()
@@ -84,7 +84,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
             if not one.reason:
                 _compare(result, one, first_of=first_of, seen=seen)
     if not result.usable:
-        raise nothing_usable(source.name, result.found, result.skipped)
+        raise nothing_usable_error(source.name, result.found, result.skipped)
     result.notes = (*source.notes, *depth(summary), *remarks_on(remarks))
     for key, labels in source.labels.items():
         values = labels.values[used]
@@ -121,7 +121,11 @@ def _count(result: Survey, source: Source, one: PictureFacts) -> None:
 
 
 def _compare(
-    result: Survey, one: PictureFacts, *, first_of: dict[bytes, int], seen: duplicates.Seen
+    result: Survey,
+    one: PictureFacts,
+    *,
+    first_of: dict[bytes, int],
+    seen: duplicates.FingerprintIndex,
 ) -> None:
     """Searches for an earlier picture with the same pixels, or else one that looks the same."""
     first = first_of.setdefault(one.pixels, one.index)

@@ -154,7 +154,7 @@ class Checkpoint:
     def fingerprint(self, drawn: str) -> str:
         """Returns a hash. Generators with the same one give the same image for each seed.
 
-        `drawn` is the distribution of the latent vectors, see `sampling.sampled_from`.
+        `drawn` is the distribution of the latent vectors, see `sampling.describe_source`.
         """
         arrays = sorted(self.generator_arrays().items())
         return _fingerprint(self.configs["generator"], drawn, arrays)

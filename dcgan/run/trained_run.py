@@ -17,13 +17,13 @@ from dcgan import UserError, images
 from dcgan.cli import data_names
 from dcgan.datasets import catalog, parts
 from dcgan.datasets.cache_folder import cache_folder
-from dcgan.datasets.prepare import Prepared, prepare
+from dcgan.datasets.prepare import PreparedData, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import read_json, read_json_lines
 from dcgan.latent.class_words import parse_classes
 from dcgan.latent.noise import latents
-from dcgan.latent.sampling import BATCH_SIZE, in_batches, make_sampler, sampled_from
+from dcgan.latent.sampling import BATCH_SIZE, describe_source, in_batches, make_sampler
 from dcgan.models.classes import one_hot
 from dcgan.run import classes_file
 from dcgan.run.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
@@ -108,7 +108,7 @@ class TrainedRun:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Identifies the generator: equal fingerprints mean equal images for each seed."""
-        return self.checkpoint.fingerprint(sampled_from(self.z_dist, self.table))
+        return self.checkpoint.fingerprint(describe_source(self.z_dist, self.table))
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """Returns the latent vectors of seeds, float32 [N, z_dim]."""
@@ -211,12 +211,12 @@ class TrainedRun:
         except UserError:
             return None
 
-    def _has_learnt(self, prepared: Prepared) -> bool:
+    def _has_learnt(self, prepared: PreparedData) -> bool:
         """Whether the run has learnt from these images, as far as its checkpoints say."""
         meta = Checkpointer(self.run.checkpoints).newest_meta()
         return meta is None or prepared.is_same(meta)
 
-    def _warn_if_foreign(self, prepared: Prepared) -> None:
+    def _warn_if_foreign(self, prepared: PreparedData) -> None:
         """Warns once if the images are not those that the run has learnt from."""
         if self._has_compared:
             return
@@ -239,7 +239,7 @@ class TrainedRun:
             known |= {"splits": splits, "train_size": None}
         return known
 
-    def reals(self, data_dir: str | None = None, splits: str | None = None) -> Prepared:
+    def reals(self, data_dir: str | None = None, splits: str | None = None) -> PreparedData:
         """Prepares, as in training, the images that the run learns from or other parts of its data.
 
         Args:
@@ -256,7 +256,7 @@ class TrainedRun:
             self._warn_if_foreign(prepared)
         return prepared
 
-    def _prepare(self, source: Source, known: dict) -> Prepared:
+    def _prepare(self, source: Source, known: dict) -> PreparedData:
         spec = ImageSpec(
             *self.shape,
             crop=known["crop"],
@@ -282,7 +282,7 @@ class TrainedRun:
         except UserError as error:
             raise UserError(f"There are no images for --splits {split}: {error}") from error
 
-    def read_pictures(self, place: str, data_dir: str | None = None) -> Prepared:
+    def read_pictures(self, place: str, data_dir: str | None = None) -> PreparedData:
         """Reads pictures that the run has not learnt from, at the size of its images."""
         source = catalog.find(place, data_dir or self._option("data_dir"))
         return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)

@@ -102,7 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def health(request: Request) -> JSONResponse:
     """Reports the version that answers, and which others are refused for what reason."""
     service: Service = request.app.state.service
-    refused = service.versions.refused().items()
+    refused = service.versions.refusals().items()
     with service.lease() as served:
         if not served.is_alive:
             raise HTTPException(503, "The model has stopped")

@@ -82,7 +82,7 @@ class Batcher:
         self._expected = 1
         self._ended = 0.0
         self._patience = 0.0
-        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._thread = threading.Thread(target=self._run_batches, name="batcher", daemon=True)
         self._thread.start()
 
     async def run(self, signature: str, inputs: Arrays) -> Arrays:
@@ -120,7 +120,7 @@ class Batcher:
     def _waiting_rows(self) -> int:
         return sum(job.rows for job in self._waiting)
 
-    def _work(self) -> None:
+    def _run_batches(self) -> None:
         jobs: list[_Job] = []
         try:
             while jobs := self._next():

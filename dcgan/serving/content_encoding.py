@@ -37,7 +37,7 @@ def read_encodings(headers: list[str]) -> list[str]:
     return found
 
 
-def too_large(limit: int) -> RequestError:
+def too_large_error(limit: int) -> RequestError:
     """Makes the refusal of a body over the limit, before or after decoding."""
     return RequestError(413, f"The body is larger than the limit of {limit:,} bytes.")
 
@@ -84,6 +84,6 @@ def _inflate(body: bytes, place: int, read: bytearray, limit: int, window: int) 
         piece = whole[place : place + PIECE_BYTES]
         read += stream.decompress(piece, limit + 1 - len(read))
         if len(read) > limit:
-            raise too_large(limit)
+            raise too_large_error(limit)
         place += len(piece) - len(stream.unused_data)
     return place

@@ -71,7 +71,11 @@ async def image(
             return Response(status_code=304, headers=headers)
         signature = "generate" if size else "png"
         drawn = await served.draw(signature, {"seed": np.array([seed], np.int64)}, labels)
-    png = await _draw_file(request, pictures.resized, drawn, size, resampling) if size else drawn[0]
+    png = (
+        await _draw_file(request, pictures.resized_png, drawn, size, resampling)
+        if size
+        else drawn[0]
+    )
     return Response(png, media_type="image/png", headers=headers)
 
 

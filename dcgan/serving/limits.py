@@ -50,12 +50,12 @@ async def read_body(request: Request, service: Service) -> bytes:
     encodings = content_encoding.read_encodings(request.headers.getlist("content-encoding"))
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise content_encoding.too_large(limit)
+        raise content_encoding.too_large_error(limit)
     body = bytearray()
     async for block in request.stream():
         body += block
         if len(body) > limit:
-            raise content_encoding.too_large(limit)
+            raise content_encoding.too_large_error(limit)
         memory.add(len(block))
     if not encodings:
         return bytes(body)
@@ -80,7 +80,7 @@ async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
     await refuse_busy(Connection="close")(scope, receive, send)
 
 
-class _Excess(Exception):
+class _RequestTooLarge(Exception):
     """More than a request may have; uvicorn answers 400 and closes."""
 
 
@@ -116,7 +116,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Starts the clock of a further request on a connection."""
         if len(self.pipeline) >= PIPELINED:
-            raise _Excess
+            raise _RequestTooLarge
         super().on_message_begin()
         self._begin()
 
@@ -124,7 +124,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_head = False
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEAD_BYTES or self.url.count(b"&") >= FIELDS:
-            raise _Excess
+            raise _RequestTooLarge
         limit = self._connection_limit
         is_full = limit is not None and len(self.connections) > limit
         self.app = _busy if is_full else self.config.loaded_app

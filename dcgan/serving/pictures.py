@@ -32,7 +32,7 @@ def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
     return images.png_bytes(images.grid(_levels(faces), columns=columns, margin=margin))
 
 
-def resized(faces: np.ndarray, size: int, resampling: str) -> bytes:
+def resized_png(faces: np.ndarray, size: int, resampling: str) -> bytes:
     """The first picture as a PNG whose longer side has `size` pixels.
 
     Args:

@@ -1,7 +1,7 @@
 """An exported version in memory, loaded by `tf.saved_model.load` without the code that made it.
 
-Folders that this project's `export` did not write, or that are not whole, raise `Unusable`. No file
-is unpickled, and none of more than `MAX_BYTES` is read here.
+Folders that this project's `export` did not write, or that are not whole, raise UnusableVersion. No
+file is unpickled, and none of more than `MAX_BYTES` is read here.
 """
 
 import functools
@@ -21,7 +21,7 @@ from dcgan.plain_path import plain
 from dcgan.serving.batching import Arrays, ModelFailure
 from dcgan.serving.classes import columns_of
 from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE, Signature, Tensor
-from dcgan.serving.versions import Unusable
+from dcgan.serving.versions import UnusableVersion
 
 INFO = Path("assets.extra", "dcgan.json")
 MAX_BYTES = 64 << 20  # of graph, index and description each; a DCGAN's have less than 1 MB
@@ -52,7 +52,7 @@ class SavedModel:
         fingerprint: hash that changes when the graph or the weights do.
 
     Raises:
-        Unusable: the folder is not whole, or not of this project.
+        UnusableVersion: the folder is not whole, or not of this project.
     """
 
     def __init__(self, folder: Path):
@@ -68,17 +68,17 @@ class SavedModel:
             self.signatures = {name: _signature(f) for name, f in self._functions.items()}
             self._check()
         except Exception as error:
-            raise Unusable(_first_line(error)) from error
+            raise UnusableVersion(_first_line(error)) from error
         self.fingerprint = hashlib.sha256(graph + index).hexdigest()[:16]
 
     def _check(self) -> None:
         """Refuses a model that the endpoints could not answer with, before a client asks."""
         if not isinstance(self.info, dict):
-            raise Unusable(f"{INFO} is not a JSON object")
+            raise UnusableVersion(f"{INFO} is not a JSON object")
         kinds = {"z_dim": int, "height": int, "width": int, "channels": int, "z_dist": str}
         for name, kind in kinds.items():
             if type(self.info.get(name)) is not kind:
-                raise Unusable(f"{INFO} has no {name} that is {kind.__name__}")
+                raise UnusableVersion(f"{INFO} has no {name} that is {kind.__name__}")
         orjson.dumps(self.info)  # raises now what /model.json would raise later
         labels = [Tensor(one.input, "int32", (None,)) for one in columns_of(self.info)]
         z_dim, *picture = (self.info[name] for name in ("z_dim", "height", "width", "channels"))
@@ -95,15 +95,19 @@ class SavedModel:
         for name, signature in self.signatures.items():
             for tensor in (*signature.inputs.values(), *signature.outputs.values()):
                 if tensor.shape[:1] != (None,):
-                    raise Unusable(f"its signature {name} has no free batch size")
+                    raise UnusableVersion(f"its signature {name} has no free batch size")
                 if math.prod(size or 1 for size in tensor.shape[1:]) > MAX_NUMBERS:
-                    raise Unusable(f"its signature {name} has a row of more than {MAX_NUMBERS:,}")
+                    raise UnusableVersion(
+                        f"its signature {name} has a row of more than {MAX_NUMBERS:,}"
+                    )
 
     def _require_classes(self, seed: Tensor, labels: list[Tensor]) -> None:
         """Refuses a model by class that does not say which classes seeds have."""
         known = {label.name: label for label in labels}
         if self.signatures.get("classes") != Signature({"seed": seed}, known):
-            raise Unusable(f"it has no signature classes(seed) of the classes that {INFO} names")
+            raise UnusableVersion(
+                f"it has no signature classes(seed) of the classes that {INFO} names"
+            )
 
     def _require_signature(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
         """Refuses a model without a signature that the server's own pictures need.
@@ -113,14 +117,16 @@ class SavedModel:
         signature = self.signatures.get(name)
         if signature is None or signature.inputs != {one.name: one for one in inputs}:
             given = ", ".join(one.name for one in inputs)
-            raise Unusable(f"it has no signature {name}({given}) of the shape that {INFO} names")
+            raise UnusableVersion(
+                f"it has no signature {name}({given}) of the shape that {INFO} names"
+            )
         output, *others = signature.outputs.values()
         known = [size or 0 for size in output.shape[1:]]  # a graph may leave sizes open
         fits = len(known) == len(shape) and all(
             size in (0, wanted) for size, wanted in zip(known, shape, strict=True)
         )
         if others or output.dtype != dtype or not fits:
-            raise Unusable(f"its signature {name} does not give what {INFO} names")
+            raise UnusableVersion(f"its signature {name} does not give what {INFO} names")
 
     def compute(self, signature: str, inputs: Arrays) -> Arrays:
         """Computes the outputs of a signature; raises ModelFailure if TensorFlow fails."""
@@ -139,7 +145,7 @@ class SavedModel:
     def warm_up(self, sizes: list[int]) -> None:
         """Runs every signature at every batch size, as the first run takes longer than others.
 
-        Raises Unusable if one does not run.
+        Raises UnusableVersion if one does not run.
         """
         for name, signature in self.signatures.items():
             for size in sizes:
@@ -147,7 +153,7 @@ class SavedModel:
                 try:
                     self.compute(name, inputs)
                 except ModelFailure as error:
-                    raise Unusable(f"its signature {name} fails: {error}") from error
+                    raise UnusableVersion(f"its signature {name} fails: {error}") from error
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """The latent vectors that signatures with seeds start from, float32 [N, z_dim]."""
@@ -163,21 +169,21 @@ class SavedModel:
 def _load(folder: Path):
     """Loads a folder with TensorFlow, which checks the weights' checksums.
 
-    Raises Unusable with TensorFlow's reason, without the path of the folder.
+    Raises UnusableVersion with TensorFlow's reason, without the path of the folder.
     """
     tf = load_tensorflow()
     with plain(folder) as place:
         try:
             return tf.saved_model.load(place)
         except Exception as error:
-            raise Unusable(_first_line(error).replace(f"{place}/", "")) from error
+            raise UnusableVersion(_first_line(error).replace(f"{place}/", "")) from error
 
 
 def _read(path: Path) -> bytes:
-    """Reads a file; raises Unusable if it is too large, as a hostile one may be."""
+    """Reads a file; raises UnusableVersion if it is too large, as a hostile one may be."""
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise Unusable(f"{path.name} has {size:,} bytes, more than {MAX_BYTES:,}")
+        raise UnusableVersion(f"{path.name} has {size:,} bytes, more than {MAX_BYTES:,}")
     return path.read_bytes()
 
 

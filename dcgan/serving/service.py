@@ -15,7 +15,7 @@ from dcgan.serving.errors import RequestError
 from dcgan.serving.memory import MemoryBudget
 from dcgan.serving.metrics import Metrics
 from dcgan.serving.saved_model import SavedModel
-from dcgan.serving.versions import NotThere, Versions
+from dcgan.serving.versions import VersionNotLoaded, Versions
 from dcgan.serving.worker_pool import WorkerPool
 
 
@@ -94,10 +94,10 @@ class Service:
         name = self.name if name is None else name
         try:
             if name != self.name:
-                raise NotThere
+                raise VersionNotLoaded
             with self.versions.lease(version) as served:
                 yield served
-        except NotThere:
+        except VersionNotLoaded:
             wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             sentence = f"Servable not found for request: {wanted[:200]}"
             raise RequestError(404, sentence) from None

@@ -48,7 +48,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Predict:
+class PredictRequest:
     """A predict request."""
 
     signature: str  # name of the signature to run
@@ -68,11 +68,11 @@ def parse(body: bytes) -> dict[str, Any]:
     except ValueError as error:  # wrong syntax or UTF-8, or a number of thousands of digits
         raise RequestError(400, f"JSON Parse error: {error}") from error
     if not isinstance(value, dict):
-        raise RequestError(400, f"JSON Value: {_shown(value)} Is not object")
+        raise RequestError(400, f"JSON Value: {_preview(value)} Is not object")
     return value
 
 
-def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) -> Predict:
+def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) -> PredictRequest:
     """Reads the body of a predict request, with checks in the order of TensorFlow Serving's.
 
     Those are `FillPredictRequestFromJson` in its json_tensor.cc and `GetInfoMap` in its
@@ -87,8 +87,8 @@ def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) 
     if not isinstance(name, str):
         raise RequestError(
             400,
-            f"JSON Value: {_shown(request)} not formatted correctly. 'signature_name' key must be "
-            "a string value.",
+            f"JSON Value: {_preview(request)} not formatted correctly. 'signature_name' key must "
+            "be a string value.",
         )
     name = name or DEFAULT_SIGNATURE
     if name not in signatures:
@@ -105,7 +105,7 @@ def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) 
     key = keys.pop()
     is_row = key == "instances"
     inputs = _read_inputs(request[key], signatures[name], row_limit, is_row=is_row)
-    return Predict(name, inputs, is_row)
+    return PredictRequest(name, inputs, is_row)
 
 
 def _read_inputs(
@@ -144,7 +144,9 @@ def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int
 
 def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
     if not isinstance(instances, list):
-        raise RequestError(400, f"Expected 'instances' to be a list; received {_shown(instances)}.")
+        raise RequestError(
+            400, f"Expected 'instances' to be a list; received {_preview(instances)}."
+        )
     if not instances:
         raise RequestError(400, "No values in 'instances' array")
     named = [isinstance(row, dict) and not _is_bytes(row) for row in instances]
@@ -155,7 +157,7 @@ def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
         if not named[i] or sorted(row) != expected:
             raise RequestError(
                 400,
-                f"Failed to process element: {i} of 'instances' list. JSON object: {_shown(row)} "
+                f"Failed to process element: {i} of 'instances' list. JSON object: {_preview(row)} "
                 f"keys must be equal to: {','.join(expected)}",
             )
     return {name: [row[name] for row in instances] for name in expected}
@@ -182,7 +184,7 @@ def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
         raise RequestError(
             413, f"The request has {len(value):,} rows; the limit is {row_limit:,} a request."
         )
-    shape, leaves = _flattened(value, tensor)
+    shape, leaves = _flatten(value, tensor)
     if tensor.dtype == "string":
         return np.array([_bytes(leaf) for leaf in leaves], object).reshape(shape)
     is_float = tensor.dtype.startswith("float")
@@ -203,7 +205,7 @@ def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
     return values
 
 
-def _flattened(value: Any, tensor: Tensor) -> tuple[tuple[int, ...], list]:
+def _flatten(value: Any, tensor: Tensor) -> tuple[tuple[int, ...], list]:
     """Returns shape and values of nested lists, without recursion, as clients choose the depth."""
     shape: list[int] = []
     level = [value]
@@ -234,7 +236,7 @@ def _bytes(leaf: Any) -> bytes:
         return leaf.encode("utf-8", "surrogatepass")
     if not _is_bytes(leaf):
         raise RequestError(
-            400, f"JSON Value: {_shown(leaf)} not formatted correctly for base64 data"
+            400, f"JSON Value: {_preview(leaf)} not formatted correctly for base64 data"
         )
     try:
         return base64.b64decode(leaf["b64"], validate=True)
@@ -245,12 +247,12 @@ def _bytes(leaf: Any) -> bytes:
 def _wrong_type(leaf: Any, tensor: Tensor) -> RequestError:
     return RequestError(
         400,
-        f"JSON Value: {_shown(leaf)} Type: {_JSON_NAMES[type(leaf)]} is not of expected type: "
+        f"JSON Value: {_preview(leaf)} Type: {_JSON_NAMES[type(leaf)]} is not of expected type: "
         f"{tensor.dtype}",
     )
 
 
-def _shown(value: Any) -> str:
+def _preview(value: Any) -> str:
     """The beginning of a value, for a message."""
     try:
         text = json.dumps(value)

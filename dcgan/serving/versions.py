@@ -25,11 +25,11 @@ REASON_LENGTH = 300  # characters
 Servable = Any  # a loaded version; its close() answers what is waiting, then frees it
 
 
-class Unusable(Exception):
+class UnusableVersion(Exception):
     """A version folder is not whole, or not of this project; the message says why."""
 
 
-class NotThere(Exception):
+class VersionNotLoaded(Exception):
     """No such version is loaded."""
 
 
@@ -91,18 +91,18 @@ class Versions:
             loading = {} if self._loading is None else {self._loading: "LOADING"}
             return {**loading, **dict.fromkeys(self._loaded, "AVAILABLE")}
 
-    def refused(self) -> dict[int, str]:
+    def refusals(self) -> dict[int, str]:
         """The reasons for refusing versions, by version, until their folders change."""
         with self._changed:
             return {version: reason for version, (_, reason) in sorted(self._refused.items())}
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Servable]:
-        """Context that keeps a version, or the newest, loaded; NotThere if it is not loaded."""
+        """Context that keeps a version, or the newest, loaded; VersionNotLoaded if it is not."""
         with self._changed:
             chosen = version if version is not None else max(self._loaded, default=None)
             if chosen not in self._loaded:
-                raise NotThere
+                raise VersionNotLoaded
             servable = self._loaded[chosen]
             self._users[servable] += 1
         try:
@@ -159,7 +159,7 @@ class Versions:
         self._loading = version
         try:
             servable = self._load_folder(self._folder / str(version), listing)
-        except Unusable as error:
+        except UnusableVersion as error:
             reason = str(error).rstrip(".")
             with self._changed:
                 self._refused[version] = (listing, reason)
@@ -177,15 +177,19 @@ class Versions:
             self._finish(old)
 
     def _load_folder(self, folder: Path, listing: Listing) -> Servable:
-        """Loads a folder; raises Unusable with a reason that does not show its path."""
+        """Loads a folder; raises UnusableVersion with a reason that does not show its path."""
         try:
             _check(listing)
             return self._load(folder)
         except Exception as error:
-            text = f"{error}" if isinstance(error, Unusable) else f"{type(error).__name__}: {error}"
+            text = (
+                f"{error}"
+                if isinstance(error, UnusableVersion)
+                else f"{type(error).__name__}: {error}"
+            )
             text = " ".join(text.replace(f"{folder}{os.sep}", "").split())
             reason = text.encode("ascii", "backslashreplace").decode()[:REASON_LENGTH]
-            raise Unusable(reason) from error
+            raise UnusableVersion(reason) from error
 
     def _unload(self, version: int) -> None:
         """Takes a version away from new requests, then closes it."""
@@ -229,7 +233,7 @@ def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
 def _check(listing: Listing) -> None:
     """Refuses what would block or flood its reader: a pipe, a device, too many files."""
     if len(listing) > MAX_ENTRIES:
-        raise Unusable(f"it holds more than {MAX_ENTRIES:,} files")
+        raise UnusableVersion(f"it holds more than {MAX_ENTRIES:,} files")
     for path, kind, _, _ in sorted(listing):
         if kind > 0 and kind not in (stat.S_IFREG, stat.S_IFDIR):
-            raise Unusable(f"it holds {path}, which is neither a file nor a folder")
+            raise UnusableVersion(f"it holds {path}, which is neither a file nor a folder")

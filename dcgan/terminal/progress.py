@@ -150,7 +150,7 @@ def print_line(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-class Handler(logging.Handler):
+class BarHandler(logging.Handler):
     """Prints log messages to standard output, above the bars."""
 
     def __init__(self):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgan.datasets.label_columns import matrix
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.latent.labels import ClassTable
 
 MAX_ROWS = 16  # classes in a grid
@@ -23,7 +23,7 @@ class TrainingLabels:
 
     @classmethod
     def of(
-        cls, prepared: Prepared, columns: Mapping[str, Sequence[str]], **z_options
+        cls, prepared: PreparedData, columns: Mapping[str, Sequence[str]], **z_options
     ) -> "TrainingLabels":
         """Takes the labels of the given columns from a prepared data set.
 

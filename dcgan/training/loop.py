@@ -9,7 +9,7 @@ Call = Callable[[Iterator, int], dict]
 
 
 @dataclass(frozen=True)
-class Every:
+class PeriodicHook:
     """A hook that acts every `period` steps.
 
     A call of several steps is shortened so that it ends where the hook acts.
@@ -43,8 +43,8 @@ def train(
         start, until: number of steps done before, and in total when training ends.
         hooks: called after each call, in this order, with the number of steps done and the scalars.
         stop: called after the hooks; the loop ends when it returns a reason.
-        steps_per_call: the most steps in one call, at least 1. A call is shorter where an `Every`
-            acts earlier.
+        steps_per_call: the most steps in one call, at least 1. A call is shorter where a
+            `PeriodicHook` acts earlier.
 
     Returns:
         (number of steps done, the reason that `stop` returned or None).
@@ -53,7 +53,7 @@ def train(
     if done >= until:
         return done, None
     hooks, iterator = tuple(hooks), iter(batches)
-    periods = [hook.period for hook in hooks if isinstance(hook, Every)]
+    periods = [hook.period for hook in hooks if isinstance(hook, PeriodicHook)]
     while True:
         count = min(steps_per_call, until - done, *(p - done % p for p in periods))
         try:

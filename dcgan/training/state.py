@@ -74,8 +74,8 @@ class GANState:
         owners = {
             "generator": self.generator.variables,
             "discriminator": self.discriminator.variables,
-            **_owned("generator_optimizer", self.generator_optimizer),
-            **_owned("discriminator_optimizer", self.discriminator_optimizer),
+            **_variables_by_owner("generator_optimizer", self.generator_optimizer),
+            **_variables_by_owner("discriminator_optimizer", self.discriminator_optimizer),
         }
         if self.averaged_generator is not None:
             owners["averaged_generator"] = self.averaged_generator.variables
@@ -123,7 +123,7 @@ def _optimizer(
     return optimizer
 
 
-def _owned(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
+def _variables_by_owner(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
     """The variables of an optimizer by owner; its loss scale is an owner of its own."""
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {name: optimizer.variables}

@@ -15,14 +15,14 @@ from dcgan.cli.option import ENDLESS, parse_seconds
 from dcgan.cli.recorded import to_dict
 from dcgan.cli.train_options import Config
 from dcgan.datasets.cache_folder import cache_folder
-from dcgan.datasets.prepare import Prepared
+from dcgan.datasets.prepare import PreparedData
 from dcgan.distributed.devices import avoid_remapper, device_names, make_strategy, steps_per_call
 from dcgan.distributed.workers import Workers
 from dcgan.evaluation.evaluator import Candidate
 from dcgan.evaluation.kept_results import is_seconds
 from dcgan.evaluation.periodic import PeriodicEvaluator
 from dcgan.files import append_json_line, write_bytes, write_json
-from dcgan.latent.sampling import make_sampler, sampled_from
+from dcgan.latent.sampling import describe_source, make_sampler
 from dcgan.models import Discriminator, Generator
 from dcgan.outputs.animation import make_gif
 from dcgan.outputs.evaluation_curve import draw_evaluations
@@ -39,7 +39,7 @@ from dcgan.training.environment import environment
 from dcgan.training.health import HealthMonitor, Message, fatal, relative_diversity, stop_sentence
 from dcgan.training.hooks import REASONS, SIGNALS, MetricsLog, Progress, StopSignals, stop_reason
 from dcgan.training.input import feed
-from dcgan.training.loop import Every, Hook
+from dcgan.training.loop import Hook, PeriodicHook
 from dcgan.training.loop import train as train_loop
 from dcgan.training.state import GANState
 from dcgan.training.step import StepOptions, make_call, make_step
@@ -97,7 +97,7 @@ class Trainer:
         self,
         config: Config,
         run_dir: RunDir,
-        prepare: Callable[[], Prepared],
+        prepare: Callable[[], PreparedData],
         workers: Workers | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
     ):
@@ -185,22 +185,22 @@ class Trainer:
         """Trains on a worker that is not the chief: takes the same steps and writes no file."""
         logger.info("Worker %s of %s trains from step %d.", *self.workers.share, start)
         # The chief's hooks without actions, so that calls of several steps end at the same steps.
-        hooks = [Every(hook.period, lambda *_: None) for hook in self._periodic_hooks()]
+        hooks = [PeriodicHook(hook.period, lambda *_: None) for hook in self._periodic_hooks()]
         with StopSignals() as signals:
             done, reason = self._loop(start, hooks, signals)
             self.workers.leave()
         logger.info("Worker %s ends after step %d, as worker 0 does.", self.workers.rank, done)
         return _exit_code(signals, reason)
 
-    def _periodic_hooks(self, evaluator: PeriodicEvaluator | None = None) -> list[Every]:
+    def _periodic_hooks(self, evaluator: PeriodicEvaluator | None = None) -> list[PeriodicHook]:
         """Makes the periodic hooks. Those that measure come before the one that writes the line."""
         config = self.config
-        measures = [Every(config.sample_freq, self.sample, self.until)]
+        measures = [PeriodicHook(config.sample_freq, self.sample, self.until)]
         if config.evaluate_freq:
             evaluate = functools.partial(self._evaluate, evaluator)
-            measures.append(Every(config.evaluate_freq, evaluate, self.until))
-        lines = Every(config.log_freq, self.metrics.flush)
-        return [*measures, lines, Every(config.ckpt_freq, self.checkpoint)]
+            measures.append(PeriodicHook(config.evaluate_freq, evaluate, self.until))
+        lines = PeriodicHook(config.log_freq, self.metrics.flush)
+        return [*measures, lines, PeriodicHook(config.ckpt_freq, self.checkpoint)]
 
     def _loop(self, start: int, hooks: Sequence[Hook], signals: StopSignals):
         config = self.config
@@ -262,7 +262,7 @@ class Trainer:
             config.precision,
         )
         if not run_dir.reals.exists():
-            grid = images.grid(self._some_reals(config.num_samples))
+            grid = images.grid(self._choose_reals(config.num_samples))
             write_bytes(run_dir.reals, images.png_bytes(grid))
         if start == 0:
             self.sample(0)
@@ -287,7 +287,7 @@ class Trainer:
         grid = images.grid(samples, columns=self.sample_grid.images_per_row)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
         if done:
-            reals = self._some_reals(len(samples))
+            reals = self._choose_reals(len(samples))
             self.metrics.note(diversity=round(relative_diversity(samples, reals), 4))
             if self.writer:
                 self.writer.image(done, "samples", grid)
@@ -310,14 +310,14 @@ class Trainer:
         """Evaluates the samples and saves the best checkpoint so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
         network = self.state.generator.get_config()
-        drawn = sampled_from(self.config.z_dist, self.labels.table)
+        drawn = describe_source(self.config.z_dist, self.labels.table)
         try:
             fingerprint = state_fingerprint(self.state, network, drawn)
         except FloatingPointError as error:
             raise self._fatal(fatal(done, str(error))) from error
         table, epoch = self.labels.table, round(done / self.steps_per_epoch, 4)
-        named = table.named if table else None
-        generated = Candidate(self.sample_images, fingerprint, done, epoch, named)
+        names = table.class_names if table else None
+        generated = Candidate(self.sample_images, fingerprint, done, epoch, names)
         record = evaluator.measure(generated)
         seconds = round(time.monotonic() - start, 3)
         self.metrics.leave_out(seconds)
@@ -330,9 +330,9 @@ class Trainer:
             "Step %d: %s %.4g%s.", done, metric, record["value"], ", the best so far" * is_best
         )
 
-    def _some_reals(self, count: int) -> np.ndarray:
+    def _choose_reals(self, count: int) -> np.ndarray:
         """Returns evenly spaced real images, as neighbours in the data may be of one class."""
-        return self.reals[images.evenly(len(self.reals), count)]
+        return self.reals[images.even_indices(len(self.reals), count)]
 
     def checkpoint(self, done: int, scalars: dict) -> None:
         """Saves the state and draws the curves; a hook."""

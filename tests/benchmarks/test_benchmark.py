@@ -16,7 +16,7 @@ from running import run, write_pictures
 from dcgan import UserError
 from dcgan.benchmarks import pictures, processes, samples, steps
 from dcgan.benchmarks.bare import BareStep
-from dcgan.benchmarks.turns import HEADER, PairedFigures, in_turn
+from dcgan.benchmarks.turns import HEADER, PairedFigures, measure_in_turn
 from dcgan.cli.command_options import complete
 from dcgan.cli.recorded import to_dict
 from dcgan.cli.resolve import resolve
@@ -63,7 +63,7 @@ def test_turns_alternate():
         taken.append(name)
         return float(len(taken))
 
-    found = in_turn(lambda: figure("ours"), lambda: figure("bare"), pairs=3, name="test")
+    found = measure_in_turn(lambda: figure("ours"), lambda: figure("bare"), pairs=3, name="test")
     assert taken == ["ours", "bare"] * 3
     assert found == ((1.0, 3.0, 5.0), (2.0, 4.0, 6.0))
 
@@ -162,7 +162,7 @@ def test_reading(monkeypatch):
     monkeypatch.setattr(pictures, "IMAGES_A_TURN", 40)
     monkeypatch.setattr(pictures, "DRAWN", 5)
     spec = ImageSpec(16, 16, 3)
-    found = pictures.reading(spec, batch_size=8, flip=True, pairs=2, jpegs=20)
+    found = pictures.measure_reading(spec, batch_size=8, flip=True, pairs=2, jpegs=20)
     assert [(c.name, c.unit, len(c.ours)) for c in found] == [
         ("decoding", "images/s", 2),
         ("batches", "batches/s", 2),

@@ -95,7 +95,7 @@ def test_large_jpegs_decoded_at_reduced_scale_look_the_same(tmp_path, crop, turn
     data = encoded(Image.fromarray(scene), "JPEG", quality=95, exif=exif)
     got = decoded(find(fill(tmp_path, {"a.jpg": data})), ImageSpec(64, 48, 3, crop=crop))
     whole = Image.open(io.BytesIO(data))
-    expected = images.fit(images.plain(whole, 3), 64, 48, crop=crop)
+    expected = images.crop_and_resize(images.plain(whole, 3), 64, 48, crop=crop)
     assert abs(got.images[0].astype(int) - expected).mean() < 2
 
 
@@ -110,7 +110,7 @@ def test_small_jpegs_are_pillows_to_the_last_bit(tmp_path, options, size):
     data = encoded(Image.fromarray(scene), "JPEG", **options)
     source = find(fill(tmp_path, {"a.jpg": data, "b.jpg": data[:-40]}))
     got = decoded(source, ImageSpec(48, 40, 3))
-    expected = images.fit(images.plain(Image.open(io.BytesIO(data)), 3), 48, 40)
+    expected = images.crop_and_resize(images.plain(Image.open(io.BytesIO(data)), 3), 48, 40)
     assert (got.images[0] == expected).all()
     assert reasons(source) == {"b.jpg": "truncated"}
 

@@ -23,7 +23,7 @@ from pictures import (
 
 from dcgan.cli.recorded import run_name
 from dcgan.datasets import catalog, tar_archive
-from dcgan.datasets.download import Sparing
+from dcgan.datasets.download import BoundedReader
 from dcgan.datasets.folder import TarSource, find
 from dcgan.datasets.picture_formats import UnusableFile
 
@@ -234,7 +234,7 @@ def test_a_size_that_leads_back_to_its_own_header(tmp_path, monkeypatch):
     many = {f"{i}.png": b"" for i in range(1001)} | {"a.png": red()}
     assert "more than 1,000 files" in sentence(tar(tmp_path / "a.tar", many))
     with pytest.raises(tarfile.ReadError):  # which would read all that there is
-        Sparing(io.BytesIO(bytes(99)), 10).read(-512)
+        BoundedReader(io.BytesIO(bytes(99)), 10).read(-512)
 
 
 def test_headers_without_end(tmp_path):

@@ -11,7 +11,7 @@ from running import arrays_of, logged, small_flags, temporaries, write_pictures
 import main
 from dcgan import images
 from dcgan.datasets import catalog
-from dcgan.datasets.prepare import Prepared, prepare
+from dcgan.datasets.prepare import PreparedData, prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.evaluation import classifier, classifier_network, evaluator, kid, periodic
 from dcgan.evaluation.evaluator import Candidate
@@ -164,7 +164,7 @@ def test_after_a_kill_only_what_is_lost_is_measured_again(
 # --- which is the best
 
 
-def labelled(base: Path) -> Prepared:
+def labelled(base: Path) -> PreparedData:
     """A folder of 510 pictures in two classes."""
     drawn = np.random.default_rng(0).integers(0, 256, (510, 8, 8, 3), np.uint8)
     for number, picture in enumerate(drawn):
@@ -190,12 +190,12 @@ def test_the_classifier_judges_none_that_it_has_learnt_from(tmp_path, monkeypatc
 
 
 @pytest.fixture(scope="module")
-def prepared(pictures) -> Prepared:
+def prepared(pictures) -> PreparedData:
     return prepare(catalog.find(str(pictures), ""), ImageSpec(8, 8, 3), cache_dir=None)
 
 
 def watch(
-    prepared: Prepared, base: Path, metric: str = "kid", kept: dict | None = None
+    prepared: PreparedData, base: Path, metric: str = "kid", kept: dict | None = None
 ) -> PeriodicEvaluator:
     folders = {"cache_dir": base / "cache", "folder": base / "evaluation"}
     return PeriodicEvaluator(prepared, metric, extractor=None, split="train", kept=kept, **folders)

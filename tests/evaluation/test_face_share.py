@@ -74,7 +74,7 @@ def test_the_cascade_that_finds_more_is_taken(tmp_path, data, side, name):
 @needs_cascades
 def test_the_command_says_it_beside_the_reals(tmp_path, capsys, monkeypatch):
     root = learnt_run(tmp_path, {"": 120})
-    monkeypatch.setattr(FaceFinder, "_shows", lambda self, image: image.mean() > 60)
+    monkeypatch.setattr(FaceFinder, "_shows_face", lambda self, image: image.mean() > 60)
     flags = ["evaluate", "--run_dir", str(root), "--num_images", "110", "--metrics", "faces"]
     flags += ["--cascade", "frontalface_default"]
     assert main.main(flags) == 0

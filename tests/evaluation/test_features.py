@@ -20,7 +20,7 @@ from dcgan.evaluation import linear_probe
 from dcgan.evaluation.linear_probe import (
     PENALTIES,
     Images,
-    Result,
+    ProbeResult,
     compare,
     draw_trials,
     make_probe,
@@ -305,9 +305,9 @@ def test_the_command_compares_and_writes_it_down(tmp_path, capsys, monkeypatch):
     assert len(path.read_text().splitlines()) == 3
 
 
-def results(*_, **__) -> dict[str, Result]:
+def results(*_, **__) -> dict[str, ProbeResult]:
     """In place of what takes long."""
-    return dict.fromkeys(command.KINDS, Result(linear_probe.mean(np.array([0.7, 0.8])), 8, ()))
+    return dict.fromkeys(command.KINDS, ProbeResult(linear_probe.mean(np.array([0.7, 0.8])), 8, ()))
 
 
 def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):

@@ -44,7 +44,7 @@ CASES = {
     kept.is_finite: ([0, -1.5], [*NUMBERS, NAN, INFINITE]),
     kept.is_share: ([0, 0.5, 1], [*NUMBERS, NAN, -0.1, 1.1]),
     kept.is_seconds: ([0, 1e9], [*NUMBERS, NAN, INFINITE, -1]),
-    kept.or_none(kept.is_text): (["", None], [0]),
+    kept.allow_none(kept.is_text): (["", None], [0]),
     kept.is_accuracies: (
         [ACCURACIES],
         [*spoilt(ACCURACIES, value=NUMBERS, pixels=(None, without(PART, "low")))],

@@ -16,14 +16,14 @@ from learnt import learnt_run
 import main
 from dcgan import UserError
 from dcgan.evaluation import extractors, network_file, resizing
-from dcgan.evaluation.network_file import Looks, NetworkFile, split_name
+from dcgan.evaluation.network_file import InputOptions, NetworkFile, split_name
 from dcgan.files import read_json_lines
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 SHAPE = (12, 10, 3)
-RANGE = Looks(range="-1,1")
+RANGE = InputOptions(range="-1,1")
 FORMATS = ("net.onnx", "net", "net.keras")
 
 
@@ -72,7 +72,7 @@ def graph(path: Path, shape, dtype=None, *, axes=(2, 3), outputs=("features",)) 
 
 def refused(path: Path, *, shape=SHAPE, output=None, **looks) -> str:
     with pytest.raises(UserError) as found:
-        NetworkFile(path, shape, output=output, looks=Looks(**looks))
+        NetworkFile(path, shape, output=output, looks=InputOptions(**looks))
     return str(found.value)
 
 
@@ -98,7 +98,7 @@ def test_the_three_formats_give_equal_features(files):
 )
 def test_levels_are_brought_to_the_range(tmp_path, name, low, high):
     path = graph(tmp_path / "means.onnx", ("n", 3, None, None))
-    found = NetworkFile(path, SHAPE, looks=Looks(range=name))
+    found = NetworkFile(path, SHAPE, looks=InputOptions(range=name))
     assert found.size == SHAPE[:2] and found.layout == "nchw"
     images = np.zeros((2, *SHAPE), np.uint8)
     images[1] = 255
@@ -109,7 +109,7 @@ def test_levels_are_brought_to_the_range(tmp_path, name, low, high):
 
 def test_imagenets_range_is_torchvisions(tmp_path):
     path = graph(tmp_path / "means.onnx", (None, 3, 8, 8))
-    found = NetworkFile(path, (8, 8, 1), looks=Looks(range="imagenet"))
+    found = NetworkFile(path, (8, 8, 1), looks=InputOptions(range="imagenet"))
     features = found(np.full((1, 8, 8, 1), 255, np.uint8)).features
     # (1 - 0.485) / 0.229 = 2.2489 and so on: grey is shown in three channels.
     np.testing.assert_allclose(features, [[2.2489, 2.4286, 2.64]], atol=1e-4)
@@ -130,7 +130,7 @@ def test_maps_are_averaged_and_of_tokens_the_first_is_taken(files, tmp_path):
     assert maps.fingerprint != whole.fingerprint
     np.testing.assert_allclose(maps(images).features, whole(images).features, atol=1e-6)
     tokens = graph(tmp_path / "tokens.onnx", (None, 12, 10, 3), axes=(2,))
-    found = NetworkFile(tokens, SHAPE, looks=Looks(range="0,255"))(images).features
+    found = NetworkFile(tokens, SHAPE, looks=InputOptions(range="0,255"))(images).features
     np.testing.assert_allclose(found, images[:, 0].mean(1), rtol=1e-5)  # of the first row
 
 
@@ -147,7 +147,7 @@ def test_the_fingerprint_is_of_the_file_and_the_options(tmp_path):
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(one.read_bytes())
     prints = [
-        NetworkFile(path, SHAPE, looks=Looks(**looks)).fingerprint
+        NetworkFile(path, SHAPE, looks=InputOptions(**looks)).fingerprint
         for path, looks in [
             (one, {"range": "0,1"}),
             (copy, {"range": "0,1"}),
@@ -312,5 +312,5 @@ def test_the_command_looks_through_a_file(tmp_path, capsys):
     assert main.main([*flags, "--extractor_range", "0,1", "--extractor_size", "20"]) == 0
     (record,) = read_json_lines(root / "evaluation" / "kid-110-means.jsonl")
     assert record["resize"].startswith("to 20x20, bicubic")
-    told = NetworkFile(path, (16, 16, 3), looks=Looks((20, 20), "0,1"))
+    told = NetworkFile(path, (16, 16, 3), looks=InputOptions((20, 20), "0,1"))
     assert record["extractor_fingerprint"] == told.fingerprint

@@ -8,14 +8,14 @@ from dcgan import UserError
 from dcgan.latent.paths import (
     METHODS,
     arithmetic,
-    around,
     average,
     lerp,
     natural_method,
     slerp,
+    surround,
     walk,
 )
-from dcgan.latent.seeds import parse_seeds, parse_terms, written
+from dcgan.latent.seeds import format_seeds, parse_seeds, parse_terms
 
 RANDOM = np.random.default_rng(0)
 
@@ -107,12 +107,12 @@ def test_what_is_added_and_taken_away_leaves_what_was():
 
 def test_the_result_stands_in_the_middle_of_its_neighbours():
     z, noise = vectors(1)[0], RANDOM.uniform(-1, 1, (8, 100))
-    found = around(z, noise, scale=0.25)
+    found = surround(z, noise, scale=0.25)
     assert found.shape == (9, 100) and found.dtype == np.float32
     assert found[4].tobytes() == z.tobytes()
     apart = np.delete(found, 4, 0) - z
     np.testing.assert_allclose(apart, noise / 4, atol=1e-6)
-    np.testing.assert_array_equal(around(z, noise, scale=0.0), [z] * 9)
+    np.testing.assert_array_equal(surround(z, noise, scale=0.0), [z] * 9)
 
 
 # --- seeds as users write them
@@ -133,7 +133,7 @@ def test_seed_lists(text, seeds):
 
 @pytest.mark.parametrize("text", ["7", "1,5,9-12", "3,3,2", "2-4,4-5,1", "9-10,9"])
 def test_seeds_are_written_as_they_are_read(text):
-    assert written(parse_seeds(text, flag="--seeds", at_most=9)) == text
+    assert format_seeds(parse_seeds(text, flag="--seeds", at_most=9)) == text
 
 
 @pytest.mark.parametrize(

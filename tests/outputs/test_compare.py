@@ -10,7 +10,7 @@ from report_pages import Page, add_lines, record
 
 from dcgan.outputs.comparison import page, scores
 from dcgan.outputs.comparison.runs import by_data, find_differing, settings
-from dcgan.outputs.comparison.scores import Score, Track
+from dcgan.outputs.comparison.scores import MetricCurve, Score
 from dcgan.outputs.report import chart, measurements
 
 SECTIONS = ("verdict", "pictures", "options", "figures", "quality", "training", "runs")
@@ -153,11 +153,13 @@ def test_minutes_are_those_of_training_without_its_evaluations(tmp_path):
 
 
 def test_a_track_is_straight_between_its_measurements():
-    track = Track(*(np.array(c, float) for c in ([1, 3], [10, 20], [9, 18], [11, 22])))
-    at = track.at(2)
+    track = MetricCurve(*(np.array(c, float) for c in ([1, 3], [10, 20], [9, 18], [11, 22])))
+    at = track.interpolate(2)
     assert (at.value, at.low, at.high) == (15, 13.5, 16.5)
-    assert track.at(3.1).value == 20 and track.at(0.96).value == 10  # nearly as far
-    assert track.at(3.2) is None and track.at(0.9) is None
+    assert (
+        track.interpolate(3.1).value == 20 and track.interpolate(0.96).value == 10
+    )  # nearly as far
+    assert track.interpolate(3.2) is None and track.interpolate(0.9) is None
 
 
 def two_paces(base):
@@ -188,8 +190,8 @@ def test_runs_measured_once_after_unequal_minutes_are_not_compared_after_equal_o
         measured(tmp_path / name, "fid", seconds, steps=[100])
     a, b = run_of(tmp_path / "a"), run_of(tmp_path / "b", batch_size=8)
     ((one,),) = page.compare([a, b]).protocols
-    assert scores.at_equal(one, "minute") is None
-    assert scores.at_equal(one, "image")[0] == 1000
+    assert scores.scores_at_equal(one, "minute") is None
+    assert scores.scores_at_equal(one, "image")[0] == 1000
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dcgan.commands.evaluate import _say, table
+from dcgan.commands.evaluate import _print_table, table
 from dcgan.files import append_json_line
 from dcgan.outputs.report import measurements
 from dcgan.outputs.report.judgement import judge, newest, verdict
@@ -130,7 +130,7 @@ def test_faces_come_first(tmp_path):
 def test_the_table_of_evaluate_is_followed_by_the_words(caplog):
     sides = {"real_count": 9, "generated_count": 9}
     with caplog.at_level("INFO", "dcgan"):
-        _say("pictures", records(NOISE, **sides))
+        _print_table("pictures", records(NOISE, **sides))
     text = " ".join(record.getMessage() for record in caplog.records)
     assert table(records(NOISE))[1] in text
     assert text.index("precision ") < text.index("clustered in the middle")

@@ -61,7 +61,7 @@ def test_a_server_cannot_make_records(tmp_path, thesis, photo):
     answers = [("/post.json", answer) for answer in (status, header, redirect)]
     for number, (path, answer) in enumerate([*answers, ("/samples/1.jpg", status)]):
         faults = {path: [answer]}
-        with serving([Post(1)], faults=faults) as site, pytest.raises(crawl.Fruitless):
+        with serving([Post(1)], faults=faults) as site, pytest.raises(crawl.NothingFound):
             with crawling(site, tmp_path / f"raw{number}"):
                 pass
         assert faults == {path: []}
@@ -103,20 +103,20 @@ def test_a_message_that_a_kill_has_cut_is_no_message(tmp_path):
     folder = CrawledFolder(tmp_path)
     listener = crawl._Listener(folder, 1, crawl.CrawlResult(), bar=None)
     for line in (b'{"kind": "picture", "post": {"_path', b"", b"\xff\n", b"[" * 100_000):
-        assert listener.hear(line)
+        assert listener.handle_message(line)
     assert listener.result == crawl.CrawlResult()
 
 
 def test_whatever_is_sent_is_one_line_of_ascii(monkeypatch):
     """Extractors give sets and dates, too; what they mean is nothing that JSON knows."""
-    from dcgan.preparation.gallery_process import Messages
+    from dcgan.preparation.gallery_process import MessageHandler
 
     reading, writing = os.pipe()
     renamed = []
     with monkeypatch.context() as patch:  # this process keeps its own standard output
         patch.setattr(os, "dup", lambda number: writing)
         patch.setattr(os, "dup2", lambda *numbers: renamed.append(numbers))
-        messages = Messages()
+        messages = MessageHandler()
     said = {"tags": {"a"}, "date": datetime(2026, 1, 2), "text": "\r\n\u2028\x85é\ud800"}
     messages.send("picture", post=said)
     messages.close()
@@ -328,7 +328,7 @@ def test_a_list_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
     packed = gzip.compress(bytes(1 << 27), 1)
     page = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + packed
     with serving([], faults={"/post.json": [page]}) as site:
-        with pytest.raises(crawl.Fruitless, match="more than 67,108,864 bytes"):
+        with pytest.raises(crawl.NothingFound, match="more than 67,108,864 bytes"):
             with crawling(site, tmp_path):
                 pass
 
@@ -363,7 +363,7 @@ def test_lists_that_are_none_end_in_a_sentence(tmp_path, monkeypatch, body):
     monkeypatch.setattr(crawl, "STARTS", 1)
     page = f"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}".encode()
     with serving([], faults={"/post.json": [page]}) as site:
-        with pytest.raises(crawl.Fruitless), crawling(site, tmp_path):
+        with pytest.raises(crawl.NothingFound), crawling(site, tmp_path):
             pass
     assert os.listdir(tmp_path) == [".crawl"]
 

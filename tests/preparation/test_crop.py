@@ -210,7 +210,7 @@ def test_names_depend_on_order_alone(tmp_path):
     given = []
     for name in order:
         given.append(folder.prefix(name))
-        folder._know([{"source": name, "file": None, "faces": 0}])
+        folder._remember([{"source": name, "file": None, "faces": 0}])
     assert given == ["a", "a.jpg", "A.jpg_2", "a.jpg.png", "a_2", "b/a", "x" * 200]
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.source import ImageSpec
-from dcgan.preparation.duplicates import Seen, fingerprint
+from dcgan.preparation.duplicates import FingerprintIndex, fingerprint
 
 
 def faces(count: int) -> list[Image.Image]:
@@ -36,7 +36,7 @@ def test_copies_of_a_picture_are_near_and_other_pictures_far():
 
 
 def test_only_what_is_within_the_distance_is_near():
-    seen = Seen(2)
+    seen = FingerprintIndex(2)
     assert seen.add(0, "a") is None
     assert seen.add(0b11, "b") == "a"  # two bits
     assert seen.add(0b111, "c") is None  # three bits from a; b was not remembered
@@ -52,7 +52,7 @@ def test_the_result_is_that_of_comparing_all_with_all(limit):
     # that the array grows.
     mask = int(random.integers(0, 2**63)) | 1
     values = [int(v) & mask for v in random.integers(0, 2**63, 1500)]
-    seen, kept = Seen(limit), []
+    seen, kept = FingerprintIndex(limit), []
     for i, value in enumerate(values):
         near = [name for name, other in kept if (value ^ other).bit_count() <= limit]
         assert seen.add(value, str(i)) == (near[0] if near else None)
@@ -62,7 +62,7 @@ def test_the_result_is_that_of_comparing_all_with_all(limit):
 
 
 def test_two_hundred_thousand_are_looked_through_in_a_few_milliseconds():
-    seen = Seen(4)
+    seen = FingerprintIndex(4)
     values = np.random.default_rng(0).integers(0, 2**64, 200_000, np.uint64)
     seen._fingerprints, seen._names = values, [str(i) for i in range(len(values))]
     start = time.process_time()

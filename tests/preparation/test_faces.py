@@ -11,9 +11,9 @@ from PIL import Image
 
 from dcgan import UserError
 from dcgan.datasets.download import RemoteFile
-from dcgan.datasets.picture import whole
+from dcgan.datasets.picture import read_whole
 from dcgan.preparation import cascades
-from dcgan.preparation.faces import FaceSearch, cut, find, sharpness, square
+from dcgan.preparation.faces import FaceSearch, crop_square, find, sharpness, square
 
 cv2 = pytest.importorskip("cv2", reason="finding faces needs opencv-python-headless")
 
@@ -64,10 +64,10 @@ def test_every_square_is_square_and_inside():
 def test_a_cut_is_antialiased():
     board = np.indices((64, 64)).sum(0) % 2 * 255  # single pixels: 127.5 on the mean
     image = np.repeat(board[..., None], 3, -1).astype(np.uint8)
-    small = cut(image, (0, 0, 64, 64), 8)
+    small = crop_square(image, (0, 0, 64, 64), 8)
     assert small.shape == (8, 8, 3)
     assert abs(small.astype(int) - 127).max() <= 3
-    np.testing.assert_array_equal(cut(image, (3, 5, 19, 21), 16), image[5:21, 3:19])
+    np.testing.assert_array_equal(crop_square(image, (3, 5, 19, 21), 16), image[5:21, 3:19])
 
 
 # ---- sharpness
@@ -173,7 +173,7 @@ def measure(search: FaceSearch, part: slice) -> tuple[float, float, str]:
     hits = finds = total = 0
     for name, marks in list(json.loads(MARKS.read_text())["boxes"].items())[part]:
         with open(REAL / "illustrations" / name, "rb") as file:
-            found = find(whole(file, 3), search)
+            found = find(read_whole(file, 3), search)
         left = list(marks)
         for box in found:
             same = [mark for mark in left if is_same_face(box, mark)]

@@ -14,7 +14,7 @@ from pictures import decoded, png
 
 from dcgan.datasets import catalog
 from dcgan.datasets.folder import find
-from dcgan.preparation.names import Names
+from dcgan.preparation.names import PictureNames
 from dcgan.preparation.pack import PackOptions, pack
 
 HOSTILE = [
@@ -137,7 +137,7 @@ def test_folders_that_are_no_text_can_be_packed_into_shards(tmp_path):
 
 
 def test_names_that_need_no_change_stay():
-    names = Names(["cat", "dog"])
+    names = PictureNames(["cat", "dog"])
     assert names.give("a b (1).x.png") == "a b (1).x.png"
     assert names.give("日本/ü.jpeg") == "日本/ü.png"
     assert names.give("all/cat/1.png", (0, "cat")) == "all/cat/1.png"
@@ -170,18 +170,18 @@ DEVICES = ["con", "PRN.tar", "aux .x", "nul\u2003", "com0", "COM9.", "com¹", "L
 )
 def test_each_part_of_a_name_is_text_on_every_system(name, given):
     """None is a device of Windows, hidden or longer than 200 bytes; the last 15 folders stay."""
-    assert Names().give(name) == given
+    assert PictureNames().give(name) == given
 
 
 def test_what_is_taken_gets_the_next_number():
-    names = Names()
+    names = PictureNames()
     given = [names.give(f"{name}.jpg") for name in ("a", "A", "a-2", "a", "É", "é", "A-2-2")]
     assert given == ["a.png", "A-2.png", "a-2-2.png", "a-3.png", "É.png", "é-2.png", "A-2-2-2.png"]
 
 
 def test_each_class_has_a_folder_of_its_own():
     """Where the source has one it is replaced, else it comes first; 15 others may follow."""
-    names = Names(["x", "X", "a.png", "a/png", ""])
+    names = PictureNames(["x", "X", "a.png", "a/png", ""])
     assert names.give("1.png", (1, "X")) == "X-2/1.png"
     assert names.give("all/x/a.png/2.png", (2, "a.png")) == "all/x/a_png/2.png"
     assert names.give("all/X/3.png", (1, "X")) == "all/X-2/3.png"
@@ -192,7 +192,7 @@ def test_each_class_has_a_folder_of_its_own():
 
 
 def test_many_pictures_of_one_name_take_no_longer_each():
-    names = Names()
+    names = PictureNames()
     start = time.process_time()
     given = {names.give("a.png") for _ in range(20_000)}
     # 0.3 s; looking from 2 on for each would be 200 million comparisons, a minute.

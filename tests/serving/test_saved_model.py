@@ -10,7 +10,7 @@ from serving_models import INFO, SIDE, Z_DIM, tensors, write_saved_model
 
 from dcgan.serving import saved_model
 from dcgan.serving.batching import ModelFailure
-from dcgan.serving.saved_model import SavedModel, Unusable
+from dcgan.serving.saved_model import SavedModel, UnusableVersion
 from dcgan.serving.tfserving_json import Signature, Tensor
 
 tf = saved_model.load_tensorflow()
@@ -83,7 +83,7 @@ def path(whole, tmp_path) -> Path:
     ],
 )
 def test_models_that_do_not_serve_are_refused(tmp_path, signatures, words):
-    with pytest.raises(Unusable, match=words):
+    with pytest.raises(UnusableVersion, match=words):
         SavedModel(write(tmp_path, signatures))
 
 
@@ -111,7 +111,7 @@ CHANGED = {
 def test_signatures_that_do_not_serve_are_refused(loaded, kind, monkeypatch):
     name, changed, words = CHANGED[kind]
     monkeypatch.setitem(loaded.signatures, name, changed and Signature(*changed))
-    with pytest.raises(Unusable, match=words):
+    with pytest.raises(UnusableVersion, match=words):
         loaded._check()
 
 
@@ -140,7 +140,7 @@ def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
 )
 def test_descriptions_that_are_none(path, content, words):
     (path / "assets.extra" / "dcgan.json").write_text(content)
-    with pytest.raises(Unusable, match=words):
+    with pytest.raises(UnusableVersion, match=words):
         SavedModel(path)
 
 
@@ -150,13 +150,13 @@ def test_descriptions_that_are_none(path, content, words):
 def test_files_that_claim_a_terabyte_are_not_read(path, name):
     with (path / name).open("r+b") as file:
         file.truncate(1 << 40)
-    with pytest.raises(Unusable, match="1,099,511,627,776 bytes, more than 67,108,864"):
+    with pytest.raises(UnusableVersion, match="1,099,511,627,776 bytes, more than 67,108,864"):
         SavedModel(path)
 
 
 def test_a_graph_without_graphs_is_named(path):
     (path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(Unusable, match="holds no graph"):
+    with pytest.raises(UnusableVersion, match="holds no graph"):
         SavedModel(path)
 
 
@@ -181,7 +181,7 @@ def test_a_model_that_fails_at_a_size_is_refused_before_it_answers(tmp_path, siz
 
     model = SavedModel(write(tmp_path, other("x", spec("a", "float32", None), fails)))
     model.warm_up([1])
-    with pytest.raises(Unusable, match="its signature x fails: "):
+    with pytest.raises(UnusableVersion, match="its signature x fails: "):
         model.warm_up(sizes)
     with pytest.raises(ModelFailure) as caught:
         model.compute("x", {"a": np.zeros(2, np.float32)})

@@ -246,12 +246,12 @@ def write_pickles(path: Path) -> None:
     ],
 )
 def test_what_is_not_whole_is_not_used(exported, tmp_path, damage, monkeypatch):
-    from dcgan.serving.saved_model import SavedModel, Unusable
+    from dcgan.serving.saved_model import SavedModel, UnusableVersion
 
     monkeypatch.chdir(tmp_path)
     put(exported, 1, tmp_path)
     damage(tmp_path / "1")
-    with pytest.raises(Unusable, match=r"\w"):
+    with pytest.raises(UnusableVersion, match=r"\w"):
         SavedModel(tmp_path / "1")
     assert not (tmp_path / "exploded").exists()
 

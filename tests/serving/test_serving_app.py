@@ -225,7 +225,7 @@ def test_a_resized_face_keeps_its_shape(channels):
     face = np.zeros((1, 4, 8, channels), np.uint8)
     face[:, :, 4:] = 200
     nearest, smooth = (
-        np.asarray(Image.open(io.BytesIO(pictures.resized(face, 16, how))))
+        np.asarray(Image.open(io.BytesIO(pictures.resized_png(face, 16, how))))
         for how in ("nearest", "bicubic")
     )
     expected = np.repeat(np.repeat(face[0], 2, axis=0), 2, axis=1)

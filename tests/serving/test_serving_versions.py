@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dcgan.serving import versions as versions_module
-from dcgan.serving.versions import NotThere, Unusable, Versions
+from dcgan.serving.versions import UnusableVersion, VersionNotLoaded, Versions
 
 
 class Loaded:
@@ -22,7 +22,7 @@ class Loaded:
         self.version = int(folder.name)
         self.text = (folder / "weights").read_text()
         if self.text == "half":
-            raise Unusable("it is not whole")
+            raise UnusableVersion("it is not whole")
         self.closed = False
 
     def close(self):
@@ -57,7 +57,7 @@ def test_the_newest_answers_and_others_by_their_number(tmp_path):
     assert versions.states() == {2: "AVAILABLE", 10: "AVAILABLE"}
     assert text(versions) == "ten" and text(versions, 2) == "two"
     for absent in (0, 3, 11):
-        with pytest.raises(NotThere), versions.lease(absent):
+        with pytest.raises(VersionNotLoaded), versions.lease(absent):
             pass
     versions.close()
 
@@ -155,7 +155,7 @@ def test_closing_closes_all(tmp_path):
             servables.append(servable)
     versions.close()
     assert [servable.closed for servable in servables] == [True, True]
-    with pytest.raises(NotThere), versions.lease():
+    with pytest.raises(VersionNotLoaded), versions.lease():
         pass
 
 
@@ -236,9 +236,9 @@ def test_an_odd_folder_is_refused_once_and_the_next_version_is_loaded(
             versions.refresh()
     assert versions.states() == {1: "AVAILABLE"}
     assert len(caplog.messages) == 1 and "Version 2 is not loaded" in caplog.text
-    assert list(versions.refused()) == [2]
-    assert re.search(reason, versions.refused()[2])
-    assert str(tmp_path) not in versions.refused()[2]
+    assert list(versions.refusals()) == [2]
+    assert re.search(reason, versions.refusals()[2])
+    assert str(tmp_path) not in versions.refusals()[2]
     put(tmp_path, 3, "three")
     look_until_settled(versions)
     assert text(versions) == "three"
@@ -263,14 +263,14 @@ def test_whatever_loading_ends_in_the_watcher_lives(tmp_path, error):
         patched.setattr(versions_module, "POLL_SECONDS", 0.001)
         versions.start()
         put(tmp_path, 2)
-        while not versions.refused():
+        while not versions.refusals():
             assert versions._thread.is_alive()
-        assert versions.refused()[2].startswith(type(error).__name__)
+        assert versions.refusals()[2].startswith(type(error).__name__)
         put(tmp_path, 3, "three")
         while versions.newest != 3:
             assert versions._thread.is_alive()
         shutil.rmtree(tmp_path / "2")
-        while versions.refused():
+        while versions.refusals():
             assert versions._thread.is_alive()
         versions.close()
 
@@ -286,9 +286,9 @@ def test_a_folder_that_vanishes_while_it_is_loaded_is_forgotten(tmp_path):
     versions.refresh(first=True)
     put(tmp_path, 2)
     look_until_settled(versions)
-    assert "FileNotFoundError" in versions.refused()[2]
+    assert "FileNotFoundError" in versions.refusals()[2]
     versions.refresh()
-    assert versions.refused() == {} and versions.states() == {1: "AVAILABLE"}
+    assert versions.refusals() == {} and versions.states() == {1: "AVAILABLE"}
 
 
 @contextlib.contextmanager
@@ -315,13 +315,13 @@ def test_a_folder_that_may_not_be_read_is_refused_until_it_may():
         with as_nobody():
             versions.refresh(first=True)
             assert text(versions) == "whole"
-            assert versions.refused() == {
+            assert versions.refusals() == {
                 2: "PermissionError: [Errno 13] Permission denied: 'weights'"
             }
         (folder / "2").chmod(0o755)
         with as_nobody():
             look_until_settled(versions)
-            assert text(versions) == "two" and versions.refused() == {}
+            assert text(versions) == "two" and versions.refusals() == {}
 
 
 def test_a_reason_is_short_ascii_in_one_line(tmp_path):
@@ -331,7 +331,7 @@ def test_a_reason_is_short_ascii_in_one_line(tmp_path):
     put(tmp_path, 1)
     versions = Versions(tmp_path, load)
     versions.refresh(first=True)
-    reason = versions.refused()[1]
+    reason = versions.refusals()[1]
     assert reason.isascii() and reason.isprintable() and 20 < len(reason) < 400
 
 
@@ -343,7 +343,7 @@ def test_other_names_are_no_versions(tmp_path):
     (tmp_path / "7").touch()
     versions = Versions(tmp_path, Loaded)
     versions.refresh(first=True)
-    assert versions.states() == {1: "AVAILABLE"} and versions.refused() == {}
+    assert versions.states() == {1: "AVAILABLE"} and versions.refusals() == {}
 
 
 def test_of_a_folder_without_end_only_a_part_is_looked_at(tmp_path, monkeypatch):

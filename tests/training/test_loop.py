@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from dcgan.training.loop import Every, train
+from dcgan.training.loop import PeriodicHook, train
 
 
 class Recorder:
@@ -108,7 +108,7 @@ def test_an_error_of_a_hook_ends_the_training():
 )
 def test_every_acts_at_multiples_whatever_the_start(period, start, acted):
     seen, done = Recorder(), []
-    hook = Every(period, lambda step, scalars: done.append((step, scalars["d_loss"])))
+    hook = PeriodicHook(period, lambda step, scalars: done.append((step, scalars["d_loss"])))
     train(seen.batches(), seen.call, start=start, until=7, hooks=[hook])
     assert [step for step, _ in done] == acted
     assert [loss for _, loss in done] == [(step - start - 1) / 2 for step in acted]
@@ -117,7 +117,7 @@ def test_every_acts_at_multiples_whatever_the_start(period, start, acted):
 @pytest.mark.parametrize(("period", "acted"), [(3, [3, 6, 7]), (7, [7]), (8, [7])])
 def test_every_acts_once_at_the_end_where_it_shall(period, acted):
     seen, done = Recorder(), []
-    hook = Every(period, lambda step, scalars: done.append(step), extra_step=7)
+    hook = PeriodicHook(period, lambda step, scalars: done.append(step), extra_step=7)
     train(seen.batches(), seen.call, start=0, until=7, hooks=[hook])
     assert done == acted
 
@@ -129,8 +129,8 @@ def test_every_acts_once_at_the_end_where_it_shall(period, acted):
 def test_a_call_of_several_steps_ends_where_a_hook_acts(start, until, ends):
     seen, fives, threes = Recorder(), [], []
     hooks = [
-        Every(5, lambda done, scalars: fives.append(done)),
-        Every(3, lambda done, scalars: threes.append(done)),
+        PeriodicHook(5, lambda done, scalars: fives.append(done)),
+        PeriodicHook(3, lambda done, scalars: threes.append(done)),
         seen.hook("h"),
     ]
     train(seen.batches(), seen.call, start=start, until=until, hooks=hooks, steps_per_call=4)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dcgan.outputs.comparison.runs import Setting
-from dcgan.outputs.comparison.scores import Measurement, Track, key_of, track
+from dcgan.outputs.comparison.scores import Measurement, MetricCurve, key_of, track
 from dcgan.outputs.report import chart, measurements
 
 AXES = ("minute", "image")
@@ -83,7 +83,7 @@ def _of_metric(measured: Measurement, axis: str) -> dict | None:
     return chart.draw(example.name, places, curves, unit=example.better, x_name=axis)
 
 
-def _curve(setting: Setting, one: Track, places: np.ndarray) -> chart.Curve:
+def _curve(setting: Setting, one: MetricCurve, places: np.ndarray) -> chart.Curve:
     """Draws a track, with gaps where only other settings were measured."""
     columns = np.full((3, len(places)), np.nan)
     columns[:, np.searchsorted(places, one.x)] = one.values, one.low, one.high

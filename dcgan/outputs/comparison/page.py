@@ -109,7 +109,7 @@ def text(comparison: Comparison) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _drawn(settings: Sequence[Setting]) -> list[tuple[Run, dict]]:
+def _runs_with_images(settings: Sequence[Setting]) -> list[tuple[Run, dict]]:
     """Returns each run that has images, with what every picture of it is shown with."""
     return [
         (run, {"name": run.name, "css_class": setting.css_class})
@@ -123,9 +123,11 @@ def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[
     """One row of first seeds per run; above them real images if all runs learn from the same."""
     rows = []
     if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
-        some = cells[images.evenly(len(cells), STRIP)]
+        some = cells[images.even_indices(len(cells), STRIP)]
         rows.append({"name": "real images", "css_class": "", "cells": some})
-    rows += [look | {"cells": run.model.samples[:STRIP]} for run, look in _drawn(settings)]
+    rows += [
+        look | {"cells": run.model.samples[:STRIP]} for run, look in _runs_with_images(settings)
+    ]
     return [
         row
         | {
@@ -170,7 +172,7 @@ def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[d
     ]
     found += [
         look | {"words": f"At step {run.model.step:,}.", "array": images.grid(run.model.samples)}
-        for run, look in _drawn(settings)
+        for run, look in _runs_with_images(settings)
     ]
     most = GRIDS // max(len(found), 1)
     return [one | {"picture": pictures.picture(one["array"], most=most)} for one in found]
@@ -206,12 +208,12 @@ def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
         ("discriminator’s parameters", parameters("discriminator"), large),
     ]
     return [
-        (name, [_fact([of(run) for run in setting.runs], write) for setting in settings])
+        (name, [_format_fact([of(run) for run in setting.runs], write) for setting in settings])
         for name, of, write in facts
     ]
 
 
-def _fact(values: Sequence[float | None], write: Callable[[float], str]) -> dict:
+def _format_fact(values: Sequence[float | None], write: Callable[[float], str]) -> dict:
     known = [value for value in values if value is not None]
     if not known:
         return {"value": "", "spread": "not known"}

@@ -76,7 +76,7 @@ def find_best(scores: Mapping[Setting, Score], *, more_is_better: bool) -> Setti
 def by_protocol(settings: Sequence[Setting]) -> list[list[Measurement]]:
     """Groups the metrics by protocol; the protocol that most settings have comes first."""
     found: dict[tuple, list[Measurement]] = {}
-    for key in dict.fromkeys(key_of(series) for _, series in _all(settings)):
+    for key in dict.fromkeys(key_of(series) for _, series in _all_series(settings)):
         how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in METRIC_FIELDS)
         found.setdefault(how, []).append(_make_measurement(key, settings))
     groups = [sorted(group, key=lambda m: rank(m.example.metric)) for group in found.values()]
@@ -92,7 +92,7 @@ def series_of(run: Run, key: tuple[str, ...]) -> Series | None:
     return next((one for one in run.series if key_of(one) == key), None)
 
 
-def _all(settings: Sequence[Setting]) -> list[tuple[Run, Series]]:
+def _all_series(settings: Sequence[Setting]) -> list[tuple[Run, Series]]:
     return [(run, one) for setting in settings for run in setting.runs for one in run.series]
 
 
@@ -102,7 +102,7 @@ def _make_measurement(key: tuple[str, ...], settings: Sequence[Setting]) -> Meas
         found = [one for run in setting.runs if (one := series_of(run, key))]
         if found:
             scores[setting] = _score(found)
-    example = next(one for _, one in _all(settings) if key_of(one) == key)
+    example = next(one for _, one in _all_series(settings) if key_of(one) == key)
     return Measurement(example, scores)
 
 
@@ -115,7 +115,7 @@ def _score(each: Sequence[Series]) -> Score:
 
 
 @dataclass(frozen=True)
-class Track:
+class MetricCurve:
     """A metric of a setting during its training."""
 
     x: np.ndarray  # float64 [N], increasing: minutes or images
@@ -126,7 +126,7 @@ class Track:
     high: np.ndarray
     count: int = 1  # seeds
 
-    def at(self, x: float) -> Score | None:
+    def interpolate(self, x: float) -> Score | None:
         """Interpolates the score at `x`; None if `x` is too far outside the measurements."""
         nearest = float(np.clip(x, self.x[0], self.x[-1]))
         if abs(nearest - x) > NEARLY * x:
@@ -138,7 +138,7 @@ class Track:
         return Score.of([value], low, high)
 
 
-def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
+def track(setting: Setting, key: tuple[str, ...], axis: str) -> MetricCurve | None:
     """Returns how a metric of a setting changed; None if it, or its place, is not known.
 
     For the axis see `Run.places`.
@@ -161,20 +161,20 @@ def track(setting: Setting, key: tuple[str, ...], axis: str) -> Track | None:
         )
         for name in ("values", "low", "high")
     )
-    return Track(x, values.mean(0), low.min(0), high.max(0), len(tracks))
+    return MetricCurve(x, values.mean(0), low.min(0), high.max(0), len(tracks))
 
 
-def _track(run: Run, series: Series, axis: str) -> Track | None:
+def _track(run: Run, series: Series, axis: str) -> MetricCurve | None:
     x = run.place(series.steps, axis)
     known = np.isfinite(x)
     known &= x > np.append(-np.inf, np.maximum.accumulate(np.nan_to_num(x))[:-1])
     if not known.any():
         return None
     values, low, high = (series.column(name)[known] for name in ("value", "low", "high"))
-    return Track(x[known], values, low, high)
+    return MetricCurve(x[known], values, low, high)
 
 
-def at_equal(measured: Measurement, axis: str) -> tuple[float, dict[Setting, Score]] | None:
+def scores_at_equal(measured: Measurement, axis: str) -> tuple[float, dict[Setting, Score]] | None:
     """Returns (x, scores at x) for the most minutes or images that all settings have reached.
 
     None if fewer than two settings were measured, or one of them not near x.
@@ -184,5 +184,5 @@ def at_equal(measured: Measurement, axis: str) -> tuple[float, dict[Setting, Sco
     if len(tracks) < 2:
         return None
     x = min(float(one.x[-1]) for one in tracks.values())
-    scores = {setting: found for setting, one in tracks.items() if (found := one.at(x))}
+    scores = {setting: found for setting, one in tracks.items() if (found := one.interpolate(x))}
     return (x, scores) if len(scores) == len(tracks) else None

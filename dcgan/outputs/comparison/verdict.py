@@ -31,25 +31,25 @@ def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measuremen
     how_many = len({setting for one in compared for setting in one.scores})
     if how_many < len(settings):
         lines.append(f"Only {how_many} of the {len(settings)} settings were measured alike.")
-    lines += _as_they_stand(_one_a_metric(compared))
+    lines += _as_they_stand(_choose_protocols(compared))
     for axis, of in (("minute", "minutes of training"), ("image", "images")):
-        lines += _after_equal(compared, axis, of)
+        lines += _compare_after_equal(compared, axis, of)
     if len({run.machine for run in runs if run.machine}) > 1:
         lines.append("They were trained on different machines, so minutes do not compare.")
     return lines
 
 
-def _one_a_metric(compared: Sequence[Measurement]) -> list[Measurement]:
+def _choose_protocols(compared: Sequence[Measurement]) -> list[Measurement]:
     """Chooses for each metric the protocol by which most settings, then seeds, were measured."""
     found: dict[str, Measurement] = {}
     for one in compared:
         best = found.get(one.example.metric)
-        if best is None or _how_many(one) > _how_many(best):
+        if best is None or _count_scores(one) > _count_scores(best):
             found[one.example.metric] = one
     return sorted(found.values(), key=lambda one: rank(one.example.metric))
 
 
-def _how_many(one: Measurement) -> tuple[int, int]:
+def _count_scores(one: Measurement) -> tuple[int, int]:
     return len(one.scores), sum(len(score.values) for score in one.scores.values())
 
 
@@ -70,9 +70,9 @@ def _as_they_stand(compared: Sequence[Measurement]) -> list[str]:
     return lines
 
 
-def _after_equal(compared: Sequence[Measurement], axis: str, of: str) -> list[str]:
+def _compare_after_equal(compared: Sequence[Measurement], axis: str, of: str) -> list[str]:
     """Says which setting leads after equal minutes or images, by the first metric with curves."""
-    found = [(one, at) for one in compared if (at := scores.at_equal(one, axis))]
+    found = [(one, at) for one in compared if (at := scores.scores_at_equal(one, axis))]
     if not found:
         return []
     one, (x, at) = min(found, key=lambda pair: (-len(pair[1][1]), rank(pair[0].example.metric)))

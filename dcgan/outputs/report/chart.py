@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan.images import evenly
+from dcgan.images import even_indices
 from dcgan.outputs.drawing import MaxNLocator
 from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
 from dcgan.outputs.report.formatting import number
@@ -105,7 +105,7 @@ def draw(
     drawn = np.concatenate([*drawn, [line[0]] if line else []])
     vertical = value_scale(drawn[np.isfinite(drawn)], top=top)
     horizontal = Scale(0.0, float(steps[-1]) or 1.0)
-    shown = [_Thinned(steps, curve) for curve in curves]
+    shown = [_ThinCurve(steps, curve) for curve in curves]
     return {
         "title": title,
         "unit": unit,
@@ -121,7 +121,7 @@ def draw(
     }
 
 
-class _Thinned:
+class _ThinCurve:
     """A curve reduced to at most `MAX_POINTS` places, see `thin`."""
 
     def __init__(self, steps: np.ndarray, curve: Curve):
@@ -184,7 +184,7 @@ def _tick(value: float) -> str:
     return f"{value:,.6g}" if abs(value) < 1e5 else f"{value / 1000:,.6g}k"
 
 
-def _points(shown: list[_Thinned], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
+def _points(shown: list[_ThinCurve], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
     """What can be read off at each place: its percent of the way, the heights, and words."""
     steps = shown[0].steps
     words = []
@@ -203,15 +203,15 @@ def _place(vertical: Scale, value: float) -> float | None:
     return round(float(vertical.at(value)), 2) if np.isfinite(value) else None
 
 
-def _rows(shown: list[_Thinned]) -> list[list[str]]:
+def _rows(shown: list[_ThinCurve]) -> list[list[str]]:
     places = _format_steps(shown[0].steps)
     return [
         [places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)]
-        for i in evenly(len(places), MAX_ROWS)
+        for i in even_indices(len(places), MAX_ROWS)
     ]
 
 
-def _in_words(title: str, steps: np.ndarray, shown: list[_Thinned], x_name: str) -> str:
+def _in_words(title: str, steps: np.ndarray, shown: list[_ThinCurve], x_name: str) -> str:
     ways = []
     for one in shown:
         line = one.line[one.known]

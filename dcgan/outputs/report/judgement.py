@@ -108,7 +108,7 @@ def verdict(series: Sequence[Series], *, trouble: str, summary: str, run_dir: st
     measured.sort(key=lambda one: one.metric != "faces")  # faces first: everybody understands them
     judgement = judge(newest(series))
     lines = [trouble] if trouble else []
-    lines += [_standing(one) for one in measured[:1]]
+    lines += [_format_newest(one) for one in measured[:1]]
     lines += [judgement.text] if judgement else []
     if not measured and not judgement:
         lines += [] if trouble else [summary]
@@ -120,7 +120,7 @@ def verdict(series: Sequence[Series], *, trouble: str, summary: str, run_dir: st
     return " ".join(line for line in lines if line)
 
 
-def _standing(series: Series) -> str:
+def _format_newest(series: Series) -> str:
     """Formats the newest figure, with that of real images and that of about half the steps."""
     last = series.newest
     if series.metric == "faces":

@@ -56,7 +56,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         ),
         "summary": summary(contents, history, series),
         "pairs": _side_by_side(run, contents),
-        "time": _in_time(run, contents),
+        "time": _grids_in_time(run, contents),
         "training": _training_charts(history, contents.health.collapsed),
         "judged": history.steps.max(initial=0) >= contents.health.judged_from,
         "messages": history.messages,
@@ -150,7 +150,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
     return f"Seeds {formatting.join_words(some + [f'{more} more'] * (more > 0))}"
 
 
-def _in_time(run: RunDir, contents: Contents) -> dict | None:
+def _grids_in_time(run: RunDir, contents: Contents) -> dict | None:
     """The sample grids in order of time; None if there are none."""
     grids = pictures.read_grids(run.sample_grids())
     if not grids:

@@ -77,7 +77,7 @@ def read_grids(grids: Sequence[Path]) -> list[tuple[int, np.ndarray]]:
     Those that cannot be read are left out with a warning, those of another shape than the last
     without one.
     """
-    chosen = [grids[i] for i in images.evenly(len(grids), MAX_FRAMES)]
+    chosen = [grids[i] for i in images.even_indices(len(grids), MAX_FRAMES)]
     found = [(int(path.stem), array) for path in chosen if (array := read(path)) is not None]
     return [one for one in found if one[1].shape == found[-1][1].shape]
 
@@ -102,12 +102,12 @@ def frames(
     """
     usual = len(_encode_webp(_image(grids[-1][1]), quality=QUALITIES[1]))
     count = min(len(grids), max(most // usual, MIN_FRAMES))
-    chosen = [grids[i] for i in images.evenly(len(grids), count)]
+    chosen = [grids[i] for i in images.even_indices(len(grids), count)]
     return [(step, picture(grid, most=most // count)) for step, grid in chosen]
 
 
 @dataclass(frozen=True)
-class Film:
+class GridAnimation:
     """The grids as an endless GIF."""
 
     gif: EmbeddedPicture  # all frames
@@ -115,7 +115,9 @@ class Film:
     side: int | None  # images left in each row and column after cutting; None if not cut
 
 
-def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, most: int) -> Film:
+def film(
+    grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, most: int
+) -> GridAnimation:
     """Embeds training.gif itself if it is small enough, else a GIF of as many images as fit.
 
     Args:
@@ -128,7 +130,7 @@ def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, 
         data = existing.read_bytes()
         with Image.open(io.BytesIO(data)) as gif:
             moving = EmbeddedPicture(_address(data, "gif"), *gif.size)
-        return Film(moving, picture(grids[-1], most=most), None)
+        return GridAnimation(moving, picture(grids[-1], most=most), None)
     height, width = cell
     columns = side = max(1, math.ceil(grids[-1].shape[1] / (width + 1)))
     while True:
@@ -139,4 +141,4 @@ def film(grids: Sequence[np.ndarray], cell: tuple[int, int], existing: Path, *, 
         side = max(1, min(side - 1, int(side * math.sqrt(most / len(data)))))
     tall, wide = cut[-1].shape[:2]
     moving = EmbeddedPicture(_address(data, "gif"), wide, tall)
-    return Film(moving, picture(cut[-1], most=most), None if side == columns else side)
+    return GridAnimation(moving, picture(cut[-1], most=most), None if side == columns else side)

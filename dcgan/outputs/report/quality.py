@@ -20,7 +20,7 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
             "extractor": together[0].newest.get("extractor"),
             "step": f"{step:,}",
             "protocol": how,
-            "floor": _about_floors(together),
+            "floor": _explain_floors_compared(together),
             "metrics": [_newest(one) for one in together],
             "judgement": judged[step, how].text if judged[step, how] else "",
         }
@@ -28,7 +28,7 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
     ]
 
 
-def _about_floors(together: Sequence[Series]) -> str:
+def _explain_floors_compared(together: Sequence[Series]) -> str:
     """Says what the floors compare; empty if there are none."""
     counts = [one.floor.count for one in together if one.floor and one.floor.name == "floor"]
     if not counts:

@@ -15,15 +15,15 @@ def summary(
 ) -> list[tuple[str, list[str]]]:
     """Returns (question, sentences that answer it), in the order in which people ask."""
     return [
-        ("What", what(contents)),
-        ("How long", how_long(contents, history)),
-        ("Is it working", working(contents.health, history, series)),
-        ("How good", how_good(series, contents)),
-        ("Memorising", memorising(contents.copy_search)),
+        ("What", describe_model(contents)),
+        ("How long", describe_length(contents, history)),
+        ("Is it working", describe_health(contents.health, history, series)),
+        ("How good", describe_quality(series, contents)),
+        ("Memorising", describe_copies(contents.copy_search)),
     ]
 
 
-def what(contents: Contents) -> list[str]:
+def describe_model(contents: Contents) -> list[str]:
     model = contents.model
     height, width, channels = model.shape
     of = f"{contents.training_images:,} images of " if contents.training_images else ""
@@ -35,7 +35,7 @@ def what(contents: Contents) -> list[str]:
     ]
 
 
-def how_long(contents: Contents, history: History) -> list[str]:
+def describe_length(contents: Contents, history: History) -> list[str]:
     """Says how many steps, passes and minutes were trained, how fast, and which step is shown."""
     step, seconds = contents.model.step, history.last("seconds")
     if not history.rows:
@@ -46,9 +46,8 @@ def how_long(contents: Contents, history: History) -> list[str]:
     trained = int(history.rows[-1]["step"])
     took = f", in {duration(seconds)}" if seconds else ""
     starts = f" and {count(history.starts, 'start')}" if history.starts > 1 else ""
-    lines = [
-        f"It has trained for {count(trained, 'step')}{_asked(contents, history)}{took}{starts}."
-    ]
+    planned = _planned_length(contents, history)
+    lines = [f"It has trained for {count(trained, 'step')}{planned}{took}{starts}."]
     speed = history.images_per_second
     if speed:
         lines.append(f"That is {number(speed)} images a second (the median).")
@@ -57,7 +56,7 @@ def how_long(contents: Contents, history: History) -> list[str]:
     return lines
 
 
-def _asked(contents: Contents, history: History) -> str:
+def _planned_length(contents: Contents, history: History) -> str:
     steps, epochs, epoch = contents.option("steps"), contents.option("epoch"), history.last("epoch")
     passes = f"{number(epoch)} passes over the data" if epoch is not None else ""
     if steps:
@@ -68,7 +67,7 @@ def _asked(contents: Contents, history: History) -> str:
     return f", {passes}" if passes else ""
 
 
-def working(health: Health, history: History, series: Sequence[Series] = ()) -> list[str]:
+def describe_health(health: Health, history: History, series: Sequence[Series] = ()) -> list[str]:
     """Says what went wrong, or that nothing did, with the numbers that show it."""
     trained = history.steps[-1] if history.rows else 0
     lines, figures = [], newest(series)
@@ -111,7 +110,7 @@ def _describe_recent(history: History) -> list[str]:
     return lines or ["No losses are recorded, so nothing can be said of the training."]
 
 
-def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
+def describe_quality(series: Sequence[Series], contents: Contents) -> list[str]:
     """Gives the first of the measured metrics, what it compares, and the names of the others."""
     if not series:
         return ["Not measured yet."]
@@ -139,7 +138,7 @@ def how_good(series: Sequence[Series], contents: Contents) -> list[str]:
     return lines
 
 
-def memorising(copies: CopySearch | str) -> list[str]:
+def describe_copies(copies: CopySearch | str) -> list[str]:
     if isinstance(copies, str):
         return [f"Not looked into: {copies}"]
     of = "all" if copies.searched == copies.training_images else f"{copies.searched:,} of the"
