@@ -24,7 +24,8 @@ from dcgan.run.checkpoint_file import DamagedCheckpoint, read, read_meta, write
 from dcgan.run.run_dir import RunDir
 
 logger = logging.getLogger("dcgan")
-BEST = "best.npz"  # the best checkpoint by evaluation, beside the newest ones
+# The best checkpoint by evaluation, beside the newest ones; runs are searched for this file name.
+BEST = "best.npz"
 State = Any  # a `dcgan.training.state.GANState`, which this module must not import
 
 
@@ -41,14 +42,15 @@ class Checkpointer:
         self.max_to_keep = max_to_keep
 
     def paths(self) -> list[Path]:
-        """The paths of the checkpoints, oldest first; `BEST` is not among them."""
+        """Returns the paths of the checkpoints, oldest first; `BEST` is not among them."""
         found = [p for p in self.folder.glob("*.npz") if re.fullmatch("[0-9]{8,}", p.stem)]
         return sorted(filter(Path.is_file, found), key=lambda path: int(path.stem))
 
     def save(self, state: State, meta: dict) -> Path:
         """Writes a checkpoint named after its step, then removes the oldest beyond `max_to_keep`.
 
-        Saves the meta with it as JSON, and returns the path.
+        Saves the meta with it as JSON, and returns the path. `paths`, `find_checkpoint` and
+        `serving.follow` find checkpoints by the form of their names.
 
         Raises:
             FloatingPointError: the named variable is not finite. No file has changed.
@@ -148,7 +150,7 @@ class Checkpoint:
         return int(self.arrays["step"])
 
     def generator_arrays(self) -> dict[str, np.ndarray]:
-        """The weights that samples come from: the averaged ones if the run has them."""
+        """Returns the weights that samples come from: the averaged ones if the run has them."""
         return _select_owner(self.arrays, _sampler(self.arrays))
 
     def fingerprint(self, drawn: str) -> str:
@@ -204,13 +206,13 @@ class Checkpoint:
 
 
 def _select_owner(by_name: dict, owner: str) -> dict:
-    """The entries of one network, without its name at the beginning of theirs."""
+    """Returns the entries of one network, without its name at the beginning of theirs."""
     prefix = f"{owner}/"
     return {n.removeprefix(prefix): one for n, one in by_name.items() if n.startswith(prefix)}
 
 
 def _sampler(by_name: Iterable[str]) -> str:
-    """The name of the network that samples come from."""
+    """Returns the name of the network that samples come from, as it is in checkpoint files."""
     averaged = any(name.startswith("averaged_generator/") for name in by_name)
     return "averaged_generator" if averaged else "generator"
 
@@ -218,6 +220,8 @@ def _sampler(by_name: Iterable[str]) -> str:
 def _fingerprint(config: dict, drawn: str, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
     """Computes the fingerprint of a generator from its arrays in the order of their names.
 
+    Evaluation records and folders of samples hold fingerprints. If the same generator got another
+    one, it would be measured again, and its folders of samples would be refused.
     `z_dist` is left out of the config, as `drawn` contains it: older files do not have it, and
     their generators keep their fingerprints.
     """

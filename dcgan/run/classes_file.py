@@ -1,4 +1,7 @@
-"""checkpoints/classes.json: the names of a conditional run's classes, and how often they occur."""
+"""checkpoints/classes.json: the names of a conditional run's classes, and how often they occur.
+
+Runs hold this file, so neither its name nor its keys may change.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +66,7 @@ def refuse_other(checkpoints: Path, columns: Mapping[str, Sequence[str]]) -> Non
 
 
 def _parse(value: dict) -> dict | None:
-    """Names, rows and counts of a `ClassTable`; None if `write` does not make such a file."""
+    """Returns names, rows and counts of a `ClassTable`; None if `write` makes no such file."""
     names, rows, counts = (value.get(name) for name in ("names", "rows", "counts"))
     if not (isinstance(names, dict) and isinstance(rows, list) and isinstance(counts, list)):
         return None

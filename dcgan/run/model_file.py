@@ -15,7 +15,7 @@ from dcgan.models import Discriminator, Generator
 from dcgan.models.layouts import LAYOUTS
 from dcgan.run.run_dir import RunDir
 
-NAME = "model.json"
+NAME = "model.json"  # in every run; its keys are "generator", "discriminator" and their arguments
 LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of whole numbers; 4096 for all others
 WORDS = {"layout": tuple(LAYOUTS), "z_dist": DISTRIBUTIONS}
 
@@ -73,7 +73,7 @@ def make(network: type, config: object, checkpoints: Path):
 
 
 def _is_plain(name: str, value) -> bool:
-    """Whether an argument of a network is one that the options allow."""
+    """Tells whether an argument of a network is one that the options allow."""
     if name == "image_shape":
         sides = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
         return sides and all(8 <= n <= 256 for n in value[:2]) and value[2] in (1, 3)

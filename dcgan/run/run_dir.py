@@ -24,7 +24,10 @@ def _path_property(name: str) -> property:
 
 @dataclass(frozen=True)
 class RunDir:
-    """The paths of one run; only `create` makes folders."""
+    """The paths of one run; only `create` makes folders.
+
+    Existing runs have these names: a renamed file or folder would not be found in them.
+    """
 
     root: Path
 
@@ -45,7 +48,7 @@ class RunDir:
         return self.samples / f"{step:08d}.png"
 
     def sample_grids(self) -> list[Path]:
-        """The grids of all steps, oldest first."""
+        """Returns the paths of the grids of all steps, oldest first."""
         found = [p for p in self.samples.glob("*.png") if re.fullmatch("[0-9]{8,}", p.stem)]
         return sorted(found, key=lambda path: int(path.stem))
 
@@ -83,7 +86,10 @@ class RunDir:
                 self.root.rmdir()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Context in which no other process can train into the folder, see `files.lock_folder`."""
+        """Returns a context manager that keeps other processes from training into the folder.
+
+        See `files.lock_folder`.
+        """
         return files.lock_folder(
             self.root,
             lambda process: (
@@ -117,7 +123,7 @@ def newest_run(root: Path, dataset: str | None = None) -> Path:
 
 
 def _dataset(config: Path) -> tuple[str, str] | None:
-    """A run's data set and its folder of data sets; None if config.json is not that of a run."""
+    """Reads a run's data set and its folder of data sets; None if config.json is not a run's."""
     try:
         options = read_json(config)
         name, data_dir = options.get("dataset"), options.get("data_dir")
@@ -131,12 +137,12 @@ def _dataset(config: Path) -> tuple[str, str] | None:
 
 
 def _short_name(dataset: str) -> str:
-    """The name common to a data set, its folder and its archive, however the path is written."""
+    """Returns the name common to a data set, its folder and its archive, for any spelling."""
     return data_names.stem(os.path.basename(os.path.realpath(dataset))).lower()
 
 
 def _possible_paths(dataset: str, data_dir: str) -> set[str]:
-    """The existing paths that a data set's name may mean, with links resolved; may be empty."""
+    """Returns the existing paths that a data set's name may mean, links resolved; may be empty."""
     paths = (dataset, os.path.join(data_dir, dataset))
     return {os.path.realpath(path) for path in paths if dataset and os.path.exists(path)}
 

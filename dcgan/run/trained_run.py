@@ -32,7 +32,8 @@ from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
 
-# The options in config.json that say which images a run learnt from, with their types.
+# The options that say which images a run learnt from, with their types. They are read from
+# config.json by these names, so an option that is renamed must still be found by its old name.
 DATA_OPTIONS = {
     **dict.fromkeys(("dataset", "data_dir", "input_fname_pattern", "splits"), str),
     **dict.fromkeys(("train_size", "input_height", "input_width"), int | None),
@@ -150,7 +151,7 @@ class TrainedRun:
 
     @functools.cached_property
     def _forward(self) -> Callable:
-        """The compiled generator; its input is latent vectors with the classes appended."""
+        """Compiles the generator; its input is latent vectors with the classes appended."""
         z_dim, knows = self.generator.z_dim, self.generator.classes
 
         def forward(both):
@@ -212,7 +213,7 @@ class TrainedRun:
             return None
 
     def _has_learnt(self, prepared: PreparedData) -> bool:
-        """Whether the run has learnt from these images, as far as its checkpoints say."""
+        """Tells whether the run has learnt from these images, as far as its checkpoints say."""
         meta = Checkpointer(self.run.checkpoints).newest_meta()
         return meta is None or prepared.is_same(meta)
 
@@ -229,11 +230,11 @@ class TrainedRun:
         self._has_compared = True
 
     def count(self, source: Source) -> int:
-        """Largest number of images that the run can learn from, out of its own source."""
+        """Returns the largest number of images that the run can learn from, of its own source."""
         return min(len(source), self._option("train_size") or len(source))
 
     def _data_options(self, splits: str | None) -> dict:
-        """The values of `DATA_OPTIONS` for the run, or for other parts of its data set."""
+        """Returns the values of `DATA_OPTIONS` for the run, or for other parts of its data set."""
         known = {name: self._option(name) for name in DATA_OPTIONS}
         if splits and splits != known["splits"]:
             known |= {"splits": splits, "train_size": None}
