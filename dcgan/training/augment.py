@@ -7,7 +7,7 @@ rely on the place of a pixel judges shapes, and does not memorize a small data s
 
 import tensorflow as tf
 
-KINDS = ("color", "translation")
+KINDS = ("color", "translation")  # in config.json, as values of the option augment
 MOVE = 1 / 8  # Zhao et al. 2020, section 4: the farthest translation, as a share of the side
 
 
@@ -30,6 +30,7 @@ def augment(images: tf.Tensor, kinds: tuple[str, ...], *, seed: tf.Tensor) -> tf
         return images
     context = tf.distribute.get_replica_context()
     count = tf.shape(images)[0]
+    # With other numbers, or in another order, resumed runs would go on differently.
     shape = (count * context.num_replicas_in_sync, 5)
     numbers = tf.random.stateless_uniform(shape, seed, alg="philox")
     start = context.replica_id_in_sync_group * count

@@ -36,6 +36,7 @@ class TrainingLabels:
             return cls()
         values = matrix(prepared.labels, columns)
         table = ClassTable.of(columns, values, **z_options)
+        # In checkpoints: computed differently, unchanged labels would seem to have changed.
         digest = hashlib.sha256(values.astype("<i4").tobytes()).hexdigest()[:32]
         return cls(values, table, digest)
 

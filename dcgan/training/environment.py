@@ -14,7 +14,10 @@ from dcgan.distributed.devices import device_names
 
 
 def environment(strategy: tf.distribute.Strategy, precision: str) -> dict:
-    """Returns versions, devices and the command line, for JSON."""
+    """Returns versions, devices and the command line, for JSON.
+
+    Reports show all of it, and comparisons of runs read devices, replicas and cpus by these names.
+    """
     return {
         "argv": sys.argv,
         "python": sys.version.split()[0],

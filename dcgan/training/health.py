@@ -35,7 +35,8 @@ ENDED_FAKE = 0.05  # above WON_FAKE, so that values near it do not switch the ju
 COLLAPSED_DIVERSITY, RECOVERED_DIVERSITY = 0.3, 0.4
 DIVERSITY_SIDE = 8
 
-JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")  # the numbers that a row is judged by
+# The numbers that a row is judged by, by their names in the lines of metrics.jsonl.
+JUDGED = ("d_loss", "g_loss", "d_real", "d_fake")
 
 
 def diversity(images: np.ndarray) -> float:

@@ -83,6 +83,7 @@ class MetricsLog:
         steps, now = len(next(iter(values.values()))), time.monotonic()
         elapsed = now - self._line_started - self._left_out
         self._line_started, self._left_out = now, 0.0
+        # metrics.jsonl of every run has these keys: reports, plots and exports read them.
         line = {
             "step": done,
             "epoch": round(done / self.steps_per_epoch, 4),
@@ -139,7 +140,7 @@ class Progress:
             self._bar.close()
 
     def text(self, width: int = 1000) -> str:
-        """The line in at most `width` columns; the least important parts are left out first."""
+        """Returns the line in at most `width` columns, without the least important parts."""
         line, (left, is_by_steps) = self._line, self._time_left()
         all_steps, all_epochs = f"/{self._until}", f"/{self._epochs:.4g}"
         if not is_by_steps:
@@ -183,7 +184,7 @@ def _format_share(value: float) -> str:
 
 
 class StopSignals:
-    """Context in which a signal ends the training after the current step.
+    """Context manager that lets a signal end the training after the current step.
 
     A message acknowledges the signal at once, as a step may take seconds. A second Ctrl-C raises
     KeyboardInterrupt, unless it follows the first within `REPEAT_SECONDS` seconds.

@@ -1,5 +1,7 @@
-"""The training step, the only place that computes gradients. It is mathematics only: it writes no
-files and does not decide when anything else happens."""
+"""The training step, the only place that computes gradients.
+
+It is mathematics only: it writes no files and does not decide when anything else happens.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from dcgan.training.augment import KINDS, augment
 from dcgan.training.losses import class_loss, discriminator_loss, generator_loss
 from dcgan.training.state import GANState
 
-SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")
-# The first draw numbers of labels, dropout and augmentation; those of the noise begin at 0.
+SCALARS = ("d_loss", "g_loss", "d_real", "d_fake")  # keys of the lines of metrics.jsonl
+# The first draw numbers of labels, dropout and augmentation; those of the noise begin at 0. They
+# keep the random numbers apart; with other ones, the same seed would give another run.
 _LABELS, _DROPOUT, _AUGMENT = 1 << 9, 1 << 10, 1 << 11
 # (images [N, H, W, C], labels [N, columns]); labels are None for networks without classes.
 Examples = tuple[tf.Tensor, tf.Tensor | None]
@@ -24,7 +27,7 @@ Examples = tuple[tf.Tensor, tf.Tensor | None]
 
 @dataclass(frozen=True)
 class StepOptions:
-    """The options of a step."""
+    """The options of a step; `trainer.step_options` takes them from the `Config` by their names."""
 
     batch_size: int  # number of real images in one update, over all replicas
     real_label: float = 0.9  # the discriminator's target for real images
@@ -164,7 +167,7 @@ class ReplicaStep:
         return {**self._scores(d_loss, real_logits, fake_logits), "g_loss": g_loss}
 
     def _reals(self, batch: tf.Tensor | Examples, rows: slice) -> Examples:
-        """The images of these rows of a batch as float32 in [-1, 1], with their labels."""
+        """Returns the images of these rows of a batch, float32 in [-1, 1], and their labels."""
         images, labels = batch if self.table else (batch, None)
         images = pixels.to_float(tf.cast(images[rows], tf.float32))
         return images, None if labels is None else labels[rows]
@@ -249,7 +252,7 @@ class ReplicaStep:
         return tf.reduce_sum(values) / self.options.batch_size
 
     def _noise(self, step, draw):
-        """This replica's rows of the noise, which is drawn for all replicas."""
+        """Returns this replica's rows of the noise, which is drawn for all replicas."""
         generator, seed = self.state.generator, self.options.seed
         shape = (self.options.batch_size, generator.z_dim)
         return self._share(
@@ -257,7 +260,7 @@ class ReplicaStep:
         )
 
     def _labels(self, step, draw):
-        """This replica's rows of the labels of generated images; None without classes."""
+        """Returns this replica's rows of the labels of generated images; None without classes."""
         if not self.table:
             return None
         seed = draw_seed(self.options.seed, step, _LABELS + draw)

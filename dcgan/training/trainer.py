@@ -120,6 +120,7 @@ class Trainer:
         self.health = self._monitor()
         self.prepared = prepared = prepare()
         self.reals, self.report = prepared.images, prepared.report
+        # Keys of the checkpoints' meta, see `_meta`.
         self.data = {"data": prepared.source.fingerprint, "images": prepared.content}
         self.labels = TrainingLabels.of(prepared, columns or {}, **config.z_options)
         self.data |= self.labels.meta()
@@ -341,6 +342,7 @@ class Trainer:
         self._draw_curves()
 
     def _meta(self, done: int) -> dict:
+        """Returns what a checkpoint records; its keys must stay, as the next start reads them."""
         seconds = round(self.metrics.seconds, 3)
         return {"step": done, "seconds": seconds, **self.data}
 
