@@ -97,7 +97,7 @@ def _down_by_products(large, kernel):
 
 
 def _kernel_gradient(large, small, kernel, stride):
-    """The gradient of the kernel of a convolution of `large`; `small` is that of its output."""
+    """Computes a kernel's gradient from the input `large` and the output's gradient `small`."""
     if _products_are_faster(KERNEL_PRODUCTS_UP_TO, large.dtype, large.shape[1:3]):
         return _sum_of_products(_patches(large, kernel.shape[0], stride), small, kernel)
     return tf.compat.v1.nn.conv2d_backprop_filter(
@@ -111,7 +111,7 @@ def _transposed_convolution(small, kernel, side, stride):
 
 
 def _upwards(small, kernel, side):
-    """The transposed convolution of stride 2 to maps of `side`, by the fastest way in training."""
+    """Computes a transposed convolution of stride 2 to maps of `side`, by the fastest way."""
     if _products_are_faster(PRODUCTS_UP_TO, small.dtype, side):
         return _spread(small, kernel, side)
     if kernel.shape[2] <= THIN and not _on_gpus():
@@ -120,7 +120,7 @@ def _upwards(small, kernel, side):
 
 
 def _by_convolutions(small, kernel, side, stride):
-    """The transposed convolution to maps of `side`, the same to the last bit at any batch size.
+    """Computes a transposed convolution, the same to the last bit at any batch size.
 
     At stride 2, even and odd rows and columns of the result are convolutions of stride 1 with every
     second row and column of the kernel. They are computed separately and then interleaved.
@@ -138,7 +138,7 @@ def _by_convolutions(small, kernel, side, stride):
 
 
 def _convolution(padded, kernel):
-    """The convolution of stride 1 without padding; large kernels one row at a time."""
+    """Computes a convolution of stride 1 without padding; large kernels one row at a time."""
     if kernel.shape[0] <= UNSHARED:
         return tf.nn.conv2d(padded, kernel, 1, "VALID")
     rows = padded.shape[1] - kernel.shape[0] + 1
@@ -151,19 +151,19 @@ def _convolution(padded, kernel):
 
 
 def _product(rows, kernel, side):
-    """The convolution of the patches that `_patches` made; `side` is that of the result."""
+    """Convolves the patches that `_patches` made; `side` is that of the result."""
     filters = kernel.shape[3]
     return tf.reshape(tf.matmul(rows, tf.reshape(kernel, (-1, filters))), (-1, *side, filters))
 
 
 def _sum_of_products(rows, small, kernel):
-    """The gradient of the kernel, from the patches of its input; `small` is that of its output."""
+    """Computes a kernel's gradient from patches of the input and the output's gradient `small`."""
     flat = tf.reshape(small, (-1, kernel.shape[3]))
     return tf.reshape(tf.matmul(rows, flat, transpose_a=True), kernel.shape)
 
 
 def _padding_before(length: int, kernel_size: int, stride: int) -> int:
-    """The number of zeros that "same" padding of a convolution puts before a row."""
+    """Returns the number of zeros that "same" padding of a convolution puts before a row."""
     outputs = -(-length // stride)
     return max((outputs - 1) * stride + kernel_size - length, 0) // 2
 
@@ -198,7 +198,7 @@ def _windows(maps, tops, lefts, rows, columns):
 
 
 def _spread(small, kernel, side):
-    """The transposed convolution of stride 2 to maps of `side`, by matrix products.
+    """Computes a transposed convolution of stride 2 to maps of `side`, by matrix products.
 
     See `_by_convolutions` for the even and odd rows and columns.
     """
@@ -219,7 +219,7 @@ def _spread(small, kernel, side):
 
 
 def _spread_thin(small, kernel, side):
-    """The same by one convolution of stride 1, which is faster if the result has few channels."""
+    """Does the same by one convolution of stride 1, faster if the result has few channels."""
     kernel_size, _, channels, filters = kernel.shape
     (rows, above), (columns, beside) = (_taps_of_places(length, kernel_size) for length in side)
     taps = tf.pad(kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])

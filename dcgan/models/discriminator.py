@@ -10,7 +10,9 @@ from dcgan.models.network import Network
 
 # Layers double the channels up to this multiple of the first layer's, as wide as at 64x64.
 MAX_WIDENING = 8
-_LAYER_BITS = 48  # where the layer's number begins in dropout's seed, above the step's own bits
+# Where the layer's number begins in dropout's seed, above the draw's own bits. With another place,
+# resumed runs would go on differently.
+_LAYER_BITS = 48
 
 
 @keras.saving.register_keras_serializable("dcgan")

@@ -9,7 +9,7 @@ from dcgan.models.layers import STRIDE, StridedConv2DTranspose, activation
 from dcgan.models.network import Network
 
 
-@keras.saving.register_keras_serializable("dcgan")
+@keras.saving.register_keras_serializable("dcgan")  # "dcgan>Generator" in .keras exports
 class Generator(Network):
     """z [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].
 

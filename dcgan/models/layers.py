@@ -28,6 +28,7 @@ def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
 def layer_seed(seed: int, network: str, layer: str) -> int:
     """Returns the seed of a layer's initial weights, below 2**32: a hash of all arguments.
 
+    If the hash or the name of a layer changed, every --seed would begin with other weights.
     With sums such as seed + layer number, a layer of one run would have the weights of the next
     layer of another run.
     """

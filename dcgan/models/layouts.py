@@ -35,6 +35,8 @@ class Layout:
     weight_stddev: float | None = WEIGHT_STDDEV
 
 
+# In config.json and model.json of runs: if a layout were renamed, they could not be read; if one
+# were changed, it would no longer fit their checkpoints.
 LAYOUTS = {
     # Radford et al. 2015, arXiv 1511.06434.
     "radford": Layout(),

@@ -12,6 +12,8 @@ from dcgan.models.layouts import DEFAULT, LAYOUTS
 class Network(keras.Model):
     """Strided convolutions between an image and maps of about 4x4, wider as maps get smaller.
 
+    The names of all layers are in checkpoint files: a renamed layer cannot be restored from them.
+
     Args:
         image_shape: (height, width, channels); sides from 8 to 256, channels 1 or 3.
         width: number of channels, see `Generator` and `Discriminator`.
@@ -91,7 +93,10 @@ class Network(keras.Model):
         ]
 
     def get_config(self):
-        """Returns all arguments, `classes` only if there are any."""
+        """Returns all arguments, `classes` only if there are any.
+
+        model.json of runs holds them by these names, and fingerprints of generators include them.
+        """
         names = ["image_shape", "width", "kernel_size", "gamma_stddev", "layout", "seed"]
         names += ["classes"] if self.classes else []
         return super().get_config() | {name: getattr(self, name) for name in names}
