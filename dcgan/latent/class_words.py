@@ -13,11 +13,16 @@ _NAMED = 20  # the most classes that a message lists
 # take a server some 40 ms.
 _LETTERS, _COMPARED = 40, 500
 
-OWN = -1  # stands for a class's number: the class that the latent vector or seed has by itself
+# Stands for a class's number: the class that the latent vector or seed has by itself. Exported
+# models contain it, and their users pass it.
+OWN = -1
 
 
 def by_class(signature: str) -> str:
-    """Returns the name of the signature of an exported model that takes labels as well."""
+    """Returns the name of an exported model's signature that takes labels as well.
+
+    Models that were exported earlier have these names.
+    """
     return "by_class" if signature == "serving_default" else f"{signature}_by_class"
 
 

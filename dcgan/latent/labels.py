@@ -59,7 +59,10 @@ class ClassTable:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns' input names in an exported model; only letters, digits and underscores."""
+        """The columns' input names in an exported model; only letters, digits and underscores.
+
+        Clients of exported models pass labels by these names.
+        """
         found: list[str] = []
         for column in self.names:
             name = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_") or "label"
@@ -71,7 +74,7 @@ class ClassTable:
 
     @functools.cached_property
     def digest(self) -> str:
-        """A hexadecimal hash of names, combinations and counts."""
+        """A hexadecimal hash of names, combinations and counts; in generators' fingerprints."""
         names = json.dumps(list(self.names.items())).encode()
         numbers = (np.ascontiguousarray(one, "<i8").tobytes() for one in (self.rows, self.counts))
         return hashlib.sha256(names + b"".join(numbers)).hexdigest()[:32]
@@ -106,7 +109,8 @@ class ClassTable:
         """Draws combinations of classes, int32 [count, columns], as often as in the data.
 
         The seed is int64 [2]. Training draws the classes of generated images this way, not from z,
-        so that each class learns to use all of latent space.
+        so that each class learns to use all of latent space. Drawn in another way, resumed runs
+        would go on differently.
         """
         key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
         philox = tf.random.Algorithm.PHILOX.value

@@ -5,10 +5,13 @@ All are drawn with the Philox algorithm, so that seed 7 is the same latent vecto
 
 import tensorflow as tf
 
-# The distributions of latent vectors: N(0, 1), U(-1, 1) and U(0, 1).
+# The distributions of latent vectors: N(0, 1), U(-1, 1) and U(0, 1). Runs and exported models have
+# these names.
 DISTRIBUTIONS = ("normal01", "uniform_signed", "uniform_unsigned")
 DRAWS = 8  # latent vectors drawn at a time
-_SAMPLING = -1  # takes the place of the step, which is never negative, in seeds of training's noise
+# Takes the place of the step, which is never negative, in seeds of training's noise. With another
+# number, every seed would give another image.
+_SAMPLING = -1
 
 
 def _draw(shape, seed: tf.Tensor, z_dist: str) -> tf.Tensor:
@@ -58,5 +61,8 @@ def training_noise(
 
 
 def draw_seed(seed: int, step: tf.Tensor, draw: int) -> tf.Tensor:
-    """Returns the seed, int64 [2], of one draw of one training step; see `training_noise`."""
+    """Returns the seed, int64 [2], of one draw of one training step; see `training_noise`.
+
+    Computed in another way, resumed runs would go on differently.
+    """
     return tf.stack([tf.constant(seed + (draw << 32), tf.int64), step])

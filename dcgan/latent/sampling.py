@@ -18,7 +18,10 @@ BATCH_SIZE = 64  # always the same, so that an image does not depend on the numb
 
 
 def describe_source(z_dist: str, table: ClassTable | None) -> str:
-    """Describes what samples are drawn from, uniquely: the distribution and the classes' table."""
+    """Describes what samples are drawn from, uniquely: the distribution and the classes' table.
+
+    The text is part of generators' fingerprints, which are in evaluation records.
+    """
     return z_dist if table is None else f"{z_dist}, classes {table.digest} by z"
 
 
