@@ -2,7 +2,8 @@
 
 The network is a trunk (see `trunk`) and one linear layer for each labelling. In training, images
 are rotated, scaled, shifted and lit a little differently every time, so that a few thousand are
-enough. They are not mirrored, as a mirrored digit is no digit; hues stay, as labels may be colours.
+enough. They are not mirrored, as a mirrored digit is not a digit; hues stay, as labels may be
+colours.
 """
 
 import math
@@ -29,7 +30,7 @@ SHIFT = 0.08  # share of a side
 CONTRAST = 0.3
 BRIGHTNESS = 0.2  # in levels from -1 to 1
 
-# Everything above that changes what is learnt.
+# Everything above that changes what is learnt, in the keys of cached networks.
 RECIPE = (
     *(STEM, WIDTHS, trunk.LARGE, DROPOUT, BATCH, PASSES, MOST_EPOCHS),
     *(trunk.PEAK_RATE, trunk.WARM_UP, trunk.DECAY),
@@ -106,7 +107,7 @@ def _step(model: keras.Model, steps: int, seed: int) -> Callable:
 
 
 def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy with smoothed labels (Szegedy et al. 2015, section 7)."""
+    """Computes the cross-entropy with smoothed labels (Szegedy et al. 2015, section 7)."""
     classes = logits.shape[-1]
     wanted = tf.one_hot(truth, classes) * (1.0 - SMOOTHING) + SMOOTHING / classes
     return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits))

@@ -13,7 +13,8 @@ TILE = 4  # pixels, the longest period of a checkerboard: two layers of stride 2
 FOLDS = 6  # the most bends along a side
 PATCHES = 4  # the most places along a side where a second image may be blended in
 
-# Everything that changes what is learnt; the last number is raised when strengths below change.
+# Everything that changes what is learnt, in the keys of cached networks. Increase the last number
+# when strengths, kinds or their draws change below.
 RECIPE = (KERNEL, TILE, FOLDS, PATCHES, 1)
 
 

@@ -45,9 +45,10 @@ from dcgan.evaluation.spill import Table, collect, join_blocks
 if TYPE_CHECKING:
     from dcgan.evaluation.face_share import FaceFinder
 
-# The extractor's name in records of metrics that use the images themselves.
+# The extractor's name in records of metrics that use the images themselves, and in their files'
+# names.
 OF_IMAGES = "laplacian"
-SEED = 0  # seed of classifiers, and of evaluations during training
+SEED = 0  # of classifiers, and of evaluations during training; in records
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,10 @@ class Evaluator:
         )
 
     def identify(self, metric: str) -> dict:
-        """Returns the fields of a record that identify a metric, or `CLASSES`, as measured now."""
+        """Returns the fields of a record that identify a metric, or `CLASSES`, as measured now.
+
+        If a field were renamed or added, no stored record would fit any more.
+        """
         protocol = asdict(self.protocol(metric))
         return {"metric": metric, "version": VERSIONS[metric], **protocol}
 
@@ -327,6 +331,7 @@ class Evaluator:
         found = class_histogram(fakes.probabilities[name], truth)
         seen = class_histogram(reals.probabilities[name][: self.reals.count], truth)
         accuracy = getattr(self.extractor, "accuracy", {}).get(name)
+        # Keys of records, as below: `kept_results` and reports read them.
         numbers = ("entropy", "true_entropy", "sure", "total_variation", "by_chance", "p_value")
         return {
             "names": list(labels.names),
@@ -351,6 +356,7 @@ def _sample(images: np.ndarray | None, found: Extracted | None) -> ImageSample:
 
 
 def _result(metric: str, found: Estimate) -> dict:
+    """Formats an estimate for a record; `kept_results` and reports read it by these keys."""
     better = "higher" if NEEDS[metric].higher_is_better else "lower"
     parts = {"parts": dict(found.parts)} if found.parts else {}
     return {**_numbers(found), "interval": found.interval, "better": better, **parts}

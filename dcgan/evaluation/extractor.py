@@ -38,7 +38,8 @@ class Extractor(Protocol):
 
     name: str  # as in `--extractor` and in the names of records
     fingerprint: str  # hexadecimal; changes whenever the features could
-    resize: str  # in words, how images are resized to the network's input
+    # in words, how images are resized to the network's input; records with other words do not count
+    resize: str
     # names of the probabilities' columns, by name of the labelling; empty without classes
     classes: dict[str, tuple[str, ...]]
 

@@ -14,6 +14,7 @@ from dcgan.evaluation.extractor import Extractor
 from dcgan.evaluation.network_file import InputOptions, NetworkFile
 from dcgan.evaluation.pixels import Pixels
 
+# Records and their files' names have these names.
 NAMES = ("inception", "classifier", "self_supervised", "pixels")
 # These learn from some of the images, and judge the others.
 LEARN = {"classifier": classifier, "self_supervised": self_supervised}

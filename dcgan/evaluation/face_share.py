@@ -31,6 +31,7 @@ class FaceFinder:
     def __init__(self, cascade: Path, name: str):
         """Takes the path of a cascade, see `cascades.find`, and its name for records."""
         self.name, self._path = name, cascade
+        # In records, like the fingerprint: with other words or numbers, faces are counted again.
         self.resize = f"enlarged to {SIDE} pixels, {resizing.METHOD}, borders repeated"
         told = (SIDE, FRAME, SMALLEST, faces.cv2.__version__)
         self.fingerprint = digest(FACES, FACES_VERSION, cascades.checksum(cascade), *told)

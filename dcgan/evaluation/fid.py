@@ -12,7 +12,7 @@ import numpy as np
 
 from dcgan.evaluation.intervals import Estimate, of_error
 
-VERSION = 1  # raised when the same features give another distance or interval
+VERSION = 1  # increase it when the same features give another distance or interval
 BLOCK = 1024  # rows at a time
 INTERVAL = "95 % by the delta method, for FIDs of as many images"
 
@@ -65,7 +65,7 @@ def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
 
 
 def _epsilon(matrix: np.ndarray) -> float:
-    """The relative rounding error of a decomposition, compared with its largest value."""
+    """Returns the rounding error of a decomposition, relative to its largest value."""
     return len(matrix) * np.finfo(np.float64).eps
 
 
@@ -84,7 +84,7 @@ def _pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _distance(one: Moments, other: Moments, scales: np.ndarray) -> float:
-    """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
+    """Computes |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
 
     The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1. This
     matrix is symmetric, so its eigenvalues are real and not negative even if covariances are
@@ -96,7 +96,7 @@ def _distance(one: Moments, other: Moments, scales: np.ndarray) -> float:
 
 
 def _variance(rows: np.ndarray, mean: np.ndarray, gap: np.ndarray, axes: np.ndarray) -> float:
-    """The part of the distance's variance that is due to one sample; T is axes axes'."""
+    """Computes the part of the distance's variance that is due to one sample; T is axes axes'."""
     influence = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         x = np.asarray(rows[start : start + BLOCK], np.float64) - mean

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, entr
 
-VERSION = 1  # raised when the same probabilities give other numbers
+VERSION = 1  # increase it when the same probabilities give other numbers
 SURE = 0.9  # the classifier counts as sure at this probability or more
 
 

@@ -23,7 +23,7 @@ from dcgan.evaluation.extractor import Extracted
 from dcgan.files import name_errors
 from dcgan.latent.sampling import in_batches
 
-VERSION = 1  # raised when the same network and images give other features
+VERSION = 1  # increase it when the same network and images give other features
 SIDE = 299  # pixels
 FEATURES = 2048
 CLASSES = 1008  # outputs of the softmax: the 1,000 of ImageNet and 8 without a meaning

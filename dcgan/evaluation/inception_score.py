@@ -9,7 +9,7 @@ from scipy.special import rel_entr
 
 from dcgan.evaluation.intervals import GROUPS, Estimate, of_groups
 
-VERSION = 1  # raised when the same probabilities give another score or interval
+VERSION = 1  # increase it when the same probabilities give another score or interval
 BLOCK = 1024  # rows at a time
 
 

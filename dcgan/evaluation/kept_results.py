@@ -50,6 +50,7 @@ def is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+# The keys here are those of records in evaluation/*.jsonl: a renamed one makes old records unread.
 ESTIMATE = {"value": is_number, "low": allow_none(is_number), "high": allow_none(is_number)}
 FLOOR = {"of": is_text, "count": is_number, **ESTIMATE}
 SCORE = {

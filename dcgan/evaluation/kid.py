@@ -9,7 +9,7 @@ import numpy as np
 
 from dcgan.evaluation.intervals import Estimate, of_error
 
-VERSION = 1  # raised when the same features give another distance or interval
+VERSION = 1  # increase it when the same features give another distance or interval
 SUBSETS = 100  # random subsets whose mean is the result
 SIZE = 1000  # images of each kind in a subset
 INTERVAL = "95 % by the variance of U-statistics, drawing of subsets included"
@@ -70,6 +70,6 @@ def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
 
 
 def _variance(sums: np.ndarray, times: np.ndarray) -> float:
-    """The variance of the estimate due to images of one kind (Hoeffding 1948, first order)."""
+    """Computes the estimate's variance due to images of one kind (Hoeffding 1948, first order)."""
     seen = times > 0
     return float((sums[seen] / times[seen]).var(ddof=1) / len(seen))

@@ -26,7 +26,7 @@ from dcgan.latent.sampling import in_batches
 from dcgan.models import Discriminator
 from dcgan.terminal.progress import Bar
 
-VERSION = 2  # raised when the same networks and images give other numbers
+VERSION = 2  # increase it when the same networks and images give other numbers
 BATCH = 64  # images; always the same, so that features do not depend on the number of images
 SIDE = 4  # side of the pooled maps
 FARTHEST = 2  # pixels, the largest shift

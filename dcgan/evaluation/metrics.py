@@ -41,6 +41,7 @@ class MetricInfo:
     fewest: int = 100  # number of images of each kind below which its interval means nothing
 
 
+# The names are in records, in the names of their files, and in metrics.jsonl.
 NEEDS = {
     "fid": MetricInfo("features", fid.VERSION, higher_is_better=False),
     "kid": MetricInfo("features", kid.VERSION, higher_is_better=False),
@@ -53,7 +54,7 @@ NEEDS = {
 }
 METRICS = tuple(NEEDS)
 # See `face_share`, which is not imported here, as OpenCV takes a while to load.
-FACES, FACES_VERSION = "faces", 1
+FACES, FACES_VERSION = "faces", 1  # in records; increase the version when other faces are found
 CLASSES = "classes"  # the name of the metric in records of class histograms
 VERSIONS = {metric: need.version for metric, need in NEEDS.items()} | {
     CLASSES: histograms.VERSION,

@@ -17,10 +17,10 @@ from dcgan.evaluation.network_formats import OpenedNetwork, checksum, open_netwo
 from dcgan.images import to_float
 from dcgan.latent.sampling import in_batches
 
-VERSION = 1  # raised when the same file and images give other features
+VERSION = 1  # increase it when the same file and images give other features
 BATCH = 32  # images, if the file does not fix the batch size
 MOST_FEATURES = 8192  # one covariance matrix of so many takes half a gigabyte
-LAYOUTS = ("nhwc", "nchw")
+LAYOUTS = ("nhwc", "nchw")  # in fingerprints, as are `RANGES`
 # Mean and deviation of red, green and blue in [0, 1]: those of ImageNet from torchvision, and those
 # of CLIP (Radford et al. 2021) from OpenAI's preprocessing.
 NORMALIZATIONS = {

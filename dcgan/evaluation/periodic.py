@@ -15,7 +15,9 @@ from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.kept_results import is_finite
 from dcgan.evaluation.reals import choose_reals
 
-IMAGES = 2048  # generated images, and at most as many real ones: enough to compare checkpoints
+# Generated images, and at most as many real ones: enough to compare checkpoints. With another
+# number, a run's best checkpoint so far would no longer be comparable.
+IMAGES = 2048
 
 logger = logging.getLogger("dcgan")
 

@@ -10,7 +10,7 @@ from dcgan.evaluation.cache import digest
 from dcgan.evaluation.extractor import Extracted
 from dcgan.images import to_float
 
-VERSION = 1  # raised when the same images give other features
+VERSION = 1  # increase it when the same images give other features
 LONGEST = 16  # pixels; gives at most 768 features, fewer than most data sets have images
 
 

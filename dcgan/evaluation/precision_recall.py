@@ -16,8 +16,8 @@ import numpy as np
 
 from dcgan.evaluation.intervals import Estimate, groups, of_groups, of_share
 
-VERSION = 1  # raised when the same features give another number or interval
-NAMES = ("precision", "recall", "density", "coverage")
+VERSION = 1  # increase it when the same features give another number or interval
+NAMES = ("precision", "recall", "density", "coverage")  # in records, see `metrics.NEEDS`
 K_PRECISION = 3  # for precision and recall, as in Kynkaanniemi et al.
 K_DENSITY = 5  # for density and coverage, as in Naeem et al.
 BLOCK = 1024  # rows and columns of distances computed at a time, to bound memory

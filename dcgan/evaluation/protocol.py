@@ -15,7 +15,7 @@ from dcgan.files import append_json_line, read_json_lines
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a metric was measured.
+    """How a metric was measured. Its fields are in each record by these names.
 
     Real images are never mirrored, even where training mirrors them: samples should resemble the
     data, and published figures compare with the data as they are.
@@ -32,7 +32,10 @@ class Protocol:
     unseen: bool = False  # whether real images that the extractor has learnt from were left out
 
     def file_name(self, metric: str) -> str:
-        """Returns the file name for records of a metric, such as kid-5k-classifier.jsonl."""
+        """Returns the file name for records of a metric, such as kid-5k-classifier.jsonl.
+
+        Records under another name are not found.
+        """
         return f"{metric}-{short(self.generated_count)}-{self.extractor}.jsonl"
 
     def sentence(self, images: str | None = None) -> str:
@@ -55,7 +58,10 @@ def short(count: int) -> str:
 
 
 def first_seed(seed: int) -> int:
-    """Returns the seed of the first generated image; the ranges of two `seed`s do not overlap."""
+    """Returns the seed of the first generated image; the ranges of two `seed`s do not overlap.
+
+    Records hold only `seed`, so what it stands for must not change.
+    """
     return seed << 32
 
 

@@ -33,7 +33,7 @@ class Reals:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the images that are used, and of the purpose of each."""
+        """A hash of the images that are used, and of the purpose of each; `data` of records."""
         return digest(self.data, self.rows, self.count, self.half)
 
 

@@ -9,7 +9,7 @@ by Pillow, whose filter grows with the factor, without rounding.
 import numpy as np
 from PIL import Image
 
-METHOD = "bicubic with antialiasing (Pillow, float32)"
+METHOD = "bicubic with antialiasing (Pillow, float32)"  # in records, which are compared by it
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
 from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds
 
-VERSION = 1  # raised when the same recipe and images give another network
+VERSION = 1  # increase it when the same recipe and images give another network
 MOST = 20_000  # the most images to learn from, to bound memory
 LEAST = 1e-3  # least deviation to divide by, as a share of the largest one
 
@@ -70,6 +70,7 @@ def load(data: PreparedData, *, folder: Path, seed: int) -> SelfSupervised:
     training. Raises UserError if there are too few different images.
     """
     images = data.images
+    # The key has the network's module by name: if it were moved, all would be trained again.
     recipe = (VERSION, trunk.LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
 

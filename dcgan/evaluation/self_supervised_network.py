@@ -4,7 +4,7 @@ It learns two tasks that need no labels. The first is to match two views of an i
 little differently, among views of all other images (Chen et al. 2020, "SimCLR", arXiv 2002.05709,
 NT-Xent) and images with faults, so that features describe the content but do not ignore faults. The
 second is to name the kind and strength of the fault in a faulty image. Views are not mirrored, as a
-mirrored digit is no digit.
+mirrored digit is not a digit.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ STRETCH = 0.08  # the most that a view is stretched
 FAULTS = 1.0  # weight of the second task
 STRENGTHS = 4.0  # weight of the strength's error in it
 
+# Everything above that changes what is learnt, in the keys of cached networks.
 RECIPE = (
     *(STEM, WIDTHS, PROJECTED, BATCH, PASSES, MOST_EPOCHS, TEMPERATURE, SMALLEST, STRETCH),
     *(FAULTS, STRENGTHS, degradations.RECIPE, trunk.RECIPE),
@@ -101,7 +102,7 @@ def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> 
 
 
 def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:
-    """NT-Xent (SimCLR, equation 1) with faulty images as additional negatives.
+    """Computes NT-Xent (SimCLR, equation 1) with faulty images as additional negatives.
 
     Projections [3 * count, D] are those of first views, second views and faulty images.
     """
@@ -115,7 +116,7 @@ def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:
 def _faults_loss(
     logits: tf.Tensor, said: tf.Tensor, kinds: tf.Tensor, strengths: tf.Tensor
 ) -> tf.Tensor:
-    """Cross-entropy of the kinds plus the weighted squared error of the strengths.
+    """Computes the kinds' cross-entropy plus the weighted squared error of the strengths.
 
     Faulty and faultless images have equal weights in the first. Logits and the strengths `said` are
     [3 N, 1 + len(KINDS)]; the last N rows are of faulty images.

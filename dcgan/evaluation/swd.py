@@ -15,7 +15,7 @@ from scipy.ndimage import correlate1d
 
 from dcgan.evaluation.intervals import GROUPS, Estimate, groups, of_groups
 
-VERSION = 1  # raised when the same images give another distance or interval
+VERSION = 1  # increase it when the same images give another distance or interval
 PATCHES = 128  # patches of an image
 MOST_PATCHES = 1 << 18  # patches of a sample: of more than 2,048 images, each gives fewer
 DIRECTIONS = 512

@@ -26,7 +26,7 @@ PEAK_RATE = 4e-3  # highest learning rate
 WARM_UP = 0.15  # share of the steps
 DECAY = 0.05  # weight decay, as a multiple of the learning rate
 
-# Everything above that changes what is learnt.
+# Everything above that changes what is learnt, in the keys of cached networks.
 RECIPE = (LARGE, PEAK_RATE, WARM_UP, DECAY)
 
 FIRST_STEPS = 10  # steps after which the total time is estimated

@@ -16,7 +16,8 @@ def split(images: np.ndarray, *, seed: int, most: int) -> tuple[np.ndarray, np.n
     """Returns the rows of images to judge, and those of images to learn from, both ascending.
 
     No image is in both parts, and none is learnt from twice. At most `most` images are learnt from,
-    and at least `SHARE` of the different images are left for judging.
+    and at least `SHARE` of the different images are left for judging. If the choice changes,
+    increase `VERSION` of both extractors that learn: cached ones have learnt from other images.
     """
     prints = fingerprints(images)
     _, first = np.unique(prints, return_index=True)
