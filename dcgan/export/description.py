@@ -40,7 +40,10 @@ def directions(kernel: np.ndarray, count: int = MAX_DIRECTIONS) -> tuple[np.ndar
 
 
 def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = None) -> dict:
-    """Describes a checkpoint's networks, including their classes if there are any."""
+    """Describes a checkpoint's networks, including their classes if there are any.
+
+    `serve`, the explorer and pages that embed a model read dcgan.json by these keys.
+    """
     config = read_json(run.config)
     network = checkpoint.configs["generator"]
     height, width, channels = network["image_shape"]

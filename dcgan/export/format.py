@@ -11,7 +11,7 @@ from typing import Any
 
 from dcgan import extras
 
-DESCRIPTION = "dcgan.json"
+DESCRIPTION = "dcgan.json"  # `serve`, the explorer and other programs look for this file
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class Subject:
 class Format:
     """A file format of exported models."""
 
-    name: str  # value of `--format`
-    target: str  # the file or folder under `--to`; {step} stands for the checkpoint's step
+    name: str  # value of `--format`; in descriptions, by which later exports know their own files
+    # the file or folder under `--to`; {step} stands for the checkpoint's step. Programs find
+    # exports by it, and another export replaces what has this name.
+    target: str
     # (subject, path, weights) -> None: writes the model to a new path with the target's name;
     # weights are float32 or float16
     write: Callable[[Subject, Path, str], None]

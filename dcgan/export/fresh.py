@@ -66,7 +66,8 @@ def onnx(path: str) -> Model:
     return lambda signature, given, wanted: session.run([wanted], given)[0]
 
 
-# Runtime -> the function that loads a model, and packages that a user of the model may lack.
+# Runtime -> the function that loads a model, and packages that a user of the model may lack. Each
+# `Format.runtime` is a key.
 RUNTIMES = {
     "saved_model": (saved_model, ("dcgan", "keras")),
     "keras": (keras, ()),

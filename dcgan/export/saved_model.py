@@ -9,6 +9,8 @@ for each column of labels, named by `ClassTable.inputs`: the number of a class f
 own class of z or of the seed. Images have no class of their own: for -1, `discriminate` uses the
 shares of the classes in the data. A ninth signature returns the classes of seeds:
 classes(seed int64 [N]) -> int32 [N] for each column.
+
+Clients and `serve` call signatures, inputs and outputs by these names.
 """
 
 from collections.abc import Callable, Sequence

@@ -93,6 +93,7 @@ def write_web(
     shutil.copyfile(generator_onnx, to / MODEL)
     write_json(to / DESCRIPTION, description)
     shutil.copyfile(EXAMPLE, to / EXAMPLE.name)
+    # The explorer's onnx.js reads these keys from the renderer.js that is written below.
     files = {"model": MODEL, "info": DESCRIPTION, "bytes": {MODEL: (to / MODEL).stat().st_size}}
     if onnxruntime == "cdn":
         files |= {"runtime": CDN.format(version=VERSION), "integrity": FILES}

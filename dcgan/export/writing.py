@@ -36,8 +36,8 @@ def export(
         weights: float32; or float16, for the formats that can hold them.
 
     Raises:
-        UserError: a format differs from the Keras model; or `to` is no folder, holds other files in
-            the place of an export, or another process exports into it. Nothing was written.
+        UserError: a format differs from the Keras model; or `to` is not a folder, holds other files
+            in the place of an export, or another process exports into it. Nothing was written.
     """
     if any(path.is_file() for path in (to, *to.parents)):
         raise UserError(f"--to {to} is a file, or lies in one: expected a folder, or a new name.")
@@ -62,7 +62,7 @@ def export(
 
 def _refuse_foreign(form: Format, path: Path) -> None:
     description = form.description(path)
-    mark = f'"format": "{form.name}"'.encode()  # see `_describe`
+    mark = f'"format": "{form.name}"'.encode()  # as `_describe` and `write_json` write it
     ours = description.is_file() and mark in description.read_bytes()
     there = [p for p in (path, description) if p.exists() and not ours]
     there += [path.parent] if path.parent.is_file() else []
