@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
             raise UserError(f"Standard output could not be written: {error.strerror}.")
         return code
     except UserError as error:
+        # `serving.follow` finds the sentence by the word "error: ".
         print(f"\nerror: {console.printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

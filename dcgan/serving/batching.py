@@ -37,7 +37,7 @@ class _Job:
 
 
 def batch_sizes(row_limit: int) -> list[int]:
-    """The powers of two from 1 to the first that is at least `row_limit`."""
+    """Returns the powers of two from 1 to the first that is at least `row_limit`."""
     return [1 << i for i in range((row_limit - 1).bit_length() + 1)]
 
 
@@ -144,7 +144,7 @@ class Batcher:
             return self._take()
 
     def _has_enough(self) -> bool:
-        """Whether to stop waiting for more jobs."""
+        """Tells whether to stop waiting for more jobs."""
         full = self._waiting_rows() >= self._sizes[-1]
         return self._closing or full or len(self._waiting) >= self._expected
 

@@ -19,7 +19,10 @@ class Column:
 
 
 def columns_of(info: Mapping) -> tuple[Column, ...]:
-    """Reads the columns of a model's description; ValueError if `export` did not write them."""
+    """Reads the columns of a model's description; ValueError if `export` did not write them.
+
+    `export.description` gives them these keys.
+    """
     found = []
     for one in info.get("classes", []):
         name, given, names = one["column"], one["input"], one["names"]

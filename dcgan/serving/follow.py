@@ -113,6 +113,7 @@ class Follower:
             self._exported = self._exported[-self._keep :]
             return True
         if not self._stop.is_set() and step in _checkpoint_states(self._checkpoints):
+            # `dcgan.__main__` begins the sentence of a refusal with "error: ".
             reason = said.rpartition("error: ")[2].split("\n")[0].rstrip(".")[:REASON_LENGTH]
             reason = reason or f"the export ended with code {child.returncode}"
             logger.warning("The checkpoint of step %d is not exported: %s.", step, reason)
@@ -133,7 +134,10 @@ def _paths_by_step(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def _checkpoint_states(folder: Path) -> dict[int, FileState]:
-    """Returns size and modification time of the checkpoints, by step."""
+    """Returns size and modification time of the checkpoints, by step.
+
+    Their names are those that `run.checkpoint.Checkpointer` gives, which is not imported here.
+    """
     found = {}
     for step, path in _paths_by_step(folder, r"[0-9]{8,}\.npz").items():
         with contextlib.suppress(OSError):  # removed since the folder was listed

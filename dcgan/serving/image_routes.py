@@ -172,7 +172,7 @@ def _service(request: Request) -> Service:
 
 
 def _is_first_grid(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
-    """Whether a grid is the one that a version has drawn in advance."""
+    """Tells whether a grid is the one that a version has drawn in advance."""
     is_own = all(number == classes.OWN for number in labels.values())
     is_first = np.array_equal(seeds, np.arange(pictures.FIRST_GRID_IMAGES))
     return is_own and is_first and columns == pictures.FIRST_GRID_COLUMNS
@@ -187,7 +187,7 @@ async def _draw_file(request: Request, draw: Callable, faces: np.ndarray, *how) 
 
 
 def _walk(model: SavedModel, seeds: list[int], frames: int) -> np.ndarray:
-    """The latent vectors of a walk from the first seed to the last."""
+    """Returns the latent vectors of a walk from the first seed to the last."""
     method = paths.natural_method(model.info["z_dist"])
     return paths.walk(model.latents(seeds), frames - 1, method=method)
 

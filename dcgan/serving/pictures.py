@@ -7,7 +7,8 @@ from dcgan import UserError, images
 from dcgan.latent.seeds import TooManySeeds, parse_seeds
 from dcgan.serving.errors import RequestError
 
-# of the explorer's first grid: pictures of the seeds from 0, and pictures per row
+# Of the explorer's first grid: pictures of the seeds from 0, and pictures per row. The explorer's
+# renderer.js has the same numbers.
 FIRST_GRID_IMAGES, FIRST_GRID_COLUMNS = 48, 8
 
 
@@ -33,7 +34,7 @@ def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
 
 
 def resized_png(faces: np.ndarray, size: int, resampling: str) -> bytes:
-    """The first picture as a PNG whose longer side has `size` pixels.
+    """Makes a PNG of the first picture, whose longer side gets `size` pixels.
 
     Args:
         faces: as of `png`.

@@ -91,7 +91,7 @@ class BehindProxy(ProxyHeadersMiddleware):
         await super().__call__(scope, receive, send_relative)
 
     def _is_trusted(self, scope: Scope) -> bool:
-        """Whether the client is trusted; IPv6 sockets show IPv4 addresses as ::ffff:127.0.0.1."""
+        """Tells if the client is trusted; IPv6 sockets show IPv4 addresses as ::ffff:127.0.0.1."""
         host, port = scope.get("client") or ("", 0)
         host = host.removeprefix("::ffff:")
         scope["client"] = (host, port)

@@ -23,7 +23,7 @@ from dcgan.serving.classes import columns_of
 from dcgan.serving.tfserving_json import DEFAULT_SIGNATURE, Signature, Tensor
 from dcgan.serving.versions import UnusableVersion
 
-INFO = Path("assets.extra", "dcgan.json")
+INFO = Path("assets.extra", "dcgan.json")  # where `export` writes it
 MAX_BYTES = 64 << 20  # of graph, index and description each; a DCGAN's have less than 1 MB
 MAX_NUMBERS = 1 << 22  # in a row of an input or output: four channels of 1024 x 1024
 
@@ -156,7 +156,7 @@ class SavedModel:
                     raise UnusableVersion(f"its signature {name} fails: {error}") from error
 
     def latents(self, seeds: list[int]) -> np.ndarray:
-        """The latent vectors that signatures with seeds start from, float32 [N, z_dim]."""
+        """Returns the latent vectors that signatures with seeds start from, float32 [N, z_dim]."""
         tf = load_tensorflow()
         from dcgan.latent.noise import latents  # TensorFlow, without Keras
 
@@ -188,7 +188,7 @@ def _read(path: Path) -> bytes:
 
 
 def _signature_def(graph: bytes) -> dict:
-    """The signatures of a saved_model.pb in protobuf's JSON mapping."""
+    """Returns the signatures of a saved_model.pb in protobuf's JSON mapping."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString(graph)

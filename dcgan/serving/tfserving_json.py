@@ -253,7 +253,7 @@ def _wrong_type(leaf: Any, tensor: Tensor) -> RequestError:
 
 
 def _preview(value: Any) -> str:
-    """The beginning of a value, for a message."""
+    """Returns the beginning of a value, for a message."""
     try:
         text = json.dumps(value)
     except (RecursionError, ValueError):  # too deep, or a number of thousands of digits

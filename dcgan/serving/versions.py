@@ -86,19 +86,22 @@ class Versions:
             return max(self._loaded)
 
     def states(self) -> dict[int, str]:
-        """The state of each version: AVAILABLE or LOADING."""
+        """Returns the state of each version, AVAILABLE or LOADING, as TensorFlow Serving does."""
         with self._changed:
             loading = {} if self._loading is None else {self._loading: "LOADING"}
             return {**loading, **dict.fromkeys(self._loaded, "AVAILABLE")}
 
     def refusals(self) -> dict[int, str]:
-        """The reasons for refusing versions, by version, until their folders change."""
+        """Returns the reasons for refusing versions, by version, until their folders change."""
         with self._changed:
             return {version: reason for version, (_, reason) in sorted(self._refused.items())}
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[Servable]:
-        """Context that keeps a version, or the newest, loaded; VersionNotLoaded if it is not."""
+        """Context manager that keeps a version, or the newest, loaded.
+
+        Raises VersionNotLoaded if it is not.
+        """
         with self._changed:
             chosen = version if version is not None else max(self._loaded, default=None)
             if chosen not in self._loaded:
@@ -222,7 +225,7 @@ def _listing(folder: Path) -> Listing:
 
 
 def _entry(path: str, entry: os.DirEntry | Path) -> tuple[str, int, int, int]:
-    """The entry of a file or folder in a listing, with links followed."""
+    """Returns the entry of a file or folder in a listing, with links followed."""
     try:
         found = entry.stat()
     except OSError as error:  # such as a link to itself
