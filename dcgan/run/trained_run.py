@@ -151,7 +151,7 @@ class TrainedRun:
 
     @functools.cached_property
     def _forward(self) -> Callable:
-        """Compiles the generator; its input is latent vectors with the classes appended."""
+        """The compiled generator; its input is latent vectors with the classes appended."""
         z_dim, knows = self.generator.z_dim, self.generator.classes
 
         def forward(both):
