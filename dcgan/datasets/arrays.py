@@ -47,6 +47,7 @@ class ArraySource:
         splits: Sequence[str],
     ):
         self.name = name
+        # In cache keys and checkpoints: a hash of anything else would have all decoded again.
         facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         self.fingerprint = hashlib.sha256(repr((facts, tuple(splits))).encode()).hexdigest()[:32]
         self._files, self._read = tuple(files), read

@@ -77,17 +77,17 @@ def map_array(path: Path) -> np.ndarray:
 
 
 def is_count(value: object) -> bool:
-    """Whether a JSON value is an integer from 0 to 2**62 - 1."""
+    """Tells whether a JSON value is an integer from 0 to 2**62 - 1."""
     return type(value) is int and 0 <= value < 1 << 62
 
 
 def is_text(value: object) -> bool:
-    """Whether a JSON value is a text."""
+    """Tells whether a JSON value is a text."""
     return isinstance(value, str)
 
 
 def is_pairs(value: object, first: Callable, second: Callable) -> bool:
-    """Whether a JSON value is a list of pairs whose items pass `first` and `second`."""
+    """Tells whether a JSON value is a list of pairs whose items pass `first` and `second`."""
     return isinstance(value, list) and all(
         isinstance(pair, list) and len(pair) == 2 and first(pair[0]) and second(pair[1])
         for pair in value
@@ -95,7 +95,7 @@ def is_pairs(value: object, first: Callable, second: Callable) -> bool:
 
 
 def is_summary(entry: dict) -> bool:
-    """Whether a cache entry has the fields of a `Summary`, except those of `is_depth`."""
+    """Tells whether a cache entry has the fields of a `Summary`, except those of `is_depth`."""
     return (
         is_count(entry.get("found"))
         and entry.get("channels") in (1, 3)
@@ -105,19 +105,19 @@ def is_summary(entry: dict) -> bool:
 
 
 def is_depth(entry: dict) -> bool:
-    """Whether a cache entry has the fields of a `Summary` about 16-bit pictures."""
+    """Tells whether a cache entry has the fields of a `Summary` about 16-bit pictures."""
     return is_count(entry.get("deep")) and entry.get("white_level") in WHITE_LEVELS
 
 
 def is_said(entry: dict) -> bool:
-    """Whether a cache entry has notes for the user, and what was found about the images."""
+    """Tells whether a cache entry has notes for the user, and what was found about the images."""
     notes = entry.get("notes")
     texts = isinstance(notes, list) and all(map(is_text, [*notes, entry.get("content")]))
     return texts and is_count(entry.get("different"))
 
 
 def counts(entry: dict, images: int) -> bool:
-    """Whether a cache entry tells which pictures were used, as many as there are `images`."""
+    """Tells whether a cache entry says which pictures were used, as many as `images`."""
     seen, unused = entry.get("seen"), entry.get("unused")
     if not is_count(seen) or not isinstance(unused, list) or not all(map(is_count, unused)):
         return False

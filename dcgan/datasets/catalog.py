@@ -23,7 +23,7 @@ from dcgan.datasets.download import MissingFile
 from dcgan.datasets.source import Source
 
 # Data sets that come as arrays in files with fixed names, found in or downloaded to
-# <data_dir>/<name>.
+# <data_dir>/<name>. Runs have these names in config.json, which later commands look up here.
 ARRAYS = {
     "mnist": mnist.find_mnist,
     "fashion_mnist": mnist.find_fashion_mnist,

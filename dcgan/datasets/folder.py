@@ -142,7 +142,7 @@ def _open_archive(path: Path, pattern: str) -> PictureFiles:
     if path.name.lower().endswith(TARS) or tar_archive.is_tar(path):
         return TarSource(path, pattern)
     foreign.refuse(path)
-    return ZipSource(path, pattern)  # raises the error that it is no zip file
+    return ZipSource(path, pattern)  # raises the error that it is not a zip file
 
 
 def _only_archive(folder: Path) -> Path | None:
@@ -160,7 +160,7 @@ def _only_archive(folder: Path) -> Path | None:
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Whether a folder holds any picture, or one archive and no pictures."""
+    """Tells whether a folder holds any picture, or one archive and no pictures."""
     try:
         return _only_archive(folder) is not None or _holds_a_picture(folder)
     except UserError:

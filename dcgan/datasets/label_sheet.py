@@ -150,6 +150,9 @@ def _labels(
 
 
 def _order(word: str) -> tuple[int, int, str]:
-    """A sorting key: integers by value come first, then other words alphabetically."""
+    """Returns a sorting key: integers by value come first, then other words alphabetically.
+
+    The order gives classes their numbers: in another order, a run could not be continued.
+    """
     digits = word.removeprefix("-")
     return (0, int(word), word) if digits.isdecimal() and digits.isascii() else (1, 0, word)

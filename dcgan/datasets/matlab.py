@@ -37,7 +37,7 @@ def read(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     """Reads those of the named variables that a file has, as arrays in Fortran order.
 
     Other variables are ignored. Raises ValueError or zlib.error if the file is damaged, has another
-    format, or a named variable is no array of real numbers; OSError if it cannot be read.
+    format, or a named variable is not an array of real numbers; OSError if it cannot be read.
     """
     found: dict[str, np.ndarray] = {}
     with open(path, "rb") as file:
@@ -130,7 +130,7 @@ class _Array:
             raise ValueError(f"{self.name} {self._sides} is of more than {most:,} bytes")
 
     def values(self, content: bytes) -> np.ndarray:
-        """Returns the numbers after `check`; raises ValueError if `content` is no whole element."""
+        """Returns the numbers after `check`; ValueError if `content` is not a whole element."""
         if len(content) != self.end:
             raise ValueError("an element is longer than it says, or damaged")
         found = np.frombuffer(content, self._stored, self._count, self._start)

@@ -24,6 +24,7 @@ IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # unsigned bytes in three dimensions, i
 MOST_IMAGES = 1_000_000  # a header that states more counts as damaged: all must fit into memory
 PIECE_BYTES = 1 << 20
 
+# The classes in the order of their numbers, as runs that learn by class have them.
 DIGITS = tuple("0123456789")
 CLOTHES = tuple(
     "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")

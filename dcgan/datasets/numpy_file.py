@@ -36,7 +36,7 @@ _BAD_FILE = (*BAD_ZIP, *BAD_HEADER, KeyError, SystemError)
 
 
 def is_numpy(path: Path) -> bool:
-    """Whether the content of a file is .npy, or .npz: a zip file of nothing but .npy files."""
+    """Tells if the content of a file is .npy, or .npz: a zip file of nothing but .npy files."""
     try:
         with open(path, "rb") as file:
             head = file.read(6)

@@ -22,6 +22,7 @@ from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import BAD_ZIP
 from dcgan.datasets.source import Labels
 
+# All packages hold these: with other names or another format, they would not be known as ours.
 MANIFEST = "manifest.jsonl"
 FORMAT = "dcgan pack 1"
 SPLITS = ("train", "test")
@@ -34,12 +35,12 @@ _BAD = (*BAD_ZIP, KeyError)
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file is a TFRecord shard, by its name."""
+    """Tells whether a file is a TFRecord shard, by its name."""
     return bool(_SHARD.search(name))
 
 
 def is_address(place: str | Path) -> bool:
-    """Whether a place is an address for tf.io.gfile, such as gs://bucket/anime, not a path."""
+    """Tells if a place is an address for tf.io.gfile, such as gs://bucket/anime, not a path."""
     return "://" in str(place)
 
 
@@ -55,7 +56,7 @@ def refuse_bytes(place: str) -> None:
 
 
 def has_shards(place: str | Path) -> bool:
-    """Whether TFRecord shards are expected at a path or address; does not load TensorFlow."""
+    """Tells if TFRecord shards are expected at a path or address; does not load TensorFlow."""
     if is_address(place):
         return True
     path = Path(place)

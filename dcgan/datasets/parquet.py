@@ -33,7 +33,7 @@ MOST_NOTES = 1 << 24  # bytes of a file's metadata that are read
 
 
 def is_parquet(place: Path) -> bool:
-    """Whether a path is a Parquet file, by content, or a folder with such files, not pictures."""
+    """Tells if a path is a Parquet file, by content, or a folder with such files, not pictures."""
     try:
         if place.is_file():
             with open(place, "rb") as file:

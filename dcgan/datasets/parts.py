@@ -18,7 +18,7 @@ from dcgan.cli.option import list_some
 from dcgan.datasets.picture_files import PictureFiles, fork, holds_some, is_safe
 from dcgan.datasets.source import Labels
 
-PARTS = ("train", "test", "val")
+PARTS = ("train", "test", "val")  # in config.json and evaluation records of runs
 _WORDS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},
     **dict.fromkeys(("val", "valid", "validation"), "val"),
@@ -75,7 +75,7 @@ def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolder
 
 
 def _parts_at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
-    """Returns the parts that these folders of one level name; None if they are no parts."""
+    """Returns the parts that these folders of one level name; None if they are not parts."""
     alike = defaultdict(dict)  # folders by the rest of their name, without the word
     for folder in folders:
         pieces = [piece.lower() for piece in _PIECES.findall(folder)]
@@ -115,7 +115,7 @@ class Part(PictureFiles):
         return self._whole.open(self._numbers[index])
 
     def is_picture(self, index: int) -> bool:
-        """Whether the file at an index is a usable picture, judged by its header."""
+        """Tells whether the file at an index is a usable picture, judged by its header."""
         return self._whole.is_picture(self._numbers[index])
 
     def find_labels(self) -> dict[str, Labels]:

@@ -94,7 +94,10 @@ def gather(images: tf.Variable, rows: tf.Tensor, mirrored: tf.Tensor) -> tf.Tens
 
 
 def _epochs(num_images: int, batch_size: int, seed: int, start_step: int, flip: bool):
-    """Yields each epoch's (rows, mirrored), int64 and bool [batches left, batch_size]."""
+    """Yields each epoch's (rows, mirrored), int64 and bool [batches left, batch_size].
+
+    With other draws, or in another order, resumed runs would go on differently.
+    """
     per_epoch = num_images // batch_size
     epoch, done = divmod(start_step, per_epoch)
     while True:

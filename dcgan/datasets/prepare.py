@@ -33,7 +33,7 @@ from dcgan.datasets.workers import decode, map_in_order
 from dcgan.files import write_bytes
 from dcgan.terminal.progress import Bar
 
-FORMAT = 2  # version of the cache, raised when a source and spec give other pixels or JSON
+FORMAT = 2  # version of the cache; increase it when a source and spec give other pixels or JSON
 CHUNK = 64  # pictures in a worker's task
 BLOCK = 1024  # images read at a time
 # Files smaller than the free memory divided by this are read ahead as a whole, larger ones page by
@@ -64,7 +64,7 @@ class PreparedData:
         return {name: one for name, one in found.items() if one.values.min(initial=0) >= 0}
 
     def is_same(self, meta: Mapping) -> bool:
-        """Whether a checkpoint with this meta has learnt from the same images.
+        """Tells whether a checkpoint with this meta has learnt from the same images.
 
         Older checkpoints do not have `content`; for them the files are compared.
         """
@@ -248,7 +248,10 @@ def _decode_all(
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:
-    """Hashes each image of uint8 [N, height, width, channels]; returns uint64 [N]."""
+    """Hashes each image of uint8 [N, height, width, channels]; returns uint64 [N].
+
+    Caches and checkpoints hold a hash of these, `PreparedData.content`: it must not change.
+    """
     found = []
     for start in range(0, len(images), BLOCK):
         block = np.ascontiguousarray(images[start : start + BLOCK])

@@ -21,7 +21,10 @@ NONE = -1  # the label of a picture that has none
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The shape of the images that training wants, and how to cut them from pictures."""
+    """The shape of the images that training wants, and how to cut them from pictures.
+
+    Names and order of the fields are part of cache keys: another one has all decoded again.
+    """
 
     height: int  # of the images, in pixels
     width: int  # of the images, in pixels
@@ -84,7 +87,8 @@ class Source(Protocol):
 
     name: str  # what messages call it
     fingerprint: str  # hexadecimal; changes whenever the images that `decode` returns could change
-    # by name of the labelling, e.g. {"label": ...}; one value for each of the `len(source)` images
+    # by name of the labelling, e.g. {"label": ...}; one value for each of the `len(source)` images.
+    # Names, classes and the order of both are in classes.json of conditional runs.
     labels: dict[str, Labels]
     parallel: bool  # whether several processes decode faster than one
     fallible: bool  # whether decoding may fail for pictures whose headers are usable
@@ -94,7 +98,7 @@ class Source(Protocol):
     parts: Mapping[str, int]
 
     def __len__(self) -> int:
-        """The number of pictures found, including unusable ones."""
+        """Returns the number of pictures found, including unusable ones."""
         ...
 
     def summary(self) -> Summary:

@@ -18,7 +18,7 @@ from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
 SHAPE = (32, 32, 3)
-DIGITS = tuple("0123456789")
+DIGITS = tuple("0123456789")  # the classes in the order of their numbers, as runs have them
 
 
 def _published_file(name: str, sha256: str, size: int) -> RemoteFile:

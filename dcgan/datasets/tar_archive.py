@@ -74,7 +74,7 @@ class _HeaderReader(BoundedReader):
 
 
 def is_tar(path: str | os.PathLike) -> bool:
-    """Whether a file is a tar file, compressed or not, by its first block."""
+    """Tells whether a file is a tar file, compressed or not, by its first block."""
     try:
         with _open(path)[0] as stream:
             head = stream.read(tarfile.BLOCKSIZE)
@@ -126,7 +126,7 @@ class TarSource(PictureFiles):
         return io.BytesIO(data)
 
     def is_picture(self, index: int) -> bool:
-        """Whether the file begins like a picture; reading more would mean unpacking again."""
+        """Tells if the file begins like a picture; reading more would mean unpacking again."""
         return self._entries[index].is_picture
 
 

@@ -38,7 +38,7 @@ gfile = tf.io.gfile
 # A record: length (8 bytes), checksum of the length (4), data, checksum of the data (4):
 # tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
 HEAD, TAIL = 12, 4
-CHECKS = 1  # raised when other records count as damaged, which makes caches stale
+CHECKS = 1  # increase it when other records count as damaged, which makes caches stale
 MOST_TEXT = 1000  # bytes kept of a label's meaning, which every record repeats
 
 

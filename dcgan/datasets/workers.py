@@ -82,7 +82,7 @@ def _as_long_as_quick(task: Callable, source: Source, chunks: Sequence) -> Itera
 
 
 def decode(source: Source, indices: range, *, spec: ImageSpec) -> Decoded:
-    """A task for `map_in_order` that decodes some pictures."""
+    """Decodes some pictures; a task for `map_in_order`."""
     return source.decode(indices, spec)
 
 
