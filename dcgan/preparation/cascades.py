@@ -12,7 +12,7 @@ from dcgan.datasets.download import RemoteFile, fetch
 from dcgan.preparation import faces
 from dcgan.preparation.faces import cv2
 
-ANIMEFACE = "animeface"
+ANIMEFACE = "animeface"  # also the extractor's name in evaluation records of faces
 ANIMEFACE_FILE = RemoteFile(
     name="lbpcascade_animeface.xml",
     urls=(

@@ -123,7 +123,7 @@ class _Listener:
     def __init__(self, folder: CrawledFolder, limit: int, result: CrawlResult, bar: Bar):
         self.folder, self.limit, self.result, self.bar = folder, limit, result, bar
         self.error = ""  # the error that ended the list of posts
-        self.last = ""  # the last message of gallery-dl that is no error
+        self.last = ""  # the last message of gallery-dl that is not an error
 
     def handle_message(self, line: bytes) -> bool:
         """Handles a message of gallery_process; returns whether to go on listening."""
@@ -231,6 +231,7 @@ def _config(
     booru = {
         "directory": [],
         "filename": "{category}_{id}.{extension}",
+        # The end of `key` in posts.jsonl: in another format, all pictures would be fetched again.
         "archive-format": "_{md5|id}",
         "fallback": False,  # never replaces a sample that failed by an original
     }

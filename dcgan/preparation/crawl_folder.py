@@ -42,6 +42,7 @@ class CrawledFolder:
 
     def __init__(self, root: Path):
         self.root = root
+        # Existing crawls have the names below, and `_line`'s keys: others would not be found.
         # A line per picture: file, site, id, tags, rating, source, md5, sha256, url, key.
         self.records = root / "posts.jsonl"
         self.state = root / ".crawl"
@@ -61,7 +62,7 @@ class CrawledFolder:
         self._hashes: set[str] = set()
 
     def has_agreed(self, rules: str) -> bool:
-        """Whether the user has agreed to a site's rules."""
+        """Tells whether the user has agreed to a site's rules, by their exact text."""
         return any(line.get("rules") == rules for line in read_json_lines(self._agreed))
 
     def remember_agreement(self, rules: str) -> None:
@@ -135,7 +136,7 @@ class CrawledFolder:
         return "new"
 
     def _is_incoming(self, path: Path) -> bool:
-        """Whether a path leads to a plain file in `incoming`, not through links, or to no file."""
+        """Tells if a path leads to a plain file in `incoming`, not through links, or to no file."""
         try:
             parts = path.relative_to(self.incoming).parts
         except ValueError:
@@ -228,7 +229,7 @@ def _lines_with(path: Path, *names: str) -> Iterator[dict[str, Any]]:
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is a text without lone surrogates, which cannot be stored."""
+    """Tells whether a value is a text without lone surrogates, which cannot be stored."""
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 

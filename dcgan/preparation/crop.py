@@ -33,6 +33,7 @@ SHEET_SIDE = 128  # largest side of a face on the sheet, in pixels
 DRAWING_SIDE = 1600  # largest side of the picture with boxes, in pixels
 # Bytes of one folder, and of all, in a picture's name; faces are written to folders named so.
 LONGEST_PART, LONGEST_PATH = 255, 1000
+# In faces.jsonl, as the reason why a face was dropped.
 BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 
@@ -109,7 +110,7 @@ def crop(
 
 
 def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFaces:
-    """A task for a worker: finds and cuts out the faces in one picture."""
+    """Finds and cuts out the faces in one picture; a task for a worker."""
     name = source.names[index]
     lengths = [len(os.fsencode(folder)) for folder in name.split("/")[:-1]]
     if sum(lengths) > LONGEST_PATH or max(lengths, default=0) > LONGEST_PART:
@@ -143,7 +144,10 @@ def _add(
     seen: duplicates.FingerprintIndex,
     result: CropResult,
 ) -> None:
-    """Keeps or drops each face of a picture, and records both."""
+    """Keeps or drops each face of a picture, and records both.
+
+    faces.jsonl of existing folders has these keys, which `crop_folder` reads, and these file names.
+    """
     base = {"source": one.source, "sha256": one.sha256, "face": 0, "faces": len(one.faces)}
     lines: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}

@@ -31,6 +31,7 @@ class CroppedFolder:
 
     def __init__(self, root: Path):
         self.root = root
+        # Existing folders have the names below: others would not be known as ours.
         # A line for each face, kept or not, and for each picture without a face.
         self.records = root / "faces.jsonl"
         self.state = root / ".crop"
@@ -75,7 +76,10 @@ class CroppedFolder:
             )
 
     def _claim(self, options: dict) -> None:
-        """Records the options of a new folder; raises UserError if an old one has others."""
+        """Records the options of a new folder; raises UserError if an old one has others.
+
+        Names count too: a renamed option would keep old folders from being continued.
+        """
         if not self._options.exists():
             write_json(self._options, options)
             return
@@ -191,7 +195,7 @@ class CroppedFolder:
 
 
 def _is_ours(line: dict) -> bool:
-    """Whether a line has all fields that are used, with values that `crop` can have written.
+    """Tells if a line has all fields that are used, with values that `crop` can have written.
 
     May raise ValueError, LookupError, TypeError or AttributeError if it has not.
     """
@@ -208,7 +212,7 @@ def _is_ours(line: dict) -> bool:
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a name relative to a folder can only mean a file inside it."""
+    """Tells whether a name relative to a folder can only mean a file inside it."""
     path = PurePath(name)
     os.fsencode(name)  # raises ValueError for a name that no file can have
     return bool(path.name) and not path.anchor and ".." not in path.parts and "\0" not in name

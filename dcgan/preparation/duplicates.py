@@ -24,7 +24,8 @@ def fingerprint(image: Image.Image) -> int:
     """Computes the perceptual hash of a picture of any size and mode, from 0 to 2**64 - 1.
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010: whether each
-    of the lowest 8 x 8 frequencies of the picture at 32 x 32 is above their median.
+    of the lowest 8 x 8 frequencies of the picture at 32 x 32 is above their median. Folders of
+    faces hold these hashes, with which those of new faces are compared.
     """
     import imagehash  # slow to import, and only some commands need it
 

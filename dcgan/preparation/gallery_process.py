@@ -38,8 +38,8 @@ from urllib3.util import Retry
 from dcgan.preparation import archive
 
 LONGEST_WAIT_SECONDS = 600.0  # even if Retry-After asks for more
-MOST_PAGE_BYTES = 1 << 26  # of an answer that is no picture; 1000 danbooru posts have some 3 MB
-# The fields of a post that are reported, by gallery-dl's names.
+MOST_PAGE_BYTES = 1 << 26  # of an answer that is not a picture; 1000 danbooru posts have some 3 MB
+# The fields of a post that are reported, by gallery-dl's names; `crawl_folder` reads them.
 FIELDS = ("category", "id", "tags", "rating", "source", "md5", "_url", "_archive_key")
 # Keys with which extractors instruct gallery-dl's downloaders; a site's JSON could hold them, too.
 INSTRUCTIONS = ("_http_", "_ytdl_", "_ugoira_", "_mtime_", "_file_", "_extractor", "_fallback")
@@ -145,7 +145,7 @@ def _retry_after(response: requests.Response) -> float:
 
 
 def _limit(most_bytes: int) -> None:
-    """Ends answers longer than `most_bytes`, or `MOST_PAGE_BYTES` if they are no pictures.
+    """Ends answers longer than `most_bytes`, or `MOST_PAGE_BYTES` if they are not pictures.
 
     Bytes are counted unpacked. Pictures are read as a stream, everything else is kept in memory.
     """

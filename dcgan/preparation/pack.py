@@ -118,7 +118,7 @@ def _refuse_inside(source: Source, to: str) -> None:
 
 
 def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> Encoded:
-    """A task for a worker, see `reading.each`."""
+    """Encodes a picture; a task for a worker, see `reading.each`."""
     if image is None:
         return Encoded(index, reason)
     return Encoded(
@@ -193,6 +193,7 @@ def _fill(
 def _picture(made: Encoded, name: str, *, labels: dict, options: PackOptions) -> PackedPicture:
     split = ""
     if options.split:
+        # Chosen in another way, test pictures of earlier packages would become training pictures.
         share = int.from_bytes(made.pixels[:8], "big") / 2**64
         split = SPLITS[share < options.split]
     digest = hashlib.sha256(made.png).hexdigest()
@@ -200,7 +201,10 @@ def _picture(made: Encoded, name: str, *, labels: dict, options: PackOptions) ->
 
 
 def _facts(picture: PackedPicture, labels: dict) -> dict:
-    """Returns what the manifest tells of a picture, except for its place and source."""
+    """Returns what the manifest tells of a picture, except for its place and source.
+
+    `datasets.packed` reads its labels, and format, split and labels of `_header`, by these keys.
+    """
     height, width, channels = picture.shape
     return {
         "sha256": picture.sha256,

@@ -22,6 +22,7 @@ from dcgan.datasets import packed
 from dcgan.files import remove_temporaries, replace_atomically
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can store
+# The names that `ShardPackage` gives; only such files are removed.
 OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
 
 
@@ -136,7 +137,10 @@ Package = ZipPackage | ShardPackage
 
 
 def _example(picture: PackedPicture) -> bytes:
-    """Makes a tf.train.Example with the feature names of TensorFlow's own image data sets."""
+    """Makes a tf.train.Example with the feature names of TensorFlow's own image data sets.
+
+    `datasets.tfrecord` and other programs read them by these names.
+    """
     tf = _tensorflow()
 
     def text(value: str):

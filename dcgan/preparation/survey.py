@@ -94,7 +94,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
 
 
 def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> PictureFacts:
-    """A task for a worker, see `reading.each`."""
+    """Finds the facts about one picture; a task for a worker, see `reading.each`."""
     if image is None:
         return PictureFacts(index, reason)
     picture = Image.fromarray(image)
