@@ -93,7 +93,7 @@ def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], lis
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"The labels {name} are no .csv in UTF-8 ({error}): save the sheet as such."
+            f"The labels {name} are not a .csv in UTF-8 ({error}): save the sheet as such."
         ) from error
     heads = [head.strip() for head in rows[0]] if rows else []
     return heads, rows[1:]

@@ -117,7 +117,7 @@ class _Array:
         """Raises ValueError unless it is of real numbers that take up to `most` bytes."""
         code = self._flags[0] & 0xFF
         if code not in CLASSES or self._flags[0] & COMPLEX:
-            is_what = OTHERS.get(code, "no array of real numbers")
+            is_what = OTHERS.get(code, "not an array of real numbers")
             raise ValueError(f"{self.name} is {is_what}, expected numbers")
         kind, self._start, end = self._tag()
         self.end, held = self._place, end - self._start

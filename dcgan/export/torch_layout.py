@@ -134,7 +134,7 @@ def _stages(network: str, named: Mapping) -> int:
 
 def _other_network_error(network: str, found: str) -> UserError:
     return UserError(
-        f"These are no weights of the {network} of PyTorch's DCGAN tutorial, which is all that "
+        f"These are not weights of the {network} of PyTorch's DCGAN tutorial, which is all that "
         f"can be read: found {found}."
     )
 

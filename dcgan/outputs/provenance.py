@@ -9,7 +9,9 @@ from pathlib import Path
 from dcgan import UserError
 from dcgan.files import remove_stale, write_bytes
 
-MARK = "made by dcgan"  # in a PNG's or GIF's comment, an MP4's metadata, a JSON file's text
+# In a PNG's or GIF's comment, an MP4's metadata, a JSON file's text. Files with another mark would
+# not be replaced.
+MARK = "made by dcgan"
 
 
 def mark(what: str) -> str:
@@ -29,8 +31,8 @@ def refuse_foreign(path: Path, *suffixes: str) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(
-            f"{path} cannot be written ({folder} is no folder that may be written): choose another "
-            "--to."
+            f"{path} cannot be written ({folder} is not a folder that may be written): choose "
+            "another --to."
         )
     if path.exists() and not (path.is_file() and MARK.encode() in path.read_bytes()):
         raise UserError(

@@ -305,8 +305,8 @@ class TrainedRun:
     def _option(self, name: str):
         if name not in self._config:
             raise UserError(
-                f"{self.run.config} names no {name}, so it is no run's configuration; restore it, "
-                "or name another run with --run_dir."
+                f"{self.run.config} names no {name}, so it is not a run's configuration; restore "
+                "it, or name another run with --run_dir."
             )
         value = self._config[name]
         if not isinstance(value, DATA_OPTIONS[name]):

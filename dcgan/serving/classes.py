@@ -28,7 +28,7 @@ def columns_of(info: Mapping) -> tuple[Column, ...]:
         name, given, names = one["column"], one["input"], one["names"]
         texts = [name, given, *names] if isinstance(names, list) else [None]
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("its classes are no texts")
+            raise ValueError("its classes are not texts")
         found.append(Column(name, given, tuple(names)))
     return tuple(found)
 

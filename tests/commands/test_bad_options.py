@@ -33,7 +33,7 @@ def toy(tmp_path_factory):
         ("interpolate --seeds 0-99 --frames 30", "give fewer of either"),
         ("interpolate --method cubic", "--method must be one of slerp, linear"),
         ("interpolate --to walk.avi", "--to must end in .gif or .mp4 or .png"),
-        ("interpolate --to /dev/null/walk.gif", "no folder that may be written"),
+        ("interpolate --to /dev/null/walk.gif", "not a folder that may be written"),
         ("interpolate --checkpoint best", "There is no checkpoint"),
         ("arithmetic", "needs --terms, as in: python main.py arithmetic --terms '+3,8,12"),
         ("arithmetic --plus 1,,2", "--terms (or --plus, --minus) must be seeds such as"),

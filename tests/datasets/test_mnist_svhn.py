@@ -244,7 +244,7 @@ def test_every_cut_of_a_mat_file_is_refused(tmp_path):
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 1}, "to 11"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS.reshape(3, 2)}, "[3, 2]"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": TENS + 0.5}, "whole"),
-        ({"X": HOUSES.transpose(1, 2, 3, 0) * 1j, "y": TENS}, "X is no array of real"),
+        ({"X": HOUSES.transpose(1, 2, 3, 0) * 1j, "y": TENS}, "X is not an array of real"),
         ({"X": HOUSES.transpose(1, 2, 3, 0), "y": "text"}, "y is text"),
     ],
 )
