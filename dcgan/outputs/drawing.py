@@ -23,7 +23,7 @@ NO_STYLE = ("backend", "interactive", "toolbar", "timezone", "date.", "webagg", 
 
 
 def default_style():
-    """Context or decorator in which matplotlib's default style holds."""
+    """Returns a context manager or decorator that applies matplotlib's default style."""
     defaults = matplotlib.rcParamsDefault
     style = {name: defaults[name] for name in defaults if not name.startswith(NO_STYLE)}
     return matplotlib.rc_context(style)

@@ -13,7 +13,7 @@ import numpy as np
 from dcgan import UserError, images
 from dcgan.files import read_json, remove_stale, temporary_name, write_bytes
 
-NOTE = "generated.json"
+NOTE = "generated.json"  # existing folders have it, with the key "fingerprint"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"  # the last chunk of a whole PNG file
 
 
@@ -33,6 +33,7 @@ class GeneratedFolder:
         self._temporary = temporary_name(root / "image.png")
 
     def path(self, seed: int) -> Path:
+        """Returns the path of a seed's image; one under another name counts as missing."""
         return self.root / f"seed{seed:08d}.png"
 
     def claim(self) -> None:
@@ -91,7 +92,7 @@ class GeneratedFolder:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a PNG file ends with its last chunk."""
+    """Tells whether a PNG file ends with its last chunk."""
     with open(path, "rb") as file:
         if file.seek(0, os.SEEK_END) < len(PNG_END):
             return False

@@ -73,7 +73,7 @@ def draw_losses(metrics: Path, target: Path, *, title: str = "") -> None:
 
 
 def _window(steps: np.ndarray) -> int:
-    """The steps to smooth over: a round number (1, 2 or 5 times a power of ten)."""
+    """Returns the steps to smooth over: a round number (1, 2 or 5 times a power of ten)."""
     wanted = max((steps[-1] - steps[0]) * SMOOTHED_PART, 1) if steps.size else 1
     power = 10 ** math.floor(math.log10(wanted))
     return int(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))
@@ -116,7 +116,7 @@ def thin(
 
 
 def has_spikes(values: np.ndarray) -> bool:
-    """Whether a few values are so far off that a linear scale would flatten all the others."""
+    """Tells if a few values are so far off that a linear scale would flatten all the others."""
     return bool(np.ptp(values) > 10 * max(np.percentile(np.abs(values), 90), 1))
 
 

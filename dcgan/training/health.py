@@ -90,7 +90,7 @@ class Message:
     # "fatal" (training must stop), "discriminator" (it has won), "stuck" (it cannot tell real from
     # generated), "collapse" (of the generator) or "recovered"
     kind: str
-    text: str  # what has happened, a sentence
+    text: str  # what has happened, a sentence; begins with "Step N: ", by which logs are searched
     advice: str = ""  # what to do about it, a sentence; empty after a recovery
 
 

@@ -57,7 +57,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
     data = by_data(runs)
-    parts = {
+    parts = {  # comparison.html has these names
         "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
         "command": program.command_line("compare", "--runs", *folders),
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
@@ -120,7 +120,7 @@ def _runs_with_images(settings: Sequence[Setting]) -> list[tuple[Run, dict]]:
 
 
 def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
-    """One row of first seeds per run; above them real images if all runs learn from the same."""
+    """Makes a row of first seeds per run; above them real images if all learn from the same."""
     rows = []
     if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
         some = cells[images.even_indices(len(cells), STRIP)]
@@ -141,7 +141,10 @@ def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[
 
 
 def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
-    """Cuts the grid of reals into its images, uint8 [N, height, width, channels]."""
+    """Cuts the grid of reals into its images, uint8 [N, height, width, channels].
+
+    The grids of runs have one white pixel between images.
+    """
     grid = group[0].reals
     size = [group[0].option(name) for name in ("output_height", "output_width")]
     if grid is None or not all(isinstance(side, int) and side > 0 for side in size):
@@ -158,7 +161,7 @@ def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
 
 
 def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
-    """The reals of each data set, and the generated images of each run."""
+    """Gathers the reals of each data set, and the generated images of each run."""
     found = [
         {
             "name": "Real images",
@@ -179,7 +182,7 @@ def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[d
 
 
 def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
-    """(name, help, the values of each setting) of the options that differ."""
+    """Returns (name, help, the values of each setting) of the options that differ."""
     runs = comparison.runs
     found = []
     for name in find_differing(runs):

@@ -18,7 +18,8 @@ from dcgan.outputs.report.history import History, read_history
 from dcgan.outputs.report.measurements import Series
 from dcgan.run.run_dir import RunDir
 
-# Where files lie, which does not affect what is learnt; neither compared nor shown.
+# Options, by their names in config.json. First, where files lie, which does not affect what is
+# learnt; neither compared nor shown.
 PLACES = ("run_dir", "cache_dir", "data_dir")
 # The options that say which images a run learns from; flips are a choice of the training.
 DATA = (
@@ -42,7 +43,7 @@ class Run:
     model: CheckpointSummary | str
 
     def option(self, name: str) -> object:
-        """The value of an option; None if it is not recorded."""
+        """Returns the value of an option; None if it is not recorded."""
         return self.options[name].value if name in self.options else None
 
     @functools.cached_property
@@ -74,7 +75,7 @@ class Run:
         return str([self.option(name) for name in (*DATA, "num_samples")]), digest
 
     def places(self, axis: str) -> np.ndarray:
-        """The place of each row of the history on an axis, float64 [N]; NaN where unknown.
+        """Returns the place of each row of the history on an axis, float64 [N]; NaN if unknown.
 
         The axis is "minute", training time without evaluations, or "image", images learnt from.
         """
@@ -84,7 +85,7 @@ class Run:
         return (self.history.column("seconds") - evaluated.cumsum()) / 60
 
     def place(self, steps: np.ndarray, axis: str) -> np.ndarray:
-        """The places of steps on an axis, interpolated between rows; NaN beyond the last row."""
+        """Interpolates the places of steps on an axis between rows; NaN beyond the last row."""
         places = self.places(axis)
         known = np.isfinite(places)
         if not known.any():
@@ -93,12 +94,12 @@ class Run:
         return np.interp(steps, xs, ys, right=np.nan)
 
     def last(self, axis: str) -> float | None:
-        """The last known place of the run on an axis; None if none is known."""
+        """Returns the last known place of the run on an axis; None if none is known."""
         known = measurements.finite(self.places(axis))
         return float(known[-1]) if known.size else None
 
     def smooth(self, key: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
-        """A quantity as a moving average: (increasing places on the axis, values)."""
+        """Computes a moving average of a quantity: (increasing places on the axis, values)."""
         x, values = self.places(axis), self.history.column(key)
         known = np.isfinite(x) & np.isfinite(values)
         x, values = x[known], values[known]

@@ -128,7 +128,7 @@ def notes(runs: Sequence[Run]) -> list[str]:
 
 
 def _has_ended(run: Run) -> bool:
-    """Whether a run has done its steps or its passes over the data, or used up its time."""
+    """Tells if a run has done its steps or its passes over the data, or used up its time."""
     budget = run.option("time_budget")
     try:
         seconds = parse_seconds(budget) if isinstance(budget, str) else None

@@ -87,7 +87,7 @@ def draw(
     top: float | None = None,
     line: tuple[float, str] | None = None,
 ) -> dict | None:
-    """Makes a chart for the template; None if there is nothing to draw.
+    """Makes a chart for the template, which reads these keys; None if there is nothing to draw.
 
     Args:
         title: its heading.
@@ -185,7 +185,7 @@ def _tick(value: float) -> str:
 
 
 def _points(shown: list[_ThinCurve], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
-    """What can be read off at each place: its percent of the way, the heights, and words."""
+    """Returns what can be read off at each place: its percent of the way, heights, and words."""
     steps = shown[0].steps
     words = []
     for i, place in enumerate(_format_steps(steps)):

@@ -108,5 +108,5 @@ class Contents:
         return PurePath(self.dataset).name or self.dataset
 
     def option(self, name: str) -> object:
-        """The value of an option; None if the run does not record it."""
+        """Returns the value of an option; None if the run does not record it."""
         return next((one.value for one in self.options if one.name == name), None)

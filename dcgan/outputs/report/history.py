@@ -12,6 +12,7 @@ from dcgan.run.run_dir import RunDir
 
 RECENT_STEPS = 100  # steps over which present values are averaged
 LINES_SHOWN = 400  # of the log, the last ones
+# What `commands.train` puts before each message in log.txt.
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 
 
@@ -30,12 +31,12 @@ class History:
         return column(self.rows, key)
 
     def last(self, key: str) -> float | None:
-        """The newest finite value; None if there is none."""
+        """Returns the newest finite value; None if there is none."""
         known = finite(self.column(key))
         return float(known[-1]) if known.size else None
 
     def recent_mean(self, key: str) -> float | None:
-        """The mean over the last `RECENT_STEPS` steps; None if there is no value."""
+        """Computes the mean over the last `RECENT_STEPS` steps; None if there is no value."""
         column = self.column(key)
         known = np.isfinite(column) & (self.steps > self.steps[-1:].max(initial=0) - RECENT_STEPS)
         return float(column[known].mean()) if known.any() else None
@@ -59,7 +60,10 @@ class History:
 
     @property
     def starts(self) -> int:
-        """How often training was started or continued, as far as the log says."""
+        """How often training was started or continued, as far as the log says.
+
+        Logs have these words from `training.trainer`.
+        """
         return sum(" Training into " in line or " Resuming from " in line for line in self.log)
 
 

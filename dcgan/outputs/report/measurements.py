@@ -33,7 +33,8 @@ class Metric:
     says: str  # what it measures, a sentence
 
 
-# In the order in which they are shown; the summary has the first one that was measured.
+# In the order in which they are shown; the summary has the first one that was measured. The names
+# are those in records.
 METRICS = {
     "fid": Metric("FID", "How far the generated images' features are from the real ones'."),
     "kid": Metric("KID", "The same without FID's bias for few images; 0 is perfect."),
@@ -255,7 +256,7 @@ def _rows(record: dict) -> list[tuple[str, float, float]]:
 
 
 def column(rows: Sequence[Mapping], key: str) -> np.ndarray:
-    """Returns one field of all rows, float64 [N]; NaN where it is no finite number."""
+    """Returns one field of all rows, float64 [N]; NaN where it is not a finite number."""
     found = [row.get(key) for row in rows]
     return np.array([value if is_number(value) else np.nan for value in found], np.float64)
 
@@ -265,5 +266,5 @@ def finite(values: np.ndarray) -> np.ndarray:
 
 
 def is_number(value) -> bool:
-    """Whether a value is a number that can be drawn: its sums and squares are finite too."""
+    """Tells if a value is a number that can be drawn: its sums and squares are finite too."""
     return isinstance(value, (int, float)) and abs(value) < 1e100

@@ -43,7 +43,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
     series = measurements.read_series(run.evaluation)
     histograms = measurements.read_histograms(run.evaluation)
     first = contents.model.samples[:RIBBON_IMAGES]  # a row at the top of the page
-    parts = {
+    parts = {  # page.html has these names
         "mark": provenance.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
         "contents": contents,
         "ribbon": pictures.picture(images.grid(first, columns=len(first)), most=RIBBON),
@@ -151,7 +151,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 
 def _grids_in_time(run: RunDir, contents: Contents) -> dict | None:
-    """The sample grids in order of time; None if there are none."""
+    """Gathers the sample grids in order of time; None if there are none."""
     grids = pictures.read_grids(run.sample_grids())
     if not grids:
         return None
@@ -169,7 +169,7 @@ def _grids_in_time(run: RunDir, contents: Contents) -> dict | None:
 
 
 def _training_charts(history: History, collapsed: float) -> list[dict]:
-    """Losses, what the discriminator believes, and diversity."""
+    """Draws losses, what the discriminator believes, and diversity."""
     steps = history.steps
     measured = np.isfinite(history.column("diversity"))
     charts = [
@@ -205,7 +205,7 @@ def _smooth(history: History, **looks: tuple[str, str]) -> list[chart.Curve]:
 
 
 def _speed(history: History) -> dict | None:
-    """A chart of the speed and a sentence; None if no speed is recorded."""
+    """Makes a chart of the speed and a sentence; None if no speed is recorded."""
     curves = _smooth(history, images_per_second=("images a second", "d"))
     made = chart.draw("Images a second", history.steps, curves)
     if made is None:
@@ -226,7 +226,7 @@ def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
 
 
 def _near(copies: CopySearch | str) -> list[dict] | None:
-    """The generated images most like training images, with those; None without a search."""
+    """Shows the generated images most like training images, with those; None without a search."""
     if isinstance(copies, str):
         return None
     count = sum(1 + sum(len(matches) for _, matches in one.near) for one in copies.closest)
