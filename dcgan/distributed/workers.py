@@ -162,7 +162,7 @@ class Workers:
 
     @contextlib.contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Context in which the loss of another worker is raised as a `UserError`."""
+        """Context manager that raises the loss of another worker as a `UserError`."""
         try:
             yield
         except LOST as error:
