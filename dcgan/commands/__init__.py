@@ -56,7 +56,7 @@ def _load(command: str) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _log_to_console() -> Iterator[None]:
-    """Context that prints log messages, above the progress bars."""
+    """Context manager that prints log messages, above the progress bars."""
     from dcgan.terminal import progress  # late: tqdm reads the environment when it is imported
 
     handler = progress.BarHandler()

@@ -30,7 +30,8 @@ from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
 from dcgan.training.trainer import Trainer, make_networks
 
-# In this order: other processes must have the device's memory before this one takes it.
+# In this order: other processes must have the device's memory before this one takes it. The names
+# are those of `Bench`'s methods and, but for compare, the words of --only.
 PARTS = ("startup", "memory", "compare", "input", "sampling", "step")
 TRAINING_OPTIONS = ("data_dir", "cache_dir", "output_size", "preset", "batch_size", "update")
 DEFAULT = {"dataset": "avatars", "output_size": 64, "preset": "silva"}
@@ -62,7 +63,7 @@ def parts(options: Benchmark) -> list[str]:
 
 @contextlib.contextmanager
 def silence_logging(level: int = logging.WARNING) -> Iterator[None]:
-    """Context that hides log messages below a level."""
+    """Context manager that hides log messages below a level."""
     before = logger.level
     logger.setLevel(level)
     try:

@@ -155,7 +155,7 @@ def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> s
 
 
 def _metrics(asked: str | None, extractor: str, learnt: PreparedData | Source) -> tuple[str, ...]:
-    """The metrics asked for, without repetitions; all possible ones without --metrics."""
+    """Returns the metrics asked for, each once; all possible ones without --metrics."""
     if asked is None:
         return evaluator.possible_metrics(extractor, learnt.labels)
     return tuple(dict.fromkeys(asked.split(",")))

@@ -107,7 +107,7 @@ def _choose_labelling(asked: str | None, source: Source) -> tuple[str, tuple[str
 def _describe_measurement(
     options: Features, trained: TrainedRun, labelling: str, classes: int
 ) -> dict:
-    """Returns what is measured and how, as fields of the record."""
+    """Returns what is measured and how, as fields of the record, by which old ones are found."""
     return {
         "metric": "features",
         "version": linear_probe.VERSION,

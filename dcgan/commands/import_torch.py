@@ -48,7 +48,7 @@ def run(options: ImportTorch) -> None:
         ours = from_torch(network, theirs)
         arrays |= {f"{network}/{name}": array for name, array in ours.items()}
     state.assign(arrays)
-    _write(state, config, to, {"imported": source.path.name})
+    _write(state, config, to, {"imported": source.path.name})  # the trainer looks for this key
     _report(config, to, weights)
 
 

@@ -118,7 +118,7 @@ def _json(trained: TrainedRun, seeds, used: np.ndarray, spaces, found) -> bytes:
 
 
 def _nearest(found: nearest.NearestImages, i: int, used: np.ndarray) -> dict:
-    """The neighbours of one image; "image" is the index of a training image in the data set."""
+    """Describes one image's neighbours; "image" is a training image's index in the data set."""
     return {
         "relative": float(found.relative[i]),
         "nearest": [

@@ -40,6 +40,7 @@ def run(options: Sample) -> None:
     provenance.refuse_foreign(grid, ".png")
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
     note |= {"label": words} if words else {}
+    # In the folder's note: with another text, the folder could not be continued.
     fingerprint = f"{trained.fingerprint}{f', {words}' * bool(words)}"
     folder = GeneratedFolder(to, fingerprint=fingerprint, note=note)
     folder.claim()

@@ -110,11 +110,11 @@ def _model_folder(options: Serve) -> tuple[Path, Path | None]:
     run_dir = (
         Path(options.run_dir) if options.run_dir else newest_run(Path("runs"), options.dataset)
     )
-    return run_dir / "export" / "saved_model", run_dir
+    return run_dir / "export" / "saved_model", run_dir  # where `export` writes without --to
 
 
 def _has_versions(folder: Path) -> bool:
-    """Whether the folder holds a version, whole or not; raises UserError if it is unreadable."""
+    """Tells if the folder holds a version, whole or not; raises UserError if it is unreadable."""
     try:
         return any(path.name.isdecimal() for path in folder.iterdir())
     except FileNotFoundError:

@@ -180,7 +180,7 @@ def _require_data(config: Config, source: Source) -> None:
 
 
 def _count(config: Config, source: Source) -> int:
-    """The number of pictures to use, if all of them can be used."""
+    """Returns the number of pictures to use, if all of them can be used."""
     return min(len(source), config.train_size or len(source))
 
 
@@ -294,7 +294,7 @@ def _find_alike(
     recorded, alike = read_json(run_dir.config), []
     if _place(recorded) == _place(to_dict(config)) is not None:
         alike += ["dataset"]
-    # A limit that is no smaller than the number of images has no effect.
+    # A limit that is not smaller than the number of images has no effect.
     limits = [config.train_size, recorded.get("train_size")]
     if all(limit is None or (type(limit) is int and limit >= len(source)) for limit in limits):
         alike += ["train_size"]
@@ -308,7 +308,7 @@ def _find_alike(
 
 
 def _place(options: dict) -> str | None:
-    """The place of a run's data set; None if its options do not say."""
+    """Returns the place of a run's data set; None if its options do not say."""
     named = [options.get(name, FIELDS[name].default) for name in ("dataset", "data_dir")]
     return catalog.place(*named) if all(isinstance(one, str) for one in named) else None
 
@@ -372,7 +372,10 @@ class _LogFile(logging.FileHandler):
 
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Context that also writes log messages to the run's log.txt."""
+    """Context manager that also writes log messages to the run's log.txt.
+
+    `outputs.report.history` reads the lines in this form.
+    """
     handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(console.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
