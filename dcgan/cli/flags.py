@@ -34,7 +34,7 @@ TRUE, FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
 def kind(field: dataclasses.Field) -> type:
-    """The type of a field without its None."""
+    """Returns the type of a field without its None."""
     kinds = typing.get_args(field.type) or (field.type,)
     return next(kind for kind in kinds if kind is not types.NoneType)
 
@@ -148,7 +148,7 @@ def _normalize(name: str) -> str:
 
 
 def _ends_values(word: str, *, is_named: bool) -> bool:
-    """Whether a word is not another value: a flag, help, or the command if none is named yet."""
+    """Tells if a word is not another value: a flag, help, or the command if none is named yet."""
     return word.startswith("-") or (not is_named and _command(word)) or word == "help"
 
 

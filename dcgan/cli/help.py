@@ -92,7 +92,7 @@ def _default(field: dataclasses.Field) -> str:
 
 
 def markdown() -> str:
-    """The content of flags.md, made from the commands' options and the presets."""
+    """Makes the content of flags.md from the commands' options and the presets."""
     lines = [
         "# Flags",
         "",
@@ -163,7 +163,7 @@ def _row(field: dataclasses.Field) -> str:
 
 
 def _bundles() -> list[str]:
-    """The presets and data sets as tables of flags.md."""
+    """Makes the presets and data sets tables of flags.md."""
     lines = ["", "### Presets", "", "| preset | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
     lines += [

@@ -95,7 +95,7 @@ def _expand_home(path: str, flag: str) -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether a word must be a path: it has a dot or slash, which no choice has."""
+    """Tells whether a word must be a path: it has a dot or slash, which no choice has."""
     return any(mark in text for mark in "./\\")
 
 

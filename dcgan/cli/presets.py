@@ -6,7 +6,8 @@ source has the source's values, apart from `DIFFERENCES`.
 """
 
 # Architectures. Widths are the channels of the generator's first tensor and of the discriminator's
-# first convolution; the layers in between halve or double them.
+# first convolution; the layers in between halve or double them. If a value changes, runs that began
+# with the old one are not continued by the same command.
 PRESETS = {
     # The networks of the Keras tutorial's lineage: 4x4x512, 5x5 kernels.
     "silva": {},

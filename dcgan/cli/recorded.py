@@ -13,7 +13,7 @@ SHORTHANDS = ("preset", "output_size", "image_size")  # only set the values of o
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """Every option by name, as config.json holds them."""
+    """Returns every option by name, as config.json holds them."""
     return {name: getattr(config, name) for name in FIELDS}
 
 

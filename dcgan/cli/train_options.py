@@ -20,6 +20,12 @@ folder_option = functools.partial(option, group="run folder")
 
 @dataclass(frozen=True)
 class Config:
+    """The options of a training run.
+
+    config.json of runs has the fields by name. If a field is renamed, old runs count as having its
+    default; if a default changes, the same command does not continue runs that began with the old.
+    """
+
     # None: the value comes from elsewhere, see `cli.resolve`.
     dataset: str = data_option(
         "avatars",
