@@ -84,5 +84,6 @@ def run(app: FastAPI, listener: socket.socket, *, show: bool = False) -> None:
     listener.listen()  # clients that connect from now on are answered once the server runs
     if show:
         show_in_browser(address(listener))
+    # `benchmarks.serving` finds the port in this line.
     logger.info("%s is at %s (Ctrl-C ends it).", app.title, address(listener))
     uvicorn.Server(config(app)).run(sockets=[listener])

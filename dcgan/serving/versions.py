@@ -175,6 +175,7 @@ class Versions:
             self._users[servable] = 0
             self._loaded[version] = servable
             self._read[version] = listing
+        # `benchmarks.serving` looks for the words "version N answers".
         logger.info("Loaded version %d; version %d answers now.", version, self.newest)
         if old is not None:
             self._finish(old)
