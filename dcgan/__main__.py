@@ -43,7 +43,7 @@ def end(number: int, frame=None) -> None:
 
 
 def hang_up(number: int, frame=None) -> None:
-    """The terminal was closed: whoever handles SIGTERM, such as the server, hears that."""
+    """Treats the closing of the terminal as SIGTERM, which the server, for one, handles itself."""
     if signal.getsignal(signal.SIGTERM) is end:
         end(number)
     signal.raise_signal(signal.SIGTERM)

@@ -1,7 +1,8 @@
 """Pixels: their range, crop and resize, grids, and PNG and GIF files.
 
 Two forms exist. On disk and in caches an image is uint8 in [0, 255]; networks see float32 in
-[-1, 1], the range of tanh. `plain` and `crop_and_resize` turn any picture of a user into the first.
+[-1, 1], the range of tanh. `plain` and `crop_and_resize` turn any picture of a user into the first;
+if their pixels change, increase `datasets.prepare.FORMAT`, the version of the caches.
 """
 
 import io
@@ -95,7 +96,7 @@ def plain(
 
 
 def orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, from 1 (upright) to 8; with 5 to 8 the picture lies on its side."""
+    """Returns the EXIF orientation: 1 (upright) to 8; with 5 to 8 the picture lies on its side."""
     if picture.format == "TIFF" or not _EXIF_KEYS & picture.info.keys():
         return 1  # reading EXIF takes longer than resizing a small picture
     try:
@@ -159,7 +160,7 @@ def crop_and_resize(
 
 
 def _centre_box(size: tuple[int, int], height: int, width: int, exact: bool) -> tuple:
-    """The centre box (left, top, right, bottom) of `height`:`width`; if `exact`, of that size."""
+    """Returns the centre box (left, top, right, bottom) of this ratio; if `exact`, of this size."""
     scale = min(size[0] / width, size[1] / height)
     if exact and scale >= 1:
         scale = 1.0
@@ -177,7 +178,7 @@ def grid(images: np.ndarray, *, columns: int | None = None, margin: int = 1) -> 
     Args:
         images: uint8 [N, H, W, C], N >= 1.
         columns: number of images in a row; None for a grid that is as square as possible.
-        margin: white pixels between images.
+        margin: white pixels between images; 1 in the grids of runs, which comparisons cut up.
 
     Returns:
         uint8 [rows * (H + margin) - margin, columns * (W + margin) - margin, C].

@@ -16,7 +16,7 @@ PLAIN = re.compile(r"[\w./+,=@ -]+", re.ASCII)
 
 @contextlib.contextmanager
 def plain(path: Path) -> Iterator[str]:
-    """Context that gives an absolute path to `path` in plain characters (`PLAIN`).
+    """Context manager that gives an absolute path to `path` in plain characters (`PLAIN`).
 
     That is `path` itself if it is plain, else a path through a temporary link. If no link can be
     made, as on Windows, it is `path` as well.

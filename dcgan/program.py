@@ -20,5 +20,5 @@ def name(started: str | None = None) -> str:
 
 
 def command_line(*words: object) -> str:
-    """A command of this program, to be typed in a shell."""
+    """Returns a command of this program, to be typed in a shell."""
     return " ".join([name(), *map(shlex.quote, map(str, words))])

@@ -59,7 +59,7 @@ def isolate() -> None:
 
 
 def isolate_networks() -> list[str]:
-    """The part of `isolate` that is right in a notebook too, where plots are the user's to style.
+    """Does the part of `isolate` that suits a notebook too, where the user styles plots.
 
     Returns:
         The names of the variables that were dropped.

@@ -31,7 +31,7 @@ for line in sys.stdin.buffer:
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """Context that drops lines of `CHATTER` from standard error, if possible.
+    """Context manager that drops lines of `CHATTER` from standard error, if possible.
 
     It also hides the settings of other projects from TensorFlow and Keras, see `surroundings`.
     """
