@@ -57,4 +57,4 @@ def _own_folder() -> Path:
 
 
 def _in_home() -> Path:
-    return Path.home() / ".cache" / "dcgan"
+    return Path.home() / ".cache" / "dcgan"  # where users have their caches and downloads

@@ -238,7 +238,7 @@ class Trainer:
             classes_file.write(run_dir.checkpoints, self.labels.table)
         if start:
             epoch = start / self.steps_per_epoch
-            # `outputs.report.history` counts the starts in log.txt by these words.
+            # `outputs.report.history` counts starts in log.txt by these words and those below.
             logger.info("Resuming from step %d, epoch %.2f, in %s.", start, epoch, run_dir.root)
         else:
             given = ", from imported weights" * ("imported" in meta)
