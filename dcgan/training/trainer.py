@@ -329,7 +329,11 @@ class Trainer:
         if is_best:
             self._save(done, evaluation=record)
         logger.info(
-            "Step %d: %s %.4g%s.", done, metric, record["value"], ", the best so far" * is_best
+            "Evaluation at step %d: %s %.4g%s.",
+            done,
+            metric,
+            record["value"],
+            ", the best so far" * is_best,
         )
 
     def _choose_reals(self, count: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from dcgan.evaluation.metrics import measure_all
 from dcgan.evaluation.periodic import PeriodicEvaluator
 from dcgan.files import read_json_lines
 from dcgan.outputs.evaluation_curve import draw_evaluations
+from dcgan.outputs.report.history import read_history
 from dcgan.run.checkpoint import BEST, Checkpointer, read
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
@@ -105,6 +106,12 @@ def test_the_last_one_stands_in_the_last_line_of_the_log(pictures, idle, tmp_pat
     (record,) = records(tmp_path / "run")
     *_, last = logged(tmp_path / "run")
     assert (last["step"], last["kid"], record["step"]) == (5, record["value"], 5)
+
+
+def test_the_report_takes_no_evaluation_for_a_message_about_health(evaluated):
+    lines = (evaluated / "log.txt").read_text().splitlines()
+    assert sum("Evaluation at step" in line for line in lines) == STEPS // OFTEN[1]
+    assert read_history(RunDir(evaluated)).messages == []
 
 
 def test_the_speed_of_the_training_is_without_it(evaluated):
