@@ -2,8 +2,9 @@
 
 Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. Both versions are read as
 they were downloaded (.tar.gz) or unpacked. The Python version consists of pickles, which can run
-any program when they are loaded. The unpickler here knows only byte strings and arrays of bytes,
-runs no code but this file's, and refuses everything else.
+any program when they are loaded. The unpickler here accepts only plain values, such as numbers,
+text and lists, and numpy arrays of bytes. It refuses every other name, so it runs only this file's
+code.
 """
 
 import io
@@ -25,12 +26,18 @@ from dcgan.datasets.source import Source
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 RECORD = 1 + PIXELS  # the label, then the red, green and blue planes
-MOST_BYTES = 64 << 20  # a batch has 30 MB in both versions
+MAX_BATCH_BYTES = 64 << 20  # a batch has 30 MB in both versions
 
+# The label in the files is a class's place in this order.
 CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
 BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 # Where batches may be below the folder, and their suffix; binary comes first, as it is faster.
-PLACES = (("", ".bin"), ("cifar-10-batches-bin", ".bin"), ("", ""), ("cifar-10-batches-py", ""))
+BATCH_LOCATIONS = (
+    ("", ".bin"),
+    ("cifar-10-batches-bin", ".bin"),
+    ("", ""),
+    ("cifar-10-batches-py", ""),
+)
 
 # Checksum and size as in tensorflow_datasets (url_checksums/cifar10.txt) and torchvision-ruby. The
 # university's own server has been slowed to 55 kB/s since 2026 (pytorch/vision issue 9536).
@@ -44,7 +51,7 @@ FILE = RemoteFile(
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     170_052_171,
 )
-# Archives that may be in the folder, and their batches' suffix; the second is never downloaded.
+# Archives that may be in the folder, and their batches' suffix. Only the first can be downloaded.
 ARCHIVES = ((FILE.name, ".bin"), ("cifar-10-python.tar.gz", ""))
 
 
@@ -55,10 +62,11 @@ def find(
     splits: Sequence[str] = ("train",),
     file: RemoteFile = FILE,
 ) -> Source:
-    """Finds CIFAR-10 in a folder, with labels; downloads the binary version if both are missing.
+    """Finds CIFAR-10 in a folder, with labels.
 
-    `splits` are "train" (50,000 images), "test" (10,000) or both. Raises UserError if there is no
-    such split or the download fails.
+    Downloads the binary version if neither version is in the folder. `splits` are "train" (50,000
+    images), "test" (10,000) or both. Raises UserError if there is no such split or the download
+    fails.
     """
     splits = wanted_parts("cifar10", splits, BATCHES)
     stems = [stem for split in splits for stem in BATCHES[split]]
@@ -70,7 +78,7 @@ def find(
 
 def _locate(folder: Path, stems: Sequence[str]) -> tuple[list[Path], partial] | None:
     """Returns the files with all the batches `stems`, and their reader; None if one is missing."""
-    for place, suffix in PLACES:
+    for place, suffix in BATCH_LOCATIONS:
         paths = [folder / place / (stem + suffix) for stem in stems]
         if all(path.is_file() for path in paths):
             return paths, partial(_read_files, paths, suffix)
@@ -87,7 +95,7 @@ def _in_archive(path: Path, stems: Sequence[str], suffix: str) -> tuple[list[Pat
 def _read_files(paths: Sequence[Path], suffix: str) -> tuple[np.ndarray, np.ndarray]:
     parts = []
     for path in paths:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BATCH_BYTES:
             raise unusable(path, "a batch of 30 MB", f"{path.stat().st_size:,} bytes")
         parts.append(_parse(path, path.read_bytes(), suffix))
     return concatenate(parts)
@@ -97,11 +105,11 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     """Reads the batches inside an archive; nothing is unpacked, so no name in it can do harm."""
     contents = {}
     try:
-        with open_tar(path, MOST_BYTES) as archive:
+        with open_tar(path, MAX_BATCH_BYTES) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 # A sparse file may be far larger than the bytes that are stored for it.
-                if name in names and member.isfile() and member.size <= MOST_BYTES:
+                if name in names and member.isfile() and member.size <= MAX_BATCH_BYTES:
                     contents[name] = archive.extractfile(member).read()
             while archive.fileobj.read(RECORD):  # to the end, to check gzip's checksum
                 pass
@@ -133,18 +141,18 @@ def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Parses a Python batch, without running its code, into uint8 [N, 3072] and labels [N].
 
-    Raises UserError if it is cut short, or holds more than arrays of bytes, numbers and text.
+    Raises UserError if it is cut short or has anything other than such arrays and plain values.
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         # Python 2 wrote the keys as bytes; files rewritten by Python 3 have text.
-        words = (b"data", b"labels") if b"data" in batch else ("data", "labels")
-        data, labels = (batch[word] for word in words)
+        keys = (b"data", b"labels") if b"data" in batch else ("data", "labels")
+        data, labels = (batch[key] for key in keys)
         if not all(isinstance(label, int) for label in labels):
             raise ValueError("labels are not a list of numbers")  # nested lists may be huge arrays
         rows, values = data.array(), np.array(labels, np.int64)
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
-        expected = "a CIFAR-10 python batch, or better the binary version"
+        expected = "a batch of the Python version of CIFAR-10"
         raise unusable(path, expected, f"a damaged or other file ({error})") from error
     if rows.ndim != 2 or rows.shape[1] != PIXELS or not len(rows):
         raise unusable(path, f"data of shape [N, {PIXELS}]", f"{list(rows.shape)}")
@@ -186,7 +194,7 @@ class _Unpickler(pickle._Unpickler):
         ("numpy._core.multiarray", "_reconstruct"): lambda *_: _ArrayState(),
         ("numpy", "ndarray"): _ArrayState,
         ("numpy", "dtype"): _DtypeState,
-        # With this Python 3 writes bytes in old protocols.
+        # Python 3 uses this to write bytes in pickle protocols 0 to 2.
         ("_codecs", "encode"): lambda text, *_: text.encode("latin1"),
     }
 

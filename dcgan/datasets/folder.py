@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
-from dcgan.cli.data_names import ARCHIVES, TARS
+from dcgan.cli.data_names import ARCHIVE_SUFFIXES, TAR_SUFFIXES
 from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import archive_refusal, damage_within, reading_failed
 from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
@@ -139,7 +139,7 @@ def find(path: str | os.PathLike, pattern: str = "*") -> Source:
 def _open_archive(path: Path, pattern: str) -> PictureFiles:
     if zipfile.is_zipfile(path):
         return ZipSource(path, pattern)
-    if path.name.lower().endswith(TARS) or tar_archive.is_tar(path):
+    if path.name.lower().endswith(TAR_SUFFIXES) or tar_archive.is_tar(path):
         return TarSource(path, pattern)
     foreign.refuse(path)
     return ZipSource(path, pattern)  # raises the error that it is not a zip file
@@ -147,7 +147,9 @@ def _open_archive(path: Path, pattern: str) -> PictureFiles:
 
 def _only_archive(folder: Path) -> Path | None:
     """Returns the only archive of a folder without pictures, or None; UserError for several."""
-    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(ARCHIVES) and n[0] != ".")
+    names = sorted(
+        n for n in os.listdir(folder) if n.lower().endswith(ARCHIVE_SUFFIXES) and n[0] != "."
+    )
     archives = [folder / name for name in names]
     if not archives or _holds_a_picture(folder):
         return None

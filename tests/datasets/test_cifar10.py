@@ -149,13 +149,13 @@ def test_what_is_too_large_for_a_batch_is_not_read(tmp_path, monkeypatch):
     sparse = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(records)}
     archive = write_members(tmp_path, *(entry(f"{n}.bin", pax_headers=sparse) for n in BATCHES))
     refusal(cifar10.find(tmp_path, download=False), archive, "no data_batch_1.bin")
-    monkeypatch.setattr(cifar10, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(cifar10, "MAX_BATCH_BYTES", 100_000)
     write_members(tmp_path, entry("name", tarfile.GNUTYPE_LONGNAME, size=100_001))
     refusal(cifar10.find(tmp_path, download=False), archive, "a header states 100,")
 
 
 def test_a_batch_may_have_just_the_most_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar10, "MOST_BYTES", 4 * 3073)
+    monkeypatch.setattr(cifar10, "MAX_BATCH_BYTES", 4 * 3073)
     write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
     assert_all_of_cifar(cifar10.find(tmp_path, download=False))
     write_batches(tmp_path, ".bin", binary_batch)
