@@ -14,7 +14,13 @@ from dcgan import UserError
 from dcgan.cli.data_names import ARCHIVE_SUFFIXES, TAR_SUFFIXES
 from dcgan.datasets import foreign, tar_archive
 from dcgan.datasets.picture import archive_refusal, damage_within, reading_failed
-from dcgan.datasets.picture_files import PictureFiles, is_safe, is_visible, match_names, stream
+from dcgan.datasets.picture_files import (
+    PictureFiles,
+    buffer_if_small,
+    is_safe,
+    is_visible,
+    match_names,
+)
 from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 from dcgan.datasets.report import nothing_usable_error
 from dcgan.datasets.source import Skipped, Source
@@ -49,7 +55,7 @@ class FolderSource(PictureFiles):
         try:
             file = open(os.path.join(self.path, self.names[index]), "rb")
             size = os.fstat(file.fileno()).st_size
-            return stream(file, size)
+            return buffer_if_small(file, size)
         except OSError as error:
             raise UnusableFile(reading_failed(error)) from error
 
@@ -83,7 +89,7 @@ class ZipSource(PictureFiles):
             info = self._archive().infolist()[self._entries[index]]
             if info.flag_bits & _ENCRYPTED:
                 raise UnusableFile("encrypted")
-            return stream(self._archive().open(info), info.file_size)
+            return buffer_if_small(self._archive().open(info), info.file_size)
         except NotImplementedError as error:
             raise UnusableFile("compressed in an unknown way") from error
         except BAD_ZIP as error:

@@ -15,7 +15,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.option import list_some
-from dcgan.datasets.picture_files import PictureFiles, fork, holds_some, is_safe
+from dcgan.datasets.picture_files import PictureFiles, find_dividing_folders, has_pictures, is_safe
 from dcgan.datasets.source import Labels
 
 PARTS = ("train", "test", "val")  # in config.json and evaluation records of runs
@@ -58,7 +58,7 @@ class PartFolders:
 
 def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:
     """Finds the parts among files, whose `paths` are split at "/"; None if no folders are parts."""
-    level, folders, _ = fork(enumerate(paths), is_picture)
+    level, folders, _ = find_dividing_folders(enumerate(paths), is_picture)
     layout = _parts_at(level, folders)
     if layout is not None:
         return layout
@@ -69,7 +69,7 @@ def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolder
         (below[path[level + 1]] if len(path) > level + 2 else loose).append(number)
     if any(map(is_picture, loose)):
         return None
-    full = {folder: files for folder, files in below.items() if holds_some(files, is_picture)}
+    full = {folder: files for folder, files in below.items() if has_pictures(files, is_picture)}
     layout = _parts_at(level + 1, full)
     return layout if layout and not layout.others else None
 
@@ -146,7 +146,7 @@ def _classes(
     """Returns the class of each file by part; empty for a part without classes."""
     found = {}
     for part, files in layout.files.items():
-        level, folders, loose = fork(((n, paths[n]) for n in files), is_picture)
+        level, folders, loose = find_dividing_folders(((n, paths[n]) for n in files), is_picture)
         several = {} if loose or len(folders) < 2 else folders
         found[part] = {n: folder for folder, members in several.items() for n in members}
     return found

@@ -19,14 +19,19 @@ from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 from dcgan.datasets.workers import map_in_order
 from dcgan.images import DEEP_WHITE, MAX_PIXELS, white_level
 
-PROBES = 20  # files of a folder that are examined to tell whether it holds pictures
+PROBES = 20  # files of a folder that are examined to tell whether it has pictures
 MAX_FILE_BYTES = 8 * MAX_PIXELS  # no picture within the limit is larger, not even in 16-bit RGBA
-MANY_LEVELS = 1 << 14  # a level from here on needs all 16 bits, so the search for levels ends
-WHOLE_BYTES = 1 << 22  # smaller files are read at once, which is faster than Pillow's small reads
+MANY_LEVELS = 1 << 14  # levels from here on need all 16 bits, so no more pixels are read
+MAX_BUFFERED_BYTES = 1 << 22  # files up to this are read at once: Pillow's small reads are slower
 
 
 class PictureFiles(ABC):
-    """A `Source` of numbered files; subclasses for folders, archives and others open them."""
+    """A `Source` of numbered files; subclasses for folders, archives and others open them.
+
+    Subclasses set their own fields before they call `super().__init__()`, because it calls
+    `find_labels`, which may call `open`. A file that stays open is kept in `_opened`. For `notes`
+    and `parts`, which subclasses and `parts.choose` set, see `Source`.
+    """
 
     parallel = fallible = True
     notes: tuple[str, ...] = ()
@@ -36,6 +41,7 @@ class PictureFiles(ABC):
         """Takes the names of files and, for each, a value that changes with its content."""
         self.name = name
         self.names = names
+        # A key of users' image caches: changing it makes every cached data set be decoded again.
         digest = hashlib.sha256()
         for file, version in zip(names, versions, strict=True):
             digest.update(f"{file}\0{version}\0".encode("utf-8", "surrogateescape"))
@@ -110,17 +116,17 @@ class PictureFiles(ABC):
         return True
 
     def packed_labels(self) -> dict[str, Labels]:
-        """Returns the labels in a manifest of `pack`, see `packed.labels`; empty without one."""
+        """Returns the labels in the manifest of `pack`, see `packed.labels`; {} without one."""
         return {}
 
     def find_labels(self) -> dict[str, Labels]:
-        """Makes labels of the top folders; empty unless there are several that hold all pictures.
+        """Makes a label of each top folder; {} unless two or more of them hold all pictures.
 
-        A single folder around everything, as archives often have one, does not count. Files without
-        a picture, such as a licence beside the folders, get the first label and are never used.
+        A single folder around everything, as in many archives, is passed over. Files that are
+        no pictures, such as a licence beside the folders, get the first label and are never used.
         """
         parts = enumerate(name.split("/") if is_safe(name) else [name] for name in self.names)
-        _, folders, loose = fork(parts, self.is_picture)
+        _, folders, loose = find_dividing_folders(parts, self.is_picture)
         if loose or len(folders) < 2:
             return {}
         values = np.zeros(len(self), np.int32)
@@ -129,14 +135,16 @@ class PictureFiles(ABC):
         return {"label": Labels(values, tuple(folders))}
 
 
-def fork(
+def find_dividing_folders(
     paths: Iterable[tuple[int, list[str]]], is_picture: Callable[[int], bool]
 ) -> tuple[int, dict[str, list[int]], bool]:
     """Finds the first level of folders at which no single folder holds all pictures.
 
     `paths` are (number, name split at "/") of the files; only some files of a folder are examined.
-    Returns the level, the files of each folder with pictures, sorted by the folders' names, and
-    whether a picture lies on that level outside of the folders.
+
+    Returns:
+        The level, 0 for the top folders; the numbers of the files in each folder with pictures,
+        sorted by the folders' names; and whether a picture on that level is in none of them.
     """
     inside, level = list(paths), -1
     while True:
@@ -147,7 +155,9 @@ def fork(
         for number, path in inside:
             folders.setdefault(path[level], []).append(number)
         full = {
-            name: folders[name] for name in sorted(folders) if holds_some(folders[name], is_picture)
+            name: files
+            for name, files in sorted(folders.items())
+            if has_pictures(files, is_picture)
         }
         loose = any(map(is_picture, outside))
         if loose or len(full) != 1:
@@ -156,10 +166,10 @@ def fork(
         inside = [(number, path) for number, path in inside if path[level] in only]
 
 
-def holds_some(numbers: list[int], is_picture: Callable[[int], bool]) -> bool:
-    """Whether there are pictures among files; examines up to `PROBES`, evenly chosen."""
-    asked = np.linspace(0, len(numbers) - 1, min(PROBES, len(numbers))).astype(int)
-    return any(is_picture(numbers[i]) for i in asked)
+def has_pictures(numbers: list[int], is_picture: Callable[[int], bool]) -> bool:
+    """Whether there are pictures among files; examines up to `PROBES`, evenly spaced."""
+    sampled = np.linspace(0, len(numbers) - 1, min(PROBES, len(numbers))).astype(int)
+    return any(is_picture(numbers[i]) for i in sampled)
 
 
 def is_safe(name: str) -> bool:
@@ -178,9 +188,10 @@ def is_visible(name: str) -> bool:
 
 
 def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped], Counter, int]:
-    """Returns what headers say: files skipped, number of pictures by `header`, highest level.
+    """Reads the headers of some files, and pixels of 16-bit pictures until `MANY_LEVELS`.
 
-    Levels are those of 16-bit pictures, until one reaches `MANY_LEVELS`.
+    Returns the skipped files, the number of pictures for each value of `header`, and the highest
+    level seen in a 16-bit picture, 0 without one.
     """
     skipped, kinds, highest = [], Counter(), 0
     for index in indices:
@@ -198,16 +209,16 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped
 
 
 def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
-    """Returns the numbers of the files whose name (without folders) matches, ignoring case.
+    """Returns the indices of the names whose last part matches a pattern, ignoring case.
 
-    A pattern uses *, ? and [] as in a shell; commas join several. Raises UserError, which calls the
-    place `where`, if there are no files or none matches.
+    A pattern uses *, ? and [] as in a shell; commas join several. Raises UserError if there are no
+    names or none matches; its message calls the place of the files `where`.
     """
     names = list(names)
     if not names:
         raise UserError(f"There are no files in {where}: expected pictures, in subfolders or not.")
-    several = [fnmatch.translate(one.strip()) for one in pattern.split(",")]
-    matches = re.compile("|".join(several), re.IGNORECASE).match
+    patterns = [fnmatch.translate(one.strip()) for one in pattern.split(",")]
+    matches = re.compile("|".join(patterns), re.IGNORECASE).match
     chosen = [i for i, name in enumerate(names) if matches(name.rpartition("/")[2])]
     if not chosen:
         suffixes = Counter(PurePath(name).suffix.lower() or "none" for name in names)
@@ -220,12 +231,15 @@ def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
     return chosen
 
 
-def stream(file: BinaryIO, size: int) -> BinaryIO:
-    """Returns a large file itself, else its bytes in memory; raises UnusableFile if too large."""
+def buffer_if_small(file: BinaryIO, size: int) -> BinaryIO:
+    """Reads a file into memory if it is small, up to `MAX_BUFFERED_BYTES`; else returns it open.
+
+    Raises UnusableFile if it is too large for a picture.
+    """
     if size > MAX_FILE_BYTES:
         file.close()
         raise UnusableFile(f"{size:,} bytes, too large for a picture")
-    if size > WHOLE_BYTES:
+    if size > MAX_BUFFERED_BYTES:
         return file
     with file:
         # `size` limits it: a zip entry may inflate to more than it states.

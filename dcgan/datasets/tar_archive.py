@@ -23,8 +23,8 @@ from dcgan.datasets import picture_formats
 from dcgan.datasets.download import BoundedReader
 from dcgan.datasets.picture import archive_refusal, damage_within
 from dcgan.datasets.picture_files import (
+    MAX_BUFFERED_BYTES,
     MAX_FILE_BYTES,
-    WHOLE_BYTES,
     PictureFiles,
     is_safe,
     is_visible,
@@ -112,7 +112,7 @@ class TarSource(PictureFiles):
         entry = self._entries[index]
         if entry.reason:
             raise UnusableFile(entry.reason)
-        if entry.size > WHOLE_BYTES and not entry.is_picture:
+        if entry.size > MAX_BUFFERED_BYTES and not entry.is_picture:
             raise UnusableFile("not an image")
         try:
             if self._opened is None:

@@ -260,7 +260,7 @@ def test_encrypted_and_corrupt_entries_are_skipped(tmp_path):
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_damaged_entries_of_any_compression_are_skipped(tmp_path, monkeypatch, method):
     """Read at once, in pieces and as a manifest: each library has errors of its own."""
-    monkeypatch.setattr(picture_files, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(picture_files, "MAX_BUFFERED_BYTES", 1000)
     files = {"a.png": red(), "b.png": noise("PNG"), packed.MANIFEST: b"{}" * 50, "c.png": red()}
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
         for name, data in files.items():
