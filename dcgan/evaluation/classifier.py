@@ -3,6 +3,9 @@
 On small images such as digits, its features are better than those of a network trained on
 photographs, and its classes tell which kinds of images a generator makes. Data sets without labels
 are refused.
+
+`extractors.LEARN` lists this module and `self_supervised`: it calls `load`, `require` and
+`find_learnt` on either, so these take the same arguments in both.
 """
 
 import functools
@@ -25,10 +28,10 @@ from dcgan.evaluation.kept_results import are_weights, holds, is_seconds, is_sha
 from dcgan.evaluation.spill import collect
 
 VERSION = 2  # raised when the same recipe and images give another network
-# How much the accuracy must exceed the share of the largest class: by this many standard deviations
-# of chance, and by this share of the images.
-SIGMAS, LEAST_GAIN = 3.0, 0.02
-MOST = 60_000  # the most images to learn from, to bound memory and time
+# The accuracy must exceed the share of the largest class by this many standard deviations of that
+# share, as measured on the held-out images, and at least by `MIN_GAIN`.
+SIGMAS, MIN_GAIN = 3.0, 0.02
+MAX_TRAINING_IMAGES = 60_000  # bounds memory and time
 
 logger = logging.getLogger("dcgan")
 
@@ -82,37 +85,38 @@ def load(data: PreparedData, *, folder: Path, seed: int) -> Classifier:
     images, labels = data.images, require(data.labels, len(data.images))
     classes = {name: tuple(one.names) for name, one in labels.items()}
     values = [np.asarray(one.values, np.int32) for one in labels.values()]
-    recipe = (trunk.LONGEST, unseen.SHARE, MOST, classifier_network.RECIPE)
+    recipe = (trunk.LONGEST, unseen.SHARE, MAX_TRAINING_IMAGES, classifier_network.RECIPE)
     key = digest(VERSION, *recipe, seed, data_fingerprint(images), classes, *values)
 
     make = functools.partial(_train, images, values, classes, seed=seed)
     fits = functools.partial(_is_classifier, images.shape[1:], classes)
     weights, facts = remember(folder, f"classifier-{key}", make, fits=fits)
-    found = Classifier(images.shape[1:], classes, weights, facts=facts)
+    classifier = Classifier(images.shape[1:], classes, weights, facts=facts)
     logger.info(
         "The classifier of this data set is right on %s of %s held-out images (trained in %.0f s, "
         "kept in %s).",
-        ", ".join(f"{share:.1%} ({name})" for name, share in found.accuracy.items()),
-        f"{found.test_count:,}",
+        ", ".join(f"{share:.1%} ({name})" for name, share in classifier.accuracy.items()),
+        f"{classifier.test_count:,}",
         facts["seconds"],
         folder,
     )
-    _require_knowledge(found, dict(zip(classes, values, strict=True)))
-    return found
+    _require_knowledge(classifier, dict(zip(classes, values, strict=True)))
+    return classifier
 
 
-def _require_knowledge(found: Classifier, labels: Mapping[str, np.ndarray]) -> None:
+def _require_knowledge(classifier: Classifier, labels: Mapping[str, np.ndarray]) -> None:
     """Raises UserError if no labelling is classified better than by naming its largest class."""
     largest = {name: np.bincount(values).max() / len(values) for name, values in labels.items()}
     for name, share in largest.items():
-        chance = np.sqrt(share * (1 - share) / found.test_count)
-        if found.accuracy[name] > share + max(SIGMAS * chance, LEAST_GAIN):
+        chance = np.sqrt(share * (1 - share) / classifier.test_count)
+        if classifier.accuracy[name] > share + max(SIGMAS * chance, MIN_GAIN):
             return
-    name = max(largest, key=lambda one: found.accuracy[one] - largest[one])
+    name = max(largest, key=lambda one: classifier.accuracy[one] - largest[one])
     raise UserError(
-        f"The classifier of this data set is right on {found.accuracy[name]:.1%} of held-out "
-        f"images, and naming the largest class ({name}) each time would be on {largest[name]:.1%}: "
-        "it has not learnt to tell the classes apart, so its features say nothing of the images. "
+        f"The classifier of this data set is right on {classifier.accuracy[name]:.1%} of held-out "
+        f'images, and always naming the largest class of the labels "{name}" would be right on '
+        f"{largest[name]:.1%}: it has not learnt to tell the classes apart, so its features say "
+        "nothing of the images. "
         "Take --extractor self_supervised or inception, or see whether the folders are classes."
     )
 
@@ -132,7 +136,9 @@ def _is_classifier(
 def find_learnt(data: PreparedData, *, seed: int) -> np.ndarray:
     """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `require`."""
     require(data.labels, len(data.images))
-    return unseen.fingerprints(data.images[unseen.split(data.images, seed=seed, most=MOST)[1]])
+    return unseen.fingerprints(
+        data.images[unseen.split(data.images, seed=seed, most=MAX_TRAINING_IMAGES)[1]]
+    )
 
 
 def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
@@ -145,7 +151,7 @@ def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
     if not labels:
         raise UserError(
             "The classifier needs labels with two or more classes, and the data set has none: put "
-            f"the pictures into one folder a class, {instead}."
+            f"the pictures of each class into a folder of their own, or {instead}."
         )
     if count < FEWEST_LABELLED:
         raise UserError(
@@ -162,25 +168,30 @@ def _train(
     *,
     seed: int,
 ) -> tuple[Arrays, dict]:
-    """Trains on a part of the images and measures on the rest; returns weights and facts."""
+    """Trains on a part of the images and measures on the rest; returns weights and facts.
+
+    The facts are stored in the cache's files, so their keys must not change.
+    """
     start = time.perf_counter()
     shape = images.shape[1:]
-    held_out, rows = unseen.split(images, seed=seed, most=MOST)
+    held_out, rows = unseen.split(images, seed=seed, most=MAX_TRAINING_IMAGES)
     if not len(held_out):
         raise UserError(
-            f"The classifier needs different images, and of these {len(images):,} only "
-            f"{len(rows)} are: choose --extractor inception or pixels, or another data set."
+            "The classifier needs more different images, so that some are left to test it on, "
+            f"received only {len(rows)} among {len(images):,}: choose --extractor inception or "
+            "pixels, or another data set."
         )
     logger.info("Training a classifier on the data set's labels, once.")
     model = _build(shape, classes, seed)
     pictures = trunk.small(images, rows, model.input_shape[1:3])
     classifier_network.train(model, pictures, [one[rows] for one in values], seed=seed)
     weights = {f"{i:03d}": array for i, array in enumerate(model.get_weights())}
+    # `Classifier` wants an accuracy, which only it can measure.
     facts = {"test_count": len(held_out), "accuracy": {}}
-    found = Classifier(shape, classes, weights, facts=facts)
-    said = collect(map(found, pieces(images, held_out))).probabilities
+    classifier = Classifier(shape, classes, weights, facts=facts)
+    probabilities = collect(map(classifier, pieces(images, held_out))).probabilities
     facts["accuracy"] = {
-        name: float((said[name].argmax(1) == true[held_out]).mean())
-        for name, true in zip(classes, values, strict=True)
+        name: float((probabilities[name].argmax(1) == labels[held_out]).mean())
+        for name, labels in zip(classes, values, strict=True)
     }
     return weights, facts | {"seconds": time.perf_counter() - start}

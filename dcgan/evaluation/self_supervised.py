@@ -23,7 +23,7 @@ from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds
 
 VERSION = 1  # increase it when the same recipe and images give another network
-MOST = 20_000  # the most images to learn from, to bound memory
+MAX_TRAINING_IMAGES = 20_000  # bounds memory
 LEAST = 1e-3  # least deviation to divide by, as a share of the largest one
 
 logger = logging.getLogger("dcgan")
@@ -71,7 +71,13 @@ def load(data: PreparedData, *, folder: Path, seed: int) -> SelfSupervised:
     """
     images = data.images
     # The key has the network's module by name: if it were moved, all would be trained again.
-    recipe = (VERSION, trunk.LONGEST, MOST, unseen.SHARE, self_supervised_network.RECIPE)
+    recipe = (
+        VERSION,
+        trunk.LONGEST,
+        MAX_TRAINING_IMAGES,
+        unseen.SHARE,
+        self_supervised_network.RECIPE,
+    )
     key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
 
     fits = functools.partial(_is_extractor, images.shape[1:])
@@ -113,7 +119,7 @@ def require(labels: Mapping[str, Labels], different: int) -> None:
 def _rows(images: np.ndarray, seed: int) -> np.ndarray:
     """Returns the rows of the images to learn from."""
     require({}, len(np.unique(unseen.fingerprints(images))))
-    return unseen.split(images, seed=seed, most=MOST)[1]
+    return unseen.split(images, seed=seed, most=MAX_TRAINING_IMAGES)[1]
 
 
 def _train(images: np.ndarray, *, seed: int) -> tuple[Arrays, dict]:

@@ -81,7 +81,7 @@ def test_it_is_trained_once_for_the_same_data_recipe_and_seed(tmp_path, module, 
     changed.images[-1, 0, 0, 0] ^= 1
     keys = [key(module, data), key(module, changed), key(module, data, seed=1)]
     # What an older version has kept, or what has learnt from more, is not used.
-    changes = [(module, "VERSION", 9), (module, "MOST", 39), (unseen, "SHARE", 0.1)]
+    changes = [(module, "VERSION", 9), (module, "MAX_TRAINING_IMAGES", 39), (unseen, "SHARE", 0.1)]
     changes += [(trunk, "LONGEST", 63), (NETWORKS[module], "RECIPE", ("another",))]
     for change in changes:
         with pytest.MonkeyPatch.context() as patch:
@@ -121,7 +121,7 @@ def test_what_it_learns_from_is_known_before(tmp_path, module, trained_on):
 
 
 def test_it_learns_from_a_bounded_number_of_images(tmp_path, module, trained_on, monkeypatch):
-    monkeypatch.setattr(module, "MOST", 15)
+    monkeypatch.setattr(module, "MAX_TRAINING_IMAGES", 15)
     found = module.load(noise(60), folder=tmp_path, seed=0)
     assert len(trained_on[0]) == len(module.find_learnt(noise(60), seed=0)) == 15
     assert getattr(found, "test_count", 45) == 45  # it may judge all others

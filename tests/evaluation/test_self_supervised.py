@@ -56,7 +56,7 @@ def figures(
 ) -> dict[str, dict[str, list[float]]]:
     """By fault and figure: of faultless images, then at each strength from `weakest` on."""
     extractor = load(images, folder)
-    rows = unseen.split(images, seed=0, most=self_supervised.MOST)[0]
+    rows = unseen.split(images, seed=0, most=self_supervised.MAX_TRAINING_IMAGES)[0]
     rows = np.random.default_rng(0).permutation(rows)
     real, others = images[rows[:count]], images[rows[count : 2 * count]]
     pool = images[np.setdiff1d(np.arange(len(images)), rows[:count])]
