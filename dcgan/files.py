@@ -1,7 +1,11 @@
 """Reads and writes files: whole or not at all, as JSON or JSON lines, and under locks.
 
 A file is written under a temporary name beside it, flushed to the disk and renamed, so that readers
-find either the old content or the new. Temporary files of killed writers are removed later.
+find either the old content or the new. Killed writers leave temporary files, under two kinds of
+names, each with a function that removes them; call the one that fits the writer:
+
+* `.<name>.<process>.tmp` of writers that have the file to themselves: `remove_temporaries`
+* `<name>.<random>.<process>.<machine>.tmp` of `shared` files: `remove_stale`
 """
 
 import contextlib
@@ -18,7 +22,7 @@ from typing import BinaryIO
 
 from dcgan import UserError, disk
 
-MAX_BYTES = 1 << 24  # of a JSON file; those of this project have a few thousand
+MAX_BYTES = 1 << 24  # of a JSON file that is read; the project's own have a few thousand
 MAX_LINE_BYTES = 1 << 20  # bytes of a line of JSON
 
 
@@ -32,7 +36,7 @@ def sha256(file: BinaryIO) -> str:
 
 @contextlib.contextmanager
 def name_errors(path: Path) -> Iterator[None]:
-    """Context that adds the file's name to an OSError without one, such as that of a full disk."""
+    """Context manager that adds a path to an OSError without one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -42,7 +46,7 @@ def name_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Context that gives a temporary path to write to, and renames it to `path` at its end.
+    """Context manager that gives a temporary path to write to, and renames it to `path` at the end.
 
     The content is flushed to the disk before the rename. If the block raises, the temporary file is
     removed and `path` stays unchanged.
@@ -67,12 +71,12 @@ def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Renames a folder to `path`, in place of a folder of that name, which is removed.
+    """Renames a folder to `path` and removes the folder that had this name, if there was one.
 
     On Linux, if the disk can exchange two names in one step, `path` always exists and is whole.
 
     Args:
-        new: the folder, on the same disk and flushed to it (see `flush_tree`).
+        new: the folder to rename, on the same disk and flushed to it (see `flush_tree`).
         path: its new name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +86,7 @@ def replace_folder(new: Path, path: Path) -> None:
         else:
             if not disk.swap(new, path):
                 _swap_in_steps(new, path)
-            shutil.rmtree(new)
+            shutil.rmtree(new)  # after the exchange this is the old folder
     disk.flush_folder(path.parent)
 
 
@@ -112,7 +116,9 @@ def flush_tree(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path, name: str | None = None) -> None:
-    """Removes temporary files that killed writers have left (see `replace_atomically`).
+    """Removes what killed writers left of files that are not `shared` (see `replace_atomically`).
+
+    It does not ask whether the writers still run.
 
     Args:
         folder: where to remove them; no other process may be writing these files.
@@ -132,7 +138,11 @@ def temporary_name(path: Path) -> Path:
 
 
 def remove_stale(folder: Path) -> None:
-    """Removes temporary files of processes of this machine that have ended."""
+    """Removes what killed writers left of `shared` files (see `temporary_name`).
+
+    Files of other machines, and of processes that still run, stay: other processes may be writing
+    to the folder.
+    """
     for path in folder.glob(f"*.{socket.gethostname()}.tmp"):
         process = path.name.removesuffix(f".{socket.gethostname()}.tmp").rpartition(".")[2]
         if process.isdecimal() and not _is_running(int(process)):
@@ -175,7 +185,7 @@ def read_json(path: Path) -> dict:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ValueError(f"expected at most {MAX_BYTES:,} bytes")
-        value = _parse(data.decode("utf-8"))
+        value = _parse_json(data.decode("utf-8"))
         if not isinstance(value, dict):
             raise ValueError(f"expected an object, received {type(value).__name__}")
     except (OSError, ValueError, RecursionError) as error:
@@ -187,7 +197,7 @@ def read_json(path: Path) -> dict:
     return value
 
 
-def _parse(text: str):
+def _parse_json(text: str):
     """Parses a JSON value. Integers beyond the range of float become infinite, as floats do.
 
     Raises:
@@ -208,7 +218,10 @@ def append_json_line(path: Path, value: dict) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[dict]:
-    """Yields the objects in a JSON-lines file, without lines cut short by a crash or too long."""
+    """Yields the objects in a JSON-lines file; none if it does not exist.
+
+    Skips lines that are cut short by a crash, longer than `MAX_LINE_BYTES`, or no objects.
+    """
     if not path.is_file():
         return
     with open(path, "rb") as file:
@@ -216,7 +229,7 @@ def read_json_lines(path: Path) -> Iterator[dict]:
         while part := file.readline(MAX_LINE_BYTES):
             begins, whole = whole, part.endswith(b"\n")
             try:
-                value = _parse(part.decode("utf-8", "replace")) if begins else None
+                value = _parse_json(part.decode("utf-8", "replace")) if begins else None
             except (ValueError, RecursionError):
                 continue  # cut short by a crash
             if isinstance(value, dict):
@@ -225,7 +238,10 @@ def read_json_lines(path: Path) -> Iterator[dict]:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
-    """Context in which this process holds the lock of a folder, if the disk can (`disk.lock`).
+    """Context manager that holds the lock of a folder for this process.
+
+    On a disk without locks it only warns, see `disk.lock`.
+
 
     Args:
         folder: must exist.
@@ -248,7 +264,7 @@ def lock_folder(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def lock_target(state: Path, to: Path, doing: str) -> Iterator[None]:
-    """Context in which this process alone writes to the folder of a command.
+    """Context manager that lets only this process write to the folder of a command.
 
     Args:
         state: the command's own folder in `to`, with the lock; created if it does not exist.

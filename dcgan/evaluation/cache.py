@@ -19,8 +19,8 @@ from dcgan.datasets.cached import map_array, read_entry
 from dcgan.datasets.image_store import FileStore
 from dcgan.evaluation.extractor import Extracted, Extractor, extract, pieces
 from dcgan.evaluation.spill import collect
-from dcgan.files import replace_atomically, write_bytes
-from dcgan.run.checkpoint import DamagedCheckpoint, read
+from dcgan.files import remove_stale, write_bytes
+from dcgan.run.checkpoint_file import DamagedCheckpoint, read, write
 
 FORMAT = 1  # version of the files; raised when the same key would mean other content
 CHUNK = 1024  # images
@@ -124,10 +124,9 @@ def remember(
         except (DamagedCheckpoint, OSError) as error:
             logger.warning("The cache file %s is damaged (%s): it is made again.", path, error)
     arrays, facts = make()
-    note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     try:
-        with replace_atomically(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays, **{"meta.json": note})
+        remove_stale(folder)
+        write(path, arrays.items(), facts, shared=True)
     except OSError as error:
         logger.warning(
             "%s cannot be written (%s): it is made again next time.", path, error.strerror or error

@@ -1,7 +1,8 @@
-"""The file format of checkpoints and of small results: named arrays, and a JSON object, the meta.
+"""The file format of checkpoints and of `evaluation.cache`: named arrays, and the meta as JSON.
 
-It is an uncompressed .npz file with a CRC-32 of each array. A file is not trusted: reading it takes
-no more memory than its size, and creates nothing but numbers.
+It is an uncompressed .npz file with a CRC-32 of each array. Users keep such files, so neither the
+format nor `_META` may change. A file is not trusted: reading it takes no more memory than its size,
+and creates nothing but numbers.
 """
 
 import contextlib
@@ -26,16 +27,21 @@ class DamagedCheckpoint(Exception):
     """The file could be read, but is not whole."""
 
 
-def write(path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict) -> None:
-    """Writes a file in the format of `numpy.savez`, whole or not at all, with the meta as JSON.
+def write(
+    path: Path, arrays: Iterable[tuple[str, np.ndarray]], meta: dict, *, shared: bool = False
+) -> None:
+    """Writes a file in the format of `numpy.savez`, whole or not at all; `meta` as a JSON object.
 
-    Only one array is in memory at a time.
+    Only one array is in memory at a time. For `shared` see `replace_atomically`.
     """
-    note = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
+    meta_bytes = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    with (
+        replace_atomically(path, shared=shared) as temporary,
+        zipfile.ZipFile(temporary, "w") as file,
+    ):
         for name, array in arrays:
             _add(file, name, array)
-        _add(file, _META, note)
+        _add(file, _META, meta_bytes)
 
 
 def _add(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
@@ -51,30 +57,35 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         OSError: it cannot be read, or does not fit into memory.
     """
     with _open(path) as file:
-        arrays = {info.filename.removesuffix(".npy"): _array(file, info) for info in file.filelist}
+        arrays = {
+            info.filename.removesuffix(".npy"): _read_array(file, info) for info in file.filelist
+        }
         return arrays, _parse_meta(arrays.pop(_META))
 
 
 def read_meta(path: Path) -> dict:
     """Reads the meta of a file without its arrays; for errors see `read`."""
     with _open(path) as file:
-        return _parse_meta(_array(file, file.getinfo(f"{_META}.npy")))
+        return _parse_meta(_read_array(file, file.getinfo(f"{_META}.npy")))
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a file and checks the sizes of its entries; for errors see `read`."""
+    """Context manager that opens a file and checks its entries.
+
+    Errors in the caller's block, too, become those of `read`.
+    """
     try:
         with name_errors(path), open(path, "rb") as raw:
-            room = raw.seek(0, os.SEEK_END)
+            file_size = raw.seek(0, os.SEEK_END)
             with zipfile.ZipFile(raw) as file:
-                _require_room(file, room)
+                _check_entries(file, file_size)
                 yield file
     except MemoryError as error:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from error
     except (
         zipfile.BadZipFile,
-        RuntimeError,  # a header that claims a password or another compression; a deep meta
+        RuntimeError,  # for a password, an unknown compression, or a meta that is nested too deeply
         ValueError,
         EOFError,
         KeyError,
@@ -86,18 +97,18 @@ def _open(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DamagedCheckpoint(str(error) or type(error).__name__) from error
 
 
-def _require_room(file: zipfile.ZipFile, room: int) -> None:
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in file.filelist)
+def _check_entries(file: zipfile.ZipFile, file_size: int) -> None:
+    compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in file.filelist)
     size = sum(entry.file_size for entry in file.filelist)
-    if packed or size > room or len(file.filelist) > len(file.NameToInfo):
-        raise ValueError("its entries are packed, overlap or are there twice")
+    if compressed or size > file_size or len(file.filelist) > len(file.NameToInfo):
+        raise ValueError("its entries are compressed, overlap or share a name")
 
 
-def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+def _read_array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """Reads an entry, which must hold exactly the numbers that its header announces."""
     with file.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
-            raise ValueError(f"{info.filename} is of another format")
+            raise ValueError(f"{info.filename} is not of version 1.0 of the .npy format")
         shape, dtype = _read_header(entry)
         if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != (
             info.file_size - entry.tell()
@@ -111,12 +122,12 @@ def _read_header(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     try:
         shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
     except MemoryError as error:  # which Python's parser raises for deep nesting
-        raise ValueError("a header is no header of an array") from error
+        raise ValueError("a header does not describe an array") from error
     return shape, dtype
 
 
-def _parse_meta(note: np.ndarray) -> dict:
-    meta = json.loads(note.tobytes())
+def _parse_meta(meta_bytes: np.ndarray) -> dict:
+    meta = json.loads(meta_bytes.tobytes())
     if not isinstance(meta, dict):
-        raise ValueError(f"{_META} is no object")
+        raise ValueError(f"{_META} is not a JSON object")
     return meta

@@ -159,9 +159,8 @@ def test_images_that_are_all_alike_leave_none_to_judge(tmp_path):
 def test_without_classes_it_says_what_to_do(tmp_path, names):
     data = stripes(500)
     data.labels = {name: Labels(np.zeros(500, np.int32), ("all", "none")) for name in names}
-    with pytest.raises(
-        UserError, match=r"a folder of their own, or choose --extractor inception or pixels"
-    ):
+    words = "a folder of their own, or choose --extractor inception or pixels"
+    with pytest.raises(UserError, match=words):
         load(data, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,11 @@
 """What evaluation keeps: used when whole, made again otherwise, found by all that it depends on."""
 
+import json
 import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +209,33 @@ def test_a_small_result_is_whole_or_absent(tmp_path, caplog):
     arrays, facts = remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
     assert len(arrays["a"]) == 2 and facts == {"n": 1} and "damaged" in caplog.text
     assert remember(tmp_path, "key", interrupted)[1] == {"n": 1}
+
+
+def test_what_a_killed_process_left_of_a_small_result_is_removed(tmp_path, monkeypatch):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "getpid", lambda: dead.pid)
+        patch.setattr(os, "replace", kill)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
+    assert len(list(tmp_path.glob("*.tmp"))) == 1
+    remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
+    assert os.listdir(tmp_path) == ["key.npz"]
+
+
+def test_a_small_result_is_a_file_of_savez_as_old_caches_have_it(tmp_path):
+    arrays, facts = {"000": np.arange(6.0).reshape(2, 3).T, "001": np.ones(2, np.int32)}, {"n": 1}
+    remember(tmp_path, "key", lambda: (arrays, facts))
+    note = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(tmp_path / "old.npz", **arrays, **{"meta.json": note})
+    assert (tmp_path / "old.npz").read_bytes() == (tmp_path / "key.npz").read_bytes()
+    kept, meta = remember(tmp_path, "old", None)
+    np.testing.assert_equal(kept, arrays)
+    assert meta == facts
 
 
 def test_a_small_result_that_cannot_be_kept_is_given_all_the_same(tmp_path, caplog):
