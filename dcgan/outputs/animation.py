@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan import files, images
-from dcgan.outputs.report.pictures import read
+from dcgan.outputs.report.pictures import read_or_warn
 
 logger = logging.getLogger("dcgan")
 
@@ -33,7 +33,7 @@ def make_gif(frames: Sequence[Path], target: Path) -> None:
         target: the file to write; replaced whole.
     """
     chosen = [frames[i] for i in images.even_indices(len(frames), MAX_FRAMES)]
-    found = [(path, read(path, "animation")) for path in chosen]
+    found = [(path, read_or_warn(path, "animation")) for path in chosen]
     pictures = _same_shape([one for one in found if one[1] is not None])
     if not pictures:
         logger.warning("Wrote no %s: none of %d sample grids could be read.", target, len(frames))

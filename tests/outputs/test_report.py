@@ -327,25 +327,25 @@ def test_many_classes_end_in_the_rest(tmp_path):
 
 def test_a_picture_is_exact_where_it_fits_and_never_too_large():
     array = images.grid(pictures(16))
-    whole = report_pictures.picture(array, most=100_000)
-    np.testing.assert_array_equal(pixels_of(whole.address), array)
-    small = report_pictures.picture(array, most=800)
-    assert len(base64.b64decode(small.address.partition(",")[2])) <= 800
+    whole = report_pictures.embed_picture(array, max_bytes=100_000)
+    np.testing.assert_array_equal(pixels_of(whole.data_url), array)
+    small = report_pictures.embed_picture(array, max_bytes=800)
+    assert len(base64.b64decode(small.data_url.partition(",")[2])) <= 800
     assert (small.width, small.height) == (whole.width, whole.height) == array.shape[1::-1]
 
 
 def test_the_film_is_cut_to_whole_images(tmp_path):
     grids = [images.grid(pictures(16, i, (12, 12, 1))) for i in range(4)]
-    whole = report_pictures.film(grids, (12, 12), tmp_path / "none.gif", most=10**6)
-    assert whole.side is None and whole.gif.width == 4 * 13 - 1
-    cut = report_pictures.film(grids, (12, 12), tmp_path / "none.gif", most=2000)
-    assert cut.side in (1, 2, 3)
-    side = cut.side * 13 - 1
-    np.testing.assert_array_equal(pixels_of(cut.still.address)[..., :1], grids[-1][:side, :side])
+    whole = report_pictures.embed_animation(grids, (12, 12), tmp_path / "none.gif", max_bytes=10**6)
+    assert whole.images_per_side is None and whole.gif.width == 4 * 13 - 1
+    cut = report_pictures.embed_animation(grids, (12, 12), tmp_path / "none.gif", max_bytes=2000)
+    assert cut.images_per_side in (1, 2, 3)
+    side = cut.images_per_side * 13 - 1
+    np.testing.assert_array_equal(pixels_of(cut.still.data_url)[..., :1], grids[-1][:side, :side])
     existing = tmp_path / "training.gif"
     existing.write_bytes(images.gif_bytes(grids))
-    same = report_pictures.film(grids, (12, 12), existing, most=10**6)
-    assert base64.b64decode(same.gif.address.partition(",")[2]) == existing.read_bytes()
+    same = report_pictures.embed_animation(grids, (12, 12), existing, max_bytes=10**6)
+    assert base64.b64decode(same.gif.data_url.partition(",")[2]) == existing.read_bytes()
 
 
 # --- the command

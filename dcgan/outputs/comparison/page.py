@@ -131,8 +131,8 @@ def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[
     return [
         row
         | {
-            "picture": pictures.picture(
-                images.grid(row["cells"], columns=len(row["cells"])), most=STRIPS // len(rows)
+            "picture": pictures.embed_picture(
+                images.grid(row["cells"], columns=len(row["cells"])), max_bytes=STRIPS // len(rows)
             ),
             "part": len(row["cells"]) / STRIP,
         }
@@ -178,7 +178,9 @@ def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[d
         for run, look in _runs_with_images(settings)
     ]
     most = GRIDS // max(len(found), 1)
-    return [one | {"picture": pictures.picture(one["array"], most=most)} for one in found]
+    return [
+        one | {"picture": pictures.embed_picture(one["array"], max_bytes=most)} for one in found
+    ]
 
 
 def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:

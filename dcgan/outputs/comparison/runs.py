@@ -57,7 +57,7 @@ class Run:
     @functools.cached_property
     def reals(self) -> np.ndarray | None:
         """The grid of real images, uint8 [height, width, channels]."""
-        return pictures.read(self.folder.reals) if self.folder.reals.exists() else None
+        return pictures.read_or_warn(self.folder.reals) if self.folder.reals.exists() else None
 
     @functools.cached_property
     def machine(self) -> str:

@@ -46,7 +46,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
     parts = {  # page.html has these names
         "mark": provenance.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
         "contents": contents,
-        "ribbon": pictures.picture(images.grid(first, columns=len(first)), most=RIBBON),
+        "ribbon": pictures.embed_picture(images.grid(first, columns=len(first)), max_bytes=RIBBON),
         "facts": _facts(contents, history, series),
         "verdict": verdict(
             series,
@@ -121,7 +121,7 @@ def _facts(contents: Contents, history: History, series: Sequence[Series]) -> li
 
 
 def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
-    reals = pictures.read(run.reals) if run.reals.exists() else None
+    reals = pictures.read_or_warn(run.reals) if run.reals.exists() else None
     model = contents.model
     grid = images.grid(model.samples)
     columns = round((grid.shape[1] + 1) / (model.shape[1] + 1))
@@ -129,13 +129,13 @@ def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
         {
             "title": "What it learns from",
             "words": f"Training images, evenly chosen from {contents.title}.",
-            "picture": None if reals is None else pictures.picture(reals, most=GRID),
+            "picture": None if reals is None else pictures.embed_picture(reals, max_bytes=GRID),
             "alt": f"A grid of real images of {contents.title}.",
         },
         {
             "title": "What it draws",
             "words": f"{seeds_in_words(model.seeds)} at step {model.step:,}.",
-            "picture": pictures.picture(grid, most=GRID),
+            "picture": pictures.embed_picture(grid, max_bytes=GRID),
             "alt": f"A grid of {len(model.samples)} generated images, {columns} in a row.",
         },
     ]
@@ -156,14 +156,14 @@ def _grids_in_time(run: RunDir, contents: Contents) -> dict | None:
     if not grids:
         return None
     arrays = [array for _, array in grids]
-    film = pictures.film(arrays, contents.model.shape[:2], run.animation, most=FILM)
-    made = pictures.frames(grids, most=FRAMES)
+    film = pictures.embed_animation(arrays, contents.model.shape[:2], run.animation, max_bytes=FILM)
+    made = pictures.embed_frames(grids, max_bytes=FRAMES)
     return {
         "film": film,
         "whole": run.animation.exists(),
         "last": made[-1],
         "steps": [step for step, _ in made],
-        "addresses": [one.address for _, one in made],
+        "addresses": [one.data_url for _, one in made],
         "all": len(run.sample_grids()),
     }
 
@@ -222,7 +222,9 @@ def _speed(history: History) -> dict | None:
 def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
     most = WALKS // max(len(walks), 1)
     grids = [images.grid(walk.frames, columns=len(walk.frames)) for walk in walks]
-    return [(w, pictures.picture(g, most=most)) for w, g in zip(walks, grids, strict=True)]
+    return [
+        (w, pictures.embed_picture(g, max_bytes=most)) for w, g in zip(walks, grids, strict=True)
+    ]
 
 
 def _near(copies: CopySearch | str) -> list[dict] | None:
@@ -232,7 +234,7 @@ def _near(copies: CopySearch | str) -> list[dict] | None:
     count = sum(1 + sum(len(matches) for _, matches in one.near) for one in copies.closest)
 
     def small(picture: np.ndarray) -> EmbeddedPicture:
-        return pictures.picture(picture, most=NEAR // max(count, 1))
+        return pictures.embed_picture(picture, max_bytes=NEAR // max(count, 1))
 
     return [
         {
@@ -251,9 +253,11 @@ def _read_figures(folder: Path) -> list[dict]:
     """Reads the figures that other commands have put into generated/, such as strips."""
     paths = [path for path in sorted(folder.glob("*.png")) if path.name != "neighbours.png"]
     ours = [path for path in paths if provenance.MARK.encode() in path.read_bytes()]
-    found = {path.name: array for path in ours if (array := pictures.read(path)) is not None}
+    found = {
+        path.name: array for path in ours if (array := pictures.read_or_warn(path)) is not None
+    }
     return [
-        {"name": name, "picture": pictures.picture(array, most=DRAWN // len(found))}
+        {"name": name, "picture": pictures.embed_picture(array, max_bytes=DRAWN // len(found))}
         for name, array in found.items()
     ]
 
