@@ -21,7 +21,7 @@ logger = logging.getLogger("dcgan")
 
 
 def run(options: Crawl) -> None:
-    search = sites.search(options.site, options.tags, options.rating)
+    search = sites.make_search(options.site, options.tags, options.rating)
     contact = options.contact or os.environ.get(CONTACT_VARIABLE)
     check_requirements(search, contact)
     folder = CrawledFolder(Path(options.to))

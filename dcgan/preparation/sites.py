@@ -1,8 +1,8 @@
 """Makes the address that gallery-dl reads from a site's name or address, tags and a rating.
 
-Searches are made for two families of sites, moebooru and danbooru. Any other address is passed on
-as it is and must contain its tags itself. Refused are unknown names that are no web address, and
-ratings among the tags.
+Tags and a rating can be added to the addresses of two families of sites, moebooru and danbooru.
+Any other address is passed on as it is, so its tags must be in it already. A name that is neither
+known nor a web address is refused, and so is a rating among the tags.
 """
 
 from dataclasses import dataclass
@@ -17,38 +17,39 @@ class SiteFamily:
 
     prefix: str  # put before the address of a site that gallery-dl does not know itself
     search: str  # path of a search
-    terms: str  # path of the rules
+    terms_path: str  # path of the rules
     ratings: dict[str, str]  # the word in the site's rating tag for each --rating
-    wants_contact: bool  # whether robots must tell how to reach their owner
+    wants_contact: bool  # whether its rules ask robots to say how to reach their owner
 
 
+# The keys are also the names of gallery-dl's modules for these sites.
 FAMILIES = {
     "moebooru": SiteFamily(
         prefix="moebooru:",
         search="/post?tags=",
-        terms="/static/terms_of_service",
+        terms_path="/static/terms_of_service",
         ratings={"safe": "safe", "questionable": "questionable", "explicit": "explicit"},
         wants_contact=False,
     ),
     "danbooru": SiteFamily(
         prefix="Danbooru:",
         search="/posts?tags=",
-        terms="/terms_of_service",
+        terms_path="/terms_of_service",
         # danbooru's own "s" means sensitive, which moebooru's "safe" may include.
         ratings={"safe": "general", "questionable": "questionable", "explicit": "explicit"},
         wants_contact=True,
     ),
 }
-KNOWN = {
+KNOWN_SITES = {
     "konachan": ("moebooru", "https://konachan.com"),
     "yandere": ("moebooru", "https://yande.re"),
     "yande.re": ("moebooru", "https://yande.re"),
     "danbooru": ("danbooru", "https://danbooru.donmai.us"),
     "safebooru": ("danbooru", "https://safebooru.donmai.us"),
 }
-ROOTS = {root: family for family, root in KNOWN.values()}
-# First letters of the ratings on sites of no known family.
-RATINGS = {"safe": "gs", "questionable": "q", "explicit": "e"}
+ROOTS = {root: family for family, root in KNOWN_SITES.values()}
+# First letters of the words for each --rating, on sites of no known family.
+OTHER_RATING_INITIALS = {"safe": "gs", "questionable": "q", "explicit": "e"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class SiteSearch:
 
     host: str  # the site's name in messages
     address: str  # the address that gallery-dl reads
-    terms: str  # address of the site's rules
+    terms_url: str  # address of the site's rules
     # first letters of the ratings that a picture may have; None for any or none
     initials: str | None
     family: str | None = None  # a key of `FAMILIES`, or None
@@ -65,33 +66,37 @@ class SiteSearch:
 
     @property
     def rules(self) -> str:
-        """The site's rules in one line."""
+        """The site's rules in one line.
+
+        It is stored in the crawl folder and compared as text: if it changes, every user is asked to
+        agree again.
+        """
         return (
             f"{self.host}: the pictures belong to their artists, and the rules for people and "
-            f"robots are at {self.terms}"
+            f"robots are at {self.terms_url}"
         )
 
 
-def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
-    """Makes a search. Raises UserError for an unknown site, ratings in `tags`, or unusable tags.
+def make_search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
+    """Makes a search. Raises UserError for an unknown site, or tags that cannot be used.
 
     Args:
-        site: a name in `KNOWN`; the address of a site, with "moebooru:" or "danbooru:" before it if
-            gallery-dl does not know it; or the address of any page that gallery-dl can read.
-        tags: tags that every picture must have, separated by blanks.
+        site: a name in `KNOWN_SITES`; the address of a site, with "moebooru:" or "danbooru:" before
+            it if gallery-dl does not know it; or the address of any page that gallery-dl can read.
+        tags: tags that every picture must have, separated by spaces.
         rating: "safe", "questionable", "explicit" or "any".
     """
     if any(tag.lstrip("-~").startswith("rating:") for tag in tags.lower().split()):
         raise UserError(
-            f'The tags "{tags}" contain a rating: leave it out there and use --rating '
+            f'The tags "{tags}" contain a rating: leave it out of them and use --rating '
             "safe, questionable, explicit or any."
         )
-    name, address = _family(site)
+    name, address = _resolve_site(site)
     parts = urlsplit(address)
     root = f"{parts.scheme}://{parts.netloc}"
     family = FAMILIES.get(name)
     prefix = family.prefix if family and root not in ROOTS else ""
-    word = (family.ratings if family else RATINGS).get(rating)
+    word = (family.ratings if family else OTHER_RATING_INITIALS).get(rating)
     if family and not parts.path.strip("/") and not parts.query:
         query = " ".join([*tags.split(), *([f"rating:{word}"] if word else [])])
         address = f"{root}{family.search}{quote(query, safe='', errors='surrogateescape')}"
@@ -103,24 +108,24 @@ def search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
     return SiteSearch(
         host=parts.netloc,
         address=prefix + address,
-        terms=root + (family.terms if family else ""),
+        terms_url=root + (family.terms_path if family else ""),
         initials=word if word is None or not family else word[0],
         family=name,
         wants_contact=bool(family and family.wants_contact),
     )
 
 
-def _family(site: str) -> tuple[str | None, str]:
+def _resolve_site(site: str) -> tuple[str | None, str]:
     """Returns (family or None, address) of a --site; raises UserError if it is unknown."""
-    if site.lower() in KNOWN:
-        return KNOWN[site.lower()]
+    if site.lower() in KNOWN_SITES:
+        return KNOWN_SITES[site.lower()]
     family, _, address = site.partition(":")
     family = family.lower()
     if family not in FAMILIES:
         family, address = None, site
     root = _root(address)
     if root is None:
-        names = ", ".join(sorted(KNOWN))
+        names = ", ".join(sorted(KNOWN_SITES))
         raise UserError(
             f'--site "{site}" is not known: expected one of {names}, or an address such as '
             "https://konachan.com; gallery-dl --list-extractors prints all that it can read."

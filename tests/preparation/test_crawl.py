@@ -335,7 +335,7 @@ def test_any_address_that_gallery_dl_knows(tmp_path, rating):
 )
 def test_addresses(site, tags, rating, address):
     expected = address.replace("{s}", "rating%3Asafe")
-    found = sites.search(site, tags, rating)
+    found = sites.make_search(site, tags, rating)
     assert found.address == expected
     # danbooru's "s" is for sensitive; of unknown sites "g" and "s" stand for general and safe.
     family = {"moebooru": "s", "danbooru": "g", None: "gs"}[found.family]
@@ -353,18 +353,18 @@ def test_addresses(site, tags, rating, address):
 )
 def test_sites_refused(site, tags, sentence):
     with pytest.raises(UserError, match=sentence):
-        sites.search(site, tags)
+        sites.make_search(site, tags)
 
 
 def test_without_gallery_dl_the_pip_command_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "gallery_dl", None)
     with pytest.raises(UserError, match=r"crawl needs gallery_dl, .* pip install .*\[data\]"):
-        crawl.check_requirements(sites.search("konachan"), None)
+        crawl.check_requirements(sites.make_search("konachan"), None)
 
 
 def test_a_contact_that_cannot_be_sent():
     with pytest.raises(UserError, match="ASCII"):
-        crawl.check_requirements(sites.search("konachan"), "mé@example.org")
+        crawl.check_requirements(sites.make_search("konachan"), "mé@example.org")
 
 
 def test_two_crawls_do_not_share_a_folder(tmp_path):

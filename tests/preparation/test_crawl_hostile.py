@@ -268,11 +268,11 @@ def test_neither_the_user_s_configuration_nor_the_folder_s_name_is_read(tmp_path
 )
 def test_sites_that_are_no_address(site):
     with pytest.raises(UserError, match="is not known"):
-        sites.search(site)
+        sites.make_search(site)
 
 
 def test_tags_are_no_options():
-    address = sites.search("konachan", "--exec=x -o a&b#c \udcff", "any").address
+    address = sites.make_search("konachan", "--exec=x -o a&b#c \udcff", "any").address
     assert address == "https://konachan.com/post?tags=--exec%3Dx%20-o%20a%26b%23c%20%FF"
 
 
@@ -284,7 +284,7 @@ def crawling(site: Site, to: Path):
     """The result of a crawl in this process."""
     folder = CrawledFolder(to)
     with folder.open():
-        search = sites.search(f"moebooru:{site.root}", "", "any")
+        search = sites.make_search(f"moebooru:{site.root}", "", "any")
         yield folder, crawl.crawl(search, folder, limit=10, delay=0.01)
 
 
