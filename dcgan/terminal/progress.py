@@ -16,7 +16,7 @@ LINE_SECONDS = 30.0  # between two lines without a terminal
 Item = TypeVar("Item")
 
 
-def is_watched() -> bool:
+def is_interactive() -> bool:
     """Whether a person may be watching: standard error is a terminal, or a notebook's cell."""
     return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
 
@@ -25,16 +25,16 @@ class Bar:
     """Progress of one piece of work; as a context manager it ends with the block.
 
     Args:
-        doing: what the work is, such as "decoding faces"; made printable.
-        total, initial: amount of work (None if unknown), and how much of it was done before. The
-            attribute `n` is how much is done now.
+        description: what is done, such as "decoding faces"; unprintable characters are escaped.
+        total: the amount of work; None if unknown.
         unit: what is counted, in the plural; "B" for bytes.
+        initial: how much was done before. The attribute `n` is how much is done now.
         kept: whether the full bar stays on the screen; None: only if it is not below another.
     """
 
     def __init__(
         self,
-        doing: str,
+        description: str,
         total: int | None,
         unit: str = "images",
         *,
@@ -42,13 +42,13 @@ class Bar:
         kept: bool | None = True,
     ):
         self.n, self.total = initial, total
-        self._doing, self._unit, self._note = console.printable(doing), unit, ""
+        self._description, self._unit, self._note = console.printable(description), unit, ""
         self._initial, self._started = initial, time.monotonic()
         self._printed_at, self._printed_n = self._started, initial
         self._bar = None
-        if is_watched():
+        if is_interactive():
             self._bar = tqdm(
-                desc=self._doing,
+                desc=self._description,
                 total=total,
                 initial=initial,
                 unit=unit,
@@ -77,7 +77,7 @@ class Bar:
             self._bar.set_postfix_str(self._note)
 
     def close(self) -> None:
-        """Shows the last state if an earlier one was shown; further calls do nothing."""
+        """Ends the bar, or prints a last line if others were printed; further calls do nothing."""
         if self._bar is not None:
             self._bar.close()
         elif self._printed_at > self._started and self.n != self._printed_n:
@@ -89,28 +89,33 @@ class Bar:
         print_line(self.line(now - self._started))
 
     def line(self, seconds: float) -> str:
-        """Returns a line such as `decoding faces: 4,200 of 11,418 images, 0:30, 0:52 left`."""
+        """Returns the line after so many seconds.
+
+        For example `decoding faces: 4,200 of 11,418 images, 0:30, 0:52 left`.
+        """
         is_bytes = self._unit == "B"
         count = tqdm.format_sizeof if is_bytes else "{:,}".format
         unit = "B" if is_bytes else f" {self._unit}"
         of = "" if self.total is None else f" of {count(self.total)}"
-        parts = [f"{self._doing}: {count(self.n)}{of}{unit}", format_duration(seconds)]
+        parts = [f"{self._description}: {count(self.n)}{of}{unit}", format_duration(seconds)]
         done = self.n - self._initial
         if self.total is not None and done and self.n < self.total:
             parts.append(f"{format_duration(seconds / done * (self.total - self.n))} left")
         return ", ".join(filter(None, (*parts, self._note)))
 
 
-def with_bar(items: Iterable[Item], doing: str, total: int, unit: str, **kept) -> Iterator[Item]:
+def with_bar(
+    items: Iterable[Item], description: str, total: int, unit: str, **options
+) -> Iterator[Item]:
     """Yields the items, with a bar that shows how many are done; see `Bar` for the arguments."""
-    with Bar(doing, total, unit, **kept) as bar:
+    with Bar(description, total, unit, **options) as bar:
         for item in items:
             yield item
             bar.update()
 
 
 class StatusLine(tqdm):
-    """A line that is updated on a terminal; `text` makes it for a number of columns."""
+    """A line that is updated on a terminal; `text` returns it, given the number of columns."""
 
     def __init__(self, text: Callable[[int], str], **options):
         self._text = text

@@ -1,0 +1,1 @@
+"""Trains both networks: input, losses, steps, the loop and its hooks."""

@@ -118,7 +118,7 @@ class Progress:
         # The time left is estimated without the first step, which includes compilation.
         self._first: tuple[int, float] | None = None
         self._bar = None
-        if progress.is_watched():
+        if progress.is_interactive():
             self._bar = progress.StatusLine(self.text, total=until, initial=start, mininterval=0.2)
 
     def step(self, done: int, scalars: dict) -> None:

@@ -1,4 +1,4 @@
-"""Everything that must survive a restart, in one object."""
+"""All that a training needs to continue after a restart, in one object."""
 
 from collections.abc import Callable
 
@@ -13,16 +13,15 @@ from dcgan.training.adam import Adam
 class GANState:
     """Both networks, both optimizers, the averaged generator and the number of steps done.
 
-    Make it inside `strategy.scope()`. The constructor creates every variable, so that a restore
-    finds all of them.
+    Make it inside `strategy.scope()`. The constructor creates every variable, so that `assign` can
+    set all of them. Samples are computed in float32 whatever the precision of training, so that a
+    seed gives the same picture in every command and export.
 
     Args:
         generator, discriminator: built or not.
         learning_rate, beta1: of both Adam optimizers (Radford et al. 2015, section 4: 2e-4, 0.5).
-        epsilon: (epsilon, epsilon_on) of both, see `Adam`.
+        epsilon: (epsilon, epsilon_on) of both optimizers, see `Adam`.
         averaged: whether samples come from a running average of the generator's weights.
-            Samples are computed in float32 whatever the precision of training, so that a seed gives
-            the same picture in every command and export.
         loss_scaling: whether to scale losses up before computing gradients, as float16 needs
             (Micikevicius et al. 2018, arXiv 1710.03740).
     """
@@ -42,9 +41,9 @@ class GANState:
         self.discriminator = discriminator
         for network in (generator, discriminator):
             network.build()
-        on = {"epsilon": epsilon[0], "epsilon_on": epsilon[1]}
+        epsilon_options = {"epsilon": epsilon[0], "epsilon_on": epsilon[1]}
         self.generator_optimizer, self.discriminator_optimizer = (
-            _optimizer(network, Adam(learning_rate, beta1, **on), loss_scaling)
+            _build_optimizer(network, Adam(learning_rate, beta1, **epsilon_options), loss_scaling)
             for network in (generator, discriminator)
         )
         in_float32 = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
@@ -61,16 +60,20 @@ class GANState:
 
     @property
     def sampler(self) -> Callable:
+        """What makes samples: (z, labels=None, training=False) -> images, float32."""
         return self.averaged_generator or self._sample
 
     def _sample(self, z: tf.Tensor, labels=None, training: bool = False) -> tf.Tensor:
-        """Generates images with the present weights of the generator, in float32."""
+        """Generates images in float32 with the current weights of the generator."""
         weights = self.generator.trainable_variables, self.generator.non_trainable_variables
         call = self._in_float32.stateless_call
         return call(*weights, z, labels=labels, training=training)[0]
 
     def variables(self) -> dict:
-        """Every variable by name, such as "generator/project/kernel"."""
+        """Every variable by name, such as "generator/project/kernel".
+
+        Checkpoint files have these names, so they must not change.
+        """
         owners = {
             "generator": self.generator.variables,
             "discriminator": self.discriminator.variables,
@@ -87,6 +90,7 @@ class GANState:
         return {**named, "step": self.step}
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """A copy of every variable's value, by the names of `variables`."""
         return {name: np.array(variable.numpy()) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
@@ -104,7 +108,7 @@ class GANState:
             if name in arrays and arrays[name].shape != tuple(variable.shape)
         )
         if missing or unknown or unlike:
-            found = unlike or [f"without {n}" for n in missing] or [f"with {n}" for n in unknown]
+            found = unlike or [f"no {n}" for n in missing] or [f"also {n}" for n in unknown]
             raise UserError(
                 f"The checkpoint is of another architecture ({len(missing + unknown + unlike)} "
                 f"differences, the first: {found[0]}); use the options it was made with, or "
@@ -114,7 +118,7 @@ class GANState:
             variable.assign(arrays[name])
 
 
-def _optimizer(
+def _build_optimizer(
     network: keras.Model, optimizer: keras.optimizers.Optimizer, loss_scaling: bool
 ) -> keras.optimizers.Optimizer:
     if loss_scaling:
@@ -124,7 +128,7 @@ def _optimizer(
 
 
 def _variables_by_owner(name: str, optimizer: keras.optimizers.Optimizer) -> dict[str, list]:
-    """The variables of an optimizer by owner; its loss scale is an owner of its own."""
+    """The variables of an optimizer; those of its loss scale apart, under `<name>_scale`."""
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return {name: optimizer.variables}
     scale = [optimizer.dynamic_scale, optimizer.step_counter]

@@ -121,7 +121,7 @@ def refusal(file, folder, **more) -> str:
 
 
 def test_a_whole_file_arrives_under_its_name(server, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(progress, "is_watched", lambda: True)
+    monkeypatch.setattr(progress, "is_interactive", lambda: True)
     path = quick(remote(server.url("a")), tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / "data.bin"
     assert path.read_bytes() == CONTENT

@@ -99,7 +99,7 @@ def test_only_one_block_is_held():
 
 
 def test_a_progress_bar_counts_images_and_vanishes_below_another(capsys, monkeypatch):
-    monkeypatch.setattr(progress, "is_watched", lambda: True)
+    monkeypatch.setattr(progress, "is_interactive", lambda: True)
 
     def shown() -> str:
         list(extract(Means(), blocks(300), total=300, doing="features of reals"))
