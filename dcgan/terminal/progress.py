@@ -171,5 +171,5 @@ class BarHandler(logging.Handler):
             # For the log file: on standard output the warning is lost too.
             self._has_warned = True
             logging.getLogger("dcgan").warning(
-                "Standard output cannot be written any more (%s).", error.strerror
+                "Standard output cannot be written to any more (%s).", error.strerror
             )

@@ -45,7 +45,7 @@ def test_a_reader_that_goes_away_ends_no_run(pictures, tmp_path):
             reader.readline()
         assert process.wait(60) == 0
     assert is_whole(tmp_path)
-    assert "Standard output cannot be written any more (Broken pipe)." in (
+    assert "Standard output cannot be written to any more (Broken pipe)." in (
         tmp_path / "run" / "log.txt"
     ).read_text("utf-8")
 
