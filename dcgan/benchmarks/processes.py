@@ -1,7 +1,7 @@
 """Measures whole processes: start-up, peak memory, and programs of other projects.
 
-A process of ours and one of the baseline run in turn. If one fails, the benchmark ends with its
-last output.
+A process of ours and one of the baseline run in turn. If one fails, the benchmark ends with
+the last that it wrote to standard error.
 """
 
 import json
@@ -22,9 +22,9 @@ from dcgan.benchmarks.turns import PairedFigures, measure_in_turn
 ROOT = Path(__file__).parents[2]
 BARE = Path(__file__).with_name("bare.py")
 IMPORT = "import tensorflow, time; print(time.time())"
-# Options of the training whose peak is measured: it makes several grids and checkpoints.
-PEAK_FLAGS = ("--steps=30", "--log_freq=10", "--sample_freq=10", "--ckpt_freq=10")
 PEAK_STEPS = 30
+# Options of the training whose peak is measured: it makes several grids and checkpoints.
+PEAK_FLAGS = (f"--steps={PEAK_STEPS}", "--log_freq=10", "--sample_freq=10", "--ckpt_freq=10")
 # A rate in the output of a program: in JSON, or before its unit.
 RATE = re.compile(r'"images_per_second": *([\d.eE+-]+)|(\d[\d.,]*) *(?:images|img)/s')
 SAID = 300  # characters of a failed program's output that are shown
@@ -35,7 +35,8 @@ logger = logging.getLogger("dcgan")
 def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
     """Measures the time from starting train to its first step's end, against `import tensorflow`.
 
-    `train` are the command's flags without run folder and cadence. Its data must be cached.
+    `train` are the command's flags without --run_dir, --steps and frequencies. Its data must be
+    cached.
     """
 
     def first_step() -> float:
@@ -44,7 +45,7 @@ def startup(train: Sequence[str], *, pairs: int) -> PairedFigures:
             flags = (*train, f"--run_dir={run}", "--steps=1", "--log_freq=1")
             start = time.time()
             _python(["-m", "dcgan", "train", *flags])
-            # It is written right after the first step, before other files of the end of a run.
+            # metrics.jsonl is written right after the first step, before the files at a run's end.
             return (run / "metrics.jsonl").stat().st_mtime - start
 
     def bare() -> float:
@@ -77,7 +78,7 @@ def memory(train: Sequence[str], spec: dict, *, pairs: int) -> PairedFigures:
 
 
 def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = "") -> float:
-    """Runs a program of ours; returns its peak memory in megabytes, by a file in `folder`."""
+    """Runs a program of ours; returns its peak memory in megabytes, which it writes to a file."""
     to = folder / "peak"
     _python(["-m", "dcgan.benchmarks.peak", str(to), str(program), *flags], given)
     return float(to.read_text())
@@ -86,7 +87,8 @@ def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = 
 def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigures:
     """Measures our bare step against another project's program, each in a process of its own.
 
-    Its rate is the last `"images_per_second": N` or `N images/s` that it prints. If it prints none,
+    Its rate is the last `"images_per_second": N` or `N images/s` that it prints to
+    standard output. If it prints none,
     the seconds of both whole processes are compared. It should make as many steps as ours, with as
     many images. Raises UserError if it cannot be started, or fails.
     """

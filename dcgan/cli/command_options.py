@@ -1,4 +1,4 @@
-"""All commands but train, with their options and what they do.
+"""All commands: what each does, and the options of all but train.
 
 Options are frozen dataclasses of `option` fields, from which flags, `--help` and flags.md are made.
 To add a command: a dataclass in `data_options` or `run_options`, its rows in `COMMANDS` and

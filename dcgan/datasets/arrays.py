@@ -1,4 +1,4 @@
-"""Data sets that come as arrays in a few files: MNIST, SVHN, CIFAR-10.
+"""Data sets that come as arrays in a few files: MNIST, SVHN, CIFAR-10, NumPy files.
 
 Their modules say where the files are and how to read them; this one makes a `Source` of them. A
 file that is cut short or holds something else is refused with one sentence that names it.
@@ -35,7 +35,8 @@ class ArraySource:
     fallible = False
     parallel = False  # decoding is a copy, and every process would read all the files
     notes: tuple[str, ...] = ()
-    parts: Mapping[str, int] = {}  # unknown: other parts may not be downloaded yet
+    # Unknown, as parts may not be downloaded yet; `numpy_file` sets them.
+    parts: Mapping[str, int] = {}
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class ArraySource:
         splits: Sequence[str],
     ):
         self.name = name
-        # In cache keys and checkpoints: a hash of anything else would have all decoded again.
+        # In cache keys and checkpoints: made of other facts, all images would be decoded again.
         facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         self.fingerprint = hashlib.sha256(repr((facts, tuple(splits))).encode()).hexdigest()[:32]
         self._files, self._read = tuple(files), read
@@ -73,7 +74,7 @@ class ArraySource:
         return Summary(count, (), (((height, width), count),), channels)
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
-        """Returns the images `indices`, cut and resized if `spec` wants another shape."""
+        """Returns the images `indices`, cut and resized as `spec` asks."""
         chosen = np.asarray(indices, np.int64)
         # SVHN's memory order is not C's, hence the explicit order.
         arrays = np.ascontiguousarray(self._load()[0][chosen])
@@ -112,7 +113,7 @@ def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) ->
 
 
 def unreadable(error: OSError, *paths: Path) -> UserError:
-    """Makes the error for an unreadable file: the one that `error` names, else one of `paths`."""
+    """Makes the error for an unreadable file, named by `error` or else by `paths`."""
     where = error.filename or " or ".join(map(str, paths))
     return UserError(
         f"{where} {reading_failed(error)}: expected a file that you may read, on a disk that works;"

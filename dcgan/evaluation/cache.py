@@ -22,8 +22,8 @@ from dcgan.evaluation.spill import collect
 from dcgan.files import remove_stale, write_bytes
 from dcgan.run.checkpoint_file import DamagedCheckpoint, read, write
 
-FORMAT = 1  # version of the files; raised when the same key would mean other content
-CHUNK = 1024  # images
+FORMAT = 1  # version of the features' files; increase it when the same key would mean other content
+CHUNK = 1024  # rows hashed at a time; the hash does not depend on it
 
 logger = logging.getLogger("dcgan")
 
@@ -36,7 +36,11 @@ def evaluation_folder(cache_dir: Path) -> Path:
 
 
 def digest(*parts: object) -> str:
-    """Hashes plain values and arrays to a hexadecimal string; equal parts give equal strings."""
+    """Hashes plain values and arrays to a hexadecimal string; equal parts give equal strings.
+
+    Keys of caches and fingerprints in evaluation records are such hashes: hashed in another way,
+    none of them would be found again.
+    """
     found = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -88,8 +92,8 @@ def real_features(
         _write_features(folder, key, blocks(), count=len(rows))
     except OSError as error:
         logger.warning(
-            "The features of the real images cannot be kept in %s (%s): they are made again next "
-            "time.",
+            "The features of the real images cannot be kept in %s (%s): they are made now, and "
+            "again next time.",
             folder,
             error.strerror or error,
         )

@@ -2,7 +2,7 @@
 
 The command and the training use the same path: images -> features -> numbers -> records. Images are
 read in batches and features are kept on the disk, so memory does not grow with the number of
-images. Too few images are refused before anything is computed.
+images.
 """
 
 import math
@@ -48,17 +48,17 @@ if TYPE_CHECKING:
 # The extractor's name in records of metrics that use the images themselves, and in their files'
 # names.
 OF_IMAGES = "laplacian"
-SEED = 0  # of classifiers, and of evaluations during training; in records
+SEED = 0  # of extractors that learn, and of evaluations during training; in records
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generator to evaluate."""
+    """A generator to evaluate, or images in its place (`pictures.as_generator`)."""
 
     sample: Callable[[Sequence[int]], np.ndarray]  # seeds -> their images, uint8 [N, H, W, C]
     fingerprint: str  # the same for generators that make the same images
-    step: int | None  # of its training; None if unknown
-    epoch: float | None  # of its training; None if unknown
+    step: int | None  # the step of training it was taken from; None if unknown
+    epoch: float | None  # that of this step; None if unknown
     # seeds -> the names of the classes that the images should show, by labelling; None if the
     # generator has no classes
     asked: Callable[[Sequence[int]], dict[str, list[str]]] | None = None

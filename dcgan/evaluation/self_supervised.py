@@ -22,7 +22,7 @@ from dcgan.evaluation.cache import Arrays, data_fingerprint, digest, remember
 from dcgan.evaluation.extractor import FEWEST_LEARNT, Extracted
 from dcgan.evaluation.kept_results import are_weights, holds, is_seconds
 
-VERSION = 1  # increase it when the same recipe and images give another network
+VERSION = 1  # increase it when the same recipe and images give other features
 MAX_TRAINING_IMAGES = 20_000  # bounds memory
 LEAST = 1e-3  # least deviation to divide by, as a share of the largest one
 
@@ -103,7 +103,10 @@ def _is_extractor(shape: tuple[int, ...], weights: Arrays, facts: dict) -> bool:
 
 
 def find_learnt(data: PreparedData, *, seed: int) -> np.ndarray:
-    """Returns `unseen.fingerprints` of the images that `load` learns from; raises as `load`."""
+    """Returns `unseen.fingerprints` of the images that `load` learns from.
+
+    Raises UserError as `load` does.
+    """
     return unseen.fingerprints(data.images[_rows(data.images, seed)])
 
 

@@ -1,6 +1,6 @@
-"""The model to export, and the formats: where each goes, what it needs, how it is written.
+"""The model to export, and what describes a format: where it goes, what it needs, who writes it.
 
-Each format's module has a `Format` named FORMAT. This module imports neither TensorFlow nor Keras.
+Each format's module has a `Format` named FORMAT; `commands.export` lists the modules.
 """
 
 from collections.abc import Callable
@@ -45,10 +45,10 @@ class Format:
     model: str = ""  # path of the model inside a target folder; "" for the target itself
     # path of the description inside a target folder; "" puts it beside the target
     inside: str = ""
-    packages: tuple[str, ...] = ()  # modules of the extra export that must be installed
+    packages: tuple[str, ...] = ()  # modules, from the extra named export, to be installed
     halves: bool = False  # whether it can hold float16 weights
-    # how a model with classes takes labels: "optional"; "needed", with -1 for the own class of z;
-    # or "numbers", without -1
+    # how a model with classes takes labels: "optional"; "needed", always, where -1 stands for the
+    # class that z itself has; or "numbers", always, and -1 is not allowed
     labels: str = "optional"
 
     def path(self, to: Path, step: int) -> Path:

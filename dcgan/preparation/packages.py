@@ -1,9 +1,10 @@
 """The packages that `pack` writes: one zip file, or a folder of TFRecord shards.
 
-Both refuse a place that holds anything that `pack` did not write. A zip is written under a
-temporary name and renamed when it is complete. Shards may be on storage that cannot rename files,
-so they are written in place, and are not read while a file named `packed.UNFINISHED` is beside
-them. The same pictures give the same bytes.
+Both refuse a place that `pack` has not written. A zip is written under a temporary name; when it is
+complete, it replaces that of an earlier pack. Shards may be on storage that cannot rename files, so
+they are written in place, where those of an earlier pack are removed first; they are not read while
+a file named `packed.UNFINISHED` is beside them. Other files in the folder are left alone. The same
+source and options give the same bytes.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from dcgan.datasets import packed
 from dcgan.files import remove_temporaries, replace_atomically
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can store
-# The names that `ShardPackage` gives; only such files are removed.
+# The names that `ShardPackage` gives; of shards, only files with such names are removed.
 OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
 
 
@@ -83,7 +84,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
     except OSError as error:
         raise UserError(
             f"{path} could not be written ({error.strerror or error}): expected a place with room, "
-            "and no second pack into it; fix that, or choose another --to."
+            "and no other pack writing there; fix that, or choose another --to."
         ) from error
 
 
@@ -95,7 +96,7 @@ def _tensorflow() -> types.ModuleType:
 
 
 class ShardPackage:
-    """TFRecord files with the usual features; a new one is begun when the last is full."""
+    """TFRecord files with the features of `_example`; a new one is begun when the last is full."""
 
     def __init__(self, place: str, shard_bytes: int):
         self._place = place
@@ -170,10 +171,11 @@ def _example(picture: PackedPicture) -> bytes:
 
 @contextlib.contextmanager
 def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
-    """Opens a folder of shards, which is complete if the block ends without error, else removed.
+    """Opens a folder of shards, from which those of an earlier pack are removed first.
 
-    The place is a path or an address of tf.io.gfile. Raises UserError if it holds something that
-    `pack` did not write, or cannot be written.
+    The block ends with `finish`. If it raises an error, the new shards are removed too, and the
+    folder if it is then empty. The place is a path or an address of tf.io.gfile. Raises UserError
+    if it holds something that `pack` did not write, or cannot be written.
     """
     tf = _tensorflow()
     gfile, place = tf.io.gfile, place.rstrip("/")
@@ -190,9 +192,9 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
             with contextlib.suppress(tf.errors.OpError):  # the disk may be full, and is freed below
                 package.close()
             _remove_shards(place)
-            _call_finished(place)
+            _remove_mark(place)
             raise
-        _call_finished(place)
+        _remove_mark(place)
     except tf.errors.OpError as error:
         raise UserError(
             f"{place} could not be written ({error.message}): expected a folder or an address of "
@@ -200,7 +202,7 @@ def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
         ) from error
 
 
-def _call_finished(place: str) -> None:
+def _remove_mark(place: str) -> None:
     """Removes the mark that forbids reading a folder, and the folder itself if it is empty."""
     gfile = _tensorflow().io.gfile
     gfile.remove(f"{place}/{packed.UNFINISHED}")
@@ -228,7 +230,7 @@ def _is_ours(place: str, files: list[str]) -> bool:
 
 
 def _remove_shards(place: str) -> None:
-    """Removes manifest and shards; the mark `UNFINISHED` tells meanwhile that pack wrote them."""
+    """Removes manifest and shards; the mark `UNFINISHED` shows meanwhile that they are ours."""
     gfile = _tensorflow().io.gfile
     for name in gfile.listdir(place):
         if name == packed.MANIFEST or OUR_SHARD.fullmatch(name):
@@ -244,7 +246,10 @@ def foreign_file_error(place: str) -> UserError:
 
 
 def package(to: str, shard_bytes: int) -> contextlib.AbstractContextManager:
-    """Opens a zip if `to` ends in .zip, else a folder of shards; UserError for a zip's address."""
+    """Opens a zip if `to` ends in .zip, else a folder of shards.
+
+    Raises UserError for the address of a zip, and for a name that is not UTF-8.
+    """
     if not to.lower().endswith(".zip"):
         packed.refuse_bytes(to)
         return shard_package(to, shard_bytes)

@@ -1,7 +1,7 @@
 """Content codings of request bodies: gzip and deflate, within a limit.
 
 A megabyte of gzip may hold a gigabyte, so decoding stops at the limit. The module imports little,
-since it runs in separate processes: see `worker_pool`.
+since the processes of `worker_pool` import it too.
 """
 
 import zlib
@@ -22,7 +22,8 @@ _ALIASES = {"x-gzip": "gzip"}  # RFC 9110, 8.4.1.3
 def read_encodings(headers: list[str]) -> list[str]:
     """Returns the codings of a body in the order in which they were applied; empty if it is plain.
 
-    `headers` are the values of Content-Encoding. Unknown codings are refused with 415.
+    `headers` are the values of Content-Encoding. Unknown codings, and more than
+    `MAX_ENCODINGS`, are refused with 415.
     """
     words = [word.strip().lower() for header in headers for word in header.split(",")]
     found = [_ALIASES.get(word, word) for word in words if word not in ("", "identity")]
@@ -31,7 +32,8 @@ def read_encodings(headers: list[str]) -> list[str]:
         received = ", ".join(found)[:100]
         raise RequestError(
             415,
-            f"Content-Encoding {received!r} is not read here; expected gzip, deflate or none.",
+            f"Content-Encoding {received!r} is not read here; expected gzip, deflate or none, and "
+            f"at most {MAX_ENCODINGS} of them.",
             **{"Accept-Encoding": ACCEPTED},
         )
     return found
@@ -43,7 +45,7 @@ def too_large_error(limit: int) -> RequestError:
 
 
 def decode(body: bytes, applied: list[str], limit: int) -> bytes:
-    """Decodes a body with the encodings that are given, up to a limit in bytes.
+    """Decodes a body whose codings `read_encodings` has returned, each up to a limit in bytes.
 
     Raises:
         RequestError: 413, the decoded body is larger; 400, it is damaged or cut short.

@@ -1,4 +1,4 @@
-"""Listens, and runs the application; a signal ends it after the requests under way."""
+"""Listens, and runs the application until a signal; requests under way are still answered."""
 
 import logging
 import os
@@ -16,13 +16,14 @@ from dcgan.serving.limits import CONNECTIONS, PatientProtocol
 logger = logging.getLogger("dcgan")
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that X11 and Wayland set
-DRAIN_SECONDS = 30  # for the requests that are under way when a signal comes
+DRAIN_SECONDS = 30  # the longest that requests under way may take when a signal comes
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Reserves an address of this machine; port 0 takes a free one. Clients connect from `run` on.
+    """Binds an address of this machine; port 0 takes a free one. Clients can connect after `run`.
 
-    Raises UserError if it is taken, forbidden, or not of this machine.
+    Before the model is loaded, so that a taken port is refused early. Another server may still bind
+    it until `run` listens. Raises UserError if it is taken, forbidden, or not of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -37,12 +38,16 @@ def bind(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"The server cannot listen on port {port} of {host} ({reason}); choose another --port "
-            "or --host."
-        ) from error
+        raise _refusal(host, port, error) from error
     return listener
+
+
+def _refusal(host: str, port: int, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(
+        f"The server cannot listen on port {port} of {host} ({reason}); choose another --port or "
+        "--host."
+    )
 
 
 def address(listener: socket.socket) -> str:
@@ -72,16 +77,20 @@ def show_in_browser(url: str) -> None:
     """Opens a page if there is a screen; a text browser would take over the terminal."""
     is_screen = os.name == "nt" or sys.platform == "darwin" or any(map(os.environ.get, SCREENS))
     if is_screen:
-        # In a thread, as `open` waits for some browsers. Without a browser nothing is opened.
+        # This runs in a thread, as `webbrowser.open` waits for some browsers.
         threading.Thread(target=webbrowser.open, args=[url], daemon=True).start()
 
 
 def run(app: FastAPI, listener: socket.socket, *, show: bool = False) -> None:
-    """Serves until SIGTERM or Ctrl-C, answers requests under way, then lets the signal act.
+    """Serves until SIGTERM or Ctrl-C, answers requests under way, then lets the signal end us.
 
-    It closes the listener of `bind` at the end; `show` opens the explorer in the browser.
+    It closes the listener of `bind` at the end; `show` opens the explorer in the browser. Raises
+    UserError if another server has taken the port since `bind`.
     """
-    listener.listen()  # clients that connect from now on are answered once the server runs
+    try:
+        listener.listen()  # clients that connect from now on are answered once the server runs
+    except OSError as error:
+        raise _refusal(*listener.getsockname()[:2], error) from error
     if show:
         show_in_browser(address(listener))
     # `benchmarks.serving` finds the port in this line.

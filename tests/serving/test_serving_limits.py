@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -213,3 +214,13 @@ def test_an_address_that_cannot_be_had_is_a_sentence(host):
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=rf"cannot listen on port {port} of {host} \(.*\)"):
             server.bind(host, port)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="two sockets cannot be bound to one port here")
+def test_an_address_that_another_server_takes_while_the_model_is_loaded_is_a_sentence():
+    with server.bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with server.bind("127.0.0.1", port) as second:
+            first.listen()
+            with pytest.raises(UserError, match=f"cannot listen on port {port} of 127.0.0.1"):
+                server.run(None, second)
