@@ -87,10 +87,9 @@ def _peak(folder: Path, program: str | Path, flags: Sequence[str], given: str = 
 def outside(command: str, spec: dict, *, steps: int, pairs: int) -> PairedFigures:
     """Measures our bare step against another project's program, each in a process of its own.
 
-    Its rate is the last `"images_per_second": N` or `N images/s` that it prints to
-    standard output. If it prints none,
-    the seconds of both whole processes are compared. It should make as many steps as ours, with as
-    many images. Raises UserError if it cannot be started, or fails.
+    Its rate is the last `"images_per_second": N` or `N images/s` that it prints to standard
+    output. If it prints none, the seconds of both whole processes are compared. It should make as
+    many steps as ours, with as many images. Raises UserError if it cannot be started, or fails.
     """
     words, said = _split(command), []
 

@@ -51,9 +51,8 @@ def training(
         theirs.append(bare.images * steps / bare.seconds(steps))
         since = time.perf_counter()
 
-    code = trainer.run(
-        PeriodicHook(steps, turn)
-    )  # the hook makes calls of several steps end with a turn
+    # The hook makes calls of several steps end with a turn.
+    code = trainer.run(PeriodicHook(steps, turn))
     if code:
         raise SystemExit(code)
     figures = (tuple(ours[1:]), tuple(theirs[1:]))

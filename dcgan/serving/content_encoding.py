@@ -22,8 +22,8 @@ _ALIASES = {"x-gzip": "gzip"}  # RFC 9110, 8.4.1.3
 def read_encodings(headers: list[str]) -> list[str]:
     """Returns the codings of a body in the order in which they were applied; empty if it is plain.
 
-    `headers` are the values of Content-Encoding. Unknown codings, and more than
-    `MAX_ENCODINGS`, are refused with 415.
+    `headers` are the values of Content-Encoding. Unknown codings, and more than `MAX_ENCODINGS`,
+    are refused with 415.
     """
     words = [word.strip().lower() for header in headers for word in header.split(",")]
     found = [_ALIASES.get(word, word) for word in words if word not in ("", "identity")]

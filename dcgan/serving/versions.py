@@ -186,11 +186,8 @@ class Versions:
             _check(listing)
             return self._load(folder)
         except Exception as error:
-            text = (
-                f"{error}"
-                if isinstance(error, UnusableVersion)
-                else f"{type(error).__name__}: {error}"
-            )
+            known = isinstance(error, UnusableVersion)
+            text = f"{error}" if known else f"{type(error).__name__}: {error}"
             text = " ".join(text.replace(f"{folder}{os.sep}", "").split())
             reason = text.encode("ascii", "backslashreplace").decode()[:REASON_LENGTH]
             raise UnusableVersion(reason) from error

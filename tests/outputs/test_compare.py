@@ -156,9 +156,8 @@ def test_a_track_is_straight_between_its_measurements():
     track = MetricCurve(*(np.array(c, float) for c in ([1, 3], [10, 20], [9, 18], [11, 22])))
     at = track.interpolate(2)
     assert (at.value, at.low, at.high) == (15, 13.5, 16.5)
-    assert (
-        track.interpolate(3.1).value == 20 and track.interpolate(0.96).value == 10
-    )  # nearly as far
+    # Nearly as far as the ends.
+    assert track.interpolate(3.1).value == 20 and track.interpolate(0.96).value == 10
     assert track.interpolate(3.2) is None and track.interpolate(0.9) is None
 
 
@@ -190,8 +189,8 @@ def test_runs_measured_once_after_unequal_minutes_are_not_compared_after_equal_o
         measured(tmp_path / name, "fid", seconds, steps=[100])
     a, b = run_of(tmp_path / "a"), run_of(tmp_path / "b", batch_size=8)
     ((one,),) = page.compare([a, b]).protocols
-    assert scores.scores_at_equal(one, "minute") is None
-    assert scores.scores_at_equal(one, "image")[0] == 1000
+    assert scores.interpolate_at_equal(one, "minute") is None
+    assert scores.interpolate_at_equal(one, "image")[0] == 1000
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,9 @@ def _track(run: Run, series: Series, axis: str) -> MetricCurve | None:
     return MetricCurve(x[known], values, low, high)
 
 
-def scores_at_equal(measured: Measurement, axis: str) -> tuple[float, dict[Setting, Score]] | None:
+def interpolate_at_equal(
+    measured: Measurement, axis: str
+) -> tuple[float, dict[Setting, Score]] | None:
     """Returns (x, scores at x) for the most minutes or images that all settings have reached.
 
     None if fewer than two settings were measured, or one of them not near x.

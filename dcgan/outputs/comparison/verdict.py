@@ -72,7 +72,7 @@ def _as_they_stand(compared: Sequence[Measurement]) -> list[str]:
 
 def _compare_after_equal(compared: Sequence[Measurement], axis: str, of: str) -> list[str]:
     """Says which setting leads after equal minutes or images, by the first metric with curves."""
-    found = [(one, at) for one in compared if (at := scores.scores_at_equal(one, axis))]
+    found = [(one, at) for one in compared if (at := scores.interpolate_at_equal(one, axis))]
     if not found:
         return []
     one, (x, at) = min(found, key=lambda pair: (-len(pair[1][1]), rank(pair[0].example.metric)))
