@@ -14,6 +14,7 @@ from dcgan.latent.labels import ClassTable
 from dcgan.latent.noise import draw_seed, training_noise
 from dcgan.models.classes import one_hot
 from dcgan.training.augment import KINDS, augment
+from dcgan.training.averaging import update_average
 from dcgan.training.losses import class_loss, discriminator_loss, generator_loss
 from dcgan.training.state import GANState
 
@@ -40,7 +41,7 @@ class StepOptions:
     # discriminator) or "simultaneous" (both gradients at the same point).
     update: str = "alternating"
     seed: int = 0  # seed of noise, labels, dropout and augmentation
-    # decay of the averaged generator per step; see `_average` for the first steps
+    # decay of the averaged generator per step; see `update_average` for the first steps
     ema_decay: float = 0.0
     # the augmentations, names in `augment.KINDS` joined by commas, or "none".
     augment: str = "none"
@@ -77,7 +78,7 @@ def make_step(
     def step(batch):
         scalars = strategy.run(replica_step, args=(batch, state.step.read_value()))
         if state.averaged_generator is not None:
-            _average(state, options.ema_decay)
+            update_average(state, options.ema_decay)
         state.step.assign_add(1)
         return {k: strategy.reduce("SUM", v, axis=None) for k, v in scalars.items()}
 
@@ -269,16 +270,3 @@ class ReplicaStep:
     def _share(self, rows):
         start = tf.distribute.get_replica_context().replica_id_in_sync_group * self.local_batch
         return rows[start : start + self.local_batch]
-
-
-def _average(state: GANState, decay: float) -> None:
-    """Moves the averaged generator towards the generator (Yazici et al. 2019, arXiv 1806.04498).
-
-    Its window is short at first and grows to 1 / (1 - decay) steps, so that early samples do not
-    show the initial weights.
-    """
-    step = tf.cast(state.step.read_value(), tf.float32)
-    rate = tf.maximum(1.0 - decay, 9.0 / (10.0 + step))
-    pairs = zip(state.averaged_generator.variables, state.generator.variables, strict=True)
-    for average, value in pairs:
-        average.assign(average + rate * (value - average))

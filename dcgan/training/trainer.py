@@ -33,6 +33,7 @@ from dcgan.outputs.tensorboard import open_writer
 from dcgan.run import classes_file, model_file
 from dcgan.run.checkpoint import Checkpointer, state_fingerprint
 from dcgan.run.run_dir import RunDir
+from dcgan.training.averaging import AverageStatistics
 from dcgan.training.by_class import TrainingLabels, make_sample_grid
 from dcgan.training.ending import log_files
 from dcgan.training.environment import environment
@@ -125,7 +126,9 @@ class Trainer:
         self.labels = TrainingLabels.of(prepared, columns or {}, **config.z_options)
         self.data |= self.labels.meta()
         self.sample_grid = make_sample_grid(config.num_samples, table := self.labels.table)
-        self.sample_images = make_sampler(self.state.sampler, **config.z_options, table=table)
+        of_z = {**config.z_options, "table": table}
+        self.statistics = AverageStatistics(self.state, **of_z)
+        self.sample_images = make_sampler(self.state.sampler, **of_z)
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch
@@ -285,6 +288,7 @@ class Trainer:
 
     def sample(self, done: int, scalars: dict | None = None) -> None:
         """Writes a grid of samples and notes their diversity; a hook."""
+        self.statistics.measure()
         samples = self.sample_grid(self.sample_images)
         grid = images.grid(samples, columns=self.sample_grid.images_per_row)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
@@ -311,6 +315,7 @@ class Trainer:
     def _evaluate(self, evaluator: PeriodicEvaluator, done: int, scalars: dict) -> None:
         """Evaluates the samples and saves the best checkpoint so far; a hook."""
         start, metric = time.monotonic(), self.config.evaluate_metric
+        self.statistics.measure()
         network = self.state.generator.get_config()
         drawn = describe_source(self.config.z_dist, self.labels.table)
         try:
@@ -328,13 +333,8 @@ class Trainer:
         is_best = evaluator.is_best(record)
         if is_best:
             self._save(done, evaluation=record)
-        logger.info(
-            "Evaluation at step %d: %s %.4g%s.",
-            done,
-            metric,
-            record["value"],
-            ", the best so far" * is_best,
-        )
+        said = "Evaluation at step %d: %s %.4g%s."
+        logger.info(said, done, metric, record["value"], ", the best so far" * is_best)
 
     def _choose_reals(self, count: int) -> np.ndarray:
         """Returns evenly spaced real images, as neighbours in the data may be of one class."""
@@ -353,6 +353,7 @@ class Trainer:
 
     def _save(self, done: int, **evaluation: dict) -> None:
         """Saves a checkpoint; given an `evaluation` record, saves it as the best one."""
+        self.statistics.measure()
         save = self.checkpointer.save_best if evaluation else self.checkpointer.save
         try:
             save(self.state, self._meta(done) | evaluation)

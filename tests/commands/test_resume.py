@@ -36,6 +36,7 @@ from running import (
 )
 
 import main
+from dcgan.run import checkpoint_file
 
 STEPS = 100  # of a finished run: 20 epochs of 5 steps
 CADENCE = ("--ckpt_freq", 20, "--sample_freq", 10, "--log_freq", 5, "--max_to_keep", 5)
@@ -185,6 +186,19 @@ def test_a_time_alone_ends_a_run_with_a_grid_and_goes_on_as_the_preset_chose(go,
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     code, said, _ = go(*flags, "--steps", step + 1)
     assert code == 0 and f"Resuming from step {step}" in said and "preset best takes" not in said
+
+
+def test_a_checkpoint_has_the_statistics_of_its_own_averaged_weights(whole, tmp_path, go):
+    """And one of an earlier version, with averages of the training's statistics, gets them."""
+    run_dir = copy_as_of(whole.run, tmp_path / "run", 40)
+    path = run_dir / "checkpoints" / "00000040.npz"
+    arrays, meta = checkpoint_file.read(path)
+    for name, array in arrays.items():
+        if name.startswith("averaged_generator/") and "moving" in name:
+            arrays[name] = array + np.float32(1)
+    checkpoint_file.write(path, arrays.items(), meta)
+    assert go(*whole.flags(tmp_path), "--epoch", 13, "--sample_freq", 1000)[0] == 0
+    assert_is_of(run_dir, 60, whole, learnt=40)
 
 
 # -------------------------------------------------------------------------------------- damage
