@@ -10,6 +10,7 @@ from dcgan.export.saved_model import label_inputs, make_generate, z_input
 from dcgan.latent.class_words import OWN
 from dcgan.latent.labels import ClassTable
 from dcgan.models import Generator
+from dcgan.terminal.quiet import quiet_start
 
 # Every release of ONNX Runtime and onnxruntime-web since 2022 reads it.
 OPSET = 17
@@ -44,7 +45,8 @@ def write_onnx(
     def serving_default(z, *columns):
         return {"images": generate(z, *columns)}
 
-    model, _ = tf2onnx.convert.from_function(serving_default, signature, opset=OPSET)
+    with quiet_start():  # TensorFlow's optimizer, which the converter calls, may say what it does
+        model, _ = tf2onnx.convert.from_function(serving_default, signature, opset=OPSET)
     if weights == "float16":
         _halve(model)
     for value in (*model.graph.input, *model.graph.output):
