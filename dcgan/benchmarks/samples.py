@@ -48,7 +48,12 @@ def sampling(
         return images / seconds_of(lambda: draw(range(images)))
 
     with tempfile.TemporaryDirectory() as folder:
-        run = write_run(RunDir(Path(folder) / "run"), state, config)
+        run = RunDir(Path(folder) / "run")
+        run.create()
+        write_json(run.config, config)
+        checkpointer = Checkpointer(run.checkpoints)
+        model_file.write(checkpointer.folder, state.generator, state.discriminator)
+        checkpointer.save(state, {"step": 0})
 
         def to_files() -> float:
             with tempfile.TemporaryDirectory(dir=folder) as to:
@@ -61,16 +66,6 @@ def sampling(
     height, width, _ = generator.image_shape
     baseline = f"bare forward pass, {height}x{width}"
     return [PairedFigures(name, "images/s", *both, baseline) for name, both in figures.items()]
-
-
-def write_run(run: RunDir, state: GANState, config: dict) -> RunDir:
-    """Writes a run folder with one checkpoint, as training does."""
-    run.create()
-    write_json(run.config, config)
-    checkpointer = Checkpointer(run.checkpoints)
-    model_file.write(checkpointer.folder, state.generator, state.discriminator)
-    checkpointer.save(state, {"step": 0})
-    return run
 
 
 def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:

@@ -2,12 +2,12 @@
 
 Both do the same work, seeds to PNG bytes, on the same machine by turns: the bare model in this
 process, the server in one of its own that is asked over HTTP from here. A long load follows, for
-errors and memory; with --swap a new version appears in its middle. Not part of the command line;
-Linux only, for the memory.
+errors and memory; with --swap a new version appears in its middle. It works on Linux only.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import platform
 import re
@@ -22,10 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
-from dcgan.benchmarks.turns import PairedFigures, measure_in_turn
+from dcgan.benchmarks.turns import PairedFigures, measure_in_turn, seconds_of
 
 BATCH = 64
+ROUNDS, CALLS = 10, 30  # of single images, bare and served in turn
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -70,31 +72,18 @@ async def load(port: int, clients: int, more: Callable[[], bool]) -> LoadResult:
     return result
 
 
-class BareModel:
-    """The `png` signature of the SavedModel, called directly, without a server."""
+def open_bare(version: Path) -> Callable[[int], float]:
+    """Returns a function that makes N new PNG images without a server, and returns the seconds."""
+    model, seeds = tf.saved_model.load(str(version)), itertools.count()
 
-    def __init__(self, version: Path):
-        import tensorflow as tf
+    def seconds(count: int) -> float:
+        batch = tf.constant(list(itertools.islice(seeds, count)), tf.int64)
+        png = model.signatures["png"]  # without the model it would lose its variables
+        return seconds_of(lambda: next(iter(png(seed=batch).values())).numpy())
 
-        self._tf = tf
-        self._model = tf.saved_model.load(str(version))
-        self._png = self._model.signatures["png"]
-        self._seed = 0
-        for count in (1, BATCH):
-            self.call(count)
-
-    def call(self, count: int) -> float:
-        seeds = np.arange(self._seed, self._seed + count, dtype=np.int64)
-        self._seed += count
-        start = time.perf_counter()
-        next(iter(self._png(seed=self._tf.constant(seeds)).values())).numpy()
-        return time.perf_counter() - start
-
-    def pictures_per_second(self, seconds: float) -> float:
-        end, times = time.perf_counter() + seconds, []
-        while time.perf_counter() < end or not times:
-            times.append(self.call(BATCH))
-        return BATCH * len(times) / sum(times)
+    for count in (1, BATCH):
+        seconds(count)  # compiles
+    return seconds
 
 
 class Server:
@@ -120,16 +109,21 @@ class Server:
         return self._process.returncode, said
 
 
-def single(bare: BareModel, server: Server, rounds: int = 10, calls: int = 30) -> dict:
+def serve(server: Server, clients: int, more: Callable[[], bool]) -> LoadResult:
+    """Runs `load`; a bad answer ends the benchmark."""
+    result = asyncio.run(load(server.port, clients, more))
+    if result.errors:
+        raise SystemExit(result.errors[0])
+    return result
+
+
+def single(bare: Callable[[int], float], server: Server) -> dict:
     """Measures single images, bare and served in turn; returns median milliseconds."""
     alone, served = [], []
-    for _ in range(rounds):
-        alone += [bare.call(1) for _ in range(calls)]
-        left = iter(range(calls))
-        result = asyncio.run(load(server.port, 1, lambda left=left: next(left, None) is not None))
-        if result.errors:
-            raise SystemExit(result.errors[0])
-        served += result.seconds
+    for _ in range(ROUNDS):
+        alone += [bare(1) for _ in range(CALLS)]
+        left = iter(range(CALLS))
+        served += serve(server, 1, lambda left=left: next(left, None) is not None).seconds
     bare_ms, served_ms = 1e3 * statistics.median(alone), 1e3 * statistics.median(served)
     return {
         "bare_p50_ms": round(bare_ms, 3),
@@ -138,18 +132,19 @@ def single(bare: BareModel, server: Server, rounds: int = 10, calls: int = 30) -
     }
 
 
-def throughput(bare: BareModel, server: Server, options: argparse.Namespace) -> dict:
+def throughput(bare: Callable[[int], float], server: Server, options: argparse.Namespace) -> dict:
     """Measures images per second, served to all clients and bare in batches, in turn."""
 
     def measure_served() -> float:
         end = time.perf_counter() + options.turn_seconds
-        result = asyncio.run(load(server.port, options.clients, lambda: time.perf_counter() < end))
-        if result.errors:
-            raise SystemExit(result.errors[0])
+        result = serve(server, options.clients, lambda: time.perf_counter() < end)
         return len(result.seconds) / result.took
 
     def measure_alone() -> float:
-        return bare.pictures_per_second(options.turn_seconds)
+        end, times = time.perf_counter() + options.turn_seconds, []
+        while time.perf_counter() < end or not times:
+            times.append(bare(BATCH))
+        return BATCH * len(times) / sum(times)
 
     turns = measure_in_turn(measure_served, measure_alone, pairs=options.turns, name="throughput")
     found = PairedFigures("throughput", "pictures/s", *turns, f"the bare model, batches of {BATCH}")
@@ -197,20 +192,16 @@ def measure(options: argparse.Namespace, folder: Path) -> dict:
             shutil.copytree(source, folder / "copying")
             (folder / "copying").rename(folder / str(newest + 1))
 
-    server, bare = Server(folder, options.flags), BareModel(source)
-    one = single(bare, server)
-    rates = throughput(bare, server, options)
-    many = asyncio.run(measure_under_load(server, options.clients, options.seconds, swap))
-    code, said = server.end()
-    return {
+    server, bare = Server(folder, options.flags), open_bare(source)
+    found = {
         "machine": f"{platform.processor() or platform.machine()}, Python "
-        f"{platform.python_version()}, TensorFlow {bare._tf.__version__}",
-        "single": one,
-        "throughput": rates,
-        "load": many,
-        "swapped": f"version {newest + 1} answers" in said,
-        "exit_code": code,
+        f"{platform.python_version()}, TensorFlow {tf.__version__}",
+        "single": single(bare, server),
+        "throughput": throughput(bare, server, options),
+        "load": asyncio.run(measure_under_load(server, options.clients, options.seconds, swap)),
     }
+    code, said = server.end()
+    return found | {"swapped": f"version {newest + 1} answers" in said, "exit_code": code}
 
 
 def table(found: dict) -> str:
