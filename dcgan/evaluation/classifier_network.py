@@ -7,7 +7,7 @@ colours.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -73,37 +73,27 @@ def vary(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def train(model: keras.Model, images: np.ndarray, labels: list[np.ndarray], *, seed: int) -> None:
-    """Trains a network made by `build`; the same seed gives the same weights on the same machine.
+    """Trains a network made by `build`, see `trunk.train`.
 
-    Images are uint8 [N, H, W, C]; labels are int [N] per labelling, in the order of the heads.
+    Images are uint8 [N, H, W, C]; labels are int32 [N] per labelling, in the order of the heads.
     """
-    batch = min(BATCH, len(images))
-    steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
-    step = _step(model, steps, seed)
-    order = trunk.order(len(images), steps * batch, seed)
-    for number in trunk.steps(steps, "training the classifier"):
-        rows = order[number * batch : (number + 1) * batch]
-        truths = [tf.constant(one[rows], tf.int32) for one in labels]
-        step(tf.constant(images[rows]), truths, tf.constant(number, tf.int64))
 
+    def loss(number, pictures, *truths):
+        draw = tf.stack([tf.constant(seed, tf.int64), number])
+        varied = vary(to_float(tf.cast(pictures, tf.float32)), draw)
+        _, *logits = model(varied, training=True)
+        losses = [_loss(*pair) for pair in zip(logits, truths, strict=True)]
+        return tf.add_n(losses) / len(losses)
 
-def _step(model: keras.Model, steps: int, seed: int) -> Callable:
-    """Makes the compiled step: (images, labels of each head, number of the step) -> None."""
-    optimizer = trunk.optimizer(model, steps)
-
-    @tf.function
-    def step(pictures, truths, number):
-        images = vary(
-            to_float(tf.cast(pictures, tf.float32)), tf.stack([tf.constant(seed, tf.int64), number])
-        )
-        with tf.GradientTape() as tape:
-            _, *logits = model(images, training=True)
-            losses = [_loss(*pair) for pair in zip(logits, truths, strict=True)]
-            loss = tf.add_n(losses) / len(losses)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
-
-    return step
+    trunk.train(
+        model,
+        [images, *labels],
+        loss,
+        size=min(BATCH, len(images)),
+        passes=min(PASSES, MOST_EPOCHS * len(images)),
+        seed=seed,
+        doing="training the classifier",
+    )
 
 
 def _loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:

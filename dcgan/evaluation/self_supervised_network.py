@@ -7,8 +7,6 @@ second is to name the kind and strength of the fault in a faulty image. Views ar
 mirrored digit is not a digit.
 """
 
-from collections.abc import Callable
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -70,35 +68,22 @@ def view(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def train(model: keras.Model, images: np.ndarray, *, seed: int) -> None:
     """Trains a network made by `build` on images uint8 [N, H, W, C], N >= len(KINDS).
 
-    The same seed gives the same weights on the same machine, up to rounding.
+    See `trunk.train`.
     """
     batch = min(BATCH, len(images)) // len(KINDS) * len(KINDS)
-    steps = max(1, min(PASSES, MOST_EPOCHS * len(images)) // batch)
-    step = _step(model, (batch, *images.shape[1:]), steps, seed)
-    order = trunk.order(len(images), steps * batch, seed)
-    for number in trunk.steps(steps, "training the extractor"):
-        rows = order[number * batch : (number + 1) * batch]
-        step(tf.constant(images[rows]), tf.constant(number, tf.int64))
 
-
-def _step(model: keras.Model, shape: tuple[int, ...], steps: int, seed: int) -> Callable:
-    """Makes the compiled step: (images, number of the step) -> None."""
-    optimizer = trunk.optimizer(model, steps)
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((), tf.int64)])
-    def step(pictures, number):
-        images = to_float(tf.cast(pictures, tf.float32))
+    def loss(number, pictures):
+        known = to_float(tf.cast(pictures, tf.float32))
         draws = [tf.stack([tf.constant(4 * seed + i, tf.int64), number]) for i in range(3)]
-        faulty, kinds, strengths = degrade(view(images, draws[0]), -1 - draws[0])
-        together = tf.concat([view(images, draws[1]), view(images, draws[2]), faulty], 0)
-        with tf.GradientTape() as tape:
-            _, projected, logits, said = model(together, training=True)
-            loss = _views_loss(projected, shape[0])
-            loss += FAULTS * _faults_loss(logits, said, kinds, strengths)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
+        faulty, kinds, strengths = degrade(view(known, draws[0]), -1 - draws[0])
+        together = tf.concat([view(known, draws[1]), view(known, draws[2]), faulty], 0)
+        _, projected, logits, said = model(together, training=True)
+        of_faults = _faults_loss(logits, said, kinds, strengths)
+        return _views_loss(projected, batch) + FAULTS * of_faults
 
-    return step
+    passes = min(PASSES, MOST_EPOCHS * len(images))
+    doing = "training the extractor"
+    trunk.train(model, [images], loss, size=batch, passes=passes, seed=seed, doing=doing)
 
 
 def _views_loss(projected: tf.Tensor, count: int) -> tf.Tensor:

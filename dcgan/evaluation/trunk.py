@@ -1,4 +1,4 @@
-"""Shared parts of the networks that learn from the data set: trunk, order of images, optimizer.
+"""Shared parts of the networks that learn from the data set: trunk, training and use.
 
 A small residual network (He et al. 2016, arXiv 1603.05027), trained by AdamW with a warm-up and a
 cosine decay, on images in a shuffled order that a seed decides.
@@ -6,7 +6,7 @@ cosine decay, on images in a shuffled order that a seed decides.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -101,36 +101,57 @@ def dense(x, count: int, seeds: Iterator[int]):
     return keras.layers.Dense(count, kernel_initializer=start)(x)
 
 
-def optimizer(model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
-    """Makes AdamW for this number of steps, built for the model's variables."""
+def train(
+    model: keras.Model,
+    arrays: Sequence[np.ndarray],
+    loss: Callable[..., tf.Tensor],
+    *,
+    size: int,
+    passes: int,
+    seed: int,
+    doing: str,
+) -> None:
+    """Trains a model; the same seed gives the same weights on the same machine, up to rounding.
+
+    Args:
+        arrays: images and what belongs to them, all [N, ...].
+        loss: takes the number of the step, int64, and `size` rows of each array.
+        passes: number of rows in all steps, with repetitions.
+        seed: decides the order of the rows.
+    """
+    steps = max(1, passes // size)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         round(steps * (1 - WARM_UP)),
         warmup_target=PEAK_RATE,
         warmup_steps=round(steps * WARM_UP),
     )
-    found = keras.optimizers.AdamW(schedule, weight_decay=DECAY)
-    found.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    found.build(model.trainable_variables)
-    return found
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=DECAY)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(number, *rows):
+        with tf.GradientTape() as tape:
+            value = loss(number, *rows)
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    places = order(len(arrays[0]), steps * size, seed)
+    for number in with_bar(range(steps), doing, steps, "steps"):
+        some = places[number * size : (number + 1) * size]
+        step(tf.constant(number, tf.int64), *(tf.constant(one[some]) for one in arrays))
+        if number == 0:
+            start = time.monotonic()  # the first step includes compilation
+        if number == FIRST_STEPS:
+            seconds = (time.monotonic() - start) / FIRST_STEPS * (steps - number)
+            logger.info("%s once: %s.", doing.capitalize(), format_estimate(seconds))
 
 
 def order(count: int, passes: int, seed: int) -> np.ndarray:
     """Returns the order of the images, int [passes]: one shuffle of all `count` after another."""
     random = np.random.Generator(np.random.Philox(key=seed))
     return np.concatenate([random.permutation(count) for _ in range(-(-passes // count))])[:passes]
-
-
-def steps(count: int, doing: str) -> Iterator[int]:
-    """Yields the step numbers of a training, with a bar; logs an estimate of the time it takes."""
-    start = time.monotonic()
-    for number in with_bar(range(count), doing, count, "steps"):
-        yield number
-        if number == 0:
-            start = time.monotonic()  # the first step includes compilation
-        if number == FIRST_STEPS:
-            seconds = (time.monotonic() - start) / FIRST_STEPS * (count - number)
-            logger.info("%s once: %s.", doing.capitalize(), format_estimate(seconds))
 
 
 def small(images: np.ndarray, rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
