@@ -14,12 +14,12 @@ from dcgan.commands.open_run import open_run
 from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Labels, Source
 from dcgan.evaluation import evaluator, extractors
-from dcgan.evaluation.evaluator import Candidate, Evaluator
+from dcgan.evaluation.evaluator import Candidate, Evaluator, as_generator
 from dcgan.evaluation.metrics import CLASSES, FACES, METRICS
 from dcgan.evaluation.network_file import InputOptions
-from dcgan.evaluation.pictures import as_generator, copies
 from dcgan.evaluation.protocol import Protocol
 from dcgan.evaluation.reals import Reals, choose_reals
+from dcgan.evaluation.unseen import copies
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.outputs.report import judgement
 from dcgan.run.trained_run import TrainedRun

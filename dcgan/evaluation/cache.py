@@ -179,4 +179,6 @@ def _map(path: Path, count: int, width: int | None) -> np.ndarray:
     fits = array.ndim == 2 and len(array) == count and width in (None, array.shape[1])
     if array.dtype != np.float32 or not fits:
         raise ValueError(f"{path.name} holds {array.dtype} {list(array.shape)}")
+    if not np.isfinite([array.min(), array.max()]).all():
+        raise ValueError(f"{path.name} holds numbers that are not finite")
     return array

@@ -53,7 +53,7 @@ SEED = 0  # of extractors that learn, and of evaluations during training; in rec
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generator to evaluate, or images in its place (`pictures.as_generator`)."""
+    """A generator to evaluate, or images in its place (`as_generator`)."""
 
     sample: Callable[[Sequence[int]], np.ndarray]  # seeds -> their images, uint8 [N, H, W, C]
     fingerprint: str  # the same for generators that make the same images
@@ -62,6 +62,18 @@ class Candidate:
     # seeds -> the names of the classes that the images should show, by labelling; None if the
     # generator has no classes
     asked: Callable[[Sequence[int]], dict[str, list[str]]] | None = None
+
+
+def as_generator(images: np.ndarray, count: int, *, seed: int) -> Candidate:
+    """Makes a candidate whose samples are `count` of the images, chosen by a seed."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
+    first = first_seed(seed)
+    return Candidate(
+        lambda seeds: images[chosen[np.asarray(seeds) - first]],
+        cache.data_fingerprint(images),
+        step=None,
+        epoch=None,
+    )
 
 
 def default_extractor(

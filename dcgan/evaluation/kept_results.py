@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from dcgan.datasets.cached import is_text
+
 Check = Callable[[object], bool]
 
 
@@ -44,10 +46,6 @@ def are_weights(arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ..
 
 def allow_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
-
-
-def is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 # The keys here are those of records in evaluation/*.jsonl: a renamed one makes old records unread.

@@ -111,10 +111,16 @@ def find(
             more = squared, np.broadcast_to(rows, squared.shape), mirrored
             nearest[i] = _nearer(nearest[i], more, crowd)
         progress(len(block))
-    return [
-        _neighbours(*one, scale=space.scale, count=len(generated), k=k)
-        for one, space in zip(nearest, spaces, strict=True)
-    ]
+    found, count = [], len(generated)  # the points behind these give the usual distance
+    for (squared, rows, mirrored), space in zip(nearest, spaces, strict=True):
+        distances = np.sqrt(squared / space.scale)
+        mean = distances[:count].mean(1)
+        # If the whole crowd is at distance 0, the image is a copy of many: the result is 0.
+        relative = np.divide(distances[:count, 0], mean, out=np.zeros(count), where=mean > 0)
+        usual = float(np.median(distances[count:, 0]))
+        near = (rows[:count, :k], mirrored[:count, :k], distances[:count, :k])
+        found.append(NearestImages(*near, relative, usual))
+    return found
 
 
 def _nearer(
@@ -125,25 +131,3 @@ def _nearer(
     # The first of equally near ones stays, so that the result does not depend on the blocks.
     order = np.argsort(both[0], axis=1, kind="stable")[:, :count]
     return [np.take_along_axis(one, order, 1) for one in both]
-
-
-def _neighbours(
-    squared: np.ndarray,
-    rows: np.ndarray,
-    mirrored: np.ndarray,
-    *,
-    scale: float,
-    count: int,
-    k: int,
-) -> NearestImages:
-    """Makes the result for the first `count` points; the others give the usual distance."""
-    distances = np.sqrt(squared / scale)
-    crowd = distances[:count].mean(1)
-    return NearestImages(
-        rows[:count, :k],
-        mirrored[:count, :k],
-        distances[:count, :k],
-        # If the whole crowd is at distance 0, the image is a copy of many: the result is 0.
-        np.divide(distances[:count, 0], crowd, out=np.zeros(count), where=crowd > 0),
-        float(np.median(distances[count:, 0])),
-    )

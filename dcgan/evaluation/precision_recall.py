@@ -75,15 +75,10 @@ def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, E
     whole = shares(real, fake)
     dealt = zip(groups(real, seed), groups(fake, seed), strict=True)
     parts = [shares(reals, fakes) for reals, fakes in dealt]
+    values = {name: [part[name] for part in parts] for name in NAMES}
     counts = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
-    estimates = {}
-    for name in NAMES:
-        values = [part[name] for part in parts]
-        if name in counts:
-            estimates[name] = of_share(whole[name], values, counts[name])
-        else:
-            estimates[name] = of_groups(whole[name], values, least=0.0)
-    return estimates
+    found = {name: of_share(whole[name], values[name], counts[name]) for name in counts}
+    return found | {"density": of_groups(whole["density"], values["density"], least=0.0)}
 
 
 def shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:

@@ -31,3 +31,9 @@ def rows(images: np.ndarray, learnt: np.ndarray | None) -> np.ndarray:
     if learnt is None:
         return np.arange(len(images))
     return np.flatnonzero(~np.isin(fingerprints(images), learnt))
+
+
+def copies(images: np.ndarray, *reals: np.ndarray) -> int:
+    """Counts the images that are in `reals`: metrics of copies say nothing about new images."""
+    known = np.concatenate([fingerprints(one) for one in reals])
+    return int(np.isin(fingerprints(images), known).sum())

@@ -11,8 +11,9 @@ from test_evaluate import pictures
 
 import main
 from dcgan import images
-from dcgan.evaluation.pictures import as_generator, copies
+from dcgan.evaluation.evaluator import as_generator
 from dcgan.evaluation.protocol import first_seed
+from dcgan.evaluation.unseen import copies
 from dcgan.files import read_json_lines
 
 SHAPE = (8, 8, 3)

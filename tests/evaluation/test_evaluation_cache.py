@@ -287,9 +287,9 @@ def test_an_entry_that_we_did_not_write_is_not_believed(tmp_path, content, caplo
     "rows",
     [
         *(np.ones((530, 3), "f4"), np.ones((530, 2)), np.ones((529, 2), "f4"), np.ones(530, "f4")),
-        np.array([{}], object),
+        *(np.full((530, 2), np.nan, "f4"), np.array([{}], object)),
     ],
-    ids=["wide", "float64", "short", "flat", "pickle"],
+    ids=["wide", "float64", "short", "flat", "nan", "pickle"],
 )
 def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, rows):
     features(tmp_path)

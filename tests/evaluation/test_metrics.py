@@ -5,7 +5,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from dcgan import UserError
 from dcgan.evaluation import fid, histograms, inception_score, kid, precision_recall, swd
 from dcgan.evaluation.metrics import (
     CLASSES,
@@ -128,28 +127,5 @@ def test_memory_does_not_grow_with_the_images(tmp_path, monkeypatch, metric, sha
     assert grown < 1000 * max(200, row / 8), (peaks, row)
 
 
-def broken(kind: str, value: float) -> ImageSample:
-    fake = random_sample()
-    getattr(fake, kind)[[3, 77], 1] = value
-    return fake
-
-
-GOOD = random_sample()
-
-
-@pytest.mark.parametrize(
-    ("metric", "real", "fake", "words"),
-    [
-        ("kid", GOOD, broken("features", np.nan), "those of 2 of 120 generated images are not"),
-        ("density", broken("features", np.inf), GOOD, "those of 2 of 120 real images are not"),
-        ("is", GOOD, broken("probabilities", np.nan), "needs finite probabilities"),
-    ],
-)
-def test_numbers_that_are_not_finite_are_refused_in_a_sentence(metric, real, fake, words):
-    with pytest.raises(UserError, match=words) as caught:
-        measure_all([metric], real, fake)
-    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
-
-
 def test_a_score_of_classes_needs_no_reals():
-    assert measure_all(["is"], ImageSample(), GOOD)["is"].value > 1
+    assert measure_all(["is"], ImageSample(), random_sample())["is"].value > 1
