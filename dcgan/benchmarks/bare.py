@@ -61,10 +61,7 @@ class BareStep:
 
 
 def main() -> None:
-    """Times single steps and prints the results in the format of other projects' benchmarks.
-
-    `processes` reads images_per_second, batch and steps.
-    """
+    """Times single steps and prints the results, of which `processes` reads images_per_second."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=30)
     steps = parser.parse_args().steps

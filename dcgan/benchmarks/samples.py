@@ -31,12 +31,8 @@ def sampling(
 ) -> list[PairedFigures]:
     """Measures sampling from seeds to uint8 images, and from opening a run to PNG files.
 
-    It changes the moving statistics of the generator's normalization.
-
-    Args:
-        config: the content of config.json.
-        sample: (run folder, new folder, number of images) -> None, writes PNG files.
-        pairs, images: number of turns, and of images per turn.
+    It changes the moving statistics of the generator's normalization. `config` is the content of
+    config.json; `sample` takes a run folder, a new folder and the number of PNG files to write.
     """
     generator, z_dim = state.sampler, state.generator.z_dim
     _set_moving_statistics(state.averaged_generator or state.generator)

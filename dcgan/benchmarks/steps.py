@@ -26,18 +26,12 @@ def bare_spec(config, classes: Sequence[int] = ()) -> dict:
 def training(
     trainer: Trainer, bare: BareStep, *, steps: int, cadence: tuple[int, int]
 ) -> PairedFigures:
-    """Runs a whole training, with a turn of the bare step after each turn of the loop.
+    """Runs a whole training, with a turn of the bare step after each turn of `steps` steps.
 
     Grids and checkpoints are rare, so each turn makes one of either, times them separately, and
-    adds a step's share to the time of a step. The first turn does not count, as both sides compile
-    in it. A signal that stops the training raises SystemExit.
-
-    Args:
-        trainer: a new trainer of steps * (1 + counted turns) steps, which itself makes
-            neither grids nor checkpoints.
-        bare: the step to compare with.
-        steps: number of steps in a turn.
-        cadence: steps between grids, and between checkpoints, in real training.
+    adds a step's share to the time of a step; `cadence` is the steps between grids, and between
+    checkpoints, in real training. The trainer itself must make none. The first turn does not count,
+    as both sides compile in it. A signal that stops the training raises SystemExit.
     """
     ours, theirs, since = [], [], time.perf_counter()
 

@@ -44,10 +44,8 @@ def find_cluster(strategy: str, environment: Mapping[str, str]) -> Cluster | Non
     """Finds the cluster that a run belongs to; returns None if one machine trains alone.
 
     The strategy "multi_worker" uses TF_CONFIG or Slurm's variables; "auto" uses TF_CONFIG if it
-    names several workers; other strategies have no cluster.
-
-    Raises:
-        UserError: TF_CONFIG or Slurm's variables are not usable, or multi_worker finds neither.
+    names several workers; other strategies have no cluster. Raises UserError if the variables are
+    not usable, or multi_worker finds none.
     """
     if strategy not in ("auto", "multi_worker"):
         return None

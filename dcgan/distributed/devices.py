@@ -36,9 +36,8 @@ def grow_gpu_memory() -> None:
 def avoid_remapper() -> None:
     """Switches off an optimization of TensorFlow that makes steps slower on CPUs.
 
-    The remapper fuses a convolution with its bias and LeakyReLU, and a normalization with its ReLU,
-    into one kernel, with which a 64x64 step takes 5 to 7 % longer. It is off wherever networks are
-    used, so that all give the same bytes. It stays on for GPUs, where it was not measured.
+    With the remapper, which fuses layers, a 64x64 step takes 5 to 7 % longer. It is off wherever
+    networks are used, so that all give the same bytes. On GPUs it was not measured, and stays on.
     """
     if tf.config.list_physical_devices("GPU"):
         return

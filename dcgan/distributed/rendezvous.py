@@ -26,13 +26,8 @@ def meet(cluster: Cluster, *, gpus: int = 0, limit_seconds: float) -> None:
     Workers connect to the chief and say who they are. When all are there, each tries to reach the
     addresses of all others, reports to the chief, and waits for its answer.
 
-    Args:
-        gpus: number of GPUs of this worker; TensorFlow assumes that it is the same for all.
-        limit_seconds: time within which all must come.
-
-    Raises:
-        UserError: a worker does not come in time, leaves, has another cluster or another number of
-            GPUs, or a port is in use or cannot be reached.
+    Raises UserError if a worker does not come in time, leaves, has another cluster or another
+    number of GPUs, or if a port is in use or cannot be reached.
     """
     if len(cluster.addresses) == 1:
         return

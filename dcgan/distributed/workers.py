@@ -130,12 +130,9 @@ class Workers:
     def agree_on(self, ask: Callable[[], str | None], reasons: tuple[str, ...]):
         """Makes a function that tells all workers to stop at the same step, for the same reason.
 
-        All workers must call it equally often; it returns the same reason, or None, on all of them.
-        A worker's reason reaches all one call later, so that no process waits for its devices.
-
-        Args:
-            ask: returns this worker's reason or None.
-            reasons: all reasons, the highest priority last.
+        All workers must call it equally often. A worker's reason, which `ask` returns, reaches all
+        one call later, so that no process waits for its devices. Of several, the last of `reasons`
+        is returned.
         """
         if self.count == 1:
             return ask

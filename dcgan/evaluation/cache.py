@@ -1,8 +1,7 @@
 """Evaluation's part of the cache folder: features of real images, and small results.
 
 Half-written files are never used. Features are `<key>.<i>.npy` files, which count only if there is
-`<key>.json`, which is written last; a small result is one `<key>.npz`. All files are written under
-a temporary name and renamed, so several processes may use one folder. The key is a hash of
+`<key>.json`, which is written last; a small result is one `<key>.npz`. The key is a hash of
 everything that the content depends on. If nothing can be written, results are computed again.
 """
 
@@ -59,24 +58,12 @@ def data_fingerprint(images: np.ndarray) -> str:
 
 
 def real_features(
-    extractor: Extractor,
-    images: np.ndarray,
-    rows: np.ndarray,
-    *,
-    data: str,
-    folder: Path,
+    extractor: Extractor, images: np.ndarray, rows: np.ndarray, *, data: str, folder: Path
 ) -> Extracted:
     """Returns features of real images from the cache, or extracts and caches them.
 
-    Args:
-        images: uint8 [N, height, width, channels]; may be memory-mapped.
-        rows: int [M], the rows of the images to use.
-        data: fingerprint of the images.
-        folder: folder of the cache; created if it does not exist.
-
-    Returns:
-        Features and probabilities [M, ...] in the order of `rows`, if possible as read-only memory
-        maps, to save memory.
+    Images are uint8 [N, height, width, channels] with the fingerprint `data`. Features are
+    [M, ...] in the order of `rows`, int [M]; memory-mapped if the disk allows it.
     """
     rows = np.asarray(rows, np.int64)
     key = digest(FORMAT, data, extractor.name, extractor.fingerprint, rows)
@@ -110,13 +97,9 @@ def remember(
     """Returns a small result, such as a network, from the cache, or makes and caches it.
 
     Args:
-        folder: folder of the cache; created if it does not exist.
         key: name of the file, with a `digest` of everything that the result depends on.
         make: makes the result: arrays by name, and facts that JSON can hold.
         fits: whether the content of a file is such a result; if not, it is made again.
-
-    Returns:
-        The arrays and facts.
     """
     path = folder / f"{key}.npz"
     if path.is_file():

@@ -1,8 +1,7 @@
 """Measures a generator on its samples and on real images, and records the numbers.
 
-The command and the training use the same path: images -> features -> numbers -> records. Images are
-read in batches and features are kept on the disk, so memory does not grow with the number of
-images.
+Images are read in batches and features are kept on the disk, so memory does not grow with the
+number of images.
 """
 
 import math
@@ -136,8 +135,6 @@ class Evaluator:
     """Compares generators with the same real images in the same way.
 
     Args:
-        extractor: computes the features.
-        reals: the real images to compare with.
         count: number of generated images.
         seed: seed of the generated images, and of the subsets and directions of metrics.
         cache_dir: the user's cache folder, where features of the real images are kept.
@@ -360,7 +357,7 @@ class Evaluator:
 
 
 def _sample(images: np.ndarray | None, found: Extracted | None) -> ImageSample:
-    """Puts images and features together; probabilities only if there is one labelling."""
+    """Makes a sample, with probabilities only if there is one labelling."""
     if found is None:
         return ImageSample(images)
     only = found.probabilities.values() if len(found.probabilities) == 1 else ()

@@ -1,11 +1,8 @@
 """The protocol of extractors, which turn images into features and probabilities for metrics.
 
-A metric gets features, never the network that made them; the extractor's name, fingerprint and
-description of resizing, which are in every record, say where they are from. Numbers can be compared
-only with numbers of the same extractor; those that learn from the data set judge only images that
-they have not learnt from, see `unseen`. `extract` passes any number of images through one,
-in blocks of one size and in memory that does not grow, so that an image's features do not depend on
-the number of images. Features that are not finite are refused.
+Numbers can be compared only with numbers of the same extractor, which its name, fingerprint and
+description of resizing say in every record. Extractors that learn from the data set judge only
+images that they have not learnt from, see `unseen`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -54,8 +51,7 @@ def extract(
     """Passes images through an extractor, block by block, with a progress bar.
 
     Images are uint8 [`BLOCK`, height, width, channels], the last block may be shorter; `total`
-    images altogether. One block is held at a time. Raises UserError if features or probabilities
-    are not finite.
+    images altogether. Raises UserError if features or probabilities are not finite.
     """
     # Below another bar, such as that of training, it disappears when it is full.
     with Bar(doing, total, kept=None) as bar:

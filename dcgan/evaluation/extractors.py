@@ -51,15 +51,9 @@ def make(
 ) -> Extractor:
     """Makes an extractor for the images of a data set.
 
-    Args:
-        name: one of `NAMES`, or FILE[:OUTPUT], see `network_file`.
-        prepared: the data set; those of `LEARN` are trained on it unless they are cached.
-        cache_dir: the user's cache folder, where networks are kept.
-        seed: seed of training.
-        looks: the user's options for the input of a network file.
-
-    Raises:
-        UserError: there is no such extractor, or it cannot be made.
+    `name` is one of `NAMES`, or FILE[:OUTPUT], see `network_file`; `looks` are options of such a
+    file. Extractors of `LEARN` are trained by the seed, unless they are cached. Raises UserError
+    if there is no such extractor, or it cannot be made.
     """
     if is_file_name(name):
         path, output = network_file.split_name(name)

@@ -2,8 +2,7 @@
 
 The cascades are those of the command `crop`. Small images are enlarged, and framed by their
 repeated borders, as cascades expect more around a face than many cropped images show. The number
-says that there is a face, not that faces differ: a generator of a single face reaches 1. So it is
-reported beside the share of the real images, which is below 1 too. It needs OpenCV, see `cascades`.
+says that there is a face, not that faces differ: a generator of a single face reaches 1.
 """
 
 import math

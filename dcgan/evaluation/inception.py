@@ -31,10 +31,8 @@ BATCH = 32  # images; their activations stay below a gigabyte
 
 # The published archive, and the one file in it that is needed. No checksum of the archive is
 # published, so the file itself is downloaded, first from the address that OpenAI's evaluator
-# (guided-diffusion) uses. TensorFlow's archive holds the file with the same name and size. The two
-# other copies are in accounts of strangers. They are listed, last, because FID could not be
-# computed if the first address disappeared. They need not be trusted: a download is used only if
-# its SHA-256 is that of the published file (`download.fetch`, and `_check` before parsing).
+# (guided-diffusion) uses. The two other copies are in accounts of strangers, which need not be
+# trusted, as a download is used only if its SHA-256 is that of the published file.
 ARCHIVE = "inception-2015-12-05.tgz"
 ARCHIVE_URL = f"http://download.tensorflow.org/models/image/imagenet/{ARCHIVE}"
 FILE = RemoteFile(

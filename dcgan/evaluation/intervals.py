@@ -33,10 +33,7 @@ def of_error(
 ) -> Estimate:
     """Makes an estimate from a value and its standard error.
 
-    Args:
-        interval: describes in words how the interval was computed.
-        least: the lowest possible value.
-        quantile: the number of standard errors to either side.
+    The interval is `quantile` errors to either side, not below `least`, the lowest possible value.
     """
     low = max(value - quantile * error, least)
     return Estimate(float(value), float(low), float(value + quantile * error), interval)

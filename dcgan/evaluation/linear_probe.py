@@ -1,10 +1,7 @@
 """Measures what a discriminator has learnt without labels, by classifying with few labels.
 
-Radford et al. 2015, section 5 (arXiv 1511.06434): every layer's maps are max-pooled to 4x4,
-flattened and joined, and a linear support vector machine with L2 regularization is fitted on them.
-Here features are also averaged over a few shifts of the image, as a hundred images of a class do
-not show all places of an object (docs/evaluation.md says what was tried). The same classifier on
-other features, such as raw pixels, shows how much the network adds.
+Radford et al. 2015, section 5 (arXiv 1511.06434); docs/evaluation.md says what differs.
+The same classifier on other features, such as raw pixels, shows how much the network adds.
 """
 
 import math
@@ -85,9 +82,8 @@ def pixels(pictures: np.ndarray) -> np.ndarray:
 def make_untrained(discriminator: Discriminator, reals: np.ndarray, *, seed: int) -> Discriminator:
     """Makes an untrained discriminator of the same architecture, to compare with.
 
-    Only its batch normalization gets moving statistics, from real images chosen by the seed, which
-    also decides the weights. Without them, signals would fade from layer to layer, and the
-    comparison would be too easy to win.
+    Only its batch normalization gets moving statistics, from real images, as without them signals
+    would fade from layer to layer. The seed decides the weights, and chooses these images.
     """
     made = Discriminator.from_config({**discriminator.get_config(), "seed": seed})
     made.build()
@@ -104,8 +100,8 @@ def make_probe(labels_per_class: int, *, seed: int) -> Pipeline:
     """Makes a linear support vector machine (squared hinge, L2), one class against the others.
 
     Features are standardized, so that no layer outweighs the others, and each image's are scaled to
-    length 1, so that one range of C suits all kinds of features. C, the smallest of equally good
-    ones, is chosen on a fifth of the images, drawn by the seed; then all images are learnt from.
+    length 1, so that one range of C suits all kinds. C is chosen on a fifth of the images, drawn by
+    the seed; then all images are learnt from.
     """
     held_out = max(HELD_OUT, 1 / labels_per_class)  # at least one image of each class
     split = StratifiedShuffleSplit(1, test_size=held_out, random_state=seed)
@@ -138,15 +134,13 @@ def draw_trials(
 ) -> Trials:
     """Chooses by a seed the images to learn from and those to classify.
 
+    Raises UserError if a class has too few images, or none are left to classify.
+
     Args:
-        labels: int [N], the labels of the set to learn from.
-        names: the names of the classes.
+        labels: int [N], the labels of the set to learn from; `names` are those of the classes.
         labels_per_class: images to learn from, per class and repeat.
         among: size of the set to classify; None to classify the images that are not learnt from.
         at_most: the most images to classify.
-
-    Raises:
-        UserError: a class has too few images, or none are left to classify.
     """
     random = np.random.default_rng(seed)
     rows = [np.flatnonzero(labels == label) for label in range(len(names))]

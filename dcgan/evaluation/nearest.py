@@ -1,7 +1,4 @@
-"""Exact nearest neighbours by exhaustive search, in memory that does not grow with the images.
-
-Images are read once, in blocks, and only the nearest ones so far are kept.
-"""
+"""Exact nearest neighbours by exhaustive search, in memory that does not grow with the images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,8 +76,6 @@ def find(
     progress: Callable[[int], object] = lambda _: None,
 ) -> list[NearestImages]:
     """Searches all training images for those nearest to generated ones, in each space.
-
-    Distances of some training images to their nearest other ones give the usual distance.
 
     Args:
         generated: uint8 [Q, height, width, channels].

@@ -56,14 +56,9 @@ class NetworkFile:
     ):
         """Opens an .onnx or .keras file or a SavedModel's folder.
 
-        Args:
-            path: the file or folder.
-            shape: (height, width, channels) of the data set's images.
-            output: name of the output; may be None if there is only one.
-            looks: the user's options for the input.
-
-        Raises:
-            UserError: the file cannot be read, does not fit, or needs an option.
+        `shape` is (height, width, channels) of the data set's images; `output` may be None if the
+        file has only one. Raises UserError if the file cannot be read, does not fit, or needs an
+        option.
         """
         looks = looks or InputOptions()
         self._path, self._network = path, open_network(path, output)

@@ -36,11 +36,9 @@ class PeriodicEvaluator:
     """Measures one metric repeatedly.
 
     Args:
-        prepared: the training images.
         metric: one of `METRICS`.
         extractor: name of the extractor; None for the default of the data.
         split: the parts of the data set that the images are from.
-        cache_dir: the user's cache folder.
         folder: folder of the run's records.
         kept: the record in the best checkpoint; None if there is none.
     """

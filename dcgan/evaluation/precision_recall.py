@@ -63,14 +63,9 @@ def nearest_squared(points: np.ndarray, k: int) -> np.ndarray:
 
 
 def measure(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> dict[str, Estimate]:
-    """Measures all four from the same distances, with intervals.
+    """Measures all four of features [N, D] and [M, D], by the names in `NAMES`.
 
-    Args:
-        real, fake: features [N, D] and [M, D], at least `K_DENSITY` + 1 rows in each of ten groups.
-        seed: seed of the groups that give the intervals.
-
-    Returns:
-        The estimates by the names in `NAMES`.
+    The seed deals the rows to the ten groups that give the intervals; each needs `K_DENSITY` + 1.
     """
     whole = shares(real, fake)
     dealt = zip(groups(real, seed), groups(fake, seed), strict=True)

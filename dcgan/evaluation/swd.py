@@ -39,9 +39,8 @@ def levels(height: int, width: int) -> list[tuple[int, int]]:
 def swd(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
     """Computes the mean of the levels' distances, which are its `parts`, as {"64x64": ...}.
 
-    Args:
-        real, fake: uint8 [N, H, W, C] and [M, H, W, C], at least one image for each of ten groups.
-        seed: seed of patches, directions, and the groups that give the interval.
+    Images are uint8 [N, H, W, C] and [M, H, W, C], at least ten. The seed is that of patches,
+    directions, and the groups that give the interval.
     """
     total = min(PATCHES * min(len(real), len(fake)), MOST_PATCHES)
     whole = distances(real, fake, total=total, seed=seed, directions=DIRECTIONS)

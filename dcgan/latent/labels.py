@@ -128,8 +128,7 @@ class ClassTable:
         """Returns the own classes of latent vectors float32 [N, z_dim]: int32 [N, columns].
 
         The first number of z decides: its range is divided into intervals that are as probable as
-        the combinations of classes are frequent. It is compared with the ends of all intervals, as
-        every runtime of exported models can do that.
+        the combinations are frequent. Every runtime of exported models can compare with all ends.
         """
         is_above = z[:, :1] >= tf.constant(self._cuts)
         places = tf.reduce_sum(tf.cast(is_above, tf.int32), 1)

@@ -48,14 +48,10 @@ def latents(seeds: tf.Tensor, *, z_dim: int, z_dist: str) -> tf.Tensor:
 def training_noise(
     shape: tuple[int, int], *, seed: int, step: tf.Tensor, draw: int, z_dist: str
 ) -> tf.Tensor:
-    """Draws latent vectors for a training step, float32 of the given shape.
+    """Draws latent vectors for a training step, float32 [images of all replicas, z_dim].
 
-    Args:
-        shape: (images of all replicas together, z_dim).
-        seed: the run's seed, below 2**31.
-        step: number of the step, an int64 scalar.
-        draw: number of the draw within the step, from 0.
-        z_dist: one of `DISTRIBUTIONS`.
+    The seed is the run's, below 2**31; `step` is an int64 scalar, `draw` the number of the draw
+    within the step, from 0.
     """
     return _draw(shape, draw_seed(seed, step, draw), z_dist)
 

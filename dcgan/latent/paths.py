@@ -24,10 +24,9 @@ def slerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     `a` is the angle between the two, t [T] is in [0, 1]; returns float32 [T, z_dim]. The line is
     straight if both point in the same or in opposite directions.
 
-    Sources: Shoemake 1985, "Animating rotation with quaternion curves", for vectors of length 1;
-    White 2016, "Sampling generative networks" (arXiv 1609.04468), for latent vectors. Normal
-    vectors nearly all have the length sqrt(z_dim); a straight line between two of them passes
-    through shorter ones, which the generator has hardly seen.
+    White 2016, "Sampling generative networks" (arXiv 1609.04468): normal vectors nearly all have
+    the length sqrt(z_dim); a straight line between two of them passes through shorter ones, which
+    the generator has hardly seen.
     """
     t = np.asarray(t, np.float64)
     one, other = np.asarray(first, np.float64), np.asarray(last, np.float64)
@@ -58,17 +57,10 @@ def natural_method(z_dist: str) -> str:
 
 
 def walk(points: np.ndarray, frames: int, *, method: str, loop: bool = False) -> np.ndarray:
-    """Walks from each point to the next.
+    """Walks from each of P >= 2 points, [P, z_dim], to the next in steps of 1 / `frames`.
 
-    Args:
-        points: [P, z_dim], P >= 2.
-        frames: vectors from one point to the next, counting the first point but not the next.
-        method: a key of `METHODS`.
-        loop: whether to walk back to the first point.
-
-    Returns:
-        float32 [(P - 1) frames + 1, z_dim], which ends at the last point; with `loop` float32
-        [P frames, z_dim], which ends just before the first point.
+    Returns float32 [(P - 1) frames + 1, z_dim], which ends at the last point; with `loop` float32
+    [P frames, z_dim], which ends just before the first point. `method` is a key of `METHODS`.
     """
     along, t = METHODS[method], np.arange(frames) / frames
     legs = [along(one, other, t) for one, other in zip(points[:-1], points[1:], strict=True)]
@@ -95,8 +87,8 @@ def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
 def surround(z: np.ndarray, noise: np.ndarray, *, scale: float = 0.25) -> np.ndarray:
     """Surrounds a vector with eight neighbours, as in Radford et al. 2015, figure 7.
 
-    `noise` is [8, z_dim] in [-1, 1]; in the paper it is uniform and its scale 0.25. Returns float32
-    [9, z_dim], the rows of a block of 3 x 3 with `z` in the middle.
+    `noise` is [8, z_dim] in [-1, 1]. Returns float32 [9, z_dim], the rows of a block of 3 x 3 with
+    `z` in the middle.
     """
     neighbours = (np.asarray(z, np.float64) + scale * np.asarray(noise)).astype(np.float32)
     return np.insert(neighbours, 4, z, axis=0)

@@ -30,12 +30,9 @@ def make_sampler(
 ) -> Callable[..., np.ndarray]:
     """Makes a function from N >= 1 seeds to images, uint8 [N, H, W, channels].
 
-    Args:
-        generator: called with (z, training) and, if there is a table, with `labels` too. It runs
-            with training=False, so that its statistics stay the same.
-        z_dim, z_dist: see `latents`.
-        table: the classes of the generator. If given, the function also takes labels, int32
-            [N, columns], after the seeds; without them it uses each seed's own classes.
+    The generator is called with z and, if there is a table of classes, with `labels`. The function
+    then also takes labels, int32 [N, columns], after the seeds; without them it uses each seed's
+    own classes. For `z_dim` and `z_dist` see `latents`.
     """
 
     def generate(seeds, labels=None):

@@ -29,10 +29,9 @@ def uniform(classes: tuple[int, ...]) -> tf.Tensor:
 
 
 def append_labels(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
-    """Appends the labels to the channels of a layer's inputs, the same at every place.
+    """Appends labels to a layer's inputs: [N, ..., channels] -> [N, ..., channels + classes].
 
-    Inputs are [N, ..., channels]; numbers [N or 1, classes] are as `one_hot` returns them, or None
-    for no labels. Returns [N, ..., channels + classes].
+    Numbers are [N or 1, classes], the same at every place, see `one_hot`; None for no labels.
     """
     if numbers is None:
         return inputs
@@ -44,11 +43,7 @@ def append_labels(inputs: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:
 class ClassLogits(keras.layers.Layer):
     """Multiplies features [N, units] by one learnt vector per class: float32 [N, classes].
 
-    Args:
-        classes: number of classes.
-        units: number of features.
-        kernel_initializer: initializes the vectors, [classes, units].
-        **kwargs: further arguments of `keras.layers.Layer`.
+    `kernel_initializer` initializes the vectors, [classes, units].
     """
 
     def __init__(self, classes: int, units: int, *, kernel_initializer, **kwargs):

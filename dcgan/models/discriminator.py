@@ -23,9 +23,8 @@ class Discriminator(Network):
     halving the sides and doubling the channels; then one dense logit. No pooling, no hidden layer.
     That is the layout "radford"; see `layouts` for the others. If the network has classes, each has
     a vector, and inner products of the last layer's input with the vectors of an image's classes
-    are added to its logit (Miyato and Koyama 2018, arXiv 1802.05637, equation 4). The paper first
-    sums that input over all places; here each place has weights of its own, as in the last layer
-    (docs/conditional.md says why). The products with all classes' vectors are the class logits.
+    are added to its logit (Miyato and Koyama 2018, arXiv 1802.05637, equation 4, but with weights
+    for each place, see docs/conditional.md). The products with all vectors are the class logits.
 
     Args:
         image_shape, **kwargs: see `Network`.

@@ -13,9 +13,8 @@ from dcgan.models.layouts import Layout
 def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
     """Returns the sides of the feature maps, from the image down to about `smallest`.
 
-    Sides are halved and rounded up: 28 gives 28, 14, 7, 4, and 48 gives 48, 24, 12, 6, 3, one more
-    than there are layers of stride 2. If the image is not square, the geometric mean of its sides
-    decides how often they are halved.
+    Sides are halved and rounded up: 28 gives 28, 14, 7, 4, and 48 gives 48, 24, 12, 6, 3. If the
+    image is not square, the geometric mean of its sides decides how often they are halved.
     """
     stages = max(1, math.floor(math.log2(math.sqrt(height * width) / smallest) + 0.5))
     maps = [(height, width)]
@@ -29,8 +28,6 @@ def layer_seed(seed: int, network: str, layer: str) -> int:
     """Returns the seed of a layer's initial weights, below 2**32: a hash of all arguments.
 
     If the hash or the name of a layer changed, every --seed would begin with other weights.
-    With sums such as seed + layer number, a layer of one run would have the weights of the next
-    layer of another run.
     """
     words = [seed, *f"{network}/{layer}".encode()]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
@@ -138,10 +135,9 @@ class StridedConv2DTranspose(keras.layers.Conv2DTranspose):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' `BatchNormalization`, computed by TensorFlow's fused kernel.
 
-    Momentum is 0.9 and epsilon 1e-5 by default, as in early DCGANs. In training one kernel replaces
-    Keras' means, squares and sums, with the same result. Replicas with equal shares of the batch
-    normalize by the statistics of the whole batch unless `synchronized` is False; each sends one
-    message, where Keras' layer sends three. Statistics and parameters are always float32.
+    Momentum is 0.9 and epsilon 1e-5 by default, as in early DCGANs. Replicas with equal shares of
+    the batch normalize by the statistics of the whole batch unless `synchronized` is False; each
+    sends one message, where Keras' layer sends three. Statistics and parameters are float32.
 
     Args:
         gamma_stddev: standard deviation of gamma's initial values around 1.
