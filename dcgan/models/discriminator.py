@@ -33,6 +33,7 @@ class Discriminator(Network):
 
     def __init__(self, image_shape: tuple[int, int, int], *, width: int = 64, **kwargs):
         super().__init__(image_shape, width=width, **{"name": "discriminator", **kwargs})
+        self.example_shape = self.image_shape
         widths = [width * min(1 << i, MAX_WIDENING) for i in range(len(self.maps) - 1)]
         if self.label_channels:
             widths = [one + self.label_channels for one in (image_shape[2], *widths[:-1])]
@@ -50,7 +51,6 @@ class Discriminator(Network):
         ]
         self.seen = math.prod(self.maps[-1]) * widths[-1]  # inputs of what follows the convolutions
         self.hidden_inputs = self.seen + self.label_channels
-        self.logit_inputs = (self.plan.hidden or self.seen) + self.label_channels
         normalized = range(1, len(self.convs) + bool(self.hidden))
         self.norms = self.normalizations(normalized if self.plan.d_norm else ())
         self.logit = keras.layers.Dense(
@@ -69,25 +69,6 @@ class Discriminator(Network):
                 dtype="float32",
                 name="classes",
             )
-
-    def build(self, input_shape=None):
-        """Creates all variables, so that a checkpoint can be restored at once."""
-        channels = self.image_shape[2]
-        for conv, (height, width) in zip(self.convs, self.maps, strict=False):
-            conv.build((None, height, width, channels + self.label_channels))
-            channels = conv.filters
-        of_maps = self.norms[: len(self.convs) - 1]
-        for norm, conv, (height, width) in zip(
-            of_maps, self.convs[1:], self.maps[2:], strict=self.plan.d_norm
-        ):
-            norm.build((None, height, width, conv.filters))
-        if self.hidden:
-            self.hidden.build((None, self.hidden_inputs))
-            self.norms[-1].build((None, self.hidden.units))
-        self.logit.build((None, self.logit_inputs))
-        if self.of_classes:
-            self.of_classes.build()
-        self.built = True
 
     def call(self, images, labels=None, training=False, seed=None, with_classes=False):
         """images float [N, height, width, channels] -> logits float32 [N, 1].

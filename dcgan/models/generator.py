@@ -38,6 +38,7 @@ class Generator(Network):
         super().__init__(image_shape, width=width, **{"name": "generator", **kwargs})
         self.z_dim = z_dim
         self.z_dist = z_dist
+        self.example_shape = (z_dim,)
         self.maps = self.maps[::-1]  # from the smallest up to the image
         if self.plan.keeps_first:
             self.maps.insert(0, self.maps[0])
@@ -79,25 +80,6 @@ class Generator(Network):
             for i, filters in enumerate([*widths[1:], image_shape[2]])
             for last in [i == len(widths) - 1]
         ]
-
-    def build(self, input_shape=None):
-        """Creates all variables, so that a checkpoint can be restored at once."""
-        numbers, norms = self.z_dim, iter(self.norms)
-        if self.hidden:
-            self.hidden.build((None, self.hidden_inputs))
-            numbers = self.hidden.units
-            next(norms).build((None, numbers))
-        self.project.build((None, numbers + self.label_channels))
-        if self.of_classes:
-            self.of_classes.build((None, sum(self.classes)))
-        channels = self.first[-1]
-        for i, (norm, deconv) in enumerate(zip(norms, self.deconvs, strict=True)):
-            maps = (None, *self.maps[i])
-            unit = self.plan.by_unit and i == 0
-            norm.build((None, self.project.units) if unit else (*maps, channels))
-            deconv.build((*maps, channels + self.label_channels))
-            channels = deconv.filters
-        self.built = True
 
     def call(self, z, labels=None, training=False):
         """z float32 [N, z_dim] -> images float32 [N, height, width, channels] in [-1, 1].

@@ -29,6 +29,7 @@ class Network(keras.Model):
         maps: (height, width) of the maps from the image down; see `sizes`.
         label_channels: number of label channels that each layer sees beside its input.
         hidden: the layout's dense layer, which takes `hidden_inputs` numbers; None without one.
+        example_shape: shape of one input.
     """
 
     def __init__(
@@ -63,6 +64,11 @@ class Network(keras.Model):
                 dtype=self.dtype_policy,
                 name="hidden",
             )
+
+    def build(self, input_shape=None):
+        """Creates all variables, so that a checkpoint can be restored at once."""
+        labels = keras.ops.zeros((1, len(self.classes)), "int32") if self.classes else None
+        self.call(keras.ops.zeros((1, *self.example_shape)), labels)
 
     def inside(self, labels):
         """Returns the numbers that each layer sees beside its input; None if the layout has none.
