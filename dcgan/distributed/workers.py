@@ -5,6 +5,7 @@ be the same on all workers. In a run of one process, nothing is communicated.
 """
 
 import contextlib
+import io
 import json
 import logging
 import re
@@ -116,16 +117,11 @@ class Workers:
         return json.loads(self.broadcast(json.dumps(value).encode()))
 
     def broadcast_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the chief's arrays; names, shapes and types must agree on all workers."""
-        if self.count == 1:
-            return arrays
-        data = self.broadcast(b"".join(array.tobytes() for array in arrays.values()))
-        found, start = {}, 0
-        for name, array in arrays.items():
-            values = np.frombuffer(data, array.dtype, array.size, start)
-            found[name] = values.reshape(array.shape)
-            start += array.nbytes
-        return found
+        """Returns the chief's arrays on all workers."""
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        with np.load(io.BytesIO(self.broadcast(file.getvalue()))) as found:
+            return dict(found)
 
     def agree_on(self, ask: Callable[[], str | None], reasons: tuple[str, ...]):
         """Makes a function that tells all workers to stop at the same step, for the same reason.

@@ -157,6 +157,7 @@ class Evaluator:
         self.seed = seed
         self.finder = finder
         self.measured: set[str] = set()  # the metrics of which `evaluate` has added records
+        self._seeds = range(first_seed(seed), first_seed(seed) + count)
         self._folder = cache.evaluation_folder(cache_dir)
         self._labellings = [  # part of a data set may have other classes, or none
             name
@@ -275,15 +276,11 @@ class Evaluator:
         """Returns the kind of data that a metric uses, an attribute of `ImageSample`."""
         return {CLASSES: "probabilities", FACES: "images"}.get(metric) or NEEDS[metric].kind
 
-    def _seeds(self) -> range:
-        first = first_seed(self.seed)
-        return range(first, first + self.count)
-
     def _extract_generated(
         self, sample: Callable, kinds: set[str]
     ) -> tuple[np.ndarray | None, Extracted | None]:
-        seeds = self._seeds()
-        batches = (sample(seeds[start : start + BLOCK]) for start in range(0, self.count, BLOCK))
+        starts = range(0, self.count, BLOCK)
+        batches = (sample(self._seeds[start : start + BLOCK]) for start in starts)
         if kinds == {"images"}:
             return join_blocks(batches), None
         kept = Table() if "images" in kinds else None
@@ -326,7 +323,7 @@ class Evaluator:
 
     def _measure_asked(self, name: str, fakes: Extracted, generated: Candidate) -> dict:
         """Measures the share of images in which the extractor sees the class asked for, if any."""
-        asked = generated.asked(self._seeds()) if generated.asked else {}
+        asked = generated.asked(self._seeds) if generated.asked else {}
         if name not in asked:
             return {}
         known = np.array(self.reals.labels[name].names)

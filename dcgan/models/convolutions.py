@@ -30,8 +30,25 @@ def down(large: tf.Tensor, kernel: tf.Tensor, *, training: bool) -> tf.Tensor:
     Inputs are [N, H, W, C], the kernel is [K, K, C, F]; returns [N, ceil(H / 2), ceil(W / 2), F].
     `training` allows a faster computation, whose last bits may depend on the batch size.
     """
-    products = training and _products_are_faster(PRODUCTS_UP_TO, large.dtype, large.shape[1:3])
-    return (_down_by_products if products else _down)(large, kernel)
+    side = tuple(large.shape[1:3])
+    products = training and _products_are_faster(PRODUCTS_UP_TO, large.dtype, side)
+
+    @tf.custom_gradient
+    def convolution(large, kernel):
+        rows = _patches(large, kernel.shape[0], STRIDE) if products else None
+
+        def gradient(small):
+            if products:
+                of_kernel = _sum_of_products(rows, small, kernel)
+            else:
+                of_kernel = _kernel_gradient(large, small, kernel, STRIDE)
+            return _upwards(small, kernel, side), of_kernel
+
+        if products:
+            return _product(rows, kernel, [-(-length // STRIDE) for length in side]), gradient
+        return tf.nn.conv2d(large, kernel, STRIDE, "SAME"), gradient
+
+    return convolution(large, kernel)
 
 
 def up(
@@ -72,26 +89,6 @@ def _products_are_faster(
 
 def _on_gpus() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
-
-
-@tf.custom_gradient
-def _down(large, kernel):
-    def gradient(small):
-        upwards = _upwards(small, kernel, large.shape[1:3])
-        return upwards, _kernel_gradient(large, small, kernel, STRIDE)
-
-    return tf.nn.conv2d(large, kernel, STRIDE, "SAME"), gradient
-
-
-@tf.custom_gradient
-def _down_by_products(large, kernel):
-    side = tuple(large.shape[1:3])
-    rows = _patches(large, kernel.shape[0], STRIDE)
-
-    def gradient(small):
-        return _upwards(small, kernel, side), _sum_of_products(rows, small, kernel)
-
-    return _product(rows, kernel, [-(-length // STRIDE) for length in side]), gradient
 
 
 def _kernel_gradient(large, small, kernel, stride):
