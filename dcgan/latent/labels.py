@@ -112,11 +112,7 @@ class ClassTable:
         so that each class learns to use all of latent space. Drawn in another way, resumed runs
         would go on differently.
         """
-        key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
-        philox = tf.random.Algorithm.PHILOX.value
-        numbers = tf.raw_ops.StatelessRandomUniformV2(
-            shape=[count], key=key, counter=counter, alg=philox, dtype=tf.float64
-        )
+        numbers = tf.random.stateless_uniform([count], seed, dtype=tf.float64, alg="philox")
         places = tf.searchsorted(tf.constant(self._below), numbers, side="right")
         return tf.gather(tf.constant(self.rows), places)
 

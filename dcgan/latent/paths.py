@@ -77,8 +77,7 @@ def arithmetic(terms: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
     """Adds averages of latent vectors [N, z_dim], each with a sign, 1 or -1: float32 [z_dim].
 
     Radford et al. 2015, figure 7, average three examples of each concept, as single ones are
-    unstable, and do not scale the sum. With normal z, the sum of three averages of three vectors
-    has the usual length of a latent vector, as the variance of a component is 3 x 1/3.
+    unstable. The sum of three such averages of normal vectors has the usual length.
     """
     total = sum(sign * np.asarray(z, np.float64).mean(0) for sign, z in terms)
     return total.astype(np.float32)

@@ -99,19 +99,15 @@ class Discriminator(Network):
 
         Labels matter only if convolutions see them; None gives every class the same share.
         """
+        if training and self.plan.dropout and seed is None:
+            raise ValueError(f"The layout {self.layout} has dropout: training needs a seed.")
         maps, inside = [(images + 1) / 2 if self.plan.from_0 else images], self.inside(labels)
         for i, conv in enumerate(self.convs):
             x = conv(append_labels(maps[-1], inside), training=training)
             if i and self.norms:
                 x = self.norms[i - 1](x, training=training)
             x = activation(x, self.plan.d_leak)
-            maps.append(self._with_dropout(x, i, seed) if training else x)
+            if training and self.plan.dropout:
+                x = dropout(x, self.plan.dropout, seed + [i << _LAYER_BITS, 0])
+            maps.append(x)
         return maps[1:]
-
-    def _with_dropout(self, x, i: int, seed):
-        """Applies the layout's dropout to the activations of layer `i`, in training."""
-        if not self.plan.dropout:
-            return x
-        if seed is None:
-            raise ValueError(f"The layout {self.layout} has dropout: training needs a seed.")
-        return dropout(x, self.plan.dropout, seed + [i << _LAYER_BITS, 0])

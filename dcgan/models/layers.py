@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan.models.convolutions import STRIDE, down, up
-from dcgan.models.layouts import Layout
 
 
 def sizes(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
@@ -31,13 +30,6 @@ def layer_seed(seed: int, network: str, layer: str) -> int:
     """
     words = [seed, *f"{network}/{layer}".encode()]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
-
-
-def weight_initializer(seed: int, layout: Layout) -> keras.initializers.Initializer:
-    """Returns the layout's initializer; the same seed gives the same weights on every machine."""
-    if layout.weight_stddev is None:
-        return keras.initializers.GlorotUniform(seed=seed)
-    return keras.initializers.RandomNormal(0.0, layout.weight_stddev, seed=seed)
 
 
 def activation(inputs: tf.Tensor, leak: float) -> tf.Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import keras
 
 from dcgan.models.classes import one_hot, uniform
-from dcgan.models.layers import BatchNormalization, layer_seed, sizes, weight_initializer
+from dcgan.models.layers import BatchNormalization, layer_seed, sizes
 from dcgan.models.layouts import DEFAULT, LAYOUTS
 
 
@@ -81,7 +81,10 @@ class Network(keras.Model):
 
     def initializer(self, layer: str) -> keras.initializers.Initializer:
         """Returns the initializer of the kernel of the layer with this name."""
-        return weight_initializer(layer_seed(self.seed, self.name, layer), self.plan)
+        seed, stddev = layer_seed(self.seed, self.name, layer), self.plan.weight_stddev
+        if stddev is None:
+            return keras.initializers.GlorotUniform(seed=seed)
+        return keras.initializers.RandomNormal(0.0, stddev, seed=seed)
 
     def normalizations(self, numbers: Iterable[int]) -> list[BatchNormalization]:
         """Makes batch normalization layers named, and initialized, by these numbers."""
