@@ -1,11 +1,10 @@
 """A classifier of the data set's own labels as an extractor: trained once, then cached.
 
 On small images such as digits, its features are better than those of a network trained on
-photographs, and its classes tell which kinds of images a generator makes. Data sets without labels
-are refused.
+photographs, and its classes tell which kinds of images a generator makes.
 
-`extractors.LEARN` lists this module and `self_supervised`: it calls `load`, `require` and
-`find_learnt` on either, so these take the same arguments in both.
+`extractors` calls `load`, `require` and `find_learnt` of this module and of `self_supervised`, so
+these take the same arguments in both.
 """
 
 import functools

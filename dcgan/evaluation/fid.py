@@ -43,15 +43,12 @@ class Moments(NamedTuple):
 
 
 def fid(real: np.ndarray, fake: np.ndarray) -> Estimate:
-    """Computes the Frechet distance and its interval.
+    """Computes the Frechet distance of features [N, D] and [M, D], at least 2 rows each.
 
     The interval is by the delta method: an infinitely small weight on an image x changes the
     distance by |x - m1|^2 + 2 (x - m1)'(m1 - m2) - (x - m1)' T (x - m1) and a constant, T being the
     matrix of the optimal transport from C1 to C2. Each sample adds the variance of this influence
     over its images, divided by their number, to the variance of the distance.
-
-    Args:
-        real, fake: features [N, D] and [M, D], at least 2 rows each.
     """
     one, other = Moments.of(real), Moments.of(fake)
     factor, inverse, scales = _pair(one.covariance, other.covariance)
@@ -86,9 +83,8 @@ def _pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _distance(one: Moments, other: Moments, scales: np.ndarray) -> float:
     """Computes |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)); Dowson and Landau 1982, equation 4.
 
-    The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1. This
-    matrix is symmetric, so its eigenvalues are real and not negative even if covariances are
-    singular.
+    The trace of the root is the sum of the roots of the eigenvalues of F' C2 F with F F' = C1,
+    which are real and not negative even if covariances are singular.
     """
     traces = np.trace(one.covariance) + np.trace(other.covariance)
     squared = np.square(one.mean - other.mean).sum() + traces - 2 * scales.sum()

@@ -40,15 +40,10 @@ def mmd(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 def kid(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> Estimate:
-    """Computes the mean of the estimates on random subsets, and its interval.
+    """Computes the mean of the estimates on subsets of [N, D] and [M, D], drawn by the seed.
 
-    Subsets overlap, so their spread alone is not the error. It measures what drawing subsets adds
-    to the error of the estimate on all images.
-
-    Args:
-        real, fake: features [N, D] and [M, D], at least 2 rows each. With fewer than `SIZE` of a
-            kind, subsets have the size of the smaller kind.
-        seed: draws the subsets.
+    Both have at least 2 rows; with fewer than `SIZE`, subsets have the size of the smaller kind.
+    Subsets overlap, so their spread is not the error, but what drawing them adds to the error.
     """
     size = min(SIZE, len(real), len(fake))
     whole = size == len(real) == len(fake)  # one subset holds everything

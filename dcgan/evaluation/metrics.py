@@ -63,8 +63,7 @@ def measure_all(
 ) -> dict[str, Estimate]:
     """Measures several metrics; precision, recall, density and coverage share their computation.
 
-    Samples must have at least what these metrics use, see `NEEDS`, and it must be finite. The seed
-    is that of subsets, groups and directions.
+    Samples must have what these metrics use. The seed is that of subsets, groups and directions.
     """
     four = {}
     if any(metric in precision_recall.NAMES for metric in metrics):

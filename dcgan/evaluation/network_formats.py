@@ -1,10 +1,8 @@
 """Opens networks in files: ONNX (by ONNX Runtime), .keras files, and folders of a SavedModel.
 
-An opened network takes one batch of images and returns one output; the format of its input is read
-from the file. ONNX and .keras files only compute: a .keras file that needs code, such as a Lambda
-layer or a class of another package, is refused before Keras loads it. A SavedModel is a program of
-TensorFlow operations, which may read and write files: use only those from people you trust. Files
-that cannot be read, lack the output, or do not have exactly one image input are refused.
+ONNX and .keras files only compute: a .keras file that needs code, such as a Lambda layer or a class
+of another package, is refused before Keras loads it. A SavedModel is a program of TensorFlow
+operations, which may read and write files: use only those from people you trust.
 """
 
 import hashlib

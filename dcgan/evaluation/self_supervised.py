@@ -1,8 +1,7 @@
 """An extractor trained on the data set's own images, without labels: trained once, then cached.
 
-It learns to tell images apart and to recognize faults in them. Its features therefore depend on the
-content as well as on the quality of images, so that Frechet and kernel distances, precision and
-recall mean something for any folder of images. Too few images are refused.
+It learns to tell images apart and to recognize faults in them. So its features depend on content
+and quality, and their distances mean something for any folder of images.
 """
 
 import functools
@@ -71,15 +70,9 @@ def load(data: PreparedData, *, folder: Path, seed: int) -> SelfSupervised:
     """
     images = data.images
     # The key has the network's module by name: if it were moved, all would be trained again.
-    recipe = (
-        VERSION,
-        trunk.LONGEST,
-        MAX_TRAINING_IMAGES,
-        unseen.SHARE,
-        self_supervised_network.RECIPE,
-    )
-    key = digest(self_supervised_network.__name__, recipe, seed, data_fingerprint(images))
-
+    network = self_supervised_network
+    recipe = (VERSION, trunk.LONGEST, MAX_TRAINING_IMAGES, unseen.SHARE, network.RECIPE)
+    key = digest(network.__name__, recipe, seed, data_fingerprint(images))
     fits = functools.partial(_is_extractor, images.shape[1:])
     make = functools.partial(_train, images, seed=seed)
     weights, facts = remember(folder, f"self-supervised-{key}", make, fits=fits)

@@ -3,8 +3,7 @@
 It learns two tasks that need no labels. The first is to match two views of an image, cut out a
 little differently, among views of all other images (Chen et al. 2020, "SimCLR", arXiv 2002.05709,
 NT-Xent) and images with faults, so that features describe the content but do not ignore faults. The
-second is to name the kind and strength of the fault in a faulty image. Views are not mirrored, as a
-mirrored digit is not a digit.
+second is to name the kind and strength of the fault in a faulty image. Views are not mirrored.
 """
 
 import keras

@@ -119,8 +119,7 @@ def _normalize(patches: np.ndarray) -> np.ndarray:
 def pyramid(images: np.ndarray) -> Iterator[np.ndarray]:
     """Yields the levels of the Laplacian pyramid of float32 images [N, H, W, C], finest first.
 
-    Each level is the image minus its enlarged half-size version, from which the next level is made.
-    The last level is the smallest version itself.
+    Each is the image minus its enlarged half-size version; the last is the smallest version itself.
     """
     for _ in levels(*images.shape[1:3])[1:]:
         half = images
