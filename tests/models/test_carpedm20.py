@@ -6,8 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from networks import scrambled
+from networks import convolved, normalized, scrambled, transposed
 
 from dcgan import UserError
 from dcgan.evaluation import linear_probe
@@ -59,34 +58,19 @@ def concat(x):
     return np.concatenate([x, np.broadcast_to(y, (*x.shape[:-1], 5))], -1)
 
 
-def normalized(x, w, name):
-    of = {one: w(f"{name}/{one}") for one in ("gamma", "beta", "moving_mean", "moving_variance")}
-    scaled = (x - of["moving_mean"]) / np.sqrt(of["moving_variance"] + 1e-5)
-    return scaled * of["gamma"] + of["beta"]
-
-
 def lrelu(x):
     return np.maximum(x, 0.2 * x)
 
 
-def deconv2d(x, kernel, height, width):
-    shape = (4, height, width, kernel.shape[2])
-    return tf.nn.conv2d_transpose(np.float32(x), kernel, shape, 2, "SAME").numpy()
-
-
-def conv2d(x, kernel):
-    return tf.nn.conv2d(np.float32(x), kernel, 2, "SAME").numpy()
-
-
 def test_the_generators_images_are_his():
     generator = scrambled(networks()[0], deviation=0.1)
-    w = weights(generator)
-    h0 = np.maximum(normalized(concat(noise()) @ w("hidden/kernel"), w, "norm_0"), 0)
-    h1 = np.maximum(normalized(concat(h0) @ w("project/kernel"), w, "norm_1"), 0)
+    w, norm = weights(generator), generator.get_layer
+    h0 = np.maximum(normalized(concat(noise()) @ w("hidden/kernel"), norm("norm_0")), 0)
+    h1 = np.maximum(normalized(concat(h0) @ w("project/kernel"), norm("norm_1")), 0)
     h1 = h1.reshape(4, 7, 5, 6)  # int(28 / 4), int(20 / 4), a quarter of 24
-    h2 = deconv2d(concat(h1), w("deconv_0/kernel"), 14, 10)
-    h2 = np.maximum(normalized(h2, w, "norm_2"), 0)
-    h3 = deconv2d(concat(h2), w("deconv_1/kernel"), 28, 20) + w("deconv_1/bias")
+    h2 = transposed(concat(h1), w("deconv_0/kernel"), (14, 10))
+    h2 = np.maximum(normalized(h2, norm("norm_2")), 0)
+    h3 = transposed(concat(h2), w("deconv_1/kernel"), (28, 20)) + w("deconv_1/bias")
     expected = 1 / (1 + np.exp(-h3))  # sigmoid
     assert expected.std() > 0.05
     found = generator(noise(), labels=LABELS)
@@ -96,14 +80,14 @@ def test_the_generators_images_are_his():
 
 def test_the_discriminators_logits_are_his():
     discriminator = scrambled(networks()[1], deviation=0.1)
-    w = weights(discriminator)
+    w, norm = weights(discriminator), discriminator.get_layer
     x = concat((pictures() + 1) / 2)
-    h0 = lrelu(conv2d(x, w("conv_0/kernel")) + w("conv_0/bias"))
+    h0 = lrelu(convolved(x, w("conv_0/kernel")) + w("conv_0/bias"))
     assert h0.shape[-1] == 1 + 5  # c_dim + y_dim
-    h1 = lrelu(normalized(conv2d(concat(h0), w("conv_1/kernel")), w, "norm_1"))
+    h1 = lrelu(normalized(convolved(concat(h0), w("conv_1/kernel")), norm("norm_1")))
     assert h1.shape[-1] == 8 + 5  # df_dim + y_dim
     h1 = concat(h1.reshape(4, -1))
-    h2 = lrelu(normalized(h1 @ w("hidden/kernel"), w, "norm_2"))
+    h2 = lrelu(normalized(h1 @ w("hidden/kernel"), norm("norm_2")))
     expected = concat(h2) @ w("logit/kernel") + w("logit/bias")
     found, class_logits = discriminator(pictures(), labels=LABELS, with_classes=True)
     np.testing.assert_allclose(found, expected, rtol=1e-4)

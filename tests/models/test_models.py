@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.ops import convert_to_numpy as value
-from networks import scrambled
+from networks import convolved, normalized, scrambled, transposed
 
 from dcgan.cli.resolve import resolve
 from dcgan.cli.train_options import MAX_SIDE, MIN_SIDE
@@ -104,44 +104,6 @@ def test_the_largest_and_grey():
 # --- architecture
 
 
-def normalize(x, norm):
-    """Batch normalization's inference, in float64."""
-    gamma, beta, mean, variance = (value(v).astype(np.float64) for v in norm.weights)
-    return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
-
-
-def padding_before(side, kernel_size):
-    """TensorFlow's "same" with stride 2: half of all padding, rounded down, stands before."""
-    return max((math.ceil(side / 2) - 1) * 2 + kernel_size - side, 0) // 2
-
-
-def transposed(x, kernel, height, width):
-    """Each pixel adds its multiple of the kernel; what "same" padding added is cut off again."""
-    rows, columns, size = *x.shape[1:3], len(kernel)
-    full = np.zeros((len(x), 2 * rows + size, 2 * columns + size, kernel.shape[2]))
-    for i in range(rows):
-        for j in range(columns):
-            full[:, 2 * i : 2 * i + size, 2 * j : 2 * j + size] += np.einsum(
-                "nc,hwfc->nhwf", x[:, i, j], kernel
-            )
-    top, left = padding_before(height, size), padding_before(width, size)
-    return full[:, top : top + height, left : left + width]
-
-
-def convolved(x, kernel):
-    """The kernel on every second pixel, zeros around."""
-    count, height, width, channels = x.shape
-    size, top, left = len(kernel), *(padding_before(s, len(kernel)) for s in (height, width))
-    padded = np.zeros((count, height + 2 * size, width + 2 * size, channels))
-    padded[:, top : top + height, left : left + width] = x
-    outputs = np.zeros((count, math.ceil(height / 2), math.ceil(width / 2), kernel.shape[3]))
-    for i in range(outputs.shape[1]):
-        for j in range(outputs.shape[2]):
-            patch = padded[:, 2 * i : 2 * i + size, 2 * j : 2 * j + size]
-            outputs[:, i, j] = np.einsum("nhwc,hwcf->nf", patch, kernel)
-    return outputs
-
-
 @pytest.mark.parametrize("kernel_size", [4, 5])
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (13, 18)])
 def test_the_generator_is_the_papers(height, width, kernel_size):
@@ -149,11 +111,11 @@ def test_the_generator_is_the_papers(height, width, kernel_size):
     generator = scrambled(networks(height, width, kernel_size=kernel_size)[0])
     z = random.normal(size=(3, 4))
     x = (z @ value(generator.project.kernel)).reshape(3, math.ceil(height / 4), -1, 8)
-    x = np.maximum(normalize(x, generator.norms[0]), 0)
+    x = np.maximum(normalized(x, generator.norms[0]), 0)
     half = math.ceil(height / 2), math.ceil(width / 2)
-    x = transposed(x, value(generator.deconvs[0].kernel), *half)
-    x = np.maximum(normalize(x, generator.norms[1]), 0)
-    x = transposed(x, value(generator.deconvs[1].kernel), height, width)
+    x = transposed(x, value(generator.deconvs[0].kernel), half)
+    x = np.maximum(normalized(x, generator.norms[1]), 0)
+    x = transposed(x, value(generator.deconvs[1].kernel), (height, width))
     expected = np.tanh(x + value(generator.deconvs[1].bias))
     assert np.abs(expected).min() < 0.5  # not saturated
     np.testing.assert_allclose(generator(z.astype(np.float32)), expected, atol=2e-5)
@@ -167,7 +129,7 @@ def test_the_discriminator_is_the_papers(height, width, kernel_size):
     images = random.uniform(-1, 1, (3, height, width, 3))
     x = convolved(images, value(discriminator.convs[0].kernel)) + value(discriminator.convs[0].bias)
     x = np.where(x > 0, x, 0.2 * x)
-    x = normalize(convolved(x, value(discriminator.convs[1].kernel)), discriminator.norms[0])
+    x = normalized(convolved(x, value(discriminator.convs[1].kernel)), discriminator.norms[0])
     x = np.where(x > 0, x, 0.2 * x).reshape(3, -1)
     expected = x @ value(discriminator.logit.kernel) + value(discriminator.logit.bias)
     np.testing.assert_allclose(discriminator(images.astype(np.float32)), expected, rtol=1e-4)
