@@ -69,25 +69,8 @@ def path(whole, tmp_path) -> Path:
     return shutil.copytree(whole, tmp_path / "1")
 
 
-@pytest.mark.parametrize(
-    ("signatures", "words"),
-    [
-        (
-            other("generate", spec("seed", "int32", None), lambda seed: {"images": zeros(seed)}),
-            r"no signature generate\(seed\)",
-        ),
-        (
-            other("x", spec("a", "float32", 3), lambda a: {"b": a[: tf.shape(a)[0]]}),
-            "x has no free batch",
-        ),
-    ],
-)
-def test_models_that_do_not_serve_are_refused(tmp_path, signatures, words):
-    with pytest.raises(UnusableVersion, match=words):
-        SavedModel(write(tmp_path, signatures))
-
-
 SEEDS, IMAGES = tensors(seed=("int64",)), tensors(images=("uint8", *PICTURE))
+FLOATS = tensors(images=("float32", *PICTURE))
 ROW, LARGE = tensors(a=("float32",)), tensors(a=("float32", 1 << 23))
 FIXED = {"a": Tensor("a", "float32", (3,))}
 # Signatures in place of those of a whole model, or none.
@@ -96,8 +79,9 @@ CHANGED = {
     "no generate": ("generate", None, r"no signature generate\(seed\)"),
     "no png": ("png", None, r"no signature png\(seed\)"),
     "other input": ("generate", (tensors(seeds=("int64",)), IMAGES), r"no signature generate"),
+    "other seeds": ("generate", (tensors(seed=("int32",)), IMAGES), r"no signature generate"),
     "two outputs": ("generate", (SEEDS, IMAGES | ROW), "generate does not give"),
-    "floats": ("generate", (SEEDS, tensors(images=("float32", *PICTURE))), "generate does not"),
+    "floats": ("generate", (SEEDS, FLOATS), "generate does not give"),
     "grey": ("generate", (SEEDS, tensors(images=("uint8", SIDE, SIDE))), "generate does not give"),
     "larger": ("generate", (SEEDS, tensors(images=("uint8", SIDE, SIDE + 1, 3))), "does not give"),
     "rows given": ("x", (FIXED, ROW), "x has no free batch"),
@@ -133,13 +117,19 @@ def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
     ("content", "words"),
     [
         ("[]", "dcgan.json is not a JSON object"),
+        ('{"z_dim": ', "Expecting value"),
         (json.dumps(INFO | {"z_dim": "4"}), "has no z_dim that is int"),
         (json.dumps(INFO | {"channels": True}), "has no channels that is int"),
         (json.dumps(INFO | {"z_dist": None}), "has no z_dist that is str"),
+        (json.dumps(INFO | {"z_dim": 5}), r"no signature serving_default\(z\) of the shape"),
+        (json.dumps(INFO | {"note": 1 << 70}), "exceeds 64-bit"),  # which no address could show
+        (json.dumps(INFO | {"note": "\ud800"}), "surrogates not allowed"),
+        (None, "No such file"),
     ],
 )
 def test_descriptions_that_are_none(path, content, words):
-    (path / "assets.extra" / "dcgan.json").write_text(content)
+    file = path / "assets.extra" / "dcgan.json"
+    file.unlink() if content is None else file.write_text(content)
     with pytest.raises(UnusableVersion, match=words):
         SavedModel(path)
 

@@ -1,15 +1,14 @@
 """`serve` on a run that was never exported, and `--open`."""
 
 import os
-import re
 import subprocess
 import sys
 import threading
 
 import pytest
-import requests
 from running import TIMEOUT, started
 from serving_models import write_saved_model
+from test_serving import Server
 from toy_run import toy_run
 
 import main
@@ -74,8 +73,7 @@ def test_what_cannot_be_served_is_a_sentence(words, told, tmp_path, capfd):
 def test_what_was_exported_first_is_served(tmp_path):
     root = toy_run(tmp_path / "a run")
     with started("serve", f"--run_dir={root}", "--port", 0, warm=False, cwd=tmp_path) as process:
-        found = filter(None, (re.search(r"at (http://\S+)", line) for line in process.stdout))
-        picture = requests.get(f"{next(found)[1]}/image/7.png", timeout=TIMEOUT)
+        picture = Server(process).get("/image/7.png")
         assert picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
     assert (root / "export" / "saved_model" / "1234" / "saved_model.pb").exists()
 

@@ -2,14 +2,13 @@
 
 import logging
 import os
-import re
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-import requests
 from running import TIMEOUT, started, wait_until
+from test_serving import Server
 from toy_run import toy_run
 
 from dcgan.serving import follow
@@ -129,20 +128,16 @@ def test_the_wall_sharpens_while_another_process_trains(tmp_path):
     root = toy_run(tmp_path / "run")
     words = ("serve", f"--run_dir={root}", "--port", 0, "--follow", "--keep_versions", 1)
     with started(*words, warm=False, cwd=tmp_path) as process:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if found := re.search(r"at (http://\S+)", line):
-                break
-        assert any("has no exported checkpoint yet: exporting it" in line for line in said)
+        server = Server(process)
+        assert any("has no exported checkpoint yet: exporting it" in line for line in server.said)
 
         def step() -> int:
-            info = requests.get(f"{found[1]}/model.json", timeout=TIMEOUT).json()
+            info = server.get("/model.json").json()
             assert info["follow"] is True
             return info["step"]
 
         assert step() == 1234
-        before = requests.get(f"{found[1]}/image/7.png", timeout=TIMEOUT).content
+        before = server.image(7)
         whole = root / "checkpoints" / "00001234.npz"
         half = root / "checkpoints" / "00003000.npz"
         half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -152,6 +147,6 @@ def test_the_wall_sharpens_while_another_process_trains(tmp_path):
         assert step() == 1234
         toy_run(root, step=4000, seed=2)
         wait_until(lambda: step() == 4000, process)
-        assert requests.get(f"{found[1]}/image/7.png", timeout=TIMEOUT).content != before
+        assert (server.image(7) != before).any()
         versions = sorted(path.name for path in (root / "export" / "saved_model").glob("*"))
         assert versions == ["1234", "4000"]
