@@ -12,16 +12,18 @@ from dcgan.serving.errors import QueueFull
 
 
 class Model:
-    """Doubles x, as slowly as it is told; remembers its batches."""
+    """Doubles x, as slowly as it is told, by the time of a clock too; remembers its batches."""
 
-    def __init__(self, gate: threading.Event | None = None):
+    def __init__(self, gate: threading.Event | None = None, clock=None, seconds: float = 40.0):
         self.calls: list[tuple[str, int]] = []
-        self.gate = gate
+        self.gate, self.clock, self.seconds = gate, clock, seconds
 
     def __call__(self, signature, inputs):
         self.calls.append((signature, len(inputs["x"])))
         if self.gate:
             self.gate.wait(10)
+        if self.clock:
+            self.clock.now += self.seconds
         return {"y": inputs["x"] * 2}
 
 
@@ -63,13 +65,8 @@ def test_what_arrives_meanwhile_is_the_next_batch():
 
 
 def test_batches_are_filled_up_or_cut_to_a_fixed_size():
-    for rows, sizes in {
-        3: [1, 4],
-        5: [1, 4, 1],
-        6: [1, 8],
-        11: [1, 8, 4],
-        20: [1, 8, 8, 4],
-    }.items():
+    cases = {3: [1, 4], 5: [1, 4, 1], 6: [1, 8], 11: [1, 8, 4], 20: [1, 8, 8, 4]}
+    for rows, sizes in cases.items():
         gate = threading.Event()
         model, observed = Model(gate), queue.SimpleQueue()
         batcher = Batcher(
@@ -130,20 +127,6 @@ class Clock:
             self._condition.notify()
 
 
-class Timed(Model):
-    """A model whose batches take their time by the clock of the test."""
-
-    def __init__(self, clock, seconds):
-        super().__init__()
-        self.clock, self.seconds = clock, seconds
-        self.gate = threading.Event()
-
-    def __call__(self, signature, inputs):
-        answer = super().__call__(signature, inputs)
-        self.clock.now += self.seconds
-        return answer
-
-
 def after_a_batch_of_three(scenario, *, seconds=40.0, max_delay=2.0):
     """Runs `scenario(batcher, clock, next_wait)` when three clients have just been answered.
 
@@ -153,8 +136,8 @@ def after_a_batch_of_three(scenario, *, seconds=40.0, max_delay=2.0):
     Returns:
         the rows of every batch from then on.
     """
-    clock, patience = Clock(), min(max_delay, seconds / 4)
-    model = Timed(clock, seconds)
+    clock, gate, patience = Clock(), threading.Event(), min(max_delay, seconds / 4)
+    model = Model(gate, clock, seconds)
     batcher = Batcher(model, max_delay=max_delay, clock=clock, wait=clock.wait)
 
     async def next_wait():
@@ -167,7 +150,7 @@ def after_a_batch_of_three(scenario, *, seconds=40.0, max_delay=2.0):
             await asyncio.sleep(0)
         three = [asyncio.ensure_future(batcher.run("f", column(i))) for i in range(3)]
         await asyncio.sleep(0)  # now all three wait behind the first
-        model.gate.set()
+        gate.set()
         assert await next_wait() == (patience, False)  # the three, for the first to come back
         clock.pass_by()
         await asyncio.gather(first, *three)
@@ -179,7 +162,7 @@ def after_a_batch_of_three(scenario, *, seconds=40.0, max_delay=2.0):
     try:
         return asyncio.run(play())
     finally:
-        model.gate.set()
+        gate.set()
         batcher.close()
 
 
@@ -228,11 +211,8 @@ def test_who_comes_when_the_time_has_passed_does_not_wait_and_nor_does_a_lone_cl
 
 def test_who_comes_back_at_once_is_counted_once():
     clock, is_back = Clock(), threading.Event()
-    model = Timed(clock, 40.0)
-    model.gate.set()
-    batcher = Batcher(
-        model, max_delay=2.0, clock=clock, wait=clock.wait, observe=lambda *_: is_back.wait(10)
-    )
+    options = {"clock": clock, "wait": clock.wait, "observe": lambda *_: is_back.wait(10)}
+    batcher = Batcher(Model(clock=clock), max_delay=2.0, **options)
 
     async def come_back():
         await batcher.run("f", column(1))
@@ -248,9 +228,7 @@ def test_who_comes_back_at_once_is_counted_once():
 
 def test_without_delay_nobody_waits():
     clock = Clock()
-    model = Timed(clock, 40.0)
-    model.gate.set()
-    batcher = Batcher(model, max_delay=0.0, clock=clock, wait=clock.wait)
+    batcher = Batcher(Model(clock=clock), max_delay=0.0, clock=clock, wait=clock.wait)
 
     async def two_then_one():
         await asyncio.gather(batcher.run("f", column(1)), batcher.run("f", column(2)))
@@ -303,9 +281,8 @@ def test_closing_answers_what_waits_and_refuses_the_rest():
         closing.start()
         gate.set()
 
-    assert ask(batcher, *[("f", [i]) for i in range(9)], between=close) == [
-        [2 * i] for i in range(9)
-    ]
+    answers = ask(batcher, *[("f", [i]) for i in range(9)], between=close)
+    assert answers == [[2 * i] for i in range(9)]
     closing.join()
     with pytest.raises(ModelFailure, match="closed"):
         ask(batcher, ("f", [1]))
