@@ -4,17 +4,15 @@ import gzip
 import json
 import pickle
 import struct
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from pictures import decoded, encoded, fill, red
-from PIL import Image
-from running import ROOT, content, kill_when, run, write_pictures
+from pictures import decoded, fill, grains, png, red
+from running import content, kill_when, python, run, write_pictures
+from tfrecords import example, write
 
 import main
 from dcgan import UserError
@@ -38,15 +36,9 @@ FEATURES = {
 }
 
 
-def noise(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (10, 12, 3), np.uint8)
-
-
-def noises(folder: Path, count: int, labels: str = "") -> Path:
+def noises(folder: Path, count: int, labels: str = ".") -> Path:
     """Pictures, each in a folder for a letter of `labels`; all of 12x10 pixels, so 450 bytes."""
-    names = [f"{labels[i % len(labels)]}/{i:03d}.png" if labels else f"{i:03d}.png"
-             for i in range(count)]  # fmt: skip
-    return fill(folder, {name: encoded(Image.fromarray(noise(i))) for i, name in enumerate(names)})
+    return fill(folder, {f"{labels[i % len(labels)]}/{i:03d}.png": png(i) for i in range(count)})
 
 
 def packed(folder: Path, to, *, shard_bytes: int = 1 << 20, **recipe) -> TFRecordSource:
@@ -54,25 +46,7 @@ def packed(folder: Path, to, *, shard_bytes: int = 1 << 20, **recipe) -> TFRecor
     return catalog.find(str(to), "data")
 
 
-def example(**features) -> bytes:
-    def feature(value):
-        if isinstance(value, bytes):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    named = {name.replace("_", "/"): feature(value) for name, value in features.items()}
-    return tf.train.Example(features=tf.train.Features(feature=named)).SerializeToString()
-
-
 GOOD, GOOD_3 = example(image_encoded=red()), example(image_encoded=red(), image_class_label=3)
-
-
-def write(path: Path, records: list[bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in records:
-            writer.write(record)
-    return path
 
 
 def test_tensorflow_reads_the_shards_by_their_usual_names(tmp_path):
@@ -86,7 +60,7 @@ def test_tensorflow_reads_the_shards_by_their_usual_names(tmp_path):
     assert [record["image/filename"].decode() for record in found] == names
     for name, record in zip(names, found, strict=True):
         pixels = tf.io.decode_image(record["image/encoded"]).numpy()
-        assert np.array_equal(pixels, noise(int(Path(name).stem)))
+        assert np.array_equal(pixels, grains(int(Path(name).stem)))
         assert (record["image/height"], record["image/width"]) == (10, 12)
         assert record["image/format"] == b"png"
         assert record["image/class/text"].decode() == name[0]
@@ -127,8 +101,8 @@ def test_shards_are_packed_again_with_their_labels(tmp_path):
 
 def test_splits_are_shards_of_their_own(tmp_path):
     train = packed(noises(tmp_path / "in", 60), tmp_path / "out", split=0.3, size=8)
-    test, both = (catalog.find(str(tmp_path / "out"), "data", splits=s)
-                  for s in (("test",), ("train", "test")))  # fmt: skip
+    out = str(tmp_path / "out")
+    test, both = (catalog.find(out, "data", splits=s) for s in (("test",), ("train", "test")))
     assert len(train) + len(test) == len(both) == 60 and len(test) > 0
     assert len({train.fingerprint, test.fingerprint, both.fingerprint}) == 3
     pack(find(tmp_path / "in"), str(tmp_path / "o.zip"), PackOptions(split=0.3, size=8), workers=1)
@@ -136,7 +110,7 @@ def test_splits_are_shards_of_their_own(tmp_path):
     small = ImageSpec(8, 8, 3)
     assert np.array_equal(decoded(test, small).images, decoded(zipped, small).images)
     with pytest.raises(UserError, match="its splits are train, test"):
-        catalog.find(str(tmp_path / "out"), "data", splits=("extra",))
+        catalog.find(out, "data", splits=("extra",))
 
 
 def test_an_address_is_read_and_written(tmp_path):
@@ -235,10 +209,9 @@ def test_one_flipped_bit_is_seen_wherever_it_is(tmp_path):
     """In the data and its checksum the record is skipped; in its length nothing after it is found,
     so the shard is refused; in the length's checksum the record is skipped."""
     # Uncompressed pixels: most flips decode without complaint, into another picture.
-    bitmap = encoded(Image.fromarray(noise(0)), "BMP")
-    one = record(example(image_encoded=bitmap))
-    path = tmp_path / "a.tfrecord"
-    assert write(path, [example(image_encoded=bitmap)]).read_bytes() == one
+    bitmap = example(image_encoded=png(0, "BMP"))
+    path = write(tmp_path / "a.tfrecord", [bitmap])
+    assert (one := path.read_bytes()) == record(bitmap)
     random = np.random.default_rng(0)
     places = [*range(12), *random.integers(12, len(one), 40).tolist(), len(one) - 1]
     for place in places:
@@ -355,16 +328,13 @@ def test_killed_and_run_again_the_shards_are_the_same(tmp_path, capsys):
     line = ("pack", "--from", folder, "--shard_size", "1", "--to")
     to = tmp_path / "cut"
     assert main.main([*map(str, line), str(tmp_path / "whole")]) == 0
-    kill_when((*line, to), lambda: (to / "train-00001.tfrecord").exists(), lambda: _cut(to))
+    unfinished = to / "pack-unfinished"
+    kill_when((*line, to), lambda: (to / "train-00001.tfrecord").exists(), unfinished.exists)
     assert main.main(["--dataset", str(to), "--dry_run"]) == 2
     assert "run the same pack command again" in capsys.readouterr().err
     assert run(*line, to).returncode == 0
     assert content(to) == content(tmp_path / "whole")
     assert len(content(to)) > 2
-
-
-def _cut(folder: Path) -> bool:
-    return (folder / "pack-unfinished").exists()
 
 
 def test_workers_of_other_sources_need_no_tensorflow(tmp_path):
@@ -373,4 +343,4 @@ def test_workers_of_other_sources_need_no_tensorflow(tmp_path):
         "import sys; from dcgan.datasets import catalog; catalog.find(sys.argv[1], 'data');"
         "sys.exit('tensorflow' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
+    assert python("-c", code, tmp_path).returncode == 0

@@ -4,13 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
+from running import ROOT, is_running
+
 from dcgan.datasets import workers
-
-ROOT = Path(__file__).parents[2]
-
 
 ORPHANS = r"""
 import os, time
@@ -34,23 +32,14 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         children = {int(run.stdout.readline()) for _ in range(6)}
         run.kill()
     ended = time.monotonic() + 10
-    while any(is_running(child) for child in children) and time.monotonic() < ended:
+    while any(map(is_running, children)):
+        assert time.monotonic() < ended
         time.sleep(0.05)
-    assert not any(is_running(child) for child in children)
-
-
-def is_running(process: int) -> bool:
-    """Whether it exists and is no zombie."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_order_is_that_of_the_chunks():
-    assert list(workers.map_in_order(str_of, None, list(range(50)), workers=2)) == [
-        str(i) for i in range(50)
-    ]
+    found = list(workers.map_in_order(str_of, None, list(range(50)), workers=2))
+    assert found == [str(i) for i in range(50)]
 
 
 def test_workers_start_when_the_rest_would_take_long(monkeypatch):

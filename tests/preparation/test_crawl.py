@@ -24,7 +24,7 @@ from crawls import (
     pictures,
     words,
 )
-from running import ROOT, TIMEOUT, run, send_when, started, wait_until
+from running import ROOT, TIMEOUT, is_running, run, send_when, started, wait_until
 
 from dcgan import UserError
 from dcgan.files import read_json_lines
@@ -162,14 +162,6 @@ def recorded(folder: Path) -> int:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process that is not of this one has not ended; nobody may have asked how."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_kill_in_mid_crawl_then_the_same_command(tmp_path):

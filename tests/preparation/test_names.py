@@ -9,8 +9,8 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from pictures import decoded, png
+from tfrecords import example, write
 
 from dcgan.datasets import catalog
 from dcgan.datasets.folder import find
@@ -46,23 +46,12 @@ def is_harmless(name: str) -> bool:
 
 def shard(path: Path, texts: list[str]) -> Path:
     """Two pictures of each class; the numbers of the classes are not in their order."""
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for i in range(2 * len(texts)):
-            number = i % len(texts)
-            features = {
-                "image/encoded": [png(i)],
-                "image/class/text": [texts[number].encode()],
-            }
-            feature = {
-                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=value))
-                for name, value in features.items()
-            }
-            feature["image/class/label"] = tf.train.Feature(
-                int64_list=tf.train.Int64List(value=[-7 * number])
-            )
-            example = tf.train.Example(features=tf.train.Features(feature=feature))
-            writer.write(example.SerializeToString())
-    return path
+    classes = [
+        {"image_class_text": text.encode(), "image_class_label": -7 * number}
+        for number, text in enumerate(texts)
+    ]
+    records = [example(image_encoded=png(i), **one) for i, one in enumerate(2 * classes)]
+    return write(path, records)
 
 
 def unpacked_carelessly(path: Path, to: Path) -> list[Path]:
