@@ -181,6 +181,11 @@ def claim(shape: tuple, data: bytes = b"", descr: str = "|u1") -> bytes:
     return file.getvalue() + data
 
 
+def head(text: bytes) -> bytes:
+    """A file's beginning with any text where its shape and type should be."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
 HOSTILE = {
     "large": claim((10**9, 64, 64, 3)),
     "endless": claim((2**40, 2**40, 3)),
@@ -189,10 +194,11 @@ HOSTILE = {
     "twice negative": claim((-4, -8, 8), bytes(256)),
     "a truth": claim((True, 8, 8), bytes(64)),
     "nothing": b"\x93NUMPY",
-    "program": b"\x93NUMPY\x01\x00"
-    + (76).to_bytes(2, "little")
-    + b"__import__('os').abort()".ljust(76),
-    "deep": b"\x93NUMPY\x01\x00" + (60000).to_bytes(2, "little") + b"(" * 60000,
+    "program": head(b"__import__('os').abort()"),
+    "deep": head(b"(" * 60000),
+    "no literal": head(b"{'descr': ("),
+    "no list": head(b"{'shape': (7, }"),
+    "no text": head(b'"""'),
 }
 
 
@@ -251,14 +257,6 @@ def test_damage_of_any_compression(tmp_path, method):
     data[52:60] = b"\xff" * 8
     (tmp_path / "a.npz").write_bytes(data)
     assert "damaged file" in sentence(tmp_path / "a.npz")
-
-
-def test_cut_short(tmp_path):
-    for path in (save(tmp_path / "a.npy", PIXELS), save(tmp_path / "b.npz", images=PIXELS)):
-        data = open(path, "rb").read()
-        for size in (len(data) - 20, len(data) // 2, 40):
-            open(path, "wb").write(data[:size])
-            assert sentence(path)
 
 
 def test_no_damage_whatsoever_raises(tmp_path):

@@ -1,10 +1,8 @@
 """Folders train, test and val are parts of a data set, whose classes lie below them."""
 
-import numpy as np
 import pytest
 from learnt import learnt_run
-from pictures import decoded, encoded, fill, pack, red
-from PIL import Image
+from pictures import decoded, fill, pack, png, red
 from running import small_flags
 
 import main
@@ -17,9 +15,9 @@ def files(*names: str) -> dict[str, bytes]:
     return {name: red() for name in names}
 
 
-def parts(path, pattern="*") -> dict[str, list[str]]:
+def parts(path) -> dict[str, list[str]]:
     """What each part holds."""
-    there = catalog.find(str(path), "none", pattern=pattern).parts
+    there = catalog.find(str(path), "none").parts
     return {part: catalog.find(str(path), "none", splits=[part]).names for part in there}
 
 
@@ -165,15 +163,9 @@ def test_what_is_said_of_other_parts(tmp_path):
 # ---- training and evaluation ----
 
 
-def colours(count: int, seed: int) -> list[bytes]:
-    random = np.random.default_rng(seed)
-    tiles = random.integers(0, 256, (count, 16, 16, 3), np.uint8)
-    return [encoded(Image.fromarray(tile)) for tile in tiles]
-
-
 def kaggle(folder, train: int, test: int):
-    made = {f"train/{i % 2}/{i}.png": data for i, data in enumerate(colours(train, 0))}
-    return fill(folder, made | {f"test/{i % 2}/{i}.png": d for i, d in enumerate(colours(test, 1))})
+    names = [f"{'train' if i < train else 'test'}/{i % 2}/{i}.png" for i in range(train + test)]
+    return fill(folder, {name: png(i, width=16, height=16) for i, name in enumerate(names)})
 
 
 def test_training_says_what_it_leaves_out(tmp_path, capsys):
@@ -192,7 +184,6 @@ def test_evaluation_takes_the_test_part(tmp_path):
     for more in ([], ["--split", "Training"]):
         assert main.main([*flags, *more]) == 0
     test, train = read_json_lines(run_root / "evaluation" / "precision-100-pixels.jsonl")
-    assert [(r["split"], r["real_count"]) for r in (test, train)] == [
-        ("test", 100), ("Training", 100),
-    ]  # fmt: skip
+    assert (test["split"], train["split"]) == ("test", "Training")
+    assert test["real_count"] == train["real_count"] == 100
     assert test["data"] != train["data"]
