@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from pictures import damaged, decoded, pack, read_or_refused, sentence, takes_less_than
+from pictures import damaged, decoded, pack, read_or_refused, sentence, spoil, takes_less_than
 
 from dcgan import UserError
 from dcgan.datasets import catalog, numpy_file
@@ -251,12 +251,9 @@ def test_labels_that_are_no_text(tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_damage_of_any_compression(tmp_path, method):
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
-        archive.writestr("images.npy", claim((7, 8, 8), bytes(448)))
-    data = bytearray((tmp_path / "a.npz").read_bytes())
-    data[52:60] = b"\xff" * 8
-    (tmp_path / "a.npz").write_bytes(data)
-    assert "damaged file" in sentence(tmp_path / "a.npz")
+    path = pack(tmp_path / "a.npz", {"images.npy": claim((7, 8, 8), bytes(448))}, method)
+    spoil(path, "images.npy")
+    assert "damaged file" in sentence(path)
 
 
 def test_no_damage_whatsoever_raises(tmp_path):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import bomb, decoded, encoded, fill, grains, png, red
+from pictures import bomb, decoded, encoded, fill, grains, orientation, png, red, spoil
+from pictures import pack as write_zip
 from PIL import Image
 from running import content, here, kill_when, python, temporaries, write_pictures
 
@@ -78,13 +79,10 @@ def test_with_a_size_they_are_what_training_would_make_of_them(tmp_path, crop):
 
 
 def test_rotated_transparent_and_grey_pictures(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
-    side = Image.fromarray(grains(0))
     files = {
         "clear.png": encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0))),
-        "grey.png": encoded(side.convert("L")),
-        "turned.png": encoded(side, exif=exif),
+        "grey.png": encoded(Image.fromarray(grains(0)).convert("L")),
+        "turned.png": png(0, exif=orientation(6)),
     }
     packed(fill(tmp_path / "in", files), tmp_path / "out.zip")
     found = entries(tmp_path / "out.zip")
@@ -107,10 +105,9 @@ def test_the_bytes_depend_on_nothing_but_the_pictures(tmp_path):
 
 
 def test_duplicates_and_broken_files_are_left_out_and_named(tmp_path):
-    pixels = Image.fromarray(grains(0))
     files = {
         "a.png": png(0),
-        "b.bmp": encoded(pixels, "BMP"),  # the same pixels in another file
+        "b.bmp": png(0, "BMP"),  # the same pixels in another file
         "bomb.png": bomb(),
         "c.png": png(1),
         "cut.png": png(2)[:-80],
@@ -250,14 +247,8 @@ def test_a_package_of_ours_is_replaced_and_what_a_kill_left_removed(tmp_path):
 # ---- refusals: (files, --from, --to, words of the sentence) ----
 
 
-def zipped() -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a.png", red())
-    return buffer.getvalue()
-
-
 PICTURE = {"in/a.png": red()}
+ZIP = write_zip(io.BytesIO(), PICTURE).getvalue()
 REFUSED = {
     "missing": ({}, "in", "out.zip", "There is no data set"),
     "no file": ({"in/x/.hidden": b""}, "in", "out.zip", "There are no files in"),
@@ -266,8 +257,8 @@ REFUSED = {
     "foreign file": ({**PICTURE, "out.zip": b"x"}, "in", "out.zip", "not written by pack"),
     "foreign folder": ({**PICTURE, "out.zip/x": b"x"}, "in", "out.zip", "not written by pack"),
     "inside": (PICTURE, "in", "in/out.zip", "lies inside --dataset"),
-    "foreign zip": ({**PICTURE, "out.zip": zipped()}, "in", "out.zip", "not written by pack"),
-    "itself": ({"in.zip": zipped()}, "in.zip", "in.zip", "lies inside --dataset"),
+    "foreign zip": ({**PICTURE, "out.zip": ZIP}, "in", "out.zip", "not written by pack"),
+    "itself": ({"in.zip": ZIP}, "in.zip", "in.zip", "lies inside --dataset"),
     "below a file": ({**PICTURE, "file": b"x"}, "in", "file/out.zip", "could not be written"),
     "address": (PICTURE, "in", "gs://bucket/out.zip", "can only be written to a path"),
 }
@@ -285,13 +276,10 @@ def test_refused_with_a_sentence_and_nothing_changed(tmp_path, monkeypatch, case
 
 
 def test_a_damaged_zip_with_a_manifest_is_not_ours(tmp_path):
-    path = tmp_path / "mine.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("manifest.jsonl", '{"format": "dcgan pack 1"}\n' * 50)
-    data = bytearray(path.read_bytes())
-    start = 30 + len("manifest.jsonl")  # after the entry's own header
-    data[start : start + 8] = b"\xff" * 8
-    path.write_bytes(data)
+    manifest = b'{"format": "dcgan pack 1"}\n' * 50
+    path = write_zip(tmp_path / "mine.zip", {"manifest.jsonl": manifest})
+    spoil(path, "manifest.jsonl")
+    data = path.read_bytes()
     with pytest.raises(UserError, match="not written by pack"):
         packed(noises(tmp_path / "in", 2), path)
     assert path.read_bytes() == data
@@ -333,15 +321,13 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path):
     """A picture is 12 kB; what stays of each in memory is its name, its hash and a zip's entry."""
     peaks = []
     counts = (1_000, 5_000)
+    code = (
+        "import resource, sys, main; code = main.main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    )
     for count in counts:
-        source = tmp_path / f"{count}.zip"
-        with zipfile.ZipFile(source, "w") as archive:
-            for i in range(count):
-                archive.writestr(f"{i:06d}.png", png(i, width=64, height=64))
-        code = (
-            "import resource, sys, main; code = main.main(sys.argv[1:]);"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
-        )
+        made = {f"{i:06d}.png": png(i, width=64, height=64) for i in range(count)}
+        source = write_zip(tmp_path / f"{count}.zip", made)
         flags = ("pack", "--from", source, "--to", tmp_path / f"out-{count}.zip")
         done = python("-c", f"if __name__ == '__main__':\n    {code}", *flags)
         kilobytes = int(done.stdout.split()[-1]) / (1024 if sys.platform == "darwin" else 1)

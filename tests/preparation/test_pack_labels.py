@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import decoded, fill, png
+from pictures import decoded, fill, orientation, png
+from pictures import pack as write_zip
 from PIL import Image
 from running import SMALL, here
 
@@ -20,8 +21,6 @@ from dcgan.preparation.pack import PackOptions, pack
 
 SPEC = ImageSpec(10, 12, 3)
 PACKAGES = ("packed.zip", "shards")
-ON_ITS_SIDE = Image.Exif()
-ON_ITS_SIDE[0x0112] = 6
 
 
 def folders(base: Path) -> Path:
@@ -40,7 +39,7 @@ def sheet(base: Path) -> Path:
     """Two columns; files that change their names, turned, broken, the same, without a label."""
     files = {
         **{f"{i}.png": png(i) for i in range(4)},
-        **{"0.bmp": png(4, "BMP"), "turned.png": png(5, exif=ON_ITS_SIDE)},
+        **{"0.bmp": png(4, "BMP"), "turned.png": png(5, exif=orientation(6))},
         **{"broken.png": png(6)[:-99], "same.png": png(0), "sub/none.png": png(7)},
     }
     rows = ["0.png,red,9", "1.png,dark blue,10", "2.png,,9", "3.png,red,10", "0.bmp,green,10"]
@@ -51,11 +50,8 @@ def sheet(base: Path) -> Path:
 
 def crawled(base: Path) -> Path:
     """A sheet beside an archive."""
-    with zipfile.ZipFile(base / "in.zip", "w") as archive:
-        for i in range(6):
-            archive.writestr(f"{'ab'[i % 2]}/{i}.png", png(i))
     (base / "x.tsv").write_text("id\tlabel\n" + "".join(f"{i}\t{i // 3}\n" for i in range(6)))
-    return base / "in.zip"
+    return write_zip(base / "in.zip", {f"{'ab'[i % 2]}/{i}.png": png(i) for i in range(6)})
 
 
 KINDS = (folders, classes_with_names_that_no_file_may_have, sheet, crawled)
