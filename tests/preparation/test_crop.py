@@ -9,10 +9,9 @@ import pickle
 import shutil
 from pathlib import Path
 
-import matplotlib.cbook
 import numpy as np
 import pytest
-from pictures import encoded, fill, pack
+from pictures import encoded, fill, noise, orientation, pack, photograph
 from PIL import Image, ImageFilter
 from running import content, here, run, started, wait_until
 
@@ -32,31 +31,20 @@ OPTIONS = {"size": 32}
 
 
 @pytest.fixture(scope="module")
-def woman() -> Image.Image:
-    """A photograph that matplotlib brings along, with one face."""
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        return Image.open(file).convert("RGB").resize((256, 300))
-
-
-@pytest.fixture(scope="module")
-def raw(woman, tmp_path_factory) -> Path:
+def raw(tmp_path_factory) -> Path:
     """Pictures of every kind: faces, copies, blurred, without a face, and no pictures."""
-    two = Image.new("RGB", (520, 310), "white")
+    woman, two = photograph(), Image.new("RGB", (520, 310), "white")
     two.paste(woman, (0, 0))
     two.paste(woman.resize((230, 310)).transpose(FLIP), (290, 0))
-    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
-    turned = Image.Exif()
-    turned[0x0112] = 6  # to be turned by 90 degrees with the clock
+    side = woman.transpose(Image.Transpose.ROTATE_90)
     files = {
         "a.jpg": encoded(woman, "JPEG", quality=95),
         "a.png": encoded(woman.transpose(FLIP)),
         "b/two.webp": encoded(two, "WEBP", lossless=True),
-        "b/turned.jpg": encoded(
-            woman.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=turned, quality=95
-        ),
+        "b/turned.jpg": encoded(side, "JPEG", exif=orientation(6), quality=95),
         "blurred.png": encoded(woman.filter(ImageFilter.GaussianBlur(4))),
         "cut.jpg": encoded(woman, "JPEG")[:5000],
-        "noise.bmp": encoded(Image.fromarray(noise), "BMP"),
+        "noise.bmp": noise("BMP", 90),
         "notes.txt": b"no picture",
         "\u5973 \u00e9.png": encoded(woman.resize((190, 300)).transpose(FLIP)),
     }
@@ -98,9 +86,8 @@ def whole_of(to: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def crop_options() -> CropOptions:
-    return CropOptions(
-        FaceSearch(str(cascades.find("frontalface_default", Path("unused")))), size=32
-    )
+    cascade = cascades.find("frontalface_default", Path("unused"))
+    return CropOptions(FaceSearch(str(cascade)), size=32)
 
 
 def crop_here(raw: Path, to: Path, crop_options: CropOptions) -> CropResult:
@@ -180,8 +167,8 @@ def test_the_pictures_to_look_at_show_faces_and_boxes(cropped):
 # ---- again
 
 
-def test_again_does_only_what_is_new(raw, crop_options, tmp_path, woman):
-    to, again = tmp_path / "faces", tmp_path / "raw"
+def test_again_does_only_what_is_new(raw, crop_options, tmp_path):
+    woman, to, again = photograph(), tmp_path / "faces", tmp_path / "raw"
     shutil.copytree(raw, again)
     crop_here(again, to, crop_options)
     before, times = content(to), {path: path.stat().st_mtime_ns for path in to.rglob("*.png")}
@@ -388,17 +375,10 @@ def test_what_lies_in_the_place_of_a_face_is_passed_over(raw, crop_options, tmp_
             assert sheet.height == 32  # of the smallest; the large one is no larger on it
 
 
-def test_names_in_a_zip_lead_nowhere_else(woman, crop_options, tmp_path):
-    data = encoded(woman)
-    bad = [
-        "../../evil.png",
-        "/evil.png",
-        "..\\evil.png",
-        f"{'x' * 300}/a.png",
-        "dd/" * 600 + "a.png",
-    ]
+def test_names_in_a_zip_lead_nowhere_else(tmp_path):
+    bad = ["../../evil.png", "/evil.png", "..\\evil.png", "x" * 300 + "/a.png", "dd/" * 600 + "a"]
     good = ["a\r\x1b[2J.png", "y" * 300 + ".png"]
-    pack(tmp_path / "raw.zip", {name: data for name in bad + good})
+    pack(tmp_path / "raw.zip", dict.fromkeys(bad + good, encoded(photograph())))
     to = tmp_path / "deep" / "er" / "to"
     result = here(*words(tmp_path / "raw.zip", to, "--similarity", "0"))
     assert result.returncode == 0 and "\x1b" not in result.stdout + result.stderr
@@ -408,8 +388,7 @@ def test_names_in_a_zip_lead_nowhere_else(woman, crop_options, tmp_path):
 
 
 def test_without_any_face_it_says_what_to_try(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
-    fill(tmp_path / "raw", {"noise.png": encoded(Image.fromarray(noise))})
+    fill(tmp_path / "raw", {"noise.png": noise("PNG", 90)})
     result = here(*words(tmp_path / "raw", tmp_path / "to"))
     assert result.returncode == 0
     assert "No face was found or kept: try a smaller --min_size" in result.stdout

@@ -4,9 +4,9 @@ import json
 import types
 from pathlib import Path
 
-import matplotlib.cbook
 import numpy as np
 import pytest
+from pictures import photograph
 from PIL import Image
 
 from dcgan import UserError
@@ -19,13 +19,6 @@ cv2 = pytest.importorskip("cv2", reason="finding faces needs opencv-python-headl
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
 MARKS = Path(__file__).parents[1] / "data" / "illustration_boxes.json"
-
-
-@pytest.fixture(scope="module")
-def photograph() -> np.ndarray:
-    """One that matplotlib brings along: a woman who looks into the camera."""
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        return np.asarray(Image.open(file).convert("RGB").resize((256, 300)))
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +77,14 @@ def test_sharpness_is_the_variance_of_the_laplacian():
 # ---- search
 
 
-def test_find_agrees_with_opencv(photograph, frontal):
-    grey = cv2.equalizeHist(cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY))
+def test_find_agrees_with_opencv(frontal):
+    image = np.asarray(photograph())
+    grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
     cascade = cv2.CascadeClassifier(frontal)
     for neighbors in (2, 5):
         expected = cascade.detectMultiScale(grey, 1.1, neighbors, minSize=(48, 48))
         expected = {(x, y, x + w, y + h) for x, y, w, h in expected.tolist()}
-        found = find(photograph, FaceSearch(frontal, min_neighbors=neighbors))
+        found = find(image, FaceSearch(frontal, min_neighbors=neighbors))
         assert set(found) == expected and len(found) >= 1
         assert found == sorted(found, key=lambda box: box[1])
 
@@ -102,9 +96,9 @@ def test_small_blank_and_faceless_pictures_hold_no_face(frontal):
 
 
 @pytest.mark.parametrize("angle", [-30, 30])
-def test_tilt_finds_a_face_on_its_side_where_it_is(photograph, frontal, angle):
-    upright = find(photograph, FaceSearch(frontal))[0]
-    turned = np.asarray(Image.fromarray(photograph).rotate(angle, Image.Resampling.BICUBIC))
+def test_tilt_finds_a_face_on_its_side_where_it_is(frontal, angle):
+    upright = find(np.asarray(photograph()), FaceSearch(frontal))[0]
+    turned = np.asarray(photograph().rotate(angle, Image.Resampling.BICUBIC))
     assert find(turned, FaceSearch(frontal, min_neighbors=12)) == []
     (box,) = find(turned, FaceSearch(frontal, min_neighbors=12, tilt=25.0))
     # Pillow turns against the clock around the centre (128, 150); y points down.
