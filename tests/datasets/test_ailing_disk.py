@@ -25,7 +25,7 @@ IMAGES = np.frombuffer(np.random.default_rng(1).bytes(20 * 32 * 32), np.uint8).r
 
 def whole_cifar(folder, form: str):
     if form == "archive":
-        return write_archive(folder, cifar10.FILE.name, "a", ".bin", binary_batch)
+        return write_archive(folder)
     write_batches(folder, form, binary_batch if form else python_batch)
     return folder / f"data_batch_3{form}"
 

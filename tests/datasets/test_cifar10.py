@@ -65,12 +65,17 @@ def write_members(folder: Path, *members: tarfile.TarInfo) -> Path:
     return path
 
 
-def write_archive(folder: Path, name: str, inside: str, suffix: str, make) -> Path:
+def write_archive(folder: Path, name=cifar10.FILE.name, inside="a", *, python=False) -> Path:
+    suffix, make = ("", python_batch) if python else (".bin", binary_batch)
     files = {
         f"{inside}/{batch}{suffix}": make(labels=(CLASSES + i) % 10)
         for i, batch in enumerate(BATCHES)
     }
     return tar(folder / name, files, "w:gz")
+
+
+def find(folder: Path, **options):
+    return cifar10.find(folder, download=False, **options)
 
 
 def assert_all_of_cifar(source):
@@ -87,52 +92,44 @@ def assert_all_of_cifar(source):
 
 @pytest.mark.parametrize("place", [".", "cifar-10-batches-bin", "cifar-10-batches-py"])
 def test_cifar_batches(tmp_path, place):
-    write_batches(tmp_path / place, "" if "py" in place else ".bin",
-                  python_batch if "py" in place else binary_batch)  # fmt: skip
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    python = "py" in place
+    write_batches(tmp_path / place, *(("", python_batch) if python else (".bin", binary_batch)))
+    assert_all_of_cifar(find(tmp_path))
 
 
 def test_cifar_archives(tmp_path):
-    python = write_archive(
-        tmp_path, "cifar-10-python.tar.gz", "cifar-10-batches-py", "", python_batch
-    )
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    python = write_archive(tmp_path, "cifar-10-python.tar.gz", "cifar-10-batches-py", python=True)
+    assert_all_of_cifar(find(tmp_path))
     python.unlink()
-    write_archive(tmp_path, "cifar-10-binary.tar.gz", "cifar-10-batches-bin", ".bin", binary_batch)
-    source = pickle.loads(pickle.dumps(cifar10.find(tmp_path, download=False)))
-    assert_all_of_cifar(source)
+    write_archive(tmp_path, inside="cifar-10-batches-bin")
+    assert_all_of_cifar(pickle.loads(pickle.dumps(find(tmp_path))))
     assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-binary.tar.gz"]
 
 
-def test_cifar_archives_cut_short_or_incomplete_are_refused(tmp_path):
-    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
-    content = path.read_bytes()
+def test_cifar_archives_cut_short_damaged_or_incomplete_are_refused(tmp_path):
+    """The checksum stands behind all that tarfile reads."""
+    path = write_archive(tmp_path)
+    content, chance = path.read_bytes(), random.Random(3)
     for end in [0, 5, 100, *range(1000, len(content), 4999)]:
         path.write_bytes(content[:end])
-        refusal(cifar10.find(tmp_path, download=False), path)
-    path.write_bytes(content[:3] + bytes(7) + b"\xff" * 99)  # no block of gzip begins so
-    refusal(cifar10.find(tmp_path, download=False), path, "a damaged one")
-    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", "", binary_batch)
-    refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin")
-
-
-def test_a_damaged_archive_is_refused(tmp_path):
-    """Its checksum stands behind all that tarfile reads."""
-    path = write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
-    content, chance = path.read_bytes(), random.Random(3)
+        refusal(find(tmp_path), path)
     ends = range(len(content) - 8, len(content))  # the sum and the length of what was packed
     for place in [*ends, *(chance.randrange(20, len(content)) for _ in range(50))]:
         damaged = bytearray(content)
         damaged[place] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
-        refusal(cifar10.find(tmp_path, download=False), path)
+        refusal(find(tmp_path), path)
+    path.write_bytes(content[:3] + bytes(7) + b"\xff" * 99)  # no block of gzip begins so
+    refusal(find(tmp_path), path, "a damaged one")
+    path = write_archive(tmp_path, python=True)
+    refusal(find(tmp_path), path, "no data_batch_1.bin")
 
 
 @pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
 def test_members_that_are_no_files_are_none_of_the_batches(tmp_path, kind):
     named = [entry(f"{name}.bin", kind, linkname="elsewhere") for name in BATCHES]
     path = write_members(tmp_path, *named)
-    refusal(cifar10.find(tmp_path, download=False), path, "no data_batch_1.bin, data_batch_2.bin")
+    refusal(find(tmp_path), path, "no data_batch_1.bin, data_batch_2.bin")
 
 
 def test_what_is_too_large_for_a_batch_is_not_read(tmp_path, monkeypatch):
@@ -140,46 +137,45 @@ def test_what_is_too_large_for_a_batch_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "data_batch_3.bin"
     write_batches(tmp_path, ".bin", binary_batch)
     os.truncate(path, 30_730_000)  # of 10,000 photographs: the holes of the file are zeros
-    assert len(cifar10.find(tmp_path, download=False)) == 10_016
+    assert len(find(tmp_path)) == 10_016
     os.truncate(path, 128 << 20)
-    refusal(cifar10.find(tmp_path, download=False), path, "a batch of 30 MB", "134,217,728 bytes")
+    refusal(find(tmp_path), path, "a batch of 30 MB", "134,217,728 bytes")
     path.unlink()
 
     records = 3073 * 50_000
     sparse = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(records)}
     archive = write_members(tmp_path, *(entry(f"{n}.bin", pax_headers=sparse) for n in BATCHES))
-    refusal(cifar10.find(tmp_path, download=False), archive, "no data_batch_1.bin")
+    refusal(find(tmp_path), archive, "no data_batch_1.bin")
     monkeypatch.setattr(cifar10, "MAX_BATCH_BYTES", 100_000)
     write_members(tmp_path, entry("name", tarfile.GNUTYPE_LONGNAME, size=100_001))
-    refusal(cifar10.find(tmp_path, download=False), archive, "a header states 100,")
+    refusal(find(tmp_path), archive, "a header states 100,")
 
 
 def test_a_batch_may_have_just_the_most_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10, "MAX_BATCH_BYTES", 4 * 3073)
-    write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    write_archive(tmp_path)
+    assert_all_of_cifar(find(tmp_path))
     write_batches(tmp_path, ".bin", binary_batch)
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    assert_all_of_cifar(find(tmp_path))
 
 
 def test_a_whole_archive_goes_before_some_batches_and_binary_before_python(tmp_path):
-    write_archive(tmp_path, "cifar-10-binary.tar.gz", "a", ".bin", binary_batch)
+    write_archive(tmp_path)
     (tmp_path / "data_batch_2.bin").write_bytes(b"no batch")
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    assert_all_of_cifar(find(tmp_path))
     write_batches(tmp_path, ".bin", binary_batch)
     write_batches(tmp_path, "", lambda labels: b"no pickle")
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    assert_all_of_cifar(find(tmp_path))
 
 
 def test_the_splits_of_one_archive_are_told_apart(tmp_path):
     """By their fingerprints too, under which decoded images are kept."""
-    write_batches(tmp_path / "in", ".bin", binary_batch)
-    (tmp_path / "in" / "test_batch.bin").write_bytes(binary_batch(255 - PLANES, CLASSES[::-1]))
-    with tarfile.open(tmp_path / cifar10.FILE.name, "w:gz") as archive:
-        archive.add(tmp_path / "in", "cifar-10-batches-bin")
+    files = {f"{name}.bin": binary_batch() for name in BATCHES}
+    files["test_batch.bin"] = binary_batch(255 - PLANES, CLASSES[::-1])
+    tar(tmp_path / cifar10.FILE.name, files, "w:gz")
     prints, spec = set(), ImageSpec(32, 32, 3)
     for splits in (("train",), ("test",), ("train", "test"), ("test", "train")):
-        source = cifar10.find(tmp_path, download=False, splits=splits)
+        source = find(tmp_path, splits=splits)
         prints.add(source.fingerprint)
         assert len(source) == 20 * ("train" in splits) + 4 * ("test" in splits)
         if splits[0] == "test":
@@ -191,13 +187,13 @@ def test_the_splits_of_one_archive_are_told_apart(tmp_path):
 
 @pytest.mark.parametrize(("protocol", "order"), [(2, "F"), (3, "C"), (4, "F")])
 def test_cifar_batches_that_python_3_has_written_again(tmp_path, protocol, order):
-    def again(labels):
-        data = np.asarray(PLANES.reshape(4, 3072), order=order)
-        batch = {"data": data, "labels": labels.tolist()}
-        return pickle.dumps(batch, protocol)
-
-    write_batches(tmp_path, "", again)
-    assert_all_of_cifar(cifar10.find(tmp_path, download=False))
+    data = np.asarray(PLANES.reshape(4, 3072), order=order)
+    write_batches(
+        tmp_path,
+        "",
+        lambda labels: pickle.dumps({"data": data, "labels": labels.tolist()}, protocol),
+    )
+    assert_all_of_cifar(find(tmp_path))
 
 
 class RunsACommand:
@@ -224,7 +220,7 @@ def test_a_pickle_that_would_run_a_command_is_refused(tmp_path):
     folder, proof = tmp_path / "data", tmp_path / "proof"
     for content in hostile_pickles(proof):
         write_batches(folder, "", lambda labels, content=content: content)
-        refusal(cifar10.find(folder, download=False), folder / "data_batch_1", "no batch needs")
+        refusal(find(folder), folder / "data_batch_1", "no batch needs")
         assert not proof.exists()
     # The pickle above is a real one: without protection it does run.
     pickle.loads(next(hostile_pickles(proof)))
@@ -251,7 +247,7 @@ def test_a_pickle_that_would_run_a_command_is_refused(tmp_path):
 )
 def test_other_python_batches_are_refused(tmp_path, content):
     write_batches(tmp_path, "", lambda labels: content)
-    refusal(cifar10.find(tmp_path, download=False), tmp_path / "data_batch_1")
+    refusal(find(tmp_path), tmp_path / "data_batch_1")
 
 
 def test_a_pickle_of_a_few_bytes_takes_no_memory(tmp_path):
@@ -264,7 +260,7 @@ def test_a_pickle_of_a_few_bytes_takes_no_memory(tmp_path):
     for content in (b"\x80\x02)r\xff\xff\xff\x00.", labelled):
         write_batches(tmp_path, "", lambda labels, content=content: content)
         with takes_less_than(10 << 20):
-            said = refusal(cifar10.find(tmp_path, download=False), tmp_path / "data_batch_1")
+            said = refusal(find(tmp_path), tmp_path / "data_batch_1")
     assert "labels are not a list of numbers" in said
 
 
@@ -276,4 +272,4 @@ def test_every_cut_of_a_batch_is_refused(tmp_path):
             path.write_bytes(content[:end])
             if suffix and end and end % 3073 == 0:
                 continue  # whole records are a smaller batch
-            refusal(cifar10.find(tmp_path / suffix, download=False), path)
+            refusal(find(tmp_path / suffix), path)
