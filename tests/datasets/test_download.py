@@ -131,7 +131,6 @@ def test_a_whole_file_arrives_under_its_name(server, tmp_path, capsys, monkeypat
 
 ARRIVALS = {  # what the server does, what an earlier process left, the ranges that are asked for
     "drops": ({"drops": [100_000, 100_000]}, b"", [None, "bytes=100000-", "bytes=200000-"]),
-    "gains": ({"drops": [30_000] * 3}, b"", [None, *(f"bytes={30_000 * i}-" for i in (1, 2, 3))]),
     "no ranges": ({"ranges": False, "drops": [100_000]}, b"", [None, "bytes=100000-"]),
     "continued": ({}, CONTENT[:123_456], ["bytes=123456-"]),
     "whole": ({}, CONTENT, []),

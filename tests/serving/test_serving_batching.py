@@ -53,17 +53,6 @@ def test_sizes_are_powers_of_two():
     assert batch_sizes(65)[-1] == 128
 
 
-def test_what_arrives_meanwhile_is_the_next_batch():
-    gate = threading.Event()
-    model = Model(gate)
-    batcher = Batcher(model, row_limit=8)
-    jobs = [("f", [1]), ("f", [2]), ("f", [3, 4]), ("f", [5])]
-    assert ask(batcher, *jobs, between=gate.set) == [[2], [4], [6, 8], [10]]
-    # The first found the model idle; the other four rows fill a batch of their own.
-    assert model.calls == [("f", 1), ("f", 4)]
-    batcher.close()
-
-
 def test_batches_are_filled_up_or_cut_to_a_fixed_size():
     cases = {3: [1, 4], 5: [1, 4, 1], 6: [1, 8], 11: [1, 8, 4], 20: [1, 8, 8, 4]}
     for rows, sizes in cases.items():
@@ -81,13 +70,14 @@ def test_batches_are_filled_up_or_cut_to_a_fixed_size():
         assert sum(count for count, _ in seen) == rows + 1
 
 
-def test_signatures_do_not_mix():
+def test_what_arrives_meanwhile_is_the_next_batch_of_its_signature():
     gate = threading.Event()
     model = Model(gate)
-    batcher = Batcher(model)
-    jobs = [("f", [1]), ("f", [2]), ("g", [3]), ("f", [4])]
-    assert ask(batcher, *jobs, between=gate.set) == [[2], [4], [6], [8]]
-    assert model.calls == [("f", 1), ("f", 2), ("g", 1)]
+    batcher = Batcher(model, row_limit=8)
+    jobs = [("f", [1]), ("f", [2]), ("f", [3, 4]), ("g", [5]), ("f", [6])]
+    assert ask(batcher, *jobs, between=gate.set) == [[2], [4], [6, 8], [10], [12]]
+    # The first found the model idle; the other four rows of f fill a batch of their own.
+    assert model.calls == [("f", 1), ("f", 4), ("g", 1)]
     batcher.close()
 
 
