@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import pickle
 import shutil
 import subprocess
 import time
@@ -202,10 +201,3 @@ def test_what_a_body_becomes_counts_for_the_budget(tmp_path):
         assert client.post(PREDICT, content=gzip.compress(LONG), headers=headers).status_code == 200
         assert client.post(PREDICT, content=large, headers=headers).status_code == 503
     assert budget.used == 1
-
-
-def test_the_refusals_come_back_from_the_readers_with_their_headers():
-    with pytest.raises(RequestError) as refused:
-        content_encoding.read_encodings(["br"])
-    copy = pickle.loads(pickle.dumps(refused.value))
-    assert copy.headers == {"Accept-Encoding": "gzip, deflate"} and copy.status == 415

@@ -38,6 +38,7 @@ def test_a_refusal_comes_back_as_one(pool):
     with pytest.raises(RequestError) as refused:
         asyncio.run(pool.run(refuse))
     assert (refused.value.status, refused.value.message) == (418, "no \ud800")
+    assert refused.value.headers == {"Teapot": "short"}
 
 
 def test_a_process_that_dies_costs_its_task_only(pool):
