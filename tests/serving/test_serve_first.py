@@ -6,10 +6,8 @@ import sys
 import threading
 
 import pytest
-from running import TIMEOUT, started
+from running import TIMEOUT
 from serving_models import write_saved_model
-from test_serving import Server
-from toy_run import toy_run
 
 import main
 from dcgan.cli import flags
@@ -67,15 +65,6 @@ def test_what_cannot_be_served_is_a_sentence(words, told, tmp_path, capfd):
     assert main.main(["serve", "--model_dir", *given]) == 2
     said = capfd.readouterr().err
     assert told.format(tmp_path) in said and said.count("error: ") == 1
-
-
-@pytest.mark.slow  # an export
-def test_what_was_exported_first_is_served(tmp_path):
-    root = toy_run(tmp_path / "a run")
-    with started("serve", f"--run_dir={root}", "--port", 0, warm=False, cwd=tmp_path) as process:
-        picture = Server(process).get("/image/7.png")
-        assert picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
-    assert (root / "export" / "saved_model" / "1234" / "saved_model.pb").exists()
 
 
 @pytest.mark.parametrize(("screen", "opens"), [("DISPLAY", 1), ("WAYLAND_DISPLAY", 1), ("", 0)])
