@@ -60,20 +60,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if behaviour is None:
             return self.send_error(404)
         if behaviour.statuses:
-            return self._error(behaviour.statuses.pop(0))
-        start = self._start(behaviour)
-        if start >= len(behaviour.body):
-            return self._error(416)
-        self._send(behaviour, behaviour.body[start:], start)
-
-    def _start(self, behaviour) -> int:
+            return self.send_error(behaviour.statuses.pop(0))
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        return int(match[1]) if match and behaviour.ranges else 0
-
-    def _error(self, status):
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        start = int(match[1]) if match and behaviour.ranges else 0
+        if start >= len(behaviour.body):
+            return self.send_error(416)
+        self._send(behaviour, behaviour.body[start:], start)
 
     def _send(self, behaviour, body, start):
         self.send_response(206 if start or "Content-Range" in behaviour.headers else 200)

@@ -312,27 +312,21 @@ class Machines:
     def __init__(self, pictures: Path, base: Path, *flags):
         self.run = base / "run"
         self.other = base / "other" / "run"
-        self.flags = [
-            (*small_flags(pictures, base), *COMMON, *flags),
-            (*small_flags(pictures, base / "other"), *COMMON, *flags),
-        ]
+        folders = (base, base / "other")
+        self.flags = [(*small_flags(pictures, one), *COMMON, *flags) for one in folders]
 
     @contextlib.contextmanager
     def started(self, *more):
         """Both processes; `more` are flags of the second only."""
         addresses = free_addresses(2)
         with contextlib.ExitStack() as stack:
-            yield [
-                stack.enter_context(
-                    started(
-                        *flags,
-                        *("--strategy", "multi_worker", "--worker_wait", TIMEOUT),
-                        *(more if index else ()),
-                        env={"TF_CONFIG": tf_config(addresses, index)},
-                    )
-                )
-                for index, flags in enumerate(self.flags)
-            ]
+            processes = []
+            for index, flags in enumerate(self.flags):
+                env = {"TF_CONFIG": tf_config(addresses, index)}
+                flags = (*flags, "--strategy", "multi_worker", "--worker_wait", TIMEOUT)
+                process = started(*flags, *(more if index else ()), env=env)
+                processes.append(stack.enter_context(process))
+            yield processes
 
     def train(self) -> list[str]:
         """To the end; what each has printed."""
@@ -348,16 +342,10 @@ def ends(processes, code: int) -> list[tuple[str, str]]:
     return texts
 
 
-def assert_near(one: dict, two: dict) -> None:
+def assert_near(one: dict, two: dict, most: float = 1e-4) -> None:
     assert one.keys() == two.keys()
     for name in one:
-        assert np.abs(one[name].astype(float) - two[name]).max(initial=0) <= 1e-4, name
-
-
-def assert_same(one: dict, two: dict) -> None:
-    assert one.keys() == two.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+        assert np.abs(one[name].astype(float) - two[name]).max(initial=0) <= most, name
 
 
 def test_two_workers_train_as_one(pictures, tmp_path):
@@ -418,7 +406,7 @@ def test_whichever_worker_dies_the_run_goes_on_to_the_same_weights(whole, pictur
     chief, other = machines.train()
     assert f"Resuming from step {stopped}" in chief
     assert f"Worker 1 of 2 trains from step {stopped}" in other
-    assert_same(arrays_of(machines.run, STEPS), arrays_of(whole.run, STEPS))
+    assert_near(arrays_of(machines.run, STEPS), arrays_of(whole.run, STEPS), most=0.0)
 
 
 @pytest.mark.slow
