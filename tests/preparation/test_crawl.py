@@ -30,7 +30,9 @@ from dcgan import UserError
 from dcgan.files import read_json_lines
 from dcgan.preparation import crawl, crawl_folder, sites
 
-pytest.importorskip("gallery_dl", reason="gallery-dl is not installed")
+gallery_process = pytest.importorskip(
+    "dcgan.preparation.gallery_process", reason="gallery-dl is not installed"
+)
 
 
 def samples(posts: list[Post]) -> dict[int, bytes]:
@@ -110,8 +112,6 @@ def test_a_page_without_a_rating_tag_gives_safe_pictures_only_and_their_lines(tm
     ],
 )
 def test_retry_after_is_obeyed_within_reason(code, value, seconds):
-    from dcgan.preparation import gallery_process
-
     response = requests.Response()
     response.status_code = code
     if value:
@@ -120,8 +120,6 @@ def test_retry_after_is_obeyed_within_reason(code, value, seconds):
 
 
 def test_no_request_comes_before_the_delay_or_what_retry_after_says(monkeypatch):
-    from dcgan.preparation import gallery_process
-
     clock, sent, answers = [0.0], [], [(200, None), (429, "7"), (200, None), (200, None)]
 
     def send(session, request):

@@ -22,7 +22,9 @@ from dcgan.files import read_json_lines
 from dcgan.preparation import crawl, sites
 from dcgan.preparation.crawl_folder import CrawledFolder
 
-pytest.importorskip("gallery_dl", reason="gallery-dl is not installed")
+gallery_process = pytest.importorskip(
+    "dcgan.preparation.gallery_process", reason="gallery-dl is not installed"
+)
 
 
 @pytest.fixture
@@ -109,14 +111,12 @@ def test_a_message_that_a_kill_has_cut_is_no_message(tmp_path):
 
 def test_whatever_is_sent_is_one_line_of_ascii(monkeypatch):
     """Extractors give sets and dates, too; what they mean is nothing that JSON knows."""
-    from dcgan.preparation.gallery_process import MessageHandler
-
     reading, writing = os.pipe()
     renamed = []
     with monkeypatch.context() as patch:  # this process keeps its own standard output
         patch.setattr(os, "dup", lambda number: writing)
         patch.setattr(os, "dup2", lambda *numbers: renamed.append(numbers))
-        messages = MessageHandler()
+        messages = gallery_process.MessageHandler()
     said = {"tags": {"a"}, "date": datetime(2026, 1, 2), "text": "\r\n\u2028\x85é\ud800"}
     messages.send("picture", post=said)
     messages.close()
@@ -234,14 +234,10 @@ def test_what_a_post_says_is_followed_nowhere(tmp_path, photo):
 
 def test_no_key_of_a_site_is_an_instruction():
     """By the names that gallery-dl 1.32 looks for in a post."""
-    from dcgan.preparation.gallery_process import _without_instructions
-
     names = ["_http_method", "_ytdl_manifest", "_ugoira_frame_data", "_mtime_http"]
     names += ["_file_recheck", "_extractor", "_fallback"]
-    assert _without_instructions({**dict.fromkeys(names, 1), "id": 7, "_url": "x"}) == {
-        "id": 7,
-        "_url": "x",
-    }
+    said = {**dict.fromkeys(names, 1), "id": 7, "_url": "x"}
+    assert gallery_process._without_instructions(said) == {"id": 7, "_url": "x"}
 
 
 def test_neither_the_user_s_configuration_nor_the_folder_s_name_is_read(tmp_path, monkeypatch):
@@ -339,7 +335,6 @@ def test_a_list_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
 )
 def test_only_a_picture_may_have_the_bytes_of_one(monkeypatch, stream, code, most):
     """What comes with a refusal is held in memory, also where a picture was asked for."""
-    from dcgan.preparation import gallery_process
 
     def answer(*_, **__):
         response = requests.Response()
