@@ -17,11 +17,9 @@ tf = saved_model.load_tensorflow()
 PICTURE = (SIDE, SIDE, 3)
 
 
-def spec(name: str, dtype: str, *shape) -> tf.TensorSpec:
-    return tf.TensorSpec(shape, dtype, name=name)
-
-
-SEED, Z = spec("seed", "int64", None), spec("z", "float32", None, Z_DIM)
+SEED = tf.TensorSpec([None], tf.int64, name="seed")
+Z = tf.TensorSpec([None, Z_DIM], tf.float32, name="z")
+NUMBERS = tf.TensorSpec([None], tf.float32, name="a")
 
 
 def zeros(rows, dtype="uint8", shape=PICTURE):
@@ -47,10 +45,6 @@ def write(folder: Path, signatures: dict = WHOLE, **info) -> Path:
     (path / "assets.extra").mkdir()
     (path / "assets.extra" / "dcgan.json").write_text(json.dumps(INFO | info))
     return path
-
-
-def other(name: str, one: tf.TensorSpec, function) -> dict:
-    return {**WHOLE, name: (one, function)}
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +95,12 @@ def test_signatures_that_do_not_serve_are_refused(loaded, kind, monkeypatch):
 
 def test_a_whole_model_with_open_sizes_is_taken(tmp_path):
     """A graph may say less of its pictures than the description does."""
-    wide = spec("z", "float32", None, Z_DIM)
 
     def images(z):
         sizes = tf.constant(PICTURE) + 0 * tf.size(z)  # no constant: the graph leaves them open
         return {"images": tf.reshape(zeros(z, "float32"), tf.concat([tf.shape(z)[:1], sizes], 0))}
 
-    model = SavedModel(write(tmp_path, other("serving_default", wide, images)))
+    model = SavedModel(write(tmp_path, WHOLE | {"serving_default": (Z, images)}))
     model.warm_up([1, 3])
     [image] = model.compute("generate", {"seed": np.int64([7])})["images"]
     assert image.shape == PICTURE
@@ -169,7 +162,7 @@ def test_a_model_that_fails_at_a_size_is_refused_before_it_answers(tmp_path, siz
         with tf.control_dependencies([tf.debugging.assert_less(tf.shape(a)[0], 2, "two\nrows")]):
             return {"b": tf.identity(a)}
 
-    model = SavedModel(write(tmp_path, other("x", spec("a", "float32", None), fails)))
+    model = SavedModel(write(tmp_path, WHOLE | {"x": (NUMBERS, fails)}))
     model.warm_up([1])
     with pytest.raises(UnusableVersion, match="its signature x fails: "):
         model.warm_up(sizes)
@@ -179,7 +172,7 @@ def test_a_model_that_fails_at_a_size_is_refused_before_it_answers(tmp_path, siz
 
 
 def test_answers_of_other_rows_than_the_question_are_refused(tmp_path):
-    one = spec("a", "float32", None)
-    model = SavedModel(write(tmp_path, other("x", one, lambda a: {"b": tf.concat([a, a], 0)})))
+    twice = (NUMBERS, lambda a: {"b": tf.concat([a, a], 0)})
+    model = SavedModel(write(tmp_path, WHOLE | {"x": twice}))
     with pytest.raises(ModelFailure, match="its outputs have 6 and 3 rows"):
         model.compute("x", {"a": np.zeros(3, np.float32)})

@@ -50,8 +50,8 @@ def address(tmp_path_factory):
         yield address
 
 
-def post(address, body: bytes, encoding: str) -> requests.Response:
-    url = f"http://{address[0]}:{address[1]}{PREDICT}"
+def post(address, body: bytes, encoding: str, path: str = PREDICT) -> requests.Response:
+    url = f"http://{address[0]}:{address[1]}{path}"
     return requests.post(url, data=body, headers={"Content-Encoding": encoding}, timeout=60)
 
 
@@ -73,9 +73,7 @@ def test_curl_sends_gzip_from_a_pipe(address):
 
 def test_latent_vectors_may_come_encoded_too(address):
     body = gzip.compress(json.dumps({"z": [[0.0] * 4]}).encode())
-    url = f"http://{address[0]}:{address[1]}/render"
-    answer = requests.post(url, data=body, headers={"Content-Encoding": "gzip"}, timeout=60)
-    assert answer.content.startswith(b"\x89PNG")
+    assert post(address, body, "gzip", "/render").content.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, br", "gzip," * 3])
