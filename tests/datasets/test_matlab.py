@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,13 +24,10 @@ def part(kind: int, content: bytes, claim: int | None = None, order: str = "<") 
 
 def begun(name: str, sides: tuple[int, ...], code: int, order: str = "<") -> bytes:
     """An array up to its name."""
-    flags, lengths = (
-        struct.pack(f"{order}II", code, 0),
-        struct.pack(f"{order}{len(sides)}i", *sides),
-    )
-    return b"".join(
-        part(k, c, order=order) for k, c in ((6, flags), (5, lengths), (1, name.encode()))
-    )
+    flags = struct.pack(f"{order}II", code, 0)
+    lengths = struct.pack(f"{order}{len(sides)}i", *sides)
+    parts = ((6, flags), (5, lengths), (1, name.encode()))
+    return b"".join(part(kind, content, order=order) for kind, content in parts)
 
 
 def array(name: str, sides: tuple[int, ...], code=UINT8, *, kind=2, content=b"", claim=None):
@@ -180,7 +176,7 @@ def test_the_other_byte_order_is_read(tmp_path):
 
 
 def test_a_flipped_bit_of_a_packed_array_is_seen(tmp_path):
-    path = Path(tmp_path / "a.mat")
+    path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"X": numbers(32, 32, 3, 4)}, do_compression=True)
     content = bytearray(path.read_bytes())
     for place in range(140, len(content), 997):

@@ -95,14 +95,13 @@ def test_fashion_mnist_is_found_where_debian_puts_it(tmp_path):
 
 
 def test_missing_files_are_named_with_their_folder(tmp_path):
-    find = [
-        (find_mnist, "train-images-idx3-ubyte.gz"),
-        (lambda folder: svhn.find(folder, download=False), "train_32x32.mat"),
-        (lambda folder: cifar10.find(folder, download=False), "cifar-10-binary.tar.gz"),
-    ]
-    for function, name in find:
+    for find, name in (
+        (mnist.find_mnist, "train-images-idx3-ubyte.gz"),
+        (svhn.find, "train_32x32.mat"),
+        (cifar10.find, "cifar-10-binary.tar.gz"),
+    ):
         with pytest.raises(UserError) as caught:
-            function(tmp_path)
+            find(tmp_path, download=False)
         assert name in str(caught.value) and str(tmp_path) in str(caught.value)
 
 

@@ -42,9 +42,7 @@ def find(path, **options):
 def test_one_file(tmp_path):
     labels = [i % 3 for i in range(12)]
     source = find(write(tmp_path / "faces.parquet", PICTURES, labels))
-    folder = catalog.find(
-        str(fill(tmp_path / "in", {f"{i:02}.png": d for i, d in enumerate(PICTURES)})), "none"
-    )
+    folder = find(fill(tmp_path / "in", {f"{i:02}.png": d for i, d in enumerate(PICTURES)}))
     for again in (source, pickle.loads(pickle.dumps(source))):
         np.testing.assert_array_equal(decoded(again).images, decoded(folder).images)
         assert [again.open(i).read() for i in (11, 0, 7)] == [PICTURES[i] for i in (11, 0, 7)]
