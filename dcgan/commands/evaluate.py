@@ -37,12 +37,12 @@ def run(options: Evaluate) -> None:
     """Measures what was not measured before, prints all that was asked for, and draws the curve."""
     trained = open_run(options)
     run_dir = trained.run
-    split = options.splits or trained.choose_held_out(options.data_dir)
+    split = options.splits or trained.choose_held_out()
     pictures = _pictures(options, trained)
     count = min(options.num_images, len(pictures)) if options.images else options.num_images
     _require(options, trained, split, count)
-    learnt = trained.reals(options.data_dir)
-    compared = learnt if split == trained.splits else trained.read_part(split, options.data_dir)
+    learnt = trained.reals()
+    compared = learnt if split == trained.splits else trained.read_part(split)
     name = _extractor(options, learnt.labels, len(learnt.images))
     reals = choose_reals(
         compared,
@@ -102,7 +102,7 @@ def _pictures(options: Evaluate, trained: TrainedRun) -> np.ndarray | None:
             "pictures in place of samples: use only one of them."
         )
     try:
-        prepared = trained.read_pictures(options.images, options.data_dir)
+        prepared = trained.read_pictures(options.images)
     except UserError as error:
         raise UserError(f"There are no pictures for --images {options.images}: {error}") from error
     for line in prepared.report.sentences():
@@ -136,10 +136,10 @@ def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
 
 def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> None:
     """Refuses what cannot be measured with `count` images, before a real one is decoded."""
-    source = trained.source(options.data_dir)
-    learnt = trained.count(source)
-    other = split != trained.splits
-    compared = len(trained.read_part(split, options.data_dir, trained.source)) if other else learnt
+    source = trained.source()
+    learnt = compared = trained.count()
+    if split != trained.splits:
+        compared = len(trained.read_part(split, trained.source))
     name = _extractor(options, source.labels, learnt)
     extractors.require(name, source.labels, learnt)
     metrics = _metrics(options.metrics, name, source)

@@ -32,9 +32,9 @@ def run(options: Features) -> None:
     own = options.splits is None
     if not own:
         _require_other(trained, options)
-    labelling, names = _choose_labelling(options.labels, trained.source(options.data_dir))
-    learnt = trained.reals(options.data_dir)
-    asked = learnt if own else trained.read_part(options.splits, options.data_dir)
+    labelling, names = _choose_labelling(options.labels, trained.source())
+    learnt = trained.reals()
+    asked = learnt if own else trained.read_part(options.splits)
     known = Images(learnt.images, learnt.labels[labelling].values)
     tested = known if own else Images(asked.images, asked.labels[labelling].values)
     trials = linear_probe.draw_trials(

@@ -30,8 +30,8 @@ def run(options: Neighbours) -> None:
     notes = to.with_suffix(".json")
     provenance.refuse_foreign(to, ".png")
     provenance.refuse_foreign(notes, ".json")
-    _require(trained.count(trained.source(options.data_dir)), options)
-    prepared = trained.reals(options.data_dir)
+    _require(trained.count(), options)
+    prepared = trained.reals()
     reals = prepared.images
     _require(len(reals), options)
     generated = trained.sample(seeds)

@@ -51,7 +51,7 @@ def run(options: Report) -> None:
     to = Path(options.to) if options.to else run_dir.root / "report.html"
     provenance.refuse_foreign(to, ".html", ".htm")
     config = read_json(run_dir.config)
-    reals, copies = _search_copies(trained, seeds, options.data_dir)
+    reals, copies = _search_copies(trained, seeds)
     contents = Contents(
         dataset=str(config.get("dataset", trained.name)),
         folder=str(run_dir.root),
@@ -125,15 +125,13 @@ def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
     return [Walk(*ends) for ends in zip(seeds[:-1], seeds[1:], frames, strict=True)]
 
 
-def _search_copies(
-    trained: TrainedRun, seeds: list[int], data_dir: str | None
-) -> tuple[int | None, CopySearch | str]:
+def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, CopySearch | str]:
     """Returns the number of training images, and the search for copies of them.
 
     Without data the number is None. Without a search, the reason is returned in its place.
     """
     try:
-        prepared = trained.reals(data_dir)
+        prepared = trained.reals()
     except UserError as error:
         return None, str(error)
     every = -(-len(prepared.images) // MAX_SEARCHED)

@@ -67,6 +67,8 @@ class TrainedRun:
     Args:
         run: its folder.
         which: newest, best, a step, or a checkpoint file; raises UserError if there is none.
+        data_dir: where the data are that the run learns from, if they have moved: the folder of
+            data sets, or the data set; else None.
 
     Attributes:
         checkpoint: the checkpoint, from which `generator` and `z_dist` are taken.
@@ -76,10 +78,10 @@ class TrainedRun:
             channels], equal to the images in the run's sample grids. See `make_sampler`.
     """
 
-    def __init__(self, run: RunDir, which: str = "newest"):
+    def __init__(self, run: RunDir, which: str = "newest", *, data_dir: str | None = None):
         self.run = run
-        self._sources: dict[tuple[str | None, str | None], Source] = {}
-        self._has_compared = False
+        self._data_dir = data_dir
+        self._sources: dict[str | None, Source] = {}
         self._config = read_json(run.config)
         self.checkpoint: Checkpoint = open_checkpoint(run.root, find_checkpoint(run.root, which))
         self.generator = self.checkpoint.generator()
@@ -177,38 +179,36 @@ class TrainedRun:
 
         return lambda pictures: in_batches(lambda part: [features_of_batch(part)], pictures)[0]
 
-    def source(self, data_dir: str | None = None, splits: str | None = None) -> Source:
+    def source(self, splits: str | None = None) -> Source:
         """Opens the data set of `reals` without decoding an image; arguments and errors as there.
 
         It is opened only once, as that unpacks an archive.
         """
-        if (data_dir, splits) in self._sources:
-            return self._sources[data_dir, splits]
-        known = self._data_options(splits)
-        try:
-            source = self._open(known, *_find_data(known["dataset"], data_dir, known["data_dir"]))
-        except _DataNotFound:
-            source = self._find_renamed(data_dir, known)
+        if splits not in self._sources:
+            known = self._data_options(splits)
+            place = _find_data(known["dataset"], self._data_dir, known["data_dir"])
+            source = self._open(known, *place) if place else self._find_renamed(known)
             if source is None:
-                raise
-        self._sources[data_dir, splits] = source
-        return source
+                raise _not_found_error(known["dataset"], self._data_dir, known["data_dir"])
+            self._sources[splits] = source
+        return self._sources[splits]
 
     def _open(self, known: dict, dataset: str, data_dir: str) -> Source:
         pattern, splits = known["input_fname_pattern"], known["splits"].split(",")
         sheets = self.table is not None
         return catalog.find(dataset, data_dir, pattern=pattern, splits=splits, sheets=sheets)
 
-    def _find_renamed(self, place: str | None, known: dict) -> Source | None:
+    def _find_renamed(self, known: dict) -> Source | None:
         """Opens a data set that has another name; None if its images are not the run's."""
+        place = self._data_dir
         if place is None or not os.path.exists(place):
             return None
         try:
-            if known["splits"] == self.splits:
-                source = self._open(known, place, place)
-                return source if self._has_learnt(self._prepare(source, known)) else None
-            self.source(place)
-            return self._open(known, place, place)
+            if known["splits"] != self.splits:
+                self.source()
+                return self._open(known, place, place)
+            source = self._open(known, place, place)
+            return source if self._has_learnt(self._prepare(source, known)) else None
         except UserError:
             return None
 
@@ -217,21 +217,10 @@ class TrainedRun:
         meta = Checkpointer(self.run.checkpoints).newest_meta()
         return meta is None or prepared.is_same(meta)
 
-    def _warn_if_foreign(self, prepared: PreparedData) -> None:
-        """Warns once if the images are not those that the run has learnt from."""
-        if self._has_compared:
-            return
-        if not self._has_learnt(prepared):
-            logger.warning(
-                "The images of %s are not those that the run has learnt from; what follows is "
-                "about these.",
-                prepared.source.name,
-            )
-        self._has_compared = True
-
-    def count(self, source: Source) -> int:
-        """Returns the largest number of images that the run can learn from, of its own source."""
-        return min(len(source), self._option("train_size") or len(source))
+    def count(self) -> int:
+        """Returns the largest number of images that the run can learn from."""
+        found = len(self.source())
+        return min(found, self._option("train_size") or found)
 
     def _data_options(self, splits: str | None) -> dict:
         """Returns the values of `DATA_OPTIONS` for the run, or for other parts of its data set."""
@@ -240,11 +229,12 @@ class TrainedRun:
             known |= {"splits": splits, "train_size": None}
         return known
 
-    def reals(self, data_dir: str | None = None, splits: str | None = None) -> PreparedData:
+    def reals(self, splits: str | None = None) -> PreparedData:
         """Prepares, as in training, the images that the run learns from or other parts of its data.
 
+        Warns if the run has learnt from other images.
+
         Args:
-            data_dir: the folder of data sets, or the data set, if it has moved; else None.
             splits: other parts of the data set, such as test, in full; None for the run's own.
 
         Raises:
@@ -252,9 +242,13 @@ class TrainedRun:
                 say which it is.
         """
         known = self._data_options(splits)
-        prepared = self._prepare(self.source(data_dir, splits), known)
-        if known["splits"] == self.splits:
-            self._warn_if_foreign(prepared)
+        prepared = self._prepare(self.source(splits), known)
+        if known["splits"] == self.splits and not self._has_learnt(prepared):
+            logger.warning(
+                "The images of %s are not those that the run has learnt from; what follows is "
+                "about these.",
+                prepared.source.name,
+            )
         return prepared
 
     def _prepare(self, source: Source, known: dict) -> PreparedData:
@@ -266,26 +260,26 @@ class TrainedRun:
         )
         return prepare(source, spec, cache_dir=self.cache_dir, limit=known["train_size"])
 
-    def choose_held_out(self, data_dir: str | None = None) -> str:
+    def choose_held_out(self) -> str:
         """Chooses the part of the data to judge the run by: test, else val, else the run's own.
 
         Parts that the run learns from and parts of fewer than `MIN_HELD_OUT` files do not count.
         """
         own = {parts.part_of(word) for word in self.splits.split(",")}
-        there = self.source(data_dir).parts
+        there = self.source().parts
         others = [part for part in ("test", "val") if there.get(part, 0) >= MIN_HELD_OUT]
         return next((part for part in others if part not in own), self.splits)
 
-    def read_part(self, split: str, data_dir: str | None = None, read: Callable | None = None):
+    def read_part(self, split: str, read: Callable | None = None):
         """Calls `reals`, or the method `read`, for `split`; its errors then name --splits."""
         try:
-            return (read or self.reals)(data_dir, split)
+            return (read or self.reals)(split)
         except UserError as error:
             raise UserError(f"There are no images for --splits {split}: {error}") from error
 
-    def read_pictures(self, place: str, data_dir: str | None = None) -> PreparedData:
+    def read_pictures(self, place: str) -> PreparedData:
         """Reads pictures that the run has not learnt from, at the size of its images."""
-        source = catalog.find(place, data_dir or self._option("data_dir"))
+        source = catalog.find(place, self._data_dir or self._option("data_dir"))
         return prepare(source, ImageSpec(*self.shape), cache_dir=self.cache_dir)
 
     @property
@@ -317,24 +311,13 @@ class TrainedRun:
         return value
 
 
-class _DataNotFound(UserError):
-    """The run's data are not where they were expected."""
+def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str] | None:
+    """Returns a run's data set and folder of data sets, where they are now; None if not found.
 
-
-def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, str]:
-    """Returns a run's data set and folder of data sets, where they are now.
-
-    `dataset` and `recorded` are the two as the run recorded them. `data_dir`, from the user, is the
-    folder that now holds the data set, or the data set itself; None if it has not moved.
+    `dataset` and `recorded` are the two as the run recorded them; for `data_dir` see `TrainedRun`.
     """
     if data_dir is None:
-        if catalog.place(dataset, recorded) is not None:
-            return dataset, recorded
-        path = dataset if os.path.isabs(dataset) else os.path.join(recorded, dataset)
-        raise _DataNotFound(
-            f"The run's data are no longer at {os.path.abspath(path)}: name their place with "
-            "--data_dir."
-        )
+        return (dataset, recorded) if catalog.place(dataset, recorded) is not None else None
     name = data_names.stem(Path(dataset).name).lower()
     if catalog.place(dataset, data_dir) == dataset.lower():  # a built-in name, not a path
         return dataset, data_dir
@@ -343,12 +326,19 @@ def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, 
     below = os.listdir(data_dir) if os.path.isdir(data_dir) else []
     if name in {data_names.stem(one).lower() for one in below}:
         return name, data_dir
-    if catalog.place(dataset, data_dir) is None:
-        raise _DataNotFound(
-            f"The run's data are not at --data_dir {data_dir}: expected {Path(dataset).name} by "
-            "that or another name, or the folder that it is in by that name."
+    return (dataset, data_dir) if catalog.place(dataset, data_dir) is not None else None
+
+
+def _not_found_error(dataset: str, data_dir: str | None, recorded: str) -> UserError:
+    if data_dir is None:
+        path = os.path.abspath(os.path.join(recorded, dataset))
+        return UserError(
+            f"The run's data are no longer at {path}: name their place with --data_dir."
         )
-    return dataset, data_dir
+    return UserError(
+        f"The run's data are not at --data_dir {data_dir}: expected {Path(dataset).name} by "
+        "that or another name, or the folder that it is in by that name."
+    )
 
 
 def _is_above_0(line: dict, name: str) -> bool:

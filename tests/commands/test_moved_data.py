@@ -181,24 +181,24 @@ def test_an_archive_of_any_kind_is_found_by_its_name(tmp_path, monkeypatch, suff
     with tarfile.open(tmp_path / "there" / "faces.tar.gz", "w:gz") as archive:
         archive.add(write_pictures(tmp_path / "pictures", 2), "faces")
     for place in ("there", "there/faces.tar.gz"):
-        assert len(TrainedRun(RunDir(root)).source(place)) == 2
+        assert len(TrainedRun(RunDir(root), data_dir=place).source()) == 2
 
 
 def test_a_zip_and_a_relative_place_move_likewise(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = with_data(toy_run(tmp_path / "run"), dataset="faces.zip", data_dir="data")
-    opened = TrainedRun(RunDir(root))
     with pytest.raises(UserError) as refused:
-        opened.source()
+        TrainedRun(RunDir(root)).source()
     assert str(refused.value) == MOVED.format(tmp_path / "data" / "faces.zip")
     for place in ("there", "there/faces"):
         write_pictures(tmp_path / "there" / "faces", 2)
-        assert len(opened.source(place)) == 2
+        assert len(TrainedRun(RunDir(root), data_dir=place).source()) == 2
 
 
 def test_built_in_data_have_no_place(tmp_path):
     root = with_data(toy_run(tmp_path / "run"), dataset="avatars", data_dir="data")
-    assert TrainedRun(RunDir(root)).source(str(tmp_path / "avatars")).name == "avatars"
+    trained = TrainedRun(RunDir(root), data_dir=str(tmp_path / "avatars"))
+    assert trained.source().name == "avatars"
 
 
 def test_the_newest_run_is_found_by_any_name_of_its_data(tmp_path, monkeypatch):
