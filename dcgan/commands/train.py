@@ -48,17 +48,8 @@ def run(config: Config) -> int:
     """Starts a run, or continues it from its newest checkpoint."""
     if not config.train:
         raise UserError("--train false leaves nothing to do; leave the flag out to train.")
-    cluster = None if config.dry_run else find_cluster(config.strategy, os.environ)
     try:
-        if config.dry_run:
-            return _train(config, Workers())
-        if cluster is None:
-            return _train(config, Workers(strategy=make_strategy(config.strategy)))
-        logger.info(
-            "Worker %d of %d is waiting for the others.", cluster.rank, len(cluster.addresses)
-        )
-        # First of all, as TensorFlow refuses to connect once it has been used.
-        workers = Workers.join(cluster, limit_seconds=config.worker_wait)
+        workers = _gather(config)
         with workers.translate_errors():
             return _train(config, workers) if workers.is_chief else _follow(config, workers)
     except tf.errors.ResourceExhaustedError as error:
@@ -68,6 +59,18 @@ def run(config: Config) -> int:
         ) from error
 
 
+def _gather(config: Config) -> Workers:
+    """Connects to the other workers, if there are any; a dry run needs none, and no devices."""
+    if config.dry_run:
+        return Workers()
+    cluster = find_cluster(config.strategy, os.environ)
+    if cluster is None:
+        return Workers(strategy=make_strategy(config.strategy))
+    logger.info("Worker %d of %d is waiting for the others.", cluster.rank, len(cluster.addresses))
+    # First of all, as TensorFlow refuses to connect once it has been used.
+    return Workers.join(cluster, limit_seconds=config.worker_wait)
+
+
 def _train(config: Config, workers: Workers) -> int:
     """Resolves the options that depend on data and device, and trains.
 
@@ -75,23 +78,19 @@ def _train(config: Config, workers: Workers) -> int:
     is decoded.
     """
     config = by_device.choose_batch(config, gpu=on_gpu())
-    if config.run_dir and not config.dry_run:
-        run_dir = RunDir(Path(config.run_dir))
-        config = _keep_recorded_choices(config, run_dir)
-        _refuse_other_config(config, run_dir, alike=SOURCE_OPTIONS)
-    if workers.strategy:
-        _require_shares(config, workers.strategy)
-    config, source, summary, columns = _look_at_data(config)
-    run_dir = RunDir(Path(config.run_dir))
-    config = _keep_recorded_choices(config, run_dir)
-    columns = columns if config.conditional else {}
+    if config.run_dir and not config.dry_run:  # what is undecided will be as in the run
+        alike = (*SOURCE_OPTIONS, *config.undecided)
+        _refuse_other_config(config, RunDir(Path(config.run_dir)), alike=alike)
+    if "batch_size" not in config.undecided:
+        _require_shares(config, workers)
+    config, source, summary, columns = _look_at_data(config, _keep_recorded_choices)
     native = {"gpu": on_gpu(), "precision": native_precision()}
     config, chosen = by_device.decide(config, _count(config, source), **native)
-    if workers.strategy:
-        _require_shares(config, workers.strategy)
+    _require_shares(config, workers)
     if config.dry_run:
         return _dry_run(config, chosen, source, summary, columns)
     prepared = _prepare_once(config, source)
+    run_dir = RunDir(Path(config.run_dir))
     made = run_dir.create()
     with run_dir.lock(), _log_file(run_dir.log):
         try:
@@ -113,19 +112,20 @@ def _train(config: Config, workers: Workers) -> int:
 def _follow(config: Config, workers: Workers) -> int:
     """Trains as a worker that is not the chief, with the chief's options."""
     config = by_device.choose_batch(config, gpu=on_gpu())
-    _require_shares(config, workers.strategy)
-    config, source, _, columns = _look_at_data(config)
-    run_dir = RunDir(Path(config.run_dir))
-    config = _take_chiefs_options(config, workers)
-    columns = columns if config.conditional else {}
-    prepared = _prepare_once(config, source)
+    _require_shares(config, workers)
+    take = functools.partial(_take_chiefs_options, workers=workers)
+    config, source, _, columns = _look_at_data(config, take)
+    prepared, run_dir = _prepare_once(config, source), RunDir(Path(config.run_dir))
     return _make_trainer(config, run_dir, prepared, workers, columns).run()
 
 
-def _look_at_data(config: Config) -> tuple[Config, Source, Summary, Columns]:
+def _look_at_data(
+    config: Config, take_choices: Callable[[Config], Config]
+) -> tuple[Config, Source, Summary, Columns]:
     """Opens the data set and chooses the labels to learn, without decoding pictures.
 
-    The options are returned with channels, labels and run folder, which follow from the data set.
+    The options are returned with channels and run folder, which follow from the data set, then with
+    the choices that `take_choices` takes over from the run, and whether labels are learnt.
 
     Raises UserError if the data set is not found or too small to train on.
     """
@@ -142,26 +142,27 @@ def _look_at_data(config: Config) -> tuple[Config, Source, Summary, Columns]:
         _require_data(config, source)
     cache_dir = None if config.dry_run else cache_folder(config.cache_dir)
     summary = summarize(source, cache_dir=cache_dir)
-    if labels:
-        rows = label_columns.usable(source, summary, config.train_size)
-        problem = label_columns.problem(labels, rows, names=getattr(source, "names", ()))
-        if problem and "conditional" not in config.undecided:
-            raise UserError(problem)
-        if problem:
-            logger.info("Trains without labels, which --preset %s has: %s", config.preset, problem)
-            labels = {}
-    channels = config.channels or summary.channels
-    config = replace(config, channels=channels, conditional=bool(labels))
+    config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
+    config = take_choices(config)
+    if not config.conditional:
+        return config, source, summary, {}
+    rows = label_columns.usable(source, summary, config.train_size)
+    if problem := label_columns.problem(labels, rows, names=getattr(source, "names", ())):
+        if "conditional" not in config.undecided:
+            raise UserError(problem)
+        logger.info("Trains without labels, which --preset %s has: %s", config.preset, problem)
+        return replace(config, conditional=False), source, summary, {}
     return config, source, summary, {name: one.names for name, one in labels.items()}
 
 
-def _require_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
+def _require_shares(config: Config, workers: Workers) -> None:
     """Refuses a batch size that the devices cannot divide evenly."""
-    if config.batch_size % strategy.num_replicas_in_sync:
+    devices = workers.strategy.num_replicas_in_sync if workers.strategy else 1
+    if config.batch_size % devices:
         raise UserError(
-            f"--batch_size {config.batch_size} cannot be shared by "
-            f"{strategy.num_replicas_in_sync} devices; use a multiple of that number."
+            f"--batch_size {config.batch_size} cannot be shared by {devices} devices; use a "
+            "multiple of that number."
         )
 
 
@@ -200,7 +201,7 @@ def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
 
 
 def _take_chiefs_options(config: Config, workers: Workers) -> Config:
-    """Returns the chief's options, with this worker's own folders of data and cache.
+    """Returns the chief's options, with this worker's own folders.
 
     Raises UserError if this worker was started with other options.
     """
@@ -212,7 +213,8 @@ def _take_chiefs_options(config: Config, workers: Workers) -> Config:
             f"Worker {workers.rank} was started with other options than worker 0 "
             f"({'; '.join(lines)}); give all workers the same command."
         )
-    return Config(**told | {name: getattr(config, name) for name in ("data_dir", "cache_dir")})
+    own = ("data_dir", "cache_dir", "run_dir")
+    return Config(**told | {name: getattr(config, name) for name in own})
 
 
 def _make_trainer(
@@ -262,18 +264,16 @@ def image_spec(config: Config) -> ImageSpec:
     )
 
 
-def _keep_recorded_choices(config: Config, run_dir: RunDir) -> Config:
+def _keep_recorded_choices(config: Config) -> Config:
     """Takes over the choices that the first start made for the run, whatever its device."""
-    if not config.undecided or not run_dir.config.exists():
-        return config
-    return by_device.keep_recorded(config, read_json(run_dir.config))
+    recorded = RunDir(Path(config.run_dir)).config
+    return by_device.keep_recorded(config, read_json(recorded)) if recorded.exists() else config
 
 
 def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, ...]) -> None:
     if not run_dir.config.exists():
         return
-    lines = differences(config, read_json(run_dir.config), alike=alike)
-    if lines:
+    if lines := differences(config, read_json(run_dir.config), alike=alike):
         raise UserError(
             f"{run_dir.root} holds a run with other options ({'; '.join(lines)}); use the same "
             "options to continue it, or another --run_dir to start a new run."
