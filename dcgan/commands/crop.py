@@ -13,9 +13,11 @@ from dcgan.files import write_bytes
 from dcgan.preparation import cascades, duplicates
 from dcgan.preparation.crop import CropOptions, CropResult, contact_sheet, crop, drawing
 from dcgan.preparation.crop_folder import CroppedFolder
-from dcgan.preparation.faces import FaceSearch
 
 logger = logging.getLogger("dcgan")
+
+# The options of `CropOptions` that have the names of their flags.
+SHARED = ("size", "scale_factor", "min_size", "tilt", "margin", "min_sharpness", "similarity")
 
 
 def run(options: Crop) -> None:
@@ -27,9 +29,21 @@ def run(options: Crop) -> None:
     folder = CroppedFolder(Path(options.to))
     folder.refuse_foreign()
     cascade = cascades.find(options.cascade, cache_folder())
-    with folder.open(_describe_options(options, cascade)):
-        result = crop(source, folder, _crop_options(options, cascade))
-        _look_at(source, folder)
+    shared = {name: getattr(options, name) for name in SHARED}
+    # What faces and their names depend on, by flag.
+    told = {
+        "from": str(Path(options.from_).resolve()),
+        "cascade": f"{cascade.name} ({cascades.checksum(cascade)[:8]})",
+        "min_neighbors": options.min_neighbours,  # the old name, as in existing folders
+        **shared,
+    }
+    how = CropOptions(str(cascade), min_neighbors=options.min_neighbours, **shared)
+    with folder.open(told):
+        result = crop(source, folder, how)
+        both = {folder.sheet: contact_sheet(folder), folder.drawing: drawing(source, folder)}
+        for path, content in both.items():
+            if content is not None:
+                write_bytes(path, content)
         _report(source, folder, result)
 
 
@@ -40,37 +54,6 @@ def _refuse_nested(options: Crop) -> None:
             f"--to {options.to} lies in --from {options.from_}: the next start would look for "
             "faces in the faces; choose a folder outside."
         )
-
-
-def _crop_options(options: Crop, cascade: Path) -> CropOptions:
-    search = FaceSearch(
-        str(cascade),
-        scale_factor=options.scale_factor,
-        min_neighbors=options.min_neighbours,
-        min_size=options.min_size,
-        tilt=options.tilt,
-    )
-    return CropOptions(
-        search, options.size, options.margin, options.min_sharpness, options.similarity
-    )
-
-
-def _describe_options(options: Crop, cascade: Path) -> dict:
-    """Returns the options that faces and their names depend on, by flag."""
-    names = ("size", "scale_factor", "min_size", "tilt", "margin", "min_sharpness", "similarity")
-    return {
-        "from": str(Path(options.from_).resolve()),
-        "cascade": f"{cascade.name} ({cascades.checksum(cascade)[:8]})",
-        "min_neighbors": options.min_neighbours,  # the old name, as in existing folders
-        **{name: getattr(options, name) for name in names},
-    }
-
-
-def _look_at(source: PictureFiles, folder: CroppedFolder) -> None:
-    both = {folder.sheet: contact_sheet(folder), folder.drawing: drawing(source, folder)}
-    for path, content in both.items():
-        if content is not None:
-            write_bytes(path, content)
 
 
 def _report(source: PictureFiles, folder: CroppedFolder, result: CropResult) -> None:

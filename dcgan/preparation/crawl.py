@@ -109,7 +109,11 @@ def crawl(
             if not reason:
                 break
             if start == STARTS or reason.startswith(FINAL):
-                raise NothingFound(_broken_off(search, folder, reason))
+                raise NothingFound(
+                    f"The list of {search.address} broke off ({reason}); {folder.count} pictures "
+                    f"are in {folder.root}: check site and tags, and run the same command again "
+                    "later."
+                )
             logger.warning("The list of posts broke off (%s): trying again.", reason)
             time.sleep(2.0**start * delay)
     if not folder.count:
@@ -264,13 +268,6 @@ def _config(
         "cache": {"file": ":memory:"},  # the user's own cache may hold logins
         "output": {"mode": "null", "colors": {}},
     }
-
-
-def _broken_off(search: SiteSearch, folder: CrawledFolder, reason: str) -> str:
-    return (
-        f"The list of {search.address} broke off ({reason}); {folder.count} pictures are in "
-        f"{folder.root}: check site and tags, and run the same command again later."
-    )
 
 
 def _explain_nothing_found(search: SiteSearch, result: CrawlResult) -> str:

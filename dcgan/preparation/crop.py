@@ -38,10 +38,9 @@ BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 
 @dataclass(frozen=True)
-class CropOptions:
+class CropOptions(FaceSearch):
     """How faces are found, cut out and chosen."""
 
-    search: FaceSearch
     size: int = 96  # side of the face pictures, in pixels
     margin: float = 0.2  # added on each side of the found box, as a share of its side
     # variance of the Laplacian at the final size below which a face is blurred
@@ -51,26 +50,12 @@ class CropOptions:
 
 
 @dataclass(frozen=True)
-class Face:
-    """A face that was found: the cascade's box, the square that is cut out, and its PNG file.
-
-    `fingerprint` (16 hexadecimal digits) and `png` are empty if it is blurred.
-    """
-
-    box: Box
-    crop: Box
-    sharpness: float
-    fingerprint: str = ""
-    png: bytes = b""
-
-
-@dataclass(frozen=True)
 class PictureFaces:
     """What a worker finds in one picture; `reason` tells why it cannot be used, if so."""
 
     source: str
     sha256: str = ""
-    faces: tuple[Face, ...] = ()
+    faces: tuple[tuple[dict[str, Any], bytes], ...] = ()  # see `_cut_out`
     reason: str = ""
 
 
@@ -121,20 +106,25 @@ def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFa
             checksum = sha256(file)
     except UnusableFile as reason:
         return PictureFaces(name, reason=str(reason))
-    boxes = faces.find(image, options.search)
-    found = tuple(_face(image, box, options) for box in boxes)
-    return PictureFaces(name, checksum, found)
+    boxes = faces.find(image, options)
+    return PictureFaces(name, checksum, tuple(_cut_out(image, box, options) for box in boxes))
 
 
-def _face(image: np.ndarray, box: Box, options: CropOptions) -> Face:
+def _cut_out(image: np.ndarray, box: Box, options: CropOptions) -> tuple[dict[str, Any], bytes]:
+    """Returns the facts about a face for faces.jsonl, and its PNG file: empty if it is blurred.
+
+    The facts are the cascade's box, the square that is cut out, the sharpness, and the perceptual
+    hash in 16 hexadecimal digits, or "" if the face is blurred.
+    """
     height, width = image.shape[:2]
     square = faces.square(box, options.margin, width=width, height=height)
     pixels = faces.crop_square(image, square, options.size)
     sharpness = round(faces.sharpness(pixels), 2)
+    facts = {"box": box, "crop": square, "sharpness": sharpness, "fingerprint": ""}
     if sharpness < options.min_sharpness:
-        return Face(box, square, sharpness)
-    fingerprint = duplicates.fingerprint(Image.fromarray(pixels))
-    return Face(box, square, sharpness, f"{fingerprint:016x}", images.png_bytes(pixels))
+        return facts, b""
+    facts["fingerprint"] = f"{duplicates.fingerprint(Image.fromarray(pixels)):016x}"
+    return facts, images.png_bytes(pixels)
 
 
 def _add(
@@ -152,15 +142,14 @@ def _add(
     lines: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     prefix = folder.prefix(one.source)
-    for number, face in enumerate(one.faces):
+    for number, (facts, png) in enumerate(one.faces):
         file, dropped = f"{prefix}-{number}.png", None
-        if not face.png:
+        if not png:
             dropped = BLURRED
-        elif near := seen.add(int(face.fingerprint, 16), file):
+        elif near := seen.add(int(facts["fingerprint"], 16), file):
             dropped = DUPLICATE + near
         else:
-            files[file] = face.png
-        facts = {name: getattr(face, name) for name in ("box", "crop", "sharpness", "fingerprint")}
+            files[file] = png
         file = None if dropped else file
         lines.append(base | {"face": number, "file": file, "dropped": dropped} | facts)
     if not lines:

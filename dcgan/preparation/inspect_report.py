@@ -51,7 +51,6 @@ def sentences(source: Source, result: Survey) -> list[str]:
 
 
 def _advice(result: Survey) -> list[str]:
-    """Returns lines of advice on what was found."""
     lines = []
     if result.same or result.near or result.skipped:
         lines.append(
@@ -123,12 +122,8 @@ def _stack(blocks: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
     sheet = Image.new("RGB", (width, height), "white")
     pen, top = ImageDraw.Draw(sheet), 0
     for caption, block in blocks:
-        pen.text((MARGIN, top + MARGIN), _latin(caption), "black", font_size=13)
+        plain = caption.encode("latin-1", "replace").decode("latin-1")  # as Pillow's font has it
+        pen.text((MARGIN, top + MARGIN), plain, "black", font_size=13)
         sheet.paste(Image.fromarray(block), (MARGIN, top + CAPTION + MARGIN))
         top += CAPTION + block.shape[0] + 2 * MARGIN
     return sheet
-
-
-def _latin(text: str) -> str:
-    """Replaces letters outside of Latin-1, which Pillow's own font lacks."""
-    return text.encode("latin-1", "replace").decode("latin-1")

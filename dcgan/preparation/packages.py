@@ -29,8 +29,6 @@ OUR_SHARD = re.compile(rf"({'|'.join(packed.SPLITS)})-\d{{5,}}\.tfrecord")
 
 @dataclass(frozen=True)
 class PackedPicture:
-    """A picture to be written into a package."""
-
     name: str  # made by `names.PictureNames`
     split: str  # one of `SPLITS`; "" in a package that is not split
     png: bytes  # the content of the PNG file
@@ -76,7 +74,7 @@ def zip_package(path: Path) -> Iterator[ZipPackage]:
     Raises UserError if `path` holds something that `pack` did not write, or cannot be written.
     """
     if path.exists() and (path.is_dir() or packed.header(path) is None):
-        raise foreign_file_error(str(path))
+        raise _foreign_file_error(str(path))
     try:
         remove_temporaries(path.parent, path.name)
         with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -215,18 +213,12 @@ def _refuse_foreign_folder(place: str) -> None:
     if not gfile.exists(place):
         return
     files = gfile.listdir(place) if gfile.isdir(place) else None
-    if files is None or (files and not _is_ours(place, files)):
-        raise foreign_file_error(place)
-
-
-def _is_ours(place: str, files: list[str]) -> bool:
-    gfile = _tensorflow().io.gfile
-    if packed.UNFINISHED in files:
-        return True
-    if packed.MANIFEST not in files:
-        return False
-    with gfile.GFile(f"{place}/{packed.MANIFEST}", "rb") as file:
-        return packed.parse_header(file.read(packed.MAX_HEADER)) is not None
+    is_ours = files is not None and (not files or packed.UNFINISHED in files)
+    if not is_ours and packed.MANIFEST in (files or ()):
+        with gfile.GFile(f"{place}/{packed.MANIFEST}", "rb") as file:
+            is_ours = packed.parse_header(file.read(packed.MAX_HEADER)) is not None
+    if not is_ours:
+        raise _foreign_file_error(place)
 
 
 def _remove_shards(place: str) -> None:
@@ -237,8 +229,7 @@ def _remove_shards(place: str) -> None:
             gfile.remove(f"{place}/{name}")
 
 
-def foreign_file_error(place: str) -> UserError:
-    """Makes the error that refuses to overwrite somebody's files."""
+def _foreign_file_error(place: str) -> UserError:
     return UserError(
         f"{place} exists and was not written by pack: nothing is overwritten; choose another --to, "
         "or move it away."

@@ -80,9 +80,10 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
     with contextlib.closing(reading.each(source, task, spec, **how)) as looks:
         for one in looks:
             used[one.index] = not one.reason
-            _count(result, source, one)
-            if not one.reason:
-                _compare(result, one, first_of=first_of, seen=seen)
+            if one.reason:
+                result.skipped.append(Skipped(reading.name_of(source, one.index), one.reason))
+            else:
+                _add(result, one, first_of=first_of, seen=seen)
     if not result.usable:
         raise nothing_usable_error(source.name, result.found, result.skipped)
     result.notes = (*source.notes, *depth(summary), *remarks_on(remarks))
@@ -108,26 +109,20 @@ def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool
     )
 
 
-def _count(result: Survey, source: Source, one: PictureFacts) -> None:
-    if one.reason:
-        result.skipped.append(Skipped(reading.name_of(source, one.index), one.reason))
-        return
-    result.sizes[one.size] += 1
-    result.grey += one.grey
-    if one.blank:
-        result.blank.append(one.index)
-    if max(one.size) > EXTREME_ASPECT * min(one.size):
-        result.extreme.append(one.index)
-
-
-def _compare(
+def _add(
     result: Survey,
     one: PictureFacts,
     *,
     first_of: dict[bytes, int],
     seen: duplicates.FingerprintIndex,
 ) -> None:
-    """Searches for an earlier picture with the same pixels, or else one that looks the same."""
+    """Counts a usable picture, and compares it with those before it."""
+    result.sizes[one.size] += 1
+    result.grey += one.grey
+    if one.blank:
+        result.blank.append(one.index)
+    if max(one.size) > EXTREME_ASPECT * min(one.size):
+        result.extreme.append(one.index)
     first = first_of.setdefault(one.pixels, one.index)
     if first != one.index:
         result.same.append((one.index, first))

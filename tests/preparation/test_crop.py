@@ -86,8 +86,7 @@ def whole_of(to: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def crop_options() -> CropOptions:
-    cascade = cascades.find("frontalface_default", Path("unused"))
-    return CropOptions(FaceSearch(str(cascade)), size=32)
+    return CropOptions(str(cascades.find("frontalface_default", Path("unused"))), size=32)
 
 
 def crop_here(raw: Path, to: Path, crop_options: CropOptions) -> CropResult:
