@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -189,8 +190,5 @@ def _machine() -> dict:
 
 def _cpu() -> str:
     known = Path("/proc/cpuinfo")
-    if known.exists():
-        for line in known.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    model = re.search(r"model name\s*: (.*)", known.read_text()) if known.exists() else None
+    return model[1] if model else platform.processor() or platform.machine()

@@ -4,7 +4,6 @@ import logging
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from dcgan import UserError
 from dcgan.cli.run_options import Evaluate
 from dcgan.commands.open_run import open_run
 from dcgan.datasets.prepare import PreparedData
-from dcgan.datasets.source import Labels, Source
+from dcgan.datasets.source import Labels
 from dcgan.evaluation import evaluator, extractors
 from dcgan.evaluation.evaluator import Candidate, Evaluator, as_generator
 from dcgan.evaluation.metrics import CLASSES, FACES, METRICS
@@ -23,9 +22,6 @@ from dcgan.evaluation.unseen import copies
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.outputs.report import judgement
 from dcgan.run.trained_run import TrainedRun
-
-if TYPE_CHECKING:
-    from dcgan.evaluation.face_share import FaceFinder
 
 WIDTH = 100  # columns of printed text
 CLASSES_SHOWN = 20
@@ -51,7 +47,7 @@ def run(options: Evaluate) -> None:
         split=split,
         seed=options.seed,
     )
-    metrics = _metrics(options.metrics, name, learnt)
+    metrics = _metrics(options.metrics, name, learnt.labels)
     evaluator.require(metrics, name, learnt.labels, real=reals.count, generated=count)
     wanted = "the pictures" if options.images else f"--num_images {count:,}"
     _warn_of_fewer(reals, count, wanted, name)
@@ -124,7 +120,7 @@ def _warn_of_copies(
         )
 
 
-def _finder(cascade: str | None, reals: Reals, cache_dir: Path) -> "FaceFinder":
+def _finder(cascade: str | None, reals: Reals, cache_dir: Path):
     """Chooses the cascade that finds faces, and logs its name."""
     from dcgan.evaluation import face_share  # OpenCV takes a while to load
 
@@ -142,7 +138,7 @@ def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> 
         compared = len(trained.read_part(split, trained.source))
     name = _extractor(options, source.labels, learnt)
     extractors.require(name, source.labels, learnt)
-    metrics = _metrics(options.metrics, name, source)
+    metrics = _metrics(options.metrics, name, source.labels)
     real = min(compared, count)
     evaluator.require(metrics, name, source.labels, real=real, generated=count)
     extractors.fetch(name, cache_dir=trained.cache_dir)
@@ -154,10 +150,10 @@ def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> s
     return options.extractor or evaluator.default_extractor(labels, count, asked)
 
 
-def _metrics(asked: str | None, extractor: str, learnt: PreparedData | Source) -> tuple[str, ...]:
+def _metrics(asked: str | None, extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:
     """Returns the metrics asked for, each once; all possible ones without --metrics."""
     if asked is None:
-        return evaluator.possible_metrics(extractor, learnt.labels)
+        return evaluator.possible_metrics(extractor, labels)
     return tuple(dict.fromkeys(asked.split(",")))
 
 
@@ -265,23 +261,18 @@ def histogram(record: dict) -> list[str]:
     width = max(len(record["labelling"]), *(len(name) for name, _, _ in kept))
     lines = [f"{record['labelling']:{width}} {'real':>9} {'generated':>10}{more}"]
     lines += [f"{name:{width}} {real:9.1%} {drawn:10.1%}" for name, real, drawn in kept]
-    accuracy = record["accuracy"]
+    accuracy, asked = record["accuracy"], record.get("asked")
     right = f", which is right on {accuracy:.1%} of held-out real images," if accuracy else ""
     notes = (
         f"{record['total_variation']:.1%} of the generated images are of other classes than they "
         f"should be ({record['by_chance']:.1%} by chance alone; of real ones "
         f"{record['real_total_variation']:.1%}). Entropy {record['entropy']:.2f} of "
         f"{record['true_entropy']:.2f} bits. The classifier{right} is sure of {record['sure']:.1%} "
-        f"(of real ones {record['real_sure']:.1%}).{_describe_requested(record)}"
+        f"(of real ones {record['real_sure']:.1%})."
     )
+    if asked:  # of a generator by class
+        notes += (
+            f" It sees the class asked for in {asked['value']:.1%} (95 % interval "
+            f"{asked['low']:.1%} to {asked['high']:.1%})."
+        )
     return lines + textwrap.wrap(notes, WIDTH)
-
-
-def _describe_requested(record: dict) -> str:
-    """Says how often a generator by class draws the class that it was asked for."""
-    if not (asked := record.get("asked")):
-        return ""
-    return (
-        f" It sees the class asked for in {asked['value']:.1%} (95 % interval "
-        f"{asked['low']:.1%} to {asked['high']:.1%})."
-    )

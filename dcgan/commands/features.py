@@ -138,14 +138,8 @@ def _results(
 def _flatten(results: dict[str, ProbeResult]) -> dict:
     """Makes a record of the results: the discriminator's on top, the others under their names."""
     flat = {
-        kind: {
-            "value": found.accuracy.value,
-            "low": found.accuracy.low,
-            "high": found.accuracy.high,
-            "interval": found.accuracy.interval,
-            "dimensions": found.dimensions,
-            "penalties": list(found.penalties),
-        }
+        kind: {name: getattr(found.accuracy, name) for name in ("value", "low", "high", "interval")}
+        | {"dimensions": found.dimensions, "penalties": list(found.penalties)}
         for kind, found in results.items()
     }
     return flat.pop("discriminator") | {"better": "higher"} | flat
