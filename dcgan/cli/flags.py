@@ -82,7 +82,13 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
         return "help", {"command": command}
     is_named, command = command is not None, command or DEFAULT
     if words and command in DATASET_COMMANDS:
-        given += [("dataset", _only_dataset(words.pop(0), given))]
+        word = words.pop(0)
+        if others := [value for name, value in given if name == "dataset"]:
+            raise UserError(
+                f"Received the data set {word!r} and --dataset {others[-1]}: use only one of them; "
+                "a value with spaces or * needs quotes."
+            )
+        given.append(("dataset", word))
     if words:
         raise UserError(
             f"Did not expect {words[0]!r} after the command {command!r}; "
@@ -108,16 +114,6 @@ def _require_dataset(word: str) -> None:
             f"There is no command {word!r}{hint}; expected one of {', '.join(COMMANDS)}; a data "
             f"set of that name is trained on by: {program.command_line('--dataset', word)}"
         )
-
-
-def _only_dataset(word: str, given: list[tuple[str, str | None]]) -> str:
-    """Returns the data set that a bare word names; refuses it if --dataset is given as well."""
-    if others := [value for name, value in given if name == "dataset"]:
-        raise UserError(
-            f"Received the data set {word!r} and --dataset {others[-1]}: use only one of them; a "
-            "value with spaces or * needs quotes."
-        )
-    return word
 
 
 def _split_flags(argv: list[str]) -> tuple[list[str], list[tuple[str, str | None]]]:

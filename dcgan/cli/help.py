@@ -163,7 +163,6 @@ def _row(field: dataclasses.Field) -> str:
 
 
 def _bundles() -> list[str]:
-    """Makes the presets and data sets tables of flags.md."""
     lines = ["", "### Presets", "", "| preset | sets |", "|---|---|"]
     lines += [f"| `{name}` | {_bundle(values)} |" for name, values in PRESETS.items()]
     lines += [

@@ -10,7 +10,6 @@ from pathlib import Path
 
 
 def connect(path: str | os.PathLike, **options) -> sqlite3.Connection:
-    """Calls `sqlite3.connect(path, **options)`, without locks and flushing."""
     database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?nolock=1", uri=True, **options)
     database.execute("PRAGMA synchronous=OFF")
     return database

@@ -69,12 +69,10 @@ def find(cascade: str, cache_dir: Path) -> Path:
 
 
 def checksum(path: Path) -> str:
-    """Returns the SHA-256 of a file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check(path: Path) -> None:
-    """Raises UserError if a file holds no cascade."""
     log = cv2.utils.logging
     before = log.setLogLevel(log.LOG_LEVEL_SILENT)  # OpenCV would print an error of its own
     try:

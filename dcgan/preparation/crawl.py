@@ -1,9 +1,8 @@
 """Crawls a site for pictures with gallery-dl, which pages, downloads, retries and backs off.
 
-gallery-dl runs in its own process (`gallery_process`). It is configured by `.crawl/gallery-dl.json`
-alone, not by the user's settings. It reports downloads in messages, on a pipe that carries nothing
-else. Here each file is checked, then recorded and kept (`crawl_folder`), or deleted, to be fetched
-again by the next start.
+gallery-dl runs in its own process, `gallery_process`, configured by `.crawl/gallery-dl.json` alone,
+not by the user's settings, and reports downloads in messages. Here each file is checked, then
+recorded and kept (`crawl_folder`), or deleted, to be fetched again by the next start.
 """
 
 import json
@@ -47,8 +46,6 @@ class NothingFound(UserError):
 
 @dataclass
 class CrawlResult:
-    """What one crawl has done."""
-
     new: int = 0  # pictures added to the folder
     duplicates: int = 0  # pictures deleted because the folder has the same one
     # (name, reason) of files that are damaged or no pictures, or could not be downloaded
@@ -122,15 +119,13 @@ def crawl(
 
 
 class _Listener:
-    """Listens to one run of gallery-dl."""
-
     def __init__(self, folder: CrawledFolder, limit: int, result: CrawlResult, bar: Bar):
         self.folder, self.limit, self.result, self.bar = folder, limit, result, bar
         self.error = ""  # the error that ended the list of posts
         self.last = ""  # the last message of gallery-dl that is not an error
 
     def handle_message(self, line: bytes) -> bool:
-        """Handles a message of gallery_process; returns whether to go on listening."""
+        """Returns whether to go on listening."""
         if self.folder.count >= self.limit:
             return False
         try:
@@ -228,7 +223,6 @@ def _config(
     contact: str | None,
     delay: float,
 ) -> dict:
-    """Returns the content of gallery-dl's configuration file."""
     wanted = [f"str(extension).lower() not in {NO_PICTURES}"]
     if search.initials:
         wanted.append(f"str(rating)[:1].lower() in {[*search.initials]}")

@@ -87,7 +87,7 @@ class CrawledFolder:
                 self._clear()
 
     def prepare(self) -> None:
-        """Prepares `incoming` and the archive for gallery-dl; UserError if it cannot write them."""
+        """Makes `incoming` and the archive for gallery-dl; UserError if they cannot be written."""
         self._clear()
         self.incoming.mkdir()
         for path in self.state.glob(f"{self.archive.name}*"):  # the journal of a killed process

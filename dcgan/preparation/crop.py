@@ -39,8 +39,6 @@ BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 @dataclass(frozen=True)
 class CropOptions(FaceSearch):
-    """How faces are found, cut out and chosen."""
-
     size: int = 96  # side of the face pictures, in pixels
     margin: float = 0.2  # added on each side of the found box, as a share of its side
     # variance of the Laplacian at the final size below which a face is blurred
@@ -61,8 +59,6 @@ class PictureFaces:
 
 @dataclass
 class CropResult:
-    """What one start has done."""
-
     pictures: int = 0  # pictures examined by this start
     faceless: int = 0  # those of them without a face
     kept: int = 0  # faces written

@@ -101,7 +101,6 @@ class CroppedFolder:
             )
 
     def _tidy(self) -> None:
-        """Removes temporary files of killed processes."""
         remove_temporaries(self.state)
         for path in (self.sheet, self.drawing):
             remove_temporaries(path.parent, path.name)

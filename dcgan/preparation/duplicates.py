@@ -16,7 +16,6 @@ FIRST_CAPACITY = 1024
 
 
 def require() -> None:
-    """Raises UserError if imagehash is not installed."""
     extras.require("Finding near duplicates", "data", "imagehash")
 
 

@@ -27,8 +27,6 @@ SAME_FACE = 0.2  # share of their side by which boxes of one face may differ, Op
 
 @dataclass(frozen=True)
 class FaceSearch:
-    """Options of the search for faces."""
-
     cascade: str  # path of the cascade's file
     scale_factor: float = 1.1  # step from one size of the search to the next, above 1
     min_neighbors: int = 5  # overlapping finds that make a face

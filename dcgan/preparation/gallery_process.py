@@ -46,7 +46,6 @@ INSTRUCTIONS = ("_http_", "_ytdl_", "_ugoira_", "_mtime_", "_file_", "_extractor
 
 
 def main() -> int:
-    """Runs gallery-dl; returns its exit code."""
     messages = MessageHandler()
     folder, delay, most_bytes, size = sys.argv[1:5]
     del sys.argv[1:5]
@@ -83,7 +82,6 @@ class MessageHandler(logging.Handler):
         self._pipe.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Sends a line of gallery-dl's log."""
         level = record.levelname.lower()
         self.send("log", name=record.name, level=level, text=record.getMessage())
 

@@ -21,10 +21,9 @@ _PASSED_OVER = "__macosx"  # a folder that readers of picture folders and zips i
 
 
 class PictureNames:
-    """Gives the pictures of one package their names."""
+    """The names in one package; `classes` are the names of the labels 0, 1, ..., for folders."""
 
     def __init__(self, classes: Sequence[str] = ()):
-        """Gives each class its own folder; `classes` are the names of the labels 0, 1, ..."""
         self._taken: dict[str, int] = {}
         folders: dict[str, int] = {}
         self._folders = [_free(_folder(text), "", folders) for text in classes]

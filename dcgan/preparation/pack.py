@@ -37,8 +37,6 @@ SAME, ALIKE = "the same pixels as another", "looks like another"
 
 @dataclass(frozen=True)
 class PackOptions:
-    """How pictures are resized, split and compared."""
-
     # side in pixels of the square that they are resized to; None leaves them as they are
     size: int | None = None
     crop: bool = True  # whether to cut out the centre before resizing; else pictures are squeezed
@@ -50,8 +48,6 @@ class PackOptions:
 
 @dataclass
 class PackResult:
-    """The result of packing."""
-
     report: DataReport  # the pictures found, used and left out
     counts: Counter  # pictures by split
     size: int  # bytes of all PNG files
@@ -118,7 +114,7 @@ def _refuse_inside(source: Source, to: str) -> None:
 
 
 def _encode(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> Encoded:
-    """Encodes a picture; a task for a worker, see `reading.each`."""
+    """A task for a worker, see `reading.each`."""
     if image is None:
         return Encoded(index, reason)
     return Encoded(
@@ -142,8 +138,6 @@ def _png(image: np.ndarray) -> bytes:
 
 
 class _DuplicateFilter:
-    """Finds duplicates of the pictures that have passed it."""
-
     def __init__(self, similarity: int):
         self._names: dict[bytes, str] = {}
         self._seen = duplicates.FingerprintIndex(similarity) if similarity else None
@@ -166,7 +160,7 @@ def _fill(
     options: PackOptions,
     lines: BinaryIO,
 ) -> PackResult:
-    """Puts the pictures into the package, and a line about each into `lines`."""
+    """Puts the pictures into the package, and the manifest's line about each into `lines`."""
     sieve, labelling = _DuplicateFilter(options.similarity), source.labels
     names = PictureNames(labelling["label"].names if "label" in labelling else ())
     skipped: list[Skipped] = []

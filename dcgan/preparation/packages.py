@@ -44,7 +44,7 @@ class ZipPackage:
         self._archive = archive
 
     def add(self, picture: PackedPicture) -> dict:
-        """Writes a picture; returns its place for the manifest."""
+        """Returns the picture's place for the manifest."""
         name = f"{picture.split}/{picture.name}" if picture.split else picture.name
         self._archive.writestr(_entry(name), picture.png)
         return {"file": name}
@@ -103,7 +103,6 @@ class ShardPackage:
         self._open: dict[str, tuple] = {}  # by split: (writer, bytes written, records written)
 
     def add(self, picture: PackedPicture) -> dict:
-        """See `ZipPackage`."""
         tf = _tensorflow()
         split = picture.split or packed.SPLITS[0]
         record = _example(picture)

@@ -54,8 +54,6 @@ OTHER_RATING_INITIALS = {"safe": "gs", "questionable": "q", "explicit": "e"}
 
 @dataclass(frozen=True)
 class SiteSearch:
-    """A search on a site."""
-
     host: str  # the site's name in messages
     address: str  # the address that gallery-dl reads
     terms_url: str  # address of the site's rules

@@ -25,7 +25,7 @@ EXTREME_ASPECT = 2.0  # longer side / shorter side; cropping to a square loses h
 
 @dataclass
 class Survey:
-    """The result of a survey. Pictures are given by their numbers in the source."""
+    """What was found. Pictures are given by their numbers in the source."""
 
     name: str  # of the source
     found: int  # number of pictures, including unusable ones
@@ -45,7 +45,6 @@ class Survey:
 
     @property
     def usable(self) -> int:
-        """The number of pictures that can be decoded."""
         return self.found - len(self.skipped)
 
     @property
@@ -56,8 +55,6 @@ class Survey:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a worker finds about one picture."""
-
     index: int
     reason: str = ""
     size: tuple[int, int] = (0, 0)
@@ -95,7 +92,7 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
 
 
 def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool) -> PictureFacts:
-    """Finds the facts about one picture; a task for a worker, see `reading.each`."""
+    """A task for a worker, see `reading.each`."""
     if image is None:
         return PictureFacts(index, reason)
     picture = Image.fromarray(image)

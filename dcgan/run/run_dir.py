@@ -18,7 +18,6 @@ logger = logging.getLogger("dcgan")
 
 
 def _path_property(name: str) -> property:
-    """Makes a property: the path of a part of the run, such as samples/reals.png."""
     return property(lambda run: run.root / name)
 
 
@@ -86,10 +85,7 @@ class RunDir:
                 self.root.rmdir()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Returns a context manager that keeps other processes from training into the folder.
-
-        See `files.lock_folder`.
-        """
+        """Keeps other processes from training into the folder, see `files.lock_folder`."""
         return files.lock_folder(
             self.root,
             lambda process: (

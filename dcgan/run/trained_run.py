@@ -62,7 +62,7 @@ def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> Run
 
 
 class TrainedRun:
-    """One checkpoint of a run, from which images are sampled in float32, as training does.
+    """One checkpoint of a run, from which images are sampled as training does.
 
     Args:
         run: its folder.
@@ -137,12 +137,8 @@ class TrainedRun:
     def render(self, z: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
         """Generates images from latent vectors; the vector of a seed gives the seed's image.
 
-        Args:
-            z: float32 [N, z_dim], N >= 1.
-            classes: float32 [N, classes of all columns]; None if the run knows no classes.
-
-        Returns:
-            uint8 [N, height, width, channels].
+        Takes float32 `z` [N, z_dim], N >= 1, and `classes` [N, classes of all columns] if the run
+        knows classes. Returns uint8 [N, height, width, channels].
         """
         few = len(z) <= BATCH_SIZE
         with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
@@ -164,10 +160,9 @@ class TrainedRun:
         return tf.function(forward, input_signature=[spec], autograph=False)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Makes a function that computes the outputs of the discriminator's last convolution.
+        """Makes a function for the outputs of the discriminator's last convolution.
 
-        Returns:
-            A function from uint8 [N, height, width, channels] to float32 [N, D].
+        It takes images, uint8 [N, height, width, channels], and returns float32 [N, D].
         """
         discriminator = self.checkpoint.discriminator()
         shape = (BATCH_SIZE, *self.shape)
@@ -294,7 +289,7 @@ class TrainedRun:
     @property
     def flips(self) -> bool:
         """Whether training mirrors images at random."""
-        return bool(self._option("flip"))
+        return self._option("flip")
 
     def _option(self, name: str):
         if name not in self._config:
