@@ -33,16 +33,16 @@ def run(options: Arithmetic) -> None:
 
 
 def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes:
-    vectors = [trained.latents(seeds) for _, seeds in terms]
+    vectors = [trained.points(seeds) for _, seeds in terms]  # classes are added like z
+    z_dim = trained.generator.z_dim
     result = paths.arithmetic([(sign, z) for (sign, _), z in zip(terms, vectors, strict=True)])
     # The noise of figure 7 is uniform, whatever z is drawn from.
-    uniform = latents(tf.range(8, dtype=tf.int64), z_dim=len(result), z_dist="uniform_signed")
-    # Classes are added like vectors.
-    known = [trained.classes(seeds) for _, seeds in terms]
-    around = paths.surround(result, uniform.numpy(), scale=noise)
+    uniform = latents(tf.range(8, dtype=tf.int64), z_dim=z_dim, z_dist="uniform_signed").numpy()
+    uniform = np.pad(uniform, ((0, 0), (0, len(result) - z_dim)))  # classes are as they are
+    around = paths.surround(result, uniform, scale=noise)
     averages = [paths.average(z)[np.newaxis] for z in vectors]
     parts = [*vectors, *averages, around]
-    pictures = trained.render(np.concatenate(parts), _classes(terms, known, len(around)))
+    pictures = trained.render(np.concatenate(parts))
     split = np.split(pictures, np.cumsum([len(part) for part in parts])[:-1])
     drawn = [
         Term(sign, seeds, samples, average[0])
@@ -51,11 +51,3 @@ def _draw(trained: TrainedRun, terms: list, noise: float, comment: str) -> bytes
         )
     ]
     return draw_equation(drawn, split[-1], noise=noise, comment=comment)
-
-
-def _classes(terms: list, known: list, count: int) -> np.ndarray | None:
-    if known[0] is None:
-        return None
-    averages = [paths.average(one)[np.newaxis] for one in known]
-    result = paths.arithmetic([(sign, one) for (sign, _), one in zip(terms, known, strict=True)])
-    return np.concatenate([*known, *averages, *[result[np.newaxis]] * count])

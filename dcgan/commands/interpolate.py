@@ -31,24 +31,16 @@ def run(options: Interpolate) -> None:
     if to.suffix.lower() == ".mp4":
         walks.require_mp4()
     method = options.method or paths.natural_method(trained.z_dist)
-    z = paths.walk(trained.latents(seeds), options.frames, method=method, loop=options.loop)
-    classes = trained.classes(seeds, trained.requested_classes(options.label))
-    if classes is not None:
-        classes = paths.walk(classes, options.frames, method="linear", loop=options.loop)
+    points = trained.points(seeds, trained.requested_classes(options.label))
+    frames = trained.walk(points, options.frames, method=method, loop=options.loop)
     comment = provenance.mark(
         f"interpolate --seeds {options.seeds}{f' --label {options.label}' * bool(options.label)} "
-        f"--method {method}, {trained.name}, "
-        f"step {trained.step}"
+        f"--method {method}, {trained.name}, step {trained.step}"
     )
-    provenance.write(to, _bytes(options, to.suffix.lower(), trained.render(z, classes), comment))
+    provenance.write(to, _bytes(options, to.suffix.lower(), frames, comment))
     logger.info(
         "Wrote %s: %d images along %d seeds (%s) of %s, step %d.",
-        to,
-        len(z),
-        len(seeds),
-        method,
-        trained.run.root,
-        trained.step,
+        *(to, len(frames), len(seeds), method, trained.run.root, trained.step),
     )
 
 

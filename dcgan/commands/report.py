@@ -109,20 +109,11 @@ def _health(run_dir: RunDir, config: dict) -> Health:
 
 
 def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
-    z = trained.latents(seeds)
     method = paths.natural_method(trained.z_dist)
-    ways = [
-        paths.walk(np.stack(ends), FRAMES - 1, method=method)
-        for ends in zip(z[:-1], z[1:], strict=True)
+    return [
+        Walk(*ends, trained.walk(trained.points(ends), FRAMES - 1, method=method))
+        for ends in zip(seeds[:-1], seeds[1:], strict=True)
     ]
-    classes = trained.classes(seeds)
-    if classes is not None:
-        ends = zip(classes[:-1], classes[1:], strict=True)
-        along = [paths.walk(np.stack(one), FRAMES - 1, method="linear") for one in ends]
-        classes = np.concatenate(along)
-    frames = trained.render(np.concatenate(ways), classes)
-    frames = frames.reshape(len(ways), FRAMES, *trained.shape)
-    return [Walk(*ends) for ends in zip(seeds[:-1], seeds[1:], frames, strict=True)]
 
 
 def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, CopySearch | str]:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from dcgan.datasets.prepare import PreparedData, prepare
 from dcgan.datasets.source import ImageSpec, Source
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import read_json, read_json_lines
+from dcgan.latent import paths
 from dcgan.latent.class_words import parse_classes
 from dcgan.latent.noise import latents
 from dcgan.latent.sampling import BATCH_SIZE, describe_source, in_batches, make_sampler
@@ -128,28 +129,39 @@ class TrainedRun:
             )
         return parse_classes(label, self.table.names)
 
-    def classes(self, seeds: list[int], asked: dict | None = None) -> np.ndarray | None:
-        """Returns one-hot classes, float32 [N, classes of all columns]; see `ClassTable.labels`."""
-        if self.table is None:
-            return None
-        return one_hot(self.table.labels(seeds, asked or {}), self.table.sizes).numpy()
+    def points(self, seeds: Sequence[int], asked: dict | None = None) -> np.ndarray:
+        """Returns what the generator makes images of, float32 [N, z_dim + classes of all columns].
 
-    def render(self, z: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
-        """Generates images from latent vectors; the vector of a seed gives the seed's image.
-
-        Takes float32 `z` [N, z_dim], N >= 1, and `classes` [N, classes of all columns] if the run
-        knows classes. Returns uint8 [N, height, width, channels].
+        These are the latent vectors of seeds and, if the run knows classes, those by `asked`, see
+        `ClassTable.labels`, one-hot.
         """
-        few = len(z) <= BATCH_SIZE
-        with contextlib.nullcontext() if few else Bar("rendering", len(z)) as bar:
+        z = self.latents(seeds)
+        if self.table is None:
+            return z
+        labels = self.table.labels(seeds, asked or {})
+        return np.hstack([z, one_hot(labels, self.table.sizes).numpy()])
+
+    def render(self, points: np.ndarray) -> np.ndarray:
+        """Generates images of N >= 1 `points`, or others like them.
+
+        Returns uint8 [N, height, width, channels]; the point of a seed gives the seed's image.
+        """
+        few = len(points) <= BATCH_SIZE
+        with contextlib.nullcontext() if few else Bar("rendering", len(points)) as bar:
             done = bar.update if bar else lambda _: None
-            both = z if classes is None else np.concatenate([z, classes], 1)
-            made = in_batches(lambda z: [images.to_uint8(self._forward(z))], both, progress=done)
+            made = in_batches(lambda z: [images.to_uint8(self._forward(z))], points, progress=done)
             return made[0]
+
+    def walk(self, points: np.ndarray, frames: int, *, method: str, loop: bool = False):
+        """Renders the way from point to point, see `paths.walk`; classes change linearly."""
+        z, classes = np.split(points, [self.generator.z_dim], axis=1)
+        way = paths.walk(z, frames, method=method, loop=loop)
+        classes = paths.walk(classes, frames, method="linear", loop=loop)
+        return self.render(np.hstack([way, classes]))
 
     @functools.cached_property
     def _forward(self) -> Callable:
-        """The compiled generator; its input is latent vectors with the classes appended."""
+        """The compiled generator of `points`."""
         z_dim, knows = self.generator.z_dim, self.generator.classes
 
         def forward(both):

@@ -116,7 +116,7 @@ def test_a_walk_goes_from_class_to_class(toy, trained, tmp_path):
     np.testing.assert_array_equal(cells[:16, 4 * 17 : 4 * 17 + 16], last)
     # One z all along: halfway the classes are half of each.
     half = np.array([[0.5, 0.5, 0, 0, 1]], np.float32)
-    halfway = trained.render(trained.latents([7]), half)[0]
+    halfway = trained.render(np.hstack([trained.latents([7]), half]))[0]
     np.testing.assert_array_equal(cells[:16, 34:50], halfway)
     assert (halfway != first).any() and (halfway != last).any()
 
@@ -134,10 +134,8 @@ def test_sums_are_drawn_of_classes_too(toy, trained, tmp_path):
     to = tmp_path / "sum.png"
     assert start("arithmetic", "--run_dir", toy, "--terms", "+3 -4 +5", "--to", to) == 0
     assert to.exists()
-    classes = trained.classes([3, 5])
-    np.testing.assert_array_equal(
-        trained.render(trained.latents([3, 5]), classes), trained.sample([3, 5])
-    )
+    points = trained.points([3, 5])
+    np.testing.assert_array_equal(trained.render(points), trained.sample([3, 5]))
 
 
 def test_a_run_without_its_classes_is_refused(tmp_path, capsys):
