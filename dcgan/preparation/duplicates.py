@@ -12,8 +12,6 @@ from PIL import Image
 
 from dcgan import extras
 
-FIRST_CAPACITY = 1024
-
 
 def require() -> None:
     extras.require("Finding near duplicates", "data", "imagehash")
@@ -35,24 +33,20 @@ class FingerprintIndex:
     """The fingerprints so far; those of near duplicates differ in at most `distance` bits.
 
     A new fingerprint is compared with all others by counting bits in one array. This is exact at
-    every distance; with 100,000 fingerprints it takes 0.2 ms. Each needs up to 16 bytes and a name.
+    every distance; with 100,000 fingerprints it takes 0.2 ms.
     """
 
     def __init__(self, distance: int):
         self._distance = distance
         self._names: list[str] = []
-        self._fingerprints = np.zeros(FIRST_CAPACITY, np.uint64)
+        self._fingerprints = np.empty(0, np.uint64)
 
     def add(self, fingerprint: int, name: str) -> str | None:
         """Returns the name of the first near duplicate; without one, adds this and returns None."""
         value = np.uint64(fingerprint)
-        count = len(self._names)
-        differing = np.bitwise_count(self._fingerprints[:count] ^ value)
-        near = differing <= self._distance
-        if count and near[first := int(near.argmax())]:
-            return self._names[first]
-        if count == len(self._fingerprints):
-            self._fingerprints = np.concatenate([self._fingerprints, np.zeros(count, np.uint64)])
-        self._fingerprints[count] = value
+        near = np.bitwise_count(self._fingerprints ^ value) <= self._distance
+        if near.any():
+            return self._names[int(near.argmax())]
+        self._fingerprints = np.append(self._fingerprints, value)
         self._names.append(name)
         return None

@@ -13,6 +13,7 @@ from dcgan.cli.option import list_some
 from dcgan.files import read_json, write_json
 from dcgan.latent.labels import MOST_ROWS, ClassTable
 from dcgan.models import Generator
+from dcgan.run.run_dir import damaged_error
 
 NAME = "classes.json"
 _NAMED = 12  # classes listed in a message, at most
@@ -34,16 +35,10 @@ def read(checkpoints: Path, generator: Generator) -> ClassTable | None:
         return None
     path = checkpoints / NAME
     if not path.exists():
-        raise UserError(
-            f"{path} is missing, which says what the classes of this run are; restore it, or name "
-            "another run with --run_dir."
-        )
+        raise damaged_error(path, "is missing, which says what the classes of this run are")
     found = _parse(read_json(path))
     if found is None or tuple(map(len, found["names"].values())) != sizes:
-        raise UserError(
-            f"{path} does not describe the classes of this run's networks; restore it, or name "
-            "another run with --run_dir."
-        )
+        raise damaged_error(path, "does not describe the classes of this run's networks")
     return ClassTable(**found, z_dim=generator.z_dim, z_dist=generator.z_dist)
 
 

@@ -13,7 +13,7 @@ from dcgan.files import read_json, write_json
 from dcgan.latent.noise import DISTRIBUTIONS
 from dcgan.models import Discriminator, Generator
 from dcgan.models.layouts import LAYOUTS
-from dcgan.run.run_dir import RunDir
+from dcgan.run.run_dir import RunDir, damaged_error
 
 NAME = "model.json"  # in every run; its keys are "generator", "discriminator" and their arguments
 LARGEST = {"kernel_size": 9, "seed": (1 << 64) - 1}  # of whole numbers; 4096 for all others
@@ -40,20 +40,12 @@ def read(checkpoints: Path) -> dict:
     configs = read_json(path)
     generator = configs.get("generator")
     if isinstance(generator, dict) and "z_dist" not in generator:
-        z_dist = _recorded_distribution(RunDir(checkpoints.parent).config)
+        config = RunDir(checkpoints.parent).config
+        z_dist = read_json(config).get("z_dist")
+        if z_dist not in DISTRIBUTIONS:
+            raise damaged_error(config, f"has a z_dist that no run has, {str(z_dist)[:80]!r}")
         configs["generator"] = {**generator, "z_dist": z_dist}
     return configs
-
-
-def _recorded_distribution(config: Path) -> str:
-    """Reads the distribution of latent vectors from a run's config.json."""
-    z_dist = read_json(config).get("z_dist")
-    if z_dist not in DISTRIBUTIONS:
-        raise UserError(
-            f"{config} has a z_dist that no run has, {str(z_dist)[:80]!r}; restore it, or name "
-            "another run with --run_dir."
-        )
-    return z_dist
 
 
 def make(network: type, config: object, checkpoints: Path):
@@ -66,10 +58,8 @@ def make(network: type, config: object, checkpoints: Path):
     if all(_is_plain(*one) for one in given.items()):
         with contextlib.suppress(TypeError, ValueError):
             return network(**given, dtype="float32")
-    raise UserError(
-        f"{checkpoints / NAME} does not describe a {network.__name__.lower()} of this project; "
-        "restore it, or name another run with --run_dir."
-    )
+    why = f"does not describe a {network.__name__.lower()} of this project"
+    raise damaged_error(checkpoints / NAME, why)
 
 
 def _is_plain(name: str, value) -> bool:

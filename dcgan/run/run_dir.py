@@ -95,6 +95,11 @@ class RunDir:
         )
 
 
+def damaged_error(path: Path, why: str) -> UserError:
+    """Makes the error for a file of a run that is missing or not as training wrote it."""
+    return UserError(f"{path} {why}; restore it, or name another run with --run_dir.")
+
+
 def newest_run(root: Path, dataset: str | None = None) -> Path:
     """Finds the run folder that was written to last; skips those that cannot be read.
 

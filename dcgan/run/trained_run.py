@@ -28,7 +28,7 @@ from dcgan.latent.sampling import BATCH_SIZE, describe_source, in_batches, make_
 from dcgan.models.classes import one_hot
 from dcgan.run import classes_file
 from dcgan.run.checkpoint import Checkpoint, Checkpointer, find_checkpoint, open_checkpoint
-from dcgan.run.run_dir import RunDir, newest_run
+from dcgan.run.run_dir import RunDir, damaged_error, newest_run
 from dcgan.terminal.progress import Bar
 
 logger = logging.getLogger("dcgan")
@@ -305,16 +305,12 @@ class TrainedRun:
 
     def _option(self, name: str):
         if name not in self._config:
-            raise UserError(
-                f"{self.run.config} names no {name}, so it is not a run's configuration; restore "
-                "it, or name another run with --run_dir."
-            )
+            why = f"names no {name}, so it is not a run's configuration"
+            raise damaged_error(self.run.config, why)
         value = self._config[name]
         if not isinstance(value, DATA_OPTIONS[name]):
-            raise UserError(
-                f"{self.run.config} has a {name} that no run has, {str(value)[:80]!r}; restore "
-                "it, or name another run with --run_dir."
-            )
+            why = f"has a {name} that no run has, {str(value)[:80]!r}"
+            raise damaged_error(self.run.config, why)
         return value
 
 
