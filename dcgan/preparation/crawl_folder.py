@@ -138,21 +138,13 @@ class CrawledFolder:
     def _is_incoming(self, path: Path) -> bool:
         """Tells if a path leads to a plain file in `incoming`, not through links, or to no file."""
         try:
-            parts = path.relative_to(self.incoming).parts
-        except ValueError:
-            return False
-        if ".." in parts:
-            return False
-        here = self.incoming
-        try:
-            for part in parts[:-1]:
-                here = here / part
-                if not stat.S_ISDIR(here.lstat().st_mode):
-                    return False
+            plain = Path(os.path.realpath(self.incoming), path.relative_to(self.incoming))
+            if Path(os.path.realpath(path)) != plain:
+                return False
             status = path.lstat()
         except FileNotFoundError:
             return True
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # not below `incoming`, or a name that no file can have
             return False
         return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
 
