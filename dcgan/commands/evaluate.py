@@ -81,7 +81,8 @@ def run(options: Evaluate) -> None:
         )
         folder = run_dir.evaluation
     records = judge.evaluate((*metrics, CLASSES), generated, folder, again=options.again)
-    _print_table(options.images or _describe_checkpoint(trained), records)
+    epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
+    _print_table(options.images or f"{run_dir.root}, step {trained.step}{epoch}", records)
     _explain_measuring(judge, records, folder, options.images)
     if not options.images and (judge.measured or not run_dir.evaluation_curve.exists()):
         draw_evaluations(folder, run_dir.evaluation_curve, title=trained.name)
@@ -167,11 +168,6 @@ def _warn_of_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> Non
             f" that the {extractor} has not learnt from" if reals.unseen else "",
             wanted,
         )
-
-
-def _describe_checkpoint(trained: TrainedRun) -> str:
-    epoch = f", epoch {trained.epoch:.4g}" if trained.epoch is not None else ""
-    return f"{trained.run.root}, step {trained.step}{epoch}"
 
 
 def _print_table(what: str, records: list[dict]) -> None:

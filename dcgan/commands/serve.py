@@ -40,6 +40,7 @@ def run(options: Serve) -> int:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave room for a training
     with quiet.quiet_start():
         from dcgan.serving import app, hosts, saved_model, server
+        from dcgan.serving.follow import Follower
         from dcgan.serving.metrics import Metrics
         from dcgan.serving.service import LoadedVersion, Service
         from dcgan.serving.versions import Versions
@@ -61,7 +62,9 @@ def run(options: Serve) -> int:
         address = listener.getsockname()[0]
         allowed = hosts.make_allowed_hosts(options.host, address, options.allowed_hosts)
         if options.follow:
-            follower = _follower(run_dir, folder, options.keep_versions + 1)
+            words, env = _exporting(run_dir)
+            words, keep = [*words, "--checkpoint"], options.keep_versions + 1
+            follower = Follower(RunDir(run_dir).checkpoints, folder, words, env=env, keep=keep)
             stack.callback(follower.close)
             follower.export_first()
         elif is_new:
@@ -136,15 +139,6 @@ def _exporting(run_dir: Path) -> tuple[list[str], dict[str, str]]:
 def _export(run_dir: Path) -> int:
     words, env = _exporting(run_dir)
     return subprocess.run(words, env=env, check=False).returncode
-
-
-def _follower(run_dir: Path, folder: Path, keep: int):
-    from dcgan.serving.follow import Follower
-
-    words, env = _exporting(run_dir)
-    return Follower(
-        RunDir(run_dir).checkpoints, folder, [*words, "--checkpoint"], env=env, keep=keep
-    )
 
 
 def _nothing_to_serve(folder: Path) -> UserError:

@@ -13,6 +13,7 @@ place of a crawl's files, since writing to links would change files elsewhere.
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -216,13 +217,10 @@ def _check(path: Path) -> tuple[str, str]:
 def _lines_with(path: Path, *names: str) -> Iterator[dict[str, Any]]:
     """Yields the lines of a file that have all these fields as texts; skips damaged others."""
     for line in read_json_lines(path):
-        if all(_is_text(line.get(name)) for name in names):
+        values = [line.get(name) for name in names]
+        # Lone surrogates cannot be stored.
+        if all(isinstance(one, str) and not re.search("[\ud800-\udfff]", one) for one in values):
             yield line
-
-
-def _is_text(value: object) -> bool:
-    """Tells whether a value is a text without lone surrogates, which cannot be stored."""
-    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _line(post: dict, name: str, sha256: str) -> dict:

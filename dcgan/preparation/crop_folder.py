@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from dcgan import UserError
+from dcgan.cli.option import list_some
 from dcgan.files import lock_target, read_json, remove_temporaries, write_bytes, write_json
 from dcgan.preparation import links
 
@@ -69,7 +70,7 @@ class CroppedFolder:
         names = [name for name in names if not name.startswith(".")]
         names += [str(path) for path in (self.sheet, self.drawing) if path.exists()]
         if names:
-            shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+            shown = list_some(names, NAMES_SHOWN)
             raise UserError(
                 f"{self.root} holds files that crop did not write ({shown}): choose another --to, "
                 "or move them away."

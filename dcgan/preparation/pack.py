@@ -137,21 +137,6 @@ def _png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-class _DuplicateFilter:
-    def __init__(self, similarity: int):
-        self._names: dict[bytes, str] = {}
-        self._seen = duplicates.FingerprintIndex(similarity) if similarity else None
-
-    def reason(self, made: Encoded, name: str) -> tuple[str, str]:
-        """Returns why to leave out a picture and which one it repeats; ("", "") if it passes."""
-        if first := self._names.get(made.pixels):
-            return SAME, first
-        if self._seen and (first := self._seen.add(made.fingerprint, name)):
-            return ALIKE, first
-        self._names[made.pixels] = name
-        return "", ""
-
-
 def _fill(
     target: Package,
     source: Source,
@@ -161,18 +146,25 @@ def _fill(
     lines: BinaryIO,
 ) -> PackResult:
     """Puts the pictures into the package, and the manifest's line about each into `lines`."""
-    sieve, labelling = _DuplicateFilter(options.similarity), source.labels
+    seen = duplicates.FingerprintIndex(options.similarity)
+    passed: dict[bytes, str] = {}  # names by pixels
+    labelling = source.labels
     names = PictureNames(labelling["label"].names if "label" in labelling else ())
     skipped: list[Skipped] = []
     counts: Counter = Counter()
     size = 0
     for one in made:
         name = reading.name_of(source, one.index)
-        reason, first = (one.reason, "") if one.reason else sieve.reason(one, name)
+        reason, first = one.reason, None
+        if not reason and (first := passed.get(one.pixels)):
+            reason = SAME
+        elif not reason and options.similarity and (first := seen.add(one.fingerprint, name)):
+            reason = ALIKE
         if reason:
             skipped.append(Skipped(name, reason))
             line = {"dropped": name, "reason": reason} | ({"of": first} if first else {})
         else:
+            passed[one.pixels] = name
             labels = _labels(labelling, one.index)
             free = names.give(name, labels.get("label"))
             picture = _picture(one, free, labels=labels, options=options)

@@ -13,7 +13,6 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -109,21 +108,16 @@ def _read_array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with file.open(info) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(f"{info.filename} is not of version 1.0 of the .npy format")
-        shape, dtype = _read_header(entry)
+        try:
+            shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+        except MemoryError as error:  # which Python's parser raises for deep nesting
+            raise ValueError("a header does not describe an array") from error
         if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != (
             info.file_size - entry.tell()
         ):
             raise ValueError(f"{info.filename} does not hold the numbers that it announces")
     with file.open(info) as entry:  # opened again: after a seek the CRC would not be checked
         return np.lib.format.read_array(entry, allow_pickle=False)
-
-
-def _read_header(entry: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    try:
-        shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
-    except MemoryError as error:  # which Python's parser raises for deep nesting
-        raise ValueError("a header does not describe an array") from error
-    return shape, dtype
 
 
 def _parse_meta(meta_bytes: np.ndarray) -> dict:

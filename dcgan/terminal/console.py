@@ -67,12 +67,10 @@ def open_streams() -> None:
         elif os.name == "nt" and stream is not None and stream.isatty():
             stream.reconfigure(errors="backslashreplace")  # a Windows console is not a file
         else:
-            setattr(sys, name, _text(number, getattr(stream, "encoding", None) or "utf-8"))
-
-
-def _text(number: int, encoding: str) -> io.TextIOWrapper:
-    file = io.BufferedWriter(_Output(number))
-    return io.TextIOWrapper(file, encoding, errors="backslashreplace", line_buffering=True)
+            encoding = getattr(stream, "encoding", None) or "utf-8"
+            how = {"errors": "backslashreplace", "line_buffering": True}
+            file = io.BufferedWriter(_Output(number))
+            setattr(sys, name, io.TextIOWrapper(file, encoding, **how))
 
 
 def _open_nothing(number: int) -> None:
