@@ -49,8 +49,14 @@ def run(options: Evaluate) -> None:
     )
     metrics = _metrics(options.metrics, name, learnt.labels)
     evaluator.require(metrics, name, learnt.labels, real=reals.count, generated=count)
-    wanted = "the pictures" if options.images else f"--num_images {count:,}"
-    _warn_of_fewer(reals, count, wanted, name)
+    if reals.count < count:
+        logger.info(
+            "There are %s real images of %s%s, fewer than %s: all are taken.",
+            f"{reals.count:,}",
+            reals.split,
+            f" that the {name} has not learnt from" if reals.unseen else "",
+            "the pictures" if options.images else f"--num_images {count:,}",
+        )
     finder = None
     if FACES in metrics:
         finder = _finder(options.cascade, reals, trained.cache_dir)
@@ -156,18 +162,6 @@ def _metrics(asked: str | None, extractor: str, labels: Mapping[str, Labels]) ->
     if asked is None:
         return evaluator.possible_metrics(extractor, labels)
     return tuple(dict.fromkeys(asked.split(",")))
-
-
-def _warn_of_fewer(reals: Reals, count: int, wanted: str, extractor: str) -> None:
-    """Logs a sentence if there are fewer real images than `count`."""
-    if reals.count < count:
-        logger.info(
-            "There are %s real images of %s%s, fewer than %s: all are taken.",
-            f"{reals.count:,}",
-            reals.split,
-            f" that the {extractor} has not learnt from" if reals.unseen else "",
-            wanted,
-        )
 
 
 def _print_table(what: str, records: list[dict]) -> None:

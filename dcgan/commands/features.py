@@ -10,7 +10,7 @@ from dcgan.datasets import parts
 from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, linear_probe
 from dcgan.evaluation.kept_results import is_accuracies
-from dcgan.evaluation.linear_probe import Images, ProbeResult, Trials
+from dcgan.evaluation.linear_probe import Images, ProbeResult
 from dcgan.evaluation.protocol import newest, write
 from dcgan.outputs.evaluation_curve import draw_evaluations
 from dcgan.run.trained_run import TrainedRun
@@ -55,7 +55,14 @@ def run(options: Features) -> None:
     is_new = record is None
     if is_new:
         start = time.monotonic()
-        results = _results(trained, known, tested, trials, seed=options.seed)
+        network = trained.checkpoint.discriminator()
+        fresh = linear_probe.make_untrained(network, known.pixels, seed=options.seed)
+        kinds = {
+            "discriminator": linear_probe.pooled_features(network),
+            "untrained": linear_probe.pooled_features(fresh),
+            "pixels": linear_probe.pixels,
+        }
+        results = linear_probe.compare(kinds, known, tested, trials, seed=options.seed)
         found = {"step": trained.step, "epoch": trained.epoch} | _flatten(results)
         record = write(path, what, found, time.monotonic() - start)
     for line in table(record):
@@ -120,19 +127,6 @@ def _describe_measurement(
         "split": options.splits or f"the rest of {trained.splits}",
         "seed": options.seed,
     }
-
-
-def _results(
-    trained: TrainedRun, known: Images, tested: Images, trials: Trials, *, seed: int
-) -> dict[str, ProbeResult]:
-    network = trained.checkpoint.discriminator()
-    fresh = linear_probe.make_untrained(network, known.pixels, seed=seed)
-    kinds = {
-        "discriminator": linear_probe.pooled_features(network),
-        "untrained": linear_probe.pooled_features(fresh),
-        "pixels": linear_probe.pixels,
-    }
-    return linear_probe.compare(kinds, known, tested, trials, seed=seed)
 
 
 def _flatten(results: dict[str, ProbeResult]) -> dict:

@@ -36,7 +36,9 @@ def run(options: Sample) -> None:
     if asked:
         trained.table.labels(seeds[:1], asked)  # refused before a folder is made
     shown = seeds[:GRID_IMAGES]
-    grid = _grid(to, shown)
+    usual = shown == list(range(GRID_IMAGES))
+    more = "" if usual else f"-seeds-{_safe(format_seeds(shown))}"
+    grid = to.with_name(f"{to.name}{more}.png")
     provenance.refuse_foreign(grid, ".png")
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
     note |= {"label": words} if words else {}
@@ -67,13 +69,6 @@ def _seeds(options: Sample) -> list[int]:
             "and --num_images, or --seeds."
         )
     return list(dict.fromkeys(parse_seeds(options.seeds, flag="--seeds", at_most=MAX_IMAGES)))
-
-
-def _grid(folder: Path, seeds: list[int]) -> Path:
-    """Returns the path of the grid of these seeds, beside the folder of their images."""
-    if seeds == list(range(GRID_IMAGES)):
-        return folder.with_name(f"{folder.name}.png")
-    return folder.with_name(f"{folder.name}-seeds-{_safe(format_seeds(seeds))}.png")
 
 
 def _safe(words: str) -> str:

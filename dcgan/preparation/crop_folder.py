@@ -56,7 +56,11 @@ class CroppedFolder:
         links.refuse(self.state, [self.records], "crop")
         with lock_target(self.state, self.root, "cropping"):
             self._claim(options)
-            self._tidy()
+            remove_temporaries(self.state)
+            for path in (self.sheet, self.drawing):
+                remove_temporaries(path.parent, path.name)
+            for path in self.root.rglob(".*.png.*.tmp"):
+                path.unlink(missing_ok=True)
             self._read()
             yield
 
@@ -100,13 +104,6 @@ class CroppedFolder:
                 f"{self.root} holds faces that were cropped with other options "
                 f"({'; '.join(lines)}): use the same options to continue, or another --to."
             )
-
-    def _tidy(self) -> None:
-        remove_temporaries(self.state)
-        for path in (self.sheet, self.drawing):
-            remove_temporaries(path.parent, path.name)
-        for path in self.root.rglob(".*.png.*.tmp"):
-            path.unlink(missing_ok=True)
 
     def prefix(self, source: str) -> str:
         """Returns the beginning of the names of a picture's faces: its own name, made unique.

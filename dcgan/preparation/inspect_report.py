@@ -1,6 +1,5 @@
 """Presents what `survey` has found to the user: sentences and a contact sheet."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +45,10 @@ def sentences(source: Source, result: Survey) -> list[str]:
     for key, counts in result.labels.items():
         without = result.usable - counts.total()
         none = f"; {without:,} without one" if without else ""
-        lines.append(f"Labels, {key}: {_shares(counts)}{none}.")
+        shown = [f"{name} {count:,}" for name, count in counts.most_common(LABELS_SHOWN)]
+        more = len(counts) - LABELS_SHOWN
+        others = f" and {more:,} more" if more > 0 else ""
+        lines.append(f"Labels, {key}: {', '.join(shown)}{others}{none}.")
     return lines + _advice(result)
 
 
@@ -70,12 +72,6 @@ def _count_and_name(source: Source, found: Sequence[tuple[int, ...]]) -> str:
     """Counts pictures, or pairs of them, and names some."""
     names = [" of ".join(reading.name_of(source, index) for index in one) for one in found]
     return f"{len(names):,} ({list_some(names, NAMES_SHOWN)})" if names else "none"
-
-
-def _shares(counts: Counter) -> str:
-    shown = [f"{name} {count:,}" for name, count in counts.most_common(LABELS_SHOWN)]
-    more = len(counts) - LABELS_SHOWN
-    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def contact_sheet(source: Source, result: Survey) -> Image.Image:

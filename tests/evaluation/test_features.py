@@ -300,7 +300,7 @@ def test_the_command_compares_and_writes_it_down(tmp_path, capsys, monkeypatch):
     assert again.pop("version") == linear_probe.VERSION
     clock = {"made": 0, "seconds": 0}
     assert again | clock == record | clock  # the same to the last digit
-    monkeypatch.setattr(command, "_results", results)
+    monkeypatch.setattr(linear_probe, "compare", results)
     assert features(run_root, *flags, "--again") == 0
     assert len(path.read_text().splitlines()) == 3
 
@@ -333,7 +333,7 @@ def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
 
 
 def test_a_run_that_knows_the_labels_says_so(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "_results", results)
+    monkeypatch.setattr(linear_probe, "compare", results)
     run_root = learnt_run(tmp_path, {"dark": 40, "bright": 50})
     labels = np.repeat([[0], [1]], [40, 50], axis=0)
     table = ClassTable.of({"label": ("dark", "bright")}, labels, z_dim=Z_DIM, z_dist="normal01")
