@@ -113,9 +113,19 @@ def crawl(
                 )
             logger.warning("The list of posts broke off (%s): trying again.", reason)
             time.sleep(2.0**start * delay)
-    if not folder.count:
-        raise NothingFound(_explain_nothing_found(search, result))
-    return result
+    if folder.count:
+        return result
+    if result.broken:
+        name, reason = result.broken[0]
+        raise NothingFound(
+            f"None of the pictures of {search.address} could be kept (of {name}: {reason}): look "
+            "at the site in a browser, and run the same command again later."
+        )
+    hint = " (a page without ratings needs --rating any)" if search.initials else ""
+    raise NothingFound(
+        f"{search.address} lists no pictures of that rating{hint}: expected at least one; look for "
+        "the tags' spelling on the site itself."
+    )
 
 
 class _Listener:
@@ -262,17 +272,3 @@ def _config(
         "cache": {"file": ":memory:"},  # the user's own cache may hold logins
         "output": {"mode": "null", "colors": {}},
     }
-
-
-def _explain_nothing_found(search: SiteSearch, result: CrawlResult) -> str:
-    if result.broken:
-        name, reason = result.broken[0]
-        return (
-            f"None of the pictures of {search.address} could be kept (of {name}: {reason}): look "
-            "at the site in a browser, and run the same command again later."
-        )
-    hint = " (a page without ratings needs --rating any)" if search.initials else ""
-    return (
-        f"{search.address} lists no pictures of that rating{hint}: expected at least one; look for "
-        "the tags' spelling on the site itself."
-    )

@@ -166,24 +166,22 @@ def _fill(
         else:
             passed[one.pixels] = name
             labels = _labels(labelling, one.index)
-            free = names.give(name, labels.get("label"))
-            picture = _picture(one, free, labels=labels, options=options)
+            split = ""
+            if options.split:
+                # Chosen in another way, test pictures of earlier packages would become training
+                # pictures.
+                share = int.from_bytes(one.pixels[:8], "big") / 2**64
+                split = SPLITS[share < options.split]
+            label = labels.get("label")
+            digest = hashlib.sha256(one.png).hexdigest()
+            free = names.give(name, label)
+            picture = PackedPicture(free, split, one.png, one.shape, digest, label)
             line = target.add(picture) | {"from": name} | _facts(picture, labels)
             counts[picture.split or SPLITS[0]] += 1
             size += len(one.png)
         lines.write((json.dumps(line) + "\n").encode())
     report = DataReport(source.name, len(source), counts.total(), tuple(skipped), (), 3)
     return PackResult(report, counts, size)
-
-
-def _picture(made: Encoded, name: str, *, labels: dict, options: PackOptions) -> PackedPicture:
-    split = ""
-    if options.split:
-        # Chosen in another way, test pictures of earlier packages would become training pictures.
-        share = int.from_bytes(made.pixels[:8], "big") / 2**64
-        split = SPLITS[share < options.split]
-    digest = hashlib.sha256(made.png).hexdigest()
-    return PackedPicture(name, split, made.png, made.shape, digest, labels.get("label"))
 
 
 def _facts(picture: PackedPicture, labels: dict) -> dict:

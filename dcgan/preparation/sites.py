@@ -121,22 +121,15 @@ def _resolve_site(site: str) -> tuple[str | None, str]:
     family = family.lower()
     if family not in FAMILIES:
         family, address = None, site
-    root = _root(address)
-    if root is None:
+    try:
+        parts = urlsplit(address)
+        is_web = address.isprintable() and parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:  # brackets without an IPv6 address in them
+        is_web = False
+    if not is_web:
         names = ", ".join(sorted(KNOWN_SITES))
         raise UserError(
             f'--site "{site}" is not known: expected one of {names}, or an address such as '
             "https://konachan.com; gallery-dl --list-extractors prints all that it can read."
         )
-    return family or ROOTS.get(root), address
-
-
-def _root(address: str) -> str | None:
-    """Returns scheme and host of a web address; None if it is not one."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:  # brackets without an IPv6 address in them
-        return None
-    if not address.isprintable() or parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    return f"{parts.scheme}://{parts.netloc}"
+    return family or ROOTS.get(f"{parts.scheme}://{parts.netloc}"), address

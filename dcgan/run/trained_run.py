@@ -195,8 +195,17 @@ class TrainedRun:
             known = self._data_options(splits)
             place = _find_data(known["dataset"], self._data_dir, known["data_dir"])
             source = self._open(known, *place) if place else self._find_renamed(known)
+            if source is None and self._data_dir is None:
+                path = os.path.abspath(os.path.join(known["data_dir"], known["dataset"]))
+                raise UserError(
+                    f"The run's data are no longer at {path}: name their place with --data_dir."
+                )
             if source is None:
-                raise _not_found_error(known["dataset"], self._data_dir, known["data_dir"])
+                raise UserError(
+                    f"The run's data are not at --data_dir {self._data_dir}: expected "
+                    f"{Path(known['dataset']).name} by that or another name, or the folder that it "
+                    "is in by that name."
+                )
             self._sources[splits] = source
         return self._sources[splits]
 
@@ -330,18 +339,6 @@ def _find_data(dataset: str, data_dir: str | None, recorded: str) -> tuple[str, 
     if name in {data_names.stem(one).lower() for one in below}:
         return name, data_dir
     return (dataset, data_dir) if catalog.place(dataset, data_dir) is not None else None
-
-
-def _not_found_error(dataset: str, data_dir: str | None, recorded: str) -> UserError:
-    if data_dir is None:
-        path = os.path.abspath(os.path.join(recorded, dataset))
-        return UserError(
-            f"The run's data are no longer at {path}: name their place with --data_dir."
-        )
-    return UserError(
-        f"The run's data are not at --data_dir {data_dir}: expected {Path(dataset).name} by "
-        "that or another name, or the folder that it is in by that name."
-    )
 
 
 def _is_above_0(line: dict, name: str) -> bool:
