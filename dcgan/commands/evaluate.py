@@ -166,17 +166,15 @@ def _metrics(asked: str | None, extractor: str, labels: Mapping[str, Labels]) ->
 
 def _print_table(what: str, records: list[dict]) -> None:
     logger.info("\n%s:\n", what)
-    for line in table([record for record in records if record["metric"] != CLASSES]):
-        logger.info("%s", line)
+    lines = table([record for record in records if record["metric"] != CLASSES])
     found = judgement.judge(records)
     for sentence in [*explain_floors(records), *([found.text] if found else [])]:
-        for line in textwrap.wrap(sentence, WIDTH):
-            logger.info("%s", line)
+        lines += textwrap.wrap(sentence, WIDTH)
     for record in records:
         if record["metric"] == CLASSES:
-            logger.info("")
-            for line in histogram(record):
-                logger.info("%s", line)
+            lines += ["", *histogram(record)]
+    for line in lines:
+        logger.info("%s", line)
 
 
 def _explain_measuring(

@@ -50,6 +50,7 @@ def run(config: Config) -> int:
         raise UserError("--train false leaves nothing to do; leave the flag out to train.")
     try:
         workers = _gather(config)
+        config = by_device.choose_batch(config, gpu=on_gpu())
         with workers.translate_errors():
             return _train(config, workers) if workers.is_chief else _follow(config, workers)
     except tf.errors.ResourceExhaustedError as error:
@@ -77,7 +78,6 @@ def _train(config: Config, workers: Workers) -> int:
     Options are refused as early as possible: before the data set is opened, then before any picture
     is decoded.
     """
-    config = by_device.choose_batch(config, gpu=on_gpu())
     if config.run_dir and not config.dry_run:  # what is undecided will be as in the run
         alike = (*SOURCE_OPTIONS, *config.undecided)
         _refuse_other_config(config, RunDir(Path(config.run_dir)), alike=alike)
@@ -111,7 +111,6 @@ def _train(config: Config, workers: Workers) -> int:
 
 def _follow(config: Config, workers: Workers) -> int:
     """Trains as a worker that is not the chief, with the chief's options."""
-    config = by_device.choose_batch(config, gpu=on_gpu())
     _require_shares(config, workers)
     take = functools.partial(_take_chiefs_options, workers=workers)
     config, source, _, columns = _look_at_data(config, take)
@@ -325,11 +324,10 @@ def _dry_run(
         cache_dir=known_folder(config.cache_dir),
         limit=config.train_size,
     )
-    logger.info("")
-    for sentence in filter(None, (chosen, *report.sentences())):
-        logger.info("%s", sentence)
-    for name, classes in columns.items():
-        logger.info("Classes of %s: %s.", name, ", ".join(classes))
+    lines = ["", *filter(None, (chosen, *report.sentences()))]
+    lines += [f"Classes of {name}: {', '.join(classes)}." for name, classes in columns.items()]
+    for line in lines:
+        logger.info("%s", line)
     generator, discriminator = make_networks(config, [len(names) for names in columns.values()])
     labels = [tf.zeros([1, len(columns)], tf.int32)] * bool(columns)
     for network, shape in (
@@ -338,8 +336,7 @@ def _dry_run(
     ):
         network.build()
         rows = network_summary.rows(network, tf.zeros([1, *shape]), *labels)
-        logger.info("")
-        for line in network_summary.table(network.name, rows):
+        for line in ("", *network_summary.table(network.name, rows)):
             logger.info("%s", line)
     _estimate(config, report.used, generator.classes)
     logger.info("\nDry run: would train into %s; nothing was written.", config.run_dir)
