@@ -17,7 +17,6 @@ from dcgan.latent.seeds import parse_seeds
 from dcgan.outputs import provenance
 from dcgan.outputs.comparison import page
 from dcgan.outputs.comparison.runs import MAX_RUNS, Run
-from dcgan.outputs.report.contents import CheckpointSummary
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun, choose_run
 from dcgan.terminal.progress import Bar
@@ -38,7 +37,11 @@ def run(options: Compare) -> None:
         runs = []
         for folder, name in zip(folders, names, strict=True):
             options_there = {one.name: one for one in options_of(read_json(folder.config))}
-            runs.append(Run(name, folder, options_there, _model(folder, seeds)))
+            try:
+                model = model_of(TrainedRun(folder), seeds)
+            except UserError as error:
+                model = str(error)  # why there is none
+            runs.append(Run(name, folder, options_there, model))
             bar.update()
     found = page.compare(runs)
     html = page.render(found, seeds)
@@ -77,11 +80,3 @@ def _names(folders: list[RunDir]) -> list[str]:
         return [path.name for path in paths]
     common = os.path.commonpath(paths)
     return [path.relative_to(common).as_posix() for path in paths]
-
-
-def _model(folder: RunDir, seeds: list[int]) -> CheckpointSummary | str:
-    """Returns the newest checkpoint with its images, or a sentence why there is none."""
-    try:
-        return model_of(TrainedRun(folder), seeds)
-    except UserError as error:
-        return str(error)

@@ -39,7 +39,7 @@ def run(options: Evaluate) -> None:
     _require(options, trained, split, count)
     learnt = trained.reals()
     compared = learnt if split == trained.splits else trained.read_part(split)
-    name = _extractor(options, learnt.labels, len(learnt.images))
+    name, metrics = _choose_measures(options, learnt.labels, len(learnt.images))
     reals = choose_reals(
         compared,
         count,
@@ -47,7 +47,6 @@ def run(options: Evaluate) -> None:
         split=split,
         seed=options.seed,
     )
-    metrics = _metrics(options.metrics, name, learnt.labels)
     evaluator.require(metrics, name, learnt.labels, real=reals.count, generated=count)
     if reals.count < count:
         logger.info(
@@ -143,25 +142,20 @@ def _require(options: Evaluate, trained: TrainedRun, split: str, count: int) -> 
     learnt = compared = trained.count()
     if split != trained.splits:
         compared = len(trained.read_part(split, trained.source))
-    name = _extractor(options, source.labels, learnt)
+    name, metrics = _choose_measures(options, source.labels, learnt)
     extractors.require(name, source.labels, learnt)
-    metrics = _metrics(options.metrics, name, source.labels)
     real = min(compared, count)
     evaluator.require(metrics, name, source.labels, real=real, generated=count)
     extractors.fetch(name, cache_dir=trained.cache_dir)
 
 
-def _extractor(options: Evaluate, labels: Mapping[str, Labels], count: int) -> str:
-    """Returns the extractor that was asked for, else the one that suits data and metrics."""
-    asked = options.metrics.split(",") if options.metrics else METRICS
-    return options.extractor or evaluator.default_extractor(labels, count, asked)
-
-
-def _metrics(asked: str | None, extractor: str, labels: Mapping[str, Labels]) -> tuple[str, ...]:
-    """Returns the metrics asked for, each once; all possible ones without --metrics."""
-    if asked is None:
-        return evaluator.possible_metrics(extractor, labels)
-    return tuple(dict.fromkeys(asked.split(",")))
+def _choose_measures(
+    options: Evaluate, labels: Mapping[str, Labels], count: int
+) -> tuple[str, tuple[str, ...]]:
+    """Returns the extractor and the metrics that were asked for, else those that suit the data."""
+    asked = tuple(dict.fromkeys(options.metrics.split(","))) if options.metrics else ()
+    name = options.extractor or evaluator.default_extractor(labels, count, asked or METRICS)
+    return name, asked or evaluator.possible_metrics(name, labels)
 
 
 def _print_table(what: str, records: list[dict]) -> None:

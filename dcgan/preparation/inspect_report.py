@@ -49,11 +49,6 @@ def sentences(source: Source, result: Survey) -> list[str]:
         more = len(counts) - LABELS_SHOWN
         others = f" and {more:,} more" if more > 0 else ""
         lines.append(f"Labels, {key}: {', '.join(shown)}{others}{none}.")
-    return lines + _advice(result)
-
-
-def _advice(result: Survey) -> list[str]:
-    lines = []
     if result.same or result.near or result.skipped:
         lines.append(
             f"To leave out duplicates and broken files: {program.name()} pack --similarity "
