@@ -1,8 +1,4 @@
-"""Finds cascades: nagadomi's for anime faces, OpenCV's own for photographs, or any file.
-
-The first is downloaded once. Refused are unknown names, files that hold no cascade, and a missing
-OpenCV or its version 5, which has no cascades.
-"""
+"""Finds cascades: nagadomi's for anime faces, OpenCV's own for photographs, or any file."""
 
 import hashlib
 from pathlib import Path
@@ -42,7 +38,8 @@ def require() -> None:
 def find(cascade: str, cache_dir: Path) -> Path:
     """Returns the file of a cascade: "animeface", one of OpenCV's own names, or a path.
 
-    Raises UserError for what this module refuses, or if the download to `cache_dir` fails.
+    The first is downloaded once, to `cache_dir`. Raises UserError if that fails, for an unknown
+    name or a file that holds no cascade, and see `require`.
     """
     require()
     own = Path(cv2.data.haarcascades)

@@ -168,11 +168,10 @@ def _example(picture: PackedPicture) -> bytes:
 
 @contextlib.contextmanager
 def shard_package(place: str, shard_bytes: int) -> Iterator[ShardPackage]:
-    """Opens a folder of shards, from which those of an earlier pack are removed first.
+    """Opens a folder of shards, a path or an address of tf.io.gfile; the block ends with `finish`.
 
-    The block ends with `finish`. If it raises an error, the new shards are removed too, and the
-    folder if it is then empty. The place is a path or an address of tf.io.gfile. Raises UserError
-    if it holds something that `pack` did not write, or cannot be written.
+    If the block raises an error, the new shards are removed, and the folder if it is then empty.
+    Raises UserError if it holds something that `pack` did not write, or cannot be written.
     """
     tf = _tensorflow()
     gfile, place = tf.io.gfile, place.rstrip("/")

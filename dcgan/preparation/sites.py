@@ -1,8 +1,7 @@
 """Makes the address that gallery-dl reads from a site's name or address, tags and a rating.
 
 Tags and a rating can be added to the addresses of two families of sites, moebooru and danbooru.
-Any other address is passed on as it is, so its tags must be in it already. A name that is neither
-known nor a web address is refused, and so is a rating among the tags.
+Any other address is passed on as it is, so its tags must be in it already.
 """
 
 from dataclasses import dataclass
@@ -114,7 +113,7 @@ def make_search(site: str, tags: str = "", rating: str = "safe") -> SiteSearch:
 
 
 def _resolve_site(site: str) -> tuple[str | None, str]:
-    """Returns (family or None, address) of a --site; raises UserError if it is unknown."""
+    """Returns (family or None, address) of a --site."""
     if site.lower() in KNOWN_SITES:
         return KNOWN_SITES[site.lower()]
     family, _, address = site.partition(":")

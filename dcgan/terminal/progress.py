@@ -5,15 +5,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
 
 from tqdm import tqdm
 
 from dcgan.terminal import console
 
 LINE_SECONDS = 30.0  # between two lines without a terminal
-
-Item = TypeVar("Item")
 
 
 def is_interactive() -> bool:
@@ -104,9 +101,7 @@ class Bar:
         return ", ".join(filter(None, (*parts, self._note)))
 
 
-def with_bar(
-    items: Iterable[Item], description: str, total: int, unit: str, **options
-) -> Iterator[Item]:
+def with_bar(items: Iterable, description: str, total: int, unit: str, **options) -> Iterator:
     """Yields the items, with a bar that shows how many are done; see `Bar` for the arguments."""
     with Bar(description, total, unit, **options) as bar:
         for item in items:
