@@ -144,6 +144,8 @@ def _look_at_data(
     config = replace(config, channels=config.channels or summary.channels)
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     config = take_choices(config)
+    if not config.dry_run:
+        _require_a_step(config, _count(config, source))
     if not config.conditional:
         return config, source, summary, {}
     rows = label_columns.usable(source, summary, config.train_size)
@@ -168,7 +170,8 @@ def _require_shares(config: Config, workers: Workers) -> None:
 def _require_data(config: Config, source: Source) -> None:
     """Refuses a data set that is too small even if all of its pictures can be used."""
     count = _count(config, source)
-    _require_a_step(config, count)
+    if "batch_size" not in config.undecided:
+        _require_a_step(config, count)
     if config.evaluate_freq:
         periodic.require(
             source.labels,

@@ -191,6 +191,14 @@ def test_the_same_run_goes_on_however_it_is_typed(copy, capsys, dataset, flags):
     goes_on(copy, capsys, *flags, dataset=dataset)
 
 
+def test_a_run_goes_on_with_its_batch_though_its_data_are_too_few_for_the_devices(tmp_path):
+    flags = small_flags(write_pictures(tmp_path / "few", 12), tmp_path)
+    assert main.main([*flags, "--steps", "1"]) == 0
+    at = flags.index("--batch_size")
+    assert main.main([*flags[:at], *flags[at + 2 :], "--steps", "2"]) == 0
+    assert read_json(RunDir(tmp_path / "run").config)["batch_size"] == 8
+
+
 @pytest.mark.parametrize(
     ("flags", "name"),
     [
