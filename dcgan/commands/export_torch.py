@@ -26,8 +26,7 @@ def run(options: ExportTorch) -> None:
             "classes: name a run without it, or write another format with export."
         )
     weights = {network.name: to_torch(network) for network in networks}
-    folder = root / "export" / "torch" / f"{step:08d}"
-    folder = Path(options.to) if options.to else folder
+    folder = Path(options.to) if options.to else root / "export" / "torch" / f"{step:08d}"
     for path in (folder / file for file in FILES.values()):
         if path.exists() or any(parent.is_file() for parent in path.parents):
             raise UserError(
