@@ -153,7 +153,7 @@ def _take_value(name: str, rest: collections.deque[str]) -> str | None:
     if not rest or name == "version":
         return None
     word = rest[0]
-    is_other = word.startswith("-") or word == "help" or _command(word)
+    is_other = _ends_values(word, is_named=False)
     if name in SWITCHES:  # `--crop True`, as carpedm20's users write it
         is_value = word.lower() in TRUE + FALSE
         if not is_value and not is_other:

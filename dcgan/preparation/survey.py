@@ -79,8 +79,19 @@ def survey(source: Source, *, workers: int | None = None) -> Survey:
             used[one.index] = not one.reason
             if one.reason:
                 result.skipped.append(Skipped(reading.name_of(source, one.index), one.reason))
-            else:
-                _add(result, one, first_of=first_of, seen=seen)
+                continue
+            result.sizes[one.size] += 1
+            result.grey += one.grey
+            if one.blank:
+                result.blank.append(one.index)
+            if max(one.size) > EXTREME_ASPECT * min(one.size):
+                result.extreme.append(one.index)
+            first = first_of.setdefault(one.pixels, one.index)
+            if first != one.index:
+                result.same.append((one.index, first))
+            elif hashing and not one.blank:  # all blank pictures look the same
+                if near := seen.add(one.fingerprint, str(one.index)):
+                    result.near.append((one.index, int(near)))
     if not result.usable:
         raise nothing_usable_error(source.name, result.found, result.skipped)
     result.notes = (*source.notes, *depth(summary), *remarks_on(remarks))
@@ -104,26 +115,3 @@ def _look_at(index: int, image: np.ndarray | None, reason: str, *, hashing: bool
         pixels=reading.digest(image),
         fingerprint=duplicates.fingerprint(picture) if hashing else None,
     )
-
-
-def _add(
-    result: Survey,
-    one: PictureFacts,
-    *,
-    first_of: dict[bytes, int],
-    seen: duplicates.FingerprintIndex,
-) -> None:
-    """Counts a usable picture, and compares it with those before it."""
-    result.sizes[one.size] += 1
-    result.grey += one.grey
-    if one.blank:
-        result.blank.append(one.index)
-    if max(one.size) > EXTREME_ASPECT * min(one.size):
-        result.extreme.append(one.index)
-    first = first_of.setdefault(one.pixels, one.index)
-    if first != one.index:
-        result.same.append((one.index, first))
-    elif one.fingerprint is not None and not one.blank:  # all blank pictures look the same
-        near = seen.add(one.fingerprint, str(one.index))
-        if near is not None:
-            result.near.append((one.index, int(near)))
