@@ -39,6 +39,8 @@ BLURRED, DUPLICATE, FACELESS = "blurred", "near duplicate of ", "no face found"
 
 @dataclass(frozen=True)
 class CropOptions(FaceSearch):
+    """How faces are found, then cut out and chosen."""
+
     size: int = 96  # side of the face pictures, in pixels
     margin: float = 0.2  # added on each side of the found box, as a share of its side
     # variance of the Laplacian at the final size below which a face is blurred

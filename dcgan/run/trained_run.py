@@ -63,7 +63,7 @@ def choose_run(run_dir: str | None, dataset: str | None, checkpoint: str) -> Run
 
 
 class TrainedRun:
-    """One checkpoint of a run, from which images are sampled as training does.
+    """One checkpoint of a run, from which images are sampled in float32, as training does.
 
     Args:
         run: its folder.
