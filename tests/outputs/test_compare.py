@@ -94,7 +94,7 @@ def test_intervals_are_apart_where_they_have_nothing_in_common(low, high, apart)
     """Against 4 to 6."""
     score, other = Score([5], 4, 6), Score([5], low, high)
     assert score.is_apart_from(other) == other.is_apart_from(score) == apart
-    assert not score.is_apart_from(Score([50], None, None))
+    assert not score.is_apart_from(Score([50], np.nan, np.nan))
 
 
 def test_the_best_is_ahead_only_of_all_others_at_once(tmp_path):
@@ -212,12 +212,11 @@ def test_seeds_that_were_measured_at_other_times_are_one_mean_track(
     runs = [run_of(tmp_path / "s0"), run_of(tmp_path / "s1", seed=1)]
     runs.append(run_of(tmp_path / "none", batch_size=8))
     found = page.compare(runs)
-    key = scores.key_of(found.protocols[0][0].example)
-    track = scores.track(found.settings[0], key, "minute")
+    ((one,),) = found.protocols
+    (track,) = one.curves("minute").values()
     np.testing.assert_allclose(track.x, x)
     np.testing.assert_allclose(track.values, values)
     np.testing.assert_allclose([track.low[0], track.high[0]], ends)
-    assert scores.track(found.settings[1], key, "minute") is None
 
 
 def test_every_chart_holds_all_settings(tmp_path):

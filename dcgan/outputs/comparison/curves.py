@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dcgan.outputs.comparison.runs import Setting
-from dcgan.outputs.comparison.scores import Measurement, MetricCurve, key_of, track
+from dcgan.outputs.comparison.scores import Measurement, MetricCurve
 from dcgan.outputs.report import chart, measurements
 
 AXES = ("minute", "image")
@@ -73,8 +73,7 @@ def quality(protocols: Sequence[Sequence[Measurement]]) -> list[tuple[str, list[
 
 
 def _of_metric(measured: Measurement, axis: str) -> dict | None:
-    key = key_of(measured.example)
-    tracks = {one: found for one in measured.scores if (found := track(one, key, axis))}
+    tracks = measured.curves(axis)
     if not any(one.x.size > 1 for one in tracks.values()):
         return None
     places = np.unique(np.concatenate([one.x for one in tracks.values()]))

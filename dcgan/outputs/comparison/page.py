@@ -249,7 +249,7 @@ def _cell(score: Score | None, setting: Setting, *, is_ahead: bool) -> dict | No
     if score is None:
         return None
     parts = []
-    if score.low is not None:
+    if np.isfinite([score.low, score.high]).all():
         parts.append(f"{number(score.low)} to {number(score.high)}")
     if len(setting.runs) > 1:
         ends = dict.fromkeys(number(end) for end in (min(score.values), max(score.values)))

@@ -4,6 +4,7 @@ Two scores are apart if every seed of one, at the worse end of its 95 % interval
 every seed of the other at the better end of its own. Otherwise no setting is called ahead.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,24 +24,15 @@ class Score:
     """The value of a metric for one setting."""
 
     values: Sequence[float]  # one per measured seed
-    low: float | None  # lowest and highest end of their intervals; None if one has no interval
-    high: float | None
+    low: float  # lowest and highest end of their intervals; NaN if one has no interval
+    high: float
     steps: Sequence[int] = ()  # one per seed
-
-    @classmethod
-    def of(cls, values, low: float, high: float, steps: Sequence[int] = ()) -> "Score":
-        """Makes a score of numbers; the ends are NaN where there is no interval."""
-        known = np.isfinite([low, high]).all()
-        ends = (float(low), float(high)) if known else (None, None)
-        return cls([*map(float, values)], *ends, steps)
 
     @property
     def value(self) -> float:
         return float(np.mean(self.values))
 
     def is_apart_from(self, other: "Score") -> bool:
-        if None in (self.low, other.low):
-            return False
         return self.high < other.low or other.high < self.low
 
 
@@ -48,14 +40,27 @@ class Score:
 class Measurement:
     """A metric measured by one protocol."""
 
-    example: Series  # the series of one of the runs, which says how it was measured
-    # the last score of each setting that was measured
-    scores: Mapping[Setting, Score]
+    runs: Mapping[Setting, Sequence[tuple[Run, Series]]]  # those that were measured
+
+    @property
+    def example(self) -> Series:
+        """The series of one of the runs, which says how all were measured."""
+        return next(iter(self.runs.values()))[0][1]
+
+    @functools.cached_property
+    def scores(self) -> dict[Setting, Score]:
+        """The last score of each setting that was measured."""
+        return {setting: _score([one for _, one in each]) for setting, each in self.runs.items()}
 
     @property
     def winner(self) -> Setting | None:
         """The best setting if its score is apart from every other's, else None."""
         return find_winner(self.scores, more_is_better=self.example.more_is_better)
+
+    def curves(self, axis: str) -> dict[Setting, "MetricCurve"]:
+        """Returns how the metric changed on an axis, see `Run.places`, where that is known."""
+        curves = {setting: _join(each, axis) for setting, each in self.runs.items()}
+        return {setting: curve for setting, curve in curves.items() if curve}
 
 
 def find_winner(scores: Mapping[Setting, Score], *, more_is_better: bool) -> Setting | None:
@@ -75,35 +80,18 @@ def find_best(scores: Mapping[Setting, Score], *, more_is_better: bool) -> Setti
 
 def by_protocol(settings: Sequence[Setting]) -> list[list[Measurement]]:
     """Groups the metrics by protocol; the protocol that most settings have comes first."""
-    found: dict[tuple, list[Measurement]] = {}
-    for key in dict.fromkeys(key_of(series) for _, series in _all_series(settings)):
-        how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in METRIC_FIELDS)
-        found.setdefault(how, []).append(_make_measurement(key, settings))
-    groups = [sorted(group, key=lambda m: rank(m.example.metric)) for group in found.values()]
-    return sorted(groups, key=lambda group: -max(len(one.scores) for one in group))
-
-
-def key_of(series: Series) -> tuple[str, ...]:
-    """Returns the key of protocol and metric; only scores with equal keys are compared."""
-    return tuple(str(series.newest.get(part)) for part in PROTOCOL)
-
-
-def series_of(run: Run, key: tuple[str, ...]) -> Series | None:
-    return next((one for one in run.series if key_of(one) == key), None)
-
-
-def _all_series(settings: Sequence[Setting]) -> list[tuple[Run, Series]]:
-    return [(run, one) for setting in settings for run in setting.runs for one in run.series]
-
-
-def _make_measurement(key: tuple[str, ...], settings: Sequence[Setting]) -> Measurement:
-    scores = {}
+    found: dict[tuple, dict[Setting, list[tuple[Run, Series]]]] = {}
     for setting in settings:
-        found = [one for run in setting.runs if (one := series_of(run, key))]
-        if found:
-            scores[setting] = _score(found)
-    example = next(one for _, one in _all_series(settings) if key_of(one) == key)
-    return Measurement(example, scores)
+        for run in setting.runs:
+            for one in run.series:
+                key = tuple(str(one.newest.get(part)) for part in PROTOCOL)
+                found.setdefault(key, {}).setdefault(setting, []).append((run, one))
+    groups: dict[tuple, list[Measurement]] = {}
+    for key, runs in found.items():
+        how = tuple(v for part, v in zip(PROTOCOL, key, strict=True) if part not in METRIC_FIELDS)
+        groups.setdefault(how, []).append(Measurement(runs))
+    in_order = [sorted(group, key=lambda m: rank(m.example.metric)) for group in groups.values()]
+    return sorted(in_order, key=lambda group: -max(len(one.runs) for one in group))
 
 
 def _score(each: Sequence[Series]) -> Score:
@@ -111,7 +99,8 @@ def _score(each: Sequence[Series]) -> Score:
     values, low, high = (
         np.array([one.column(name)[-1] for one in each]) for name in ("value", "low", "high")
     )
-    return Score.of(values, low.min(), high.max(), [one.records[-1]["step"] for one in each])
+    steps = [one.records[-1]["step"] for one in each]
+    return Score(values.tolist(), float(low.min()), float(high.max()), steps)
 
 
 @dataclass(frozen=True)
@@ -135,15 +124,11 @@ class MetricCurve:
             float(np.interp(nearest, self.x, column))
             for column in (self.values, self.low, self.high)
         )
-        return Score.of([value], low, high)
+        return Score([value], low, high)
 
 
-def track(setting: Setting, key: tuple[str, ...], axis: str) -> MetricCurve | None:
-    """Returns how a metric of a setting changed; None if it, or its place, is not known.
-
-    For the axis see `Run.places`.
-    """
-    each = [(run, one) for run in setting.runs if (one := series_of(run, key))]
+def _join(each: Sequence[tuple[Run, Series]], axis: str) -> MetricCurve | None:
+    """Joins the curves of a setting's seeds; None if no places are known."""
     tracks = [found for run, one in each if (found := _track(run, one, axis))]
     if len(tracks) < 2:
         return tracks[0] if tracks else None
@@ -181,8 +166,7 @@ def interpolate_at_equal(
 
     None if fewer than two settings were measured, or one of them not near x.
     """
-    key = key_of(measured.example)
-    tracks = {one: found for one in measured.scores if (found := track(one, key, axis))}
+    tracks = measured.curves(axis)
     if len(tracks) < 2:
         return None
     x = min(float(one.x[-1]) for one in tracks.values())
