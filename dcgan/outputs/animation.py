@@ -33,29 +33,21 @@ def make_gif(frames: Sequence[Path], target: Path) -> None:
         target: the file to write; replaced whole.
     """
     chosen = [frames[i] for i in images.even_indices(len(frames), MAX_FRAMES)]
-    found = [(path, read_or_warn(path, "animation")) for path in chosen]
-    pictures = _same_shape([one for one in found if one[1] is not None])
-    if not pictures:
+    read = {path: read_or_warn(path, "animation") for path in chosen}
+    found = {path: array for path, array in read.items() if array is not None}
+    if not found:
         logger.warning("Wrote no %s: none of %d sample grids could be read.", target, len(frames))
         return
-    small = [_scale_down(picture) for picture in pictures]
-    data = images.gif_bytes(small, seconds=FRAME_SECONDS, hold=LAST_FRAME_SECONDS)
-    files.write_bytes(target, data)
-
-
-def _same_shape(pictures: Sequence[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
-    if not pictures:
-        return []
-    shape = Counter(array.shape for _, array in pictures).most_common(1)[0][0]
-    for path, array in pictures:
+    shape = Counter(array.shape for array in found.values()).most_common(1)[0][0]
+    for path, array in found.items():
         if array.shape != shape:
             logger.warning(
                 "Left %s out of the animation: its shape is %s, that of most is %s.",
-                path,
-                array.shape,
-                shape,
+                *(path, array.shape, shape),
             )
-    return [array for _, array in pictures if array.shape == shape]
+    small = [_scale_down(array) for array in found.values() if array.shape == shape]
+    data = images.gif_bytes(small, seconds=FRAME_SECONDS, hold=LAST_FRAME_SECONDS)
+    files.write_bytes(target, data)
 
 
 def _scale_down(array: np.ndarray) -> np.ndarray:

@@ -50,8 +50,7 @@ class Scale:
         values = np.asarray(values, np.float64)
         if not self.symlog:
             return values
-        beyond = np.sign(values) * (1 + np.log10(np.maximum(np.abs(values), 1)))
-        return np.where(np.abs(values) <= 1, values, beyond)
+        return np.clip(values, -1, 1) + np.sign(values) * np.log10(np.maximum(np.abs(values), 1))
 
     def ticks(self, most: int) -> list[float]:
         if self.symlog:
@@ -90,7 +89,6 @@ def draw(
     """Makes a chart for the template, which reads these keys; None if there is nothing to draw.
 
     Args:
-        title: its heading.
         steps: float [N], increasing; what the values are drawn against.
         curves: of N values each; those without a finite value are left out.
         unit: what the values are, if the title does not say it.
@@ -134,28 +132,22 @@ class _ThinCurve:
 
     def paths(self, horizontal: Scale, vertical: Scale) -> dict:
         """Returns SVG paths: the line, the values behind it, dots, whiskers or a band."""
-        x, known = self.steps[self.known], self.known
-        few = len(x) <= 40 and not (self.curve.smooth or self.curve.band)
-        dots = zip(horizontal.at(x), vertical.at(self.line[known]), strict=True)
+        curve, ends = self.curve, vertical.at(self.ends[self.known].ravel())
+        x, y = horizontal.at(self.steps[self.known]), vertical.at(self.line[self.known])
+        few = len(x) <= 40 and not (curve.smooth or curve.band)
+        dots = zip(x, y, strict=True) if few or len(x) == 1 else ()
+        at, low, high = self._intervals(horizontal, vertical)
+        around = _path(np.append(at, at[::-1]), np.append(low, high[::-1]))
+        whiskers = () if curve.band else zip(at, low, high, strict=True)
         return {
-            "label": self.curve.label,
-            "css_class": self.curve.css_class,
-            "line": _path(horizontal.at(x), vertical.at(self.line[known])),
-            "values": self.curve.smooth
-            and _path(horizontal.at(x.repeat(2)), vertical.at(self.ends[known].ravel())),
-            "dots": "".join(f"M{_xy(*dot)}h0" for dot in dots) if few or len(x) == 1 else "",
-            "whiskers": "" if self.curve.band else self._whiskers(horizontal, vertical),
-            "band": self._band(horizontal, vertical) if self.curve.band else "",
+            "label": curve.label,
+            "css_class": curve.css_class,
+            "line": _path(x, y),
+            "values": curve.smooth and _path(x.repeat(2), ends),
+            "dots": "".join(f"M{_xy(*dot)}h0" for dot in dots),
+            "whiskers": "".join(f"M{_xy(x, low)}L{_xy(x, high)}" for x, low, high in whiskers),
+            "band": f"{around}Z" if curve.band and at.size > 1 else "",
         }
-
-    def _whiskers(self, horizontal: Scale, vertical: Scale) -> str:
-        ends = zip(*self._intervals(horizontal, vertical), strict=True)
-        return "".join(f"M{_xy(x, low)}L{_xy(x, high)}" for x, low, high in ends)
-
-    def _band(self, horizontal: Scale, vertical: Scale) -> str:
-        x, low, high = self._intervals(horizontal, vertical)
-        around = _path(np.append(x, x[::-1]), np.append(low, high[::-1]))
-        return f"{around}Z" if x.size > 1 else ""
 
     def _intervals(self, horizontal: Scale, vertical: Scale) -> tuple[np.ndarray, ...]:
         """Returns places and both ends of the intervals there; none if the curve was thinned."""
@@ -191,16 +183,13 @@ def _points(shown: list[_ThinCurve], horizontal: Scale, vertical: Scale, x_name:
     for i, place in enumerate(_format_steps(steps)):
         values = [f"{s.curve.label} {number(s.line[i])}" for s in shown if s.known[i]]
         words.append(f"{x_name} {place}: {', '.join(values) or 'not measured'}")
+    heights = [vertical.at(one.line).round(2) for one in shown]
     return {
         "x": horizontal.at(steps).round(2).tolist(),
-        "y": [[_place(vertical, value) for value in one.line] for one in shown],
+        "y": [[y if np.isfinite(y) else None for y in each.tolist()] for each in heights],
         "looks": [one.curve.css_class for one in shown],
         "words": words,
     }
-
-
-def _place(vertical: Scale, value: float) -> float | None:
-    return round(float(vertical.at(value)), 2) if np.isfinite(value) else None
 
 
 def _rows(shown: list[_ThinCurve]) -> list[list[str]]:

@@ -1,6 +1,5 @@
 """What happened in a run, from its metrics.jsonl and log.txt; both may be absent or cut short."""
 
-import functools
 import re
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from dcgan.run.run_dir import RunDir
 
 RECENT_STEPS = 100  # steps over which present values are averaged
 LINES_SHOWN = 400  # of the log, the last ones
-# What `commands.train` puts before each message in log.txt.
-_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
+# A message about the health of the training, behind the time that `commands.train` puts before it.
+_MESSAGE = re.compile(r"(?:(\d{4}-\d\d-\d\d \d\d:\d\d):\d\d,\d{3} )?(Step \d+: .*)")
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ class History:
 
     def recent_mean(self, key: str) -> float | None:
         """Computes the mean over the last `RECENT_STEPS` steps; None if there is no value."""
-        column = self.column(key)
-        known = np.isfinite(column) & (self.steps > self.steps[-1:].max(initial=0) - RECENT_STEPS)
-        return float(column[known].mean()) if known.any() else None
+        recent = self.column(key)[self.steps > self.steps[-1:].max(initial=0) - RECENT_STEPS]
+        known = finite(recent)
+        return float(known.mean()) if known.size else None
 
     @property
     def images_per_second(self) -> float | None:
@@ -47,16 +46,11 @@ class History:
         known = finite(self.column("images_per_second"))
         return float(np.median(known)) if known.size else None
 
-    @functools.cached_property
+    @property
     def messages(self) -> list[tuple[str, str]]:
         """(time, sentence) of each message in the log about the health of the training."""
-        found = []
-        for line in self.log:
-            stamp = _STAMP.match(line)
-            text = line[stamp.end() :] if stamp else line
-            if re.match(r"Step \d+: ", text):
-                found.append((line[:16] if stamp else "", text))
-        return found
+        found = map(_MESSAGE.match, self.log)
+        return [(one[1] or "", one[2]) for one in found if one]
 
     @property
     def starts(self) -> int:

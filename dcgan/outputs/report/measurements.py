@@ -155,10 +155,8 @@ def read_series(folder: Path) -> list[Series]:
         metric = records[0]["metric"]
         newest[metric] = max(newest.get(metric, 0), _version(records[0]))
     series = [_series(records, newest) for records in found.values()]
-    series.sort(key=lambda one: one.newest.get("made") or "", reverse=True)
-    series.sort(key=lambda one: one.outdated)
-    series.sort(key=lambda one: rank(one.metric))
-    return series
+    series.sort(key=lambda one: one.newest["made"], reverse=True)
+    return sorted(series, key=lambda one: (rank(one.metric), one.outdated))
 
 
 def rank(metric: str) -> int:
@@ -169,11 +167,11 @@ def rank(metric: str) -> int:
 def read_histograms(folder: Path) -> list[Histogram]:
     """Reads the newest histogram of each labelling and extractor."""
     newest: dict[tuple, dict] = {}
-    for record in _records(folder):
+    for record in sorted(_records(folder), key=lambda record: record["made"]):
         parts = [record.get(name) for name in ("names", "real", "generated")]
         if all(isinstance(part, list) for part in parts) and len({len(p) for p in parts}) == 1:
             key = (str(record.get("labelling")), str(record.get("extractor")))
-            if parts[0] and (record.get("made") or "") >= (newest.get(key, {}).get("made") or ""):
+            if parts[0]:
                 newest[key] = record
     return [Histogram(key[0], _rows(record), record) for key, record in sorted(newest.items())]
 

@@ -18,7 +18,7 @@ from dcgan import images, program
 from dcgan.files import read_json
 from dcgan.outputs import provenance
 from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
-from dcgan.outputs.report.contents import Contents, CopySearch, Option, Walk
+from dcgan.outputs.report.contents import Contents, CopySearch, Walk
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
 from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import Series
@@ -68,14 +68,14 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "near": _near(contents.copy_search),
         "speed": _speed(history),
         "changed": [one for one in contents.options if one.differs],
-        "groups": _groups(contents.options),
         "environment": _environment(run),
         "log": history.log[-LINES_SHOWN:],
         "log_lines": len(history.log),
+        "command": _command("report", contents),
+        "evaluate": _command("evaluate", contents),
+        "neighbours": _command("neighbours", contents),
     }
-    commands = {name: _command(name, contents) for name in ("evaluate", "neighbours")}
-    parts["command"] = _command("report", contents)
-    return html("page.html", parts | commands)
+    return html("page.html", parts)
 
 
 def html(name: str, parts: dict, *folders: Path) -> bytes:
@@ -266,11 +266,6 @@ def format_value(value: object) -> str:
     if value is None:
         return "not given"
     return json.dumps(value) if isinstance(value, bool) else str(value)
-
-
-def _groups(options: Sequence[Option]) -> list[tuple[str, list[Option]]]:
-    names = dict.fromkeys(option.group for option in options)
-    return [(name, [o for o in options if o.group == name]) for name in names]
 
 
 def _environment(run: RunDir) -> list[tuple[str, str]]:
