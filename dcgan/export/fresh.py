@@ -1,11 +1,12 @@
 """Runs an exported model with only its runtime, and measures the errors of its outputs.
 
-parity.py starts it as a separate process, `python fresh.py RUNTIME MODEL CASES.npz`, in which
+parity.py starts it as a separate process, `python fresh.py RUNTIME MODEL CASES`, in which
 neither this project nor another runtime can be imported, except the project's classes for .keras
 files. It prints a JSON object with the largest difference by signature.
 """
 
 import json
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -84,31 +85,18 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def main(runtime: str, path: str, cases: str) -> None:
-    """Does what the module says; a case's name is signature/output/number."""
+    """Does what the module says; CASES holds pickled `parity.Cases`."""
     load, absent = RUNTIMES[runtime]
     # Python puts this file's folder on the path; its onnx.py would hide the package onnx. The
     # project's folder stays: in an installation all other packages lie there too.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE]
     sys.modules.update(dict.fromkeys(absent))  # None makes their import fail
     model, largest = load(path), {}
-    with np.load(cases) as arrays:
-        for name in sorted({"/".join(key.split("/")[:3]) for key in arrays.files}):
-            signature, wanted, _ = name.split("/")
-            prefix = f"{name}/given/"
-            given = {
-                key.removeprefix(prefix): arrays[key]
-                for key in arrays.files
-                if key.startswith(prefix)
-            }
-            found = model(signature, given, wanted)
-            off = difference(found, arrays[f"{name}/expected"])
-            largest[signature] = max(largest.get(signature, 0.0), off, key=_order)
+    with open(cases, "rb") as file:
+        for signature, (wanted, pairs) in sorted(pickle.load(file).items()):
+            errors = [difference(model(signature, given, wanted), known) for given, known in pairs]
+            largest[signature] = float(np.max(errors))  # NaN if one of them is
     print(json.dumps(largest))
-
-
-def _order(value: float) -> float:
-    """Orders NaN as the largest value."""
-    return float("inf") if np.isnan(value) else value
 
 
 if __name__ == "__main__":

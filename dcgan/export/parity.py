@@ -7,13 +7,12 @@ Other runtimes (ONNX Runtime, LiteRT, a browser) have their own kernels; for the
 `TOLERANCE`, below a hundredth of a level, or one level with float16 weights.
 """
 
-import functools
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +41,33 @@ Cases = dict[str, tuple[str, list[tuple[dict[str, np.ndarray], np.ndarray]]]]
 
 def make_cases(subject: Subject) -> Cases:
     """Computes the Keras models' outputs for fixed seeds, at each batch size."""
-    table, cases = subject.table, {}
-    z_dim, z_dist = subject.generator.z_dim, subject.generator.z_dist
-    sample = make_sampler(subject.generator, z_dim=z_dim, z_dist=z_dist, table=table)
-    add = functools.partial(_add, cases, subject, sample)
+    generator, discriminator, table = subject.generator, subject.discriminator, subject.table
+    z_dim, z_dist = generator.z_dim, generator.z_dist
+    sample = make_sampler(generator, z_dim=z_dim, z_dist=z_dist, table=table)
+    cases: Cases = {}
+
+    def add(seeds: np.ndarray, labels: np.ndarray | None, given: dict) -> None:
+        """Adds the outputs for seeds and `labels`; signatures get the labels as `given`."""
+        z = latents(tf.constant(seeds), z_dim=z_dim, z_dist=z_dist)
+        pictures = sample(seeds, labels)
+        faces = generator(z, labels=labels, training=False).numpy()
+        reals = tf.constant(images.to_float(pictures.astype(np.float32)))
+        # Images have no class of their own: for `OWN` the discriminator gets the classes' shares.
+        numbers = shares(table, list(given.values()), len(seeds)) if table else None
+        score = tf.sigmoid(discriminator(reals, labels=numbers, training=False)[:, 0]).numpy()
+        for name, wanted, first, values in (
+            ("serving_default", "images", {"z": z.numpy()}, faces),
+            ("generate", "images", {"seed": seeds}, pictures),
+            ("png", "png_bytes", {"seed": seeds}, pictures),
+            ("discriminate", "score", {"images": pictures}, score),
+        ):
+            known = cases.setdefault(by_class(name) if given else name, (wanted, []))
+            known[1].append(({**first, **given}, values))
+        if given:
+            whole = dict(zip(given, labels.T.copy(), strict=True))
+            known = cases.setdefault(_LABELLED, ("images", []))
+            known[1].append(({"z": z.numpy(), **whole}, faces))
+
     for size in BATCH_SIZES:
         seeds = np.arange(size, dtype=np.int64)
         if table is None:
@@ -58,37 +80,6 @@ def make_cases(subject: Subject) -> Cases:
         given = dict(zip(table.inputs, asked.T.copy(), strict=True))
         add(seeds, np.where(asked == OWN, own, asked), given)
     return cases
-
-
-def _add(
-    cases: Cases,
-    subject: Subject,
-    sample: Callable,
-    seeds: np.ndarray,
-    labels: np.ndarray | None,
-    given: dict,
-) -> None:
-    """Adds the networks' outputs for seeds and `labels`; signatures get the labels as `given`."""
-    generator, discriminator = subject.generator, subject.discriminator
-    z = latents(tf.constant(seeds), z_dim=generator.z_dim, z_dist=generator.z_dist)
-    pictures = sample(seeds) if labels is None else sample(seeds, labels)
-    faces = generator(z, labels=labels, training=False).numpy()
-    reals = tf.constant(images.to_float(pictures.astype(np.float32)))
-    # Images have no class of their own: for `OWN` the discriminator gets the classes' shares.
-    numbers = shares(subject.table, list(given.values()), len(seeds)) if subject.table else None
-    score = tf.sigmoid(discriminator(reals, labels=numbers, training=False)[:, 0]).numpy()
-    for name, wanted, first, values in (
-        ("serving_default", "images", {"z": z.numpy()}, faces),
-        ("generate", "images", {"seed": seeds}, pictures),
-        ("png", "png_bytes", {"seed": seeds}, pictures),
-        ("discriminate", "score", {"images": pictures}, score),
-    ):
-        known = cases.setdefault(by_class(name) if given else name, (wanted, []))
-        known[1].append(({**first, **given}, values))
-    if given:
-        whole = dict(zip(given, labels.T.copy(), strict=True))
-        known = cases.setdefault(_LABELLED, ("images", []))
-        known[1].append(({"z": z.numpy(), **whole}, faces))
 
 
 def signatures(form: Format, cases: Cases) -> list[str]:
@@ -132,16 +123,10 @@ def check(form: Format, path: Path, cases: Cases, *, weights: str = "float32") -
 
 
 def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
-    arrays = {}
-    for signature in signatures(form, cases):
-        wanted, pairs = cases[signature]
-        for number, (given, expected) in enumerate(pairs):
-            name = f"{signature}/{wanted}/{number}"
-            arrays |= {f"{name}/given/{input_}": values for input_, values in given.items()}
-            arrays[f"{name}/expected"] = expected
+    chosen = {signature: cases[signature] for signature in signatures(form, cases)}
     with tempfile.TemporaryDirectory() as folder, plain(model) as place:
-        path = Path(folder, "cases.npz")
-        np.savez(path, **arrays)
+        path = Path(folder, "cases")
+        path.write_bytes(pickle.dumps(chosen))
         words = [form.runtime, place, str(path)]
         process = subprocess.run(
             [sys.executable, fresh.__file__, *words],

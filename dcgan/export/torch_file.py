@@ -139,20 +139,17 @@ def _load(path: Path):
             file.seek(0)
             source = _copy_checked(file, path) if packed else file
             return torch.load(source, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
-    except OSError as error:
-        if error.errno not in (None, errno.EINVAL):  # EINVAL: a damaged file gives a wrong position
-            raise
-        raise _unreadable(path, _first_line(error)) from error
     except Exception as error:  # damage in different places raises different errors
-        if isinstance(error, pickle.UnpicklingError):
-            named = re.search(r"GLOBAL ([\w.]+)", str(error))
-            if named:
-                raise UserError(
-                    f"{path} holds a Python object ({named[1]}), which would have to run code, and "
-                    "not only weights; expected what torch.save(netG.state_dict(), ...) writes."
-                ) from error
+        # EINVAL: a damaged file gives a wrong position.
+        is_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+        if is_disk or isinstance(error, UserError):
+            raise
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named and isinstance(error, pickle.UnpicklingError):
+            raise UserError(
+                f"{path} holds a Python object ({named[1]}), which would have to run code, and "
+                "not only weights; expected what torch.save(netG.state_dict(), ...) writes."
+            ) from error
         raise _unreadable(path, _first_line(error)) from error
 
 

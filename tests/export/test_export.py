@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import pickle
 import shutil
 import signal
 import subprocess
@@ -205,9 +206,10 @@ def test_the_check_runs_where_the_runtime_lies_beside_this_project(tmp_path):
                 return [given["z"] + 0.5]
     """
     (tmp_path / "site" / "onnxruntime.py").write_text(textwrap.dedent(runtime))
-    z, case = np.zeros((1, Z_DIM), np.float32), "serving_default/images/0"
-    np.savez(tmp_path / "cases.npz", **{f"{case}/given/z": z, f"{case}/expected": z})
-    words = (here / "fresh.py", "onnx", "model.onnx", tmp_path / "cases.npz")
+    z = np.zeros((1, Z_DIM), np.float32)
+    cases = {"serving_default": ("images", [({"z": z}, z)])}
+    (tmp_path / "cases").write_bytes(pickle.dumps(cases))
+    words = (here / "fresh.py", "onnx", "model.onnx", tmp_path / "cases")
     process = python(*words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")})
     assert process.stdout == '{"serving_default": 0.5}\n', process.stderr
 
