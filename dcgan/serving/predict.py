@@ -99,15 +99,15 @@ async def _predict(request: Request, model: str, version: int | None) -> Respons
     service: Service = request.app.state.service
     body = await read_body(request, service)
     with service.lease(version, model) as served:
-        wanted = await service.readers.run(
+        signature, inputs, is_row = await service.readers.run(
             tfserving_json.read_predict,
             *(body, served.model.signatures, service.row_limit),
             size=len(body),
         )
-        classes.check(served.columns, wanted.inputs)
-        outputs = await served.run(wanted.signature, wanted.inputs)
+        classes.check(served.columns, inputs)
+        outputs = await served.run(signature, inputs)
     size = tfserving_json.size_of(outputs)
     request.state.memory.add(size)
-    content = await service.writers.run(tfserving_json.answer, outputs, wanted.is_row, size=size)
+    content = await service.writers.run(tfserving_json.answer, outputs, is_row, size=size)
     request.state.memory.add(len(content))
     return Response(content, media_type="application/json")

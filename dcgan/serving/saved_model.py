@@ -56,19 +56,21 @@ class SavedModel:
     """
 
     def __init__(self, folder: Path):
-        load_tensorflow()
+        tf = load_tensorflow()
         self.version = int(folder.name)
-        try:  # TensorFlow's loader trusts files: a damaged one may raise any error
-            self.info = json.loads(_read(folder / INFO))
-            graph = _read(folder / "saved_model.pb")
-            index = _read(folder / "variables" / "variables.index")
-            self.signature_def = _signature_def(graph)
-            self._loaded = _load(folder)
-            self._functions = dict(self._loaded.signatures)
-            self.signatures = {name: _signature(f) for name, f in self._functions.items()}
-            self._check()
-        except Exception as error:
-            raise UnusableVersion(_first_line(error)) from error
+        with plain(folder) as place:
+            try:  # TensorFlow's loader trusts files: a damaged one may raise any error
+                self.info = json.loads(_read(folder / INFO))
+                graph = _read(folder / "saved_model.pb")
+                index = _read(folder / "variables" / "variables.index")
+                self.signature_def = _signature_def(graph)
+                self._loaded = tf.saved_model.load(place)  # it checks the weights' checksums
+                self._functions = dict(self._loaded.signatures)
+                self.signatures = {name: _signature(f) for name, f in self._functions.items()}
+                self._check()
+            except Exception as error:
+                reason = _first_line(error).replace(f"{place}/", "")
+                raise UnusableVersion(reason) from error
         self.fingerprint = hashlib.sha256(graph + index).hexdigest()[:16]
 
     def _check(self) -> None:
@@ -90,8 +92,11 @@ class SavedModel:
             self._require_signature(name, [first], *output)
             if labels:
                 self._require_signature(by_class(name), [first, *labels], *output)
-        if labels:
-            self._require_classes(seed, labels)
+        known = Signature({"seed": seed}, {label.name: label for label in labels})
+        if labels and self.signatures.get("classes") != known:
+            raise UnusableVersion(
+                f"it has no signature classes(seed) of the classes that {INFO} names"
+            )
         for name, signature in self.signatures.items():
             for tensor in (*signature.inputs.values(), *signature.outputs.values()):
                 if tensor.shape[:1] != (None,):
@@ -100,14 +105,6 @@ class SavedModel:
                     raise UnusableVersion(
                         f"its signature {name} has a row of more than {MAX_NUMBERS:,}"
                     )
-
-    def _require_classes(self, seed: Tensor, labels: list[Tensor]) -> None:
-        """Refuses a model by class that does not say which classes seeds have."""
-        known = {label.name: label for label in labels}
-        if self.signatures.get("classes") != Signature({"seed": seed}, known):
-            raise UnusableVersion(
-                f"it has no signature classes(seed) of the classes that {INFO} names"
-            )
 
     def _require_signature(self, name: str, inputs: list[Tensor], dtype: str, *shape: int) -> None:
         """Refuses a model without a signature that the server's own pictures need.
@@ -157,26 +154,10 @@ class SavedModel:
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """Returns the latent vectors that signatures with seeds start from, float32 [N, z_dim]."""
-        tf = load_tensorflow()
         from dcgan.latent.noise import latents  # TensorFlow, without Keras
 
-        z = latents(
-            tf.constant(seeds, tf.int64), z_dim=self.info["z_dim"], z_dist=self.info["z_dist"]
-        )
-        return z.numpy()
-
-
-def _load(folder: Path):
-    """Loads a folder with TensorFlow, which checks the weights' checksums.
-
-    Raises UnusableVersion with TensorFlow's reason, without the path of the folder.
-    """
-    tf = load_tensorflow()
-    with plain(folder) as place:
-        try:
-            return tf.saved_model.load(place)
-        except Exception as error:
-            raise UnusableVersion(_first_line(error).replace(f"{place}/", "")) from error
+        seeds = load_tensorflow().constant(seeds, "int64")
+        return latents(seeds, z_dim=self.info["z_dim"], z_dist=self.info["z_dist"]).numpy()
 
 
 def _read(path: Path) -> bytes:

@@ -47,16 +47,6 @@ class Signature:
     outputs: dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class PredictRequest:
-    """A predict request."""
-
-    signature: str  # name of the signature to run
-    # arrays by the names of the signature's inputs, all with the same number of rows
-    inputs: dict[str, np.ndarray]
-    is_row: bool  # whether the request, and so its answer, is in rows
-
-
 def parse(body: bytes) -> dict[str, Any]:
     """Parses a body, which must be a JSON object."""
     if not body:
@@ -72,11 +62,17 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) -> PredictRequest:
+def read_predict(
+    body: bytes, signatures: dict[str, Signature], row_limit: int
+) -> tuple[str, dict[str, np.ndarray], bool]:
     """Reads the body of a predict request, with checks in the order of TensorFlow Serving's.
 
     Those are `FillPredictRequestFromJson` in its json_tensor.cc and `GetInfoMap` in its
     http_rest_api_handler.cc. An unknown signature gets 400 there as well, not 404.
+
+    Returns:
+        The signature's name, the inputs by name, all with the same number of rows, and whether the
+        request, and so its answer, is in rows.
 
     Raises:
         RequestError: 413, there are more rows than the limit; 400, the body is not of the API's
@@ -105,7 +101,7 @@ def read_predict(body: bytes, signatures: dict[str, Signature], row_limit: int) 
     key = keys.pop()
     is_row = key == "instances"
     inputs = _read_inputs(request[key], signatures[name], row_limit, is_row=is_row)
-    return PredictRequest(name, inputs, is_row)
+    return name, inputs, is_row
 
 
 def _read_inputs(

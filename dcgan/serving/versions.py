@@ -134,7 +134,8 @@ class Versions:
         for version in sorted(found, reverse=True):
             if len(good) == (1 if first else self._keep):
                 break
-            if version in settled and self._is_new(version):
+            is_known = version in self._refused or found[version] == self._read.get(version)
+            if version in settled and not is_known:
                 self._try(version)
             if version in self._loaded:
                 good.append(version)
@@ -152,9 +153,6 @@ class Versions:
                 if is_number and (os.path.isdir(path) or not os.path.exists(path)):
                     found[int(path.name)] = _listing(path)
         return found
-
-    def _is_new(self, version: int) -> bool:
-        return version not in self._refused and self._seen[version] != self._read.get(version)
 
     def _try(self, version: int) -> None:
         """Loads a version, in place of one with the same number if there is one."""
