@@ -1,7 +1,6 @@
 """The ASGI application: all endpoints, the explorer's files, and the handling of errors.
 
-Every refusal is {"error": sentence}. Clients, monitors and pages of others know the addresses, and
-the keys of the answers. They can read nothing outside of the model folder and the explorer's files.
+Every refusal is {"error": sentence}. Programs of others know the addresses and the answers' keys.
 """
 
 import asyncio

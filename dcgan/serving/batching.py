@@ -54,9 +54,7 @@ class Batcher:
         max_delay: longest wait for further jobs, in seconds.
         max_waiting: largest number of rows that may wait.
         observe: called with the number of rows and the size of every batch.
-        clock: returns the time in seconds; tests replace it, and `wait`.
-        wait: (condition, predicate, seconds or None) waits on a condition that is held, as
-            `threading.Condition.wait_for` does.
+        clock, wait: `time.monotonic` and `threading.Condition.wait_for`; tests replace them.
     """
 
     def __init__(

@@ -19,10 +19,7 @@ class Column:
 
 
 def columns_of(info: Mapping) -> tuple[Column, ...]:
-    """Reads the columns of a model's description; ValueError if `export` did not write them.
-
-    `export.description` gives them these keys.
-    """
+    """Reads the columns that `export.description` wrote; raises ValueError if it did not."""
     found = []
     for one in info.get("classes", []):
         name, given, names = one["column"], one["input"], one["names"]
@@ -41,9 +38,7 @@ def from_query(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[st
     """
     found = {}
     for column in columns:
-        word = query.get(column.name)
-        if word is None and len(columns) == 1:
-            word = query.get("label")
+        word = query.get(column.name, query.get("label") if len(columns) == 1 else None)
         try:
             known = {column.name: column.names}
             found[column.input] = OWN if word is None else class_number(known, column.name, word)

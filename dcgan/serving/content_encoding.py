@@ -9,8 +9,7 @@ import zlib
 from dcgan.serving.errors import RequestError
 
 ACCEPTED = "gzip, deflate"
-# Codings in a list are nested. More than two make no sense, and would take time.
-MAX_ENCODINGS = 2
+MAX_ENCODINGS = 2  # nested in one another; more make no sense, and would take time
 # Bytes decoded at a time. Python copies all that follows a gzip member: given a whole body, 8 MB of
 # empty members would be copied 400,000 times.
 PIECE_BYTES = 8 << 10
@@ -27,8 +26,7 @@ def read_encodings(headers: list[str]) -> list[str]:
     """
     words = [word.strip().lower() for header in headers for word in header.split(",")]
     found = [_ALIASES.get(word, word) for word in words if word not in ("", "identity")]
-    unknown = [name for name in found if name not in ("gzip", "deflate")]
-    if unknown or len(found) > MAX_ENCODINGS:
+    if not {"gzip", "deflate"}.issuperset(found) or len(found) > MAX_ENCODINGS:
         received = ", ".join(found)[:100]
         raise RequestError(
             415,

@@ -84,14 +84,14 @@ class Follower:
     def export_new(self) -> None:
         """Exports the newest checkpoint that is settled and newer than what is exported."""
         found = _checkpoint_states(self._checkpoints)
-        settled = [step for step, state in found.items() if self._seen.get(step) == state]
+        settled = dict(found.items() & self._seen.items())
         self._seen = found
         newest = self._newest_export() or 0
-        for step in sorted(settled, reverse=True):
+        for step, state in sorted(settled.items(), reverse=True):
             if step <= newest:
                 return
-            if self._attempted.get(step) != found[step]:
-                self._attempted[step] = found[step]
+            if self._attempted.get(step) != state:
+                self._attempted[step] = state
                 if self._export(step):
                     return
 
@@ -134,10 +134,7 @@ def _paths_by_step(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def _checkpoint_states(folder: Path) -> dict[int, FileState]:
-    """Returns size and modification time of the checkpoints, by step.
-
-    Their names are those that `run.checkpoint.Checkpointer` gives, which is not imported here.
-    """
+    """Returns the states of the files that `run.checkpoint.Checkpointer` names, by step."""
     found = {}
     for step, path in _paths_by_step(folder, r"[0-9]{8,}\.npz").items():
         with contextlib.suppress(OSError):  # removed since the folder was listed

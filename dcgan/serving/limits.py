@@ -3,7 +3,6 @@
 import asyncio
 
 from fastapi import Request, Response
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dcgan.serving import content_encoding, tfserving_json
@@ -76,10 +75,6 @@ async def _decode(body: bytes, encodings: list[str], service: Service) -> bytes:
     return await service.readers.run(content_encoding.decode, body, encodings, service.body_limit)
 
 
-async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
-    await refuse_busy(Connection="close")(scope, receive, send)
-
-
 class _RequestTooLarge(Exception):
     """More than a request may have; uvicorn answers 400 and closes."""
 
@@ -127,7 +122,7 @@ class PatientProtocol(HttpToolsProtocol):
             raise _RequestTooLarge
         limit = self._connection_limit
         is_full = limit is not None and len(self.connections) > limit
-        self.app = _busy if is_full else self.config.loaded_app
+        self.app = refuse_busy(Connection="close") if is_full else self.config.loaded_app
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -1,7 +1,6 @@
 """Limits the memory that the server holds for all clients together: bodies, results and answers.
 
-Beyond the limit it answers 503 and says when to come back. The `Batcher` limits the rows that wait
-for the model; a request over either limit gets the same answer.
+Beyond the limit it answers 503 and says when to come back, as beyond the rows of the `Batcher`.
 """
 
 from dataclasses import dataclass

@@ -36,10 +36,7 @@ def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:
 def resized_png(faces: np.ndarray, size: int, resampling: str) -> bytes:
     """Makes a PNG of the first picture, whose longer side gets `size` pixels.
 
-    Args:
-        faces: as of `png`.
-        size: in pixels.
-        resampling: nearest or bicubic.
+    `faces` are as of `png`; `resampling` is nearest or bicubic.
     """
     face = _levels(faces)[0]
     sides = [max(1, round(size * side / max(face.shape[:2]))) for side in face.shape[1::-1]]

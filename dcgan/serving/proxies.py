@@ -1,8 +1,7 @@
 """Support for a reverse proxy that shows the server under a path of its own, such as /faces.
 
 The proxy may strip that prefix from requests, or keep it. All links and redirects are relative, so
-a proxy that strips it need not say so. X-Forwarded headers count only from trusted proxies, as
-others could claim anything in them.
+a proxy that strips it need not say so. X-Forwarded headers count only from trusted proxies.
 """
 
 import ipaddress

@@ -42,7 +42,7 @@ def load_tensorflow() -> types.ModuleType:
 
 
 class SavedModel:
-    """One version folder of an export, loaded.
+    """One version folder of an export, loaded; UnusableVersion if it is not whole, or not one.
 
     Attributes:
         version: its number.
@@ -50,9 +50,6 @@ class SavedModel:
         signatures: the model's signatures by name.
         signature_def: the signatures as TensorFlow Serving shows them.
         fingerprint: hash that changes when the graph or the weights do.
-
-    Raises:
-        UnusableVersion: the folder is not whole, or not of this project.
     """
 
     def __init__(self, folder: Path):

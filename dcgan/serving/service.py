@@ -1,9 +1,8 @@
 """What the endpoints share: versions, limits, counters, and the refusal of unknown versions."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -70,13 +69,11 @@ class Service:
     versions: Versions
     row_limit: int = 64  # the most rows of a request
     body_limit: int = 8 << 20  # the most bytes of a body
-    metrics: Metrics = dataclasses.field(default_factory=Metrics)
+    metrics: Metrics = field(default_factory=Metrics)
     # read long bodies, at low priority, so that they do not slow down other answers
-    readers: WorkerPool = dataclasses.field(default_factory=lambda: WorkerPool(nice=19))
-    # write long answers, draw pictures
-    writers: WorkerPool = dataclasses.field(default_factory=WorkerPool)
-    # of all requests together
-    memory: MemoryBudget = dataclasses.field(default_factory=MemoryBudget)
+    readers: WorkerPool = field(default_factory=lambda: WorkerPool(nice=19))
+    writers: WorkerPool = field(default_factory=WorkerPool)  # write long answers, draw pictures
+    memory: MemoryBudget = field(default_factory=MemoryBudget)  # of all requests together
     follow: bool = False  # whether new versions are expected, so that pages look for them
 
     def close(self) -> None:

@@ -19,15 +19,8 @@ import orjson
 from dcgan.serving.errors import RequestError
 
 DEFAULT_SIGNATURE = "serving_default"
-_JSON_NAMES = {
-    type(None): "Null",
-    bool: "Boolean",
-    dict: "Object",
-    list: "Array",
-    str: "String",
-    int: "Number",
-    float: "Number",
-}
+_JSON_NAMES = {type(None): "Null", bool: "Boolean", dict: "Object", list: "Array", str: "String"}
+_JSON_NAMES |= {int: "Number", float: "Number"}
 
 
 @dataclass(frozen=True)
@@ -121,9 +114,7 @@ def _read_inputs(
 
 
 def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int | None, Any]:
-    """Reads a request for pictures of latent vectors.
-
-    It has "z", rows of numbers, and may have "columns" and "labels".
+    """Reads a request for pictures of latent vectors: "z", perhaps "columns" and "labels".
 
     Returns:
         The latent vectors, the number of pictures in a row, and the labels, not checked yet.
@@ -274,10 +265,9 @@ def answer(outputs: dict[str, np.ndarray], is_row: bool) -> bytes:
         for name, rows in outputs.items()
     }
     if len(values) == 1:
-        result = next(iter(values.values()))
+        (result,) = values.values()
     elif is_row:
-        count = len(next(iter(outputs.values())))
-        result = [{name: rows[i] for name, rows in values.items()} for i in range(count)]
+        result = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     else:
         result = values
     key = "predictions" if is_row else "outputs"

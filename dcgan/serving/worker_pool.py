@@ -1,8 +1,7 @@
 """Slow work in separate processes, beside the event loop: JSON to arrays and back, PNG, GIF.
 
-Threads are not enough: Python's JSON parser, orjson and Pillow hold the interpreter's lock, so
-nobody is answered meanwhile, for seconds if a body is 8 MB of []. `memory` limits how much may
-wait for these processes.
+Threads are not enough: Python's JSON parser, orjson and Pillow hold the interpreter's lock, for
+seconds if a body is 8 MB of []. `memory` limits how much may wait for these processes.
 """
 
 import asyncio
