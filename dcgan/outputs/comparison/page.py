@@ -21,7 +21,7 @@ from dcgan.outputs.comparison.runs import (
 )
 from dcgan.outputs.comparison.scores import Measurement, Score
 from dcgan.outputs.comparison.verdict import notes, verdict
-from dcgan.outputs.report import measurements, pictures
+from dcgan.outputs.report import pictures
 from dcgan.outputs.report.contents import CheckpointSummary
 from dcgan.outputs.report.formatting import count, join_words, large, number
 from dcgan.outputs.report.page import format_value, html, seeds_in_words
@@ -70,7 +70,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "grids": _grids(comparison.settings, data),
         "options": _options(comparison),
         "facts": _facts(comparison.settings),
-        "protocols": [_group(group, comparison.settings) for group in comparison.protocols],
+        "notes_of": _notes_of,
         "training": curves.training(comparison.settings),
         "quality": curves.quality(comparison.protocols),
         "evaluate": [
@@ -151,13 +151,12 @@ def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
         return None
     height, width = size
     rows, columns = (grid.shape[0] + 1) // (height + 1), (grid.shape[1] + 1) // (width + 1)
-    cells = [
-        grid[top * (height + 1) :, left * (width + 1) :][:height, :width]
-        for top in range(rows)
-        for left in range(columns)
-    ]
-    whole = [cell for cell in cells if cell.shape[:2] == (height, width) and (cell < 255).any()]
-    return np.stack(whole) if whole else None
+    shape = (rows, height + 1, columns, width + 1, grid.shape[2])
+    whole = np.pad(grid, ((0, 1), (0, 1), (0, 0)))[: rows * shape[1], : columns * shape[3]]
+    cells = whole.reshape(shape)[:, :height, :, :width].swapaxes(1, 2)
+    cells = cells.reshape(-1, height, width, grid.shape[2])
+    cells = cells[(cells < 255).any((1, 2, 3))]
+    return cells if len(cells) else None
 
 
 def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
@@ -227,35 +226,15 @@ def _format_fact(values: Sequence[float | None], write: Callable[[float], str]) 
     return {"value": write(float(np.mean(known))), "spread": spread}
 
 
-def _group(group: Sequence[Measurement], settings: Sequence[Setting]) -> dict:
-    return {
-        "protocol": measurements.protocol(group[0].example.newest),
-        "metrics": [
-            {
-                "name": one.example.how.name,
-                "better": one.example.better,
-                "floor": str(one.example.floor or ""),
-                "cells": [
-                    _cell(one.scores.get(setting), setting, is_ahead=one.winner is setting)
-                    for setting in settings
-                ],
-            }
-            for one in group
-        ],
-    }
-
-
-def _cell(score: Score | None, setting: Setting, *, is_ahead: bool) -> dict | None:
-    if score is None:
-        return None
-    parts = []
+def _notes_of(score: Score, setting: Setting) -> list[str]:
+    """Says between what a score lies, of which seeds it is the mean, and at which steps."""
+    notes = []
     if np.isfinite([score.low, score.high]).all():
-        parts.append(f"{number(score.low)} to {number(score.high)}")
+        notes.append(f"{number(score.low)} to {number(score.high)}")
     if len(setting.runs) > 1:
         ends = dict.fromkeys(number(end) for end in (min(score.values), max(score.values)))
         all_seeds = len(score.values) == len(setting.runs)
         who = len(score.values) if all_seeds else f"{len(score.values)} of {len(setting.runs)}"
-        parts.append(f"{who} seeds: {' to '.join(ends)}")
+        notes.append(f"{who} seeds: {' to '.join(ends)}")
     steps = dict.fromkeys(f"{step:,.0f}" for step in score.steps)
-    parts.append(f"step {join_words(steps)}")
-    return {"value": number(score.value), "parts": parts, "ahead": is_ahead}
+    return [*notes, f"step {join_words(steps)}"]

@@ -131,8 +131,9 @@ class Histogram:
     record: dict  # what else was measured, and how
 
     @property
-    def largest(self) -> float:
-        return max(max(real, generated) for _, real, generated in self.rows)
+    def longest(self) -> float:
+        """The largest share, which has the longest bar; 1 if all are 0."""
+        return max(max(real, generated) for _, real, generated in self.rows) or 1.0
 
     @property
     def difference(self) -> float:

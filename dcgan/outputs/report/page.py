@@ -4,10 +4,11 @@ The file holds its own style, script and pictures; a content policy in it forbid
 anything from any address.
 """
 
+import functools
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jinja2
@@ -55,17 +56,20 @@ def render(run: RunDir, contents: Contents) -> bytes:
             run_dir=contents.folder,
         ),
         "summary": summary(contents, history, series),
-        "pairs": _side_by_side(run, contents),
+        "reals": _read_reals(run),
+        "grid": pictures.embed_picture(images.grid(contents.model.samples), max_bytes=GRID),
+        "seeds": seeds_in_words(contents.model.seeds),
         "time": _grids_in_time(run, contents),
         "training": _training_charts(history, contents.health.collapsed),
         "judged": history.steps.max(initial=0) >= contents.health.judged_from,
         "messages": history.messages,
         "protocols": quality.by_protocol(series),
+        "notes_of": quality.notes_of,
         "metric_charts": quality.charts(series),
-        "histograms": [quality.bars(one) for one in histograms],
+        "histograms": [(one, quality.describe_shares(one)) for one in histograms],
         "walks": _walks(contents.walks),
         "drawn": _read_figures(run.root / "generated"),
-        "near": _near(contents.copy_search),
+        "small": _embed_small(contents.copy_search),
         "speed": _speed(history),
         "changed": [one for one in contents.options if one.differs],
         "environment": _environment(run),
@@ -90,7 +94,13 @@ def html(name: str, parts: dict, *folders: Path) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": formatting.percent, "flags": _flags, "value": format_value}
+    environment.filters |= {
+        "flags": _flags,
+        "value": format_value,
+        "interval": measurements.interval,
+    }
+    environment.filters |= {"number": formatting.number, "percent": formatting.percent}
+    environment.filters["protocol"] = measurements.protocol
     # File names may not be UTF-8.
     return environment.get_template(name).render(parts).encode("utf-8", "replace")
 
@@ -120,25 +130,9 @@ def _facts(contents: Contents, history: History, series: Sequence[Series]) -> li
     return facts
 
 
-def _side_by_side(run: RunDir, contents: Contents) -> list[dict]:
+def _read_reals(run: RunDir) -> EmbeddedPicture | None:
     reals = pictures.read_or_warn(run.reals) if run.reals.exists() else None
-    model = contents.model
-    grid = images.grid(model.samples)
-    columns = round((grid.shape[1] + 1) / (model.shape[1] + 1))
-    return [
-        {
-            "title": "What it learns from",
-            "words": f"Training images, evenly chosen from {contents.title}.",
-            "picture": None if reals is None else pictures.embed_picture(reals, max_bytes=GRID),
-            "alt": f"A grid of real images of {contents.title}.",
-        },
-        {
-            "title": "What it draws",
-            "words": f"{seeds_in_words(model.seeds)} at step {model.step:,}.",
-            "picture": pictures.embed_picture(grid, max_bytes=GRID),
-            "alt": f"A grid of {len(model.samples)} generated images, {columns} in a row.",
-        },
-    ]
+    return None if reals is None else pictures.embed_picture(reals, max_bytes=GRID)
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
@@ -227,29 +221,14 @@ def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
     ]
 
 
-def _near(copies: CopySearch | str) -> list[dict] | None:
-    """Shows the generated images most like training images, with those; None without a search."""
-    if isinstance(copies, str):
-        return None
-    count = sum(1 + sum(len(matches) for _, matches in one.near) for one in copies.closest)
-
-    def small(picture: np.ndarray) -> EmbeddedPicture:
-        return pictures.embed_picture(picture, max_bytes=NEAR // max(count, 1))
-
-    return [
-        {
-            "seed": one.seed,
-            "suspect": one.seed in copies.suspects,
-            "picture": small(one.picture),
-            "near": [
-                (name, [(m, small(m.picture)) for m in matches]) for name, matches in one.near
-            ],
-        }
-        for one in copies.closest
-    ]
+def _embed_small(copies: CopySearch | str) -> Callable[[np.ndarray], EmbeddedPicture]:
+    """Makes what embeds the pictures of a search, in `NEAR` bytes together."""
+    near = [] if isinstance(copies, str) else [one.near for one in copies.closest]
+    count = sum(1 + sum(len(matches) for _, matches in spaces) for spaces in near)
+    return functools.partial(pictures.embed_picture, max_bytes=NEAR // max(count, 1))
 
 
-def _read_figures(folder: Path) -> list[dict]:
+def _read_figures(folder: Path) -> list[tuple[str, EmbeddedPicture]]:
     """Reads the figures that other commands have put into generated/, such as strips."""
     paths = [path for path in sorted(folder.glob("*.png")) if path.name != "neighbours.png"]
     ours = [path for path in paths if provenance.MARK.encode() in path.read_bytes()]
@@ -257,7 +236,7 @@ def _read_figures(folder: Path) -> list[dict]:
         path.name: array for path in ours if (array := pictures.read_or_warn(path)) is not None
     }
     return [
-        {"name": name, "picture": pictures.embed_picture(array, max_bytes=DRAWN // len(found))}
+        (name, pictures.embed_picture(array, max_bytes=DRAWN // len(found)))
         for name, array in found.items()
     ]
 

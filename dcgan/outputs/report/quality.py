@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dcgan.outputs.report import chart
 from dcgan.outputs.report.formatting import number, percent
 from dcgan.outputs.report.judgement import judge
-from dcgan.outputs.report.measurements import Histogram, Series, details, interval, protocol
+from dcgan.outputs.report.measurements import Histogram, Series, details
 
 
 def by_protocol(series: Sequence[Series]) -> list[dict]:
@@ -14,17 +14,13 @@ def by_protocol(series: Sequence[Series]) -> list[dict]:
     groups: dict[tuple, list[Series]] = {}
     for one in series:
         groups.setdefault((one.newest["step"], one.protocol), []).append(one)
-    judged = {key: judge(one.newest for one in together) for key, together in groups.items()}
     return [
         {
-            "extractor": together[0].newest.get("extractor"),
-            "step": f"{step:,}",
-            "protocol": how,
+            "series": together,
             "floor": _explain_floors_compared(together),
-            "metrics": [_newest(one) for one in together],
-            "judgement": judged[step, how].text if judged[step, how] else "",
+            "judgement": judge(one.newest for one in together),
         }
-        for (step, how), together in groups.items()
+        for together in groups.values()
     ]
 
 
@@ -39,7 +35,8 @@ def _explain_floors_compared(together: Sequence[Series]) -> str:
     return f"Floor: {counts[0]:,} real images against {counts[0]:,} others.{fewer}"
 
 
-def _newest(series: Series) -> dict:
+def notes_of(series: Series) -> str:
+    """Says what was measured along with a metric's newest value, the best one, and the interval."""
     newest, best, notes = series.newest, series.best, []
     if found := details(newest):
         notes.append(f"{found[0].upper()}{found[1:]}.")
@@ -47,15 +44,7 @@ def _newest(series: Series) -> dict:
         notes.append(f"Best: {number(best['value'])} at step {best['step']:,}.")
     if newest.get("interval"):
         notes.append(f"Interval: {newest['interval']}.")
-    return {
-        "name": series.how.name,
-        "better": series.better,
-        "value": number(newest["value"]),
-        "interval": interval(newest),
-        "floor": str(series.floor or ""),
-        "says": series.how.says,
-        "notes": " ".join(notes),
-    }
+    return " ".join(notes)
 
 
 def charts(series: Sequence[Series]) -> list[dict]:
@@ -74,19 +63,8 @@ def charts(series: Sequence[Series]) -> list[dict]:
     return found
 
 
-def bars(histogram: Histogram) -> dict:
-    """Returns a histogram with bars as shares of the longest, and a text that explains it."""
-    largest, step = histogram.largest or 1.0, histogram.record.get("step")
-    return {
-        "labelling": histogram.labelling,
-        "rows": [(n, r, g, r / largest, g / largest) for n, r, g in histogram.rows],
-        "words": _in_words(histogram),
-        "step": f"{step:,}" if isinstance(step, int) else None,
-        "protocol": protocol(histogram.record),
-    }
-
-
-def _in_words(histogram: Histogram) -> str:
+def describe_shares(histogram: Histogram) -> str:
+    """Explains a histogram of classes."""
     record = histogram.record
     known = {
         key: percent(record[key])
