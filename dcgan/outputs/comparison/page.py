@@ -1,6 +1,7 @@
 """The page itself, which loads nothing from any address, and its text for the terminal."""
 
 import datetime
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,19 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
     data = by_data(runs)
+    reals = [
+        (
+            f"Training images of {dataset(group[0])}"
+            + (f", for {join_words(run.name for run in group)}." if len(data) > 1 else "."),
+            group[0].reals,
+        )
+        for group in data
+        if group[0].reals is not None
+    ]
+    cells = _real_cells(data[0]) if len(data) == 1 else None
+    drawn = [run for run in runs if isinstance(run.model, CheckpointSummary)]
+    strip_bytes = STRIPS // max(len(drawn) + (cells is not None), 1)
+    grid_bytes = GRIDS // max(len(drawn) + len(reals), 1)
     parts = {  # comparison.html has these names
         "mark": provenance.mark(f"compare --runs {' '.join(folders)}"),
         "command": program.command_line("compare", "--runs", *folders),
@@ -66,8 +80,13 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "of": join_words(dataset(group[0]) for group in data),
         "seeds": seeds_in_words(seeds).rstrip(","),
         "numbers": seeds[:STRIP],
-        "strips": _strips(comparison.settings, data),
-        "grids": _grids(comparison.settings, data),
+        "most": STRIP,
+        "drawn": drawn,
+        "reals": reals,
+        "cells": None if cells is None else cells[images.even_indices(len(cells), STRIP)],
+        "row_of": functools.partial(pictures.embed_row, max_bytes=strip_bytes),
+        "picture_of": functools.partial(pictures.embed_picture, max_bytes=grid_bytes),
+        "grid_of": images.grid,
         "options": _options(comparison),
         "facts": _facts(comparison.settings),
         "notes_of": _notes_of,
@@ -109,37 +128,6 @@ def text(comparison: Comparison) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _runs_with_images(settings: Sequence[Setting]) -> list[tuple[Run, dict]]:
-    """Returns each run that has images, with what every picture of it is shown with."""
-    return [
-        (run, {"name": run.name, "css_class": setting.css_class})
-        for setting in settings
-        for run in setting.runs
-        if isinstance(run.model, CheckpointSummary)
-    ]
-
-
-def _strips(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
-    """Makes a row of first seeds per run; above them real images if all learn from the same."""
-    rows = []
-    if len(data) == 1 and (cells := _real_cells(data[0])) is not None:
-        some = cells[images.even_indices(len(cells), STRIP)]
-        rows.append({"name": "real images", "css_class": "", "cells": some})
-    rows += [
-        look | {"cells": run.model.samples[:STRIP]} for run, look in _runs_with_images(settings)
-    ]
-    return [
-        row
-        | {
-            "picture": pictures.embed_picture(
-                images.grid(row["cells"], columns=len(row["cells"])), max_bytes=STRIPS // len(rows)
-            ),
-            "part": len(row["cells"]) / STRIP,
-        }
-        for row in rows
-    ]
-
-
 def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
     """Cuts the grid of reals into its images, uint8 [N, height, width, channels].
 
@@ -157,29 +145,6 @@ def _real_cells(group: Sequence[Run]) -> np.ndarray | None:
     cells = cells.reshape(-1, height, width, grid.shape[2])
     cells = cells[(cells < 255).any((1, 2, 3))]
     return cells if len(cells) else None
-
-
-def _grids(settings: Sequence[Setting], data: Sequence[Sequence[Run]]) -> list[dict]:
-    """Gathers the reals of each data set, and the generated images of each run."""
-    found = [
-        {
-            "name": "Real images",
-            "css_class": "",
-            "words": f"Training images of {dataset(group[0])}"
-            + (f", for {join_words(run.name for run in group)}." if len(data) > 1 else "."),
-            "array": group[0].reals,
-        }
-        for group in data
-        if group[0].reals is not None
-    ]
-    found += [
-        look | {"words": f"At step {run.model.step:,}.", "array": images.grid(run.model.samples)}
-        for run, look in _runs_with_images(settings)
-    ]
-    most = GRIDS // max(len(found), 1)
-    return [
-        one | {"picture": pictures.embed_picture(one["array"], max_bytes=most)} for one in found
-    ]
 
 
 def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:

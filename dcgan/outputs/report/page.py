@@ -19,7 +19,7 @@ from dcgan import images, program
 from dcgan.files import read_json
 from dcgan.outputs import provenance
 from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
-from dcgan.outputs.report.contents import Contents, CopySearch, Walk
+from dcgan.outputs.report.contents import Contents, CopySearch
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
 from dcgan.outputs.report.judgement import verdict
 from dcgan.outputs.report.measurements import Series
@@ -43,11 +43,12 @@ def render(run: RunDir, contents: Contents) -> bytes:
     history = read_history(run)
     series = measurements.read_series(run.evaluation)
     histograms = measurements.read_histograms(run.evaluation)
-    first = contents.model.samples[:RIBBON_IMAGES]  # a row at the top of the page
+    ribbon = contents.model.samples[:RIBBON_IMAGES]
+    walk_bytes = WALKS // max(len(contents.walks), 1)
     parts = {  # page.html has these names
         "mark": provenance.mark(f"report --run_dir {contents.folder}, step {contents.model.step}"),
         "contents": contents,
-        "ribbon": pictures.embed_picture(images.grid(first, columns=len(first)), max_bytes=RIBBON),
+        "ribbon": pictures.embed_row(ribbon, max_bytes=RIBBON),
         "facts": _facts(contents, history, series),
         "verdict": verdict(
             series,
@@ -67,7 +68,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "notes_of": quality.notes_of,
         "metric_charts": quality.charts(series),
         "histograms": [(one, quality.describe_shares(one)) for one in histograms],
-        "walks": _walks(contents.walks),
+        "walk": functools.partial(pictures.embed_row, max_bytes=walk_bytes),
         "drawn": _read_figures(run.root / "generated"),
         "small": _embed_small(contents.copy_search),
         "speed": _speed(history),
@@ -94,13 +95,9 @@ def html(name: str, parts: dict, *folders: Path) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "flags": _flags,
-        "value": format_value,
-        "interval": measurements.interval,
-    }
-    environment.filters |= {"number": formatting.number, "percent": formatting.percent}
-    environment.filters["protocol"] = measurements.protocol
+    filters = (formatting.number, formatting.percent, measurements.interval, measurements.protocol)
+    environment.filters |= {one.__name__: one for one in filters}
+    environment.filters |= {"flags": _flags, "value": format_value}
     # File names may not be UTF-8.
     return environment.get_template(name).render(parts).encode("utf-8", "replace")
 
@@ -211,14 +208,6 @@ def _speed(history: History) -> dict | None:
         took = formatting.duration(seconds)
         sentence = f"{seen:,.0f} images were learnt from in {took} of training: {median}."
     return {"chart": made, "sentence": sentence}
-
-
-def _walks(walks: Sequence[Walk]) -> list[tuple[Walk, EmbeddedPicture]]:
-    most = WALKS // max(len(walks), 1)
-    grids = [images.grid(walk.frames, columns=len(walk.frames)) for walk in walks]
-    return [
-        (w, pictures.embed_picture(g, max_bytes=most)) for w, g in zip(walks, grids, strict=True)
-    ]
 
 
 def _embed_small(copies: CopySearch | str) -> Callable[[np.ndarray], EmbeddedPicture]:

@@ -41,6 +41,11 @@ def embed_picture(array: np.ndarray, *, max_bytes: int) -> EmbeddedPicture:
     return EmbeddedPicture(_data_url(_webp(array, max_bytes), "webp"), width, height)
 
 
+def embed_row(cells: np.ndarray, *, max_bytes: int) -> EmbeddedPicture:
+    """Embeds images side by side, uint8 [N, height, width, 1 or 3]; see `embed_picture`."""
+    return embed_picture(images.grid(cells, columns=len(cells)), max_bytes=max_bytes)
+
+
 def _webp(array: np.ndarray, max_bytes: int) -> bytes:
     image = _image(array)
     if max(image.size) <= MAX_SIDE:
