@@ -115,7 +115,9 @@ async def grid(request: Request, seeds: str, columns: Columns = None) -> Respons
         headers = _headers(served, f"grid-{seeds}-{columns}{classes.cache_key(labels)}")
         if _is_cached(request, headers):
             return Response(status_code=304, headers=headers)
-        if _is_first_grid(chosen, columns, labels):
+        is_first = np.array_equal(chosen, np.arange(pictures.FIRST_GRID_IMAGES))
+        is_own = all(number == classes.OWN for number in labels.values())
+        if is_first and is_own and columns == pictures.FIRST_GRID_COLUMNS:  # drawn in advance
             return Response(served.first_grid, media_type="image/png", headers=headers)
         faces = await served.draw("generate", {"seed": chosen}, labels)
     png = await _draw_file(request, pictures.png, faces, columns, 1)
@@ -169,13 +171,6 @@ async def render(request: Request) -> Response:
 
 def _service(request: Request) -> Service:
     return request.app.state.service
-
-
-def _is_first_grid(seeds: np.ndarray, columns: int | None, labels: dict[str, int]) -> bool:
-    """Tells whether a grid is the one that a version has drawn in advance."""
-    is_own = all(number == classes.OWN for number in labels.values())
-    is_first = np.array_equal(seeds, np.arange(pictures.FIRST_GRID_IMAGES))
-    return is_own and is_first and columns == pictures.FIRST_GRID_COLUMNS
 
 
 async def _draw_file(request: Request, draw: Callable, faces: np.ndarray, *how) -> bytes:

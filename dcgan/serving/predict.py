@@ -90,9 +90,10 @@ def _states(request: Request, model: str) -> dict[int, str]:
 def _metadata(request: Request, model: str, version: int | None) -> JSONResponse:
     service: Service = request.app.state.service
     with service.lease(version, model) as served:
-        return JSONResponse(
-            tfserving_json.metadata(model, served.version, served.model.signature_def)
-        )
+        number, signatures = str(served.version), served.model.signature_def
+    spec = {"name": model, "signature_name": "", "version": number}
+    found = {"signature_def": {"signature_def": signatures}}
+    return JSONResponse({"model_spec": spec, "metadata": found})
 
 
 async def _predict(request: Request, model: str, version: int | None) -> Response:

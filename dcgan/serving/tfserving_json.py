@@ -303,11 +303,3 @@ def status(states: dict[int, str]) -> dict:
             for version in sorted(states, reverse=True)
         ]
     }
-
-
-def metadata(model: str, version: int, signature_def: dict) -> dict:
-    """Makes the answer for the model's metadata; signatures are in protobuf's JSON mapping."""
-    return {
-        "model_spec": {"name": model, "signature_name": "", "version": str(version)},
-        "metadata": {"signature_def": {"signature_def": signature_def}},
-    }

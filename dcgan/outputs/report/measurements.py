@@ -152,10 +152,14 @@ def read_series(folder: Path) -> list[Series]:
             key = tuple(str(record.get(part)) for part in PROTOCOL)
             found.setdefault(key, []).append(record)
     newest: dict[str, int] = {}
+    for first, *_ in found.values():
+        newest[first["metric"]] = max(newest.get(first["metric"], 0), _version(first))
+    series = []
     for records in found.values():
-        metric = records[0]["metric"]
-        newest[metric] = max(newest.get(metric, 0), _version(records[0]))
-    series = [_series(records, newest) for records in found.values()]
+        of_step = {record["step"]: record for record in records}  # later lines are newer
+        in_order = [of_step[step] for step in sorted(of_step)]
+        metric, version = records[0]["metric"], _version(records[0])
+        series.append(Series(metric, in_order, records[-1], version < newest[metric]))
     series.sort(key=lambda one: one.newest["made"], reverse=True)
     return sorted(series, key=lambda one: (rank(one.metric), one.outdated))
 
@@ -187,16 +191,16 @@ def protocol(record: dict) -> str:
         unseen = " that the extractor has not learnt from" if record.get("unseen") else ""
         sides.append(f"{record['real_count']:,} real ones{of}{unseen}")
     words = [" against ".join(sides)] if sides else []
-    for key, before, after in (
-        ("labelling", "labels: ", ""),
-        ("labels_per_class", "", " a class"),
-        ("repeats", "", " times"),
-        ("extractor", "extractor ", ""),
-        ("resize", "resize: ", ""),
-        ("seed", "seed ", ""),
+    for key, phrase in (
+        ("labelling", "labels: {}"),
+        ("labels_per_class", "{} a class"),
+        ("repeats", "{} times"),
+        ("extractor", "extractor {}"),
+        ("resize", "resize: {}"),
+        ("seed", "seed {}"),
     ):
         if record.get(key) not in (None, ""):
-            words.append(f"{before}{record[key]}{after}")
+            words.append(phrase.format(record[key]))
     return ", ".join(words)
 
 
@@ -236,13 +240,6 @@ def _is_of_its_kind(name: str, value) -> bool:
 def _version(record: dict) -> int:
     version = record.get("version")
     return version if isinstance(version, int) else 0
-
-
-def _series(records: list[dict], newest: Mapping[str, int]) -> Series:
-    of_step = {record["step"]: record for record in records}  # later lines are newer
-    in_order = [of_step[step] for step in sorted(of_step)]
-    metric = records[0]["metric"]
-    return Series(metric, in_order, records[-1], _version(records[0]) < newest[metric])
 
 
 def _rows(record: dict) -> list[tuple[str, float, float]]:
