@@ -43,7 +43,7 @@ def from_query(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[st
             known = {column.name: column.names}
             found[column.input] = OWN if word is None else class_number(known, column.name, word)
         except UserError as error:
-            raise RequestError(400, str(error)) from error
+            raise RequestError(str(error)) from error
     return found
 
 
@@ -58,7 +58,7 @@ def from_body(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
     if not isinstance(given, dict) or not all(isinstance(word, str) for word in given.values()):
         names = ", ".join(one.name for one in columns)
         raise RequestError(
-            400, f"Expected labels to be an object with the names of classes of {names or 'none'}."
+            f"Expected labels to be an object with the names of classes of {names or 'none'}."
         )
     return from_query(columns, given)
 
@@ -71,7 +71,6 @@ def check(columns: tuple[Column, ...], inputs: Arrays) -> None:
             continue
         worst = numbers.min() if numbers.min() < OWN else numbers.max()
         raise RequestError(
-            400,
             f"Expected {column.input} from 0 to {len(column.names) - 1}, or {OWN} for none in "
-            f"particular; received {worst}.",
+            f"particular; received {worst}."
         )

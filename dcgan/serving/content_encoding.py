@@ -29,9 +29,9 @@ def read_encodings(headers: list[str]) -> list[str]:
     if not {"gzip", "deflate"}.issuperset(found) or len(found) > MAX_ENCODINGS:
         received = ", ".join(found)[:100]
         raise RequestError(
-            415,
             f"Content-Encoding {received!r} is not read here; expected gzip, deflate or none, and "
             f"at most {MAX_ENCODINGS} of them.",
+            415,
             **{"Accept-Encoding": ACCEPTED},
         )
     return found
@@ -39,7 +39,7 @@ def read_encodings(headers: list[str]) -> list[str]:
 
 def too_large_error(limit: int) -> RequestError:
     """Makes the refusal of a body over the limit, before or after decoding."""
-    return RequestError(413, f"The body is larger than the limit of {limit:,} bytes.")
+    return RequestError(f"The body is larger than the limit of {limit:,} bytes.", 413)
 
 
 def decode(body: bytes, applied: list[str], limit: int) -> bytes:
@@ -52,7 +52,7 @@ def decode(body: bytes, applied: list[str], limit: int) -> bytes:
         try:
             body = _decode_gzip(body, limit) if name == "gzip" else _decode_deflate(body, limit)
         except zlib.error as error:
-            raise RequestError(400, f"The body is not a complete {name}: {error}.") from error
+            raise RequestError(f"The body is not a complete {name}: {error}.") from error
     return body
 
 

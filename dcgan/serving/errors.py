@@ -11,8 +11,8 @@ class RequestError(Exception):
     those of the answer.
     """
 
-    def __init__(self, status: int, message: str, **headers: str):
-        super().__init__(status, message)  # pickle makes a copy from these and the attributes
+    def __init__(self, message: str, status: int = 400, **headers: str):
+        super().__init__(message, status)  # pickle makes a copy from these and the attributes
         self.status = status
         self.message = message
         self.headers = headers

@@ -134,7 +134,7 @@ async def interpolate(
     """
     service = _service(request)
     if frames > service.row_limit:
-        raise RequestError(413, f"{frames} frames; the limit is {service.row_limit} a request.")
+        raise RequestError(f"{frames} frames; the limit is {service.row_limit} a request.", 413)
     with service.lease() as served:
         labels = classes.from_query(served.columns, request.query_params)
         headers = _headers(served, f"way-{first}-{last}-{frames}{classes.cache_key(labels)}")

@@ -19,13 +19,13 @@ def read_seeds(text: str, limit: int) -> list[int]:
         RequestError: 400, the text is not such a list; 413, there are more than the limit.
     """
     if text.count(",") >= limit:  # refused before parsing: each part holds at least one seed
-        raise RequestError(413, f"seeds must be 1 to {limit:,} seeds; received more: give fewer.")
+        raise RequestError(f"seeds must be 1 to {limit:,} seeds; received more: give fewer.", 413)
     try:
         return parse_seeds(text, flag="seeds", at_most=limit, negative=True)
     except TooManySeeds as error:
-        raise RequestError(413, str(error)) from error
+        raise RequestError(str(error), 413) from error
     except UserError as error:
-        raise RequestError(400, str(error)) from error
+        raise RequestError(str(error)) from error
 
 
 def png(faces: np.ndarray, columns: int | None, margin: int) -> bytes:

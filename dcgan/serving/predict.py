@@ -37,7 +37,7 @@ async def version_status(request: Request, model: str, version: str) -> JSONResp
     states = _states(request, model)
     number = _number(request, version)
     if number not in states:
-        raise RequestError(404, f"Could not find version {number} of model {model}")
+        raise RequestError(f"Could not find version {number} of model {model}", 404)
     return JSONResponse(tfserving_json.status({number: states[number]}))
 
 
@@ -67,14 +67,14 @@ async def version_predict(request: Request, model: str, version: str) -> Respons
 
 def malformed(request: Request) -> RequestError:
     """Makes the refusal of an address that the API does not have."""
-    return RequestError(400, f"Malformed request: {request.method} {request.state.path[:200]}")
+    return RequestError(f"Malformed request: {request.method} {request.state.path[:200]}")
 
 
 def _number(request: Request, version: str) -> int:
     if not re.fullmatch("[0-9]+", version):
         raise malformed(request)
     if len(version) > 19 or int(version) >= 1 << 63:
-        raise RequestError(400, f"Failed to convert version: {version[:40]} to numeric.")
+        raise RequestError(f"Failed to convert version: {version[:40]} to numeric.")
     return int(version)
 
 
@@ -83,7 +83,7 @@ def _states(request: Request, model: str) -> dict[int, str]:
     if ":" in model:
         raise malformed(request)
     if model != service.name:
-        raise RequestError(404, f"Could not find any versions of model {model[:100]}")
+        raise RequestError(f"Could not find any versions of model {model[:100]}", 404)
     return service.versions.states()
 
 

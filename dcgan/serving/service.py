@@ -97,4 +97,4 @@ class Service:
         except VersionNotLoaded:
             wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             sentence = f"Servable not found for request: {wanted[:200]}"
-            raise RequestError(404, sentence) from None
+            raise RequestError(sentence, 404) from None

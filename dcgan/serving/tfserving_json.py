@@ -43,15 +43,15 @@ class Signature:
 def parse(body: bytes) -> dict[str, Any]:
     """Parses a body, which must be a JSON object."""
     if not body:
-        raise RequestError(400, "JSON Parse error: The document is empty")
+        raise RequestError("JSON Parse error: The document is empty")
     try:
         value = json.loads(body)  # not orjson: it rounds large seeds, and NaN deserves a sentence
     except RecursionError as error:
-        raise RequestError(400, "JSON Parse error: Nested too deeply") from error
+        raise RequestError("JSON Parse error: Nested too deeply") from error
     except ValueError as error:  # wrong syntax or UTF-8, or a number of thousands of digits
-        raise RequestError(400, f"JSON Parse error: {error}") from error
+        raise RequestError(f"JSON Parse error: {error}") from error
     if not isinstance(value, dict):
-        raise RequestError(400, f"JSON Value: {_preview(value)} Is not object")
+        raise RequestError(f"JSON Value: {_preview(value)} Is not object")
     return value
 
 
@@ -75,22 +75,19 @@ def read_predict(
     name = request.get("signature_name", DEFAULT_SIGNATURE)
     if not isinstance(name, str):
         raise RequestError(
-            400,
             f"JSON Value: {_preview(request)} not formatted correctly. 'signature_name' key must "
-            "be a string value.",
+            "be a string value."
         )
     name = name or DEFAULT_SIGNATURE
     if name not in signatures:
-        raise RequestError(
-            400, f'Serving signature name: "{name[:100]}" not found in signature def'
-        )
+        raise RequestError(f'Serving signature name: "{name[:100]}" not found in signature def')
     keys = request.keys() & {"instances", "inputs"}
     if len(keys) == 2:
         raise RequestError(
-            400, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
         )
     if not keys:
-        raise RequestError(400, "Missing 'inputs' or 'instances' key")
+        raise RequestError("Missing 'inputs' or 'instances' key")
     key = keys.pop()
     is_row = key == "instances"
     inputs = _read_inputs(request[key], signatures[name], row_limit, is_row=is_row)
@@ -104,12 +101,12 @@ def _read_inputs(
     if not isinstance(columns, dict) or _is_bytes(columns):
         columns = _only_input(columns, signature, "inputs")
     if missing := [name for name in signature.inputs if name not in columns]:
-        raise RequestError(400, f"Missing named input: {missing[0]} in 'inputs' object.")
+        raise RequestError(f"Missing named input: {missing[0]} in 'inputs' object.")
     arrays = {
         name: array(columns[name], tensor, row_limit) for name, tensor in signature.inputs.items()
     }
     if len({len(rows) for rows in arrays.values()}) != 1:
-        raise RequestError(400, "Expected as many rows of every input.")
+        raise RequestError("Expected as many rows of every input.")
     return arrays
 
 
@@ -125,17 +122,15 @@ def read_render(body: bytes, z: Tensor, row_limit: int) -> tuple[np.ndarray, int
     wanted = parse(body)
     columns = wanted.get("columns")
     if columns is not None and (type(columns) is not int or columns < 1):
-        raise RequestError(400, "Expected columns to be a whole number of at least 1.")
+        raise RequestError("Expected columns to be a whole number of at least 1.")
     return array(wanted.get("z"), z, row_limit), columns, wanted.get("labels")
 
 
 def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
     if not isinstance(instances, list):
-        raise RequestError(
-            400, f"Expected 'instances' to be a list; received {_preview(instances)}."
-        )
+        raise RequestError(f"Expected 'instances' to be a list; received {_preview(instances)}.")
     if not instances:
-        raise RequestError(400, "No values in 'instances' array")
+        raise RequestError("No values in 'instances' array")
     named = [isinstance(row, dict) and not _is_bytes(row) for row in instances]
     if not any(named):
         return _only_input(instances, signature, "instances")
@@ -143,9 +138,8 @@ def _columns(instances: Any, signature: Signature) -> dict[str, Any]:
     for i, row in enumerate(instances):
         if not named[i] or sorted(row) != expected:
             raise RequestError(
-                400,
                 f"Failed to process element: {i} of 'instances' list. JSON object: {_preview(row)} "
-                f"keys must be equal to: {','.join(expected)}",
+                f"keys must be equal to: {','.join(expected)}"
             )
     return {name: [row[name] for row in instances] for name in expected}
 
@@ -154,9 +148,8 @@ def _only_input(values: Any, signature: Signature, key: str) -> dict[str, Any]:
     """Assigns values without a name to the only input; refuses them if there are several."""
     if len(signature.inputs) != 1:
         raise RequestError(
-            400,
             f"{key} is a plain value/list, but expecting an object as multiple input tensors "
-            "required as per tensorinfo_map",
+            "required as per tensorinfo_map"
         )
     return dict.fromkeys(signature.inputs, values)
 
@@ -169,7 +162,7 @@ def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
     """
     if isinstance(value, list) and len(value) > row_limit:
         raise RequestError(
-            413, f"The request has {len(value):,} rows; the limit is {row_limit:,} a request."
+            f"The request has {len(value):,} rows; the limit is {row_limit:,} a request.", 413
         )
     shape, leaves = _flatten(value, tensor)
     if tensor.dtype == "string":
@@ -187,7 +180,7 @@ def array(value: Any, tensor: Tensor, row_limit: int) -> np.ndarray:
     if is_float and not np.isfinite(values).all():
         worst = leaves[int(np.argmin(np.isfinite(values.ravel())))]
         raise RequestError(
-            400, f"Expected finite numbers of {tensor.dtype} in {tensor.name}; received {worst}."
+            f"Expected finite numbers of {tensor.dtype} in {tensor.name}; received {worst}."
         )
     return values
 
@@ -199,7 +192,7 @@ def _flatten(value: Any, tensor: Tensor) -> tuple[tuple[int, ...], list]:
     while level and isinstance(level[0], list) and len(shape) <= len(tensor.shape):
         size = len(level[0])
         if not all(isinstance(item, list) and len(item) == size for item in level):
-            raise RequestError(400, f"Expected lists of one length in {tensor.name} at each depth.")
+            raise RequestError(f"Expected lists of one length in {tensor.name} at each depth.")
         shape.append(size)
         level = list(itertools.chain.from_iterable(level))
     fits = len(shape) == len(tensor.shape) and all(
@@ -208,9 +201,7 @@ def _flatten(value: Any, tensor: Tensor) -> tuple[tuple[int, ...], list]:
     if not fits or 0 in shape:
         expected = ",".join("N" if size is None else str(size) for size in tensor.shape)
         received = ",".join(map(str, shape))
-        raise RequestError(
-            400, f"Expected {tensor.name} of shape [{expected}]; received [{received}]."
-        )
+        raise RequestError(f"Expected {tensor.name} of shape [{expected}]; received [{received}].")
     return tuple(shape), level
 
 
@@ -222,20 +213,17 @@ def _bytes(leaf: Any) -> bytes:
     if isinstance(leaf, str):
         return leaf.encode("utf-8", "surrogatepass")
     if not _is_bytes(leaf):
-        raise RequestError(
-            400, f"JSON Value: {_preview(leaf)} not formatted correctly for base64 data"
-        )
+        raise RequestError(f"JSON Value: {_preview(leaf)} not formatted correctly for base64 data")
     try:
         return base64.b64decode(leaf["b64"], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RequestError(400, "Unable to base64 decode") from error
+        raise RequestError("Unable to base64 decode") from error
 
 
 def _wrong_type(leaf: Any, tensor: Tensor) -> RequestError:
     return RequestError(
-        400,
         f"JSON Value: {_preview(leaf)} Type: {_JSON_NAMES[type(leaf)]} is not of expected type: "
-        f"{tensor.dtype}",
+        f"{tensor.dtype}"
     )
 
 
