@@ -19,6 +19,8 @@ logger = logging.getLogger("dcgan")
 POLL_SECONDS = 1.0
 NICENESS = 5  # of all exports but the first: training then gets three times as much time
 REASON_LENGTH = 300  # characters
+# Names of files and folders; the former are those of `run.checkpoint`, which is not imported here.
+CHECKPOINT, EXPORT = r"[0-9]{8,}\.npz", "[1-9][0-9]*"
 
 FileState = tuple[int, int]  # size in bytes and modification time of a file
 
@@ -59,7 +61,7 @@ class Follower:
         """Exports checkpoints until there is an exported version."""
         if self._newest_export() is None:
             known = "no exported checkpoint yet: exporting it"
-            if not _checkpoint_states(self._checkpoints):
+            if not _states(self._checkpoints, CHECKPOINT):
                 known = "no checkpoint yet: waiting for the first"
             logger.info("%s has %s.", self._checkpoints.parent, known)
         while self._newest_export() is None:
@@ -83,7 +85,7 @@ class Follower:
 
     def export_new(self) -> None:
         """Exports the newest checkpoint that is settled and newer than what is exported."""
-        found = _checkpoint_states(self._checkpoints)
+        found = _states(self._checkpoints, CHECKPOINT)
         settled = dict(found.items() & self._seen.items())
         self._seen = found
         newest = self._newest_export() or 0
@@ -112,7 +114,7 @@ class Follower:
                 shutil.rmtree(self._exports / str(old), ignore_errors=True)
             self._exported = self._exported[-self._keep :]
             return True
-        if not self._stop.is_set() and step in _checkpoint_states(self._checkpoints):
+        if not self._stop.is_set() and step in _states(self._checkpoints, CHECKPOINT):
             # `dcgan.__main__` begins the sentence of a refusal with "error: ".
             reason = said.rpartition("error: ")[2].split("\n")[0].rstrip(".")[:REASON_LENGTH]
             reason = reason or f"the export ended with code {child.returncode}"
@@ -120,24 +122,16 @@ class Follower:
         return False
 
     def _newest_export(self) -> int | None:
-        return max(_paths_by_step(self._exports, "[1-9][0-9]*"), default=None)
+        return max(_states(self._exports, EXPORT), default=None)
 
 
-def _paths_by_step(folder: Path, pattern: str) -> dict[int, Path]:
-    """Returns the paths in a folder by the step in their names; empty if it cannot be read."""
+def _states(folder: Path, names: str) -> dict[int, FileState]:
+    """Returns what lies in a folder under such names, by the steps in them; {} if unreadable."""
     found = {}
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            if re.fullmatch(pattern, path.name):
-                found[int(path.name.partition(".")[0])] = path
-    return found
-
-
-def _checkpoint_states(folder: Path) -> dict[int, FileState]:
-    """Returns the states of the files that `run.checkpoint.Checkpointer` names, by step."""
-    found = {}
-    for step, path in _paths_by_step(folder, r"[0-9]{8,}\.npz").items():
-        with contextlib.suppress(OSError):  # removed since the folder was listed
-            state = path.stat()
-            found[step] = (state.st_size, state.st_mtime_ns)
+            if re.fullmatch(names, path.name):
+                with contextlib.suppress(OSError):  # removed since the folder was listed
+                    state = path.stat()
+                    found[int(path.stem)] = (state.st_size, state.st_mtime_ns)
     return found
