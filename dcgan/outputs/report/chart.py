@@ -104,6 +104,11 @@ def draw(
     vertical = value_scale(drawn[np.isfinite(drawn)], top=top)
     horizontal = Scale(0.0, float(steps[-1]) or 1.0)
     shown = [_ThinCurve(steps, curve) for curve in curves]
+    places = _format_steps(shown[0].steps)  # where values can be read off
+    columns = [[number(y) if np.isfinite(y) else "" for y in one.line] for one in shown]
+    texts = list(zip(*columns, strict=True))
+    named = [[f"{c.label} {t}" for c, t in zip(curves, one, strict=True) if t] for one in texts]
+    heights = [vertical.at(one.line).round(2) for one in shown]
     return {
         "title": title,
         "unit": unit,
@@ -113,8 +118,16 @@ def draw(
         "x_ticks": [(float(horizontal.at(t)), _tick(t)) for t in horizontal.ticks(6)],
         "y_ticks": [(float(vertical.at(t)), _tick(t)) for t in vertical.ticks(5)],
         "line": line and (float(vertical.at(line[0])), line[1]),
-        "points": _points(shown, horizontal, vertical, x_name),
-        "rows": _rows(shown),
+        "points": {
+            "x": horizontal.at(shown[0].steps).round(2).tolist(),
+            "y": [[y if np.isfinite(y) else None for y in each.tolist()] for each in heights],
+            "looks": [curve.css_class for curve in curves],
+            "words": [
+                f"{x_name} {place}: {', '.join(values) or 'not measured'}"
+                for place, values in zip(places, named, strict=True)
+            ],
+        },
+        "rows": [[places[i], *texts[i]] for i in even_indices(len(places), MAX_ROWS)],
         "window": _window(steps) if any(curve.smooth for curve in curves) else None,
     }
 
@@ -174,30 +187,6 @@ def _path(x: np.ndarray, y: np.ndarray) -> str:
 
 def _tick(value: float) -> str:
     return f"{value:,.6g}" if abs(value) < 1e5 else f"{value / 1000:,.6g}k"
-
-
-def _points(shown: list[_ThinCurve], horizontal: Scale, vertical: Scale, x_name: str) -> dict:
-    """Returns what can be read off at each place: its percent of the way, heights, and words."""
-    steps = shown[0].steps
-    words = []
-    for i, place in enumerate(_format_steps(steps)):
-        values = [f"{s.curve.label} {number(s.line[i])}" for s in shown if s.known[i]]
-        words.append(f"{x_name} {place}: {', '.join(values) or 'not measured'}")
-    heights = [vertical.at(one.line).round(2) for one in shown]
-    return {
-        "x": horizontal.at(steps).round(2).tolist(),
-        "y": [[y if np.isfinite(y) else None for y in each.tolist()] for each in heights],
-        "looks": [one.curve.css_class for one in shown],
-        "words": words,
-    }
-
-
-def _rows(shown: list[_ThinCurve]) -> list[list[str]]:
-    places = _format_steps(shown[0].steps)
-    return [
-        [places[i], *(number(s.line[i]) if s.known[i] else "" for s in shown)]
-        for i in even_indices(len(places), MAX_ROWS)
-    ]
 
 
 def _in_words(title: str, steps: np.ndarray, shown: list[_ThinCurve], x_name: str) -> str:
