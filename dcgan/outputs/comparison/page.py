@@ -15,7 +15,6 @@ from dcgan.outputs.comparison.runs import (
     Run,
     Setting,
     by_data,
-    dataset,
     find_differing,
     settings,
     values_of,
@@ -58,15 +57,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     folders = [str(run.folder.root) for run in runs]
     now = datetime.datetime.now(datetime.timezone.utc)
     data = by_data(runs)
-    reals = [
-        (
-            f"Training images of {dataset(group[0])}"
-            + (f", for {join_words(run.name for run in group)}." if len(data) > 1 else "."),
-            group[0].reals,
-        )
-        for group in data
-        if group[0].reals is not None
-    ]
+    reals = [group for group in data if group[0].reals is not None]
     cells = _real_cells(data[0]) if len(data) == 1 else None
     drawn = [run for run in runs if isinstance(run.model, CheckpointSummary)]
     strip_bytes = STRIPS // max(len(drawn) + (cells is not None), 1)
@@ -77,11 +68,11 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "made": now.strftime("%Y-%m-%d %H:%M UTC"),
         "comparison": comparison,
         "title": f"{count(len(runs), 'run')} side by side",
-        "of": join_words(dataset(group[0]) for group in data),
         "seeds": seeds_in_words(seeds).rstrip(","),
         "numbers": seeds[:STRIP],
         "most": STRIP,
         "drawn": drawn,
+        "data": data,
         "reals": reals,
         "cells": None if cells is None else cells[images.even_indices(len(cells), STRIP)],
         "row_of": functools.partial(pictures.embed_row, max_bytes=strip_bytes),

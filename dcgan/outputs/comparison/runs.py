@@ -46,6 +46,12 @@ class Run:
         """Returns the value of an option; None if it is not recorded."""
         return self.options[name].value if name in self.options else None
 
+    @property
+    def dataset(self) -> str:
+        """The name of its data set; of a path the last part."""
+        name = str(self.option("dataset") or "unknown data")
+        return Path(name).name or name
+
     @functools.cached_property
     def history(self) -> History:
         return read_history(self.folder)
@@ -173,12 +179,6 @@ def _trim(start: str) -> str:
     """Shortens a common prefix: wide- to wide, and run1, of run10 and run11, to run."""
     bare = start.rstrip("-_. ")
     return bare if bare != start else start.rstrip("0123456789").rstrip("-_. ")
-
-
-def dataset(run: Run) -> str:
-    """Returns the name of the run's data set; of a path the last part."""
-    name = str(run.option("dataset") or "unknown data")
-    return Path(name).name or name
 
 
 def by_data(runs: Sequence[Run]) -> list[list[Run]]:

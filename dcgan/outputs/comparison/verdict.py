@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dcgan import UserError, program
 from dcgan.cli.option import parse_seconds
 from dcgan.outputs.comparison import scores
-from dcgan.outputs.comparison.runs import Run, Setting, by_data, dataset
+from dcgan.outputs.comparison.runs import Run, Setting, by_data
 from dcgan.outputs.comparison.scores import Measurement, Score
 from dcgan.outputs.report.formatting import join_words, number
 from dcgan.outputs.report.measurements import rank
@@ -17,7 +17,7 @@ def verdict(settings: Sequence[Setting], protocols: Sequence[Sequence[Measuremen
     data = by_data(runs)
     if len(data) > 1:
         groups = (
-            f"{join_words(run.name for run in group)} from {dataset(group[0])}" for group in data
+            f"{join_words(run.name for run in group)} from {group[0].dataset}" for group in data
         )
         lines.append(
             f"Figures compare only among runs that learn from the same images: {'; '.join(groups)}."

@@ -63,7 +63,6 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "time": _grids_in_time(run, contents),
         "training": _training_charts(history, contents.health.collapsed),
         "judged": history.steps.max(initial=0) >= contents.health.judged_from,
-        "messages": history.messages,
         "protocols": quality.by_protocol(series),
         "notes_of": quality.notes_of,
         "metric_charts": quality.charts(series),
@@ -71,15 +70,17 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "walk": functools.partial(pictures.embed_row, max_bytes=walk_bytes),
         "drawn": _read_figures(run.root / "generated"),
         "small": _embed_small(contents.copy_search),
-        "speed": _speed(history),
-        "changed": [one for one in contents.options if one.differs],
+        "history": history,
+        "speed": chart.draw(
+            "Images a second",
+            history.steps,
+            _smooth(history, images_per_second=("images a second", "d")),
+        ),
         "environment": _environment(run),
         "log": history.log[-LINES_SHOWN:],
-        "log_lines": len(history.log),
-        "command": _command("report", contents),
-        "evaluate": _command("evaluate", contents),
-        "neighbours": _command("neighbours", contents),
     }
+    commands = ("report", "evaluate", "neighbours")
+    parts |= {one: program.command_line(one, "--run_dir", contents.folder) for one in commands}
     return html("page.html", parts)
 
 
@@ -95,7 +96,8 @@ def html(name: str, parts: dict, *folders: Path) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (formatting.number, formatting.percent, measurements.interval, measurements.protocol)
+    filters = (formatting.number, formatting.percent, formatting.duration)
+    filters += (formatting.join_words, measurements.interval, measurements.protocol)
     environment.filters |= {one.__name__: one for one in filters}
     environment.filters |= {"flags": _flags, "value": format_value}
     # File names may not be UTF-8.
@@ -106,10 +108,6 @@ def _flags(text: str) -> markupsafe.Markup:
     """Returns text in which no line breaks within a flag's name."""
     marked_up = re.sub(r"--\w+", r'<span class="flag">\g<0></span>', str(markupsafe.escape(text)))
     return markupsafe.Markup(marked_up)
-
-
-def _command(name: str, contents: Contents) -> str:
-    return program.command_line(name, "--run_dir", contents.folder)
 
 
 def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
@@ -193,21 +191,6 @@ def _training_charts(history: History, collapsed: float) -> list[dict]:
 def _smooth(history: History, **looks: tuple[str, str]) -> list[chart.Curve]:
     """Makes curves of quantities in metrics.jsonl, each with its (label, CSS class)."""
     return [chart.Curve(*look, history.column(key), smooth=True) for key, look in looks.items()]
-
-
-def _speed(history: History) -> dict | None:
-    """Makes a chart of the speed and a sentence; None if no speed is recorded."""
-    curves = _smooth(history, images_per_second=("images a second", "d"))
-    made = chart.draw("Images a second", history.steps, curves)
-    if made is None:
-        return None
-    seen, seconds = history.last("images"), history.last("seconds")
-    median = f"{formatting.number(history.images_per_second)} images a second in the median"
-    sentence = f"{median[0].upper()}{median[1:]}."
-    if seen is not None and seconds:
-        took = formatting.duration(seconds)
-        sentence = f"{seen:,.0f} images were learnt from in {took} of training: {median}."
-    return {"chart": made, "sentence": sentence}
 
 
 def _embed_small(copies: CopySearch | str) -> Callable[[np.ndarray], EmbeddedPicture]:
