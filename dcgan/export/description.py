@@ -48,7 +48,13 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
     network = checkpoint.configs["generator"]
     height, width, channels = network["image_shape"]
     found, scales = directions(checkpoint.generator_arrays()["project/kernel"])
-    metrics = _metrics(run.metrics, checkpoint.step)
+    step = checkpoint.step
+    lines = [line for line in read_json_lines(run.metrics) if line.get("step", step + 1) <= step]
+    metrics = lines[-1] if lines else {}
+    columns = zip(table.names.items(), table.inputs, strict=True) if table else ()
+    classes = [
+        {"column": name, "input": given, "names": list(known)} for (name, known), given in columns
+    ]
     return {
         "dataset": Path(config.get("dataset", "")).name,  # not its folders, which are private
         "height": height,
@@ -56,7 +62,7 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
         "channels": channels,
         "z_dim": network["z_dim"],
         "z_dist": network["z_dist"],
-        "step": checkpoint.step,
+        "step": step,
         "epoch": metrics.get("epoch"),
         "metrics": metrics,
         "versions": {
@@ -64,21 +70,7 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
             **{name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
         },
         "score": SCORE,
-        **({"classes": _classes(table)} if table else {}),
+        **({"classes": classes} if table else {}),
         "directions": [[round(float(x), 7) for x in direction] for direction in found],
         "direction_scales": [round(float(scale), 6) for scale in scales],
     }
-
-
-def _classes(table: ClassTable) -> list[dict]:
-    """Describes each column of labels: its name, its input, and the names of its classes from 0."""
-    columns = zip(table.names.items(), table.inputs, strict=True)
-    return [
-        {"column": name, "input": given, "names": list(known)} for (name, known), given in columns
-    ]
-
-
-def _metrics(path: Path, step: int) -> dict:
-    """Returns the last line of metrics.jsonl up to the checkpoint's step; {} if there is none."""
-    lines = [line for line in read_json_lines(path) if line.get("step", step + 1) <= step]
-    return lines[-1] if lines else {}

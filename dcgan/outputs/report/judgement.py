@@ -107,14 +107,10 @@ def verdict(series: Sequence[Series], *, trouble: str, summary: str, run_dir: st
     measured = [one for one in series if not one.outdated and one.metric not in FIGURES]
     measured.sort(key=lambda one: one.metric != "faces")  # faces first: everybody understands them
     judgement = judge(newest(series))
-    lines = [trouble] if trouble else []
-    lines += [_format_newest(one) for one in measured[:1]]
-    lines += [judgement.text] if judgement else []
+    lines = [trouble, *map(_format_newest, measured[:1]), judgement.text if judgement else ""]
     if not measured and not judgement:
-        lines += [] if trouble else [summary]
-        lines.append(
-            f"How good the images are: {program.command_line('evaluate', '--run_dir', run_dir)}"
-        )
+        measure = program.command_line("evaluate", "--run_dir", run_dir)
+        lines += ["" if trouble else summary, f"How good the images are: {measure}"]
     elif not trouble:
         lines.append(_next(measured))
     return " ".join(line for line in lines if line)
