@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,10 @@ FOLDER = Path(__file__).parent
 GRIDS, STRIPS = 3_000_000, 600_000  # bytes of the pictures; in base64 a third more
 STRIP = 10  # images of each run in the strip
 PRINTED = 3  # metrics in the text
+
+OfRun = Callable[[Run], float | None]  # a number of a run; None if it is not known
+MINUTES, IMAGES = operator.methodcaller("last", "minute"), operator.methodcaller("last", "image")
+SPEED = operator.attrgetter("history.images_per_second")
 
 
 @dataclass(frozen=True)
@@ -99,20 +104,14 @@ def text(comparison: Comparison) -> list[str]:
     heads = [f"{one.example.name:>22}" for one in most]
     lines = [f"{'':{width}}{'minutes':>8} {'images':>10} {'images/s':>9}{''.join(heads)}"]
     for setting in comparison.settings:
-        runs = setting.runs
-        known = (
-            setting.mean([run.last("minute") for run in runs]),
-            setting.mean([run.last("image") for run in runs]),
-            setting.mean([run.history.images_per_second for run in runs]),
-        )
-        shown = ["-" if value is None else number(value) for value in known]
+        shown = [_fact(setting, of, number)["value"] or "-" for of in (MINUTES, IMAGES, SPEED)]
         cells = []
         for one in most:
             score = one.scores.get(setting)
             star = "*" if one.winner is setting else " "
             cells.append(f"{'-' if score is None else number(score.value):>21}{star}")
-        of = f"{setting.name:{width}}{shown[0]:>8} {shown[1]:>10} {shown[2]:>9}{''.join(cells)}"
-        lines.append(of.rstrip())
+        line = f"{setting.name:{width}}{shown[0]:>8} {shown[1]:>10} {shown[2]:>9}{''.join(cells)}"
+        lines.append(line.rstrip())
     lines += ["* intervals apart"] if any(one.winner for one in most) else []
     lines += ["", *comparison.verdict, *comparison.notes, ""]
     # Names of folders and files may hold control characters.
@@ -156,28 +155,27 @@ def _options(comparison: Comparison) -> list[tuple[str, str, list[list[str]]]]:
 def _facts(settings: Sequence[Setting]) -> list[tuple[str, list[dict]]]:
     """Returns (name, one cell per setting) of each fact about length, speed and size."""
 
-    def parameters(network: str) -> Callable[[Run], float | None]:
+    def parameters(network: str) -> OfRun:
         return lambda run: getattr(run.model, f"{network}_weights", None)  # a sentence has none
 
-    facts: list[tuple[str, Callable[[Run], float | None], Callable[[float], str]]] = [
-        ("minutes of training", lambda run: run.last("minute"), number),
-        ("images learnt from", lambda run: run.last("image"), lambda value: f"{value:,.0f}"),
-        ("steps", lambda run: run.history.last("step"), lambda value: f"{value:,.0f}"),
-        ("images a second", lambda run: run.history.images_per_second, number),
+    facts: list[tuple[str, OfRun, Callable[[float], str]]] = [
+        ("minutes of training", MINUTES, number),
+        ("images learnt from", IMAGES, "{:,.0f}".format),
+        ("steps", lambda run: run.history.last("step"), "{:,.0f}".format),
+        ("images a second", SPEED, number),
         ("generator’s parameters", parameters("generator"), large),
         ("discriminator’s parameters", parameters("discriminator"), large),
     ]
     return [
-        (name, [_format_fact([of(run) for run in setting.runs], write) for setting in settings])
-        for name, of, write in facts
+        (name, [_fact(setting, of, write) for setting in settings]) for name, of, write in facts
     ]
 
 
-def _format_fact(values: Sequence[float | None], write: Callable[[float], str]) -> dict:
-    known = [value for value in values if value is not None]
+def _fact(setting: Setting, of: OfRun, write: Callable[[float], str]) -> dict:
+    known = [value for run in setting.runs if (value := of(run)) is not None]
     if not known:
         return {"value": "", "spread": "not known"}
-    ends = list(dict.fromkeys(write(value) for value in (min(known), max(known))))
+    ends = dict.fromkeys(write(value) for value in (min(known), max(known)))
     spread = f"seeds: {' to '.join(ends)}" if len(ends) > 1 else ""
     return {"value": write(float(np.mean(known))), "spread": spread}
 

@@ -124,10 +124,6 @@ class Setting:
     css_class: str  # its class in comparison.css
     runs: Sequence[Run]  # at least one, each of another seed
 
-    def mean(self, values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return float(np.mean(known)) if known else None
-
 
 def settings(runs: Sequence[Run]) -> list[Setting]:
     """Groups runs that differ only in their seeds, in the order in which they were named."""
