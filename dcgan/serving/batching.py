@@ -18,6 +18,7 @@ from dcgan.serving.errors import QueueFull
 
 Arrays = dict[str, np.ndarray]
 
+MAX_WAITING = 4096  # rows that may wait
 CALL_ROWS = 2  # a further call takes about as long as two rows (DCGANs of 32 and 48 pixels)
 
 
@@ -52,7 +53,6 @@ class Batcher:
         compute: (signature, inputs) -> outputs, arrays with rows first; may raise ModelFailure.
         row_limit: rows of the largest job, at least 1.
         max_delay: longest wait for further jobs, in seconds.
-        max_waiting: largest number of rows that may wait.
         observe: called with the number of rows and the size of every batch.
         clock, wait: `time.monotonic` and `threading.Condition.wait_for`; tests replace them.
     """
@@ -63,7 +63,6 @@ class Batcher:
         *,
         row_limit: int = 64,
         max_delay: float = 0.02,
-        max_waiting: int = 4096,
         observe: Callable[[int, int], None] = lambda rows, size: None,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable = threading.Condition.wait_for,
@@ -71,7 +70,6 @@ class Batcher:
         self._compute = compute
         self._sizes = batch_sizes(row_limit)
         self._max_delay = max_delay
-        self._max_waiting = max_waiting
         self._observe = observe
         self._clock, self._wait = clock, wait
         self._changed = threading.Condition()
@@ -98,7 +96,7 @@ class Batcher:
         with self._changed:
             if self._closing:
                 raise ModelFailure("The model is closed.")
-            if self._waiting and self._waiting_rows() + rows > self._max_waiting:
+            if self._waiting and self._waiting_rows() + rows > MAX_WAITING:
                 raise QueueFull
             self._waiting.append(job)
             self._changed.notify()
@@ -208,18 +206,16 @@ def _split(outputs: Arrays, counts: list[int]) -> list[Arrays]:
 
 def _deliver(jobs: list[_Job], results: list[Arrays | ModelFailure]) -> None:
     """Hands all results to the event loop at once, as waking it takes time."""
-    if not jobs:
-        return
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any longer
-        loop = jobs[0].answer.get_loop()
-        loop.call_soon_threadsafe(_set_all, [job.answer for job in jobs], results)
 
+    def set_all() -> None:
+        for job, result in zip(jobs, results, strict=True):
+            if job.answer.done():  # the request was cancelled
+                continue
+            if isinstance(result, ModelFailure):
+                job.answer.set_exception(result)
+            else:
+                job.answer.set_result(result)
 
-def _set_all(answers: list[asyncio.Future], results: list[Arrays | ModelFailure]) -> None:
-    for answer, result in zip(answers, results, strict=True):
-        if answer.done():  # the request was cancelled
-            continue
-        if isinstance(result, ModelFailure):
-            answer.set_exception(result)
-        else:
-            answer.set_result(result)
+    if jobs:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any longer
+            jobs[0].answer.get_loop().call_soon_threadsafe(set_all)

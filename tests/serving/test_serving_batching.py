@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from dcgan.serving import batching
 from dcgan.serving.batching import Batcher, ModelFailure, batch_sizes
 from dcgan.serving.errors import QueueFull
 
@@ -247,9 +248,10 @@ def test_a_failure_reaches_every_client_of_its_batch_and_no_other():
     batcher.close()
 
 
-def test_too_much_is_refused():
+def test_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr(batching, "MAX_WAITING", 8)
     gate = threading.Event()
-    batcher = Batcher(Model(gate), row_limit=4, max_waiting=8)
+    batcher = Batcher(Model(gate), row_limit=4)
 
     async def flood():
         tasks = [asyncio.ensure_future(batcher.run("f", column(0, 0, 0, 0))) for _ in range(4)]
