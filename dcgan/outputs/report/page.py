@@ -42,7 +42,6 @@ def render(run: RunDir, contents: Contents) -> bytes:
     """
     history = read_history(run)
     series = measurements.read_series(run.evaluation)
-    histograms = measurements.read_histograms(run.evaluation)
     ribbon = contents.model.samples[:RIBBON_IMAGES]
     walk_bytes = WALKS // max(len(contents.walks), 1)
     parts = {  # page.html has these names
@@ -66,7 +65,7 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "protocols": quality.by_protocol(series),
         "notes_of": quality.notes_of,
         "metric_charts": quality.charts(series),
-        "histograms": [(one, quality.describe_shares(one)) for one in histograms],
+        "histograms": measurements.read_histograms(run.evaluation),
         "walk": functools.partial(pictures.embed_row, max_bytes=walk_bytes),
         "drawn": _read_figures(run.root / "generated"),
         "small": _embed_small(contents.copy_search),

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dcgan.outputs.report import chart
-from dcgan.outputs.report.formatting import number, percent
+from dcgan.outputs.report.formatting import number
 from dcgan.outputs.report.judgement import judge
-from dcgan.outputs.report.measurements import Histogram, Series, details
+from dcgan.outputs.report.measurements import Series, details
 
 
 def by_protocol(series: Sequence[Series]) -> list[dict]:
@@ -61,33 +61,3 @@ def charts(series: Sequence[Series]) -> list[dict]:
             told_apart = names[one.name] > 1
             found.append(made | {"note": f"{one.protocol}." if told_apart else ""})
     return found
-
-
-def describe_shares(histogram: Histogram) -> str:
-    """Explains a histogram of classes."""
-    record = histogram.record
-    known = {
-        key: percent(record[key])
-        for key in ("by_chance", "real_total_variation", "sure", "real_sure", "accuracy")
-        if isinstance(record.get(key), (int, float))
-    }
-    chance = f" ({known['by_chance']} by chance alone" if "by_chance" in known else ""
-    if chance:
-        reals = known.get("real_total_variation")
-        chance += f"; of real ones {reals})" if reals else ")"
-    lines = [
-        f"{percent(histogram.difference)} of the generated images would have to be of another "
-        f"class for all shares to be right{chance}."
-    ]
-    if "sure" in known:
-        reals = f", and of {known['real_sure']} of real ones" if "real_sure" in known else ""
-        lines.append(f"The classifier is sure of {known['sure']} of them{reals}.")
-    if "accuracy" in known:
-        lines.append(f"Of real images that are new to it, it is right about {known['accuracy']}.")
-    asked = record.get("asked")
-    if isinstance(asked, dict) and isinstance(asked.get("value"), (int, float)):
-        lines.append(f"It sees the class that was asked for in {percent(asked['value'])}.")
-    entropies = [record.get("entropy"), record.get("true_entropy")]
-    if all(isinstance(one, (int, float)) for one in entropies):
-        lines.append(f"The entropy is {number(entropies[0])} of {number(entropies[1])} bits.")
-    return " ".join(lines)
