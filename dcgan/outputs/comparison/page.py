@@ -12,14 +12,7 @@ import numpy as np
 from dcgan import images, program
 from dcgan.outputs import provenance
 from dcgan.outputs.comparison import curves, scores
-from dcgan.outputs.comparison.runs import (
-    Run,
-    Setting,
-    by_data,
-    find_differing,
-    settings,
-    values_of,
-)
+from dcgan.outputs.comparison.runs import Run, Setting, by_data, find_differing, settings, values_of
 from dcgan.outputs.comparison.scores import Measurement, Score
 from dcgan.outputs.comparison.verdict import notes, verdict
 from dcgan.outputs.report import pictures

@@ -21,7 +21,7 @@ from dcgan.outputs import provenance
 from dcgan.outputs.report import chart, formatting, measurements, pictures, quality
 from dcgan.outputs.report.contents import Contents, CopySearch
 from dcgan.outputs.report.history import LINES_SHOWN, History, read_history
-from dcgan.outputs.report.judgement import verdict
+from dcgan.outputs.report.judgement import judge, verdict
 from dcgan.outputs.report.measurements import Series
 from dcgan.outputs.report.pictures import EmbeddedPicture
 from dcgan.outputs.report.summary import summary
@@ -63,6 +63,8 @@ def render(run: RunDir, contents: Contents) -> bytes:
         "training": _training_charts(history, contents.health.collapsed),
         "judged": history.steps.max(initial=0) >= contents.health.judged_from,
         "protocols": quality.by_protocol(series),
+        "describe_floors": quality.describe_floors,
+        "judge": judge,
         "notes_of": quality.notes_of,
         "metric_charts": quality.charts(series),
         "histograms": measurements.read_histograms(run.evaluation),

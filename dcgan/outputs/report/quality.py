@@ -5,26 +5,18 @@ from collections.abc import Sequence
 
 from dcgan.outputs.report import chart
 from dcgan.outputs.report.formatting import number
-from dcgan.outputs.report.judgement import judge
 from dcgan.outputs.report.measurements import Series, details
 
 
-def by_protocol(series: Sequence[Series]) -> list[dict]:
-    """Groups the newest measurements by step and protocol."""
+def by_protocol(series: Sequence[Series]) -> list[list[Series]]:
+    """Groups series by the step and the protocol of their newest measurements."""
     groups: dict[tuple, list[Series]] = {}
     for one in series:
         groups.setdefault((one.newest["step"], one.protocol), []).append(one)
-    return [
-        {
-            "series": together,
-            "floor": _explain_floors_compared(together),
-            "judgement": judge(one.newest for one in together),
-        }
-        for together in groups.values()
-    ]
+    return list(groups.values())
 
 
-def _explain_floors_compared(together: Sequence[Series]) -> str:
+def describe_floors(together: Sequence[Series]) -> str:
     """Says what the floors compare; empty if there are none."""
     counts = [one.floor.count for one in together if one.floor and one.floor.name == "floor"]
     if not counts:
