@@ -63,20 +63,15 @@ def _halve(model) -> None:
     """Stores weights as float16 with a Cast to float32, which ONNX Runtime computes at loading."""
     from onnx import TensorProto, helper, numpy_helper
 
-    casts, kept = [], []
+    casts = 0
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if tensor.data_type == TensorProto.FLOAT and values.size >= SMALLEST_HALVED:
             half = f"{tensor.name}_float16"
-            casts.append(
-                helper.make_node("Cast", [half], [tensor.name], name=half, to=TensorProto.FLOAT)
-            )
-            tensor = numpy_helper.from_array(values.astype("float16"), half)
-        kept.append(tensor)
-    nodes = [*casts, *model.graph.node]
-    for field, content in (("initializer", kept), ("node", nodes)):
-        model.graph.ClearField(field)
-        getattr(model.graph, field).extend(content)
+            cast = helper.make_node("Cast", [half], [tensor.name], name=half, to=TensorProto.FLOAT)
+            model.graph.node.insert(casts, cast)
+            casts += 1
+            tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), half))
 
 
 def _write(subject: Subject, path: Path, weights: str) -> None:

@@ -1,8 +1,6 @@
 """Encodes a walk in latent space as an animation or a strip: a GIF, MP4 or PNG file."""
 
-import tempfile
-from pathlib import Path
-
+import imageio.v3 as iio
 import numpy as np
 
 from dcgan import extras, images
@@ -32,32 +30,25 @@ def require_mp4() -> None:
 def mp4(frames: np.ndarray, *, fps: int, scale: int, comment: str) -> bytes:
     """Encodes an H.264 film, which every browser and phone plays; see `gif` for the arguments."""
     require_mp4()
-    import imageio_ffmpeg
-
-    height, width = (side * scale + side * scale % 2 for side in frames.shape[1:3])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "walk.mp4"
-        writer = imageio_ffmpeg.write_frames(
-            str(path),
-            (width, height),
-            fps=fps,
-            quality=FFMPEG_QUALITY,
-            macro_block_size=2,  # H.264 with subsampled colours needs even sides
-            ffmpeg_log_level="error",
-            output_params=["-metadata", f"comment={comment}"],
-        )
-        writer.send(None)
-        for frame in frames:
-            writer.send(_even(enlarge(frame[np.newaxis], scale)[0]).tobytes())
-        writer.close()
-        return path.read_bytes()
+    return iio.imwrite(
+        "<bytes>",
+        (_even(enlarge(frame[np.newaxis], scale)[0]) for frame in frames),
+        is_batch=True,
+        plugin="FFMPEG",
+        extension=".mp4",
+        fps=fps,
+        quality=FFMPEG_QUALITY,
+        macro_block_size=2,  # H.264 with subsampled colours needs even sides
+        ffmpeg_log_level="error",
+        output_params=["-metadata", f"comment={comment}"],
+    )
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
     """Makes a frame RGB with even sides: repeats the last line of pixels of an odd side."""
     height, width, channels = frame.shape
     frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.ascontiguousarray(frame.repeat(3 // channels, 2))
+    return frame.repeat(3 // channels, 2)
 
 
 def strip(frames: np.ndarray, per_leg: int, *, loop: bool, scale: int, comment: str) -> bytes:
