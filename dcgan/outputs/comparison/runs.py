@@ -69,8 +69,8 @@ class Run:
     def machine(self) -> str:
         """The machine that the run was trained on, from environment.json; empty if unknown."""
         try:
-            found = read_json(self.folder.environment) if self.folder.environment.exists() else {}
-        except UserError:
+            found = read_json(self.folder.environment)
+        except UserError:  # it is missing, or cannot be read
             return ""
         return str([found[name] for name in MACHINE if name in found] or "")
 

@@ -67,19 +67,17 @@ def _planned_length(contents: Contents, history: History) -> str:
     return f", {passes}" if passes else ""
 
 
-def describe_health(health: Health, history: History, series: Sequence[Series] = ()) -> list[str]:
+def describe_health(health: Health, history: History, series: Sequence[Series]) -> list[str]:
     """Says what went wrong, or that nothing did, with the numbers that show it."""
     trained = history.steps[-1] if history.rows else 0
     lines, figures = [], newest(series)
     judgement = judge(figures)
-    is_bad = judgement is not None and judgement.is_bad
     if health.messages:
-        kind, text, advice = health.messages[-1]
-        earlier = len(health.messages) - 1
+        *earlier, (_, text, advice) = health.messages
         lines = [text, advice] if advice else [text]
         if earlier:
-            lines.append(f"{count(earlier, 'earlier message')} below.")
-    elif is_bad:
+            lines.append(f"{count(len(earlier), 'earlier message')} below.")
+    elif judgement is not None and judgement.is_bad:
         lines = [f"Not by the evaluation of step {figures[0]['step']:,}: see how good."]
     elif trained < health.judged_from:
         lines.append(
@@ -87,8 +85,8 @@ def describe_health(health: Health, history: History, series: Sequence[Series] =
             f"when it lasts, from step {health.judged_from:,} on."
         )
     elif history.last("d_real") is not None:
-        varied = ", and the generated images have not collapsed to a few"
-        varied = varied if history.last("diversity") is not None else ""
+        measured = history.last("diversity") is not None
+        varied = ", and the generated images have not collapsed to a few" if measured else ""
         lines.append(f"Yes, as far as numbers can tell: the discriminator has not won{varied}.")
     return [*lines, *_describe_recent(history)]
 
