@@ -59,13 +59,20 @@ def draw_losses(metrics: Path, target: Path, *, title: str = "") -> None:
             keys, labels, (DISCRIMINATOR_COLOUR, GENERATOR_COLOUR), strict=True
         ):
             _curve(axes, steps, column(rows, key), window=window, label=label, colour=colour)
+        drawing.style_axes(axes)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(ncols=2, loc="upper right", framealpha=0.85, edgecolor="white")
+        else:
+            axes.text(0.5, 0.6, "no measurements yet", transform=axes.transAxes, ha="center")
     _style_losses(losses)
     scores.axhline(0.5, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     scores.set(ylim=(-0.03, 1.15), yticks=(0, 0.25, 0.5, 0.75, 1))
     scores.set(ylabel="probability of being real", xlabel="step")
     scores.set_xlim(0, 1.01 * max(steps.max(initial=0), 10))
+    scores.xaxis.set_major_formatter(EngFormatter(sep=""))
+    scores.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     note = f"smoothed: exponential moving average over {window:,} steps"
-    _style(figure, losses, scores, note=note)
+    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=8, color=GREY)
     _epoch_axis(losses, rows)
     name = printable(title)  # text from outside, and no formula
     losses.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
@@ -150,18 +157,6 @@ def _style_losses(axes: Axes) -> None:
         axes.set_yscale("symlog", linthresh=1)
     elif everything.min() >= 0:
         axes.set_ylim(0, 1.12 * max(everything.max(), 1e-3))  # the legend has its place above
-
-
-def _style(figure: Figure, losses: Axes, scores: Axes, *, note: str) -> None:
-    for axes in (losses, scores):
-        drawing.style_axes(axes)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(ncols=2, loc="upper right", framealpha=0.85, edgecolor="white")
-        else:
-            axes.text(0.5, 0.6, "no measurements yet", transform=axes.transAxes, ha="center")
-    scores.xaxis.set_major_formatter(EngFormatter(sep=""))
-    scores.xaxis.set_major_locator(MaxNLocator(9, integer=True))
-    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=8, color=GREY)
 
 
 def _epoch_axis(axes: Axes, rows: list[dict]) -> None:
