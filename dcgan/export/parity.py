@@ -128,10 +128,12 @@ def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
         path = Path(folder, "cases")
         path.write_bytes(pickle.dumps(chosen))
         words = [form.runtime, place, str(path)]
+        # On the CPU: a GPU may be busy with training, and is less exact.
+        own = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
         process = subprocess.run(
             [sys.executable, fresh.__file__, *words],
             cwd=folder,
-            env={**os.environ, **_ON_THE_CPU},
+            env={**os.environ, **own, "TF_CPP_MIN_LOG_LEVEL": "3"},
             capture_output=True,
             text=True,
             check=False,
@@ -143,11 +145,3 @@ def _differences(form: Format, model: Path, cases: Cases) -> dict[str, float]:
             "written: try other versions of the packages, and report it."
         )
     return json.loads(process.stdout.splitlines()[-1])
-
-
-# A GPU may be busy with training, and is less exact.
-_ON_THE_CPU = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "KERAS_BACKEND": "tensorflow",
-}

@@ -52,7 +52,14 @@ def export(
             staged.parent.mkdir(parents=True, exist_ok=True)
             form.write(subject, staged, chosen)
             differences = parity.check(form, staged, cases, weights=chosen)
-            _describe(form, staged, subject, chosen, differences)
+            description = {
+                **subject.description,
+                "versions": {**subject.description["versions"], **form.versions()},
+                "format": form.name,
+                "weights": chosen,
+                "differences": differences,
+            }
+            write_json(form.description(staged), description)
             done.append(Exported(form, form.path(to, subject.step), chosen, differences))
         flush_tree(staging)
         for one in done:
@@ -62,7 +69,7 @@ def export(
 
 def _refuse_foreign(form: Format, path: Path) -> None:
     description = form.description(path)
-    mark = f'"format": "{form.name}"'.encode()  # as `_describe` and `write_json` write it
+    mark = f'"format": "{form.name}"'.encode()  # as `export` and `write_json` write it
     ours = description.is_file() and mark in description.read_bytes()
     there = [p for p in (path, description) if p.exists() and not ours]
     there += [path.parent] if path.parent.is_file() else []
@@ -87,17 +94,6 @@ def _staging(to: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
             if new and os.listdir(to) == [STATE]:  # nothing was written
                 shutil.rmtree(to, ignore_errors=True)
-
-
-def _describe(form: Format, path: Path, subject: Subject, weights: str, differences: dict) -> None:
-    description = {
-        **subject.description,
-        "versions": {**subject.description["versions"], **form.versions()},
-        "format": form.name,
-        "weights": weights,
-        "differences": differences,
-    }
-    write_json(form.description(path), description)
 
 
 def _publish(form: Format, staged: Path, path: Path) -> None:
