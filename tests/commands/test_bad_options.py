@@ -1,15 +1,30 @@
 """Options of the commands on a run that are wrong: one sentence, exit code 2, nothing changed."""
 
 import pytest
-from running import content
+from learnt import learnt_run
+from running import command, content, write_pictures
 from toy_run import toy_run
-
-import main
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    return toy_run(tmp_path_factory.mktemp("toy") / "run")
+def base(tmp_path_factory):
+    """Runs in toy/, and with their data in plain/run and labelled/run; few/ has three pictures."""
+    base = tmp_path_factory.mktemp("base")
+    toy_run(base / "toy")
+    learnt_run(base / "plain", {"": 110}, shape=(8, 8, 3))
+    learnt_run(base / "labelled", {"a": 30, "b": 9})
+    write_pictures(base / "few", 3)
+    (base / "empty").mkdir()
+    return base
+
+
+def files(base) -> dict[str, bytes]:
+    """All but what is kept of the pictures."""
+    return {name: data for name, data in content(base).items() if "/cache/" not in name}
+
+
+PLAIN = "evaluate --run_dir {base}/plain/run"
+LABELLED = "features --run_dir {base}/labelled/run"
 
 
 @pytest.mark.parametrize(
@@ -17,17 +32,14 @@ def toy(tmp_path_factory):
     [
         ("sample --num_images 0", "--num_images must be at least 1"),
         ("sample --seed -1", "--first_seed must be at least 0"),
-        (
-            "sample --seed 9223372036854775807 --num_images 2",
-            "9223372036854775807 is too large",
-        ),
+        ("sample --seed 9223372036854775807 --num_images 2", "9223372036854775807 is too large"),
         ("sample --seeds 3,x", "--seeds must be seeds such as 1,5,9-20"),
         ("sample --seeds 0-1000000", "fewer"),
         ("sample --seeds 1 --seed 2", "leave out --first_seed and --num_images, or --seeds"),
         ("sample --seeds 1 --num_images 2", "leave out --first_seed and --num_images, or --seeds"),
         ("sample --checkpoint 77", "expected newest, a file, or of"),
-        ("sample --to {toy}/config.json", "is a file"),
-        ("sample --run_dir {toy}/checkpoints", "is not a run folder"),
+        ("sample --to {base}/toy/config.json", "is a file"),
+        ("sample --run_dir {base}/toy/checkpoints", "is not a run folder"),
         ("interpolate --seeds 1,x", "--seeds must be seeds such as"),
         ("interpolate --seeds 7", "--seeds must be 2 to 100 seeds; received 1: give more."),
         ("interpolate --seeds 0-99 --frames 30", "give fewer of either"),
@@ -43,12 +55,30 @@ def toy(tmp_path_factory):
         ("report --seeds x", "--seeds must be seeds such as"),
         ("report --seeds 1", "--seeds must be 2 to 1,000 seeds"),
         ("report --to page.pdf", "--to must end in .html or .htm"),
+        ("neighbours --seeds x", "--seeds must be seeds such as"),
+        ("neighbours --seeds 0-100", "--seeds must be 1 to 100 seeds"),
+        ("neighbours --k 21", "--k must be at least 1 and at most 20"),
+        ("neighbours --to near.gif", "--to must end in .png"),
+        (f"{PLAIN} --metrics fid,kld", "--metrics must be one of fid, kid, "),
+        (f"{PLAIN} --num_images 99", "needs at least 100 generated images, there are 99"),
+        (f"{PLAIN} --extractor classifier --metrics is", "The classifier needs labels"),
+        (f"{PLAIN} --extractor vgg", "one of inception, classifier, self_supervised, pixels, or a"),
+        (f"{PLAIN} --checkpoint best", "no checkpoint {base}/plain/run/checkpoints/best.npz"),
+        (f"{PLAIN} --images {{base}}/none", "no pictures for --images {base}/none: There is no"),
+        (f"{PLAIN} --images {{base}}/empty", "no pictures for --images {base}/empty: "),
+        (f"{PLAIN} --images {{base}}/few", "needs at least 100 generated images, there are 3"),
+        (f"{PLAIN} --images x --checkpoint 1234", "--checkpoint 1234 names what makes"),
+        (f"{LABELLED} --labels_per_class 10", "of them 9 of the class b"),
+        (f"{LABELLED} --labels hair", "--labels must be one of label"),
+        (f"{LABELLED} --labels_per_class 1", "--labels_per_class must be at least 2"),
+        (f"{LABELLED} --splits test", "no images for --splits test"),
+        (f"{LABELLED} --checkpoint 9", "There is no checkpoint"),
     ],
 )
-def test_bad_options_of_a_command_on_a_run(toy, capsys, line, words):
-    before = content(toy)
-    command, *more = line.format(toy=toy).split()
-    assert main.main([command, "--run_dir", str(toy), *more]) == 2
+def test_bad_options_of_a_command_on_a_run(base, capsys, line, words):
+    before = files(base)
+    name, *more = line.format(base=base).split()
+    assert command(name, "--run_dir", base / "toy", *more) == 2
     message = capsys.readouterr().err
-    assert words in message and message.count("\n") == 2
-    assert content(toy) == before
+    assert words.format(base=base) in message and message.count("\n") == 2
+    assert files(base) == before

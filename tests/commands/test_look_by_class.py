@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import content
+from running import command, content
 from toy_run import Z_DIM, toy_run
 
-import main
 from dcgan import images
 from dcgan.latent.labels import ClassTable
 from dcgan.run.run_dir import RunDir
@@ -36,10 +35,6 @@ def trained(toy) -> TrainedRun:
     return TrainedRun(RunDir(toy))
 
 
-def start(*words) -> int:
-    return main.main([str(word) for word in words])
-
-
 def labels(*rows) -> np.ndarray:
     return np.array(rows, np.int32)
 
@@ -51,23 +46,23 @@ def pictures(folder: Path) -> np.ndarray:
 def test_a_sample_has_the_class_asked_for_or_its_seeds_own(toy, trained):
     own = TABLE.labels(range(3), {})
     line = ("sample", "--run_dir", toy, "--num_images", 3)
-    assert start(*line) == 0
+    assert command(*line) == 0
     np.testing.assert_array_equal(
         pictures(toy / "generated" / "00001234"), trained.sample([0, 1, 2])
     )
-    assert start(*line, "--label", "hair=blue") == 0
+    assert command(*line, "--label", "hair=blue") == 0
     blue = labels(*([1, eyes] for eyes in own[:, 1]))
     folder = toy / "generated" / "00001234-hair=blue"
     np.testing.assert_array_equal(pictures(folder), trained.sample([0, 1, 2], blue))
     assert folder.with_name(f"{folder.name}-seeds-0-2.png").exists()
-    assert start(*line, "--label", "hair=light red", "eyes=grey") == 0
+    assert command(*line, "--label", "hair=light red", "eyes=grey") == 0
     (folder,) = toy.glob("generated/*light_red*eyes=grey*/")
     red = labels([2, 1], [2, 1], [2, 1])
     np.testing.assert_array_equal(pictures(folder), trained.sample([0, 1, 2], red))
 
 
 def test_digits_need_no_name_of_their_column(digits):
-    assert start("sample", "--run_dir", digits, "--num_images", 2, "--label", 7) == 0
+    assert command("sample", "--run_dir", digits, "--num_images", 2, "--label", 7) == 0
     found = pictures(digits / "generated" / "00001234-label=7")
     expected = TrainedRun(RunDir(digits)).sample([0, 1], labels([7], [7]))
     np.testing.assert_array_equal(found, expected)
@@ -75,12 +70,12 @@ def test_digits_need_no_name_of_their_column(digits):
 
 def test_images_of_another_class_do_not_come_among_them(toy, tmp_path, capsys):
     line = ("sample", "--run_dir", toy, "--num_images", 2, "--to", tmp_path / "a")
-    assert start(*line, "--label", "hair=blue") == 0
+    assert command(*line, "--label", "hair=blue") == 0
     before = content(tmp_path)
-    assert start(*line, "--label", "hair=black") == 2
-    assert start(*line) == 2
+    assert command(*line, "--label", "hair=black") == 2
+    assert command(*line) == 2
     assert content(tmp_path) == before
-    assert start(*line, "--label", "hair=blue") == 0
+    assert command(*line, "--label", "hair=blue") == 0
 
 
 @pytest.mark.parametrize(
@@ -92,24 +87,24 @@ def test_images_of_another_class_do_not_come_among_them(toy, tmp_path, capsys):
         ("hair=blue,hair=black,hair=blue", "--label must name one class of hair"),
     ],
 )
-@pytest.mark.parametrize("command", ["sample", "interpolate"])
-def test_what_there_is_not_is_refused_with_a_sentence(toy, tmp_path, capsys, label, told, command):
-    line = (command, "--run_dir", toy, "--to", tmp_path / "a.gif", "--label", label)
-    assert start(*line) == 2
+@pytest.mark.parametrize("name", ["sample", "interpolate"])
+def test_what_there_is_not_is_refused_with_a_sentence(toy, tmp_path, capsys, label, told, name):
+    line = (name, "--run_dir", toy, "--to", tmp_path / "a.gif", "--label", label)
+    assert command(*line) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_runs_without_classes_know_none(tmp_path, capsys):
     plain = toy_run(tmp_path / "run")
-    assert start("sample", "--run_dir", plain, "--label", "7") == 2
+    assert command("sample", "--run_dir", plain, "--label", "7") == 2
     assert "was trained without --conditional" in capsys.readouterr().err
 
 
 def test_a_walk_goes_from_class_to_class(toy, trained, tmp_path):
     to = tmp_path / "strip.png"
     line = ("interpolate", "--run_dir", toy, "--seeds", "7,7", "--frames", 4, "--scale", 1)
-    assert start(*line, "--label", "hair=black,hair=blue", "eyes=grey", "--to", to) == 0
+    assert command(*line, "--label", "hair=black,hair=blue", "eyes=grey", "--to", to) == 0
     cells = images.read_png(to)
     first, last = trained.sample([7, 7], labels([0, 1], [1, 1]))
     np.testing.assert_array_equal(cells[:16, :16], first)
@@ -123,7 +118,7 @@ def test_a_walk_goes_from_class_to_class(toy, trained, tmp_path):
 
 def test_without_asking_each_seed_keeps_its_class(toy, trained, tmp_path):
     to = tmp_path / "strip.png"
-    assert start("interpolate", "--run_dir", toy, "--seeds", "3,5", "--frames", 2, "--scale", 1,
+    assert command("interpolate", "--run_dir", toy, "--seeds", "3,5", "--frames", 2, "--scale", 1,
                  "--to", to) == 0  # fmt: skip
     cells, (three, five) = images.read_png(to), trained.sample([3, 5])
     np.testing.assert_array_equal(cells[:16, :16], three)
@@ -132,7 +127,7 @@ def test_without_asking_each_seed_keeps_its_class(toy, trained, tmp_path):
 
 def test_sums_are_drawn_of_classes_too(toy, trained, tmp_path):
     to = tmp_path / "sum.png"
-    assert start("arithmetic", "--run_dir", toy, "--terms", "+3 -4 +5", "--to", to) == 0
+    assert command("arithmetic", "--run_dir", toy, "--terms", "+3 -4 +5", "--to", to) == 0
     assert to.exists()
     points = trained.points([3, 5])
     np.testing.assert_array_equal(trained.render(points), trained.sample([3, 5]))
@@ -141,6 +136,6 @@ def test_sums_are_drawn_of_classes_too(toy, trained, tmp_path):
 def test_a_run_without_its_classes_is_refused(tmp_path, capsys):
     run = toy_run(tmp_path / "run", table=TABLE)
     (run / "checkpoints" / "classes.json").unlink()
-    for command in ("sample", "interpolate", "arithmetic --terms +1,2"):
-        assert start(*command.split(), "--run_dir", run) == 2
+    for line in ("sample", "interpolate", "arithmetic --terms +1,2"):
+        assert command(*line.split(), "--run_dir", run) == 2
         assert "classes.json is missing" in capsys.readouterr().err

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from idle import learning_nothing
+from learnt import write_config
 from PIL import Image
-from running import checkpoints, small_flags, write_pictures
+from running import checkpoints, command, small_flags, write_pictures
 from toy_run import toy_run
 
-import main
 from dcgan import UserError
 from dcgan.files import read_json, write_json
 from dcgan.run.checkpoint_file import read, write
@@ -30,7 +30,7 @@ def trained(tmp_path_factory) -> Path:
     base = tmp_path_factory.mktemp("trained")
     pictures = write_pictures(base / "data" / "imgs", 16)
     with learning_nothing():
-        assert main.main([*small_flags(pictures, base), "--steps", "2"]) == 0
+        assert command(*small_flags(pictures, base), "--steps", 2) == 0
     return base
 
 
@@ -52,7 +52,7 @@ def start(base, monkeypatch, capfd):
 
     def start(*words) -> tuple[int, str]:
         capfd.readouterr()
-        code = main.main(list(map(str, words)))
+        code = command(*words)
         return code, "".join(capfd.readouterr())
 
     return start
@@ -81,8 +81,8 @@ def test_other_data_of_that_name_are_refused(base, start):
 def test_after_a_move_the_data_are_found_by_data_dir(base, start):
     (base / "data").rename(base / "moved")
     old = base / "data" / "imgs"
-    for command in ("evaluate", "features", "neighbours"):
-        code, said = start(command, "--run_dir", base / "run")
+    for name in ("evaluate", "features", "neighbours"):
+        code, said = start(name, "--run_dir", base / "run")
         assert code == 2 and MOVED.format(old) in said
     for place in ("moved", "moved/imgs", base / "moved"):
         code, said = start(*NEIGHBOURS, "--data_dir", place)
@@ -162,19 +162,12 @@ def test_a_run_of_before_knows_its_files(base, start, idle):
     ]
 
 
-def with_data(root: Path, **options) -> Path:
-    config = {"input_fname_pattern": "*", "splits": "train", "train_size": None, **options}
-    config |= {"input_height": None, "input_width": None, "crop": True, "flip": True}
-    config |= {"cache_dir": None}
-    write_json(root / "config.json", read_json(root / "config.json") | config)
-    return root
-
-
 @pytest.mark.parametrize("suffix", [".tar.gz", ".TGZ", ""])
 def test_an_archive_of_any_kind_is_found_by_its_name(tmp_path, monkeypatch, suffix):
     monkeypatch.chdir(tmp_path)
-    root = toy_run(tmp_path / "runs" / "a")
-    with_data(root, dataset=f"gone/Faces{suffix}", data_dir="data")
+    root = write_config(
+        toy_run(tmp_path / "runs" / "a"), Path("data"), dataset=f"gone/Faces{suffix}"
+    )
     for name in ("faces", "FACES.zip", "x/faces.tar"):
         assert newest_run(Path("runs"), name) == Path("runs/a")
     (tmp_path / "there").mkdir()
@@ -186,7 +179,7 @@ def test_an_archive_of_any_kind_is_found_by_its_name(tmp_path, monkeypatch, suff
 
 def test_a_zip_and_a_relative_place_move_likewise(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    root = with_data(toy_run(tmp_path / "run"), dataset="faces.zip", data_dir="data")
+    root = write_config(toy_run(tmp_path / "run"), Path("data"), dataset="faces.zip")
     with pytest.raises(UserError) as refused:
         TrainedRun(RunDir(root)).source()
     assert str(refused.value) == MOVED.format(tmp_path / "data" / "faces.zip")
@@ -196,7 +189,7 @@ def test_a_zip_and_a_relative_place_move_likewise(tmp_path, monkeypatch):
 
 
 def test_built_in_data_have_no_place(tmp_path):
-    root = with_data(toy_run(tmp_path / "run"), dataset="avatars", data_dir="data")
+    root = write_config(toy_run(tmp_path / "run"), Path("data"), dataset="avatars")
     trained = TrainedRun(RunDir(root), data_dir=str(tmp_path / "avatars"))
     assert trained.source().name == "avatars"
 

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from arrays import places
+from learnt import write_config
 from PIL import Image
-from running import content
+from running import command, content
 from scipy.spatial.distance import cdist
 from toy_run import toy_run
 
-import main
 from dcgan import images
 from dcgan.evaluation import nearest
-from dcgan.files import write_json
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
@@ -116,15 +115,11 @@ def test_feature_distances_do_not_depend_on_the_length():
 
 def toy(base: Path, copied: int = 3, *, shape=(16, 24, 1), flip: bool = False) -> Path:
     """A run that has "learnt" images which its generator gives; of seeds 0 to 2 the last ones."""
-    run_root = toy_run(base / "run", shape=shape)
-    options = {"data_dir": str(base), "input_fname_pattern": "*", "splits": "train"}
-    options |= {"train_size": None, "cache_dir": str(base / "cache"), "crop": True, "flip": flip}
-    options |= {"input_height": None, "input_width": None, "z_dist": "normal01"}
-    write_json(run_root / "config.json", options | {"dataset": str(base / "reals")})
+    run_root = write_config(toy_run(base / "run", shape=shape), base, flip=flip)
     learnt = TrainedRun(RunDir(run_root)).sample([*range(100, 170), *range(copied)])
-    (base / "reals").mkdir()
+    (base / "pictures").mkdir()
     for i, image in enumerate(learnt):
-        path = base / "reals" / f"{i:03d}.png"
+        path = base / "pictures" / f"{i:03d}.png"
         path.write_bytes(images.png_bytes(image[:, ::-1] if flip else image))
     return run_root
 
@@ -133,7 +128,7 @@ def toy(base: Path, copied: int = 3, *, shape=(16, 24, 1), flip: bool = False) -
 def test_a_generator_that_only_copies_is_found_out(tmp_path, capsys, flip):
     run_root = toy(tmp_path, flip=flip)
     before = content(run_root)
-    assert main.main(["neighbours", "--run_dir", str(run_root), "--seeds", "0-4", "--k", "2"]) == 0
+    assert command("neighbours", "--run_dir", run_root, "--seeds", "0-4", "--k", 2) == 0
     output = capsys.readouterr().out
     assert "In pixels: " in output and "3 of 5 may be copies: seeds 0, 1, 2." in output
     assert "An image may be a copy if" in output
@@ -159,9 +154,9 @@ def test_a_generator_that_only_copies_is_found_out(tmp_path, capsys, flip):
 def test_the_picture_shows_the_image_and_its_copy(tmp_path):
     run_root = toy(tmp_path, 1, shape=(16, 16, 3))
     to = tmp_path / "near.png"
-    line = ["neighbours", "--run_dir", run_root, "--seeds", "0", "--k", "1", "--to", to]
-    assert main.main(list(map(str, line))) == 0
-    own = images.read_png(run_root.parent / "reals" / "070.png")
+    line = ("neighbours", "--run_dir", run_root, "--seeds", "0", "--k", "1", "--to", to)
+    assert command(*line) == 0
+    own = images.read_png(run_root.parent / "pictures" / "070.png")
     # 16 pixels enlarged to 96; three times in a row: generated, in pixels, in features.
     found = places(images.read_png(to), own, 6)
     assert len(found) == 3 and len({top for top, _ in found}) == 1
@@ -169,31 +164,6 @@ def test_the_picture_shows_the_image_and_its_copy(tmp_path):
 
 def test_a_run_that_does_not_say_what_it_learnt_from_is_refused(tmp_path, capsys):
     run_root = toy_run(tmp_path / "run")  # its config.json does not say what it was trained on
-    assert main.main(["neighbours", "--run_dir", str(run_root)]) == 2
+    assert command("neighbours", "--run_dir", run_root) == 2
     assert "names no data_dir" in capsys.readouterr().err
     assert not (run_root / "generated").exists()
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory) -> Path:
-    """A run on four pictures."""
-    run_root = toy(tmp_path_factory.mktemp("few"))
-    for path in sorted((run_root.parent / "reals").glob("*.png"))[4:]:
-        path.unlink()
-    return run_root
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--seeds", "x"], "--seeds must be seeds such as"),
-        (["--seeds", "0-100"], "--seeds must be 1 to 100 seeds"),
-        (["--k", "21"], "--k must be at least 1 and at most 20"),
-        (["--k", "5", "--data_dir", "."], "fewer than the 5 that --k 5 needs"),
-        (["--to", "near.gif"], "--to must end in .png"),
-    ],
-)
-def test_bad_input(few, capsys, flags, words):
-    assert main.main(["neighbours", "--run_dir", str(few), *flags]) == 2
-    assert words in capsys.readouterr().err
-    assert not (few / "generated").exists()

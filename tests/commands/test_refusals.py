@@ -7,9 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 from idle import learning_nothing
-from running import SMALL, content, small_flags, write_pictures
+from running import SMALL, command, content, small_flags, write_pictures
 
-import main
 from dcgan import UserError
 from dcgan.commands import train
 from dcgan.datasets import catalog
@@ -30,7 +29,7 @@ def trained(tmp_path_factory) -> Path:
     base = tmp_path_factory.mktemp("trained")
     flags = small_flags(write_pictures(base / "data" / "toys", COUNT), base)
     with learning_nothing():
-        assert main.main([*flags, "--steps", "2"]) == 0
+        assert command(*flags, "--steps", 2) == 0
     write_pictures(base / "data" / "many", 110)
     return base
 
@@ -52,7 +51,7 @@ def forbid(monkeypatch, owner, name: str) -> None:
 
 def go(base: Path, *more, dataset: str = "toys") -> int:
     folders = ("--cache_dir", base / "cache", "--run_dir", base / "run", "--dataset", dataset)
-    return main.main(list(map(str, (*folders, *SMALL, *more))))
+    return command(*folders, *SMALL, *more)
 
 
 def kept(base: Path) -> dict[str, bytes]:
@@ -153,7 +152,7 @@ def test_checkpoints_that_cannot_be_gone_on_with(copy, monkeypatch, capsys, how)
     [
         (("evaluate", "--metrics", "is", "--extractor", "pixels"), "needs probabilities"),
         (("evaluate", "--splits", "test"), "There are no images for --splits test"),
-        (("features",), "has no labels"),
+        (("features",), "has no labels, without which"),
         (("features", "--splits", "train"), "The run learns from train"),
         (("neighbours", "--k", 20), "The run has 16 training images, fewer than the 20"),
         (("neighbours", "--to", "foreign.png"), "foreign.png"),
@@ -166,7 +165,7 @@ def test_a_command_refuses_before_it_decodes(copy, monkeypatch, capsys, words, s
         Path(name).write_text("of somebody")
     path = RunDir(copy / "run").config
     write_json(path, read_json(path) | {"cache_dir": str(copy / "cache")})
-    assert main.main(list(map(str, (*words, "--run_dir", copy / "run")))) == 2
+    assert command(*words, "--run_dir", copy / "run") == 2
     assert said in capsys.readouterr().err
 
 

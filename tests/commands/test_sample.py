@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from idle import learning_nothing, scramble
-from running import content, small_flags, write_pictures
+from running import command, content, small_flags, write_pictures
 from toy_run import toy_run
 
-import main
 from dcgan import images
 from dcgan.export import parity
 from dcgan.run.run_dir import RunDir
@@ -24,7 +23,7 @@ def toy(tmp_path_factory) -> Path:
 
 
 def sample(*words) -> int:
-    return main.main(["sample", *map(str, words)])
+    return command("sample", *words)
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
@@ -50,9 +49,9 @@ def test_a_sample_is_the_cell_of_the_trainings_grid_and_the_exports(
     write_pictures(tmp_path / "data", 16)
     flags = ("--steps", "2", "--sample_freq", "2", *own)
     with learning_nothing(change=scramble):
-        assert main.main([*small_flags(tmp_path / "data", tmp_path), *flags]) == 0
+        assert command(*small_flags(tmp_path / "data", tmp_path), *flags) == 0
     root = tmp_path / "run"
-    assert main.main(["export", "--run_dir", str(root)]) == 0
+    assert command("export", "--run_dir", root) == 0
     generate = tf.saved_model.load(str(root / "export" / "saved_model" / "2")).signatures[
         "generate"
     ]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from arrays import places
 from PIL import Image
-from running import content
+from running import command, content
 from toy_run import toy_run
 
-import main
 from dcgan import UserError, images
 from dcgan.cli import flags
 from dcgan.commands import neighbours
@@ -40,10 +39,6 @@ def trained(toy) -> TrainedRun:
     return TrainedRun(RunDir(toy))
 
 
-def start(*words) -> int:
-    return main.main([str(word) for word in words])
-
-
 def frames_of(count: int, shape=(9, 7, 3)) -> np.ndarray:
     """Images of one colour each."""
     levels = np.linspace(0, 255, count).astype(np.uint8)
@@ -66,7 +61,7 @@ def test_the_image_of_a_seeds_vector_is_the_seeds_image(trained):
 def test_a_strip_has_a_row_from_each_seed_to_the_next(toy, trained, tmp_path):
     to = tmp_path / "strip.png"
     line = ("interpolate", "--run_dir", toy, "--seeds", "7,9,12", "--frames", "4", "--scale", "2")
-    assert start(*line, "--loop", "--to", to) == 0
+    assert command(*line, "--loop", "--to", to) == 0
     sheet = images.read_png(to)
     assert sheet.shape == (3 * 34 - 2, 5 * 34 - 2, 3)  # rows and columns of 16 pixels, and a margin
     cells = sheet[::2, ::2]
@@ -82,7 +77,7 @@ def test_a_strip_has_a_row_from_each_seed_to_the_next(toy, trained, tmp_path):
 def test_a_gif_walks_and_comes_back(toy, tmp_path):
     line = ("interpolate", "--run_dir", toy, "--seeds", "3-5", "--frames", "6")
     for name, more, count in (("open", (), 13), ("loop", ("--loop", "--fps", "50"), 18)):
-        assert start(*line, *more, "--to", tmp_path / f"{name}.gif") == 0
+        assert command(*line, *more, "--to", tmp_path / f"{name}.gif") == 0
         with Image.open(tmp_path / f"{name}.gif") as gif:
             assert gif.n_frames == count and gif.size == (96, 96) and gif.info["loop"] == 0
             assert gif.info["duration"] == (20 if more else 50)
@@ -106,7 +101,7 @@ def test_without_the_package_an_mp4_is_refused_before_anything_else(
     toy, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    assert start("interpolate", "--run_dir", toy, "--to", tmp_path / "walk.mp4") == 2
+    assert command("interpolate", "--run_dir", toy, "--to", tmp_path / "walk.mp4") == 2
     assert "needs imageio_ffmpeg, not installed here: run pip install" in capsys.readouterr().err
     with pytest.raises(UserError):
         walks.mp4(frames_of(2), fps=25, scale=1, comment="")
@@ -118,7 +113,7 @@ def test_the_way_is_straight_for_uniform_vectors_and_on_demand(odd, tmp_path):
     results = {}
     for method in (None, "linear", "slerp"):
         more = ("--method", method) if method else ()
-        assert start(*line, tmp_path / "one.png", *more) == 0
+        assert command(*line, tmp_path / "one.png", *more) == 0
         results[method] = images.read_png(tmp_path / "one.png")
     np.testing.assert_array_equal(results[None], results["linear"])
     assert (results["slerp"] != results["linear"]).any()
@@ -137,7 +132,7 @@ def test_several_plus_and_minus_keep_their_order():
 def test_an_equation_shows_its_operands_and_its_result(toy, trained, tmp_path):
     to = tmp_path / "sum.png"
     line = ("arithmetic", "--run_dir", toy, "--to", to)
-    assert start(*line, "--plus", "3,8,12", "--minus", "4,9,11", "--plus", "5,6,7") == 0
+    assert command(*line, "--plus", "3,8,12", "--minus", "4,9,11", "--plus", "5,6,7") == 0
     sheet = images.read_png(to)
     z = trained.latents([3, 8, 12, 4, 9, 11, 5, 6, 7]).reshape(3, 3, -1)
     result = (z[0].mean(0) - z[1].mean(0) + z[2].mean(0))[np.newaxis]
@@ -151,7 +146,7 @@ def test_an_equation_shows_its_operands_and_its_result(toy, trained, tmp_path):
     assert rows[0][0][0][0] < rows[1][0][0][0] < rows[2][0][0][0]
     alone, amid = places(sheet, trained.render(result.astype(np.float32))[0], 6)
     assert alone[1] < amid[1]
-    assert start(*line, "--terms", "3") == 0  # of one image the sum is the image
+    assert command(*line, "--terms", "3") == 0  # of one image the sum is the image
     sheet = images.read_png(to)
     assert (
         len(places(sheet, trained.sample([3])[0], 6)) == 4
@@ -178,8 +173,8 @@ def test_long_seeds_are_written_beside_one_another(tmp_path, command):
 
 
 def test_drawings_are_of_every_kind_of_image(odd):
-    assert start("arithmetic", "--run_dir", odd, "--plus", "1", "--minus", "2-5") == 0
-    assert start("interpolate", "--run_dir", odd, "--frames", "3") == 0
+    assert command("arithmetic", "--run_dir", odd, "--plus", "1", "--minus", "2-5") == 0
+    assert command("interpolate", "--run_dir", odd, "--frames", "3") == 0
     with Image.open(odd / "generated" / "interpolation.gif") as gif:
         assert gif.size == (40, 96) and gif.n_frames == 13
 
@@ -195,9 +190,9 @@ def test_only_own_files_are_replaced(toy, tmp_path, capsys):
     ):
         to = tmp_path / name
         words = (*line, "--run_dir", toy, "--to", to)
-        assert start(*words) == start(*words) == 0  # its own
+        assert command(*words) == command(*words) == 0  # its own
         to.write_bytes(b"a holiday")
-        assert start(*words) == 2
+        assert command(*words) == 2
         assert "nothing is overwritten" in capsys.readouterr().err
         assert to.read_bytes() == b"a holiday"
     assert content(toy) == before

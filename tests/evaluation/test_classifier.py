@@ -48,13 +48,10 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def ignorant(small, monkeypatch):
+def ignorant(small, eager, monkeypatch):
     """It may know nothing, and 50 images suffice; nothing is compiled."""
     monkeypatch.setattr(classifier, "_require_knowledge", lambda *_: None)
     monkeypatch.setattr(classifier, "FEWEST_LABELLED", 50)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture
@@ -180,20 +177,19 @@ def test_a_labelling_of_one_class_is_left_out(tmp_path, untrained):
 
 
 AMOUNTS = ("TURN", "SCALE", "SHIFT", "CONTRAST", "BRIGHTNESS")
+SEED = tf.constant([3, 4], tf.int64)
 
 
-def varied(monkeypatch, images: np.ndarray, seed=(3, 4), **amounts: float) -> np.ndarray:
+def varied(monkeypatch, images: np.ndarray, **amounts: float) -> np.ndarray:
     """By these amounts only."""
     for name in AMOUNTS:
         monkeypatch.setattr(classifier_network, name, amounts.get(name, 0.0))
-    seed = tf.constant(seed, tf.int64)
-    return classifier_network.vary(tf.constant(images, tf.float32), seed).numpy()
+    return classifier_network.vary(tf.constant(images, tf.float32), SEED).numpy()
 
 
-def draws(count: int, seed=(3, 4)) -> np.ndarray:
+def draws(count: int) -> np.ndarray:
     """The random numbers of `varied`: turn, scales x and y, shifts x and y, contrast, light."""
-    seed = tf.constant(seed, tf.int64)
-    return tf.random.stateless_uniform([7, count], seed, -1.0, 1.0, alg="philox").numpy()
+    return tf.random.stateless_uniform([7, count], SEED, -1.0, 1.0, alg="philox").numpy()
 
 
 def smooth(count: int) -> np.ndarray:
@@ -225,16 +221,6 @@ def test_they_are_turned_scaled_and_shifted_as_scipy_does_it(monkeypatch):
                 image[..., channel], matrix, offset, order=1, mode="nearest"
             )
             np.testing.assert_allclose(found[i, ..., channel], expected, atol=1e-3)
-
-
-def test_the_seed_decides(monkeypatch):
-    images = smooth(2)
-    one, same, other = (
-        varied(monkeypatch, images, seed, TURN=0.2) for seed in [(1, 2), (1, 2), (1, 3)]
-    )
-    np.testing.assert_array_equal(one, same)
-    assert np.abs(one - other).max() > 0.01
-    assert np.abs(one[0] - varied(monkeypatch, images[[0, 0]], (1, 2), TURN=0.2)[1]).max() > 0.01
 
 
 def test_every_image_comes_equally_often():

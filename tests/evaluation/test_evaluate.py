@@ -10,22 +10,16 @@ import numpy as np
 import pytest
 from learnt import learnt_run
 from mnist_files import write_mnist
-from running import content
+from running import command, content
 
-import main
 from dcgan import UserError
 from dcgan.cli import run_options
-from dcgan.commands.evaluate import table
+from dcgan.commands.evaluate import histogram, table
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import (
-    evaluator,
-    extractors,
-    metrics,
-    network_file,
-    unseen,
-)
+from dcgan.evaluation import evaluator, extractors, metrics, network_file, unseen
 from dcgan.evaluation.evaluator import Candidate, Evaluator
 from dcgan.evaluation.extractor import Extracted
+from dcgan.evaluation.kept_results import is_histogram
 from dcgan.evaluation.metrics import CLASSES, ImageSample, measure_all
 from dcgan.evaluation.protocol import first_seed, short
 from dcgan.evaluation.reals import Reals, choose_reals
@@ -163,34 +157,27 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     assert lines[0]["value"] == lines[4]["value"]  # the same again
 
 
-@pytest.mark.parametrize("metric", ["kid", CLASSES])
-def test_records_of_another_version_are_measured_again(tmp_path, monkeypatch, metric):
-    """A changed formula, or a record from before records had versions."""
-    painter, folder = Painter(), tmp_path / "records"
+@pytest.mark.parametrize(("metric", "odd"), [("kid", {"value": "0.1"}), (CLASSES, {"names": 3})])
+def test_records_of_another_version_or_of_others_are_measured_again(
+    tmp_path, monkeypatch, metric, odd
+):
+    """From before records had versions, of a changed formula, not ours: see `test_kept_results`."""
+    painter, folder, clock = Painter(), tmp_path / "records", {"made": 0, "seconds": 0}
 
     def evaluate() -> dict:
         return judge(tmp_path).evaluate([metric], painter.generated(), folder)[0]
 
     first = evaluate()
-    for count, version in enumerate(({}, {"version": first["version"] + 1}), start=2):
-        other = {name: value for name, value in first.items() if name != "version"} | version
+    unversioned = {name: value for name, value in first.items() if name != "version"}
+    others = (unversioned, first | {"version": first["version"] + 1}, first | odd)
+    for count, other in enumerate(others, start=2):
         (folder / f"{metric}-150-toy.jsonl").write_text(json.dumps(other) + "\n")
-        assert evaluate()["version"] == first["version"] == metrics.VERSIONS[metric]
-        assert len(painter.asked) == 150 * count
+        again = evaluate()
+        assert again | clock == first | clock and len(painter.asked) == 150 * count
+        assert evaluate() == again and len(painter.asked) == 150 * count
+    assert first["version"] == metrics.VERSIONS[metric]
     monkeypatch.setitem(metrics.VERSIONS, metric, 9)
-    assert evaluate()["version"] == 9 and len(painter.asked) == 150 * 4
-
-
-@pytest.mark.parametrize(("metric", "odd"), [("kid", {"value": "0.1"}), (CLASSES, {"names": 3})])
-def test_a_record_that_we_did_not_write_is_measured_again(tmp_path, metric, odd):
-    """See `test_kept_results` for what is odd."""
-    painter, folder = Painter(), tmp_path / "records"
-    [first] = judge(tmp_path).evaluate([metric], painter.generated(), folder)
-    (folder / f"{metric}-150-toy.jsonl").write_text(json.dumps(first | odd) + "\n")
-    [again] = judge(tmp_path).evaluate([metric], painter.generated(), folder)
-    assert again | {"made": 0, "seconds": 0} == first | {"made": 0, "seconds": 0}
-    assert len(painter.asked) == 300
-    assert judge(tmp_path).evaluate([metric], painter.generated(), folder) == [again]
+    assert evaluate()["version"] == 9 and len(painter.asked) == 150 * 5
 
 
 # --- real images that the extractor has not learnt from, and the floor
@@ -214,6 +201,18 @@ def test_reals_are_none_that_were_learnt_from():
     assert (many.count, many.half, many.unseen) == (400, 200, False)
     other = choose_reals(some(images), 40, learnt=learnt, split="train", seed=1)
     assert len({found.fingerprint, few.fingerprint, many.fingerprint, other.fingerprint}) == 4
+
+
+def test_every_image_is_compared_with_where_there_are_few():
+    """Also the last of an odd number, which belongs to neither half."""
+    found = choose_reals(some(pictures(range(9))), 20, learnt=None, split="train", seed=0)
+    assert (found.count, found.half, sorted(found.rows)) == (9, 4, list(range(9)))
+
+
+def test_a_fingerprint_is_of_the_images_and_of_what_each_is_for():
+    found = choose_reals(some(pictures(range(9))), 4, learnt=None, split="train", seed=0)
+    changes = ({}, {"count": 3}, {"half": 3}, {"data": "other"}, {"rows": found.rows[::-1]})
+    assert len({replace(found, **change).fingerprint for change in changes}) == len(changes)
 
 
 def test_the_floor_is_of_two_halves_and_the_score_of_classes_of_the_reals(tmp_path):
@@ -247,6 +246,37 @@ def test_the_floor_is_measured_once_for_all_generators(tmp_path, monkeypatch):
     assert len(calls) == 4  # the comparison, and the floor: halves, and nothing alone
 
 
+def test_a_floor_is_kept_for_all_that_it_depends_on(tmp_path):
+    class Other(Toy):
+        fingerprint = "beef"
+
+    judges = [{}, {"seed": 1}, {"extractor": Other()}, {"chosen": 160}]
+    for number, how in enumerate([*judges, {}], 1):
+        judge(tmp_path, **how).evaluate(["fid"], Painter().generated(), tmp_path / str(number))
+        kept = list((tmp_path / "cache").rglob("floors-*"))
+        assert len(kept) == min(number, len(judges)), how
+
+
+def test_without_enough_reals_there_is_no_floor(tmp_path):
+    """100 are enough: of each half, or of all for a score of classes, which compares nothing."""
+    for count, wanted, counts in ((199, ["kid", "is"], [None, 199]), (99, ["is"], [None])):
+        few = replace(reals(), rows=np.arange(count), count=count, half=count // 2)
+        one = Evaluator(Toy(), few, count=150, seed=0, cache_dir=tmp_path / "cache")
+        records = one.evaluate(wanted, Painter().generated(), tmp_path / str(count))
+        floors = [record["floor"] for record in records]
+        assert [floor and floor["count"] for floor in floors] == counts
+        assert {record["real_count"] for record in records} == {count}
+
+
+def test_a_floor_that_we_did_not_write_is_measured_again(tmp_path):
+    judge(tmp_path).evaluate(["kid"], Painter().generated(), tmp_path / "r")
+    path = next(tmp_path.rglob("floors-*.npz"))
+    note = np.frombuffer(json.dumps({"kid": {"value": 1}}).encode(), np.uint8)
+    np.savez(path, **{"meta.json": note})
+    [record] = judge(tmp_path).evaluate(["kid"], Painter().generated("b"), tmp_path / "r")
+    assert record["floor"]["of"] == "halves" and type(record["floor"]["low"]) is float
+
+
 def test_classes_are_counted_beside_the_labels_of_all_reals(tmp_path):
     """A third of the reals is dark by its labels; every image of mean 220 is bright."""
     (record,) = judge(tmp_path).evaluate([CLASSES], Painter(220).generated(), tmp_path / "r")
@@ -258,6 +288,35 @@ def test_classes_are_counted_beside_the_labels_of_all_reals(tmp_path):
     seen = Toy()(reals().images[:200]).probabilities["brightness"].mean(0)
     assert record["real_classified"] == pytest.approx(seen, rel=1e-6)
     json.loads((tmp_path / "r" / "classes-150-toy.jsonl").read_text(), parse_constant=pytest.fail)
+
+
+def by_class() -> Candidate:
+    """Bright where that is asked for, of odd seeds, but for every fifth seed."""
+
+    def asked(seeds) -> dict[str, list[str]]:
+        return {"brightness": ["bright" if seed % 2 else "dark" for seed in seeds], "size": []}
+
+    def paint(seeds) -> np.ndarray:
+        bright = [(seed % 2 == 1) != (seed % 5 == 0) for seed in seeds]
+        levels = np.where(bright, 220, 40).astype(np.uint8)
+        return np.broadcast_to(levels[:, None, None, None], (len(seeds), 8, 8, 1)).copy()
+
+    return Candidate(paint, "by class", 7, 0.5, asked)
+
+
+def test_the_share_with_the_class_asked_for_is_of_the_images_of_all_batches(tmp_path):
+    """150 consecutive seeds: 30 of them are multiples of 5, so 120 are right."""
+    (record,) = judge(tmp_path).evaluate([CLASSES], by_class(), tmp_path / "r")
+    assert record["asked"]["value"] == 0.8
+    assert record["asked"]["low"] < 0.8 < record["asked"]["high"]
+    assert is_histogram(record)
+    said = " ".join(" ".join(histogram(record)).split())
+    assert "sees the class asked for in 80.0% (95 % interval" in said
+    again = judge(tmp_path)
+    assert again.evaluate([CLASSES], by_class(), tmp_path / "r") == [record]
+    assert not again.measured
+    (other,) = judge(tmp_path).evaluate([CLASSES], Painter().generated(), tmp_path / "r")
+    assert "asked" not in other and "asked for" not in " ".join(histogram(other))
 
 
 def peak(base: Path, count: int) -> int:
@@ -308,7 +367,7 @@ def test_what_can_be_measured():
 
 
 def evaluate(run_root: Path, *flags) -> int:
-    return main.main(["evaluate", "--run_dir", str(run_root), *map(str, flags)])
+    return command("evaluate", "--run_dir", run_root, *flags)
 
 
 def test_the_command_measures_prints_and_draws(tmp_path, capsys):
@@ -393,32 +452,6 @@ def test_another_part_of_the_data(tmp_path, capsys):
     capsys.readouterr()
     assert evaluate(run_root, *flags, "--splits", "valid") == 2
     assert "no images for --splits valid: mnist has no --splits valid" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def small_run(tmp_path_factory) -> Path:
-    """To be refused something."""
-    return learnt_run(tmp_path_factory.mktemp("small"), {"": 90}, shape=(8, 8, 3))
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--metrics", "fid,kld"], "--metrics must be one of fid, kid, "),
-        (["--num_images", 99], "needs at least 100 generated images, there are 99"),
-        (["--extractor", "classifier", "--metrics", "is"], "The classifier needs labels"),
-        (
-            ["--extractor", "vgg"],
-            "--extractor must be one of inception, classifier, self_supervised, pixels, or a file",
-        ),
-        (["--checkpoint", "best"], "no checkpoint {run}/checkpoints/best.npz"),
-    ],
-)
-def test_bad_input(small_run, capsys, flags, words):
-    assert evaluate(small_run, *flags) == 2
-    sentence = capsys.readouterr().err.partition("\nerror: ")[2]
-    assert words.format(run=small_run) in sentence and sentence.count("\n") == 1
-    assert not (small_run / "evaluation").exists()
 
 
 def test_the_table_shows_levels_and_missing_intervals():

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import arrays_of, logged, small_flags, temporaries, write_pictures
+from running import arrays_of, command, logged, small_flags, temporaries, write_pictures
 
-import main
 from dcgan import images
 from dcgan.datasets import catalog
 from dcgan.datasets.prepare import PreparedData, prepare
@@ -45,7 +44,7 @@ def pictures(tmp_path_factory) -> Path:
 
 def train(base: Path, pictures: Path, *more, steps: int = STEPS) -> int:
     cadence = ("--log_freq", 5, "--sample_freq", 100, "--ckpt_freq", 6, "--steps", steps)
-    return main.main(list(map(str, (*small_flags(pictures, base), *cadence, *more))))
+    return command(*small_flags(pictures, base), *cadence, *more)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ import pytest
 from learnt import learnt_run
 from mnist_files import write_mnist
 from running import content
-from test_evaluate import pictures
+from test_evaluate import evaluate, pictures
 
-import main
 from dcgan import images
 from dcgan.evaluation.evaluator import as_generator
 from dcgan.evaluation.protocol import first_seed
@@ -30,10 +29,6 @@ def write(folder: Path, arrays: np.ndarray) -> Path:
 def noise(count: int, seed: int, shape=SHAPE) -> np.ndarray:
     """Of the kind that `learnt_run` has learnt from."""
     return np.random.default_rng(seed).integers(30, 90, (count, *shape)).astype(np.uint8)
-
-
-def evaluate(run_root: Path, *flags) -> int:
-    return main.main(["evaluate", "--run_dir", str(run_root), *map(str, flags)])
 
 
 def measured(run_root: Path, name: str = "fid-120-pixels.jsonl") -> list[dict]:
@@ -112,29 +107,3 @@ def test_copies_of_another_split_are_said(tmp_path, capsys):
     output = capsys.readouterr().out
     assert "120 of the 120 pictures" in output
     assert "figures of copies say nothing about new images" in output
-
-
-@pytest.fixture(scope="module")
-def small_run(tmp_path_factory) -> Path:
-    """To be refused something; few/ and empty/ lie beside it."""
-    base = tmp_path_factory.mktemp("small")
-    write(base / "few", noise(3, seed=5))
-    (base / "empty").mkdir()
-    return learnt_run(base, {"": 110}, shape=SHAPE)
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--images", "{base}/none"], "no pictures for --images {base}/none: There is no data set"),
-        (["--images", "{base}/empty"], "no pictures for --images {base}/empty: "),
-        (["--images", "{base}/few"], "needs at least 100 generated images, there are 3"),
-        (["--images", "{base}/few", "--checkpoint", "1234"], "--checkpoint 1234 names what makes"),
-    ],
-)
-def test_bad_input(small_run, capsys, flags, words):
-    base = small_run.parent
-    assert evaluate(small_run, *(flag.format(base=base) for flag in flags)) == 2
-    sentence = capsys.readouterr().err.partition("\nerror: ")[2]
-    assert words.format(base=base) in sentence and sentence.count("\n") == 1
-    assert not (small_run / "evaluation").exists()

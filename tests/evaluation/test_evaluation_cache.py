@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -90,32 +88,48 @@ def test_an_interrupted_extraction_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("which", "damage"),
+    ("which", "content"),
     [
-        *(("*.0.npy", "cut"), ("*.0.npy", "gone"), ("*.2.npy", "empty"), ("*.2.npy", "other")),
-        *(("*.json", "cut"), ("*.json", "gone")),
+        *(("*.0.npy", None), ("*.0.npy", "cut"), ("*.2.npy", b""), ("*.2.npy", b"[]")),
+        *(("*.json", None), ("*.json", "cut"), ("*.json", b"[]")),  # see `test_cached` for others
+        ("*.json", b'{"names": ["", "light", "dark"]}'),
+        ("*.json", b'{"names": [[], 3]}'),
+        # Too wide, of other numbers, short, flat, a pickle, not numbers.
+        *(("*.1.npy", np.ones((530, 3), "f4")), ("*.1.npy", np.ones((530, 2)))),
+        *(("*.1.npy", np.ones((529, 2), "f4")), ("*.1.npy", np.ones(530, "f4"))),
+        ("*.1.npy", np.array([{}], object)),
+        ("*.1.npy", np.full((530, 2), np.nan, "f4")),
     ],
 )
-def test_damaged_files_are_made_again(tmp_path, which, damage):
+def test_what_is_damaged_or_not_ours_is_made_again(tmp_path, caplog, which, content):
     features(tmp_path)
     path = next((tmp_path / "evaluation").glob(which))
     whole = path.read_bytes()
     path.unlink()
-    if damage != "gone":
-        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "other": b"[]"}[damage])
+    if isinstance(content, np.ndarray):
+        np.save(path, content, allow_pickle=True)
+    elif content is not None:
+        path.write_bytes(whole[: len(whole) // 2] if content == "cut" else content)
     extractor = Counting()
     assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))
     assert extractor.seen == 530
+    assert ("are damaged" in caplog.text) == (path.suffix == ".npy" or content is not None)
+
+
+def left_by_the_dead(path: Path) -> Path:
+    """Writes what a killed process leaves, whose number is above the highest."""
+    left = path.with_name(f"{path.name}.00000000.{2**22 + 1}.{os.uname().nodename}.tmp")
+    left.write_bytes(b"half")
+    return left
 
 
 def test_what_dead_processes_left_is_removed(tmp_path):
     features(tmp_path)
-    folder = tmp_path / "evaluation"
-    name = next(folder.glob("*.0.npy")).name
-    host = os.uname().nodename
-    left = folder / f"{name}.00000000.{2**22 + 1}.{host}.tmp"  # above the highest process id
-    left.write_bytes(b"half")
+    left = left_by_the_dead(next((tmp_path / "evaluation").glob("*.0.npy")))
     features(tmp_path, data="e")
+    assert not left.exists()
+    left = left_by_the_dead(tmp_path / "key.npz")
+    remember(tmp_path, "key", lambda: ({}, {}))
     assert not left.exists()
 
 
@@ -211,22 +225,6 @@ def test_a_small_result_is_whole_or_absent(tmp_path, caplog):
     assert remember(tmp_path, "key", interrupted)[1] == {"n": 1}
 
 
-def test_what_a_killed_process_left_of_a_small_result_is_removed(tmp_path, monkeypatch):
-    def kill(*_):
-        raise KeyboardInterrupt
-
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(os, "getpid", lambda: dead.pid)
-        patch.setattr(os, "replace", kill)
-        patch.setattr(Path, "unlink", lambda *_, **__: None)
-        remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
-    assert len(list(tmp_path.glob("*.tmp"))) == 1
-    remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}))
-    assert os.listdir(tmp_path) == ["key.npz"]
-
-
 def test_a_small_result_is_a_file_of_savez_as_old_caches_have_it(tmp_path):
     arrays, facts = {"000": np.arange(6.0).reshape(2, 3).T, "001": np.ones(2, np.int32)}, {"n": 1}
     remember(tmp_path, "key", lambda: (arrays, facts))
@@ -266,34 +264,3 @@ def test_a_small_result_of_another_kind_is_made_again(tmp_path, caplog):
     arrays, _ = remember(tmp_path, "key", lambda: ({"a": np.arange(2)}, {"n": 1}), fits)
     assert list(arrays) == ["a"] and "is damaged (it holds something else)" in caplog.text
     assert list(remember(tmp_path, "key", None, fits)[0]) == ["a"]
-
-
-# --- files that others have made
-
-
-@pytest.mark.parametrize(
-    "content", ["[]", '{"names": ["", "light", "dark"]}', '{"names": [[], 3]}']
-)
-def test_an_entry_that_we_did_not_write_is_not_believed(tmp_path, content, caplog):
-    """See `test_cached` for what is no entry at all."""
-    features(tmp_path)
-    next((tmp_path / "evaluation").glob("*.json")).write_text(content)
-    extractor = Counting()
-    assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))
-    assert extractor.seen == 530 and "are damaged" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        *(np.ones((530, 3), "f4"), np.ones((530, 2)), np.ones((529, 2), "f4"), np.ones(530, "f4")),
-        *(np.full((530, 2), np.nan, "f4"), np.array([{}], object)),
-    ],
-    ids=["wide", "float64", "short", "flat", "nan", "pickle"],
-)
-def test_an_array_that_we_did_not_write_is_not_believed(tmp_path, rows):
-    features(tmp_path)
-    np.save(next((tmp_path / "evaluation").glob("*.1.npy")), rows, allow_pickle=True)
-    extractor = Counting()
-    assert same(features(tmp_path, extractor), Counting()(IMAGES[ROWS]))
-    assert extractor.seen == 530

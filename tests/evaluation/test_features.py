@@ -8,13 +8,12 @@ import pytest
 import tensorflow as tf
 from learnt import learnt_run
 from mnist_files import write_mnist
-from running import content
+from running import command, content
 from sklearn.svm import LinearSVC
 from toy_run import Z_DIM, toy_run
 
-import main
 from dcgan import UserError, images
-from dcgan.commands import features as command
+from dcgan.commands import features as module
 from dcgan.commands.features import table
 from dcgan.evaluation import linear_probe
 from dcgan.evaluation.linear_probe import (
@@ -264,7 +263,7 @@ def test_the_interval_is_students():
 
 
 def features(run_root: Path, *flags) -> int:
-    return main.main(["features", "--run_dir", str(run_root), *map(str, flags)])
+    return command("features", "--run_dir", run_root, *flags)
 
 
 def test_the_command_compares_and_writes_it_down(tmp_path, capsys, monkeypatch):
@@ -307,7 +306,7 @@ def test_the_command_compares_and_writes_it_down(tmp_path, capsys, monkeypatch):
 
 def results(*_, **__) -> dict[str, ProbeResult]:
     """In place of what takes long."""
-    return dict.fromkeys(command.KINDS, ProbeResult(linear_probe.mean(np.array([0.7, 0.8])), 8, ()))
+    return dict.fromkeys(module.KINDS, ProbeResult(linear_probe.mean(np.array([0.7, 0.8])), 8, ()))
 
 
 def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
@@ -344,34 +343,6 @@ def test_a_run_that_knows_the_labels_says_so(tmp_path, capsys, monkeypatch):
         assert features(run_root, "--labels_per_class", 10) == 0
         told = "".join(capsys.readouterr())
         assert told.count("its discriminator knows the labels") == 1
-
-
-@pytest.fixture(scope="module")
-def small_run(tmp_path_factory) -> Path:
-    """To be refused something."""
-    return learnt_run(tmp_path_factory.mktemp("small"), {"a": 30, "b": 9})
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--labels_per_class", 10], "of them 9 of the class b"),
-        (["--labels", "hair"], "--labels must be one of label"),
-        (["--labels_per_class", 1], "--labels_per_class must be at least 2"),
-        (["--splits", "test"], "no images for --splits test"),
-        (["--checkpoint", 9], "There is no checkpoint"),
-    ],
-)
-def test_bad_input(small_run, capsys, flags, words):
-    assert features(small_run, *flags) == 2
-    sentence = capsys.readouterr().err.partition("\nerror: ")[2]
-    assert words in sentence and sentence.count("\n") == 1
-    assert not (small_run / "evaluation").exists()
-
-
-def test_without_labels_it_is_refused(tmp_path, capsys):
-    assert features(learnt_run(tmp_path, {"": 30})) == 2
-    assert "has no labels, without which" in capsys.readouterr().err
 
 
 def test_the_table_says_what_training_has_brought():

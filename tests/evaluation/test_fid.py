@@ -58,15 +58,6 @@ def test_moments_keep_their_digits_far_from_the_origin():
 # --- the distance
 
 
-def test_of_covariances_that_do_not_commute():
-    """A = diag(4, 1), B = [[2, 1], [1, 2]]: Tr sqrt(AB) = sqrt(Tr AB + 2 sqrt(det AB)).
-
-    Tr AB = 8 + 2 = 10, det AB = 4 * 3 = 12: 5 + 4 - 2 sqrt(10 + 2 sqrt(12)).
-    """
-    found = frechet_distance(normal([0, 0], [[4, 0], [0, 1]]), normal([0, 0], [[2, 1], [1, 2]]))
-    assert found == pytest.approx(9 - 2 * np.sqrt(10 + 2 * np.sqrt(12)))
-
-
 def test_of_singular_covariances():
     """u = (3, 4), v = (1, 1): |u|^2 + |v|^2 - 2 |u.v| = 25 + 2 - 14."""
     u, v = np.array([3.0, 4]), np.array([1.0, 1])

@@ -75,11 +75,15 @@ def stand_in(ballast: int = 0) -> bytes:
     return definition.SerializeToString()
 
 
+def remote(graph: bytes) -> RemoteFile:
+    """A file of this content, where nobody gives it."""
+    url, checksum = "http://127.0.0.1:1/graph", hashlib.sha256(graph).hexdigest()
+    return RemoteFile(NAME, (url,), checksum, len(graph))
+
+
+NAME = inception.FILE.name
 GRAPH = stand_in()
-
-
-def remote(*urls: str, graph: bytes = GRAPH) -> RemoteFile:
-    return RemoteFile(inception.FILE.name, urls, hashlib.sha256(graph).hexdigest(), len(graph))
+OFFLINE = remote(GRAPH)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +172,7 @@ def refusal(folder, file: RemoteFile) -> str:
 
 
 def test_offline_it_says_what_to_put_where(tmp_path):
-    message = refusal(tmp_path / "cache", remote("http://127.0.0.1:1/graph"))
+    message = refusal(tmp_path / "cache", OFFLINE)
     assert "put classify_image_graph_def.pb from http://127.0.0.1:1/graph, or " in message
     assert "inception-2015-12-05.tgz from http://download.tensorflow.org/" in message
     assert f", into the folder {tmp_path / 'cache'}, or choose --extractor classifier" in message
@@ -178,7 +182,7 @@ def test_offline_it_says_what_to_put_where(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    message = refusal(tmp_path / "file" / "cache", remote("http://127.0.0.1:1/graph"))
+    message = refusal(tmp_path / "file" / "cache", OFFLINE)
     assert "cache cannot be written" in message and "--data_dir" not in message
 
 
@@ -186,7 +190,7 @@ def test_the_published_archive_put_there_by_hand_is_found(tmp_path, network):
     others = ("cropped_panda.jpg", b"panda"), ("../../outside", b"not to be written")
     member = ("./x/classify_image_graph_def.pb", GRAPH)
     (tmp_path / inception.ARCHIVE).write_bytes(archive(*others, member))
-    found = inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
+    found = inception.load(tmp_path, file=OFFLINE)
     assert found.fingerprint == network.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == [inception.ARCHIVE]  # nothing is unpacked
 
@@ -194,43 +198,35 @@ def test_the_published_archive_put_there_by_hand_is_found(tmp_path, network):
 @pytest.mark.parametrize("place", [".", "inception-2015-12-05"])
 def test_the_file_put_there_by_hand_is_found(tmp_path, network, place):
     (tmp_path / place).mkdir(exist_ok=True)
-    (tmp_path / place / "classify_image_graph_def.pb").write_bytes(GRAPH)
-    found = inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
+    (tmp_path / place / NAME).write_bytes(GRAPH)
+    found = inception.load(tmp_path, file=OFFLINE)
     assert found.fingerprint == network.fingerprint
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("classify_image_graph_def.pb", GRAPH[:100], "received a file of 100 bytes with SHA-256"),
+        (NAME, GRAPH[:100], "received a file of 100 bytes with SHA-256"),
         (inception.ARCHIVE, b"not an archive", "received a damaged one"),
         (inception.ARCHIVE, archive(("panda.jpg", b"x")), "received none with classify_image"),
-        (
-            inception.ARCHIVE,
-            archive(("classify_image_graph_def.pb", bytes(len(GRAPH)))),
-            "bytes with SHA-256",
-        ),
-        (
-            inception.ARCHIVE,
-            archive(("classify_image_graph_def.pb", GRAPH))[:-2000],
-            "received a damaged one",
-        ),
+        (inception.ARCHIVE, archive((NAME, bytes(len(GRAPH)))), "bytes with SHA-256"),
+        (inception.ARCHIVE, archive((NAME, GRAPH))[:-2000], "received a damaged one"),
     ],
     ids=["short", "no archive", "archive without it", "archive of another", "archive cut short"],
 )
 def test_another_file_put_there_by_hand_is_refused_and_stays(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
-    message = refusal(tmp_path, remote("http://127.0.0.1:1/graph"))
+    message = refusal(tmp_path, OFFLINE)
     assert words in message and "delete it to have it downloaded" in message
     assert (tmp_path / name).read_bytes() == content
 
 
 def test_a_failing_disk_is_no_damaged_archive(tmp_path, monkeypatch):
     path = tmp_path / inception.ARCHIVE
-    path.write_bytes(archive(("classify_image_graph_def.pb", GRAPH)))
+    path.write_bytes(archive((NAME, GRAPH)))
     fails_within(monkeypatch, path, after=1000)
     with pytest.raises(OSError, match="Input/output error") as caught:
-        inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph"))
+        inception.load(tmp_path, file=OFFLINE)
     assert caught.value.filename == str(path)
 
 
@@ -238,8 +234,8 @@ def test_a_failing_disk_is_no_damaged_archive(tmp_path, monkeypatch):
 def test_a_graph_of_the_published_size_goes_all_the_way(tmp_path, network):
     """Archive, checksum, loading, features; some readers stop at 64 MB."""
     graph = stand_in((inception.FILE.size - len(GRAPH)) // 4)
-    (tmp_path / inception.ARCHIVE).write_bytes(archive((inception.FILE.name, graph)))
-    found = inception.load(tmp_path, file=remote("http://127.0.0.1:1/graph", graph=graph))
+    (tmp_path / inception.ARCHIVE).write_bytes(archive((NAME, graph)))
+    found = inception.load(tmp_path, file=remote(graph))
     assert abs(len(graph) - inception.FILE.size) < 1000
     images = numbers(3, 20, 16, 3)
     np.testing.assert_array_equal(found(images).features, network(images).features)

@@ -4,7 +4,6 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dcgan.datasets.source import Labels
 from dcgan.evaluation import (
@@ -37,7 +36,7 @@ def module(request) -> ModuleType:
 
 
 @pytest.fixture
-def trained_on(module, monkeypatch) -> list[np.ndarray]:
+def trained_on(module, eager, monkeypatch) -> list[np.ndarray]:
     """Small networks whose initial weights count as trained; returns what they were to learn from.
 
     50 images suffice, and nothing is compiled.
@@ -51,9 +50,7 @@ def trained_on(module, monkeypatch) -> list[np.ndarray]:
     monkeypatch.setattr(
         NETWORKS[module], "train", lambda model, images, *_, **__: seen.append(images)
     )
-    tf.config.run_functions_eagerly(True)
-    yield seen
-    tf.config.run_functions_eagerly(False)
+    return seen
 
 
 def key(module: ModuleType, data: SimpleNamespace, seed: int = 0) -> str:

@@ -34,14 +34,11 @@ def noise(count: int, shape=(12, 10, 3), seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(eager, monkeypatch):
     """Small networks, for which 50 images suffice; nothing is compiled."""
     monkeypatch.setattr(self_supervised, "FEWEST_LEARNT", 50)
     monkeypatch.setattr(self_supervised_network, "STEM", 4)
     monkeypatch.setattr(self_supervised_network, "WIDTHS", (4, 6))
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def load(images: np.ndarray, folder: Path, seed: int = 0) -> self_supervised.SelfSupervised:
