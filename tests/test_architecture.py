@@ -15,16 +15,10 @@ CODE = [ROOT / "main.py", *MODULES]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # The house: what stands on what. A unit may import those of lower levels, never one of its own. A
-# unit is a folder of dcgan/, a module beside them, or a module that a level names by itself.
+# unit is a folder of dcgan/, a module beside them, or a module that a level names by itself. The
+# lowest ones are of numbers, paths and this process alone.
 LEVELS = (
-    (
-        "disk",
-        "extras",
-        "images",
-        "plain_path",
-        "program",
-        "surroundings",
-    ),  # of numbers, paths and this process alone
+    ("disk", "extras", "images", "plain_path", "program", "surroundings"),
     ("files", "terminal"),
     ("cli", "models"),
     ("latent",),
@@ -38,17 +32,6 @@ LEVELS = (
     ("main",),
 )
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
-LOOSE = {
-    "__init__",
-    "__main__",
-    "disk",
-    "extras",
-    "files",
-    "images",
-    "plain_path",
-    "program",
-    "surroundings",
-}  # in no folder
 # What the lowest units may import besides the standard library.
 THIRD_PARTY = {
     "disk": set(),
@@ -177,8 +160,9 @@ def test_imports_point_down_only():
 
 def test_the_house_has_these_rooms():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders == {u for u in LEVEL if "." not in u} - LOOSE - {"main"}
-    assert {path.stem for path in PACKAGE.glob("*.py")} == LOOSE
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert folders | modules | {"main"} == {unit for unit in LEVEL if "." not in unit}
+    assert modules == {*LEVELS[0], "files", "__main__"}
     # tests/ has a folder a room; what several of them share is in tests/fixtures.
     shared = {path.parent.name for path in TESTS if path.parent != ROOT / "tests"} - folders
     assert shared == {"fixtures"}

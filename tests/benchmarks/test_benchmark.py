@@ -7,7 +7,6 @@ import sys
 import time
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,6 +26,7 @@ from dcgan.datasets.folder import FolderSource
 from dcgan.datasets.prepare import prepare
 from dcgan.datasets.source import ImageSpec
 from dcgan.files import read_json_lines
+from dcgan.images import read_png
 from dcgan.run.run_dir import RunDir
 from dcgan.training.state import GANState
 from dcgan.training.step import make_step
@@ -186,17 +186,13 @@ def test_sampling_is_of_the_command_and_of_a_lively_generator():
     def sample(run_root, to, count):
         run_sample(Sample(run_dir=str(run_root), to=str(to), num_images=count))
         files = sorted(to.glob("seed*.png"))
-        taken.append((len(files), np.std([keras.utils.img_to_array(_open(p)) for p in files])))
+        taken.append((len(files), np.std([read_png(path) for path in files])))
 
     found = samples.sampling(state, to_dict(config), sample, pairs=5, images=70)
     assert [count for count, _ in taken] == [70, 70]
     assert min(deviation for _, deviation in taken) > 5  # levels; grey would be 0
     assert [(one.name, len(one.ours)) for one in found] == [("sampling", 5), ("to files", 2)]
     assert all(min(one.ours + one.bare) > 0 for one in found)
-
-
-def _open(path):
-    return keras.utils.load_img(path)
 
 
 # --- processes

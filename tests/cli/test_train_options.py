@@ -68,10 +68,6 @@ def test_a_flag_that_says_the_default_still_wins(monkeypatch):
     assert resolve({"dataset": "toys", "seed": 0}).seed == 0
 
 
-def test_the_name_of_a_data_set_is_known_in_any_case():
-    assert resolve({"dataset": "MNIST"}).output_height == 28
-
-
 # All that decides what a run computes, as the silva preset has it.
 SILVA = {
     **{"layout": "radford", "z_dim": 100, "z_dist": "normal01", "g_width": 512, "d_width": 64},
@@ -285,12 +281,6 @@ def test_each_difference_is_a_line_with_both_values():
         "--output_width: 48 in the run, 64 now",
         "--z_dim: 64 in the run, 100 now",
     ]
-
-
-def test_a_shorthand_is_no_difference_of_its_own():
-    before = to_dict(resolve({"dataset": "folder", "image_size": 90}))
-    lines = differences(resolve({"dataset": "folder", "image_size": 80}), before)
-    assert [line.split(":")[0] for line in lines] == ["--input_height", "--input_width"]
 
 
 def test_how_long_how_often_and_where_may_change():

@@ -23,27 +23,20 @@ from dcgan.run.trained_run import TrainedRun
 # ------------------------------------------------------------------------------------ config.json
 
 
-def directory(path):
-    path.mkdir()
-
-
-def pipe(path):
-    os.mkfifo(path)
-
-
 GARBAGE = {
     "empty": b"",
     "cut": b'{"dataset": "to',
     "NUL bytes": b"\0" * 500,
     "no UTF-8": b'{"dataset": "\xff\xfe"}',
     "a list": b'["dataset"]',
+    "a number": b"3",
     "a number of many digits": b'{"dataset": ' + b"9" * 5000 + b"}",
     "a list as data set": b'{"dataset": ["toy"]}',
     "no data set": b'{"z_dist": "normal01"}',
     "deep": b'{"dataset": ' + b"[" * 100_000,
     "huge": b'{"dataset": "toy"}' + b" " * MAX_BYTES,
-    "a directory": directory,
-    "a pipe": pipe,
+    "a directory": os.mkdir,
+    "a pipe": os.mkfifo,
 }
 
 
@@ -115,12 +108,13 @@ def test_read_json_refuses_it_in_a_sentence(tmp_path, content):
 
 def test_lines_that_are_no_data_are_left_out_and_harm_no_other(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    long = b'{"step": 2, "text": "' + b"x" * 2 * MAX_LINE_BYTES + b'", "step": 3}'
-    bad = [b"[" * 100_000, b"\0" * 1000, b"3", b"null", long, b'{"step": 5']
-    lines = [b'{"step": 1}', *bad, b'{"step": %s}' % (b"7" * 400)]
-    path.write_bytes(b"\n".join(lines) + b"\n")
+    long = [b"x" * count * MAX_LINE_BYTES + b'{"step": 3}' for count in (1, 2)]
+    bad = [b"", b"[" * 100_000, b"\0" * 1000, b"3", b"null", b'"text"', b"[1]", b"\xff\xfe"]
+    lines = [b'{"step": 1}', *bad, *long, b'{"step": 5', b'{"step": %s}' % (b"7" * 400)]
+    path.write_bytes(b"\n".join(lines) + b"\n\0\0\0")
     assert list(read_json_lines(path)) == [{"step": 1}, {"step": float("inf")}]
     assert list(read_json_lines(tmp_path)) == []  # a directory
+    assert list(read_json_lines(tmp_path / "absent")) == []
     os.mkfifo(tmp_path / "pipe")
     assert list(read_json_lines(tmp_path / "pipe")) == []
 
@@ -128,10 +122,7 @@ def test_lines_that_are_no_data_are_left_out_and_harm_no_other(tmp_path):
 # ------------------------------------------------------------------------------------- model.json
 
 
-def lambda_layer() -> dict:
-    return {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}}
-
-
+LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}}
 # Options, but of other weights than there are: the largest and the smallest.
 OTHERS = (
     {"width": 4096, "seed": (1 << 64) - 1},
@@ -148,7 +139,7 @@ OTHERS = (
         {"kernel_size": 4096},
         {"image_shape": [1 << 20, 16, 3]},
         {"image_shape": [16, 16]},
-        {"width": lambda_layer()},
+        {"width": LAMBDA},
         {"width": -8},
         {"width": True},
         {"width": 0},
@@ -162,8 +153,8 @@ OTHERS = (
         {"depth": 4},
         {"layout": ["dcgan"]},
         {"z_dist": "cauchy"},
-        {"layers": [lambda_layer()], "input_layers": [], "output_layers": []},
-        {"activity_regularizer": lambda_layer()},
+        {"layers": [LAMBDA], "input_layers": [], "output_layers": []},
+        {"activity_regularizer": LAMBDA},
         None,
     ],
 )
@@ -201,7 +192,7 @@ def names_looked_up(monkeypatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "dtype", [lambda_layer(), {"module": "os", "class_name": "system", "config": "x"}, "float64"]
+    "dtype", [LAMBDA, {"module": "os", "class_name": "system", "config": "x"}, "float64"]
 )
 def test_what_a_model_says_of_its_arithmetic_is_not_asked(runs, tmp_path, monkeypatch, dtype):
     root = shutil.copytree(runs / "good", tmp_path / "run")

@@ -244,16 +244,6 @@ def test_a_best_value_that_is_none_is_not_believed(prepared, tmp_path, value, ca
         assert seen(watch(prepared, tmp_path, kept=kept), [3.0, 4.0], "lower") == [True, False]
 
 
-def test_the_best_checkpoint_is_whole_or_none(tmp_path, evaluated):
-    shutil.copytree(evaluated / "checkpoints", tmp_path / "checkpoints")
-    best, checkpointer = tmp_path / "checkpoints" / BEST, Checkpointer(tmp_path / "checkpoints")
-    assert checkpointer.best_meta()["evaluation"]["metric"] == "kid"
-    best.write_bytes(best.read_bytes()[:-1000])
-    assert checkpointer.best_meta() is None
-    best.unlink()
-    assert checkpointer.best_meta() is None
-
-
 # --- refusals
 
 

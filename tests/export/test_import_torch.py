@@ -176,16 +176,6 @@ class Pickled:
         return self.how
 
 
-class Touch:
-    """A pickle that would make a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
 def with_nan():
     state = generator().state_dict()
     state["main.3.weight"][0, 0, 0, 0] = float("nan")
@@ -244,9 +234,10 @@ def test_bad_files_are_refused_with_a_sentence(kind, tmp_path):
 
 
 def test_code_in_a_file_is_never_run(tmp_path):
-    torch.save({"main.0.weight": Touch(tmp_path / "made")}, tmp_path / "zip.pth")
-    (tmp_path / "bare.pth").write_bytes(pickle.dumps(Touch(tmp_path / "made"), 2))
-    torch.save(Touch(tmp_path / "made"), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    code = Pickled(os.mkdir, (str(tmp_path / "made"),))
+    torch.save({"main.0.weight": code}, tmp_path / "zip.pth")
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps(code, 2))
+    torch.save(code, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     for file in ("zip.pth", "bare.pth", "old.pth"):
         sentence = refused("--from", file, "--to", "run", cwd=tmp_path)
         assert file == "bare.pth" or "Python object (posix.mkdir)" in sentence, sentence

@@ -232,12 +232,20 @@ def test_a_checkpoint_of_no_step_is_damaged(folder, step):
     assert (folder / "00000009.npz.damaged").exists()
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
-def test_what_is_no_plain_file_is_no_checkpoint(folder, make):
+def cut(path) -> None:
+    write(path, FewNumbers().arrays().items(), {})
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero"), cut]
+)
+def test_what_is_no_plain_and_whole_file_is_no_checkpoint(folder, make):
     save_steps(folder, 1)
+    checkpointer = Checkpointer(folder)
+    assert checkpointer.best_meta() is None
     for name in ("00000009.npz", BEST):
         make(folder / name)
-    checkpointer = Checkpointer(folder)
     assert checkpointer.best_meta() is None
     assert checkpointer.restore_newest(FewNumbers()) == {"step": 1}
 

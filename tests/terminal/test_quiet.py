@@ -76,12 +76,6 @@ def speak(more: str, *, before: str = "", **kwargs) -> subprocess.CompletedProce
     return subprocess.run(speaker(more, before=before), check=False, **kwargs)
 
 
-def test_only_chatter_is_dropped_in_the_order_of_writing():
-    result = speak("pass")
-    assert result.returncode == 0
-    assert result.stderr == "shown\nshown too\nI0000 shown, as it comes after\n"
-
-
 def test_what_no_setting_turns_off_is_dropped_and_whatever_is_like_it_is_shown():
     lines = [line for pair in zip(CHATTER, NEWS, strict=False) for line in pair] + [NEWS[-1]]
     result = speak(f"os.write(2, {chr(10).join([*lines, '']).encode()!r})")
