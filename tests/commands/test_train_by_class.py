@@ -24,10 +24,10 @@ CADENCE = ("--ckpt_freq", 10, "--sample_freq", 10, "--log_freq", 5, "--max_to_ke
 HAIR = ["red", "blue", "red", "green"]
 
 
-def faces(base: Path, count: int = 24) -> Path:
+def faces(base: Path) -> Path:
     """Pictures with a sheet of three kinds of labels, one of which cannot be learnt."""
-    write_pictures(base, count)
-    rows = [f"{i:04d}.png,{HAIR[i % 4]},{'grey' if i % 3 else 'hazel'},{i}" for i in range(count)]
+    write_pictures(base, 24)
+    rows = [f"{i:04d}.png,{HAIR[i % 4]},{'grey' if i % 3 else 'hazel'},{i}" for i in range(24)]
     (base / "labels.csv").write_text("\n".join(["file,hair,eyes,person", *rows]) + "\n", "utf-8")
     return base
 

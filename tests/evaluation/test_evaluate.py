@@ -63,8 +63,8 @@ class Painter:
         self.asked += seeds
         return pictures(seeds, self.mean)
 
-    def generated(self, fingerprint: str = "a", step: int = 7) -> Candidate:
-        return Candidate(self, fingerprint, step, 0.5)
+    def generated(self, fingerprint: str = "a") -> Candidate:
+        return Candidate(self, fingerprint, 7, 0.5)
 
 
 def reals(count: int = 300, chosen: int = 200, dark: int = 100) -> Reals:
@@ -405,24 +405,20 @@ NAMES = ("fid-120-pixels.jsonl", "precision-120-pixels.jsonl", "swd-120-laplacia
 
 
 def test_labelled_data_get_a_histogram(tmp_path, capsys, monkeypatch):
+    class Labelled(Toy):
+        name, classes, accuracy = "classifier", {"label": ("bright", "dark")}, {"label": 0.875}
+
+        def __call__(self, images):
+            found = super().__call__(images)
+            return Extracted(found.features, {"label": found.probabilities["brightness"][:, ::-1]})
+
+    def find_learnt(name, prepared, seed):
+        return unseen.fingerprints(prepared.images[:10])
+
     run_root = learnt_run(tmp_path, {"dark": 60, "bright": 80}, shape=(8, 8, 3))
-    toy = Toy()
-    toy.classes, toy.name = {"label": ("bright", "dark")}, "classifier"
-    toy.accuracy = {"label": 0.875}
-    call = Toy.__call__
-
-    def renamed(self, images):
-        found = call(self, images)
-        return Extracted(found.features, {"label": found.probabilities["brightness"][:, ::-1]})
-
-    monkeypatch.setattr(Toy, "__call__", renamed)
-    monkeypatch.setattr(extractors, "make", lambda name, *args, **kwargs: {"classifier": toy}[name])
     flags = ("--num_images", 128, "--metrics", "is", "--extractor", "classifier")
-    monkeypatch.setattr(
-        extractors,
-        "find_learnt",
-        lambda name, prepared, seed: unseen.fingerprints(prepared.images[:10]),
-    )
+    monkeypatch.setattr(extractors, "make", lambda name, *_, **__: {"classifier": Labelled()}[name])
+    monkeypatch.setattr(extractors, "find_learnt", find_learnt)
     monkeypatch.setattr(extractors, "require", lambda *args, **kwargs: None)  # of 140 images
     assert evaluate(run_root, *flags) == 0
     output = capsys.readouterr().out

@@ -67,8 +67,8 @@ def records(run_dir: Path) -> list[dict]:
     return list(read_json_lines(run_dir / "evaluation" / RECORDS))
 
 
-def assert_same_weights(one: Path, other: Path, step: int = STEPS) -> None:
-    expected, found = arrays_of(one, step), arrays_of(other, step)
+def assert_same_weights(one: Path, other: Path) -> None:
+    expected, found = arrays_of(one, STEPS), arrays_of(other, STEPS)
     assert expected.keys() == found.keys()
     for name, array in expected.items():
         assert np.array_equal(array, found[name]), name

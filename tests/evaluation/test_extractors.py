@@ -168,15 +168,7 @@ def test_the_fingerprint_is_of_what_is_computed():
 # --- by name
 
 
-DATA = SimpleNamespace(images=numbers(4, 8, 8, 3), labels={})
-
-
-def test_pixels_need_nothing(tmp_path):
-    made = extractors.make("pixels", DATA, cache_dir=tmp_path / "cache", seed=0)
-    assert made.name == "pixels" and made(DATA.images).features.shape == (4, 192)
-    assert not (tmp_path / "cache").exists()
-
-
 def test_a_wrong_name_is_refused_with_the_right_ones(tmp_path):
+    data = SimpleNamespace(images=numbers(4, 8, 8, 3), labels={})
     with pytest.raises(UserError, match=r"'pixel' \(did you mean pixels\?\): expected --extractor"):
-        extractors.make("pixel", DATA, cache_dir=tmp_path, seed=0)
+        extractors.make("pixel", data, cache_dir=tmp_path, seed=0)

@@ -8,8 +8,8 @@ import pytest
 from dcgan.evaluation.inception_score import inception_score, score
 
 
-def probabilities(count: int, classes: int = 6, seed: int = 0) -> np.ndarray:
-    logits = np.random.default_rng(seed).normal(0, 2, (count, classes))
+def probabilities(count: int, seed: int = 0) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(0, 2, (count, 6))
     return (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
 
 
