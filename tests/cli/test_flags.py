@@ -16,9 +16,6 @@ ROOT = Path(__file__).parents[2]
 EVERY_FIELD = [(c, f) for c, taken in COMMANDS.items() for f in option.fields(taken).values()]
 
 
-SIZE = {"image_size": 96}
-
-
 def given(line: str) -> dict:
     return parse(line.split())[1]
 
@@ -120,15 +117,13 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
     ("line", "values"),
     [
         ("--epoch 3 --beta1=0.25", {"epoch": 3, "beta1": 0.25}),
-        ("train --epoch 3", {"epoch": 3}),
-        ("--epoch 3 train", {"epoch": 3}),
         ("--epoch 3 --epoch 4", {"epoch": 4}),
         ("--is_crop=false", {"crop": False}),
-        ("--is_train True", {"train": True}),
-        ("--image-size 96", {"image_size": 96}),
-        ("--image-size=96 --input-fname-pattern a-b", {**SIZE, "input_fname_pattern": "a-b"}),
+        (
+            "--image-size=96 --input-fname-pattern a-b",
+            {"image_size": 96, "input_fname_pattern": "a-b"},
+        ),
         ("--no-flip --no-crop", {"flip": False, "crop": False}),
-        ("--is-crop False", {"crop": False}),
         ("--lr 1e-3 --epochs 3 --bs=8", {"learning_rate": 1e-3, "epoch": 3, "batch_size": 8}),
         ("mypics", {"dataset": "mypics"}),
         ("pictures", {"dataset": "pictures"}),  # has much in common with features
@@ -137,7 +132,6 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
         ("train train", {"dataset": "train"}),
         ("--crop True --flip False", {"crop": True, "flip": False}),
         ("--is_crop yes --noflip", {"crop": True, "flip": False}),
-        ("--flip 0 --crop 1", {"crop": True, "flip": False}),
         ("--crop --flip", {"crop": True, "flip": True}),
         ("--crop False train", {"crop": False}),
         ("--crop train", {"crop": True}),
@@ -146,7 +140,6 @@ def test_training_is_the_default_and_a_flag_that_is_not_given_is_not_there():
         ("--dataset help", {"dataset": "help"}),
         ("--dataset --help", {"dataset": "--help"}),
         ("--dataset crop --run_dir -h", {"dataset": "crop", "run_dir": "-h"}),
-        ("--dataset=train", {"dataset": "train"}),
         ("--input_fname_pattern a=b", {"input_fname_pattern": "a=b"}),
         ("--dataset true", {"dataset": "true"}),  # no switch: the word is its value
     ],
@@ -160,12 +153,9 @@ def test_spellings(line, values):
     [
         ("crop --from a --to b", "crop", {"from_": "a", "to": "b"}),
         ("--from a --to b crop", "crop", {"from_": "a", "to": "b"}),
-        ("--from=a crop --to=b", "crop", {"from_": "a", "to": "b"}),
-        ("-from a crop -to b", "crop", {"from_": "a", "to": "b"}),
         ("--from pack crop --to train", "crop", {"from_": "pack", "to": "train"}),
         ("pack --crop False --split 0.1", "pack", {"crop": False, "test_share": 0.1}),
         ("evaluate --split test", "evaluate", {"splits": "test"}),
-        ("sample --seed 3", "sample", {"first_seed": 3}),
         ("sample --hair blue --eyes=red", "sample", {"label": "hair=blue,eyes=red"}),
         ("--label a=1 b=2 --hair x sample", "sample", {"label": "a=1,b=2,hair=x"}),
         ("benchmark --steps 3 --bs 4", "benchmark", {"steps_per_turn": 3, "batch_size": 4}),
@@ -219,7 +209,6 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
     ("line", "words"),
     [
         ("--epch 3", ("--epch", "did you mean --epoch?")),
-        ("--batchsize=3", ("--batchsize", "did you mean --batch_size?")),
         ("--is_corp True", ("--is_corp", "did you mean --is_crop?")),
         ("--quux", ("--quux", "--help")),
         ("trian", ("'trian'", "did you mean train?")),
@@ -232,19 +221,13 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
         ("--site konachan", ("--site", "of crawl, not of train", "python main.py crawl --to")),
         ("--to x", ("of crawl, crop, pack, inspect", "not of train", "name the command")),
         ("train --to x", ("not of train", "python main.py train --help")),
-        ("crop --epoch 3", ("--epoch", "of train, not of crop", "main.py crop --help")),
         ("crop --noyes", ("--noyes", "of crawl, not of crop")),
-        ("crop --sise 3", ("--sise", "did you mean --size?")),
         ("sample --num_image 3", ("--num_image", "did you mean --num_images?")),
         ("sample --size 3", ("--size is a flag of", "not of sample")),
         ("crop --hair blue", ("There is no flag --hair",)),
-        ("crop --size x", ("--size", "'x'", "whole number")),
-        ("crop pack", ("'pack'", "'crop'", "quotes")),
         ("--noflip True", ("--noflip takes no value", "'True'", "--flip")),
         ("--flagfile x", ("There is no flag --flagfile",)),  # absl's own
-        ("train --runs a b", ("--runs is a flag of compare, not of train",)),
         ("compare --runs", ("--runs", "--help")),
-        ("--input_fname_pattern a.jpg b.jpg c.jpg", ("'c.jpg'", "quotes")),
         ("--dataset x --input_fname_pattern a.jpg b.jpg", ("'b.jpg'", "quotes")),
         ("--epoch", ("Missing value for flag --epoch", "--help")),
         ("sample --label hair=blue --run_dir", ("Missing value for flag --run_dir", "sample")),

@@ -144,7 +144,6 @@ def test_the_best_of_mnist():
     [
         ({"dataset": "folder"}, 64, 64),
         ({"dataset": "anime"}, 48, 48),
-        ({"dataset": "folder", "output_size": 32}, 32, 32),
         ({"dataset": "anime", "output_size": 96}, 96, 96),
         ({"dataset": "anime", "output_height": 64}, 64, 64),  # the other side follows
         ({"dataset": "anime", "output_width": 24}, 24, 24),
@@ -185,7 +184,6 @@ def test_the_crop_box(given, box):
         ({"output_height": 8, "output_width": 300}, ("--output_width", "received 300")),
         ({"output_size": 0}, ("--output_size", "at least 8", "received 0")),
         ({"output_height": 0}, ("--output_height", "at least 8", "received 0")),
-        ({"output_size": -48}, ("--output_size", "received -48")),
         ({"image_size": 0}, ("--image_size", "at least 1", "received 0")),
         ({"input_width": 0}, ("--input_width", "at least 1", "received 0")),
         ({"output_size": 48, "output_width": 64}, ("--output_size 48", "--output_width 64")),
@@ -216,9 +214,7 @@ def test_steps_may_take_the_place_of_a_data_sets_epochs(monkeypatch):
     ("text", "seconds"),
     [
         ("90", 90),
-        ("90s", 90),
         ("10m", 600),
-        ("2h", 7200),
         ("1.5h", 5400),
         ("1h30m", 3600 + 30 * 60),
         ("1h1m1s", 3661),

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import run, small_flags, write_pictures
+from running import run, small_flags, snapshot, write_pictures
 
 import main
 
@@ -53,14 +53,10 @@ def flags_of(base: Path, line: str) -> list[str]:
     return [*small, "--data_dir", str(base / "data"), *line.format(base=base).split()]
 
 
-def snapshot(base: Path) -> dict[str, bytes | None]:
+def kept(base: Path) -> dict[str, bytes | None]:
     """All that must stay as it is: every file and folder but the cache and the lock's text."""
-    paths = [p for p in sorted(base.rglob("*")) if p.name != ".lock"]
-    return {
-        name: None if path.is_dir() else path.read_bytes()
-        for path in paths
-        if (name := str(path.relative_to(base))).split("/")[0] != "cache"
-    }
+    found = snapshot(base).items()
+    return {n: data for n, data in found if n[:5] != "cache" and n[-5:] != ".lock"}
 
 
 def check_sentence(stderr: str, words: tuple[str, ...]) -> None:
@@ -85,19 +81,19 @@ def test_refused_before_tensorflow_is_loaded(line, tmp_path, capsys, monkeypatch
 
 @pytest.mark.parametrize("line", WRONG)
 def test_refused(line, base, capsys):
-    before = snapshot(base)
+    before = kept(base)
     assert main.main(flags_of(base, line)) == 2
     check_sentence(capsys.readouterr().err, WRONG[line])
-    assert snapshot(base) == before
+    assert kept(base) == before
 
 
 def test_refused_in_a_process_of_its_own(base):
     """What main.py adds to main.main is the same for all."""
-    line, before = "--dataset {base}/empty", snapshot(base)
+    line, before = "--dataset {base}/empty", kept(base)
     result = run(*flags_of(base, line))
     check_sentence(result.stderr, WRONG[line])
     assert result.returncode == 2
-    assert snapshot(base) == before
+    assert kept(base) == before
 
 
 # ---- what main leaves behind in a process that goes on ----

@@ -4,8 +4,6 @@ import os
 import re
 import resource
 import shlex
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 import scipy.io
 from arrays import numbers
 from mnist_files import write_mnist
-from running import SMALL, TIMEOUT, run, started, write_pictures
+from running import ROOT, SMALL, python, run, snapshot, write_pictures
 
 import main
 from dcgan.benchmarks.bare import BareStep
@@ -22,7 +20,6 @@ from dcgan.cli import command_options, data_options, flags, option, train_option
 from dcgan.cli.resolve import resolve
 from dcgan.models import Discriminator, Generator
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CARPEDM20 = (
     "python main.py --image_size 96 --output_size 48 --dataset anime --is_crop True "
@@ -47,12 +44,7 @@ def words_of(line: str) -> list[str]:
 def help_run():
     """`main.py --help` with a line on standard error for each module imported."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", str(ROOT / "main.py"), "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    result = python("-X", "importtime", ROOT / "main.py", "--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return result, seconds
@@ -88,22 +80,7 @@ def test_help_of_a_command_is_of_that_command_only(capsys):
         assert main.main(words) == 0 and capsys.readouterr().out == text
 
 
-def test_help_may_be_cut_short_by_its_reader():
-    with started("--help") as process:
-        process.stdout.close()
-        assert process.wait(timeout=TIMEOUT) == 0
-        assert process.stderr.read() == ""
-
-
 # ---- dry runs ----
-
-
-def snapshot(folder: Path) -> dict[str, bytes | None]:
-    """Every file's content and every folder below a folder."""
-    return {
-        str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 def test_carpedm20s_line_means_what_it_says():

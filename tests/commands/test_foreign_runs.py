@@ -88,13 +88,6 @@ def test_a_config_that_cannot_be_read_is_passed_over_too(tmp_path, monkeypatch, 
     assert os.strerror(number) in caplog.text
 
 
-@pytest.mark.parametrize("garbage", ["empty", "cut"], indirect=True)
-def test_a_command_works_beside_garbage(runs, garbage, monkeypatch, capsys):
-    monkeypatch.chdir(runs.parent)
-    assert main.main(["interpolate", "--seeds", "0-1", "--frames", "1", "--to", "a.gif"]) == 0
-    assert "Skipped the run" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("content", [GARBAGE[name] for name in GARBAGE if "data set" not in name])
 def test_read_json_refuses_it_in_a_sentence(tmp_path, content):
     path = tmp_path / "config.json"

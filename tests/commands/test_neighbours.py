@@ -1,12 +1,11 @@
 """Nearest training images: exact, told apart from copies, drawn and written down."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from arrays import places
-from learnt import write_config
+from learnt import copying_run
 from PIL import Image
 from running import command, content
 from scipy.spatial.distance import cdist
@@ -14,8 +13,6 @@ from toy_run import toy_run
 
 from dcgan import images
 from dcgan.evaluation import nearest
-from dcgan.run.run_dir import RunDir
-from dcgan.run.trained_run import TrainedRun
 
 SHAPE = (6, 5, 3)
 
@@ -113,20 +110,10 @@ def test_feature_distances_do_not_depend_on_the_length():
 # --- the command
 
 
-def toy(base: Path, copied: int = 3, *, shape=(16, 24, 1), flip: bool = False) -> Path:
-    """A run that has "learnt" images which its generator gives; of seeds 0 to 2 the last ones."""
-    run_root = write_config(toy_run(base / "run", shape=shape), base, flip=flip)
-    learnt = TrainedRun(RunDir(run_root)).sample([*range(100, 170), *range(copied)])
-    (base / "pictures").mkdir()
-    for i, image in enumerate(learnt):
-        path = base / "pictures" / f"{i:03d}.png"
-        path.write_bytes(images.png_bytes(image[:, ::-1] if flip else image))
-    return run_root
-
-
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_generator_that_only_copies_is_found_out(tmp_path, capsys, flip):
-    run_root = toy(tmp_path, flip=flip)
+    seeds = [*range(100, 170), 0, 1, 2]
+    run_root = copying_run(tmp_path, seeds, shape=(16, 24, 1), flip=flip)
     before = content(run_root)
     assert command("neighbours", "--run_dir", run_root, "--seeds", "0-4", "--k", 2) == 0
     output = capsys.readouterr().out
@@ -152,7 +139,7 @@ def test_a_generator_that_only_copies_is_found_out(tmp_path, capsys, flip):
 
 
 def test_the_picture_shows_the_image_and_its_copy(tmp_path):
-    run_root = toy(tmp_path, 1, shape=(16, 16, 3))
+    run_root = copying_run(tmp_path, [*range(100, 170), 0])
     to = tmp_path / "near.png"
     line = ("neighbours", "--run_dir", run_root, "--seeds", "0", "--k", "1", "--to", to)
     assert command(*line) == 0

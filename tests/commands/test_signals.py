@@ -46,13 +46,20 @@ def in_a_window() -> None:
     learn_nothing()
 
 
-def test_a_closed_terminal_saves(pictures, tmp_path):
+@pytest.fixture
+def training(pictures, tmp_path):
+    """A training in a window of its own, after its first steps, and the window."""
     flags = (*small_flags(pictures, tmp_path), *ENDLESS)
     with terminal() as window:
         with started(*flags, output=window.path, preexec_fn=in_a_window) as process:
             wait_until(lambda: last_step(tmp_path / "run") >= 5, process)
-            window.close()
-            saved_and_logged(tmp_path, process.wait(60), "SIGHUP")
+            yield process, window
+
+
+def test_a_closed_terminal_saves(training, tmp_path):
+    process, window = training
+    window.close()
+    saved_and_logged(tmp_path, process.wait(60), "SIGHUP")
 
 
 def under_nohup() -> None:
@@ -71,15 +78,11 @@ def test_under_nohup_a_hang_up_is_none(pictures, tmp_path):
         saved_and_logged(tmp_path, process.wait(60), "SIGTERM")
 
 
-def test_ctrl_c_typed_twice_is_answered_at_once_and_saves(pictures, tmp_path):
-    flags = (*small_flags(pictures, tmp_path), *ENDLESS)
-    with terminal() as window:
-        with started(*flags, output=window.path, preexec_fn=in_a_window) as process:
-            wait_until(lambda: last_step(tmp_path / "run") >= 5, process)
-            window.type(b"\x03\x03")
-            saved_and_logged(tmp_path, process.wait(60), "Ctrl-C")
-            seen = window.lines()
-    (answer,) = (line for line in seen if line.startswith("Ctrl-C: "))
+def test_ctrl_c_typed_twice_is_answered_at_once_and_saves(training, tmp_path):
+    process, window = training
+    window.type(b"\x03\x03")
+    saved_and_logged(tmp_path, process.wait(60), "Ctrl-C")
+    (answer,) = (line for line in window.lines() if line.startswith("Ctrl-C: "))
     assert "saving" in answer and "another Ctrl-C" in answer and "loses" in answer
 
 

@@ -50,13 +50,6 @@ def test_a_reader_that_goes_away_ends_no_run(pictures, tmp_path):
     ).read_text("utf-8")
 
 
-def test_a_full_disk_under_the_output_ends_no_run(pictures, tmp_path):
-    flags = (*small_flags(pictures, tmp_path), *FEW)
-    with started(*flags, output=Path("/dev/full"), preexec_fn=learn_nothing) as process:
-        assert process.wait(60) == 0
-    assert is_whole(tmp_path)
-
-
 def without_streams() -> None:
     """As Python starts where all three are closed."""
     for number, name in enumerate(console.NAMES):
@@ -65,10 +58,15 @@ def without_streams() -> None:
     learn_nothing()
 
 
-def test_closed_streams_end_no_run_and_no_file_takes_their_place(pictures, tmp_path):
+@pytest.mark.parametrize(
+    ("output", "begin"), [(Path("/dev/full"), learn_nothing), (None, without_streams)]
+)
+def test_a_full_disk_under_the_output_or_closed_streams_end_no_run(
+    pictures, tmp_path, output, begin
+):
     """As in `<&- >&- 2>&-`: a file that got the number 2 would get what libraries say, too."""
     flags = (*small_flags(pictures, tmp_path), *FEW)
-    with started(*flags, preexec_fn=without_streams) as process:
+    with started(*flags, output=output, preexec_fn=begin) as process:
         assert process.wait(60) == 0
     assert is_whole(tmp_path)
 

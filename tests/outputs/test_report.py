@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from learnt import write_config
+from learnt import copying_run
 from report_pages import SECTIONS, Page, add_lines, contents, fill, pictures, pixels_of, record
 from running import content
 from toy_run import toy_run
@@ -14,7 +14,7 @@ from toy_run import toy_run
 import main
 from dcgan import images
 from dcgan.evaluation.metrics import NEEDS
-from dcgan.files import append_json_line
+from dcgan.files import append_json_line, read_json, write_json
 from dcgan.outputs import evaluation_curve, provenance
 from dcgan.outputs.report import chart, measurements, quality
 from dcgan.outputs.report import pictures as report_pictures
@@ -356,11 +356,9 @@ def test_the_film_is_cut_to_whole_images(tmp_path):
 def toy(tmp_path_factory):
     """A run, and the folder of its data: six images that it gives itself, among them seed 2's."""
     base = tmp_path_factory.mktemp("toy")
-    run_root = write_config(toy_run(base / "run"), base, flip=False, new=1)
-    learnt = TrainedRun(RunDir(run_root)).sample([2, *range(100, 170)])
-    (base / "pictures").mkdir()
-    for i, image in enumerate(learnt):
-        (base / "pictures" / f"{i}.png").write_bytes(images.png_bytes(image))
+    run_root = copying_run(base, [2, *range(100, 170)])
+    config = read_json(run_root / "config.json")
+    write_json(run_root / "config.json", config | {"new": 1})
     fill(run_root, shape=(16, 16, 3))
     return run_root
 
