@@ -153,7 +153,7 @@ def test_checkpoints_that_cannot_be_gone_on_with(copy, monkeypatch, capsys, how)
         (("evaluate", "--metrics", "is", "--extractor", "pixels"), "needs probabilities"),
         (("evaluate", "--splits", "test"), "There are no images for --splits test"),
         (("features",), "has no labels, without which"),
-        (("features", "--splits", "train"), "The run learns from train"),
+        (("features", "--splits", "train"), "would classify images that it has learnt from"),
         (("neighbours", "--k", 20), "The run has 16 training images, fewer than the 20"),
         (("neighbours", "--to", "foreign.png"), "foreign.png"),
         (("report", "--to", "foreign.html"), "foreign.html"),

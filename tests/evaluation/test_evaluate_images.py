@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learnt import learnt_run
+from learnt import learnt_run, write_pngs
 from mnist_files import write_mnist
 from running import content
 from test_evaluate import evaluate, pictures
 
-from dcgan import images
 from dcgan.evaluation.evaluator import as_generator
 from dcgan.evaluation.protocol import first_seed
 from dcgan.evaluation.unseen import copies
@@ -17,13 +16,6 @@ from dcgan.files import read_json_lines
 
 SHAPE = (8, 8, 3)
 pytestmark = pytest.mark.usefixtures("quick_swd")
-
-
-def write(folder: Path, arrays: np.ndarray) -> Path:
-    folder.mkdir()
-    for i, array in enumerate(arrays):
-        (folder / f"{i:03d}.png").write_bytes(images.png_bytes(array))
-    return folder
 
 
 def noise(count: int, seed: int, shape=SHAPE) -> np.ndarray:
@@ -60,7 +52,7 @@ def test_copies_are_counted_pixel_for_pixel():
 
 def test_the_command_measures_the_pictures_and_not_the_run(tmp_path, capsys):
     run_root = learnt_run(tmp_path, {"": 250}, shape=SHAPE)
-    alike = write(tmp_path / "alike", noise(120, seed=5))
+    alike = write_pngs(tmp_path / "alike", noise(120, seed=5))
     before = content(run_root)
     assert evaluate(run_root, "--images", alike, "--metrics", "fid,swd") == 0
     output = capsys.readouterr()
@@ -73,7 +65,7 @@ def test_the_command_measures_the_pictures_and_not_the_run(tmp_path, capsys):
     # Nothing that curve, report and compare take for the run's own.
     new = set(content(run_root)) - set(before)
     assert {Path(name).parts[:2] for name in new} == {("evaluation", "images")}
-    darker = write(tmp_path / "darker", noise(120, seed=6) // 2)
+    darker = write_pngs(tmp_path / "darker", noise(120, seed=6) // 2)
     assert evaluate(run_root, "--images", darker, "--metrics", "fid") == 0
     first, worse = measured(run_root)
     assert first == record and worse["low"] > worse["floor"]["high"]
@@ -81,7 +73,7 @@ def test_the_command_measures_the_pictures_and_not_the_run(tmp_path, capsys):
 
 def test_as_many_pictures_and_reals_as_there_are(tmp_path, capsys):
     run_root = learnt_run(tmp_path, {"": 110}, shape=SHAPE)
-    pictures = write(tmp_path / "p", noise(130, seed=5, shape=(20, 24, 3)))  # of another size
+    pictures = write_pngs(tmp_path / "p", noise(130, seed=5, shape=(20, 24, 3)))  # of another size
     (pictures / "broken.png").write_bytes(b"no picture")
     assert evaluate(run_root, "--images", pictures, "--metrics", "fid") == 0
     output = capsys.readouterr().out
@@ -99,7 +91,7 @@ def test_copies_of_another_split_are_said(tmp_path, capsys):
     for prefix, part in (("train", pixels[:120]), ("t10k", pixels[120:])):
         write_mnist(tmp_path / "mnist", prefix, pixels=part, labels=np.zeros(120, np.uint8))
     run_root = learnt_run(tmp_path, {}, shape=(28, 28, 1), dataset="mnist")
-    test = write(tmp_path / "test", pixels[120:, :, :, np.newaxis])
+    test = write_pngs(tmp_path / "test", pixels[120:, :, :, np.newaxis])
     flags = ("--images", test, "--metrics", "precision", "--extractor", "pixels")
     assert evaluate(run_root, *flags) == 0
     assert "real images of the data set" not in capsys.readouterr().out

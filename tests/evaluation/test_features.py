@@ -309,26 +309,16 @@ def results(*_, **__) -> dict[str, ProbeResult]:
     return dict.fromkeys(module.KINDS, ProbeResult(linear_probe.mean(np.array([0.7, 0.8])), 8, ()))
 
 
-def test_the_test_part_is_classified_where_there_is_one(tmp_path, capsys):
-    values = np.arange(60, dtype=np.uint8) % 2
-    pixels = np.repeat(values * 200, 28 * 28).reshape(60, 28, 28)
-    pixels += np.random.default_rng(0).integers(0, 40, pixels.shape, np.uint8)
+def test_the_test_part_is_classified_where_there_is_one(tmp_path):
+    values = np.arange(60, dtype=np.uint8) % 10
+    pixels = np.repeat(values * 20, 28 * 28).reshape(60, 28, 28)
     for prefix, count in (("train", 60), ("t10k", 30)):
         write_mnist(tmp_path / "mnist", prefix, pixels=pixels[:count], labels=values[:count])
     run_root = learnt_run(tmp_path, {}, shape=(16, 16, 1), dataset="mnist")
     flags = ("--labels_per_class", 2, "--repeats", 2, "--splits", "test")
-    assert features(run_root, *flags) == 2  # of MNIST's ten classes only two are there
-    assert "of them 0 of the class 2: use a smaller number" in capsys.readouterr().err
-    values[:] = np.arange(60) % 10
-    pixels = np.repeat(values * 20, 28 * 28).reshape(60, 28, 28)
-    for prefix, count in (("train", 60), ("t10k", 30)):
-        write_mnist(tmp_path / "mnist", prefix, pixels=pixels[:count], labels=values[:count])
     assert features(run_root, *flags) == 0
     (record,) = read_json_lines(run_root / "evaluation" / "features-2.jsonl")
     assert (record["split"], record["test_count"], record["classes"]) == ("test", 30, 10)
-    capsys.readouterr()
-    assert features(run_root, *flags[:-1], "train") == 2
-    assert "images that it has learnt from" in capsys.readouterr().err
 
 
 def test_a_run_that_knows_the_labels_says_so(tmp_path, capsys, monkeypatch):

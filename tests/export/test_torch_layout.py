@@ -127,14 +127,11 @@ def changed(table, **shapes):
         ("generator", changed(GENERATOR, _0_weight=(5000, 16, 4, 4)), r"nz = 5000 \(.* 1 to 4096"),
         ("generator", changed(GENERATOR, _0_weight=(6, 4, 4, 4)), r"ngf \* 8 = 4 \(.* 8 to 4096"),
         ("generator", changed(GENERATOR, _3_weight=(16, 8, 5, 5)), r"a 3\.weight of \(16, 8, 5, 5"),
-        ("generator", changed(GENERATOR, _7_weight=(5,)), r"a 7\.weight of \(5,\)"),
         ("generator", changed(GENERATOR, _21_weight=(1, 1, 4, 4)), "7 convolutions of stride 2"),
         ("generator", {"0.weight": (6, 16, 4, 4)}, "0 convolutions of stride 2"),
         ("generator", {"999.weight": ()}, "333 convolutions"),
-        ("discriminator", changed(DISCRIMINATOR, _0_bias=(2,)), r"a 0\.bias, which it has not"),
         ("discriminator", changed(DISCRIMINATOR, _0_weight=(0, 3, 4, 4)), r"ndf = 0 \(.* 1 to 102"),
         ("discriminator", changed(DISCRIMINATOR, _11_weight=(2, 16, 4, 4)), r"a 11\.weight of \(2"),
-        ("discriminator", changed(DISCRIMINATOR, _9_bias=None), r"no 9\.bias"),
     ],
 )
 def test_other_weights_are_refused_with_the_first_difference(network, found, words):

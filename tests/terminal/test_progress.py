@@ -63,7 +63,7 @@ def pictures(tmp_path_factory):
 
 def test_a_terminal_shows_what_to_watch(pictures, tmp_path):
     flags = (*small_flags(pictures, tmp_path), "--steps", "100000", "--log_freq", "5")
-    with terminal(80) as window, started(*flags, output=window.path) as process:
+    with terminal() as window, started(*flags, output=window.path) as process:
         wait_until(lambda: last_step(tmp_path / "run") >= 50, process)
         process.terminate()
         assert process.wait(60) == 143
