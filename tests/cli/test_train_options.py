@@ -63,11 +63,6 @@ def test_what_a_preset_sets_on_a_data_set_resolves(preset, dataset):
     assert {name: getattr(got, name) for name in values} == values
 
 
-def test_a_flag_that_says_the_default_still_wins(monkeypatch):
-    monkeypatch.setitem(DATASETS, "toys", {"seed": 5})
-    assert resolve({"dataset": "toys", "seed": 0}).seed == 0
-
-
 # All that decides what a run computes, as the silva preset has it.
 SILVA = {
     **{"layout": "radford", "z_dim": 100, "z_dist": "normal01", "g_width": 512, "d_width": 64},

@@ -11,7 +11,6 @@ from PIL import Image
 from running import content, run, write_pictures
 
 import main
-from dcgan import UserError
 from dcgan.datasets.arrays import ArraySource
 from dcgan.datasets.avatars import Avatars
 from dcgan.datasets.folder import find
@@ -201,11 +200,3 @@ def test_refused_with_a_sentence_and_nothing_changed(tmp_path, monkeypatch, caps
     assert main.main(["inspect", *flags]) == 2
     assert words in " ".join(capsys.readouterr().err.split())
     assert content(tmp_path) == before
-
-
-def test_no_picture_is_an_error_of_the_survey_too(tmp_path):
-    folder = fill(tmp_path / "in", {"a.png": encoded(face(0))})
-    source = find(folder)
-    (folder / "a.png").write_bytes(b"")
-    with pytest.raises(UserError, match="empty file"):
-        survey(source)

@@ -155,8 +155,8 @@ def test_checkpoints_that_cannot_be_gone_on_with(copy, monkeypatch, capsys, how)
         (("features",), "has no labels, without which"),
         (("features", "--splits", "train"), "would classify images that it has learnt from"),
         (("neighbours", "--k", 20), "The run has 16 training images, fewer than the 20"),
-        (("neighbours", "--to", "foreign.png"), "foreign.png"),
-        (("report", "--to", "foreign.html"), "foreign.html"),
+        (("neighbours", "--to", "foreign.png"), "foreign.png exists and was not made by this"),
+        (("report", "--to", "foreign.html"), "foreign.html exists and was not made by this"),
     ],
 )
 def test_a_command_refuses_before_it_decodes(copy, monkeypatch, capsys, words, said):
@@ -167,6 +167,7 @@ def test_a_command_refuses_before_it_decodes(copy, monkeypatch, capsys, words, s
     write_json(path, read_json(path) | {"cache_dir": str(copy / "cache")})
     assert command(*words, "--run_dir", copy / "run") == 2
     assert said in capsys.readouterr().err
+    assert [Path(f"foreign.{kind}").read_text() for kind in ("png", "html")] == ["of somebody"] * 2
 
 
 # ---- the same run, typed in another way; more of them in test_moved_data ----

@@ -1,6 +1,5 @@
 """`--conditional` as a user meets it: what it learns, where it goes on, what it refuses."""
 
-import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,21 +141,6 @@ def test_a_dry_run_shows_the_classes(tmp_path, capfd, monkeypatch):
     said = capfd.readouterr().out
     assert "Classes of hair: blue, green, red." in said
     assert not (tmp_path / "run").exists()
-
-
-def test_a_folder_a_class_and_avatars_can_be_learnt(idle, tmp_path):
-    for name in ("cats", "dogs"):
-        write_pictures(tmp_path / "pets" / name, 6)
-    small = ["--cache_dir", tmp_path / "cache", *SMALL, "--conditional", "--steps", 2]
-    words = ["--dataset", tmp_path / "pets", "--run_dir", tmp_path / "one", *small]
-    assert main.main(list(map(str, words))) == 0
-    names = json.loads((tmp_path / "one" / "checkpoints" / "classes.json").read_text())["names"]
-    assert names == {"label": ["cats", "dogs"]}
-    words = ["--dataset", "avatars", "--train_size", 100, "--run_dir", tmp_path / "two", *small]
-    words += ["--label_columns", "hair,eyes"]
-    assert main.main(list(map(str, words))) == 0
-    names = json.loads((tmp_path / "two" / "checkpoints" / "classes.json").read_text())["names"]
-    assert list(names) == ["hair", "eyes"] and "blue" in names["hair"]
 
 
 @pytest.fixture

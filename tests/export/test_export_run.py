@@ -262,7 +262,6 @@ def test_a_killed_exchange_leaves_one_whole_folder(tmp_path):
     ("given", "words"),
     [
         ({"run_dir": "elsewhere"}, "not a run folder .* name one with --run_dir"),
-        ({"dataset": "mnist"}, "no run on mnist"),
         ({"checkpoint": "elsewhere/checkpoints/1.npz"}, "not a run folder"),
         ({"weights": "float16"}, "--weights float16 is for litert, onnx and web"),
         ({"onnxruntime": "cdn", "format": "onnx"}, "--onnxruntime is for --format web"),

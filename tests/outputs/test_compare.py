@@ -295,25 +295,6 @@ def test_runs_without_anything_make_a_page(tmp_path):
     assert not found.all("svg")
 
 
-def test_broken_lines_change_nothing(tmp_path):
-    runs = [filled(tmp_path / "a"), filled(tmp_path / "b", batch_size=8)]
-    whole = page_of(*runs).words
-    with open(tmp_path / "a" / "metrics.jsonl", "a") as file:
-        file.write('{"step": "x"}\n[1]\n{"step": 1220, "d_lo')
-    broken = [
-        {**record("fid", 1300, 1), "value": "x"},
-        {**record("fid", 1300, 1), "value": 10**400},
-        {**record("fid", 1300, 1), "step": 10**400},
-        {**record("fid", 1300, 1), "metric": ["fid"], "value": None},
-        {**record("fid", 1300, 1), "value": True, "step": None},
-    ]
-    path = tmp_path / "a" / "evaluation" / "fid-512-pixels.jsonl"
-    add_lines(path, broken)
-    path.open("a").write('{"metric": "fid", "val')
-    again = [filled_again(run_) for run_ in runs]
-    assert page_of(*again).words == whole
-
-
 def filled_again(run_):
     """The same run, read anew."""
     return type(run_)(run_.name, run_.folder, run_.options, run_.model)

@@ -80,10 +80,6 @@ def test_arrays_are_copies(trained):
     assert trained.arrays()[KERNEL].all()
 
 
-def test_no_checkpoint_is_no_error(folder):
-    assert Checkpointer(folder).restore_newest(FewNumbers()) is None
-
-
 # --------------------------------------------------------------------------------- what is kept
 
 

@@ -151,18 +151,6 @@ def test_create_makes_folders_and_nothing_else_and_may_be_repeated(run):
     assert made == ["checkpoints", "samples"]
 
 
-def test_naming_a_folder_makes_nothing(tmp_path):
-    named = RunDir(tmp_path / "run")
-    assert named.sample_grids() == []
-    assert not named.root.exists()
-
-
-def test_a_folder_below_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file.run cannot be written \(.+\); .*--run_dir"):
-        RunDir(tmp_path / "file" / "run").create()
-
-
 def test_grids_come_in_the_order_of_their_steps_beyond_eight_digits(run):
     steps = [100_000_000, 7, 99_999_999, 0, 1200]  # by letters 100000000 comes before 99999999
     for step in steps:

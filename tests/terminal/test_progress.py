@@ -82,9 +82,3 @@ def test_a_file_gets_a_line_of_the_log_each_and_no_bar(pictures, idle, tmp_path,
     assert "\r" not in out + err
     lines = err.splitlines()
     assert [line.split("  ")[0] for line in lines] == [f"step {n}/20" for n in (5, 10, 15, 20)]
-
-
-def test_other_commands_say_nothing_where_nobody_looks(pictures, tmp_path, capfd):
-    for words in (("inspect", "--dataset"), ("pack", "--to", str(tmp_path / "a.zip"), "--from")):
-        assert main.main([*words, str(pictures)]) == 0
-    assert capfd.readouterr().err == ""
