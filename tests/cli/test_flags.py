@@ -148,6 +148,9 @@ def test_spellings(line, values):
     assert parse(line.split()) == ("train", values)
 
 
+TERMS = {"terms": "+3,8 -4 +5 +6"}
+
+
 @pytest.mark.parametrize(
     ("line", "command", "values"),
     [
@@ -172,6 +175,7 @@ def test_spellings(line, values):
         ("--runs a b compare", "compare", {"runs": "a,b"}),
         ("--runs train b compare --to x", "compare", {"runs": "train,b", "to": "x"}),
         ("compare --runs train export", "compare", {"runs": "train,export"}),
+        ("arithmetic --plus 3,8 --minus 4 --plus=5 --terms +6", "arithmetic", TERMS),
         ("crop", "crop", {}),  # what is missing is not this module's to say
     ],
 )

@@ -5,6 +5,9 @@ from learnt import learnt_run
 from running import command, content, write_pictures
 from toy_run import toy_run
 
+from dcgan.commands.compare import MAX_SEEDS
+from dcgan.outputs.comparison.runs import MAX_RUNS
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
@@ -15,6 +18,9 @@ def base(tmp_path_factory):
     learnt_run(base / "labelled", {"a": 30, "b": 9})
     write_pictures(base / "few", 3)
     (base / "empty").mkdir()
+    for number in range(MAX_RUNS + 1):
+        (base / f"r{number}").mkdir()
+        (base / f"r{number}" / "config.json").write_text("{}")
     return base
 
 
@@ -23,6 +29,8 @@ def files(base) -> dict[str, bytes]:
     return {name: data for name, data in content(base).items() if "/cache/" not in name}
 
 
+TWO = "compare --runs {base}/r0 {base}/r1"
+MANY = " ".join(f"{{base}}/r{number}" for number in range(MAX_RUNS + 1))
 PLAIN = "evaluate --run_dir {base}/plain/run"
 LABELLED = "features --run_dir {base}/labelled/run"
 
@@ -55,6 +63,14 @@ LABELLED = "features --run_dir {base}/labelled/run"
         ("report --seeds x", "--seeds must be seeds such as"),
         ("report --seeds 1", "--seeds must be 2 to 1,000 seeds"),
         ("report --to page.pdf", "--to must end in .html or .htm"),
+        ("compare --runs {base}/toy", "--runs must be 2 to 24 different run folders; received 1 ("),
+        ("compare --runs {base}/r0 {base}/./r0 {base}/r1/../r0", "received 1"),
+        ("compare --runs {base}/r0 {base}/few", "few is not a run folder"),
+        ("compare --runs , ,", "received 0"),
+        (f"compare --runs {MANY}", f"received {MAX_RUNS + 1}"),
+        (f"{TWO} --seeds x", "--seeds must be seeds such as"),
+        (f"{TWO} --seeds 0-{MAX_SEEDS}", f"1 to {MAX_SEEDS} seeds"),
+        (f"{TWO} --to page.pdf", "--to must end in .html or .htm"),
         ("neighbours --seeds x", "--seeds must be seeds such as"),
         ("neighbours --seeds 0-100", "--seeds must be 1 to 100 seeds"),
         ("neighbours --k 21", "--k must be at least 1 and at most 20"),
@@ -78,7 +94,8 @@ LABELLED = "features --run_dir {base}/labelled/run"
 def test_bad_options_of_a_command_on_a_run(base, capsys, line, words):
     before = files(base)
     name, *more = line.format(base=base).split()
-    assert command(name, "--run_dir", base / "toy", *more) == 2
+    of_a_run = [] if name == "compare" else ["--run_dir", base / "toy"]
+    assert command(name, *of_a_run, *more) == 2
     message = capsys.readouterr().err
     assert words.format(base=base) in message and message.count("\n") == 2
     assert files(base) == before

@@ -11,8 +11,6 @@ from toy_run import toy_run
 
 import main
 from dcgan import images
-from dcgan.commands.compare import MAX_SEEDS
-from dcgan.outputs.comparison.runs import MAX_RUNS
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 from dcgan.training import trainer
@@ -86,29 +84,3 @@ def test_a_run_without_a_checkpoint_is_compared_all_the_same(tmp_path):
     found = Page(to.read_text("utf-8"))
     assert f"b is shown without images: {tmp_path / 'b'} holds no intact" in found.words["verdict"]
     assert len(found.all("img")) == 2  # of the other: strip and grid
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["a"], "--runs must be 2 to 24 different run folders; received 1 (a)"),
-        (["a", "./a", "a/../a"], "received 1"),
-        (["a", "nowhere"], "nowhere is not a run folder"),
-        ([",", ","], "received 0"),
-        (["a", "b", "--seeds", "x"], "--seeds must be seeds such as"),
-        (["a", "b", "--seeds", f"0-{MAX_SEEDS}"], f"1 to {MAX_SEEDS} seeds"),
-        (["a", "b", "--to", "page.pdf"], "--to must end in .html or .htm"),
-        (["a", "b", "--to", "mine.html"], "was not made by this command"),
-        ([f"r{i}" for i in range(MAX_RUNS + 1)], f"received {MAX_RUNS + 1}"),
-    ],
-)
-def test_bad_input(tmp_path, capsys, monkeypatch, words, message):
-    monkeypatch.chdir(tmp_path)
-    for name in ("a", "b", *(word for word in words if re.fullmatch(r"r\d+", word))):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text("{}")
-    (tmp_path / "mine.html").write_text("mine")
-    before = content(tmp_path)
-    assert main.main(["compare", "--runs", *words]) == 2
-    assert message in capsys.readouterr().err
-    assert content(tmp_path) == before

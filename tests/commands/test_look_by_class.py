@@ -17,17 +17,11 @@ OF_Z = {"z_dim": Z_DIM, "z_dist": "normal01"}
 TABLE = ClassTable.of(
     {"hair": HAIR, "eyes": EYES}, np.array([[0, 0], [0, 1], [1, 1], [2, 0]] * 2, np.int32), **OF_Z
 )
-DIGITS = ClassTable.of({"label": "0123456789"}, np.arange(10)[:, None], **OF_Z)
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Path:
     return toy_run(tmp_path_factory.mktemp("toy") / "run", table=TABLE)
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory) -> Path:
-    return toy_run(tmp_path_factory.mktemp("digits") / "run", table=DIGITS)
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +55,6 @@ def test_a_sample_has_the_class_asked_for_or_its_seeds_own(toy, trained):
     np.testing.assert_array_equal(pictures(folder), trained.sample([0, 1, 2], red))
 
 
-def test_digits_need_no_name_of_their_column(digits):
-    assert command("sample", "--run_dir", digits, "--num_images", 2, "--label", 7) == 0
-    found = pictures(digits / "generated" / "00001234-label=7")
-    expected = TrainedRun(RunDir(digits)).sample([0, 1], labels([7], [7]))
-    np.testing.assert_array_equal(found, expected)
-
-
 def test_images_of_another_class_do_not_come_among_them(toy, tmp_path, capsys):
     line = ("sample", "--run_dir", toy, "--num_images", 2, "--to", tmp_path / "a")
     assert command(*line, "--label", "hair=blue") == 0
@@ -81,9 +68,7 @@ def test_images_of_another_class_do_not_come_among_them(toy, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("label", "told"),
     [
-        ("blue", "does not say which label it is: write column=class, such as hair=black"),
         ("hair=bleu", "no class 'bleu' of hair (did you mean blue?)"),
-        ("hare=blue", "no labels 'hare' (did you mean hair?)"),
         ("hair=blue,hair=black,hair=blue", "--label must name one class of hair"),
     ],
 )

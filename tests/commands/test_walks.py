@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from arrays import places
 from PIL import Image
-from running import command, content
+from running import command
 from toy_run import toy_run
 
 from dcgan import UserError, images
-from dcgan.cli import flags
 from dcgan.commands import neighbours
 from dcgan.latent import paths
 from dcgan.outputs import walks
@@ -122,13 +121,6 @@ def test_the_way_is_straight_for_uniform_vectors_and_on_demand(odd, tmp_path):
 # --- arithmetic
 
 
-def test_several_plus_and_minus_keep_their_order():
-    line = "arithmetic --plus 3,8,12 --minus 4,9,11 --run_dir r --plus=5 --terms +6"
-    command, given = flags.parse(line.split())
-    assert (command, given["terms"]) == ("arithmetic", "+3,8,12 -4,9,11 +5 +6")
-    assert given["run_dir"] == "r"
-
-
 def test_an_equation_shows_its_operands_and_its_result(toy, trained, tmp_path):
     to = tmp_path / "sum.png"
     line = ("arithmetic", "--run_dir", toy, "--to", to)
@@ -177,23 +169,3 @@ def test_drawings_are_of_every_kind_of_image(odd):
     assert command("interpolate", "--run_dir", odd, "--frames", "3") == 0
     with Image.open(odd / "generated" / "interpolation.gif") as gif:
         assert gif.size == (40, 96) and gif.n_frames == 13
-
-
-# --- files and refusals
-
-
-def test_only_own_files_are_replaced(toy, tmp_path, capsys):
-    before = content(toy)
-    for name, line in (
-        ("a.gif", ("interpolate", "--seeds", "1,2", "--frames", "2")),
-        ("b.png", ("arithmetic", "--plus", "1")),
-    ):
-        to = tmp_path / name
-        words = (*line, "--run_dir", toy, "--to", to)
-        assert command(*words) == command(*words) == 0  # its own
-        to.write_bytes(b"a holiday")
-        assert command(*words) == 2
-        assert "nothing is overwritten" in capsys.readouterr().err
-        assert to.read_bytes() == b"a holiday"
-    assert content(toy) == before
-    assert {path.name for path in tmp_path.iterdir()} == {"a.gif", "b.png"}

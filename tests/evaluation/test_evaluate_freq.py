@@ -74,12 +74,8 @@ def assert_same_weights(one: Path, other: Path) -> None:
         assert np.array_equal(array, found[name]), name
 
 
-def test_without_it_nothing_is_there(plain):
-    assert not (plain / "evaluation").exists() and not (plain / "evaluation.png").exists()
-    assert not (plain / "checkpoints" / BEST).exists()
-
-
 def test_it_changes_no_weight(plain, evaluated):
+    assert not (plain / "evaluation").exists() and not (plain / "checkpoints" / BEST).exists()
     assert_same_weights(plain, evaluated)
     grids = [[p.read_bytes() for p in RunDir(run).sample_grids()] for run in (plain, evaluated)]
     assert grids[0] == grids[1]

@@ -61,12 +61,6 @@ def test_the_resize_is_the_antialiased_bicubic_one(old, new):
     assert (found != np.rint(found)).mean() > 0.5  # levels are not rounded
 
 
-def test_images_of_the_size_stay_as_they_are():
-    images = numbers(3, 6, 5, 3)
-    np.testing.assert_array_equal(resizing.resize(images, 6, 5), images)
-    assert resizing.in_words((6, 5), (6, 5)) == "none"
-
-
 @pytest.mark.parametrize(
     ("size", "expected"),
     [((64, 64), (16, 16)), ((109, 89), (16, 13)), ((8, 12), (8, 12)), ((3, 400), (1, 16))],
@@ -110,15 +104,6 @@ def test_a_progress_bar_counts_images_and_vanishes_below_another(capsys, monkeyp
     with tqdm(total=1):
         last = shown().rpartition("images/s]")[2]
     assert last.count(" ") > 40 and not last.strip(" \r\n\x1b[A")  # nothing but spaces over it
-
-
-def test_pieces_are_the_chosen_rows_in_order(tmp_path):
-    np.save(tmp_path / "images.npy", numbers(700, 6, 5, 3))
-    images = np.load(tmp_path / "images.npy", mmap_mode="r")
-    rows = np.random.default_rng(1).permutation(700)[:520]
-    parts = list(pieces(images, rows))
-    assert [len(part) for part in parts] == [256, 256, 8]
-    np.testing.assert_array_equal(np.concatenate(parts), images[rows])
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -12,12 +12,10 @@ import pytest
 from dcgan import UserError
 from dcgan.files import (
     append_json_line,
-    read_json,
     read_json_lines,
     remove_temporaries,
     replace_atomically,
     write_bytes,
-    write_json,
 )
 from dcgan.run import run_dir
 from dcgan.run.run_dir import RunDir
@@ -121,13 +119,6 @@ def test_only_what_killed_writers_left_is_removed(tmp_path):
 
 
 # ---- JSON ----
-
-
-def test_json_round_trip(tmp_path):
-    value = {"a": None, "b": [1, 2.5, "ü"], "c": True}
-    write_json(tmp_path / "v.json", value)
-    assert read_json(tmp_path / "v.json") == value
-    assert (tmp_path / "v.json").read_bytes().endswith(b"}\n")
 
 
 def test_a_line_cut_by_a_crash_is_left_out_and_harms_no_other(tmp_path):
