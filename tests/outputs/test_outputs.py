@@ -1,7 +1,6 @@
 """Curves, animation and TensorBoard: made from what a run leaves, however it ended."""
 
 import importlib.util
-import json
 import logging
 import math
 
@@ -9,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
+from report_pages import add_lines
 
 from dcgan import images
 from dcgan.outputs import animation
@@ -20,15 +20,10 @@ def row(step, **more):
     return values | {"d_real": 0.7, "d_fake": 0.2} | more
 
 
-def write_lines(path, rows):
-    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
-    return path
-
-
 def drawn(folder, rows):
     """The pixels of losses.png."""
-    metrics = write_lines(folder / "metrics.jsonl", rows)
-    draw_losses(metrics, folder / "losses.png", title="anime 48x48x3")
+    add_lines(folder / "metrics.jsonl", rows)
+    draw_losses(folder / "metrics.jsonl", folder / "losses.png", title="anime 48x48x3")
     with Image.open(folder / "losses.png") as opened:
         return np.asarray(opened.convert("RGB"))
 
@@ -40,7 +35,8 @@ def test_a_resumed_run_overrides_what_it_repeats_and_what_is_no_measurement_is_l
     first = [row(s, d_loss=1.0) for s in (10, 20, 30, 40)]
     again = [row(s, d_loss=2.0) for s in (25, 35)]  # resumed from the checkpoint of step 20
     lines = [*first, {"note": "x"}, {"step": "x"}, {"step": 1 << 62}, {"step": -1}, *again]
-    rows = read_metrics(write_lines(tmp_path / "metrics.jsonl", lines))
+    add_lines(tmp_path / "metrics.jsonl", lines)
+    rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [(r["step"], r["d_loss"]) for r in rows] == [(10, 1), (20, 1), (25, 2), (35, 2)]
 
 
