@@ -246,11 +246,6 @@ def test_what_is_unknown_or_of_another_type_is_refused(line, words):
     assert all(word in message for word in words), message
 
 
-def test_parsing_again_forgets_what_was_given_before():
-    assert given("--epoch 3 --nocrop") == {"epoch": 3, "crop": False}
-    assert given("--seed 1") == {"seed": 1}
-
-
 def test_every_flag_takes_its_own_default():
     """What --help shows as default may be given, so that a command line can be complete."""
     shown = {n: f.default for n, f in FIELDS.items() if f.default is not None and n != "epoch"}
