@@ -263,11 +263,13 @@ def test_a_value_of_a_strangers_run_is_cut_in_the_sentence():
 
 
 def test_each_difference_is_a_line_with_both_values():
-    before = to_dict(resolve({"dataset": "anime", "z_dim": 64}))
-    now = resolve({"dataset": "anime", "output_size": 64, "flip": False})
-    # anime's own size is 48; --output_size only names both sides.
+    before = to_dict(resolve({"dataset": "anime", "z_dim": 64, "image_size": 90}))
+    now = resolve({"dataset": "anime", "output_size": 64, "image_size": 80, "flip": False})
+    # anime's own size is 48; --output_size and --image_size only name both sides.
     assert sorted(differences(now, before)) == [
         "--flip: true in the run, false now",
+        "--input_height: 90 in the run, 80 now",
+        "--input_width: 90 in the run, 80 now",
         "--output_height: 48 in the run, 64 now",
         "--output_width: 48 in the run, 64 now",
         "--z_dim: 64 in the run, 100 now",
