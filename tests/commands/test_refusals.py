@@ -9,6 +9,7 @@ import pytest
 from idle import learning_nothing
 from running import SMALL, command, content, small_flags, write_pictures
 
+import main
 from dcgan import UserError
 from dcgan.commands import train
 from dcgan.datasets import catalog
