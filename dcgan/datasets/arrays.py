@@ -5,7 +5,7 @@ file that is cut short or holds something else is refused with one sentence that
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,6 @@ import numpy as np
 from dcgan import UserError, images
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
-
-# Reads the files; returns uint8 images [N, height, width, channels] and integer labels [N] or None.
-Reader = Callable[[], tuple[np.ndarray, np.ndarray | None]]
 
 
 class ArraySource:
@@ -27,7 +24,8 @@ class ArraySource:
 
     Args:
         files: all the files that `read` reads.
-        read: picklable; raises UserError for a file that cannot be used.
+        read: returns for each part uint8 images [N, height, width, channels] and integer labels [N]
+            or None. It is picklable, and raises UserError for a file that cannot be used.
         label_names: what each label means; labels are 0 to len(label_names) - 1.
         splits: the parts of the data set that `read` reads, e.g. ("train",).
     """
@@ -43,7 +41,7 @@ class ArraySource:
         name: str,
         files: Sequence[Path],
         *,
-        read: Reader,
+        read: Callable[[], Iterable[tuple[np.ndarray, np.ndarray | None]]],
         label_names: Sequence[str],
         splits: Sequence[str],
     ):
@@ -88,19 +86,14 @@ class ArraySource:
     def _load(self) -> tuple[np.ndarray, np.ndarray | None]:
         if self._arrays is None:
             try:
-                pixels, values = self._read()
+                pixels, values = zip(*self._read(), strict=True)
             except OSError as error:
                 raise unreadable(error, *self._files) from error
-            self._arrays = pixels, None if values is None else values.astype(np.int32)
+            # A single part may be a mapped file, and is not copied.
+            joined = pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
+            unlabelled = values[0] is None
+            self._arrays = joined, None if unlabelled else np.concatenate(values).astype(np.int32)
         return self._arrays
-
-
-def concatenate(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Joins the (images, labels) of several files; those of a single file are not copied."""
-    if len(parts) == 1:
-        return parts[0]
-    pixels, values = zip(*parts, strict=True)
-    return np.concatenate(pixels), np.concatenate(values)
 
 
 def check_labels(path: Path, values: np.ndarray, *, count: int, classes: int) -> None:

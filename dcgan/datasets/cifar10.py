@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dcgan import disk
-from dcgan.datasets.arrays import ArraySource, check_labels, concatenate, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_tar
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
@@ -81,7 +81,7 @@ def _locate(folder: Path, stems: Sequence[str]) -> tuple[list[Path], partial] | 
     for place, suffix in BATCH_LOCATIONS:
         paths = [folder / place / (stem + suffix) for stem in stems]
         if all(path.is_file() for path in paths):
-            return paths, partial(_read_files, paths, suffix)
+            return paths, partial(map, _read_file, paths)
     for name, suffix in ARCHIVES:
         if (folder / name).is_file():
             return _in_archive(folder / name, stems, suffix)
@@ -92,16 +92,13 @@ def _in_archive(path: Path, stems: Sequence[str], suffix: str) -> tuple[list[Pat
     return [path], partial(_read_archive, path, [stem + suffix for stem in stems])
 
 
-def _read_files(paths: Sequence[Path], suffix: str) -> tuple[np.ndarray, np.ndarray]:
-    parts = []
-    for path in paths:
-        if path.stat().st_size > MAX_BATCH_BYTES:
-            raise unusable(path, "a batch of 30 MB", f"{path.stat().st_size:,} bytes")
-        parts.append(_parse(path, path.read_bytes(), suffix))
-    return concatenate(parts)
+def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    if path.stat().st_size > MAX_BATCH_BYTES:
+        raise unusable(path, "a batch of 30 MB", f"{path.stat().st_size:,} bytes")
+    return _parse(path, path.read_bytes())
 
 
-def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _read_archive(path: Path, names: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Reads the batches inside an archive; nothing is unpacked, so no name in it can do harm."""
     contents = {}
     try:
@@ -120,12 +117,12 @@ def _read_archive(path: Path, names: Sequence[str]) -> tuple[np.ndarray, np.ndar
     missing = [name for name in names if name not in contents]
     if missing:
         raise unusable(path, f"an archive with {', '.join(names)}", f"no {', '.join(missing)}")
-    return concatenate([_parse(path / n, contents[n], PurePosixPath(n).suffix) for n in names])
+    return [_parse(path / name, contents[name]) for name in names]
 
 
-def _parse(path: Path, content: bytes, suffix: str) -> tuple[np.ndarray, np.ndarray]:
-    """Parses a batch into images [N, 32, 32, 3] and labels [N]; `path` is for messages."""
-    rows, values = (parse_binary if suffix == ".bin" else parse_python)(path, content)
+def _parse(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Parses a batch, of the version that its suffix tells, to [N, 32, 32, 3] and labels [N]."""
+    rows, values = (parse_binary if path.suffix == ".bin" else parse_python)(path, content)
     check_labels(path, values, count=len(rows), classes=len(CLASSES))
     return rows.reshape(-1, *SHAPE).transpose(0, 2, 3, 1), values
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan.datasets.arrays import ArraySource, check_labels, concatenate, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, unusable
 from dcgan.datasets.download import RemoteFile, obtain, open_content
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
@@ -107,8 +107,7 @@ def _find(
         for split in splits
         for stem in STEMS[split]
     ]
-    pairs = tuple(zip(paths[::2], paths[1::2], strict=True))
-    read = partial(_read, pairs)
+    read = partial(map, _read, paths[::2], paths[1::2])
     return ArraySource(name, paths, read=read, label_names=label_names, splits=splits)
 
 
@@ -132,14 +131,11 @@ def _locate(folders: Sequence[Path], stem: str) -> Path | None:
     return None
 
 
-def _read(pairs: Sequence[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
-    parts = []
-    for images_path, labels_path in pairs:
-        pixels = read_idx(images_path, IMAGES_MAGIC, shape=(SIDE, SIDE))[..., np.newaxis]
-        values = read_idx(labels_path, LABELS_MAGIC, shape=())
-        check_labels(labels_path, values, count=len(pixels), classes=len(DIGITS))
-        parts.append((pixels, values))
-    return concatenate(parts)
+def _read(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
+    pixels = read_idx(images, IMAGES_MAGIC, shape=(SIDE, SIDE))[..., np.newaxis]
+    values = read_idx(labels, LABELS_MAGIC, shape=())
+    check_labels(labels, values, count=len(pixels), classes=len(DIGITS))
+    return pixels, values
 
 
 def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:

@@ -157,8 +157,9 @@ def _array(path: Path, name: str) -> np.ndarray:
 
 def _labels(
     path: Path, there: dict, wanted: Sequence[str | None]
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Returns the wanted images' class numbers, and the class names; (None, ()) without labels."""
+) -> tuple[list[np.ndarray | None], tuple[str, ...]]:
+    """Returns the class numbers of each wanted part, or None, and the class names."""
+    unlabelled = [None] * len(wanted), ()
     found = {}
     for part, (pictures, labels) in there.items():
         values = _classes(_array(path, labels)) if labels else None
@@ -167,7 +168,7 @@ def _labels(
             _refuse(path, f"a label in {labels} for each image", f"{len(values):,} for {count}")
         found[part] = values
     if any(found[part] is None for part in wanted):
-        return None, ()
+        return unlabelled
     numbers: dict = {}  # the number of each class, the same in every part
     numbered = {}
     for part, values in found.items():
@@ -175,15 +176,15 @@ def _labels(
             continue
         different, places = np.unique(values, return_inverse=True)
         if len(different) > MOST_CLASSES:
-            return None, ()
+            return unlabelled
         try:
             of_part = [numbers.setdefault(v, len(numbers)) for v in different.tolist()]
         except _BAD_FILE as error:
             _refuse_bytes(path, "labels", "others", error)
         numbered[part] = np.array(of_part, np.int64)[places]
     if len(numbers) > MOST_CLASSES:
-        return None, ()
-    return np.concatenate([numbered[part] for part in wanted]), tuple(map(str, numbers))
+        return unlabelled
+    return [numbered[part] for part in wanted], tuple(map(str, numbers))
 
 
 def _classes(values: np.ndarray) -> np.ndarray | None:
@@ -202,13 +203,13 @@ def _classes(values: np.ndarray) -> np.ndarray | None:
     return values
 
 
-def _read(path: Path, names: Sequence[str], values: np.ndarray | None):
-    """Joins the named arrays as uint8 [N, H, W, 1 or 3]; returns them and the labels."""
+def _read(path: Path, names: Sequence[str], values: Sequence[np.ndarray | None]):
+    """Returns the named arrays as uint8 [N, H, W, 1 or 3], each with its labels."""
     parts = [_levels(path, name, _array(path, name)) for name in names]
     if len({part.shape[1:] for part in parts}) > 1:
         shapes = ", ".join(str(list(part.shape)) for part in parts)
         _refuse(path, "splits with images of one shape", shapes)
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), values
+    return zip(parts, values, strict=True)
 
 
 def _levels(path: Path, name: str, array: np.ndarray) -> np.ndarray:

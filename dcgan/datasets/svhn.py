@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.datasets import matlab
-from dcgan.datasets.arrays import ArraySource, check_labels, concatenate, unusable
+from dcgan.datasets.arrays import ArraySource, check_labels, unusable
 from dcgan.datasets.download import RemoteFile, obtain
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
@@ -60,11 +60,8 @@ def find(
     """
     splits = wanted_parts("svhn", splits, FILES)
     paths = [obtain(files[split], folder, download=download) for split in splits]
-    return ArraySource("svhn", paths, read=partial(_read, paths), label_names=DIGITS, splits=splits)
-
-
-def _read(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    return concatenate([read_mat(path) for path in paths])
+    read = partial(map, read_mat, paths)
+    return ArraySource("svhn", paths, read=read, label_names=DIGITS, splits=splits)
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
