@@ -95,21 +95,20 @@ def prepare(
     """
     if limit is not None and limit < 1:
         raise UserError(f"The number of images to use must be at least 1, received {limit}.")
-    folder = Path(cache_dir) if cache_dir is not None else None
     key = _key(source.fingerprint, asdict(spec), limit)
-    cached = _read_cache(folder, key, spec)
+    cached = _read_cache(cache_dir, key, spec)
     if cached is None:
-        summary = summarize(source, cache_dir=folder)
+        summary = summarize(source, cache_dir=cache_dir)
         if len(summary.skipped) == summary.found:
             raise nothing_usable_error(source.name, summary.found, summary.skipped)
         deep = replace(spec, white_level=summary.white_level)
         make = partial(_decode_all, source, deep, limit=limit, workers=workers)
-        path = folder and folder / f"{key}.npy"
+        path = cache_dir and cache_dir / f"{key}.npy"
         shape = spec.height, spec.width, spec.channels
         images, entry = _decode(make, path, shape, _capacity(source, limit))
         entry |= _of_summary(summary, entry)
         if images is None:  # they are in the cache, which is complete with this file
-            _write_json(folder, key, entry)
+            _write_json(cache_dir, key, entry)
             images = _open(path)
     else:
         images, entry = cached
@@ -129,8 +128,7 @@ def look(
 
     Decodes the pictures of a `fallible` source, as headers do not show all damage.
     """
-    folder = Path(cache_dir) if cache_dir is not None else None
-    cached = _read_cache(folder, _key(source.fingerprint, asdict(spec), limit), spec)
+    cached = _read_cache(cache_dir, _key(source.fingerprint, asdict(spec), limit), spec)
     if cached is not None:
         images, entry = cached
         return _report(source, entry, len(images))
@@ -153,7 +151,7 @@ def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
         about = (entry[name] for name in ("channels", "white_level", "deep"))
         return Summary(entry["found"], skipped, _sizes(entry), *about)
     summary = source.summary()
-    _write_json(cache_dir, key, asdict(summary) | {"skipped": _pairs(summary.skipped)})
+    _write_json(cache_dir, key, asdict(summary))
     return summary
 
 
@@ -244,7 +242,7 @@ def _decode_all(
     of_all = np.concatenate(prints)
     about = {"seen": seen, "unused": unused, "notes": list(remarks_on(remarks))}
     about |= {"different": len(np.unique(of_all)), "content": hashlib.sha256(of_all).hexdigest()}
-    return about | {"skipped": _pairs(skipped)}
+    return about | {"skipped": skipped}
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:
@@ -262,18 +260,14 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
 def _of_summary(summary: Summary, entry: dict) -> dict:
     """Returns the fields of an entry that come from the headers, with all skipped files."""
     # Where both skip a file, decoding knows the reason better.
-    skipped = dict(_pairs(summary.skipped)) | dict(entry["skipped"])
+    skipped = dict(summary.skipped) | dict(entry["skipped"])
     return {
         "sizes": summary.sizes,
         "channels": summary.channels,
         "found": summary.found,
         "notes": [*depth(summary), *entry["notes"]],
-        "skipped": sorted(map(list, skipped.items())),
+        "skipped": sorted(skipped.items()),
     }
-
-
-def _pairs(skipped) -> list[list[str]]:
-    return [[item.name, item.reason] for item in skipped]
 
 
 def _sizes(entry: dict) -> tuple[tuple[tuple[int, int], int], ...]:

@@ -8,7 +8,7 @@ know about batches, caches, epochs or networks. Sources are small and picklable,
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -43,8 +43,7 @@ class ImageSpec:
         return images.crop_and_resize(picture, self.height, self.width, crop=self.crop, **box)
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A picture that was left out and the reason in a few words: ("a/b.png", "truncated")."""
 
     name: str

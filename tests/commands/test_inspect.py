@@ -108,7 +108,7 @@ def test_avatars_and_arrays(tmp_path):
     digits = ArraySource(
         "digits",
         [file],
-        read=lambda: (pixels, np.arange(6) % 2),
+        read=lambda: [(pixels, np.arange(6) % 2)],
         label_names=("even", "odd"),
         splits=("train",),
     )
