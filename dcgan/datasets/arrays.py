@@ -72,7 +72,6 @@ class ArraySource:
         return Summary(count, (), (((height, width), count),), channels)
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
-        """Returns the images `indices`, cut and resized as `spec` asks."""
         chosen = np.asarray(indices, np.int64)
         # SVHN's memory order is not C's, hence the explicit order.
         arrays = np.ascontiguousarray(self._load()[0][chosen])

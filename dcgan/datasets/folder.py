@@ -19,7 +19,7 @@ from dcgan.datasets.picture_files import (
     buffer_if_small,
     is_safe,
     is_visible,
-    match_names,
+    match_files,
 )
 from dcgan.datasets.picture_formats import BAD_ZIP, UnusableFile
 from dcgan.datasets.report import nothing_usable_error
@@ -44,14 +44,11 @@ class FolderSource(PictureFiles):
             raise UserError(
                 f"The folder {path} {reading_failed(error)}: expected a folder of pictures."
             ) from error
-        chosen = match_names((f[0] for f in files), pattern, where=f"the folder {path}")
-        files = [files[i] for i in chosen]
-        super().__init__(
-            os.path.basename(self.path) or self.path, [f[0] for f in files], [f[1:] for f in files]
-        )
+        files = match_files(files, pattern, where=f"the folder {path}")
+        versions = [(size, changed) for _, size, changed in files]
+        super().__init__(os.path.basename(self.path) or self.path, [f[0] for f in files], versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         try:
             file = open(os.path.join(self.path, self.names[index]), "rb")
             size = os.fstat(file.fileno()).st_size
@@ -64,7 +61,6 @@ class ZipSource(PictureFiles):
     """The pictures of a zip file. Picklable: a worker process opens the file again."""
 
     def __init__(self, path: str | os.PathLike, pattern: str = "*"):
-        """See `FolderSource`."""
         self.path = os.path.abspath(path)
         self._opened: zipfile.ZipFile | None = None
         try:
@@ -75,14 +71,12 @@ class ZipSource(PictureFiles):
         # PowerShell's Compress-Archive and .NET write "\" between folders.
         files = [(info.filename.replace("\\", "/"), i) for i, info in enumerate(infos)]
         files = sorted(file for file in files if is_visible(file[0]))
-        chosen = match_names((f[0] for f in files), pattern, where=f"the zip file {path}")
-        self._entries = [files[i][1] for i in chosen]  # numbers in the archive's directory
-        names = [files[i][0] for i in chosen]
+        files = match_files(files, pattern, where=f"the zip file {path}")
+        self._entries = [i for _, i in files]  # numbers in the archive's directory
         versions = [(infos[i].CRC, infos[i].file_size) for i in self._entries]
-        super().__init__(os.path.basename(self.path), names, versions)
+        super().__init__(os.path.basename(self.path), [name for name, _ in files], versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         if not is_safe(self.names[index]):
             raise UnusableFile("unsafe name")
         try:

@@ -107,7 +107,6 @@ class PackedPictures(Part):
     """The pictures of a folder or zip with a manifest of `pack`."""
 
     def packed_labels(self) -> dict[str, Labels]:
-        """Returns the labels in the manifest, see `labels`."""
         with _manifest(Path(self.path)) as lines:
             return labels(self.path, lines, self.names)
 

@@ -21,7 +21,7 @@ from dcgan.datasets import packed, parts
 from dcgan.datasets.folder import holds_pictures, visible_files
 from dcgan.datasets.image_store import free_memory
 from dcgan.datasets.picture import archive_refusal, damage_within
-from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, match_names
+from dcgan.datasets.picture_files import MAX_FILE_BYTES, PictureFiles, match_files
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 
@@ -85,7 +85,6 @@ class ParquetSource(PictureFiles):
         super().__init__(place.name, names, versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the picture file in a row. Raises UnusableFile if it is missing or unreadable."""
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         if self._opened is None or self._opened[0] != number:
             self._opened = None  # frees it first: two would take twice the memory
@@ -174,9 +173,9 @@ def _shards(place: Path, pattern: str) -> dict[Path, str | None]:
     """Returns the files, sorted, each with its part or None."""
     if place.is_file():
         return {place: None}
-    names = sorted(name for name, *_ in visible_files(str(place)) if name.endswith(SUFFIX))
-    chosen = [names[i] for i in match_names(names, pattern, where=f"the folder {place}")]
-    return {place / name: _part(name) for name in chosen}
+    files = sorted(file for file in visible_files(str(place)) if file[0].endswith(SUFFIX))
+    files = match_files(files, pattern, where=f"the folder {place}")
+    return {place / name: _part(name) for name, *_ in files}
 
 
 def _part(name: str) -> str | None:

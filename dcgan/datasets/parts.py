@@ -111,15 +111,12 @@ class Part(PictureFiles):
         super().__init__(whole.name, [name for name, _ in files], versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         return self._whole.open(self._numbers[index])
 
     def is_picture(self, index: int) -> bool:
-        """Tells whether the file at an index is a usable picture, judged by its header."""
         return self._whole.is_picture(self._numbers[index])
 
     def find_labels(self) -> dict[str, Labels]:
-        """Returns the given labels, else those of the folders."""
         return super().find_labels() if self._given is None else self._given
 
 

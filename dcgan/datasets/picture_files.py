@@ -82,7 +82,6 @@ class PictureFiles(ABC):
         )
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> Decoded:
-        """Decodes some pictures; returns unusable ones as skipped instead of raising."""
         images = np.empty((len(indices), spec.height, spec.width, spec.channels), np.uint8)
         used, skipped, remarks = [], [], Counter()
         for index in indices:
@@ -208,24 +207,24 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped
     return skipped, kinds, highest
 
 
-def match_names(names: Iterable[str], pattern: str, *, where: str) -> list[int]:
-    """Returns the indices of the names whose last part matches a pattern, ignoring case.
+def match_files(files: Sequence[tuple], pattern: str, *, where: str) -> list[tuple]:
+    """Returns those of the files, tuples that begin with a name, whose name matches a pattern.
 
-    A pattern uses *, ? and [] as in a shell; commas join several. Raises UserError if there are no
-    names or none matches; its message calls the place of the files `where`.
+    A pattern is for the last part of names and uses *, ? and [] as in a shell, ignoring case;
+    commas join several. Raises UserError if there are no files or none matches; its message calls
+    their place `where`.
     """
-    names = list(names)
-    if not names:
+    if not files:
         raise UserError(f"There are no files in {where}: expected pictures, in subfolders or not.")
     patterns = [fnmatch.translate(one.strip()) for one in pattern.split(",")]
     matches = re.compile("|".join(patterns), re.IGNORECASE).match
-    chosen = [i for i, name in enumerate(names) if matches(name.rpartition("/")[2])]
+    chosen = [file for file in files if matches(file[0].rpartition("/")[2])]
     if not chosen:
-        suffixes = Counter(PurePath(name).suffix.lower() or "none" for name in names)
+        suffixes = Counter(PurePath(name).suffix.lower() or "none" for name, *_ in files)
         common = ", ".join(f"{suffix} ({count:,})" for suffix, count in suffixes.most_common(5))
         raise UserError(
-            f'No file in {where} matches the pattern "{pattern}": it holds {len(names):,} '
-            f"file{'s' if len(names) > 1 else ''} with the suffixes {common}; "
+            f'No file in {where} matches the pattern "{pattern}": it holds {len(files):,} '
+            f"file{'s' if len(files) > 1 else ''} with the suffixes {common}; "
             'change --input_fname_pattern ("*" takes every picture).'
         )
     return chosen

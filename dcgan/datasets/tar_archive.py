@@ -28,7 +28,7 @@ from dcgan.datasets.picture_files import (
     PictureFiles,
     is_safe,
     is_visible,
-    match_names,
+    match_files,
 )
 from dcgan.datasets.picture_formats import UnusableFile
 
@@ -99,16 +99,14 @@ class TarSource(PictureFiles):
         if not packed:
             found = sorted(found, key=lambda item: item[0])
         self.parallel = not packed  # each process would have to unpack everything
-        chosen = match_names((name for name, _ in found), pattern, where=f"the tar file {path}")
-        self._entries = [found[i][1] for i in chosen]
-        names = [found[i][0] for i in chosen]
+        found = match_files(found, pattern, where=f"the tar file {path}")
+        self._entries = [entry for _, entry in found]
         about = os.stat(self.path)
         whole = about.st_size, about.st_mtime_ns
         versions = [(*whole, *entry.version) for entry in self._entries]
-        super().__init__(os.path.basename(self.path), names, versions)
+        super().__init__(os.path.basename(self.path), [name for name, _ in found], versions)
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the file at an index. Raises UnusableFile if it cannot be read."""
         entry = self._entries[index]
         if entry.reason:
             raise UnusableFile(entry.reason)

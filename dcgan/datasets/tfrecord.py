@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 from dcgan import UserError
 from dcgan.datasets import packed
 from dcgan.datasets.parts import wanted_parts
-from dcgan.datasets.picture_files import PictureFiles, match_names
+from dcgan.datasets.picture_files import PictureFiles, match_files
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Labels
 from dcgan.terminal.quiet import quiet_start
@@ -60,8 +60,8 @@ class TFRecordSource(PictureFiles):
         self._opened: tuple[int, Any, Any] | None = None
         try:
             self._folder, names = _shards(place, splits)
-            chosen = match_names(names, pattern, where=str(place))
-            self._shards = [names[i] for i in chosen]
+            shards = match_files([(name,) for name in names], pattern, where=place)
+            self._shards = [name for (name,) in shards]
             facts = [gfile.stat(self._path(shard)) for shard in self._shards]
             self._sizes = [fact.length for fact in facts]
             self._check_first()
@@ -94,7 +94,6 @@ class TFRecordSource(PictureFiles):
         return {"label": Labels(np.array(values, np.int32), names)}
 
     def packed_labels(self) -> dict[str, Labels]:
-        """Returns the labels in the manifest beside the shards, see `packed.labels`."""
         try:
             if not gfile.exists(path := self._path(packed.MANIFEST)):
                 return {}
@@ -104,7 +103,6 @@ class TFRecordSource(PictureFiles):
             raise UserError(f"{path} cannot be read ({error.message}).") from error
 
     def open(self, index: int) -> BinaryIO:
-        """Opens the picture file in a record. Raises UnusableFile if it cannot be read."""
         encoded = self._features(index)["image/encoded"].bytes_list.value
         if not encoded:
             raise UnusableFile("a record without image/encoded")
