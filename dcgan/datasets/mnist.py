@@ -6,6 +6,7 @@ number, images of another shape than 28x28, and labels above 9.
 """
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -144,10 +145,20 @@ def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
     It must begin with the number `magic`. `shape` is that of one item, () for labels. Raises
     UserError if the file is cut short, damaged, or holds something else.
     """
+    fields = 2 + len(shape)  # magic, number of items, shape of an item
     try:
         with open_content(path) as stream:
-            count = _check_header(path, stream.read(4 * (2 + len(shape))), magic=magic, shape=shape)
-            expected = count * int(np.prod(shape, dtype=int))
+            header = stream.read(4 * fields)
+            if len(header) < 4 * fields:
+                raise unusable(path, f"an idx header of {4 * fields} bytes", f"{len(header)}")
+            found_magic, count, *sides = struct.unpack(f">{fields}I", header)
+            if found_magic != magic:
+                raise unusable(path, f"an idx file with the magic number {magic}", f"{found_magic}")
+            if tuple(sides) != shape:
+                raise unusable(path, f"images of {SIDE}x{SIDE}", "x".join(map(str, sides)))
+            if not 1 <= count <= MOST_IMAGES:
+                raise unusable(path, f"1 to {MOST_IMAGES:,} items", f"{count:,}")
+            expected = count * math.prod(shape)
             # In pieces: a single read would allocate all that the header claims.
             body = bytearray()
             while piece := stream.read(min(PIECE_BYTES, expected + 1 - len(body))):
@@ -158,18 +169,3 @@ def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
         received = f"{len(body):,}" if len(body) < expected else "more"
         raise unusable(path, f"{expected:,} bytes after the header", received)
     return np.frombuffer(body, np.uint8).reshape(count, *shape)
-
-
-def _check_header(path: Path, header: bytes, *, magic: int, shape: tuple[int, ...]) -> int:
-    """Returns the number of items; raises UserError if the header is not as expected."""
-    fields = 2 + len(shape)  # magic, number of items, shape of an item
-    if len(header) < 4 * fields:
-        raise unusable(path, f"an idx header of {4 * fields} bytes", f"{len(header)}")
-    found_magic, count, *found_shape = struct.unpack(f">{fields}I", header)
-    if found_magic != magic:
-        raise unusable(path, f"an idx file with the magic number {magic}", f"{found_magic}")
-    if tuple(found_shape) != shape:
-        raise unusable(path, f"images of {shape[0]}x{shape[1]}", "x".join(map(str, found_shape)))
-    if not 1 <= count <= MOST_IMAGES:
-        raise unusable(path, f"1 to {MOST_IMAGES:,} items", f"{count:,}")
-    return count

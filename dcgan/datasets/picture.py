@@ -166,17 +166,15 @@ def _raw_mode(picture: Image.Image) -> str:
     return args if isinstance(args, str) else ""
 
 
-def highest_level(file: BinaryIO, name: str = "") -> int | None:
-    """Returns the highest level of a 16-bit picture, for colours with low byte 255; else None."""
+def highest_level(file: BinaryIO, name: str = "") -> int:
+    """Returns the highest level of a 16-bit picture; of colours only the high byte is known."""
     picture = open_picture(file, name)
     try:
         if picture.mode.startswith("I"):
             return int(np.asarray(picture).max())
-        if _raw_mode(picture) in _DEEP_COLOURS:
-            return 256 * max(high for _, high in picture.getextrema()[:3]) + 255
+        return 256 * max(high for _, high in picture.getextrema()[:3]) + 255
     except _BAD_BYTES as error:
         raise UnusableFile(_damage(error)) from error
-    return None
 
 
 def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool, bool]:

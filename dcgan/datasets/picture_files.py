@@ -200,7 +200,7 @@ def _headers(source: PictureFiles, indices: Sequence[int]) -> tuple[list[Skipped
                 kind = header(file, name)
                 if kind[2] and highest < MANY_LEVELS:
                     file.seek(0)
-                    highest = max(highest, highest_level(file, name) or 0)
+                    highest = max(highest, highest_level(file, name))
             kinds[kind] += 1
         except UnusableFile as reason:
             skipped.append(Skipped(name, str(reason)))
