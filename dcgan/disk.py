@@ -38,12 +38,7 @@ _warned: set[str] = set()
 
 
 def warn_missing(what: str, consequence: str, *values: object) -> None:
-    """Warns of something that a file system lacks, once in a process.
-
-    Args:
-        what: what it lacks, such as locks.
-        consequence: the warning, with %s for `values`.
-    """
+    """Warns of `what` a file system lacks, once in a process; the warning has %s for `values`."""
     if what not in _warned:
         _warned.add(what)
         logger.warning(consequence, *values)
@@ -65,15 +60,13 @@ def find_disk_error(error: BaseException | None) -> OSError | None:
 def lock(file: TextIO | BinaryIO | int, name: Path, *, wait: bool = False) -> None:
     """Locks a file or folder for this process; the system unlocks it however the process ends.
 
-    If the file system has no locks, this warns and locks nothing.
+    If the file system has no locks, this warns and locks nothing. If another process holds the
+    lock, it raises BlockingIOError or PermissionError, or waits (but not on Windows).
 
     Args:
         file: an open file, or the descriptor of a file or folder.
         name: its path, for the warning.
-        wait: whether to wait for another process that holds it; Windows never waits.
-
-    Raises:
-        BlockingIOError, PermissionError: another process holds it.
+        wait: whether to wait.
     """
     try:
         if fcntl:
@@ -94,13 +87,9 @@ def lock(file: TextIO | BinaryIO | int, name: Path, *, wait: bool = False) -> No
 
 
 def flush(descriptor: int, name: Path) -> None:
-    """Flushes an open file to the disk, if the file system can do that.
+    """Flushes an open file to the disk, if the file system can do that; `name` is its path.
 
-    Args:
-        name: its path, for the warning.
-
-    Raises:
-        OSError: the disk is full, or broken.
+    Raises OSError if the disk is full or broken.
     """
     with _warn_unflushed(name, UNSUPPORTED):
         os.fsync(descriptor)

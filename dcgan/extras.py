@@ -34,14 +34,9 @@ def not_installed(*modules: str) -> list[str]:
 
 
 def require(what: str, extra: str, *modules: str) -> None:
-    """Requires modules to be installed.
+    """Raises UserError if modules are missing: which, and how to install them.
 
-    Args:
-        what: what needs them, as the beginning of a sentence.
-        extra: the extra that installs them.
-
-    Raises:
-        UserError: modules are missing; the message says which, and how to install them.
+    `what` needs them; it begins the sentence. `extra` installs them.
     """
     if lacking := not_installed(*modules):
         raise UserError(

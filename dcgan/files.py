@@ -48,13 +48,8 @@ def name_errors(path: Path) -> Iterator[None]:
 def replace_atomically(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Context manager that gives a temporary path to write to, and renames it to `path` at the end.
 
-    The content is flushed to the disk before the rename. If the block raises, the temporary file is
-    removed and `path` stays unchanged.
-
-    Args:
-        path: the file to write.
-        shared: whether other processes, even on other machines, may write the file at the same time
-            (see `temporary_name`).
+    If the block raises, the temporary file is removed and `path` stays unchanged. `shared` is for
+    files that other processes, even on other machines, may write at the same time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -74,10 +69,7 @@ def replace_folder(new: Path, path: Path) -> None:
     """Renames a folder to `path` and removes the folder that had this name, if there was one.
 
     On Linux, if the disk can exchange two names in one step, `path` always exists and is whole.
-
-    Args:
-        new: the folder to rename, on the same disk and flushed to it (see `flush_tree`).
-        path: its new name.
+    `new` must be on the same disk, and flushed to it (see `flush_tree`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with name_errors(path):
@@ -118,11 +110,7 @@ def flush_tree(folder: Path) -> None:
 def remove_temporaries(folder: Path, name: str | None = None) -> None:
     """Removes what killed writers left of files that are not `shared` (see `replace_atomically`).
 
-    It does not ask whether the writers still run.
-
-    Args:
-        folder: where to remove them; no other process may be writing these files.
-        name: the file that was written; None for all, in a folder that this process has locked.
+    No other process may be writing these files: of `name`, or all in the folder if it is None.
     """
     left = re.compile(rf"\.{re.escape(name) if name else '.+'}\.\d+\.tmp")
     for path in folder.glob(".*.tmp"):
@@ -173,11 +161,7 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Reads a JSON file of this project, which holds an object.
-
-    Raises:
-        UserError: the file cannot be read, or does not hold an object.
-    """
+    """Reads a JSON file that holds an object; raises UserError if it cannot be read or does not."""
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is not a regular file")  # opening a pipe would block
@@ -240,15 +224,8 @@ def read_json_lines(path: Path) -> Iterator[dict]:
 def lock_folder(folder: Path, refusal: Callable[[str], str]) -> Iterator[None]:
     """Context manager that holds the lock of a folder for this process.
 
-    On a disk without locks it only warns, see `disk.lock`.
-
-
-    Args:
-        folder: must exist.
-        refusal: makes the message for a second process from the id of the first.
-
-    Raises:
-        UserError: another process holds the lock.
+    On a disk without locks it only warns, see `disk.lock`. If another process holds the lock, this
+    raises UserError, with the message that `refusal` makes from the id of that process.
     """
     with open(folder / ".lock", "a+") as file:
         try:
@@ -271,8 +248,7 @@ def lock_target(state: Path, to: Path, doing: str) -> Iterator[None]:
         to: the folder as the user named it.
         doing: what the command does there, such as "cropping".
 
-    Raises:
-        UserError: another process holds the lock, or the folder cannot be written.
+    Raises UserError if another process holds the lock, or the folder cannot be written.
     """
     said = f"Another process is {doing} into {to}: wait for it, stop it, or choose another --to."
     with contextlib.ExitStack() as stack:

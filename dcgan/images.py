@@ -205,25 +205,17 @@ def enlarge(pictures: np.ndarray, scale: int) -> np.ndarray:
 
 
 class Cell(NamedTuple):
-    """A place in a labelled grid.
+    """A place in a labelled grid."""
 
-    Attributes:
-        picture: uint8 [height, width, 1 or 3]; None for a heading or an empty cell.
-        caption: the text below it, in Latin letters.
-    """
-
-    picture: np.ndarray | None = None
-    caption: str = ""
+    picture: np.ndarray | None = None  # uint8 [height, width, 1 or 3]; None for a heading
+    caption: str = ""  # the text below it, in Latin letters
 
 
 def labelled_grid(rows: Sequence[Sequence[Cell]], *, gap: int = 6) -> np.ndarray:
     """Draws pictures of any sizes in rows and columns, on white, each above its caption.
 
     A column is as wide as its widest picture or caption. The picture of a cell may be a grid.
-
-    Args:
-        rows: from left to right; shorter ones end in empty cells.
-        gap: white pixels around each cell.
+    Shorter rows end in empty cells; `gap` white pixels are around each cell.
 
     Returns:
         uint8 [height, width, 3].

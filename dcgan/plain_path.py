@@ -19,10 +19,7 @@ def plain(path: Path) -> Iterator[str]:
     """Context manager that gives an absolute path to `path` in plain characters (`PLAIN`).
 
     That is `path` itself if it is plain, else a path through a temporary link. If no link can be
-    made, as on Windows, it is `path` as well.
-
-    Args:
-        path: must exist, unless its last part is plain.
+    made, as on Windows, it is `path` as well. `path` must exist, unless its last part is plain.
     """
     whole = os.path.abspath(path)
     if os.name == "nt" or PLAIN.fullmatch(whole):

@@ -61,8 +61,7 @@ def isolate() -> None:
 def isolate_networks() -> list[str]:
     """Does the part of `isolate` that suits a notebook too, where the user styles plots.
 
-    Returns:
-        The names of the variables that were dropped.
+    Returns the names of the variables that were dropped.
     """
     dropped = _drop(FRAMEWORK_PREFIXES)
     os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": NO_FOLDER}
