@@ -1,7 +1,6 @@
 """Data sets that come as arrays in a few files: MNIST, SVHN, CIFAR-10, NumPy files.
 
-Their modules say where the files are and how to read them; this one makes a `Source` of them. A
-file that is cut short or holds something else is refused with one sentence that names it.
+Their modules say where the files are and how to read them; this one makes a `Source` of them.
 """
 
 import hashlib
@@ -18,9 +17,8 @@ from dcgan.datasets.source import Decoded, ImageSpec, Labels, Summary
 class ArraySource:
     """A data set whose images all have one shape.
 
-    The files are read when an image, a label or the count is first asked for. Pickling leaves the
-    arrays out: a worker process reads the files itself. The fingerprint is a hash of the splits and
-    of the files' names, sizes and times, not of their content, which would take time to read.
+    The files are read when an image, a label or the count is first asked for, also in each worker
+    process. The fingerprint is a hash of the splits and of the files' names, sizes and times.
 
     Args:
         files: all the files that `read` reads.

@@ -22,10 +22,10 @@ def known_folder(given: str | None = None) -> Path | None:
 
 
 def cache_folder(given: str | None = None) -> Path:
-    """Returns the folder for decoded images and downloads: the given one, else the user's own.
+    """Returns the given folder, else the user's own, else one that is removed with this process.
 
-    If the home folder is unknown or cannot be written, it is a temporary folder that is removed
-    when this process ends. Raises UserError if no temporary folder can be made either.
+    The last is for users without a home folder that they can write. Raises UserError if not even a
+    temporary folder can be made.
     """
     return Path(given) if given else _own_folder()
 

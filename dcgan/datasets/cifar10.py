@@ -62,11 +62,9 @@ def find(
     splits: Sequence[str] = ("train",),
     file: RemoteFile = FILE,
 ) -> Source:
-    """Finds CIFAR-10 in a folder, with labels.
+    """Finds CIFAR-10 in a folder, or downloads the binary version.
 
-    Downloads the binary version if neither version is in the folder. `splits` are "train" (50,000
-    images), "test" (10,000) or both. Raises UserError if there is no such split or the download
-    fails.
+    `splits` are "train" (50,000 images), "test" (10,000) or both.
     """
     splits = wanted_parts("cifar10", splits, BATCHES)
     stems = [stem for split in splits for stem in BATCHES[split]]
@@ -136,10 +134,7 @@ def parse_binary(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_python(path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Parses a Python batch, without running its code, into uint8 [N, 3072] and labels [N].
-
-    Raises UserError if it is cut short or has anything other than such arrays and plain values.
-    """
+    """Parses a Python batch, without running its code; see `parse_binary`."""
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         # Python 2 wrote the keys as bytes; files rewritten by Python 3 have text.

@@ -17,11 +17,7 @@ _GIB = 2**30
 
 
 class FileStore:
-    """Stores images in a file under a temporary name, which `finish` renames.
-
-    The temporary name contains machine and process. This tells files that a killed process left,
-    which are removed, from those that another process is writing.
-    """
+    """Stores images in a file under a temporary name, which `finish` renames."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], capacity: int, dtype: str = "|u1"):
         """Makes the file for at most `capacity` images of a shape, stored as a NumPy `dtype`.
@@ -43,7 +39,7 @@ class FileStore:
         self._write_header()
 
     def append(self, images: np.ndarray) -> None:
-        """Adds images [n, *shape]. Raises OSError, e.g. if the disk is full."""
+        """Adds images [n, *shape]. Raises OSError if the disk fails."""
         self._write(np.ascontiguousarray(images, self._dtype).reshape(-1).view(np.uint8).data)
         self._count += len(images)
 

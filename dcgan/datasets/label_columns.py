@@ -1,7 +1,6 @@
 """Chooses the labels of a data set that a conditional run learns, and checks them.
 
-Refused, before any picture is decoded: missing labels, pictures without a label, columns with one
-class or too many, and classes with fewer than two pictures.
+This happens before any picture is decoded.
 """
 
 from collections.abc import Iterable, Mapping

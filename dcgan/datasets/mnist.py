@@ -1,8 +1,7 @@
 """MNIST and Fashion-MNIST: 28x28 grey images in idx files, gzipped or not.
 
 LeCun, Cortes, Burges, "The MNIST database of handwritten digits", 1998; Xiao, Rasul, Vollgraf,
-"Fashion-MNIST", arXiv 1708.07747. Refused are files that are cut short or have a wrong magic
-number, images of another shape than 28x28, and labels above 9.
+"Fashion-MNIST", arXiv 1708.07747.
 """
 
 import gzip
@@ -99,7 +98,7 @@ def _find(
     """Finds the labelled images of a data set in a folder; downloads missing files to it.
 
     `splits` are "train" (60,000 images), "test" (10,000) or both. `files` tell by stem what to
-    download. `system_folder` is searched after `folder`. Raises UserError if a download fails.
+    download. `system_folder` is searched after `folder`.
     """
     splits = wanted_parts(name, splits, STEMS)
     folders = [one for one in (folder, system_folder) if one]
@@ -140,10 +139,9 @@ def _read(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: Path, magic: int, *, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads an idx file of unsigned bytes, gzipped or not, as uint8 [N, *shape] with N >= 1.
+    """Reads an idx file that begins with the number `magic`, as uint8 [N, *shape] with N >= 1.
 
-    It must begin with the number `magic`. `shape` is that of one item, () for labels. Raises
-    UserError if the file is cut short, damaged, or holds something else.
+    `shape` is that of one item, () for labels. Raises UserError for another or a damaged file.
     """
     fields = 2 + len(shape)  # magic, number of items, shape of an item
     try:

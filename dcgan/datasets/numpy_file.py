@@ -3,8 +3,7 @@
 Images are [N, H, W], [N, H, W, C] or [N, C, H, W] with one, three or four channels. Levels are
 integers, or floats in [0, 1], [-1, 1] or [0, 255]. In an .npz file, arrays are recognized by their
 names: images and labels, x and y, or those of parts such as x_train and y_train, test_images and
-test_labels. Refused are other shapes and levels, objects, and files that claim more than they hold
-or than fits into memory.
+test_labels.
 """
 
 import contextlib

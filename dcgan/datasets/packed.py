@@ -1,10 +1,9 @@
 """Recognizes and reads data sets that `pack` has made.
 
 Beside the pictures they have a manifest of JSON lines. The first line describes the whole, each
-other line a picture that was packed, with its labels, or left out. Only the first is read if no
-labels are needed, as a manifest of 200,000 pictures has tens of megabytes. If pack has split the
-pictures, the folders "train" and "test" are parts, and `splits` chooses between them; if not, such
-folders are labels. In data sets without such a manifest the names of folders decide, see `parts`.
+other line a picture that was packed, with its labels, or left out. If pack has split the pictures,
+the folders "train" and "test" are parts, and `splits` chooses between them; if not, such folders
+are labels. In data sets without such a manifest the names of folders decide, see `parts`.
 """
 
 import contextlib
@@ -115,7 +114,7 @@ def labels(place: str, lines: Iterator[bytes], names: Sequence[str]) -> dict[str
     """Reads the labels of pictures from the lines of a manifest; empty if none has a label.
 
     A class has the same number in every part; classes without pictures are left out. `names` are
-    the source's names of its pictures. Raises UserError, which names `place`, if it is damaged.
+    those of the source's pictures. Raises UserError if the manifest is damaged.
     """
     rows = {name: row for row, name in enumerate(names)}
     try:

@@ -3,7 +3,7 @@
 One column holds encoded pictures, as a struct with the field bytes or as bytes alone. Another may
 hold labels, whose names are in the file's metadata. A folder of shards is one data set; the name of
 a shard tells its part: train-00000-of-00002.parquet, or test/0000.parquet. The optional requirement
-pyarrow reads them. Refused are damaged files and files without a column of pictures.
+pyarrow reads them.
 """
 
 import contextlib

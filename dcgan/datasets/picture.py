@@ -70,8 +70,7 @@ def pixels(
 ) -> np.ndarray:
     """Decodes the picture in a file to uint8 [spec.height, spec.width, spec.channels].
 
-    Raises UnusableFile as `open_picture` does, or if pixels are cut short or damaged. For `remarks`
-    see `images.plain`.
+    For `remarks` see `images.plain`. Raises UnusableFile.
     """
     small = _small_jpeg(file) if spec.channels == 3 else None
     if small is not None and small.shape[:2] == (spec.height, spec.width) == _box(spec):
@@ -100,9 +99,8 @@ def _box(spec: ImageSpec) -> tuple[int, int]:
 
 
 def _small_jpeg(file: BinaryIO) -> np.ndarray | None:
-    """Decodes an ordinary small JPEG to uint8 [height, width, 3] with libjpeg-turbo alone.
+    """Decodes an ordinary small JPEG to uint8 [height, width, 3] in half of Pillow's time.
 
-    This gives Pillow's pixels in less than half the time, and most data sets have such files.
     Returns None in all other or doubtful cases: Pillow then reads the file or reports the damage.
     """
     if not isinstance(file, io.BytesIO):
@@ -130,7 +128,7 @@ def read_whole(
 ) -> np.ndarray:
     """Decodes the picture in a file, upright, at its own size: uint8 [height, width, channels].
 
-    Raises UnusableFile as `pixels` does. For `white` and `remarks` see `images.plain`.
+    For `white` and `remarks` see `images.plain`. Raises UnusableFile.
     """
     picture = open_picture(file, name)
     try:
@@ -141,10 +139,7 @@ def read_whole(
 
 
 def _deepen(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
-    """Scales 16-bit colour PNGs to 8 bits if `white` is below 65535; Pillow drops their low bits.
-
-    Other pictures, and all if white is 65535, are returned as they are.
-    """
+    """Scales a 16-bit colour PNG to 8 bits if `white` is below 65535; Pillow drops low bits."""
     if white == DEEP_WHITE or _raw_mode(picture) not in _DEEP_COLOURS:
         return picture
     high = np.asarray(picture).astype(np.uint32)

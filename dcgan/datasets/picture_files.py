@@ -29,8 +29,7 @@ class PictureFiles(ABC):
     """A `Source` of numbered files; subclasses for folders, archives and others open them.
 
     Subclasses set their own fields before they call `super().__init__()`, because it calls
-    `find_labels`, which may call `open`. A file that stays open is kept in `_opened`. For `notes`
-    and `parts`, which subclasses and `parts.choose` set, see `Source`.
+    `find_labels`, which may call `open`. A file that stays open is kept in `_opened`.
     """
 
     parallel = fallible = True

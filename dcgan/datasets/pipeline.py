@@ -33,8 +33,7 @@ def make_dataset(
         start_step: number of the first batch.
         flip: whether to mirror images left to right, each with probability 1/2.
         share: (i, n) for the i-th of n equal parts of each batch; n divides batch_size.
-        by_number: whether to return the arguments `rows` and `mirrored` of `gather` instead of
-            images.
+        by_number: whether to return `rows` and `mirrored` for `gather` instead of images.
 
     Returns:
         A dataset of uint8 [batch_size / n, H, W, C]; with labels, of tuples of these and int32

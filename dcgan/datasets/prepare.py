@@ -1,8 +1,8 @@
 """Decodes a source once, on all cores, into a uint8 array that later runs open in milliseconds.
 
 The cache folder has two files per data set, `<key>.npy` and `<key>.json`. The second is written
-last; without it, the first is incomplete and is not used. Both are written under a temporary name
-and renamed, so several processes may prepare the same data at once. Old caches are never deleted.
+last, and without it the first is not used. Several processes may prepare the same data at once. Old
+caches are never deleted.
 
 The key depends on names, sizes and times of the files, not on their bytes, so a copy with other
 times is decoded again. `PreparedData.content`, which the cache keeps, then shows that its images
@@ -55,22 +55,16 @@ class PreparedData:
 
     @functools.cached_property
     def labels(self) -> dict[str, Labels]:
-        """The labels by name, one value per image; read on first access.
-
-        Labellings that do not label every image are left out.
-        """
+        """The labels by name, one value per image; without labellings that leave out an image."""
         labels = self.source.labels
         found = {name: Labels(one.values[self.used], one.names) for name, one in labels.items()}
         return {name: one for name, one in found.items() if one.values.min(initial=0) >= 0}
 
     def is_same(self, meta: Mapping) -> bool:
-        """Tells whether a checkpoint with this meta has learnt from the same images.
-
-        Older checkpoints do not have `content`; for them the files are compared.
-        """
+        """Tells whether a checkpoint with this meta has learnt from the same images."""
         if "images" in meta:
             return meta["images"] == self.content
-        return meta.get("data") == self.source.fingerprint
+        return meta.get("data") == self.source.fingerprint  # an older checkpoint
 
 
 def prepare(

@@ -98,15 +98,12 @@ class Source(Protocol):
 
     def __len__(self) -> int:
         """Returns the number of pictures found, including unusable ones."""
-        ...
 
     def summary(self) -> Summary:
         """Summarizes the pictures by their headers, mostly without reading pixels."""
-        ...
 
     def decode(self, indices: Sequence[int], spec: ImageSpec) -> "Decoded":
         """Decodes some pictures; returns unusable ones as skipped instead of raising."""
-        ...
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """SVHN, the street view house numbers, format 2: 32x32 RGB digits in MATLAB files.
 
-Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", 2011. Refused
-are files that are cut short, lack `X` or `y`, or have them in another shape.
+Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", 2011.
 """
 
 import zlib
@@ -67,7 +66,7 @@ def find(
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads the images, uint8 [N, 32, 32, 3], and digits [N], 0 to 9; in the file 10 stands for 0.
 
-    Raises UserError if the file is cut short, damaged, or holds something else.
+    Raises UserError for another or a damaged file.
     """
     try:
         content = matlab.read(path, ("X", "y"))

@@ -1,10 +1,9 @@
 """Reads TFRecord shards of pictures as a `Source`: local files or an address of tf.io.gfile.
 
 A record is a tf.train.Example with the usual features: "image/encoded" holds a picture file and, if
-there are labels, "image/class/label" an integer and "image/class/text" its meaning. Refused are
-shards that are cut short, compressed, or hold something else. A record with a wrong checksum is
-skipped like a damaged file. This module loads TensorFlow, also in every worker that decodes such a
-source; no other source needs it.
+there are labels, "image/class/label" an integer and "image/class/text" its meaning. A record with a
+wrong checksum is skipped like a damaged file. This module loads TensorFlow, also in every worker
+that decodes such a source; no other source needs it.
 """
 
 import functools

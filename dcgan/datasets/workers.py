@@ -1,8 +1,7 @@
 """Runs a task over chunks of a source, in order, on all cores if there is enough to do.
 
 Processes are spawned, not forked, as a fork of a process in which TensorFlow has started threads
-may hang. If processes cannot run (a script without `if __name__ == "__main__"`, no memory), this
-process does the rest. Every worker spends time on its imports: keep them few.
+may hang. If they cannot run, this process does the rest. Keep the imports of workers few.
 """
 
 import logging
