@@ -33,15 +33,11 @@ def plain(path: Path) -> Iterator[str]:
         target, below = whole, ""
     with contextlib.ExitStack() as stack:
         try:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=_plain_folder()))
+            where = None if PLAIN.fullmatch(tempfile.gettempdir()) else "/tmp"
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=where))
             link = os.path.join(folder, "link" + suffix * bool(not below and PLAIN.match(suffix)))
             os.symlink(target, link)
         except OSError:
             yield whole
             return
         yield os.path.join(link, below) if below else link
-
-
-def _plain_folder() -> str | None:
-    """Returns a plain folder for temporary files; None for the system's own, if that is plain."""
-    return None if PLAIN.fullmatch(tempfile.gettempdir()) else "/tmp"

@@ -85,22 +85,17 @@ def load(form: str) -> None:
     if form in _PLUGINS:
         importlib.import_module(f"PIL.{_PLUGINS[form]}ImagePlugin")
     elif form == "AVIF":
-        _load_avif()
+        try:  # Linux distributions often leave it out of Pillow
+            own = features.check("avif")
+            importlib.import_module("PIL.AvifImagePlugin" if own else "pillow_avif")
+        except ImportError as error:
+            raise UnusableFile("AVIF, which needs: pip install pillow-avif-plugin") from error
     else:
         try:
             import pillow_heif
         except ImportError as error:
             raise UnusableFile(f"HEIC, which needs: {extras.install_command('data')}") from error
         pillow_heif.register_heif_opener()
-
-
-def _load_avif() -> None:
-    """Loads Pillow's AVIF plugin, or another package's: Linux distributions often leave it out."""
-    try:
-        name = "PIL.AvifImagePlugin" if features.check("avif") else "pillow_avif"
-        importlib.import_module(name)
-    except ImportError as error:
-        raise UnusableFile("AVIF, which needs: pip install pillow-avif-plugin") from error
 
 
 def check_sizes(file: BinaryIO, formats: tuple[str, ...]) -> None:
