@@ -1,7 +1,4 @@
-"""Stores decoded images, chunk by chunk, in a .npy file that appears when complete, or in memory.
-
-Features, which are rows of numbers, are stored in such a file too.
-"""
+"""Stores decoded images or features, chunk by chunk, in a .npy file that appears when complete."""
 
 import os
 import shutil
@@ -68,29 +65,16 @@ class FileStore:
             data = data[self._file.write(data) :]
 
 
-class MemoryStore:
-    """Stores images in memory."""
-
-    def __init__(self, shape: tuple[int, ...], capacity: int):
-        """Allocates `capacity` images of a shape; raises UserError if memory is too small."""
-        self._count = 0
-        needed, free = capacity * int(np.prod(shape)), free_memory()
-        if needed > free:
-            raise UserError(
-                f"{capacity:,} images take {needed / _GIB:.1f} GiB, but {free / _GIB:.1f} GiB of "
-                "memory are free and no disk is available: free some disk space for the cache, use "
-                "fewer images (--train_size) or smaller ones (--output_size)."
-            )
-        self._images = np.empty((capacity, *shape), np.uint8)
-
-    def append(self, images: np.ndarray) -> None:
-        """Adds images, uint8 [n, *shape], up to the capacity in all."""
-        self._images[self._count : self._count + len(images)] = images
-        self._count += len(images)
-
-    def array(self) -> np.ndarray:
-        """Returns the images so far, uint8 [N, *shape]."""
-        return self._images[: self._count]
+def allocate(capacity: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Makes uint8 [capacity, *shape] in memory; raises UserError if that is too small."""
+    needed, free = capacity * int(np.prod(shape)), free_memory()
+    if needed > free:
+        raise UserError(
+            f"{capacity:,} images take {needed / _GIB:.1f} GiB, but {free / _GIB:.1f} GiB of "
+            "memory are free and no disk is available: free some disk space for the cache, use "
+            "fewer images (--train_size) or smaller ones (--output_size)."
+        )
+    return np.empty((capacity, *shape), np.uint8)
 
 
 def free_memory() -> int:

@@ -26,7 +26,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_array, read_entry
-from dcgan.datasets.image_store import FileStore, MemoryStore, free_memory
+from dcgan.datasets.image_store import FileStore, allocate, free_memory
 from dcgan.datasets.report import DataReport, depth, nothing_usable_error, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, map_in_order
@@ -192,9 +192,15 @@ def _decode(
                 path.parent,
                 reason,
             )
-    memory = MemoryStore(shape, capacity)
-    entry = make(memory.append)
-    return memory.array(), entry
+    memory, count = allocate(capacity, shape), 0
+
+    def keep(images: np.ndarray) -> None:
+        nonlocal count
+        memory[count : count + len(images)] = images
+        count += len(images)
+
+    entry = make(keep)
+    return memory[:count], entry
 
 
 def _decode_all(
