@@ -51,8 +51,7 @@ FILE = RemoteFile(
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     170_052_171,
 )
-# Archives that may be in the folder, and their batches' suffix. Only the first can be downloaded.
-ARCHIVES = ((FILE.name, ".bin"), ("cifar-10-python.tar.gz", ""))
+PYTHON_ARCHIVE = "cifar-10-python.tar.gz"  # is read, but not downloaded
 
 
 def find(
@@ -68,26 +67,18 @@ def find(
     """
     splits = wanted_parts("cifar10", splits, BATCHES)
     stems = [stem for split in splits for stem in BATCHES[split]]
-    files, read = _locate(folder, stems) or _in_archive(
-        obtain(file, folder, download=download), stems, ".bin"
-    )
-    return ArraySource("cifar10", files, read=read, label_names=CLASSES, splits=splits)
-
-
-def _locate(folder: Path, stems: Sequence[str]) -> tuple[list[Path], partial] | None:
-    """Returns the files with all the batches `stems`, and their reader; None if one is missing."""
     for place, suffix in BATCH_LOCATIONS:
-        paths = [folder / place / (stem + suffix) for stem in stems]
-        if all(path.is_file() for path in paths):
-            return paths, partial(map, _read_file, paths)
-    for name, suffix in ARCHIVES:
-        if (folder / name).is_file():
-            return _in_archive(folder / name, stems, suffix)
-    return None
-
-
-def _in_archive(path: Path, stems: Sequence[str], suffix: str) -> tuple[list[Path], partial]:
-    return [path], partial(_read_archive, path, [stem + suffix for stem in stems])
+        files = [folder / place / (stem + suffix) for stem in stems]
+        if all(path.is_file() for path in files):
+            read = partial(map, _read_file, files)
+            break
+    else:
+        archive, suffix = folder / PYTHON_ARCHIVE, ""
+        if not archive.is_file() or (folder / file.name).is_file():
+            archive, suffix = obtain(file, folder, download=download), ".bin"
+        names = [stem + suffix for stem in stems]
+        files, read = [archive], partial(_read_archive, archive, names)
+    return ArraySource("cifar10", files, read=read, label_names=CLASSES, splits=splits)
 
 
 def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
