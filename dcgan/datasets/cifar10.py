@@ -19,7 +19,7 @@ import numpy as np
 
 from dcgan import disk
 from dcgan.datasets.arrays import ArraySource, check_labels, unusable
-from dcgan.datasets.download import RemoteFile, obtain, open_tar
+from dcgan.datasets.download import RemoteFile, fetch, open_tar
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
@@ -75,7 +75,7 @@ def find(
     else:
         archive, suffix = folder / PYTHON_ARCHIVE, ""
         if not archive.is_file() or (folder / file.name).is_file():
-            archive, suffix = obtain(file, folder, download=download), ".bin"
+            archive, suffix = fetch(file, folder, download=download), ".bin"
         names = [stem + suffix for stem in stems]
         files, read = [archive], partial(_read_archive, archive, names)
     return ArraySource("cifar10", files, read=read, label_names=CLASSES, splits=splits)

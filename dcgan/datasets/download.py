@@ -65,24 +65,20 @@ class MissingFile(UserError):
     """Raised for a published file that is missing and must not be downloaded."""
 
 
-def obtain(file: RemoteFile, folder: Path, *, download: bool) -> Path:
-    """Returns `fetch(file, folder)`; without `download`, a missing file raises `MissingFile`."""
-    if not download and not (folder / file.name).exists():
-        raise MissingFile(
-            f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
-            " leave out --dry_run, which downloads nothing."
-        )
-    return fetch(file, folder)
-
-
-def fetch(file: RemoteFile, folder: Path) -> Path:
+def fetch(file: RemoteFile, folder: Path, *, download: bool = True) -> Path:
     """Returns the path of a file in `folder`, after downloading it if no file has its name.
 
-    Raises UserError if no mirror has the file, or the folder cannot be written to.
+    Raises MissingFile instead of downloading if `download` is false; UserError if no mirror has the
+    file, or the folder cannot be written to.
     """
     target = folder / file.name
     if target.exists():
         return target
+    if not download:
+        raise MissingFile(
+            f"{file.name} is not in {folder}: download it from {file.urls[0]} and put it there, or"
+            " leave out --dry_run, which downloads nothing."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock_downloads(folder):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan.datasets.arrays import ArraySource, check_labels, unusable
-from dcgan.datasets.download import RemoteFile, obtain, open_content
+from dcgan.datasets.download import RemoteFile, fetch, open_content
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
@@ -103,7 +103,7 @@ def _find(
     splits = wanted_parts(name, splits, STEMS)
     folders = [one for one in (folder, system_folder) if one]
     paths = [
-        _locate(folders, stem) or obtain(files[stem], folder, download=download)
+        _locate(folders, stem) or fetch(files[stem], folder, download=download)
         for split in splits
         for stem in STEMS[split]
     ]

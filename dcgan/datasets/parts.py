@@ -27,9 +27,6 @@ _WORDS = {
 _PIECES = re.compile(r"[a-z]+", re.IGNORECASE)
 _FOLDERS_NAMED = 5
 
-# The components of a file's name, split at "/".
-Path = list[str]
-
 
 def part_of(word: str) -> str:
     """Returns the part that a word means, "val" for "Validation"; other words as they are."""
@@ -56,7 +53,7 @@ class PartFolders:
     others: tuple[str, ...]  # the folders beside them that belong to no part
 
 
-def find(paths: Sequence[Path], is_picture: Callable[[int], bool]) -> PartFolders | None:
+def find(paths: Sequence[list[str]], is_picture: Callable[[int], bool]) -> PartFolders | None:
     """Finds the parts among files, whose `paths` are split at "/"; None if no folders are parts."""
     level, folders, _ = find_dividing_folders(enumerate(paths), is_picture)
     layout = _parts_at(level, folders)
@@ -138,7 +135,7 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
 
 
 def _classes(
-    layout: PartFolders, paths: dict[int, Path], is_picture: Callable[[int], bool]
+    layout: PartFolders, paths: dict[int, list[str]], is_picture: Callable[[int], bool]
 ) -> dict[str, dict[int, str]]:
     """Returns the class of each file by part; empty for a part without classes."""
     found = {}

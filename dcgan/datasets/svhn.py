@@ -12,12 +12,12 @@ import numpy as np
 
 from dcgan.datasets import matlab
 from dcgan.datasets.arrays import ArraySource, check_labels, unusable
-from dcgan.datasets.download import RemoteFile, obtain
+from dcgan.datasets.download import RemoteFile, fetch
+from dcgan.datasets.mnist import DIGITS
 from dcgan.datasets.parts import wanted_parts
 from dcgan.datasets.source import Source
 
 SHAPE = (32, 32, 3)
-DIGITS = tuple("0123456789")  # the classes in the order of their numbers, as runs have them
 
 
 def _published_file(name: str, sha256: str, size: int) -> RemoteFile:
@@ -58,7 +58,7 @@ def find(
     `splits` are one or more of "train" (73,257 images), "test" (26,032) and "extra" (531,131).
     """
     splits = wanted_parts("svhn", splits, FILES)
-    paths = [obtain(files[split], folder, download=download) for split in splits]
+    paths = [fetch(files[split], folder, download=download) for split in splits]
     read = partial(map, read_mat, paths)
     return ArraySource("svhn", paths, read=read, label_names=DIGITS, splits=splits)
 

@@ -14,7 +14,7 @@ import pytest
 
 from dcgan import UserError
 from dcgan.datasets import download
-from dcgan.datasets.download import RemoteFile, fetch, obtain
+from dcgan.datasets.download import RemoteFile, fetch
 from dcgan.terminal import progress
 
 CONTENT = random.Random(1).randbytes(300_000)
@@ -212,13 +212,13 @@ def test_silence_is_a_dropped_connection(server, tmp_path, monkeypatch):
 def test_the_server_is_not_asked_for_what_is_there_not_wanted_or_cannot_be_kept(server, tmp_path):
     file = remote(server.url("a"))
     with pytest.raises(UserError) as caught:
-        obtain(file, tmp_path, download=False)
+        fetch(file, tmp_path, download=False)
     assert all(text in str(caught.value) for text in ("data.bin", str(tmp_path), *file.urls))
     (tmp_path / "file").write_bytes(b"")
     assert "cannot be written" in refusal(file, tmp_path / "file" / "folder")
     (tmp_path / "data.bin").write_bytes(b"mine")  # put there by hand
     assert quick(file, tmp_path).read_bytes() == b"mine"
-    assert obtain(file, tmp_path, download=False).read_bytes() == b"mine"
+    assert fetch(file, tmp_path, download=False).read_bytes() == b"mine"
     assert server.asked == []
 
 
