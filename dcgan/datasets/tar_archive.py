@@ -172,24 +172,19 @@ def _too_much_error(path: str) -> UserError:
 
 
 def _entry(stream: BinaryIO, member: tarfile.TarInfo, name: str) -> _Entry:
-    reason, is_picture = _reason(member), False
-    if not reason:
+    reason, is_picture = "", False
+    if not is_safe(member.name):
+        reason = "unsafe name"
+    elif member.islnk() or member.issym():
+        reason = "a link in the archive"
+    elif not member.isreg() or member.issparse():
+        reason = "no plain file"
+    elif member.size > MAX_FILE_BYTES:
+        reason = f"{member.size:,} bytes, too large for a picture"
+    else:
         stream.seek(member.offset_data)
         head = stream.read(min(picture_formats.HEAD_BYTES, member.size))
         with contextlib.suppress(UnusableFile):
             is_picture = picture_formats.recognize(head, name)[1]
     version = member.size, member.mtime, member.chksum
     return _Entry(member.offset_data, member.size, version, reason, is_picture)
-
-
-def _reason(member: tarfile.TarInfo) -> str:
-    """Returns why an entry cannot be used, judged by its header; "" if it may be usable."""
-    if not is_safe(member.name):
-        return "unsafe name"
-    if member.islnk() or member.issym():
-        return "a link in the archive"
-    if not member.isreg() or member.issparse():
-        return "no plain file"
-    if member.size > MAX_FILE_BYTES:
-        return f"{member.size:,} bytes, too large for a picture"
-    return ""
