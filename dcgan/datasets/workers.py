@@ -109,10 +109,8 @@ def _start_worker(source: Source) -> None:
 
 def _end_with_parent() -> None:
     """Ends a worker whose parent was killed, as it would wait for its next chunk for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _run(task: Callable, chunk: Any) -> Any:
