@@ -206,6 +206,11 @@ def _columns(shard: Path) -> tuple[str, str | None, tuple[str, ...]]:
     with _explain_errors(shard):
         schema = _open(shard).schema_arrow
     features = _features(schema)
+    if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        raise UserError(
+            f"{shard} has several columns of the same name ({', '.join(twice[:9])}): expected one "
+            "of each; rename or drop the others."
+        )
     images = [name for name in map(str, schema.names) if _image_field(schema.field(name), name)]
     if not images:
         raise UserError(

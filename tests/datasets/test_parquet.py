@@ -118,6 +118,10 @@ def test_what_is_said_of_other_files(tmp_path, monkeypatch):
         (tmp_path / "cut.parquet").write_bytes(cut)
         assert "is not a complete Parquet file" in sentence(tmp_path / "cut.parquet")
     assert "no rows" in sentence(write(tmp_path / "none.parquet", []))
+    table = pq.read_table(tmp_path / "a.parquet")
+    twice = pa.table([*table.columns, *[pa.array(range(12))] * 2], ["image", "n", "n"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    assert "several columns of the same name (n)" in sentence(tmp_path / "twice.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "run pip install" in sentence(tmp_path / "a.parquet")
 
