@@ -107,7 +107,7 @@ def test_a_preset_has_the_values_of_its_source_and_no_others(name):
 @pytest.mark.parametrize(
     ("name", "side", "otherwise"),
     [
-        ("avatars", 48, {**OTHERWISE["best"], "epoch": 5}),
+        ("avatars", 48, {**OTHERWISE["fast"], "epoch": 8}),
         ("anime", 48, {}),
         ("celeba", 64, OTHERWISE["best"]),
         ("mnist", 28, {"flip": False}),  # neither figures nor clothes may be mirrored
