@@ -17,15 +17,15 @@ FIRST_SEED = 1 << 40
 
 
 def update_average(state: GANState, decay: float) -> None:
-    """Moves the averaged weights towards the generator's (Yazici et al. 2019, arXiv 1806.04498).
+    """Moves the averaged generator towards the generator (Yazici et al. 2019, arXiv 1806.04498).
 
     The window is short at first and grows to 1 / (1 - decay) steps, so that early samples do not
-    show the initial weights. The statistics of normalization are measured, see `AverageStatistics`.
+    show the initial weights. The statistics of normalization are averaged too; before samples are
+    drawn, `AverageStatistics` replaces these by better ones.
     """
     step = tf.cast(state.step.read_value(), tf.float32)
     rate = tf.maximum(1.0 - decay, 9.0 / (10.0 + step))
-    averages, values = state.averaged_generator, state.generator
-    pairs = zip(averages.trainable_variables, values.trainable_variables, strict=True)
+    pairs = zip(state.averaged_generator.variables, state.generator.variables, strict=True)
     for average, value in pairs:
         average.assign(average + rate * (value - average))
 

@@ -227,8 +227,7 @@ def test_the_average_follows_its_formula():
     """
     state = make_state()
     step = compiled(state, ema_decay=0.3)
-    variables = state.generator.trainable_variables
-    averages = state.averaged_generator.trainable_variables
+    variables, averages = state.generator.variables, state.averaged_generator.variables
     expected = [keras.ops.convert_to_numpy(v).astype(np.float64) for v in variables]
     for one, two in zip(expected, averages, strict=True):
         np.testing.assert_array_equal(one, two)  # it begins as the generator
