@@ -11,10 +11,10 @@ from dcgan.benchmarks.turns import PairedFigures, measure_in_turn, seconds_of
 from dcgan.distributed.devices import avoid_remapper
 from dcgan.files import write_json
 from dcgan.latent.sampling import BATCH_SIZE, make_sampler
-from dcgan.models import Generator
 from dcgan.run import model_file
 from dcgan.run.checkpoint import Checkpointer
 from dcgan.run.run_dir import RunDir
+from dcgan.training.averaging import make_measurement
 from dcgan.training.state import GANState
 
 IMAGES = 10_000
@@ -35,7 +35,8 @@ def sampling(
     config.json; `sample` takes a run folder, a new folder and the number of PNG files to write.
     """
     generator, z_dim = state.sampler, state.generator.z_dim
-    _set_moving_statistics(state.averaged_generator or state.generator)
+    # The initial statistics give nearly grey images, which PNG compresses much faster than usual.
+    make_measurement(state.averaged_generator or state.generator)()
     bare = _bare(generator, z_dim, images)
     draw = make_sampler(generator, z_dim=z_dim, z_dist=state.generator.z_dist)
     draw([0])  # compiles
@@ -77,16 +78,3 @@ def _bare(generator: Callable, z_dim: int, images: int) -> Callable[[], float]:
             forward().numpy()
 
     return lambda: calls * BATCH_SIZE / seconds_of(forward_all)
-
-
-def _set_moving_statistics(generator: Generator) -> None:
-    """Sets the moving statistics of normalization to those of a batch, as training would.
-
-    The initial ones give nearly grey images, which PNG compresses much faster than usual ones.
-    """
-    momenta = [norm.momentum for norm in generator.norms]
-    for norm in generator.norms:
-        norm.momentum = 0.0
-    generator(tf.random.stateless_normal((BATCH_SIZE, generator.z_dim), [0, 1]), training=True)
-    for norm, momentum in zip(generator.norms, momenta, strict=True):
-        norm.momentum = momentum

@@ -126,9 +126,8 @@ class Trainer:
         self.labels = TrainingLabels.of(prepared, columns or {}, **config.z_options)
         self.data |= self.labels.meta()
         self.sample_grid = make_sample_grid(config.num_samples, table := self.labels.table)
-        of_z = {**config.z_options, "table": table}
-        self.statistics = AverageStatistics(self.state, **of_z)
-        self.sample_images = make_sampler(self.state.sampler, **of_z)
+        self.statistics = AverageStatistics(self.state, table)
+        self.sample_images = make_sampler(self.state.sampler, **config.z_options, table=table)
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
         self.until = config.steps or config.epoch * self.steps_per_epoch

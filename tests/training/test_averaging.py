@@ -32,7 +32,7 @@ def make_state(table: ClassTable | None = None, **kwargs) -> GANState:
 
 
 def measured(state: GANState, table: ClassTable | None = None) -> list[np.ndarray]:
-    AverageStatistics(state, **OF_Z, table=table).measure()
+    AverageStatistics(state, table).measure()
     return [variable.numpy() for variable in state.averaged_generator.non_trainable_variables]
 
 
@@ -79,7 +79,7 @@ def test_they_depend_on_the_averaged_weights_alone():
 
 def test_they_are_measured_once_for_each_step():
     state = make_state()
-    statistics = AverageStatistics(state, **OF_Z, table=None)
+    statistics = AverageStatistics(state)
     variable = state.averaged_generator.norms[0].moving_mean
     statistics.measure()
     first = variable.numpy()
@@ -94,6 +94,6 @@ def test_they_are_measured_once_for_each_step():
 def test_without_an_average_there_is_nothing_to_measure():
     state = make_state(averaged=False)
     before = state.arrays()
-    AverageStatistics(state, **OF_Z, table=None).measure()
+    AverageStatistics(state).measure()
     for name, array in state.arrays().items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
