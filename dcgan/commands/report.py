@@ -109,11 +109,10 @@ def _health(run_dir: RunDir, config: dict) -> Health:
 
 
 def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
-    method = paths.natural_method(trained.z_dist)
-    return [
-        Walk(*ends, trained.walk(trained.points(ends), FRAMES - 1, method=method))
-        for ends in zip(seeds[:-1], seeds[1:], strict=True)
-    ]
+    method, leg = paths.natural_method(trained.z_dist), FRAMES - 1
+    frames = trained.walk(trained.points(seeds), leg, method=method)
+    ends = zip(seeds[:-1], seeds[1:], strict=True)
+    return [Walk(*both, frames[i * leg : (i + 1) * leg + 1]) for i, both in enumerate(ends)]
 
 
 def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, CopySearch | str]:
