@@ -29,7 +29,7 @@ PROBES = 1000  # rows that are examined to find the column of file names
 def attach(source: Source) -> None:
     """Replaces the labels of picture files by those of their manifest or sheet, if there is one.
 
-    Raises UserError if this is unusable.
+    Raises UserError if these cannot be read, or a sheet has two different rows for one picture.
     """
     if not isinstance(source, PictureFiles):
         return

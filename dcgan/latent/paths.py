@@ -24,9 +24,10 @@ def slerp(first: np.ndarray, last: np.ndarray, t: np.ndarray) -> np.ndarray:
     `a` is the angle between the two, t [T] is in [0, 1]; returns float32 [T, z_dim]. The line is
     straight if both point in the same or in opposite directions.
 
-    White 2016, "Sampling generative networks" (arXiv 1609.04468): normal vectors nearly all have
-    the length sqrt(z_dim); a straight line between two of them passes through shorter ones, which
-    the generator has hardly seen.
+    Sources: Shoemake 1985, "Animating rotation with quaternion curves", for vectors of length 1;
+    White 2016, "Sampling generative networks" (arXiv 1609.04468), for latent vectors. Normal
+    vectors nearly all have the length sqrt(z_dim); a straight line between two of them passes
+    through shorter ones, which the generator has hardly seen.
     """
     t = np.asarray(t, np.float64)
     one, other = np.asarray(first, np.float64), np.asarray(last, np.float64)

@@ -27,6 +27,8 @@ def layer_seed(seed: int, network: str, layer: str) -> int:
     """Returns the seed of a layer's initial weights, below 2**32: a hash of all arguments.
 
     If the hash or the name of a layer changed, every --seed would begin with other weights.
+    With sums such as seed + layer number, a layer of one run would have the weights of the next
+    layer of another run.
     """
     words = [seed, *f"{network}/{layer}".encode()]
     return int(np.random.SeedSequence(words).generate_state(1)[0])
