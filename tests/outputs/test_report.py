@@ -347,6 +347,10 @@ def test_the_film_is_cut_to_whole_images(tmp_path):
     assert cut.images_per_side in (1, 2, 3)
     side = cut.images_per_side * 13 - 1
     np.testing.assert_array_equal(pixels_of(cut.still.data_url)[..., :1], grids[-1][:side, :side])
+    # A class a row: more rows than columns, and the last classes are shown as well.
+    tall = [images.grid(pictures(8, 0, (12, 12, 1)), columns=2)]
+    whole = report_pictures.embed_animation(tall, (12, 12), tmp_path / "none.gif", max_bytes=10**6)
+    assert whole.images_per_side is None and (whole.gif.height, whole.gif.width) == (51, 25)
     existing = tmp_path / "training.gif"
     existing.write_bytes(images.gif_bytes(grids))
     same = report_pictures.embed_animation(grids, (12, 12), existing, max_bytes=10**6)

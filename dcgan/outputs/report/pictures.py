@@ -120,7 +120,7 @@ class GridAnimation:
 
     gif: EmbeddedPicture  # all frames
     still: EmbeddedPicture  # the last frame
-    images_per_side: int | None  # images left in each row and column; None if all are left
+    images_per_side: int | None  # rows and columns that are left, at most; None if all are
 
 
 def embed_animation(
@@ -140,7 +140,9 @@ def embed_animation(
             moving = EmbeddedPicture(_data_url(data, "gif"), *gif.size)
         return GridAnimation(moving, embed_picture(grids[-1], max_bytes=max_bytes), None)
     height, width = cell
-    columns = side = max(1, math.ceil(grids[-1].shape[1] / (width + 1)))
+    tall, wide = grids[-1].shape[:2]
+    # Rows too: the grids of runs by class may have more of them than columns.
+    most = side = max(1, math.ceil(tall / (height + 1)), math.ceil(wide / (width + 1)))
     while True:
         cut = [grid[: side * (height + 1) - 1, : side * (width + 1) - 1] for grid in grids]
         data = images.gif_bytes(cut, seconds=FRAME_SECONDS)
@@ -150,5 +152,5 @@ def embed_animation(
     tall, wide = cut[-1].shape[:2]
     moving = EmbeddedPicture(_data_url(data, "gif"), wide, tall)
     return GridAnimation(
-        moving, embed_picture(cut[-1], max_bytes=max_bytes), None if side == columns else side
+        moving, embed_picture(cut[-1], max_bytes=max_bytes), None if side == most else side
     )
