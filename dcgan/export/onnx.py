@@ -60,13 +60,20 @@ def write_onnx(
 
 
 def _halve(model) -> None:
-    """Stores weights as float16 with a Cast to float32, which ONNX Runtime computes at loading."""
+    """Stores weights as float16 with a Cast to float32, which ONNX Runtime computes at loading.
+
+    What z is compared with stays as it is: rounded, it would give some z another class.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     casts = 0
+    compared = {
+        name for node in model.graph.node if node.op_type == "GreaterOrEqual" for name in node.input
+    }
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if tensor.data_type == TensorProto.FLOAT and values.size >= SMALLEST_HALVED:
+        is_large = tensor.data_type == TensorProto.FLOAT and values.size >= SMALLEST_HALVED
+        if is_large and tensor.name not in compared:
             half = f"{tensor.name}_float16"
             cast = helper.make_node("Cast", [half], [tensor.name], name=half, to=TensorProto.FLOAT)
             model.graph.node.insert(casts, cast)

@@ -126,9 +126,13 @@ class ClassTable:
         The first number of z decides: its range is divided into intervals that are as probable as
         the combinations are frequent. Every runtime of exported models can compare with all ends.
         """
-        is_above = z[:, :1] >= tf.constant(self._cuts)
+        is_above = z[:, :1] >= self._ends(z)
         places = tf.reduce_sum(tf.cast(is_above, tf.int32), 1)
         return tf.gather(tf.constant(self.rows), places)
+
+    def _ends(self, z: tf.Tensor) -> tf.Tensor:
+        """Returns the ends of the intervals, float32 [R - 1]; `export.litert` makes them of z."""
+        return tf.constant(self._cuts)
 
     @functools.cached_property
     def _below(self) -> np.ndarray:

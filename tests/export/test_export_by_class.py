@@ -133,6 +133,27 @@ def test_every_format_takes_labels_too(tmp_path, form):
     assert max(found[name] for name in own) <= parity.TOLERANCE
 
 
+@pytest.mark.parametrize(
+    "form",
+    [onnx.FORMAT, pytest.param(litert.FORMAT, marks=pytest.mark.slow)],
+    ids=lambda form: form.name,
+)
+def test_float16_weights_change_the_class_of_no_z(tmp_path, form):
+    """The numbers that part the classes are close where there are many combinations."""
+    form.require()
+    labels = np.unravel_index(np.arange(3000), (60, 50))
+    names = {"hair": tuple(map(str, range(60))), "eyes": tuple(map(str, range(50)))}
+    table = ClassTable.of(names, np.stack(labels, 1), z_dim=Z_DIM, z_dist="normal01")
+    checkpoint = TrainedRun(RunDir(toy_run(tmp_path / "run", table=table))).checkpoint
+    networks = checkpoint.generator(), checkpoint.discriminator()
+    subject = Subject(*networks, {"z_dist": "normal01", "step": 1234}, table)
+    path = form.path(tmp_path, 1234)
+    form.write(subject, path, "float16")
+    with checking_here():
+        found = parity.check(form, path, parity.make_cases(subject), weights="float16")
+    assert found.keys() == {"serving_default", "by_class"}
+
+
 def test_a_page_needs_labels_and_begins_with_seeds_in_their_own_classes(root, trained, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
