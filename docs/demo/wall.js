@@ -19,7 +19,12 @@ export class Wall {
       const button = tileAt(target);
       if (button) this.pick(faceOf(button), button);
     });
-    this.more.addEventListener("click", () => this.#focusNew(this.#hang()));
+    this.more.addEventListener("click", () => {
+      // After the button was pressed by key, the first new picture is where to go on.
+      const goesOn = document.activeElement === this.more;
+      const tiles = this.#hang();
+      if (goesOn) tiles[0]?.focus({ preventScroll: true });
+    });
     const near = new IntersectionObserver((seen) => seen[0].isIntersecting && this.#fill(), {
       rootMargin: AHEAD,
     });
@@ -41,6 +46,7 @@ export class Wall {
     const far = tiles.findIndex((t) => t.getBoundingClientRect().top > innerHeight + parseInt(AHEAD));
     const kept = far < 0 ? tiles.length : Math.max(STEP, Math.ceil(far / STEP) * STEP);
     for (const button of tiles.slice(kept)) button.remove();
+    if (kept < tiles.length) this.more.hidden = false;
     this.drawing.abort(new DOMException("another version", "AbortError"));
     this.drawing = new AbortController();
     const seen = (t) => t.getBoundingClientRect().bottom > 0;
@@ -84,7 +90,7 @@ export class Wall {
   #fill() {
     if (!this.faceAt) return;
     while (this.more.getBoundingClientRect().top < innerHeight + parseInt(AHEAD)) {
-      if (!this.#hang().length) break; // the last seed of 64 bits
+      if (!this.#hang().length) break;
     }
   }
 
@@ -93,6 +99,7 @@ export class Wall {
     const faces = Array.from({ length: STEP }, (_, i) => this.faceAt(start + i));
     const tiles = faces.filter(Boolean).map((face) => tile(face, this.info));
     this.root.append(...tiles);
+    this.more.hidden = tiles.length < STEP; // the end of a list, or the last seed of 64 bits
     tiles.forEach((button) => this.#markOne(button));
     if (start === 0) oneStop(tiles);
     else oneStop(tiles, null);
@@ -109,10 +116,5 @@ export class Wall {
     } catch (error) {
       if (error.name !== "AbortError") this.failed(error);
     }
-  }
-
-  /** After the button was pressed by key, the first new picture is where to go on. */
-  #focusNew(tiles) {
-    if (document.activeElement === this.more) tiles[0].focus({ preventScroll: true });
   }
 }

@@ -168,6 +168,7 @@ def test_seeds_are_written_as_on_the_command_line(visit):
     labels = page.locator(".wall .tile").evaluate_all("all => all.map((one) => one.dataset.name)")
     assert labels == [f"Seed {n}" for n in (1, 5, *range(9, 21), 7)]
     assert "Seeds 1,5, 9-20,7" in page.locator("#title").inner_text()
+    assert page.locator("#more").is_hidden()  # there are no more
     for wrong in ("9-2", "1,,2", "1-", "x"):
         page.fill("#seed", wrong)
         page.keyboard.press("Enter")
@@ -176,6 +177,7 @@ def test_seeds_are_written_as_on_the_command_line(visit):
         page.evaluate("toast.classList.remove('shown')")
     page.locator("#all").click()
     assert page.locator(".wall .tile").first.get_attribute("data-name") == "Seed 0"
+    assert page.locator("#more").is_visible()
 
 
 def test_a_page_that_follows_draws_everything_anew_when_another_version_answers(visit, host):
