@@ -29,8 +29,9 @@ def run(options: Serve) -> int:
             f"--name must be a word without / and :, as it stands in addresses; received "
             f"{options.name!r}."
         )
-    from dcgan.serving import proxies
+    from dcgan.serving import hosts, proxies
 
+    origins = hosts.check_origins(options.cors)
     root_path = proxies.check_root_path(options.root_path)
     trusted = proxies.check_trusted(options.forwarded_allow_ips)
     folder, run_dir = _model_folder(options)
@@ -39,7 +40,7 @@ def run(options: Serve) -> int:
         raise _nothing_to_serve(folder)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leave room for a training
     with quiet.quiet_start():
-        from dcgan.serving import app, hosts, saved_model, server
+        from dcgan.serving import app, saved_model, server
         from dcgan.serving.follow import Follower
         from dcgan.serving.metrics import Metrics
         from dcgan.serving.service import LoadedVersion, Service
@@ -83,7 +84,6 @@ def run(options: Serve) -> int:
             follower.start()
         for processes in (service.readers, service.writers):
             processes.start()
-        origins = tuple(filter(None, (origin.strip() for origin in options.cors.split(","))))
         application = app.make_app(
             service,
             cors=origins,

@@ -57,6 +57,19 @@ def make_allowed_hosts(host: str, address: str, given: str) -> AllowedHosts:
     return AllowedHosts(frozenset((*LOOPBACK, listened.lower(), *own, *names)), not is_loopback)
 
 
+def check_origins(given: str) -> tuple[str, ...]:
+    """Checks the origins of --cors and returns them as browsers send them, without a last slash."""
+    names = [name.strip().lower().rstrip("/") for name in given.split(",") if name.strip()]
+    origin = re.compile(r"[*]|null|[a-z][a-z0-9+.-]*://[^/?#@\s]+")  # null: of pages of files
+    for name in names:
+        if not origin.fullmatch(name):
+            raise UserError(
+                "--cors must be origins such as https://www.example.org, with http:// or https:// "
+                f"and without a path, or {EVERY} for all; received {name!r}."
+            )
+    return tuple(names)
+
+
 class CheckHost:
     """ASGI middleware that refuses requests to any other host."""
 

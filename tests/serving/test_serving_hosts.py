@@ -48,6 +48,15 @@ def test_further_names_are_allowed_when_told():
             hosts.make_allowed_hosts("127.0.0.1", "127.0.0.1", bad)
 
 
+def test_origins_are_as_browsers_send_them():
+    assert hosts.check_origins("") == ()
+    given = "https://www.Example.org/, http://box:8080,,*, null"
+    assert hosts.check_origins(given) == ("https://www.example.org", "http://box:8080", "*", "null")
+    for bad in ("www.example.org", "https://box/faces", "https://a b"):
+        with pytest.raises(UserError, match="--cors must be origins"):
+            hosts.check_origins(bad)
+
+
 PATHS = ["/healthz", "/v1/models/dcgan", "/image/7.png", "/explorer/", "/metrics", "/nowhere"]
 
 
