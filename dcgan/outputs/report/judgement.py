@@ -40,7 +40,7 @@ def judge(records: Iterable[Mapping]) -> Judgement | None:
         recall is not None and recall < NEAR_ZERO and (precision or 0.0) >= HALF
     ):
         return Judgement(
-            f"The generated images are clustered in the middle of the real ones : {numbers}. "
+            f"The generated images are clustered in the middle of the real ones: {numbers}. "
             "Images that are blurred or all alike have a high precision too, so it does not mean "
             "that they look real.",
             is_bad=True,
