@@ -118,7 +118,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def front_page(request: Request) -> RedirectResponse:
-    """Redirects to the explorer, with the query of the address, such as a seed."""
+    """Redirects to the explorer, with the query of the address, such as a class."""
     query = f"?{request.url.query}" if request.url.query else ""
     # Absolute if the prefix is known, as the browser may have left out the slash after it.
     base = request.scope["root_path"] + "/" if request.scope["root_path"] else ""

@@ -34,9 +34,14 @@ def from_query(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[st
     """Returns the numbers of the classes that a query asks for, by input; `OWN` if it names none.
 
     The query has class names by column; "label" may stand for the only column. An unknown class is
-    refused with 400.
+    refused with 400, and so is a "label" that may be of several columns.
     """
     found = {}
+    if len(columns) > 1 and "label" in query and "label" not in [one.name for one in columns]:
+        raise RequestError(
+            "label does not say which label it is: expected the name of one of the columns "
+            f"{', '.join(one.name for one in columns)}."
+        )
     for column in columns:
         word = query.get(column.name, query.get("label") if len(columns) == 1 else None)
         try:
@@ -53,13 +58,19 @@ def cache_key(labels: Mapping[str, int]) -> str:
 
 
 def from_body(columns: tuple[Column, ...], labels: object) -> dict[str, int]:
-    """Does the same as `from_query` for names of classes that a client sent in a body."""
+    """Does the same as `from_query` for names of classes that a client sent in a body.
+
+    Unlike a query, it may name nothing but columns.
+    """
     given = {} if labels is None else labels
-    if not isinstance(given, dict) or not all(isinstance(word, str) for word in given.values()):
-        names = ", ".join(one.name for one in columns)
-        raise RequestError(
-            f"Expected labels to be an object with the names of classes of {names or 'none'}."
-        )
+    known = [one.name for one in columns]
+    if (
+        not isinstance(given, dict)
+        or not all(isinstance(word, str) for word in given.values())
+        or not given.keys() <= {*known, *(["label"] if known else [])}
+    ):
+        names = ", ".join(known) or "none"
+        raise RequestError(f"Expected labels to be an object with the names of classes of {names}.")
     return from_query(columns, given)
 
 

@@ -134,6 +134,15 @@ def test_a_class_that_there_is_not_is_refused(client, model, path):
     assert model.asked == []
 
 
+@pytest.mark.parametrize("path", ["/image/7.png", "/image/-7.png", "/grid.png", "/interpolate.gif"])
+def test_a_label_of_several_columns_is_refused(client, model, path):
+    params = {"label": "blue", "seeds": "1", "from": 1, "to": 2, "frames": 4}
+    answer = client.get(path, params=params)
+    assert answer.status_code == 400
+    assert "one of the columns hair, eye color." in answer.json()["error"]
+    assert model.asked == []
+
+
 def test_grids_have_one_class(client, model):
     assert client.get("/grid.png", params={"seeds": "1-3", "hair": "blue"}).status_code == 200
     ((signature, asked),) = model.asked  # of four rows, as batches have
@@ -154,7 +163,7 @@ def test_latent_vectors_are_drawn_of_the_classes_sent_with_them(client, model):
     for labels, hair in ((None, -1), ({}, -1), ({"hair": "blue"}, 1)):
         assert client.post("/render", json={"z": z, "labels": labels}).status_code == 200
         assert model.asked[-1] == ("z", {"hair": [hair] * 2, "eye_color": [-1] * 2})
-    for labels in ({"hair": 1, "eye color": 2}, "blue", ["blue"]):
+    for labels in ({"hair": 1, "eye color": 2}, "blue", ["blue"], {"hare": "blue"}):
         answer = client.post("/render", json={"z": z, "labels": labels})
         assert answer.status_code == 400 and "hair, eye color" in answer.json()["error"]
 
