@@ -56,7 +56,8 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
         {"column": name, "input": given, "names": list(known)} for (name, known), given in columns
     ]
     return {
-        "dataset": Path(config.get("dataset", "")).name,  # not its folders, which are private
+        # Not its folders, which are private. Where training began among the pictures, it is ".".
+        "dataset": Path(config.get("dataset", "")).name or run.root.resolve().name,
         "height": height,
         "width": width,
         "channels": channels,

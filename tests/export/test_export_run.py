@@ -139,6 +139,8 @@ def test_a_folder_is_named_without_the_path_to_it(root, tmp_path):
     write_json(run.config, {"dataset": "/home/somebody/private/faces", "z_dist": "normal01"})
     found = describe(run, open_checkpoint(root))
     assert found["dataset"] == "faces" and found["epoch"] is None and found["metrics"] == {}
+    write_json(run.config, {"dataset": "."})  # where training began among the pictures
+    assert describe(run, open_checkpoint(root))["dataset"] == tmp_path.name
 
 
 # ----------------------------------------------------------------------------------- publication

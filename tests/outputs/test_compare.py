@@ -326,6 +326,7 @@ def test_runs_on_other_machines_or_other_data_are_told(tmp_path):
     assert last == "They were trained on different machines, so minutes do not compare."
     titles = page_of(*runs).words["pictures"]
     assert "Training images of faces, for a." in titles and "of digits, for b." in titles
+    assert run_of(tmp_path / "here", dataset=".").dataset == "here"
     environment.write_text("{")
     assert "machines" not in page.compare([*map(filled_again, runs)]).verdict[-1]
 

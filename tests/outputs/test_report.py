@@ -390,8 +390,10 @@ def test_the_command_writes_one_file_and_changes_none(toy, capsys):
 
 
 def test_without_the_data_it_says_so(tmp_path):
-    run_root = toy_run(tmp_path / "run")  # its config.json does not say what it was trained on
+    # Its config.json does not say where "." was, in which it was trained.
+    run_root = toy_run(tmp_path / "run", dataset=".")
     to = tmp_path / "else" / "page.html"
     assert main.main(["report", "--run_dir", str(run_root), "--to", str(to)]) == 0
-    assert "names no data_dir" in Page(to.read_text("utf-8")).words["memory"]
+    page = Page(to.read_text("utf-8"))
+    assert "names no data_dir" in page.words["memory"] and "<h1>run</h1>" in page.html
     assert not (run_root / "report.html").exists()

@@ -50,7 +50,7 @@ class Run:
     def dataset(self) -> str:
         """The name of its data set; of a path the last part."""
         name = str(self.option("dataset") or "unknown data")
-        return Path(name).name or name
+        return Path(name).name or self.name  # not "."
 
     @functools.cached_property
     def history(self) -> History:

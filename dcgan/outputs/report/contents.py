@@ -105,7 +105,7 @@ class Contents:
     @property
     def title(self) -> str:
         """The data set's name; of a path the last part."""
-        return PurePath(self.dataset).name or self.dataset
+        return PurePath(self.dataset).name
 
     def option(self, name: str) -> object:
         """Returns the value of an option; None if the run does not record it."""
