@@ -243,6 +243,7 @@ def test_the_bent_scale_keeps_both_spikes_and_detail_visible():
     places = scale.at([0, 1, 10, 100, 1000])
     np.testing.assert_allclose(np.diff(places), np.diff(places)[0])  # 0 to 1, then each decade
     assert scale.ticks(5) == [0, 1, 10, 100, 1000]
+    assert chart.value_scale(-values).ticks(5) == [-1000, -100, -10, -1, 0]
     assert not chart.value_scale(np.linspace(0, 3, 50)).symlog
     assert chart.value_scale(np.array([-2.0, 2.0])).low < -2
 
@@ -253,6 +254,7 @@ def test_the_bent_scale_keeps_both_spikes_and_detail_visible():
 def test_numbers_are_written_as_people_write_them():
     values = (0, 1.13e-05, -3e-9, 0.0123456, 45.63, 1234.5, float("nan"))
     assert [*map(number, values)] == ["0", "0.000011", "0", "0.0123", "45.6", "1,234", "nan"]
+    assert [number(999.4), number(-999.6)] == ["999", "-1,000"]  # not -1e+03
     counts = (950, 38_400, 1_040_000, 4_860_000, 23_000_000)
     told = ["950", "38 thousand", "1 million", "4.9 million", "23 million"]
     assert [*map(large, counts)] == told

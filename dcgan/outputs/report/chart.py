@@ -54,7 +54,8 @@ class Scale:
 
     def ticks(self, most: int) -> list[float]:
         if self.symlog:
-            powers = [10.0**k for k in range(math.ceil(math.log10(max(abs(self.high), 10))) + 1)]
+            largest = max(abs(self.low), abs(self.high), 10)
+            powers = [10.0**k for k in range(math.ceil(math.log10(largest)) + 1)]
             found = [-p for p in reversed(powers)] + [0.0, *powers]
         else:
             locator = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])
