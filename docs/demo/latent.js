@@ -1,6 +1,5 @@
-/* Seeds to latent vectors, number for number as dcgan/latent/sampling.py draws them with TensorFlow,
-   so that
-   seed 7 is the same picture in this page, on the server and in training. */
+/* Seeds to latent vectors, number for number as dcgan/latent/noise.py draws them with TensorFlow, so
+   that seed 7 is the same picture in this page, on the server and in training. */
 
 // Philox 4x32-10: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57];
@@ -9,7 +8,7 @@ const ROUNDS = 10;
 
 // With this key TensorFlow turns a seed into the key and counter of its numbers.
 const SCRAMBLE = [0x3ec8f720, 0x02461e29];
-const SAMPLING = [0xffffffff, 0xffffffff]; // second half of every seed: -1, as in sampling.py
+const SAMPLING = [0xffffffff, 0xffffffff]; // second half of every seed: -1, as in noise.py
 
 /** The upper 32 bits of a product; JavaScript's own multiplication rounds beyond 53. */
 function multiplyHigh(a, b) {
