@@ -20,10 +20,10 @@ export class Wall {
       if (button) this.pick(faceOf(button), button);
     });
     this.more.addEventListener("click", () => {
-      // After the button was pressed by key, the first new picture is where to go on.
+      // After the button was pressed by key, the first new picture is where to go on, or the last.
       const goesOn = document.activeElement === this.more;
       const tiles = this.#hang();
-      if (goesOn) tiles[0]?.focus({ preventScroll: true });
+      if (goesOn) (tiles[0] ?? this.root.lastElementChild).focus({ preventScroll: true });
     });
     const near = new IntersectionObserver((seen) => seen[0].isIntersecting && this.#fill(), {
       rootMargin: AHEAD,
