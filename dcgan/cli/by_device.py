@@ -1,4 +1,4 @@
-"""Decides options that are open until a run begins, such as precision and batch for the device.
+"""Decides options that are open until a run begins: for its device, such as precision, and length.
 
 They are decided once: config.json records them, and the run keeps them on whatever device it
 continues. `resolve` lists the open options; docs/recipes.md has the trials behind the preset
@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from dcgan import UserError
-from dcgan.cli.option import ENDLESS, check_value
-from dcgan.cli.presets import ON_GPU
+from dcgan.cli.option import ENDLESS, check_value, parse_seconds
+from dcgan.cli.presets import LONG_RUN, LONG_RUN_IMAGES, LONG_RUN_SECONDS, ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
 # Logged when the default networks are trained on a CPU.
@@ -63,6 +63,8 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     is_default = "preset" in config.undecided
     if "precision" in config.undecided:
         config = replace(config, precision=precision)
+    if config.preset == "best" and "g_width" in config.undecided and _is_long(config, num_images):
+        config = replace(config, **LONG_RUN)
     config = replace(config, undecided=())
     if is_default and config.preset == "silva" and not gpu:
         return config, PRESET_ADVICE
@@ -79,6 +81,12 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
         f"a {'GPU' if gpu else 'CPU'} the preset {config.preset} takes {chosen}; set any of them "
         "to choose it yourself."
     )
+
+
+def _is_long(config: Config, num_images: int) -> bool:
+    images = config.steps * config.batch_size if config.steps else config.epoch * num_images
+    seconds = parse_seconds(config.time_budget) if config.time_budget else LONG_RUN_SECONDS
+    return images >= LONG_RUN_IMAGES and seconds >= LONG_RUN_SECONDS
 
 
 def _flag(name: str, value: Any) -> str:

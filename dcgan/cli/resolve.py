@@ -4,7 +4,14 @@ from typing import Any
 
 from dcgan import UserError
 from dcgan.cli.option import ENDLESS, check_value, parse_seconds
-from dcgan.cli.presets import DATASETS, DECIDED_LATER, ON_DATASET, OTHER_DATASET, PRESETS
+from dcgan.cli.presets import (
+    DATASETS,
+    DECIDED_LATER,
+    LONG_RUN,
+    ON_DATASET,
+    OTHER_DATASET,
+    PRESETS,
+)
 from dcgan.cli.train_options import FIELDS, Config
 
 
@@ -24,7 +31,8 @@ def resolve(given: dict[str, Any]) -> Config:
     on_this = ON_DATASET.get((preset, dataset.lower()), {})
     # A size that the user gives in one form replaces the data set's in the other.
     values = {**bundle, **PRESETS[preset], **on_this, **given}
-    open_ = [name for name in DECIDED_LATER.get(preset, ()) if name not in {**on_this, **given}]
+    known = {**on_this, **given, **(LONG_RUN if on_this else {})}
+    open_ = [name for name in DECIDED_LATER.get(preset, ()) if name not in known]
     # The run may have begun without labels, or the labels may not be fit to learn from.
     asked = given.keys() | ({"conditional"} if "label_columns" in given else set())
     labelled = ("conditional", "layout", "class_loss")

@@ -35,7 +35,7 @@ def choose(*, gpu: bool = False, **given) -> dict:
     [
         ({"epoch": 7}, "For 7 epochs of 10,000 images at 64x64 on a CPU the preset best takes --"),
         ({"steps": 900}, "For 900 steps of 10,000 images"),
-        ({"time_budget": "20m"}, "For 20m of"),
+        ({"time_budget": "7m"}, "For 7m of"),
         ({"time_budget": "20m", "epoch": 2}, "For 20m and at most 2 epochs of"),
         ({"epoch": 7, "learning_rate": 1e-3}, "For 7 epochs of"),
     ],
@@ -56,6 +56,36 @@ def test_a_gpu_gets_a_larger_batch_with_what_goes_with_it():
         assert one["batch_size"] / -math.log2(one["ema_decay"]) == pytest.approx(5530, rel=0.01)
     given = choose(gpu=True, batch_size=32)
     assert (given["batch_size"], given["learning_rate"], given["ema_decay"]) == (32, 2e-4, 0.998)
+
+
+@pytest.mark.parametrize(
+    ("given", "width"),
+    [
+        ({"time_budget": "8m"}, 384),
+        ({"time_budget": "7m59s"}, 256),
+        ({"time_budget": "8m", "epoch": 19}, 256),
+        ({"time_budget": "7m59s", "epoch": 20}, 256),
+        ({"epoch": 20}, 384),
+        ({"epoch": 19}, 256),
+        ({"steps": 12_500}, 384),
+        ({"steps": 12_499}, 256),
+        ({"steps": 12_499, "batch_size": 17}, 384),
+        ({"epoch": 20, "g_width": 96}, 96),
+        ({"epoch": 20, "preset": "fast"}, 128),
+        ({"epoch": 20, "preset": "silva"}, 512),
+        *(({"epoch": 50, "dataset": name}, 256) for name in ("mnist", "svhn", "avatars")),
+    ],
+)
+def test_long_runs_get_a_wider_generator(given, width):
+    words = {"dataset": "faces", "preset": "best", **given}
+    config, sentence = decide(resolve(words))
+    assert config.g_width == width
+    assert ("--g_width 384" in sentence) == (width == 384)
+    # A run keeps its width, however long it becomes.
+    for length in ({"steps": 10}, {"steps": 10**6}):
+        same = {name: value for name, value in words.items() if name != "epoch"}
+        went_on = by_device.keep_recorded(resolve({**same, **length}), to_dict(config))
+        assert decide(went_on)[0].g_width == width
 
 
 @pytest.mark.parametrize(
