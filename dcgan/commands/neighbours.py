@@ -27,8 +27,8 @@ def run(options: Neighbours) -> None:
     seeds = parse_seeds(options.seeds, flag="--seeds", at_most=MAX_ROWS)
     trained = open_run(options)
     to = Path(options.to) if options.to else trained.run.root / "generated" / "neighbours.png"
-    notes = to.with_suffix(".json")
     provenance.refuse_foreign(to, ".png")
+    notes = to.with_suffix(".json")
     provenance.refuse_foreign(notes, ".json")
     _require(trained.count(), options)
     prepared = trained.reals()
