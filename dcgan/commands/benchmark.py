@@ -20,7 +20,7 @@ from dcgan.cli.recorded import to_dict
 from dcgan.cli.resolve import resolve
 from dcgan.cli.run_options import Benchmark, Sample
 from dcgan.commands import sample
-from dcgan.commands.train import image_spec
+from dcgan.commands.train import image_spec, require_a_step
 from dcgan.datasets import catalog
 from dcgan.datasets.cache_folder import cache_folder
 from dcgan.datasets.prepare import PreparedData, prepare, summarize
@@ -147,8 +147,10 @@ class Bench:
         return [processes.outside(self.command, spec, steps=self.steps, pairs=self.pairs)]
 
     def _prepare(self) -> PreparedData:
-        """Prepares the images, which are in the cache from then on."""
-        return prepare(self._source, image_spec(self.config), cache_dir=self._cache_dir)
+        """Prepares the images, which are in the cache from then on; UserError for too few."""
+        made = prepare(self._source, image_spec(self.config), cache_dir=self._cache_dir)
+        require_a_step(self.config, made.report.used, len(made.report.skipped))
+        return made
 
     def _flags(self) -> list[str]:
         """Returns the flags for train, which finds its images in the cache."""

@@ -145,7 +145,7 @@ def _look_at_data(
     config = replace(config, run_dir=config.run_dir or str(Path("runs") / run_name(config)))
     config = take_choices(config)
     if not config.dry_run:
-        _require_a_step(config, _count(config, source))
+        require_a_step(config, _count(config, source))
     if not config.conditional:
         return config, source, summary, {}
     rows = label_columns.usable(source, summary, config.train_size)
@@ -171,7 +171,7 @@ def _require_data(config: Config, source: Source) -> None:
     """Refuses a data set that is too small even if all of its pictures can be used."""
     count = _count(config, source)
     if "batch_size" not in config.undecided:
-        _require_a_step(config, count)
+        require_a_step(config, count)
     if config.evaluate_freq:
         periodic.require(
             source.labels,
@@ -187,7 +187,7 @@ def _count(config: Config, source: Source) -> int:
     return min(len(source), config.train_size or len(source))
 
 
-def _require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
+def require_a_step(config: Config, num_images: int, skipped: int = 0) -> None:
     """Refuses data that do not suffice for one step, and suggests a batch size."""
     needed = config.batch_size * config.d_steps
     if num_images >= needed:
@@ -231,7 +231,7 @@ def _make_trainer(
     def images() -> PreparedData:
         """Prepares the images; raises UserError if they are too few or not worker 0's."""
         made = prepared()
-        _require_a_step(config, made.report.used, len(made.report.skipped))
+        require_a_step(config, made.report.used, len(made.report.skipped))
         labels = TrainingLabels.of(made, columns, **config.z_options)
         content = {"images": made.content, **labels.meta()}
         if workers.count > 1 and workers.broadcast_json(content) != content:
@@ -349,7 +349,7 @@ def _dry_run(
 def _estimate(config: Config, num_images: int, classes: tuple[int, ...]) -> None:
     """Says how long the training would take here, or that the images are too few for it."""
     try:
-        _require_a_step(config, num_images)
+        require_a_step(config, num_images)
     except UserError as error:
         logger.warning("\n%s", error)
         return

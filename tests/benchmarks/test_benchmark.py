@@ -389,6 +389,15 @@ def test_it_writes_what_it_measured(tmp_path, monkeypatch, capsys):
         run_command(only="input", to=str(tmp_path / "speed.txt"))
 
 
+def test_too_few_pictures_for_a_step_are_refused(tmp_path):
+    write_pictures(tmp_path / "toys", 3)
+    bench = benchmark.Bench(
+        Benchmark(dataset=str(tmp_path / "toys"), output_size=8, cache_dir=str(tmp_path / "cache"))
+    )
+    with pytest.raises(UserError, match="3 images, fewer than the 16 of a step .* --batch_size 2"):
+        bench._flags()
+
+
 def run_command(**given):
     benchmark.run(complete("benchmark", given))
 
