@@ -169,7 +169,8 @@ def _as_label(name: str, value: str | None, command: str) -> tuple[str, str | No
     """Turns --hair blue into --label hair=blue in commands with --label; keeps mistyped flags."""
     known = FIELDS[command]
     is_flag = any(name in of_command for of_command in FIELDS.values())
-    if "label" not in known or is_flag or value is None or did_you_mean(name, known):
+    is_mistyped = did_you_mean(name, known, near=0.8)  # "breed" must not suggest seed
+    if "label" not in known or is_flag or value is None or is_mistyped:
         return name, value
     return "label", f"{name}={value}"
 

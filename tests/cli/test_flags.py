@@ -161,6 +161,8 @@ TERMS = {"terms": "+3,8 -4 +5 +6"}
         ("evaluate --split test", "evaluate", {"splits": "test"}),
         ("sample --hair blue --eyes=red", "sample", {"label": "hair=blue,eyes=red"}),
         ("--label a=1 b=2 --hair x sample", "sample", {"label": "a=1,b=2,hair=x"}),
+        ("sample --breed poodle", "sample", {"label": "breed=poodle"}),  # like --seed
+        ("interpolate --style buns", "interpolate", {"label": "style=buns"}),  # like --scale
         ("benchmark --steps 3 --bs 4", "benchmark", {"steps_per_turn": 3, "batch_size": 4}),
         ("crop --min_neighbors 3", "crop", {"min_neighbours": 3}),
         ("neighbors --k 3", "neighbours", {"k": 3}),
@@ -227,6 +229,7 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
         ("train --to x", ("not of train", "python main.py train --help")),
         ("crop --noyes", ("--noyes", "of crawl, not of crop")),
         ("sample --num_image 3", ("--num_image", "did you mean --num_images?")),
+        ("sample --lable 7", ("--lable", "did you mean --label?")),
         ("sample --size 3", ("--size is a flag of", "not of sample")),
         ("crop --hair blue", ("There is no flag --hair",)),
         ("--noflip True", ("--noflip takes no value", "'True'", "--flip")),
