@@ -157,7 +157,10 @@ def _take_value(name: str, rest: collections.deque[str]) -> str | None:
     if name in SWITCHES:  # `--crop True`, as carpedm20's users write it
         is_value = word.lower() in TRUE + FALSE
         if not is_value and not is_other:
-            raise UserError(f"--{name} must be true or false; received {word!r}.")
+            raise UserError(
+                f"--{name} must be true or false; received {word!r}: if that is the data set, "
+                "name it first, or by --dataset."
+            )
     elif name.removeprefix("no") in SWITCHES:
         is_value = word.lower() in TRUE + FALSE  # refused by `_check_flag`
     else:

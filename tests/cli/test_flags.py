@@ -242,6 +242,7 @@ def test_what_is_there_is_a_data_set_even_where_its_name_is_near_a_commands(tmp_
         ("--epoch 1.5", ("--epoch", "1.5", "whole number")),
         ("--beta1 fast", ("--beta1", "fast", "number")),
         ("--crop=maybe", ("--crop", "maybe", "true or false")),
+        ("--dry_run pictures", ("--dry_run", "'pictures'", "true or false", "name it first")),
     ],
 )
 def test_what_is_unknown_or_of_another_type_is_refused(line, words):
