@@ -89,7 +89,7 @@ class TrainedRun:
         self.z_dist: str = self.generator.z_dist
         avoid_remapper()
         self.shape: tuple[int, int, int] = self.generator.image_shape
-        self.table = classes_file.read(self.checkpoint.path.parent, self.generator)
+        self.table = classes_file.read(run.checkpoints, self.generator)
         self._z_options = {"z_dim": self.generator.z_dim, "z_dist": self.z_dist}
         self.sample = make_sampler(self.generator, **self._z_options, table=self.table)
 

@@ -1,5 +1,6 @@
 """`sample`, `interpolate`, `arithmetic` and `report` of a run by class: the classes asked for."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,12 @@ def test_sums_are_drawn_of_classes_too(toy, trained, tmp_path):
     assert to.exists()
     points = trained.points([3, 5])
     np.testing.assert_array_equal(trained.render(points), trained.sample([3, 5]))
+
+
+def test_a_copy_of_a_checkpoint_has_the_classes_of_its_run(toy, trained, tmp_path):
+    kept = tmp_path / "kept.npz"
+    shutil.copy(trained.checkpoint.path, kept)
+    assert TrainedRun(RunDir(toy), str(kept)).table.digest == TABLE.digest
 
 
 def test_a_run_without_its_classes_is_refused(tmp_path, capsys):
