@@ -31,6 +31,12 @@ def keep_recorded(config: Config, recorded: dict[str, Any]) -> Config:
     recorded = _BEFORE_PRECISION | recorded
     values = {name: recorded.get(name, FIELDS[name].default) for name in config.undecided}
     for name, value in values.items():
+        kind = type(FIELDS[name].default)
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise UserError(
+                f"The run's config.json has a {name} that no run has, {str(value)[:80]!r}; restore "
+                "it, or choose another --run_dir."
+            )
         check_value(FIELDS[name], value)
     still = ("precision",) if values.get("precision") == "auto" else ()  # no run records auto
     return replace(config, **values, undecided=still)

@@ -180,11 +180,18 @@ def test_a_run_keeps_its_arithmetic_on_other_hardware(name):
     assert any(line.startswith("--precision") for line in differences(given, to_dict(config)))
 
 
-def test_what_a_foreign_record_calls_the_arithmetic_is_not_believed():
+def test_a_foreign_record_is_not_believed():
     config = resolve({"dataset": "avatars"})
     assert decide(by_device.keep_recorded(config, {"precision": "auto"}))[0].precision == "bfloat16"
     with pytest.raises(UserError, match="--precision must be one of"):
         by_device.keep_recorded(config, {"precision": "float8"})
+    config = resolve({"dataset": "faces"})
+    for foreign in ({"batch_size": [16]}, {"batch_size": None}, {"augment": 5}, {"g_width": "256"}):
+        with pytest.raises(
+            UserError, match=rf"config.json has a {next(iter(foreign))} that no run"
+        ):
+            by_device.keep_recorded(config, foreign)
+    assert by_device.keep_recorded(config, {"ema_decay": 0}).ema_decay == 0
 
 
 def test_a_run_keeps_what_was_chosen_when_it_began():
