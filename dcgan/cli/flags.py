@@ -90,9 +90,11 @@ def parse(argv: list[str]) -> tuple[str, dict[str, typing.Any]]:
             )
         given.append(("dataset", word))
     if words:
+        runs = [name for name in ("run_dir", "runs") if name in FIELDS[command]]
+        hint = f"; a run is named by --{runs[0]}" if runs and command != DEFAULT else ""
         raise UserError(
-            f"Did not expect {words[0]!r} after the command {command!r}; "
-            "flags begin with --, and a value with spaces needs quotes."
+            f"Did not expect {words[0]!r} after the command {command!r}; flags begin with --, and "
+            f"a value with spaces needs quotes{hint}."
         )
     given = [_as_label(name, value, command) for name, value in given]
     for name, value in given:
