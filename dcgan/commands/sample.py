@@ -38,12 +38,8 @@ def run(options: Sample) -> None:
     shown = seeds[:GRID_IMAGES]
     usual = shown == list(range(GRID_IMAGES))
     more = "" if usual else f"-seeds-{_safe(format_seeds(shown))}"
-    if not to.name:  # as of . and /
-        raise UserError(
-            f"--to {to} has no name, under which the grid of the images is written beside them: "
-            "name a new folder."
-        )
-    grid = to.with_name(f"{to.name}{more}.png")
+    named = to if to.name not in ("", "..") else to.resolve()
+    grid = named.parent / f"{named.name}{more}.png"
     provenance.refuse_foreign(grid, ".png")
     note = {"run": trained.name, "step": trained.step, "z_dist": trained.z_dist}
     note |= {"label": words} if words else {}

@@ -83,6 +83,14 @@ def test_a_file_depends_on_its_seed_only(tmp_path):
     )
 
 
+def test_the_folder_may_be_this_one(toy, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert sample("--run_dir", toy, "--num_images", 2, "--to", ".") == 0
+    assert len(pictures(tmp_path / "here")) == 2
+    assert (tmp_path / "here-seeds-0-1.png").exists()
+
+
 # --- going on
 
 
