@@ -224,3 +224,8 @@ def archive_refusal(path: object, what: str, error: BaseException, advice: str) 
 def reading_failed(error: BaseException) -> str:
     """Returns the reason why bytes cannot be read, e.g. "cannot be read (Permission denied)"."""
     return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
+def may_pass(reason: str) -> bool:
+    """Tells whether a file was skipped because of the disk or a missing library, not its bytes."""
+    return reason.startswith("cannot be read (") or ", which needs: " in reason

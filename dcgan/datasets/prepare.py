@@ -17,7 +17,7 @@ import logging
 import mmap
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 from dcgan import UserError
 from dcgan.datasets.cached import counts, is_depth, is_said, is_summary, map_array, read_entry
 from dcgan.datasets.image_store import FileStore, allocate, free_memory
+from dcgan.datasets.picture import may_pass
 from dcgan.datasets.report import DataReport, depth, nothing_usable_error, remarks_on
 from dcgan.datasets.source import ImageSpec, Labels, Skipped, Source, Summary
 from dcgan.datasets.workers import decode, map_in_order
@@ -90,7 +91,7 @@ def prepare(
     if limit is not None and limit < 1:
         raise UserError(f"The number of images to use must be at least 1, received {limit}.")
     key = _key(source.fingerprint, asdict(spec), limit)
-    cached = _read_cache(cache_dir, key, spec)
+    cached = _read_cache(source, cache_dir, key, spec)
     if cached is None:
         summary = summarize(source, cache_dir=cache_dir)
         if len(summary.skipped) == summary.found:
@@ -122,7 +123,7 @@ def look(
 
     Decodes the pictures of a `fallible` source, as headers do not show all damage.
     """
-    cached = _read_cache(cache_dir, _key(source.fingerprint, asdict(spec), limit), spec)
+    cached = _read_cache(source, cache_dir, _key(source.fingerprint, asdict(spec), limit), spec)
     if cached is not None:
         images, entry = cached
         return _report(source, entry, len(images))
@@ -143,7 +144,8 @@ def summarize(source: Source, *, cache_dir: Path | None) -> Summary:
     if entry is not None and is_summary(entry) and is_depth(entry):
         skipped = tuple(Skipped(*item) for item in entry["skipped"])
         about = (entry[name] for name in ("channels", "white_level", "deep"))
-        return Summary(entry["found"], skipped, _sizes(entry), *about)
+        if not any(source.is_picture(i) for i in _may_have_passed(source, skipped)):
+            return Summary(entry["found"], skipped, _sizes(entry), *about)
     summary = source.summary()
     _write_json(cache_dir, key, asdict(summary))
     return summary
@@ -287,8 +289,21 @@ def _report(source: Source, entry: dict, used: int) -> DataReport:
     )
 
 
-def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndarray, dict] | None:
-    """Reads images and entry from the cache; None unless both are there and undamaged."""
+def _may_have_passed(source: Source, skipped: Iterable[tuple[str, str]]) -> Iterator[int]:
+    """Yields the numbers of skipped pictures that may be usable now, though no file has changed."""
+    names = {name for name, reason in skipped if may_pass(reason)}
+    for index, name in enumerate(getattr(source, "names", ()) if names else ()):
+        if name in names:
+            yield index
+
+
+def _read_cache(
+    source: Source, folder: Path | None, key: str, spec: ImageSpec
+) -> tuple[np.ndarray, dict] | None:
+    """Reads images and entry from the cache.
+
+    Returns None unless both are there and undamaged, and lack no picture that is usable now.
+    """
     entry = _read_json(folder, key)
     if entry is None:
         return None
@@ -302,7 +317,8 @@ def _read_cache(folder: Path | None, key: str, spec: ImageSpec) -> tuple[np.ndar
     except (OSError, ValueError) as error:
         logger.warning("The cached images %s/%s.npy are damaged (%s).", folder, key, error)
         return None
-    return images, entry
+    left_out = _may_have_passed(source, entry["skipped"])
+    return None if any(source.decode([i], spec).indices for i in left_out) else (images, entry)
 
 
 def _open(path: Path) -> np.ndarray:

@@ -20,8 +20,9 @@ from running import write_pictures
 
 from dcgan import UserError, files
 from dcgan.datasets import image_store
-from dcgan.datasets.folder import find
+from dcgan.datasets.folder import FolderSource, find
 from dcgan.datasets.image_store import FileStore
+from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Decoded, ImageSpec, Labels, Skipped, Summary
 
 # The package has a function of the same name.
@@ -87,6 +88,28 @@ def test_cache_gives_the_same_without_decoding(folder, tmp_path):
         np.testing.assert_array_equal(mapped, memory)
     np.testing.assert_array_equal(again.labels["label"].values, first.labels["label"].values)
     assert again.report == first.report and not isinstance(memory, np.memmap)
+
+
+@pytest.mark.parametrize("reason", ["cannot be read (Permission denied)", "HEIC, which needs: x"])
+def test_what_was_no_fault_of_the_file_is_tried_again(folder, tmp_path, monkeypatch, reason):
+    """After chmod or pip install the files and their times are the same, and so is the key."""
+    opened = FolderSource.open
+
+    def fail(source, index):
+        if source.names[index] == "girls/15.png":
+            raise UnusableFile(reason)
+        return opened(source, index)
+
+    def used() -> list[int]:
+        return levels(run(find(folder), tmp_path).images)
+
+    with monkeypatch.context() as ill:
+        ill.setattr(FolderSource, "open", fail)
+        assert used() == [i for i in USED if i != 15]
+        ill.setattr(prepare, "_decode_all", None)  # calling it would raise
+        assert used() == [i for i in USED if i != 15]
+    assert len(prepare.summarize(find(folder), cache_dir=tmp_path).skipped) == 2
+    assert used() == USED
 
 
 @pytest.mark.parametrize("limit, used", [(1, 1), (4, 4), (17, 17), (18, 17), (1000, 17)])
