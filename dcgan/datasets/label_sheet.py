@@ -10,11 +10,13 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from dcgan import UserError
 from dcgan.datasets.packed import MANIFEST
+from dcgan.datasets.parts import Part
 from dcgan.datasets.picture import reading_failed
 from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
@@ -23,7 +25,6 @@ from dcgan.datasets.source import Labels, Source
 SUFFIXES = (".csv", ".tsv")
 MOST_BYTES = 1 << 28  # of the largest sheet that is read
 SEPARATORS = ",;\t"
-PROBES = 1000  # rows that are examined to find the column of file names
 
 
 def attach(source: Source) -> None:
@@ -36,11 +37,11 @@ def attach(source: Source) -> None:
     if labels := source.packed_labels():
         _attach(source, labels, MANIFEST)
         return
-    keys = _keys(source.names)
+    keys = _keys(source)
     best, most = None, 0
     for name, open_sheet in _sheets(source):
         heads, rows = _read(name, open_sheet)
-        column, found = _naming(rows[:PROBES], keys, len(heads))
+        column, found = _naming(rows, keys, len(heads))
         if found > most and len(heads) > 1:
             best, most = (name, heads, rows, column), found
     if best is None:
@@ -66,10 +67,13 @@ def _attach(source: PictureFiles, labels: dict[str, Labels], name: str) -> None:
 def _sheets(source: PictureFiles) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
     """Yields (name, function that opens it) of sheets among the pictures or beside the archive."""
     seen = set()
-    for i, name in enumerate(source.names):
+    files = [(name, source, i) for i, name in enumerate(source.names)]
+    if isinstance(source, Part):
+        files += [(source.whole.names[i], source.whole, i) for i in source.beside]
+    for name, place, i in files:
         if name.lower().endswith(SUFFIXES):
             seen.add(os.path.basename(name))
-            yield name, lambda i=i: source.open(i)
+            yield name, lambda place=place, i=i: place.open(i)
     path = Path(getattr(source, "path", ""))
     folder = path if path.is_dir() else path.parent
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -99,13 +103,22 @@ def _read(name: str, open_sheet: Callable[[], BinaryIO]) -> tuple[list[str], lis
     return heads, rows[1:]
 
 
-def _keys(names: list[str]) -> dict[str, int]:
-    """Returns the numbers of pictures by name, and by shorter names that are unique."""
-    found = {name: i for i, name in enumerate(names)}
-    for shorten in (os.path.basename, lambda name: os.path.splitext(os.path.basename(name))[0]):
-        short = [shorten(name) for name in names]
-        count = Counter(short)
-        found |= {word: i for i, word in enumerate(short) if count[word] == 1 and word not in found}
+def _keys(source: PictureFiles) -> dict[str, int]:
+    """Returns the numbers of pictures by name, and by the ends of names that are unique."""
+    whole = source.names
+    if isinstance(source, Part):  # its own names lack the folder of the part
+        whole = [source.whole.names[i] for i in source.numbers]
+    ends = [whole]  # with all folders, without the first, ..., "" where none is left
+    while any(ends[-1]):
+        ends.append([name.partition("/")[2] for name in ends[-1]])
+    bare = [[os.path.splitext(name)[0] for name in names] for names in ends]
+    found: dict[str, int] = {}
+    for spellings in ([whole], [source.names], ends, bare):  # the more exact ones go before others
+        count = Counter(chain.from_iterable(spellings))
+        found = {
+            name: i for names in spellings for i, name in enumerate(names) if count[name] == 1
+        } | found
+    found.pop("", None)
     return found
 
 
@@ -114,10 +127,17 @@ def _key(cell: str) -> str:
 
 
 def _naming(rows: list[list[str]], keys: dict[str, int], columns: int) -> tuple[int, int]:
-    """Returns the column that names most pictures, and how many it names."""
-    counts = [sum(_key(row[i]) in keys for row in rows if i < len(row)) for i in range(columns)]
-    best = max(range(columns), key=counts.__getitem__, default=0)
-    return best, counts[best] if counts else 0
+    """Returns the column that names most pictures, and how many it names.
+
+    Numbers of rows or classes may be names without suffix too, so names with one come first.
+    """
+    named = []
+    for i in range(columns):
+        cells = {row[i] for row in rows if i < len(row)}
+        cells = {_key(cell) for cell in cells} & keys.keys()
+        named.append((len(cells), sum("." in cell for cell in cells)))
+    best = max(range(columns), key=named.__getitem__, default=0)
+    return best, named[best][0] if named else 0
 
 
 def _labels(

@@ -95,23 +95,25 @@ def _parts_at(level: int, folders: dict[str, list[int]]) -> PartFolders | None:
 class Part(PictureFiles):
     """Some files of a folder or archive, under other names."""
 
+    beside: Sequence[int] = ()  # the numbers in `whole` of files that belong to no part
+
     def __init__(
         self, whole: PictureFiles, files: Iterable[tuple[str, int]], labels: dict | None = None
     ):
         """Takes `files` as (name, number in `whole`); without `labels`, folders become labels."""
         files = sorted(files)
         self.path, self.parallel, self.notes = whole.path, whole.parallel, whole.notes
-        self._whole = whole
-        self._numbers = [number for _, number in files]
+        self.whole = whole
+        self.numbers = [number for _, number in files]  # of its files in `whole`
         self._given = labels
         versions = [whole.fingerprint] * len(files)
         super().__init__(whole.name, [name for name, _ in files], versions)
 
     def open(self, index: int) -> BinaryIO:
-        return self._whole.open(self._numbers[index])
+        return self.whole.open(self.numbers[index])
 
     def is_picture(self, index: int) -> bool:
-        return self._whole.is_picture(self._numbers[index])
+        return self.whole.is_picture(self.numbers[index])
 
     def find_labels(self) -> dict[str, Labels]:
         return super().find_labels() if self._given is None else self._given
@@ -124,11 +126,12 @@ def choose(whole: PictureFiles, splits: Sequence[str]) -> PictureFiles | None:
     if layout is None:
         return None
     wanted = wanted_parts(whole.name, splits, layout.files)
-    used = (number for files in layout.files.values() for number in files)
+    used = {number for files in layout.files.values() for number in files}
     short = {n: paths[n][: layout.level] + paths[n][layout.level + 1 :] for n in used}
     chosen = sorted(("/".join(short[n]), n) for part in wanted for n in layout.files[part])
     classes = _classes(layout, short, whole.is_picture)
     source = Part(whole, chosen, _labels([n for _, n in chosen], wanted, classes))
+    source.beside = [number for number in range(len(whole)) if number not in used]
     source.parts = {part: len(files) for part, files in layout.files.items()}
     source.notes += (_sentence(layout, wanted),)
     return source

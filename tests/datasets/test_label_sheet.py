@@ -1,9 +1,11 @@
 """Labels from a .csv beside the pictures."""
 
+import os
 import zipfile
 
 import numpy as np
 import pytest
+from pictures import fill, pack, png
 from running import write_pictures
 
 from dcgan import UserError
@@ -36,6 +38,11 @@ SHEETS = {
     "\nred;grey;0002.png\nred;blue;0003.png\n",
     "without suffixes, by tabs, with a mark": "\ufeffid\thair\teyes\n0000\tred\tblue\n"
     "0001\tblue\tgrey\n0002\tred\tgrey\n0003\tred\tblue\n",
+    "numbers of rows first, as if they were names": ",file,hair,eyes\n0001,0000.png,red,blue\n"
+    "0000,0001.png,blue,grey\n0003,0002.png,red,grey\n0002,0003.png,red,blue\n",
+    "of far more pictures": "file,hair,eyes\n"
+    + "".join(f"gone{i}.png,green,pink\n" for i in range(2000))
+    + "0000.png,red,blue\n0001.png,blue,grey\n0002.png,red,grey\n0003.png,red,blue\n",
     "more than there is, blanks, empty lines": "file,hair,eyes\r\n 0003.png , red,blue\r\n\r\n"
     "gone.png,green,pink\r\n0000.png,red,blue\r\n0001.png,blue,grey\r\n0002.png,red,grey\r\n",
 }
@@ -71,6 +78,29 @@ def test_a_sheet_is_found_whatever_the_pattern_in_subfolders_and_beside_an_archi
     assert said(find(inside))["hair"] == expected
     (beside.parent / "list.csv").write_text(SHEETS["plain"], "utf-8")
     assert said(find(beside))["hair"] == expected
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("shorten", [str, lambda name: name[:-4], os.path.basename])
+def test_one_sheet_has_the_labels_of_all_parts(tmp_path, packed, shorten):
+    """It is outside of the parts, whose folders its names may have."""
+    names = ["train/0.png", "train/1.png", "test/2.png", "test/3.png"]
+    sheet = "file,hair\n" + "".join(
+        f"{shorten(name)},{'pt'[i % 2]}\n" for i, name in enumerate(names)
+    )
+    files = {name: png(i) for i, name in enumerate(names)} | {"hair.csv": sheet.encode()}
+    if packed:
+        place = pack(tmp_path / "a.zip", {f"faces/{name}": data for name, data in files.items()})
+    else:
+        place = fill(tmp_path / "a", files)
+    for part in ("train", "test"):
+        assert said(find(place, splits=[part])) == {"hair": ["p", "t"]}
+
+
+def test_a_class_may_be_the_name_of_a_picture(tmp_path):
+    folder = fill(tmp_path / "faces", {f"{i}.png": png(i) for i in range(4)})
+    (folder / "labels.csv").write_text("digit,file\n0,0.png\n1,1.png\n0,2.png\n1,3.png\n")
+    assert said(find(folder)) == {"digit": ["0", "1", "0", "1"]}
 
 
 def test_what_has_no_label_and_the_order_of_numbers(tmp_path):
