@@ -2,11 +2,15 @@
 
 import logging
 import time
+from collections.abc import Sequence
+
+import numpy as np
 
 from dcgan import UserError
 from dcgan.cli.run_options import Features
 from dcgan.commands.open_run import open_run
 from dcgan.datasets import parts
+from dcgan.datasets.prepare import PreparedData
 from dcgan.datasets.source import Source
 from dcgan.evaluation import cache, linear_probe
 from dcgan.evaluation.kept_results import is_accuracies
@@ -35,8 +39,8 @@ def run(options: Features) -> None:
     labelling, names = _choose_labelling(options.labels, trained.source())
     learnt = trained.reals()
     asked = learnt if own else trained.read_part(options.splits)
-    known = Images(learnt.images, learnt.labels[labelling].values)
-    tested = known if own else Images(asked.images, asked.labels[labelling].values)
+    known = _label(learnt, labelling, names)
+    tested = known if own else _label(asked, labelling, names)
     trials = linear_probe.draw_trials(
         known.labels,
         names,
@@ -109,6 +113,21 @@ def _choose_labelling(asked: str | None, source: Source) -> tuple[str, tuple[str
     if asked is None and len(there) > 1:
         logger.info("Using the first of the labels %s.", ", ".join(there))
     return name, source.labels[name].names
+
+
+def _label(part: PreparedData, labelling: str, names: Sequence[str]) -> Images:
+    """Labels the images of a part by places in `names`; by -1, which is never right, if not there.
+
+    A part in which a class does not occur may number its classes in another way.
+    """
+    if labelling not in part.labels:
+        raise UserError(
+            f"Not every picture has a label {labelling!r}: expected a class for each; give the "
+            "others one, take them away, or name other labels with --labels."
+        )
+    labels = part.labels[labelling]
+    places = [names.index(name) if name in names else -1 for name in labels.names]
+    return Images(part.images, np.array(places)[labels.values])
 
 
 def _describe_measurement(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from toy_run import Z_DIM, toy_run
 from dcgan import UserError, images
 from dcgan.commands import features as module
 from dcgan.commands.features import table
+from dcgan.datasets.source import Labels
 from dcgan.evaluation import linear_probe
 from dcgan.evaluation.linear_probe import (
     PENALTIES,
@@ -319,6 +321,16 @@ def test_the_test_part_is_classified_where_there_is_one(tmp_path):
     assert features(run_root, *flags) == 0
     (record,) = read_json_lines(run_root / "evaluation" / "features-2.jsonl")
     assert (record["split"], record["test_count"], record["classes"]) == ("test", 30, 10)
+
+
+def test_the_classes_of_a_part_are_those_of_what_was_learnt():
+    """Of a, b and c there is no b in the part, and a label sheet then numbers c by 1."""
+    part = SimpleNamespace(
+        images=None, labels={"hair": Labels(np.array([1, 0, 2]), ("a", "c", "d"))}
+    )
+    assert module._label(part, "hair", NAMES).labels.tolist() == [2, 0, -1]
+    with pytest.raises(UserError, match="Not every picture has a label 'eyes'"):
+        module._label(part, "eyes", NAMES)
 
 
 def test_a_run_that_knows_the_labels_says_so(tmp_path, capsys, monkeypatch):
