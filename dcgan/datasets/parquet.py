@@ -246,7 +246,9 @@ def _is_label(schema, name: str) -> bool:
     import pyarrow.types as types
 
     kind = schema.field(name).type
-    return types.is_integer(kind) or types.is_string(kind) or types.is_boolean(kind)
+    kind = kind.value_type if types.is_dictionary(kind) else kind  # pandas' categories
+    text = types.is_string(kind) or types.is_large_string(kind)  # polars writes the large kind
+    return text or types.is_integer(kind) or types.is_boolean(kind)
 
 
 def _features(schema) -> dict:

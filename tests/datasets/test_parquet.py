@@ -81,10 +81,15 @@ def test_shards_in_a_folder(tmp_path, train, test):
 def test_other_columns(tmp_path):
     img = find(write(tmp_path / "cifar.parquet", PICTURES, column="img"))
     assert len(decoded(img).indices) == 12 and img.labels == {}
-    bare = pa.table({"jpg": pa.array(PICTURES), "label": ["b", "a"] * 6})
-    pq.write_table(bare, tmp_path / "bare.parquet")
-    source = find(tmp_path / "bare.parquet")
-    assert len(decoded(source).indices) == 12 and source.labels["label"].names == ("a", "b")
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())):
+        bare = {
+            "jpg": pa.array(PICTURES),
+            "label": pa.array(["b", "a"] * 6, pa.string()).cast(kind),
+        }
+        pq.write_table(pa.table(bare), tmp_path / "bare.parquet", row_group_size=5)
+        source = find(tmp_path / "bare.parquet")
+        assert len(decoded(source).indices) == 12 and source.labels["label"].names == ("a", "b")
+        assert source.labels["label"].values.tolist() == [1, 0] * 6
     secret = find(write(tmp_path / "secret.parquet", PICTURES, [-1] * 12))
     assert secret.labels == {}
     half = find(write(tmp_path / "half.parquet", PICTURES, [1, None] * 6))
