@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from dcgan import UserError
+from dcgan.cli.data_names import SUFFIXES
 from dcgan.datasets.picture import open_picture
 from dcgan.datasets.picture_formats import UnusableFile
 
@@ -60,7 +61,9 @@ def _explain_loading(address: str) -> str:
     if known:
         to = f"data/{known[3].split('/')[1]}"
         return f"run hf download {known[3]} --repo-type dataset --local-dir {to}, and name {to}."
-    return f"run curl -LO {address}, and name the file, or the folder that it is unpacked to."
+    # Of other addresses, such as those of Kaggle's data sets, curl would get a web page.
+    get = f"run curl -LO {address}" if address.lower().endswith(SUFFIXES) else "download it there"
+    return f"{get}, and name the file, or the folder that it is unpacked to."
 
 
 def refuse(path: Path) -> None:

@@ -37,6 +37,11 @@ def test_web_addresses_are_not_fetched(scheme):
     assert "is a web address" in said and "curl -LO" in said
 
 
+def test_a_web_page_is_not_for_curl():
+    said = sentence("https://www.kaggle.com/datasets/jessicali9530/celeba-dataset?select=a")
+    assert "from it: download it there, and name the file" in said and "curl" not in said
+
+
 def test_an_address_of_hugging_face():
     for address in ("https://huggingface.co/datasets/a/faces/tree/main", "hf://datasets/a/faces"):
         assert "hf download a/faces --repo-type dataset --local-dir data/faces" in sentence(address)
