@@ -22,7 +22,7 @@ logger = logging.getLogger("dcgan")
 # System errors that the user can mend; others are faults of this program.
 USER_ERRNOS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.EIO, errno.ESTALE, errno.ENOMEM),
+    *(errno.EIO, errno.ESTALE, errno.ENOMEM, errno.ENAMETOOLONG),
 )
 
 

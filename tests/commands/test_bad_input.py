@@ -28,6 +28,7 @@ WRONG = {
     "--dataset {base}/empty": ("There are no files", "expected pictures"),
     "--dataset {base}/cut": ("There are 2 images", "a batch of 8", "--batch_size"),
     "--dataset {base}/nowhere/pictures": ("no data set", "/nowhere/", "expected", "a path"),
+    f"--dataset {300 * 'a'}": ("name too long", "aaaa"),
     "--dataset animee": ("'animee'", "did you mean anime?"),
     "--dataset celeba": ("celeba does not exist", "img_align_celeba.zip", "--data_dir"),
     "--dataset=": ("expected", "''"),
