@@ -8,7 +8,7 @@ class: among vehicles, "train" is one. Nothing is learnt from parts that were no
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from dcgan import UserError
 from dcgan.cli.option import list_some
 from dcgan.datasets.picture_files import PictureFiles, find_dividing_folders, has_pictures, is_safe
-from dcgan.datasets.source import Labels
+from dcgan.datasets.source import Labels, Summary
+from dcgan.images import DEEP_WHITE
 
 PARTS = ("train", "test", "val")  # in config.json and evaluation records of runs
 _WORDS = {
@@ -114,6 +115,13 @@ class Part(PictureFiles):
 
     def is_picture(self, index: int) -> bool:
         return self.whole.is_picture(self.numbers[index])
+
+    def summary(self) -> Summary:
+        """Summarizes its own pictures; what is white follows from those of all parts together."""
+        summary = super().summary()
+        if summary.white_level == DEEP_WHITE:
+            return summary
+        return replace(summary, white_level=self.whole.summary().white_level)
 
     def find_labels(self) -> dict[str, Labels]:
         return super().find_labels() if self._given is None else self._given

@@ -9,6 +9,7 @@ from pictures import decoded, encoded, fill, raw_png
 from PIL import Image
 from running import LIGHT, run
 
+from dcgan.datasets import catalog
 from dcgan.datasets.folder import find
 from dcgan.datasets.prepare import prepare, summarize
 from dcgan.datasets.source import ImageSpec
@@ -47,6 +48,16 @@ def test_grey_levels_of_fewer_bits(tmp_path, bits, form):
     notes = prepare(find(path), GREY, cache_dir=None).report.notes
     said = f"2 pictures have 16-bit levels, none of them above {white:,}: they are taken for {bits}"
     assert (len(notes) == 1 and notes[0].startswith(said)) if bits < 16 else notes == ()
+
+
+def test_all_parts_have_the_same_white(tmp_path):
+    """The test part happens to use fewer bits: its pictures are as dark as those of train."""
+    files = {"train/a.png": grey(RAMP * 1000), "train/b.png": grey(RAMP), "test/a.png": grey(RAMP)}
+    path = str(fill(tmp_path / "a", files))
+    train, test = (catalog.find(path, "none", splits=[part]) for part in ("train", "test"))
+    found = [prepare(part, GREY, cache_dir=None) for part in (train, test)]
+    assert (found[0].images[1] == found[1].images[0]).all()
+    assert "white" not in "".join(found[1].report.notes)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
