@@ -31,7 +31,7 @@ STARTS = 3  # how often gallery-dl is started if the list of posts breaks off
 # Files with these suffixes are not requested, since `datasets` could not read them.
 NO_PICTURES = (
     *("mp4", "m4v", "mov", "webm", "mkv", "ogv", "flv", "avi", "wmv", "swf", "mp3"),
-    *("zip", "rar", "7z", "pdf", "psd", "svg", "avif", "heic", "html"),
+    *("zip", "rar", "7z", "pdf", "psd", "svg", "html"),
 )
 UNKNOWN_ADDRESS = "gallery-dl does not know this address"
 FINAL = (UNKNOWN_ADDRESS, "HttpError: '4")  # beginnings of errors that another try would repeat

@@ -24,6 +24,8 @@ from crawls import (
     pictures,
     words,
 )
+from pictures import png
+from PIL import features
 from running import ROOT, TIMEOUT, is_running, run, send_when, started, wait_until
 
 from dcgan import UserError
@@ -294,6 +296,17 @@ def test_a_crawl_that_comes_to_nothing_leaves_nothing(tmp_path, faults, sentence
         assert result.returncode == 2 and sentence in result.stderr
         assert not (tmp_path / "raw").exists()
         assert len(site.asked("/post.json")) == 1  # after a refusal nothing is asked again
+
+
+def test_formats_that_are_read_are_fetched_and_videos_are_not(tmp_path):
+    names = ("1.jpg", "2.mp4", *(["3.avif"] if features.check("avif") else []))
+    posts = [Post(i, name=name) for i, name in enumerate(names, 1)]
+    for post in posts[2:]:
+        post.sample = png(post.number, "AVIF", width=24, height=24)
+    with serving(posts) as site:
+        crawl_well(site, tmp_path)
+        assert pictures(tmp_path) == samples([p for p in posts if p.name != "2.mp4"])
+        assert not site.asked("/samples/2")
 
 
 @pytest.mark.parametrize("rating", ["safe", pytest.param("any", marks=pytest.mark.slow)])
