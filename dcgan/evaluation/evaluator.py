@@ -64,12 +64,16 @@ class Candidate:
 
 
 def as_generator(images: np.ndarray, count: int, *, seed: int) -> Candidate:
-    """Makes a candidate whose samples are `count` of the images, chosen by a seed."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
+    """Makes a candidate whose samples are `count` of the images, chosen by a seed.
+
+    They are in random order, as the inception score takes consecutive ones, and folders are often
+    sorted by class. The fingerprint says so: in earlier records they were in the folder's order.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     first = first_seed(seed)
     return Candidate(
         lambda seeds: images[chosen[np.asarray(seeds) - first]],
-        cache.data_fingerprint(images),
+        cache.digest("in random order", cache.data_fingerprint(images)),
         step=None,
         epoch=None,
     )

@@ -10,6 +10,7 @@ from running import content
 from test_evaluate import evaluate, pictures
 
 from dcgan.evaluation.evaluator import as_generator
+from dcgan.evaluation.inception_score import inception_score
 from dcgan.evaluation.protocol import first_seed
 from dcgan.evaluation.unseen import copies
 from dcgan.files import read_json_lines
@@ -38,10 +39,15 @@ def test_pictures_are_chosen_by_the_seed():
     other = as_generator(all_of_them, 20, seed=4).sample(range(first_seed(4), first_seed(4) + 20))
     assert not np.array_equal(found, other)
     assert as_generator(all_of_them[::-1], 20, seed=0).fingerprint != few.fingerprint
-    everything = as_generator(all_of_them, 50, seed=7)
-    np.testing.assert_array_equal(
-        everything.sample(range(first_seed(7), first_seed(7) + 50)), all_of_them
-    )
+
+
+def test_pictures_come_in_random_order_as_folders_are_sorted_by_class():
+    """The inception score takes consecutive images: tenths of one class would score 1."""
+    values = np.repeat(np.uint8([0, 255]), 1000).reshape(-1, 1, 1, 1)
+    found = as_generator(values, 2000, seed=7).sample(range(first_seed(7), first_seed(7) + 2000))
+    assert sorted(found.ravel()) == sorted(values.ravel())
+    classes = np.eye(2)[found.ravel() // 255]
+    assert inception_score(classes).value > 1.95
 
 
 def test_copies_are_counted_pixel_for_pixel():
