@@ -77,7 +77,7 @@ def _build(shape: tuple[int, ...], classes: dict[str, tuple[str, ...]], seed: in
 def load(data: PreparedData, *, folder: Path, seed: int) -> Classifier:
     """Loads the classifier of a data set from the cache, or trains it; logs its accuracy.
 
-    Each labelling with two classes or more gets a head. The seed decides the held-out images, the
+    Each labelling of `learnable` gets a head. The seed decides the held-out images, the
     initial weights and the order of training. Raises UserError if there are no such labels or too
     few images, or if nothing was learnt.
     """
@@ -141,23 +141,32 @@ def find_learnt(data: PreparedData, *, seed: int) -> np.ndarray:
 
 
 def require(labels: Mapping[str, Labels], count: int) -> dict[str, Labels]:
-    """Returns the labels with two classes or more.
+    """Returns the labels that can be learnt, see `learnable`.
 
     Raises UserError if there are none, or if `count`, the number of images, is too small.
     """
-    labels = {name: one for name, one in labels.items() if len(np.unique(one.values)) > 1}
-    instead = "choose --extractor inception or pixels, or another data set"
+    labels = learnable(labels)
     if not labels:
         raise UserError(
             "The classifier needs labels with two or more classes, and the data set has none: put "
-            f"the pictures of each class into a folder of their own, or {instead}."
+            "the pictures of each class into a folder of their own, or choose --extractor "
+            "self_supervised, inception or pixels, or another data set."
         )
     if count < FEWEST_LABELLED:
         raise UserError(
             f"The classifier needs at least {FEWEST_LABELLED} labelled images, received {count}: "
-            f"{instead}."
+            "choose --extractor inception or pixels, or another data set."
         )
     return labels
+
+
+def learnable(labels: Mapping[str, Labels]) -> dict[str, Labels]:
+    """Returns the labels with two classes or more, and two images of a class on average.
+
+    A column with a value of its own for each picture, such as its address, has no classes.
+    """
+    counts = {name: len(np.unique(one.values)) for name, one in labels.items()}
+    return {name: one for name, one in labels.items() if 2 <= counts[name] <= len(one.values) // 2}
 
 
 def _train(

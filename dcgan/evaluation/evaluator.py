@@ -15,7 +15,7 @@ import numpy as np
 
 from dcgan import UserError
 from dcgan.datasets.source import Labels
-from dcgan.evaluation import cache, extractors
+from dcgan.evaluation import cache, classifier, extractors
 from dcgan.evaluation.extractor import (
     BLOCK,
     FEWEST_LABELLED,
@@ -87,9 +87,8 @@ def default_extractor(
     Without such labels it chooses "pixels" if `count`, the number of images, is too small to learn
     from, or if no metric uses features.
     """
-    values = [one.values for one in labels.values()]
-    learnable = any(len(one) >= FEWEST_LABELLED and len(np.unique(one)) > 1 for one in values)
-    if learnable:
+    learnable = classifier.learnable(labels).values()
+    if any(len(one.values) >= FEWEST_LABELLED for one in learnable):
         return "classifier"
     looks = any(metric in NEEDS and NEEDS[metric].kind != "images" for metric in metrics)
     return "self_supervised" if looks and count >= FEWEST_LEARNT else "pixels"

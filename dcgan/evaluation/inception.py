@@ -131,7 +131,7 @@ def _download(folder: Path, file: RemoteFile) -> Path:
         raise UserError(
             f"The Inception network could not be downloaded ({reason}): put {file.name} from "
             f"{file.urls[0]}, or {ARCHIVE} from {ARCHIVE_URL}, into the folder {folder}, or choose "
-            "--extractor classifier or pixels, which need no download."
+            "--extractor classifier, self_supervised or pixels, which need no download."
         ) from error
 
 

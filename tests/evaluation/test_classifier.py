@@ -156,7 +156,7 @@ def test_images_that_are_all_alike_leave_none_to_judge(tmp_path):
 def test_without_classes_it_says_what_to_do(tmp_path, names):
     data = stripes(500)
     data.labels = {name: Labels(np.zeros(500, np.int32), ("all", "none")) for name in names}
-    words = "a folder of their own, or choose --extractor inception or pixels"
+    words = "a folder of their own, or choose --extractor self_supervised"
     with pytest.raises(UserError, match=words):
         load(data, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -167,9 +167,10 @@ def test_too_few_images_are_refused(tmp_path):
         load(stripes(499), tmp_path)
 
 
-def test_a_labelling_of_one_class_is_left_out(tmp_path, untrained):
+def test_labellings_without_classes_are_left_out(tmp_path, untrained):
     data = stripes(60)
     data.labels["all"] = Labels(np.zeros(60, np.int32), ("same",))
+    data.labels["address"] = Labels(np.arange(60, dtype=np.int32), tuple(map(str, range(60))))
     assert list(load(data, tmp_path).classes) == ["colour", "kind"]
 
 

@@ -357,6 +357,8 @@ def test_what_can_be_measured():
     assert evaluator.default_extractor({}, 499) == "pixels"
     alike = replace(one["label"], values=np.zeros(500, np.int32))
     assert evaluator.default_extractor({"label": alike}, 499) == "pixels"
+    each_its_own = replace(one["label"], values=np.arange(500, dtype=np.int32))
+    assert evaluator.default_extractor({"address": each_its_own}, 500) == "self_supervised"
     assert evaluator.possible_metrics("classifier", one) == metrics.METRICS
     without = tuple(m for m in metrics.METRICS if m != "is")
     assert evaluator.possible_metrics("pixels", one) == without
