@@ -156,7 +156,13 @@ def _output(words: Sequence[str], given: str = "", environment: dict | None = No
     shown = shlex.join(words)
     try:
         ended = subprocess.run(
-            words, input=given, env=environment, capture_output=True, text=True, check=False
+            words,
+            input=given,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",  # other programs print what they like
+            check=False,
         )
     except OSError as error:
         raise UserError(

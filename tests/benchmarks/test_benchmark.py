@@ -250,6 +250,11 @@ def test_an_outside_program_that_prints_none_is_timed(our_process):
     assert compared.bare[0] > 0.3 > compared.ours[0]
 
 
+def test_an_outside_program_may_print_other_than_utf_8(our_process):
+    command = program(r"import os; os.write(1, b'\xe9tape 25 images/s')")
+    assert processes.outside(command, SPEC, steps=7, pairs=1).ratio == 4.0
+
+
 @pytest.mark.parametrize(("images", "told"), [(64 * 30, False), (64 * 20, True)])
 def test_another_amount_of_work_is_told(caplog, images, told):
     with caplog.at_level(logging.WARNING, "dcgan"):
