@@ -289,7 +289,7 @@ class Config:
         harmless=True,
     )
 
-    undecided: tuple[str, ...] = ()  # not an option: names of those that are open, see `by_device`
+    undecided: tuple[str, ...] = ()  # not an option: names of those that are open, see `undecided`
 
     @property
     def z_options(self) -> dict[str, int | str]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from dcgan import UserError
 from dcgan.benchmarks.estimate import estimate
 from dcgan.benchmarks.steps import bare_spec
-from dcgan.cli import by_device
+from dcgan.cli import undecided
 from dcgan.cli.option import ENDLESS, parse_seconds
 from dcgan.cli.recorded import differences, run_name, to_dict
 from dcgan.cli.train_options import FIELDS, Config
@@ -50,7 +50,7 @@ def run(config: Config) -> int:
         raise UserError("--train false leaves nothing to do; leave the flag out to train.")
     try:
         workers = _gather(config)
-        config = by_device.choose_batch(config, gpu=on_gpu())
+        config = undecided.choose_batch(config, gpu=on_gpu())
         with workers.translate_errors():
             return _train(config, workers) if workers.is_chief else _follow(config, workers)
     except tf.errors.ResourceExhaustedError as error:
@@ -85,7 +85,7 @@ def _train(config: Config, workers: Workers) -> int:
         _require_shares(config, workers)
     config, source, summary, columns = _look_at_data(config, _keep_recorded_choices)
     native = {"gpu": on_gpu(), "precision": native_precision()}
-    config, chosen = by_device.decide(config, _count(config, source), **native)
+    config, chosen = undecided.decide(config, _count(config, source), **native)
     _require_shares(config, workers)
     if config.dry_run:
         return _dry_run(config, chosen, source, summary, columns)
@@ -208,7 +208,7 @@ def _take_chiefs_options(config: Config, workers: Workers) -> Config:
     Raises UserError if this worker was started with other options.
     """
     told = workers.broadcast_json()
-    config = by_device.keep_recorded(config, told)
+    config = undecided.keep_recorded(config, told)
     alike = ("dataset",) if _place(told) == _place(to_dict(config)) is not None else ()
     if lines := differences(config, told, there="on worker 0", alike=alike):
         raise UserError(
@@ -269,7 +269,7 @@ def image_spec(config: Config) -> ImageSpec:
 def _keep_recorded_choices(config: Config) -> Config:
     """Takes over the choices that the first start made for the run, whatever its device."""
     recorded = RunDir(Path(config.run_dir)).config
-    return by_device.keep_recorded(config, read_json(recorded)) if recorded.exists() else config
+    return undecided.keep_recorded(config, read_json(recorded)) if recorded.exists() else config
 
 
 def _refuse_other_config(config: Config, run_dir: RunDir, *, alike: tuple[str, ...]) -> None:

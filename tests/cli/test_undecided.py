@@ -1,4 +1,4 @@
-"""What is chosen for the device of a run, and kept where it goes on."""
+"""What is chosen for the device and length of a run, and kept where it goes on."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 import pytest
 
 from dcgan import UserError
-from dcgan.cli import by_device, presets
+from dcgan.cli import presets, undecided
 from dcgan.cli.option import ENDLESS
 from dcgan.cli.presets import DECIDED_LATER, PRESETS
 from dcgan.cli.recorded import differences, to_dict
@@ -18,8 +18,8 @@ ON_CPU = {name: PRESETS["best"].get(name, 2e-4) for name in DECIDED_LATER["best"
 
 def decide(config, *, gpu: bool = False, precision: str = "bfloat16"):
     """As `train` does it, for 10,000 images."""
-    config = by_device.choose_batch(config, gpu=gpu)
-    return by_device.decide(config, 10_000, gpu=gpu, precision=precision)
+    config = undecided.choose_batch(config, gpu=gpu)
+    return undecided.decide(config, 10_000, gpu=gpu, precision=precision)
 
 
 def choose(*, gpu: bool = False, **given) -> dict:
@@ -84,7 +84,7 @@ def test_long_runs_get_a_wider_generator(given, width):
     # A run keeps its width, however long it becomes.
     for length in ({"steps": 10}, {"steps": 10**6}):
         same = {name: value for name, value in words.items() if name != "epoch"}
-        went_on = by_device.keep_recorded(resolve({**same, **length}), to_dict(config))
+        went_on = undecided.keep_recorded(resolve({**same, **length}), to_dict(config))
         assert decide(went_on)[0].g_width == width
 
 
@@ -107,7 +107,7 @@ def test_labels_are_learnt_unless_a_run_began_without(preset, dataset):
     assert config.conditional and "--conditional" in sentence
     assert ("--batch_size" in sentence) == (dataset != "mnist")  # there it is not chosen
     old = to_dict(resolve({**words, "conditional": False}))
-    went_on = by_device.keep_recorded(resolve(words), old)
+    went_on = undecided.keep_recorded(resolve(words), old)
     assert not went_on.conditional and differences(went_on, old, alike=()) == []
     given = resolve({**words, "conditional": False})
     assert not given.conditional and "conditional" not in given.undecided
@@ -122,10 +122,10 @@ def test_runs_of_older_versions_go_on_as_they_began():
         del old["class_loss"]  # as versions without the choice wrote it
         if not began:
             del old["conditional"]
-        went_on = by_device.keep_recorded(resolve({**words, **again}), old)
+        went_on = undecided.keep_recorded(resolve({**words, **again}), old)
         assert (went_on.conditional, went_on.class_loss) == (bool(began), 0.0)
         assert differences(went_on, old) == []
-    assert by_device.keep_recorded(resolve({**words, "class_loss": 0.5}), old).class_loss == 0.5
+    assert undecided.keep_recorded(resolve({**words, "class_loss": 0.5}), old).class_loss == 0.5
 
 
 @pytest.mark.parametrize("began", [{}, {"conditional": True, "class_loss": 0.2}])
@@ -136,14 +136,14 @@ def test_runs_from_before_a_layout_with_labels_go_on_as_they_began(began):
     assert "--layout carpedm20;" in sentence and ("--conditional" in sentence) == (not began)
     old = to_dict(resolve({"conditional": False, **words, "layout": "radford"}))
     for known in (old, {name: value for name, value in old.items() if name != "layout"}):
-        went_on = by_device.keep_recorded(resolve(words), known)
+        went_on = undecided.keep_recorded(resolve(words), known)
         assert went_on.layout == "radford" and differences(went_on, known) == []
         assert decide(went_on)[0].conditional == ("conditional" in began)
 
 
 def test_a_class_loss_needs_a_layout_with_vectors_of_the_classes():
     inside = tuple(name for name, one in LAYOUTS.items() if one.labels_inside)
-    assert by_device.WITHOUT_VECTORS == inside
+    assert undecided.WITHOUT_VECTORS == inside
     words = {"dataset": "mnist", "preset": "carpedm20", "class_loss": 0.2}
     with pytest.raises(UserError, match=r"--class_loss 0.2 needs .* --layout carpedm20 does not"):
         decide(resolve(words))
@@ -154,7 +154,7 @@ def test_the_class_loss_is_the_presets_on_hard_classes():
     words = {"dataset": "svhn", "preset": "best", "epoch": 1}
     config, sentence = decide(resolve(words))
     assert config.class_loss == 0.2 and "--conditional --class_loss 0.2" in sentence
-    assert by_device.keep_recorded(resolve(words), to_dict(config)).class_loss == 0.2
+    assert undecided.keep_recorded(resolve(words), to_dict(config)).class_loss == 0.2
     assert resolve({"dataset": "pets", "conditional": True}).class_loss == 0.0
 
 
@@ -171,9 +171,9 @@ def test_the_arithmetic_is_the_devices_unless_it_is_given(preset):
 def test_a_run_keeps_its_arithmetic_on_other_hardware(name):
     """Runs without a record are older than any other arithmetic than float32."""
     recorded = {} if name is None else {"precision": name}
-    config = by_device.keep_recorded(resolve({"dataset": "avatars"}), recorded)
+    config = undecided.keep_recorded(resolve({"dataset": "avatars"}), recorded)
     assert decide(config, precision="float16")[0].precision == (name or "float32")
-    given = by_device.keep_recorded(
+    given = undecided.keep_recorded(
         resolve({"dataset": "avatars", "precision": "float16"}), recorded
     )
     assert given.precision == "float16"  # and refused, as any other change is
@@ -182,16 +182,16 @@ def test_a_run_keeps_its_arithmetic_on_other_hardware(name):
 
 def test_a_foreign_record_is_not_believed():
     config = resolve({"dataset": "avatars"})
-    assert decide(by_device.keep_recorded(config, {"precision": "auto"}))[0].precision == "bfloat16"
+    assert decide(undecided.keep_recorded(config, {"precision": "auto"}))[0].precision == "bfloat16"
     with pytest.raises(UserError, match="--precision must be one of"):
-        by_device.keep_recorded(config, {"precision": "float8"})
+        undecided.keep_recorded(config, {"precision": "float8"})
     config = resolve({"dataset": "faces"})
     for foreign in ({"batch_size": [16]}, {"batch_size": None}, {"augment": 5}, {"g_width": "256"}):
         with pytest.raises(
             UserError, match=rf"config.json has a {next(iter(foreign))} that no run"
         ):
-            by_device.keep_recorded(config, foreign)
-    assert by_device.keep_recorded(config, {"ema_decay": 0}).ema_decay == 0
+            undecided.keep_recorded(config, foreign)
+    assert undecided.keep_recorded(config, {"ema_decay": 0}).ema_decay == 0
 
 
 def test_a_run_keeps_what_was_chosen_when_it_began():
@@ -199,22 +199,22 @@ def test_a_run_keeps_what_was_chosen_when_it_began():
     begun, _ = decide(resolve(given), gpu=True)
     recorded = to_dict(begun)
     assert "undecided" not in recorded and recorded["batch_size"] == 64
-    on_another_day = by_device.keep_recorded(resolve({**given, "epoch": 1}), recorded)
+    on_another_day = undecided.keep_recorded(resolve({**given, "epoch": 1}), recorded)
     assert differences(on_another_day, recorded) == []
     assert on_another_day == dataclasses.replace(begun, epoch=1)
-    otherwise = by_device.keep_recorded(resolve({**given, "batch_size": 16}), recorded)
+    otherwise = undecided.keep_recorded(resolve({**given, "batch_size": 16}), recorded)
     assert [line.split(":")[0] for line in differences(otherwise, recorded)] == ["--batch_size"]
     with pytest.raises(UserError, match="--batch_size must be at least 2"):
-        by_device.keep_recorded(resolve(given), {"batch_size": 0})
+        undecided.keep_recorded(resolve(given), {"batch_size": 0})
 
 
 def test_a_run_keeps_the_preset_with_which_it_began_where_none_is_given():
     begun = to_dict(resolve({"dataset": "faces", "preset": "silva", "d_width": 24}))
-    went_on = by_device.keep_recorded(resolve({"dataset": "faces"}), begun)
+    went_on = undecided.keep_recorded(resolve({"dataset": "faces"}), begun)
     assert (went_on.preset, went_on.kernel_size, went_on.d_width) == ("silva", 5, 24)
     assert differences(went_on, begun) == [] and decide(went_on)[1] == ""
     for given in ({"preset": "best"}, {"kernel_size": 4}):
-        went_on = by_device.keep_recorded(resolve({"dataset": "faces", **given}), begun)
+        went_on = undecided.keep_recorded(resolve({"dataset": "faces", **given}), begun)
         assert any(
             "--kernel_size: 5 in the run, 4 now" in one for one in differences(went_on, begun)
         )
