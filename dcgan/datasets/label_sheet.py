@@ -135,9 +135,9 @@ def _naming(rows: list[list[str]], keys: dict[str, int], columns: int) -> tuple[
     for i in range(columns):
         cells = {row[i] for row in rows if i < len(row)}
         cells = {_key(cell) for cell in cells} & keys.keys()
-        named.append((len(cells), sum("." in cell for cell in cells)))
+        named.append((sum("." in cell for cell in cells), len(cells)))
     best = max(range(columns), key=named.__getitem__, default=0)
-    return best, named[best][0] if named else 0
+    return best, named[best][1] if named else 0
 
 
 def _labels(
