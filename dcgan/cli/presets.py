@@ -78,12 +78,11 @@ PRESETS["fast"] = PRESETS["best"] | {"g_width": 128, "d_width": 16}
 # the batch, and the average is over as many images as with 16. By rule, not by trial: there was no
 # GPU to measure on.
 ON_GPU = {"batch_size": 64, "learning_rate": 0.0004, "ema_decay": 0.992}
-# A wider generator learns more slowly. After three minutes of two cores its faces are rougher than
-# those of the narrow one, after ten more of them are whole (docs/recipes.md). This is not for the
-# data sets in `ON_DATASET`.
-LONG_RUN = {"g_width": 384}
-LONG_RUN_SECONDS = 480  # of --time_budget, if there is one
-LONG_RUN_IMAGES = 200_000  # seen by --epoch or --steps
+# Wider networks learn more slowly: they are for runs that last. Not for the data sets in
+# `ON_DATASET`. See docs/recipes.md.
+LONG_RUN = {"g_width": 384, "d_width": 48}
+LONG_RUN_SECONDS = 1500  # of --time_budget, if there is one
+LONG_RUN_IMAGES = 600_000  # seen by --epoch or --steps
 # Options that a preset decides for device and length of a run, see `undecided`; those above are for
 # short runs on CPUs.
 DECIDED_LATER = {"best": (*ON_GPU, *LONG_RUN), "fast": tuple(ON_GPU)}
@@ -95,9 +94,10 @@ COMMON_NOTE = (
     "On a GPU a new run of `best` or `fast` takes "
     + " ".join(f"`--{name} {value}`" for name, value in ON_GPU.items())
     + " where none of them is given. "
-    f"A new run of `best` takes `--g_width {LONG_RUN['g_width']}` where it is not given, if it "
-    f"sees {LONG_RUN_IMAGES:,} images or more and its time is not limited to less than "
-    f"{LONG_RUN_SECONDS // 60} minutes; not on mnist, svhn and avatars."
+    "A new run of `best` takes "
+    + " ".join(f"`--{name} {value}`" for name, value in LONG_RUN.items())
+    + f" where neither is given, if it sees {LONG_RUN_IMAGES:,} images or more and its time is not "
+    f"limited to less than {LONG_RUN_SECONDS // 60} minutes; not on mnist, svhn and avatars."
 )
 DIFFERENCES = {
     "carpedm20": "Its discriminator's convolutions begin truncated at two standard deviations. "

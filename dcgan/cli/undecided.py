@@ -69,8 +69,8 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     is_default = "preset" in config.undecided
     if "precision" in config.undecided:
         config = replace(config, precision=precision)
-    width_is_open = config.preset == "best" and LONG_RUN.keys() <= set(config.undecided)
-    if width_is_open and _is_long(config, num_images):
+    widths_are_open = config.preset == "best" and LONG_RUN.keys() <= set(config.undecided)
+    if widths_are_open and _is_long(config, num_images):
         config = replace(config, **LONG_RUN)
     config = replace(config, undecided=())
     if is_default and config.preset == "silva" and not gpu:

@@ -59,33 +59,35 @@ def test_a_gpu_gets_a_larger_batch_with_what_goes_with_it():
 
 
 @pytest.mark.parametrize(
-    ("given", "width"),
+    ("given", "widths"),
     [
-        ({"time_budget": "8m"}, 384),
-        ({"time_budget": "7m59s"}, 256),
-        ({"time_budget": "8m", "epoch": 19}, 256),
-        ({"time_budget": "7m59s", "epoch": 20}, 256),
-        ({"epoch": 20}, 384),
-        ({"epoch": 19}, 256),
-        ({"steps": 12_500}, 384),
-        ({"steps": 12_499}, 256),
-        ({"steps": 12_499, "batch_size": 17}, 384),
-        ({"epoch": 20, "g_width": 96}, 96),
-        ({"epoch": 20, "preset": "fast"}, 128),
-        ({"epoch": 20, "preset": "silva"}, 512),
-        *(({"epoch": 50, "dataset": name}, 256) for name in ("mnist", "svhn", "avatars")),
+        ({"time_budget": "25m"}, (384, 48)),
+        ({"time_budget": "24m59s"}, (256, 32)),
+        ({"time_budget": "25m", "epoch": 59}, (256, 32)),
+        ({"time_budget": "24m59s", "epoch": 60}, (256, 32)),
+        ({"epoch": 60}, (384, 48)),
+        ({"epoch": 59}, (256, 32)),
+        ({"steps": 37_500}, (384, 48)),
+        ({"steps": 37_499}, (256, 32)),
+        ({"steps": 37_499, "batch_size": 17}, (384, 48)),
+        ({"epoch": 60, "g_width": 96}, (96, 32)),
+        ({"epoch": 60, "d_width": 24}, (256, 24)),
+        ({"epoch": 60, "preset": "fast"}, (128, 16)),
+        ({"epoch": 60, "preset": "silva"}, (512, 64)),
+        *(({"epoch": 60, "dataset": name}, (256, 32)) for name in ("mnist", "svhn", "avatars")),
     ],
 )
-def test_long_runs_get_a_wider_generator(given, width):
+def test_long_runs_get_wider_networks(given, widths):
     words = {"dataset": "faces", "preset": "best", **given}
     config, sentence = decide(resolve(words))
-    assert config.g_width == width
-    assert ("--g_width 384" in sentence) == (width == 384)
-    # A run keeps its width, however long it becomes.
+    assert (config.g_width, config.d_width) == widths
+    assert ("--g_width 384 --d_width 48" in sentence) == (widths == (384, 48))
+    # A run keeps its widths, however long it becomes.
     for length in ({"steps": 10}, {"steps": 10**6}):
         same = {name: value for name, value in words.items() if name != "epoch"}
         went_on = undecided.keep_recorded(resolve({**same, **length}), to_dict(config))
-        assert decide(went_on)[0].g_width == width
+        went_on, _ = decide(went_on)
+        assert (went_on.g_width, went_on.d_width) == widths
 
 
 @pytest.mark.parametrize(
