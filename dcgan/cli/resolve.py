@@ -33,11 +33,10 @@ def resolve(given: dict[str, Any]) -> Config:
     values = {**bundle, **PRESETS[preset], **on_this, **given}
     known = {**on_this, **given, **(LONG_RUN if on_this else {})}
     open_ = [name for name in DECIDED_LATER.get(preset, ()) if name not in known]
-    # The run may have begun without labels or with other widths, or the labels may not be fit to
-    # learn from.
+    # The run may have begun without labels, or the labels may not be fit to learn from.
     asked = given.keys() | ({"conditional"} if "label_columns" in given else set())
-    networks = ("conditional", "layout", "class_loss", "g_width", "d_width")
-    open_ += [name for name in networks if name in on_this.keys() - asked]
+    labelled = ("conditional", "layout", "class_loss")
+    open_ += [name for name in labelled if name in on_this.keys() - asked]
     if "preset" not in given:  # the run may have begun with another
         known = {*open_, *on_this, *given}
         open_ += ["preset", *(name for name in PRESETS[preset] if name not in known)]

@@ -10,13 +10,7 @@ from typing import Any
 
 from dcgan import UserError
 from dcgan.cli.option import ENDLESS, check_value, parse_seconds
-from dcgan.cli.presets import (
-    LONG_RUN,
-    LONG_RUN_IMAGES,
-    LONG_RUN_SECONDS,
-    ON_DATASET,
-    ON_GPU,
-)
+from dcgan.cli.presets import LONG_RUN, LONG_RUN_IMAGES, LONG_RUN_SECONDS, ON_GPU
 from dcgan.cli.train_options import FIELDS, Config
 
 # Logged when the default networks are trained on a CPU.
@@ -75,7 +69,8 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     is_default = "preset" in config.undecided
     if "precision" in config.undecided:
         config = replace(config, precision=precision)
-    if _is_for_wider_networks(config, num_images):
+    widths_are_open = config.preset == "best" and LONG_RUN.keys() <= set(config.undecided)
+    if widths_are_open and _is_long(config, num_images):
         config = replace(config, **LONG_RUN)
     config = replace(config, undecided=())
     if is_default and config.preset == "silva" and not gpu:
@@ -95,11 +90,7 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
     )
 
 
-def _is_for_wider_networks(config: Config, num_images: int) -> bool:
-    """Tells whether `LONG_RUN` is for a new run, whose widths are open."""
-    has_others = config.preset != "best" or ("best", config.dataset) in ON_DATASET
-    if has_others or not LONG_RUN.keys() <= set(config.undecided):
-        return False
+def _is_long(config: Config, num_images: int) -> bool:
     images = config.steps * config.batch_size if config.steps else config.epoch * num_images
     seconds = parse_seconds(config.time_budget) if config.time_budget else LONG_RUN_SECONDS
     return images >= LONG_RUN_IMAGES and seconds >= LONG_RUN_SECONDS
