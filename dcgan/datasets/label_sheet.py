@@ -37,9 +37,10 @@ def attach(source: Source) -> None:
     if labels := source.packed_labels():
         _attach(source, labels, MANIFEST)
         return
-    keys = _keys(source)
+    sheets = list(_sheets(source))
+    keys = _keys(source) if sheets else {}  # which takes a second for 200,000 pictures
     best, most = None, 0
-    for name, open_sheet in _sheets(source):
+    for name, open_sheet in sheets:
         heads, rows = _read(name, open_sheet)
         column, found = _naming(rows, keys, len(heads))
         if found > most and len(heads) > 1:

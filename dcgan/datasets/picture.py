@@ -227,5 +227,8 @@ def reading_failed(error: BaseException) -> str:
 
 
 def may_pass(reason: str) -> bool:
-    """Tells whether a file was skipped because of the disk or a missing library, not its bytes."""
+    """Tells whether a file was skipped because of the disk or a missing library, not its bytes.
+
+    The texts are those of `reading_failed` and of `picture_formats`, as caches keep them.
+    """
     return reason.startswith("cannot be read (") or ", which needs: " in reason

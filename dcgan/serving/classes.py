@@ -37,16 +37,17 @@ def from_query(columns: tuple[Column, ...], query: Mapping[str, str]) -> dict[st
     refused with 400, and so is a "label" that may be of several columns.
     """
     found = {}
-    if len(columns) > 1 and "label" in query and "label" not in [one.name for one in columns]:
+    known = [one.name for one in columns]
+    if len(known) > 1 and "label" in query and "label" not in known:
         raise RequestError(
             "label does not say which label it is: expected the name of one of the columns "
-            f"{', '.join(one.name for one in columns)}."
+            f"{', '.join(known)}."
         )
     for column in columns:
         word = query.get(column.name, query.get("label") if len(columns) == 1 else None)
         try:
-            known = {column.name: column.names}
-            found[column.input] = OWN if word is None else class_number(known, column.name, word)
+            names = {column.name: column.names}
+            found[column.input] = OWN if word is None else class_number(names, column.name, word)
         except UserError as error:
             raise RequestError(str(error)) from error
     return found
