@@ -36,7 +36,7 @@ def sampling(
     """
     generator, z_dim = state.sampler, state.generator.z_dim
     # The initial statistics give nearly grey images, which PNG compresses much faster than usual.
-    make_measurement(state.averaged_generator or state.generator)()
+    make_measurement(state.averaged_generator or state.generator, BATCH_SIZE)()
     bare = _bare(generator, z_dim, images)
     draw = make_sampler(generator, z_dim=z_dim, z_dist=state.generator.z_dist)
     draw([0])  # compiles

@@ -126,7 +126,8 @@ class Trainer:
         self.labels = TrainingLabels.of(prepared, columns or {}, **config.z_options)
         self.data |= self.labels.meta()
         self.sample_grid = make_sample_grid(config.num_samples, table := self.labels.table)
-        self.statistics = AverageStatistics(self.state, table)
+        local_batch = config.batch_size // self.strategy.num_replicas_in_sync
+        self.statistics = AverageStatistics(self.state, local_batch, table)
         self.sample_images = make_sampler(self.state.sampler, **config.z_options, table=table)
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step
@@ -292,6 +293,8 @@ class Trainer:
         grid = images.grid(samples, columns=self.sample_grid.images_per_row)
         write_bytes(self.run_dir.sample(done), images.png_bytes(grid))
         if done:
+            if self.sample_grid.labels is not None:  # a seed's classes may be nearly one picture
+                samples = self.sample_images(range(len(samples)))
             reals = self._choose_reals(len(samples))
             self.metrics.note(diversity=round(relative_diversity(samples, reals), 4))
             if self.writer:

@@ -15,7 +15,11 @@ import main
 from dcgan.cli.recorded import to_dict
 from dcgan.commands import train
 from dcgan.datasets import folder
-from dcgan.files import read_json, write_json
+from dcgan.files import read_json, read_json_lines, write_json
+from dcgan.images import even_indices
+from dcgan.run.run_dir import RunDir
+from dcgan.run.trained_run import TrainedRun
+from dcgan.training.health import relative_diversity
 from dcgan.training.trainer import make_networks
 
 STEPS = 20
@@ -56,6 +60,15 @@ def test_a_run_knows_its_classes(whole):
     config = read_json(whole / "run" / "config.json")
     assert config["conditional"] is True and config["label_columns"] == "hair,eyes"
     assert "Labels are read from labels.csv" in (whole / "run" / "log.txt").read_text("utf-8")
+
+
+def test_images_of_one_seed_do_not_pass_for_a_collapse(whole):
+    trained = TrainedRun(RunDir(whole / "run"))
+    reals = trained.reals().images
+    samples = trained.sample(range(3))  # as many as the grid has, which are all of seed 0
+    expected = relative_diversity(samples, reals[even_indices(len(reals), len(samples))])
+    *_, last = read_json_lines(whole / "run" / "metrics.jsonl")
+    assert last["step"] == STEPS and last["diversity"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_run_goes_on_to_the_same_bytes(whole, tmp_path, capfd, monkeypatch):
