@@ -98,7 +98,8 @@ class ZipSource(PictureFiles):
 def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
     """Yields (name below `folder` with "/", size in bytes, time of change in ns) of visible files.
 
-    Skips the records (.jsonl) that crawl, crop and pack write beside their pictures.
+    Skips the records (.jsonl) that crawl, crop and pack write beside their pictures. What may not
+    be looked at, such as `lost+found` or a link to itself, is one file, which cannot be opened.
     """
     seen = set()
     waiting = [""]
@@ -109,15 +110,25 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
         if (status.st_dev, status.st_ino) in seen:
             continue  # links may form a circle
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(here) as entries:
+        try:
+            entries = os.scandir(here)
+        except PermissionError:
+            if not prefix:
+                raise
+            yield prefix.rstrip("/"), 0, 0
+            continue
+        with entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name == "__MACOSX":
                     continue
-                if entry.is_dir():
-                    waiting.append(f"{prefix}{entry.name}/")
-                elif entry.is_file() and not entry.name.endswith(".jsonl"):
-                    status = entry.stat()
-                    yield prefix + entry.name, status.st_size, status.st_mtime_ns
+                try:
+                    if entry.is_dir():
+                        waiting.append(f"{prefix}{entry.name}/")
+                    elif entry.is_file() and not entry.name.endswith(".jsonl"):
+                        status = entry.stat()
+                        yield prefix + entry.name, status.st_size, status.st_mtime_ns
+                except OSError:
+                    yield prefix + entry.name, 0, 0
 
 
 def find(path: str | os.PathLike, pattern: str = "*") -> Source:
