@@ -59,7 +59,7 @@ def test_a_site_full_of_faults(tmp_path):
         assert pictures(tmp_path) == samples([p for p in posts if p.number in (10, 9, 8, 4, 3)])
         for number, reason in ((7, "not an image"), (6, "truncated"), (5, "HTML response")):
             assert any(f"_{number}." in x and reason in x for x in said.splitlines())
-        assert "3 files were incomplete" in said and "1 duplicates" in said
+        assert "Not kept, for the reasons above: 3;" in said and "discarded: 1." in said
         site.requests.clear()
         assert "8 pictures, 3 of them new" in crawl_well(site, tmp_path)
         assert pictures(tmp_path) == samples(posts[2:])
