@@ -71,8 +71,8 @@ def _report(source: PictureFiles, folder: CroppedFolder, result: CropResult) -> 
     )
     if not folder.kept:
         logger.warning(
-            "No face was found or kept: try a smaller --min_size, a lower --min_neighbours or "
-            "another --cascade, with another --to."
+            "No face was found or kept: try a smaller --min_size or --min_sharpness, a lower "
+            "--min_neighbours or another --cascade, with another --to."
         )
         return
     logger.info(

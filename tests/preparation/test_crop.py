@@ -391,5 +391,5 @@ def test_without_any_face_it_says_what_to_try(tmp_path):
     fill(tmp_path / "raw", {"noise.png": noise("PNG", 90)})
     result = here(*words(tmp_path / "raw", tmp_path / "to"))
     assert result.returncode == 0
-    assert "No face was found or kept: try a smaller --min_size" in result.stdout
+    assert "No face was found or kept: try a smaller --min_size or --min_sharp" in result.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "to"]
