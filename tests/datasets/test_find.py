@@ -12,6 +12,7 @@ from pictures import bomb, decoded, fill, noise, pack, reasons, red
 from dcgan import UserError
 from dcgan.datasets import catalog, mnist
 from dcgan.datasets.folder import FolderSource, ZipSource, find
+from dcgan.run.run_dir import RunDir
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -35,6 +36,15 @@ def test_links_are_followed_once(tmp_path):
     (tmp_path / "real" / "circle").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "broken.png").symlink_to(tmp_path / "nothing")
     assert find(tmp_path / "data").names == ["link/a.png"]
+
+
+def test_who_trains_in_the_folder_of_the_pictures_does_not_train_on_grids(tmp_path):
+    run = RunDir(tmp_path / "runs" / "here-8x8x3")
+    kept = [path.relative_to(tmp_path).as_posix() for path in (run.config, run.environment)]
+    fill(tmp_path, {"a.png": red(), "runs/here-8x8x3/samples/1.png": red()})
+    fill(tmp_path, dict.fromkeys(kept, b"{}"))
+    assert find(tmp_path).names == ["a.png"]
+    assert "samples/1.png" in find(run.root).names  # when it is asked for
 
 
 def test_what_may_not_be_looked_at_is_skipped_and_named(tmp_path, monkeypatch):
