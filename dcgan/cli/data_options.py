@@ -84,7 +84,7 @@ class Crop:
     tilt: float = option(
         0.0,
         "Also search pictures rotated by this many degrees to both sides, and count the "
-        "detections of all three together. 20 with --min_neighbours 12 finds more, in three times "
+        "detections of all three together. 20 with --min_neighbours 12 finds more, in four times "
         "the time.",
         within=(0.0, 45.0),
     )

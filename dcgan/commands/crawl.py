@@ -75,9 +75,9 @@ def _report(folder: CrawledFolder, result: CrawlResult) -> None:
         folder.records,
     )
     if result.duplicates:
-        logger.info("%d duplicates were discarded.", result.duplicates)
+        logger.info("Duplicates discarded: %d.", result.duplicates)
     if result.broken:
         logger.warning(
-            "%d files were incomplete; the same command downloads them again.",
+            "Not kept, for the reasons above: %d; the same command tries again.",
             len(result.broken),
         )

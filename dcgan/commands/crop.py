@@ -58,7 +58,8 @@ def _refuse_nested(options: Crop) -> None:
 
 def _report(source: PictureFiles, folder: CroppedFolder, result: CropResult) -> None:
     skipped = tuple(result.skipped)
-    found, used = len(source), len(folder.sources.intersection(source.names))
+    names = set(source.names)
+    found, used = len(names), len(names & folder.sources)
     for line in DataReport(source.name, found, used, skipped, (), 3).sentences():
         logger.info("%s", line)
     dropped = ", ".join(f"{count:,} {why}" for why, count in sorted(result.dropped.items()))
@@ -71,8 +72,8 @@ def _report(source: PictureFiles, folder: CroppedFolder, result: CropResult) -> 
     )
     if not folder.kept:
         logger.warning(
-            "No face was found or kept: try a smaller --min_size, a lower --min_neighbours or "
-            "another --cascade, with another --to."
+            "No face was found or kept: try a smaller --min_size or --min_sharpness, a lower "
+            "--min_neighbours or another --cascade, with another --to."
         )
         return
     logger.info(

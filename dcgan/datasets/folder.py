@@ -1,7 +1,7 @@
 """Reads any folder or zip file of pictures as a `Source`; `find` opens these and tar files alike.
 
-Hidden files and folders and macOS' `__MACOSX` are ignored. Links are followed, each folder once.
-Nothing is extracted to disk.
+Hidden files and folders, macOS' `__MACOSX` and run folders are ignored. Links are followed, each
+folder once. Nothing is extracted to disk.
 """
 
 import os
@@ -26,6 +26,7 @@ from dcgan.datasets.report import nothing_usable_error
 from dcgan.datasets.source import Skipped, Source
 from dcgan.datasets.tar_archive import TarSource
 
+_RUN_FILES = {"config.json", "environment.json"}  # `run.run_dir` has them in every run folder
 _ENCRYPTED = 1  # bit of ZipInfo.flag_bits
 
 
@@ -98,7 +99,9 @@ class ZipSource(PictureFiles):
 def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
     """Yields (name below `folder` with "/", size in bytes, time of change in ns) of visible files.
 
-    Skips the records (.jsonl) that crawl, crop and pack write beside their pictures.
+    Skips the records (.jsonl) that crawl, crop and pack write beside their pictures, and run
+    folders: who trains in the folder of the pictures does not train on grids. What may not be
+    looked at, such as `lost+found` or a link to itself, is one file, which cannot be opened.
     """
     seen = set()
     waiting = [""]
@@ -109,15 +112,25 @@ def visible_files(folder: str) -> Iterator[tuple[str, int, int]]:
         if (status.st_dev, status.st_ino) in seen:
             continue  # links may form a circle
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(here) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
+        try:
+            with os.scandir(here) as found:
+                entries = [e for e in found if not e.name.startswith(".") and e.name != "__MACOSX"]
+        except PermissionError:
+            if not prefix:
+                raise
+            yield prefix.rstrip("/"), 0, 0
+            continue
+        if prefix and _RUN_FILES <= {entry.name for entry in entries}:
+            continue
+        for entry in entries:
+            try:
                 if entry.is_dir():
                     waiting.append(f"{prefix}{entry.name}/")
                 elif entry.is_file() and not entry.name.endswith(".jsonl"):
                     status = entry.stat()
                     yield prefix + entry.name, status.st_size, status.st_mtime_ns
+            except OSError:
+                yield prefix + entry.name, 0, 0
 
 
 def find(path: str | os.PathLike, pattern: str = "*") -> Source:

@@ -83,6 +83,6 @@ def refuse(path: Path) -> None:
                 ) from None
         return
     raise UserError(
-        f"{path} is one picture, and a network learns from many: name the folder of pictures, such "
-        f"as --dataset {path.parent}."
+        f"{path} is one picture, and a network learns from many: name the folder of pictures, "
+        f"such as {path.absolute().parent}."
     )

@@ -7,6 +7,7 @@ than `images.MAX_PIXELS` pixels are refused by their header, before they take me
 
 import io
 import struct
+import sys
 import warnings
 from collections import Counter
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import simplejpeg
 from PIL import Image
+from PIL.TiffImagePlugin import PLANAR_CONFIGURATION
 
 from dcgan import UserError, disk
 from dcgan.datasets import picture_formats
@@ -24,7 +26,8 @@ from dcgan.images import DEEP_WHITE, MAX_PIXELS, orientation, plain
 # JPEGs of up to this many pixels use `_small_jpeg`; larger ones are shrunk while decoding.
 SMALL_PIXELS = 1 << 18
 
-_DEEP_COLOURS = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+# Pillow's names for the byte orders of 16-bit numbers, N for the native one, and the opposite ones.
+_OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 # What Pillow is known to raise for a damaged file, and zipfile for one in a damaged zip.
 _BAD_BYTES = (
@@ -139,14 +142,17 @@ def read_whole(
 
 
 def _deepen(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
-    """Scales a 16-bit colour PNG to 8 bits if `white` is below 65535; Pillow drops low bits."""
-    if white == DEEP_WHITE or _raw_mode(picture) not in _DEEP_COLOURS:
+    """Scales 16-bit colours of PNG and TIFF to 8 bits if `white` is below 65535.
+
+    Pillow itself drops the low bits.
+    """
+    if white == DEEP_WHITE or not _has_deep_colours(picture):
         return picture
     high = np.asarray(picture).astype(np.uint32)
     file.seek(0)
-    low = Image.open(file, formats=("PNG",))
+    low = Image.open(file, formats=(picture.format,))
     # With the bytes of each number swapped, Pillow keeps the lower ones.
-    low.tile = [tile._replace(args=_DEEP_COLOURS[tile.args]) for tile in low.tile]
+    low.tile = [tile._replace(args=_swap_bytes(tile.args)) for tile in low.tile]
     levels = (256 * high + np.asarray(low)) * (255.0 / white)
     if levels.shape[-1] == 4:
         levels[..., 3] = high[..., 3]  # opacity uses all 16 bits, even if colours do not
@@ -155,10 +161,22 @@ def _deepen(file: BinaryIO, picture: Image.Image, white: int) -> Image.Image:
     return deepened
 
 
-def _raw_mode(picture: Image.Image) -> str:
-    """Returns Pillow's raw mode of a PNG whose pixels are not yet read; "" for other pictures."""
-    args = picture.tile[0].args if picture.format == "PNG" and picture.tile else ""
-    return args if isinstance(args, str) else ""
+def _has_deep_colours(picture: Image.Image) -> bool:
+    """Tells whether a picture, whose pixels are not yet read, has colours that `_deepen` scales."""
+    if picture.format not in ("PNG", "TIFF") or not picture.tile:
+        return False
+    args = picture.tile[0].args
+    raw_mode = args if isinstance(args, str) else args[0]
+    # Each colour of a TIFF may be a plane of its own, which Pillow reads in another way.
+    planes = picture.format == "TIFF" and picture.tag_v2.get(PLANAR_CONFIGURATION, 1) == 2
+    return raw_mode[:-1] in ("RGB;16", "RGBA;16") and not planes
+
+
+def _swap_bytes(args: str | tuple) -> str | tuple:
+    """Returns the arguments of Pillow's decoder with the opposite byte order in its raw mode."""
+    if isinstance(args, str):  # of PNG; of TIFF they are a tuple that begins with it
+        return args[:-1] + _OPPOSITE[args[-1]]
+    return (_swap_bytes(args[0]), *args[1:])
 
 
 def highest_level(file: BinaryIO, name: str = "") -> int:
@@ -179,7 +197,7 @@ def header(file: BinaryIO, name: str = "") -> tuple[tuple[int, int], bool, bool]
     # PNGs are left out: to find their EXIF, Pillow decodes the pixels.
     if picture.format != "PNG" and orientation(picture) >= 5:
         width, height = height, width
-    deep = picture.mode.startswith("I") or _raw_mode(picture) in _DEEP_COLOURS
+    deep = picture.mode.startswith("I") or _has_deep_colours(picture)
     return (height, width), _is_grey(picture), deep
 
 

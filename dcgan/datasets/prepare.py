@@ -34,7 +34,7 @@ from dcgan.datasets.workers import decode, map_in_order
 from dcgan.files import write_bytes
 from dcgan.terminal.progress import Bar
 
-FORMAT = 2  # version of the cache; increase it when a source and spec give other pixels or JSON
+FORMAT = 3  # version of the cache; increase it when a source and spec give other pixels or JSON
 CHUNK = 64  # pictures in a worker's task
 BLOCK = 1024  # images read at a time
 # Files smaller than the free memory divided by this are read ahead as a whole, larger ones page by

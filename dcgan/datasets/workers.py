@@ -87,7 +87,11 @@ def decode(source: Source, indices: range, *, spec: ImageSpec) -> Decoded:
 
 def _in_processes(task: Callable, source: Source, chunks: Sequence, workers: int) -> Iterator:
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(source,))
+    try:
+        pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(source,))
+    except (OSError, ImportError, NotImplementedError) as error:  # /dev/shm is full or missing
+        logger.warning("Worker processes cannot be started (%s): going on in one process.", error)
+        return
     waiting: deque = deque()
     try:
         for chunk in chunks:

@@ -5,6 +5,7 @@ not by the user's settings, and reports downloads in messages. Here each file is
 recorded and kept (`crawl_folder`), or deleted, to be fetched again by the next start.
 """
 
+import errno
 import json
 import logging
 import os
@@ -35,6 +36,8 @@ NO_PICTURES = (
 )
 UNKNOWN_ADDRESS = "gallery-dl does not know this address"
 FINAL = (UNKNOWN_ADDRESS, "HttpError: '4")  # beginnings of errors that another try would repeat
+# In gallery-dl's message of its own failure to write a picture.
+DISK_FULL = f"OSError: [Errno {errno.ENOSPC}]"
 UNSUPPORTED = 64  # bit of gallery-dl's exit code for an unknown address
 SOME_FAILED = 4  # gallery-dl's exit code if only single pictures failed
 LAST_WORDS = 2000  # bytes of its standard error that are kept
@@ -78,7 +81,7 @@ def crawl(
     """Fetches pictures until the folder has `limit` of them or the site has no more.
 
     Pictures of earlier crawls count. Raises NothingFound if the list of posts breaks off, or the
-    site has no such pictures.
+    site has no such pictures; UserError if the disk is full.
 
     Args:
         folder: an open folder.
@@ -105,6 +108,11 @@ def crawl(
             reason = run.broken_off(*_follow(command, run.handle_message))
             if not reason:
                 break
+            if DISK_FULL in reason:
+                raise UserError(
+                    f"The disk of {folder.root} is full, with {folder.count} of {limit} pictures: "
+                    "free space, then run the same command: it continues from what is saved."
+                )
             if start == STARTS or reason.startswith(FINAL):
                 raise NothingFound(
                     f"The list of {search.address} broke off ({reason}); {folder.count} pictures "

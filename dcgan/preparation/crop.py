@@ -85,7 +85,7 @@ def crop(
         for one in looks:
             if one.reason:
                 result.skipped.append(Skipped(one.source, one.reason))
-            else:
+            elif one.source not in folder.sources:  # an archive may have two files of one name
                 _add(folder, one, seen=seen, result=result)
             bar.note(f"{len(folder.kept):,} faces")
             bar.update()

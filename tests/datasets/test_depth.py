@@ -1,5 +1,6 @@
 """Levels of fewer bits than a file has, and an opacity that means nothing: seen, mended, said."""
 
+import itertools
 import struct
 import zlib
 
@@ -23,6 +24,21 @@ def colour_png(levels: np.ndarray) -> bytes:
     """A 16-bit PNG of levels [8, 8, 3 or 4]."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
     return raw_png(8, 8, 16, 2 if levels.shape[-1] == 3 else 6, zlib.compress(rows))
+
+
+def colour_tiff(levels: np.ndarray, order: str = "<", *, packed: bool = False) -> bytes:
+    """A 16-bit TIFF of levels [8, 8, 3 or 4] with the byte order "<" or ">"."""
+    channels = levels.shape[-1]
+    pixels = levels.astype(f"{order}u2").tobytes()
+    pixels = zlib.compress(pixels) if packed else pixels
+    entries = ((256, 8), (257, 8), (259, 8 if packed else 1), (262, 2), (273, 200))
+    entries = (*entries, (277, channels), (278, 8), (279, len(pixels)), (284, 1), (338, 2))
+    entries = [struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in entries]
+    entries.insert(2, struct.pack(f"{order}HHII", 258, 3, channels, 180))  # bits of each channel
+    count = len(entries) - (channels == 3)  # only a fourth channel has to be explained
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    head = start + struct.pack(f"{order}IH", 8, count) + b"".join(entries[:count])
+    return head.ljust(180, b"\0") + struct.pack(f"{order}4H", *[16] * 4).ljust(20, b"\0") + pixels
 
 
 def grey(levels, form: str = "PNG") -> bytes:
@@ -67,9 +83,15 @@ def test_colours_of_fewer_bits(tmp_path, bits):
     wanted = np.stack([RAMP * 4, 255 - RAMP * 4, RAMP * 2], -1)
     data = np.rint(wanted * (white / 255)).astype(np.uint16)
     opaque = np.concatenate([data, np.full((8, 8, 1), 65535, np.uint16)], -1)
-    path = fill(tmp_path, {"a.png": colour_png(data), "b.png": colour_png(opaque)})
-    for found in levels(path, COLOUR):
-        assert abs(found - wanted).max() <= 1
+    files = {"a.png": colour_png(data), "b.png": colour_png(opaque)}
+    for order, packed in itertools.product("<>", (False, True)):
+        files |= {
+            f"{order}{packed}{i}.tiff": colour_tiff(form, order, packed=packed)
+            for i, form in enumerate((data, opaque))
+        }
+    path = fill(tmp_path, files)
+    found = levels(path, COLOUR)
+    assert len(found) == len(files) and abs(found - wanted).max() <= 1
     assert find(path).summary().white_level == white
 
 

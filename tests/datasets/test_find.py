@@ -1,16 +1,18 @@
 """What a path holds: which files count, labels, fingerprints, and what is said where none do."""
 
+import errno
 import os
 import zipfile
 
 import numpy as np
 import pytest
 import requests
-from pictures import bomb, decoded, fill, noise, pack, red
+from pictures import bomb, decoded, fill, noise, pack, reasons, red
 
 from dcgan import UserError
 from dcgan.datasets import catalog, mnist
 from dcgan.datasets.folder import FolderSource, ZipSource, find
+from dcgan.run.run_dir import RunDir
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -34,6 +36,37 @@ def test_links_are_followed_once(tmp_path):
     (tmp_path / "real" / "circle").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "broken.png").symlink_to(tmp_path / "nothing")
     assert find(tmp_path / "data").names == ["link/a.png"]
+
+
+def test_who_trains_in_the_folder_of_the_pictures_does_not_train_on_grids(tmp_path):
+    run = RunDir(tmp_path / "runs" / "here-8x8x3")
+    kept = [path.relative_to(tmp_path).as_posix() for path in (run.config, run.environment)]
+    fill(tmp_path, {"a.png": red(), "runs/here-8x8x3/samples/1.png": red()})
+    fill(tmp_path, dict.fromkeys(kept, b"{}"))
+    assert find(tmp_path).names == ["a.png"]
+    assert "samples/1.png" in find(run.root).names  # when it is asked for
+
+
+def test_what_may_not_be_looked_at_is_skipped_and_named(tmp_path, monkeypatch):
+    """As `lost+found` at the top of a disk; the superuser of tests may read everything."""
+    fill(tmp_path, {"a/1.png": red(), "lost+found/1.png": red(), "no.png": red()})
+    (tmp_path / "a" / "itself.png").symlink_to("itself.png")
+    look = os.scandir
+
+    def look_if_allowed(path):
+        if str(path).rstrip("/") in forbidden:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", look_if_allowed)
+    forbidden = {str(tmp_path / "lost+found")}
+    source = find(tmp_path)
+    assert source.names == ["a/1.png", "a/itself.png", "lost+found", "no.png"]
+    said = reasons(source)
+    assert said.pop("a/itself.png").startswith("cannot be read (") and set(said) == {"lost+found"}
+    forbidden.add(str(tmp_path))
+    with pytest.raises(UserError, match="The folder .* cannot be read .Permission denied"):
+        find(tmp_path)
 
 
 def test_pattern_ignores_case_and_folders(tmp_path):

@@ -31,6 +31,11 @@ def test_files(tmp_path, name, data, words):
     assert name in said and all(word in said for word in words)
 
 
+def test_the_folder_of_a_picture_here_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(fill(tmp_path / "faces", {"a.png": red()}))
+    assert sentence("a.png").endswith(f"such as {tmp_path / 'faces'}.")
+
+
 @pytest.mark.parametrize("scheme", ["https", "HTTP", "ftp"])
 def test_web_addresses_are_not_fetched(scheme):
     said = sentence(f"{scheme}://example.org/faces.zip")

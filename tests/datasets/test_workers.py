@@ -1,5 +1,6 @@
 """The worker processes: in order, without TensorFlow, and gone with their parent."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -40,6 +41,16 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 def test_order_is_that_of_the_chunks():
     found = list(workers.map_in_order(str_of, None, list(range(50)), workers=2))
     assert found == [str(i) for i in range(50)]
+
+
+def test_without_room_for_their_semaphores_this_process_does_all(monkeypatch, caplog):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", fail)
+    found = list(workers.map_in_order(process_of, None, [1, 2, 3], workers=2))
+    assert found == [(os.getpid(), chunk) for chunk in (1, 2, 3)]
+    assert "No space left on device): going on in one process" in caplog.text
 
 
 def test_workers_start_when_the_rest_would_take_long(monkeypatch):

@@ -1,6 +1,7 @@
 """`crawl` with the real gallery-dl, against a site on this machine with the faults of real ones."""
 
 import io
+import json
 import os
 import pty
 import signal
@@ -59,7 +60,7 @@ def test_a_site_full_of_faults(tmp_path):
         assert pictures(tmp_path) == samples([p for p in posts if p.number in (10, 9, 8, 4, 3)])
         for number, reason in ((7, "not an image"), (6, "truncated"), (5, "HTML response")):
             assert any(f"_{number}." in x and reason in x for x in said.splitlines())
-        assert "3 files were incomplete" in said and "1 duplicates" in said
+        assert "Not kept, for the reasons above: 3;" in said and "discarded: 1." in said
         site.requests.clear()
         assert "8 pictures, 3 of them new" in crawl_well(site, tmp_path)
         assert pictures(tmp_path) == samples(posts[2:])
@@ -391,3 +392,19 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
         monkeypatch.setattr(sqlite3, "connect", full)
         with pytest.raises(UserError, match="disk is full.*free space"):
             folder.prepare()
+
+
+def test_a_disk_that_is_full_for_gallery_dl_is_not_the_site_s_fault(tmp_path, monkeypatch):
+    text = "Unable to download data:  OSError: [Errno 28] No space left on device"
+    message = {"kind": "log", "name": "moebooru", "level": "error", "text": text}
+    starts = []
+
+    def follow(command, handle):
+        starts.append(command)
+        handle(json.dumps(message).encode())
+        return 128, ""
+
+    monkeypatch.setattr(crawl, "_follow", follow)
+    with opened(tmp_path) as folder, pytest.raises(UserError, match="disk of .* free space, then"):
+        crawl.crawl(sites.make_search("konachan"), folder, limit=1)
+    assert len(starts) == 1

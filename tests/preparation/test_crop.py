@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import shutil
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -387,9 +389,23 @@ def test_names_in_a_zip_lead_nowhere_else(tmp_path):
     assert {path.name for path in tmp_path.rglob("*-0.png")} == inside and len(inside) == 1
 
 
+def test_of_files_of_one_name_in_an_archive_the_first_is_cropped(tmp_path):
+    """As `tar -r` and `zipfile` in mode "a" leave them; the folder can still be continued."""
+    with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the same name
+        for side in (90, 91):
+            archive.writestr("noise.png", noise("PNG", side))
+    for count in (1, 0):
+        result = here(*words(tmp_path / "raw.zip", tmp_path / "to"))
+        assert result.returncode == 0, result.stderr
+        assert "raw.zip: 1 found, 1 used, 0 skipped.\n" in result.stdout
+        assert f"Looked at {count} new pictures" in result.stdout
+    assert len(lines_of(tmp_path / "to")) == 1
+
+
 def test_without_any_face_it_says_what_to_try(tmp_path):
     fill(tmp_path / "raw", {"noise.png": noise("PNG", 90)})
     result = here(*words(tmp_path / "raw", tmp_path / "to"))
     assert result.returncode == 0
-    assert "No face was found or kept: try a smaller --min_size" in result.stdout
+    assert "No face was found or kept: try a smaller --min_size or --min_sharp" in result.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "to"]
