@@ -51,10 +51,9 @@ def run(options: Report) -> None:
     to = Path(options.to) if options.to else run_dir.root / "report.html"
     provenance.refuse_foreign(to, ".html", ".htm")
     config = read_json(run_dir.config)
-    dataset = str(config.get("dataset", ""))
     reals, copies = _search_copies(trained, seeds)
     contents = Contents(
-        dataset=dataset if Path(dataset).name else trained.name,  # not "."
+        dataset=run_dir.dataset_name(config.get("dataset")),
         folder=str(run_dir.root),
         made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         training_images=reals,

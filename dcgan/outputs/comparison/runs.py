@@ -5,7 +5,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -48,9 +47,8 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """The name of its data set; of a path the last part."""
-        name = str(self.option("dataset") or "unknown data")
-        return Path(name).name or self.name  # not "."
+        """The name of its data set."""
+        return self.folder.dataset_name(self.option("dataset"))
 
     @functools.cached_property
     def history(self) -> History:

@@ -30,7 +30,7 @@ def describe_model(contents: Contents) -> list[str]:
     return [
         f"A generator of {large(model.generator_weights)} numbers learns to draw "
         f"{'grey' if channels == 1 else 'colour'} images of {height} × {width} pixels like the "
-        f"{of}{contents.title}, against a discriminator of "
+        f"{of}{contents.dataset}, against a discriminator of "
         f"{large(model.discriminator_weights)}."
     ]
 
