@@ -82,6 +82,12 @@ def test_what_runs_learn_from_is_told_by_options_and_the_real_images(tmp_path):
     bare = run_of(tmp_path / "e")  # no grid: taken for the same
     groups = by_data([bare, *same, other, sizes])
     assert [[run.name for run in group] for group in groups] == [["e", "a", "b"], ["c"], ["d"]]
+    large = filled(tmp_path / "f", reals=98, num_samples=64)  # its grid cannot be compared
+    assert len(by_data([same[0], large])) == 1
+    for run in same:
+        del run.options["output_height"]  # older than the option
+    assert len(by_data([*same, run_of(tmp_path / "g")])) == 1
+    assert "<title>2 runs side by side: faces</title>" in page_of(same[0], sizes).html
 
 
 # --- who is ahead
