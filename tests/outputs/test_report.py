@@ -144,6 +144,19 @@ def test_a_young_run_is_not_called_healthy(tmp_path):
     assert "before step 800 they could not" in page.words["training"]
 
 
+@pytest.mark.parametrize(("steps", "window"), [(1, None), (400, None), (1200, "20")])
+def test_curves_are_called_averages_only_where_they_are(tmp_path, steps, window):
+    """A line every 20 steps: a fiftieth of 400 steps is less than that."""
+    run_dir = fill(tmp_path, steps=steps)
+    add_lines(run_dir.metrics, [{"step": 1, "d_real": 0.5, "d_fake": 0.5}] if steps == 1 else [])
+    page = page_of(run_dir, model=dataclasses.replace(contents(tmp_path).model, step=steps))
+    found = re.findall(r"moving averages over (\S+) steps", page.words["training"])
+    assert found == ([window] if window else [])
+    some = "1 step" if steps == 1 else "100 steps"
+    assert f"Over the last {some} the discriminator" in page.words["summary"]
+    assert "1 steps" not in page.words["summary"]
+
+
 def test_a_search_among_some_says_so(tmp_path):
     copies = dataclasses.replace(contents(tmp_path).copy_search, searched=4000, suspects=[])
     words = page_of(RunDir(tmp_path), copy_search=copies).words["summary"]

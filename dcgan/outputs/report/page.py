@@ -113,7 +113,8 @@ def _flags(text: str) -> markupsafe.Markup:
 
 def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
     """Returns (number, what it is) of the facts at the top of the page."""
-    facts = [(f"{history.steps.max(initial=contents.model.step):,.0f}", "steps")]
+    steps = int(history.steps.max(initial=contents.model.step))
+    facts = [tuple(formatting.count(steps, "step").split(" "))]
     if (epoch := history.last("epoch")) is not None:
         facts.append((formatting.number(epoch), "passes over the data"))
     if seconds := history.last("seconds"):

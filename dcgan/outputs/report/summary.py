@@ -95,8 +95,9 @@ def _describe_recent(history: History) -> list[str]:
     real, fake = history.recent_mean("d_real"), history.recent_mean("d_fake")
     diversity, lines = history.last("diversity"), []
     if real is not None and fake is not None:
+        recent = count(min(RECENT_STEPS, int(history.rows[-1]["step"])), "step")
         lines.append(
-            f"Over the last {RECENT_STEPS} steps the discriminator took real images for real with "
+            f"Over the last {recent} the discriminator took real images for real with "
             f"{percent(real)} confidence and generated ones with {percent(fake)}; at 50 % and 50 % "
             "it could not tell them apart."
         )
