@@ -118,7 +118,8 @@ def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
 def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, CopySearch | str]:
     """Returns the number of training images, and the search for copies of them.
 
-    Without data the number is None. Without a search, the reason is returned in its place.
+    The number is None without data, or if these are not what the run has learnt from. Without a
+    search, the reason is returned in its place.
     """
     try:
         prepared = trained.reals()
@@ -140,7 +141,8 @@ def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, C
         ]
         for row in order
     ]
-    return len(prepared.images), CopySearch(
+    remark = trained.remark_on(prepared)
+    return None if remark else len(prepared.images), CopySearch(
         searched=len(reals),
         training_images=len(prepared.images),
         seeds=len(seeds),
@@ -150,6 +152,7 @@ def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, C
             Lookalike(seeds[row], generated[row], of_row)
             for row, of_row in zip(order, near, strict=True)
         ],
+        remark=remark,
     )
 
 

@@ -84,6 +84,7 @@ class CopySearch:
     suspects: Sequence[int]  # the seeds of those that may be copies
     sentences: Sequence[str]  # what was measured, and how to read it
     closest: Sequence[Lookalike]  # those most like a training image, the most suspicious first
+    remark: str = ""  # a sentence if these are not the images that the run has learnt from
 
 
 @dataclass(frozen=True)

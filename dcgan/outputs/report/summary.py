@@ -141,14 +141,16 @@ def describe_copies(copies: CopySearch | str) -> list[str]:
     if isinstance(copies, str):
         return [f"Not looked into: {copies}"]
     of = "all" if copies.searched == copies.training_images else f"{copies.searched:,} of the"
+    which = "that are there" if copies.remark else "that it learns from"
     among = (
-        f"{copies.seeds:,} generated images, compared with {of} {copies.training_images:,} that it "
-        "learns from,"
+        f"{copies.seeds:,} generated images, compared with {of} {copies.training_images:,} {which},"
     )
+    remark = [copies.remark] if copies.remark else []
     if not copies.suspects:
-        return [f"No sign of it: of {among} none is suspiciously near to one."]
+        return [*remark, f"No sign of it: of {among} none is suspiciously near to one."]
     seeds = join_words(str(seed) for seed in copies.suspects)
     return [
+        *remark,
         f"Perhaps: of {among} {len(copies.suspects)} may be copies of training images "
-        f"(seed{'' if len(copies.suspects) == 1 else 's'} {seeds})."
+        f"(seed{'' if len(copies.suspects) == 1 else 's'} {seeds}).",
     ]
