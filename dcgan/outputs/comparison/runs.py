@@ -57,6 +57,11 @@ class Run:
     def series(self) -> list[Series]:
         return measurements.read_series(self.folder.evaluation)
 
+    @property
+    def can_be_evaluated(self) -> bool:
+        """Whether it has a checkpoint and no measurements."""
+        return isinstance(self.model, CheckpointSummary) and not self.series
+
     @functools.cached_property
     def reals(self) -> np.ndarray | None:
         """The grid of real images, uint8 [height, width, channels]."""

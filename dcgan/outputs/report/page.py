@@ -134,6 +134,8 @@ def _read_reals(run: RunDir) -> EmbeddedPicture | None:
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
     """Names seeds in words; says that none was picked out only if they are consecutive."""
+    if len(seeds) == 1:
+        return f"Seed {seeds[0]}"
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
     some = [str(seed) for seed in seeds[:MAX_SEEDS]]
