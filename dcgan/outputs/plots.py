@@ -164,7 +164,7 @@ def _style_losses(axes: Axes) -> None:
     if has_spikes(everything):
         axes.set_yscale("symlog", linthresh=1)
     elif everything.min() >= 0:
-        axes.set_ylim(0, 1.12 * max(everything.max(), 1e-3))  # the legend has its place above
+        axes.set_ylim(0, 1.2 * max(everything.max(), 1e-3))  # the legend has its place above
 
 
 def _epoch_axis(axes: Axes, rows: list[dict]) -> None:
