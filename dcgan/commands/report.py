@@ -51,10 +51,9 @@ def run(options: Report) -> None:
     to = Path(options.to) if options.to else run_dir.root / "report.html"
     provenance.refuse_foreign(to, ".html", ".htm")
     config = read_json(run_dir.config)
-    dataset = str(config.get("dataset", ""))
     reals, copies = _search_copies(trained, seeds)
     contents = Contents(
-        dataset=dataset if Path(dataset).name else trained.name,  # not "."
+        dataset=run_dir.dataset_name(config.get("dataset")),
         folder=str(run_dir.root),
         made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         training_images=reals,
@@ -119,7 +118,8 @@ def _walks(trained: TrainedRun, seeds: list[int]) -> list[Walk]:
 def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, CopySearch | str]:
     """Returns the number of training images, and the search for copies of them.
 
-    Without data the number is None. Without a search, the reason is returned in its place.
+    The number is None without data, or if these are not what the run has learnt from. Without a
+    search, the reason is returned in its place.
     """
     try:
         prepared = trained.reals()
@@ -141,7 +141,8 @@ def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, C
         ]
         for row in order
     ]
-    return len(prepared.images), CopySearch(
+    remark = trained.remark_on(prepared)
+    return None if remark else len(prepared.images), CopySearch(
         searched=len(reals),
         training_images=len(prepared.images),
         seeds=len(seeds),
@@ -151,6 +152,7 @@ def _search_copies(trained: TrainedRun, seeds: list[int]) -> tuple[int | None, C
             Lookalike(seeds[row], generated[row], of_row)
             for row, of_row in zip(order, near, strict=True)
         ],
+        remark=remark,
     )
 
 

@@ -2,7 +2,6 @@
 
 import platform
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 
@@ -56,8 +55,7 @@ def describe(run: RunDir, checkpoint: Checkpoint, table: ClassTable | None = Non
         {"column": name, "input": given, "names": list(known)} for (name, known), given in columns
     ]
     return {
-        # Not its folders, which are private. Where training began among the pictures, it is ".".
-        "dataset": Path(config.get("dataset", "")).name or run.root.resolve().name,
+        "dataset": run.dataset_name(config.get("dataset")),
         "height": height,
         "width": width,
         "channels": channels,

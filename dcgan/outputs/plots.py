@@ -46,7 +46,7 @@ def draw_losses(metrics: Path, target: Path, *, title: str = "") -> None:
     """
     rows = read_metrics(metrics)
     steps = column(rows, "step")
-    window = _window(steps)
+    window = smoothing_window(steps)
     # Fixed margins: an automatic layout takes as long as all the drawing.
     figure = Figure(figsize=(9, 6.6), dpi=150, facecolor="white")
     figure.subplots_adjust(left=0.085, right=0.98, top=0.89, bottom=0.1, hspace=0.08)
@@ -71,19 +71,27 @@ def draw_losses(metrics: Path, target: Path, *, title: str = "") -> None:
     scores.set_xlim(0, 1.01 * max(steps.max(initial=0), 10))
     scores.xaxis.set_major_formatter(EngFormatter(sep=""))
     scores.xaxis.set_major_locator(MaxNLocator(9, integer=True))
-    note = f"smoothed: exponential moving average over {window:,} steps"
-    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=8, color=GREY)
+    if window:
+        note = f"smoothed: exponential moving average over {window:,} steps"
+        figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=8, color=GREY)
     _epoch_axis(losses, rows)
     name = printable(title)  # text from outside, and no formula
     losses.set_title(name, loc="left", fontsize=13, fontweight="bold", pad=12, parse_math=False)
     drawing.write(figure, target)
 
 
-def _window(steps: np.ndarray) -> int:
-    """Returns the steps to smooth over: a round number (1, 2 or 5 times a power of ten)."""
-    wanted = max((steps[-1] - steps[0]) * SMOOTHED_PART, 1) if steps.size else 1
+def smoothing_window(steps: np.ndarray) -> int:
+    """Returns the steps to smooth over: a round number (1, 2 or 5 times a power of ten).
+
+    It is 0, for no smoothing, in a run so short that the lines of metrics are farther apart.
+    """
+    length = steps[-1] - steps[0] if steps.size else 0
+    wanted = length * SMOOTHED_PART
+    if wanted < 2:
+        return 0
     power = 10 ** math.floor(math.log10(wanted))
-    return int(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))
+    window = int(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))
+    return window if window * (steps.size - 1) >= length else 0
 
 
 def _curve(
@@ -96,7 +104,7 @@ def _curve(
         return
     middle, means, ends = thin(steps, values, MAX_POINTS)
     axes.plot(middle.repeat(2), ends.ravel(), color=colour, alpha=0.25, linewidth=0.7)
-    smooth = moving_average(middle, means, window)
+    smooth = moving_average(middle, means, window) if window else means
     dot = "o" if steps.size == 1 else None  # one point makes no line
     axes.plot(middle, smooth, color=colour, linewidth=2, label=label, marker=dot)
 
@@ -156,7 +164,7 @@ def _style_losses(axes: Axes) -> None:
     if has_spikes(everything):
         axes.set_yscale("symlog", linthresh=1)
     elif everything.min() >= 0:
-        axes.set_ylim(0, 1.12 * max(everything.max(), 1e-3))  # the legend has its place above
+        axes.set_ylim(0, 1.2 * max(everything.max(), 1e-3))  # the legend has its place above
 
 
 def _epoch_axis(axes: Axes, rows: list[dict]) -> None:

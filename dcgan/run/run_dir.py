@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from dcgan import UserError, files
 from dcgan.cli import data_names
@@ -50,6 +50,15 @@ class RunDir:
         """Returns the paths of the grids of all steps, oldest first."""
         found = [p for p in self.samples.glob("*.png") if re.fullmatch("[0-9]{8,}", p.stem)]
         return sorted(found, key=lambda path: int(path.stem))
+
+    def dataset_name(self, recorded: object) -> str:
+        """Returns the name of the run's data set, for people: without its folders, as is private.
+
+        `recorded` is the option dataset in config.json. Where it has no name, as "." for the folder
+        in which training began, the run's own name stands in.
+        """
+        name = PurePath(str(recorded or "")).name
+        return self.root.resolve().name if name in ("", "..") else name
 
     def create(self) -> bool:
         """Makes the run folder and those that training fills; returns whether it is a new one.

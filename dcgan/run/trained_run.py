@@ -228,6 +228,15 @@ class TrainedRun:
         except UserError:
             return None
 
+    def remark_on(self, prepared: PreparedData) -> str:
+        """Says of images that the run has not learnt from them; empty if it has."""
+        if self._has_learnt(prepared):
+            return ""
+        return (
+            f"The images of {prepared.source.name} are not those that the run has learnt from; "
+            "what follows is about these."
+        )
+
     def _has_learnt(self, prepared: PreparedData) -> bool:
         """Tells whether the run has learnt from these images, as far as its checkpoints say."""
         meta = Checkpointer(self.run.checkpoints).newest_meta()
@@ -259,12 +268,8 @@ class TrainedRun:
         """
         known = self._data_options(splits)
         prepared = self._prepare(self.source(splits), known)
-        if known["splits"] == self.splits and not self._has_learnt(prepared):
-            logger.warning(
-                "The images of %s are not those that the run has learnt from; what follows is "
-                "about these.",
-                prepared.source.name,
-            )
+        if known["splits"] == self.splits and (remark := self.remark_on(prepared)):
+            logger.warning("%s", remark)
         return prepared
 
     def _prepare(self, source: Source, known: dict) -> PreparedData:

@@ -82,6 +82,12 @@ def test_what_runs_learn_from_is_told_by_options_and_the_real_images(tmp_path):
     bare = run_of(tmp_path / "e")  # no grid: taken for the same
     groups = by_data([bare, *same, other, sizes])
     assert [[run.name for run in group] for group in groups] == [["e", "a", "b"], ["c"], ["d"]]
+    large = filled(tmp_path / "f", reals=98, num_samples=64)  # its grid cannot be compared
+    assert len(by_data([same[0], large])) == 1
+    for run in same:
+        del run.options["output_height"]  # older than the option
+    assert len(by_data([*same, run_of(tmp_path / "g")])) == 1
+    assert "<title>2 runs side by side: faces</title>" in page_of(same[0], sizes).html
 
 
 # --- who is ahead
@@ -246,20 +252,24 @@ def test_an_area_reaches_from_the_lowest_to_the_highest_seed():
 
 def test_what_a_run_lacks_is_told(tmp_path):
     whole = filled(tmp_path / "whole")
+    bare = run_of(tmp_path / "bare", model=whole.model, batch_size=7)
     add_lines(tmp_path / "young" / "metrics.jsonl", [{"step": 20, "epoch": 0.2, "seconds": 4}])
     young = run_of(tmp_path / "young", batch_size=8)
     empty = run_of(tmp_path / "empty", batch_size=9)
-    notes = page.compare([whole, young, empty]).notes
+    notes = page.compare([whole, bare, young, empty]).notes
+    evaluate = f"python main.py evaluate --run_dir {tmp_path / 'bare'}"
     assert notes == [
+        "bare has no numbers: metrics.jsonl is missing or empty.",
+        f"bare was not evaluated: {evaluate} does it.",
         "young is shown without images: no checkpoint yet.",
         "young stands at step 20, before its end: it is still training, or was stopped.",
-        f"young was not evaluated: python main.py evaluate --run_dir {tmp_path / 'young'} does it.",
         "empty is shown without images: no checkpoint yet.",
         "empty has no numbers: metrics.jsonl is missing or empty.",
-        f"empty was not evaluated: python main.py evaluate --run_dir {tmp_path / 'empty'} does it.",
     ]
-    found = page_of(whole, young, empty)
+    found = page_of(whole, bare, young, empty)
     assert all(note in found.words["verdict"] for note in notes)
+    assert f"then compare again: {evaluate}" in found.words["figures"]
+    assert found.words["figures"].count("main.py evaluate") == 1  # of checkpoints alone
     assert tuple(found.words) == SECTIONS
 
 
@@ -374,3 +384,9 @@ def test_a_floor_is_shown_where_it_was_measured(tmp_path):
         measured(tmp_path / name, "fid", 30, steps=[1200], floor=floor)
     found = page_of(run_of(tmp_path / "a"), run_of(tmp_path / "b", batch_size=8))
     assert "FID less is better; floor 3.25 30 27 to 33" in found.words["figures"]
+
+
+def test_a_single_seed_is_no_range(tmp_path):
+    runs = [filled(tmp_path / "a"), filled(tmp_path / "b", batch_size=8)]
+    found = Page(page.render(page.compare(runs), [5]).decode())
+    assert "Seed 5: the same place" in found.words["pictures"]

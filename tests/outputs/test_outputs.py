@@ -61,6 +61,12 @@ def test_draws_both_pairs_of_curves_in_their_colours(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+def test_the_legend_covers_no_curve(tmp_path):
+    upper = np.array_split(drawn(tmp_path, [row(10 * (i + 1)) for i in range(200)]), 2)[0]
+    generator = (upper == (0xE0, 0x6C, 0x1F)).all(-1)
+    assert generator[:, 200:1250].any(0).all()
+
+
 @pytest.mark.parametrize(
     "rows",
     [

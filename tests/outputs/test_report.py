@@ -20,6 +20,7 @@ from dcgan.outputs.report import chart, measurements, quality
 from dcgan.outputs.report import pictures as report_pictures
 from dcgan.outputs.report.formatting import duration, large, number, percent
 from dcgan.outputs.report.page import render
+from dcgan.run import checkpoint_file
 from dcgan.run.run_dir import RunDir
 from dcgan.run.trained_run import TrainedRun
 
@@ -142,6 +143,19 @@ def test_a_young_run_is_not_called_healthy(tmp_path):
     page = page_of(fill(tmp_path, steps=400))
     assert "too early to judge" in page.words["summary"]
     assert "before step 800 they could not" in page.words["training"]
+
+
+@pytest.mark.parametrize(("steps", "window"), [(1, None), (400, None), (1200, "20")])
+def test_curves_are_called_averages_only_where_they_are(tmp_path, steps, window):
+    """A line every 20 steps: a fiftieth of 400 steps is less than that."""
+    run_dir = fill(tmp_path, steps=steps)
+    add_lines(run_dir.metrics, [{"step": 1, "d_real": 0.5, "d_fake": 0.5}] if steps == 1 else [])
+    page = page_of(run_dir, model=dataclasses.replace(contents(tmp_path).model, step=steps))
+    found = re.findall(r"moving averages over (\S+) steps", page.words["training"])
+    assert found == ([window] if window else [])
+    some = "1 step" if steps == 1 else "100 steps"
+    assert f"Over the last {some} the discriminator" in page.words["summary"]
+    assert "1 steps" not in page.words["summary"]
 
 
 def test_a_search_among_some_says_so(tmp_path):
@@ -369,6 +383,10 @@ def toy(tmp_path_factory):
     run_root = copying_run(base, [2, *range(100, 170)])
     config = read_json(run_root / "config.json")
     write_json(run_root / "config.json", config | {"new": 1})
+    (path,) = (run_root / "checkpoints").glob("*.npz")
+    arrays, meta = checkpoint_file.read(path)
+    learnt = {"images": TrainedRun(RunDir(run_root)).reals().content}
+    checkpoint_file.write(path, arrays.items(), meta | learnt)
     fill(run_root, shape=(16, 16, 3))
     return run_root
 
@@ -389,6 +407,20 @@ def test_the_command_writes_one_file_and_changes_none(toy, capsys):
     expected = images.grid(TrainedRun(RunDir(toy)).sample(range(8)))
     np.testing.assert_array_equal(pixels_of(samples["src"]), expected)
     (toy / "report.html").unlink()
+
+
+def test_other_images_in_their_place_are_not_called_the_runs(toy, tmp_path):
+    """As where --dataset names another folder than when the run was trained."""
+    to = tmp_path / "page.html"
+    (toy.parent / "pictures" / "000.png").write_bytes(
+        images.png_bytes(pictures(1, 0, (16, 16, 3))[0])
+    )
+    assert main.main(["report", "--run_dir", str(toy), "--seeds", "0-7", "--to", str(to)]) == 0
+    words = Page(to.read_text("utf-8")).words
+    for section in ("summary", "memory"):
+        assert "The images of pictures are not those that the run has learnt from" in words[section]
+    assert "compared with all 71 that are there" in words["summary"]
+    assert "71 images" not in words["summary"] and "it learns from" not in words["summary"]
 
 
 def test_without_the_data_it_says_so(tmp_path):

@@ -151,6 +151,18 @@ def test_grids_come_in_the_order_of_their_steps_beyond_eight_digits(run):
     assert [int(p.stem) for p in run.sample_grids()] == sorted(steps)
 
 
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [
+        *(("mnist", "mnist"), ("/home/somebody/faces/", "faces"), ("gs://bucket/anime", "anime")),
+        *((".", "run"), ("..", "run"), ("/", "run"), (None, "run"), (7, "7")),
+    ],
+)
+def test_a_data_set_without_a_name_has_that_of_the_run(run, monkeypatch, recorded, name):
+    monkeypatch.chdir(run.root)
+    assert run.dataset_name(recorded) == RunDir(Path()).dataset_name(recorded) == name
+
+
 # ---- the lock ----
 
 

@@ -84,7 +84,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
         "evaluate": [
             program.command_line("evaluate", "--run_dir", folder)
             for run, folder in zip(runs, folders, strict=True)
-            if not run.series
+            if run.can_be_evaluated
         ],
     }
     return html("comparison.html", parts, FOLDER)

@@ -1,11 +1,9 @@
 """The runs of a comparison, and which of them differ only in their seed."""
 
 import functools
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -48,9 +46,8 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """The name of its data set; of a path the last part."""
-        name = str(self.option("dataset") or "unknown data")
-        return Path(name).name or self.name  # not "."
+        """The name of its data set."""
+        return self.folder.dataset_name(self.option("dataset"))
 
     @functools.cached_property
     def history(self) -> History:
@@ -59,6 +56,11 @@ class Run:
     @functools.cached_property
     def series(self) -> list[Series]:
         return measurements.read_series(self.folder.evaluation)
+
+    @property
+    def can_be_evaluated(self) -> bool:
+        """Whether it has a checkpoint and no measurements."""
+        return isinstance(self.model, CheckpointSummary) and not self.series
 
     @functools.cached_property
     def reals(self) -> np.ndarray | None:
@@ -74,11 +76,18 @@ class Run:
             return ""
         return str([found[name] for name in MACHINE if name in found] or "")
 
-    @functools.cached_property
-    def data(self) -> tuple[str, str]:
-        """Identifies the images that the run learns from, as far as the folder says."""
-        digest = "" if self.reals is None else hashlib.sha256(self.reals.tobytes()).hexdigest()
-        return str([self.option(name) for name in (*DATA, "num_samples")]), digest
+    def may_share_images(self, other: "Run") -> bool:
+        """Tells whether two runs learn from the same images, as far as their folders say.
+
+        Their options about data are the same, and so are their grids of real images, if both have
+        one, of as many images.
+        """
+        differing = set(find_differing([self, other]))
+        if differing & set(DATA):
+            return False
+        if "num_samples" in differing or self.reals is None or other.reals is None:
+            return True
+        return np.array_equal(self.reals, other.reals)
 
     def places(self, axis: str) -> np.ndarray:
         """Returns the place of each row of the history on an axis, float64 [N]; NaN if unknown.
@@ -178,17 +187,13 @@ def _trim(start: str) -> str:
 
 
 def by_data(runs: Sequence[Run]) -> list[list[Run]]:
-    """Groups runs by their images; without a grid of reals a run joins the first of its options."""
+    """Groups runs by their images, in the order in which they were named."""
     groups: list[list[Run]] = []
-    for run in sorted(runs, key=lambda run: run.reals is None):
-        what, digest = run.data
+    for run in runs:
         for group in groups:
-            if group[0].data[0] == what and digest in (group[0].data[1], ""):
+            if all(run.may_share_images(other) for other in group):
                 group.append(run)
                 break
         else:
             groups.append([run])
-    order = list(runs)
-    for group in groups:
-        group.sort(key=order.index)
-    return sorted(groups, key=lambda group: order.index(group[0]))
+    return groups

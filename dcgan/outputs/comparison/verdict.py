@@ -119,7 +119,7 @@ def notes(runs: Sequence[Run]) -> list[str]:
                 f"{run.name} stands at step {steps[-1]:,.0f}, before its end: it is still "
                 "training, or was stopped."
             )
-        if not run.series:
+        if run.can_be_evaluated:
             lines.append(
                 f"{run.name} was not evaluated: "
                 f"{program.command_line('evaluate', '--run_dir', run.folder.root)} does it."

@@ -12,7 +12,7 @@ import numpy as np
 
 from dcgan.images import even_indices
 from dcgan.outputs.drawing import MaxNLocator
-from dcgan.outputs.plots import SMOOTHED_PART, has_spikes, moving_average, thin
+from dcgan.outputs.plots import has_spikes, moving_average, smoothing_window, thin
 from dcgan.outputs.report.formatting import number
 
 SIDE = 1000  # units
@@ -104,7 +104,8 @@ def draw(
     drawn = np.concatenate([*drawn, [line[0]] if line else []])
     vertical = value_scale(drawn[np.isfinite(drawn)], top=top)
     horizontal = Scale(0.0, float(steps[-1]) or 1.0)
-    shown = [_ThinCurve(steps, curve) for curve in curves]
+    window = smoothing_window(steps) if any(curve.smooth for curve in curves) else 0
+    shown = [_ThinCurve(steps, curve, window) for curve in curves]
     places = _format_steps(shown[0].steps)  # where values can be read off
     columns = [[number(y) if np.isfinite(y) else "" for y in one.line] for one in shown]
     texts = list(zip(*columns, strict=True))
@@ -129,20 +130,20 @@ def draw(
             ],
         },
         "rows": [[places[i], *texts[i]] for i in even_indices(len(places), MAX_ROWS)],
-        "window": _window(steps) if any(curve.smooth for curve in curves) else None,
+        "window": window,
     }
 
 
 class _ThinCurve:
     """A curve reduced to at most `MAX_POINTS` places, see `thin`."""
 
-    def __init__(self, steps: np.ndarray, curve: Curve):
+    def __init__(self, steps: np.ndarray, curve: Curve, window: int):
         self.curve = curve
         self.steps, self.line, self.ends = thin(steps, curve.values, MAX_POINTS)
         self.known = np.isfinite(self.line)
-        if curve.smooth:
+        if curve.smooth and window:
             at, means = self.steps[self.known], self.line[self.known]
-            self.line[self.known] = moving_average(at, means, _window(steps))
+            self.line[self.known] = moving_average(at, means, window)
 
     def paths(self, horizontal: Scale, vertical: Scale) -> dict:
         """Returns SVG paths: the line, the values behind it, dots, whiskers or a band."""
@@ -171,10 +172,6 @@ class _ThinCurve:
         known = np.isfinite(curve.low) & np.isfinite(curve.high)
         low, high = vertical.at(curve.low[known]), vertical.at(curve.high[known])
         return horizontal.at(self.steps[known]), low, high
-
-
-def _window(steps: np.ndarray) -> float:
-    return max(float(steps[-1] - steps[0]) * SMOOTHED_PART, 1.0)
 
 
 def _xy(x: float, y: float) -> str:

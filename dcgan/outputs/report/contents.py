@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import numpy as np
 
@@ -85,13 +84,14 @@ class CopySearch:
     suspects: Sequence[int]  # the seeds of those that may be copies
     sentences: Sequence[str]  # what was measured, and how to read it
     closest: Sequence[Lookalike]  # those most like a training image, the most suspicious first
+    remark: str = ""  # a sentence if these are not the images that the run has learnt from
 
 
 @dataclass(frozen=True)
 class Contents:
     """Everything that the report is given."""
 
-    dataset: str  # its name or path
+    dataset: str  # its name
     folder: str  # the run's, as the user would write it
     made: str  # when the report was made
     training_images: int | None  # how many the run learns from; None if unknown
@@ -101,11 +101,6 @@ class Contents:
     walks: Sequence[Walk]  # walks in latent space, by the method slerp or linear
     method: str
     copy_search: CopySearch | str  # or a sentence that says why there was none
-
-    @property
-    def title(self) -> str:
-        """The data set's name; of a path the last part."""
-        return PurePath(self.dataset).name
 
     def option(self, name: str) -> object:
         """Returns the value of an option; None if the run does not record it."""

@@ -113,7 +113,8 @@ def _flags(text: str) -> markupsafe.Markup:
 
 def _facts(contents: Contents, history: History, series: Sequence[Series]) -> list[tuple[str, str]]:
     """Returns (number, what it is) of the facts at the top of the page."""
-    facts = [(f"{history.steps.max(initial=contents.model.step):,.0f}", "steps")]
+    steps = int(history.steps.max(initial=contents.model.step))
+    facts = [tuple(formatting.count(steps, "step").split(" "))]
     if (epoch := history.last("epoch")) is not None:
         facts.append((formatting.number(epoch), "passes over the data"))
     if seconds := history.last("seconds"):
@@ -133,6 +134,8 @@ def _read_reals(run: RunDir) -> EmbeddedPicture | None:
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
     """Names seeds in words; says that none was picked out only if they are consecutive."""
+    if len(seeds) == 1:
+        return f"Seed {seeds[0]}"
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"Seeds {seeds[0]} to {seeds[-1]}, none picked out,"
     some = [str(seed) for seed in seeds[:MAX_SEEDS]]

@@ -30,7 +30,7 @@ def describe_model(contents: Contents) -> list[str]:
     return [
         f"A generator of {large(model.generator_weights)} numbers learns to draw "
         f"{'grey' if channels == 1 else 'colour'} images of {height} × {width} pixels like the "
-        f"{of}{contents.title}, against a discriminator of "
+        f"{of}{contents.dataset}, against a discriminator of "
         f"{large(model.discriminator_weights)}."
     ]
 
@@ -95,8 +95,9 @@ def _describe_recent(history: History) -> list[str]:
     real, fake = history.recent_mean("d_real"), history.recent_mean("d_fake")
     diversity, lines = history.last("diversity"), []
     if real is not None and fake is not None:
+        recent = count(min(RECENT_STEPS, int(history.rows[-1]["step"])), "step")
         lines.append(
-            f"Over the last {RECENT_STEPS} steps the discriminator took real images for real with "
+            f"Over the last {recent} the discriminator took real images for real with "
             f"{percent(real)} confidence and generated ones with {percent(fake)}; at 50 % and 50 % "
             "it could not tell them apart."
         )
@@ -140,14 +141,16 @@ def describe_copies(copies: CopySearch | str) -> list[str]:
     if isinstance(copies, str):
         return [f"Not looked into: {copies}"]
     of = "all" if copies.searched == copies.training_images else f"{copies.searched:,} of the"
+    which = "that are there" if copies.remark else "that it learns from"
     among = (
-        f"{copies.seeds:,} generated images, compared with {of} {copies.training_images:,} that it "
-        "learns from,"
+        f"{copies.seeds:,} generated images, compared with {of} {copies.training_images:,} {which},"
     )
+    remark = [copies.remark] if copies.remark else []
     if not copies.suspects:
-        return [f"No sign of it: of {among} none is suspiciously near to one."]
+        return [*remark, f"No sign of it: of {among} none is suspiciously near to one."]
     seeds = join_words(str(seed) for seed in copies.suspects)
     return [
+        *remark,
         f"Perhaps: of {among} {len(copies.suspects)} may be copies of training images "
-        f"(seed{'' if len(copies.suspects) == 1 else 's'} {seeds})."
+        f"(seed{'' if len(copies.suspects) == 1 else 's'} {seeds}).",
     ]
