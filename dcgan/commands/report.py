@@ -56,7 +56,7 @@ def run(options: Report) -> None:
     contents = Contents(
         dataset=dataset if Path(dataset).name else trained.name,  # not "."
         folder=str(run_dir.root),
-        made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         training_images=reals,
         model=model_of(trained, seeds[:GRID_IMAGES]),
         options=options_of(config),
