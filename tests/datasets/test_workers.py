@@ -6,6 +6,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import pytest
 from running import ROOT, is_running
 
 from dcgan.datasets import workers
@@ -61,6 +62,19 @@ def test_workers_start_when_the_rest_would_take_long(monkeypatch):
     assert all(homes(25))  # the other 19 take 0.19 s
     assert not all(homes(28))
     assert all(homes(60, parallel=False))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(30, "Read-only file system"), ImportError("no sem_open")]
+)
+def test_where_no_process_can_be_started_this_one_does_all(error, monkeypatch, caplog):
+    def no_semaphores(*_, **__):
+        raise error
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", no_semaphores)
+    found = list(workers.map_in_order(process_of, None, [1, 2, 3], workers=2))
+    assert found == [(os.getpid(), chunk) for chunk in (1, 2, 3)]
+    assert "no writable /dev/shm" in caplog.text
 
 
 DONE: list[int] = []
