@@ -18,6 +18,7 @@ from running import QUIET, ROOT, TIMEOUT, python, small_flags, write_pictures
 
 from dcgan import UserError, __version__, extras, program
 from dcgan.cli import command_options
+from dcgan.datasets import cache_folder
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -95,6 +96,14 @@ def wheel(tmp_path_factory) -> Path:
     words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", to, source]
     subprocess.run(words, check=True, capture_output=True, timeout=120)
     return next(to.glob("*.whl"))
+
+
+def test_in_the_image_the_cache_lies_where_the_runs_do(monkeypatch):
+    text = (ROOT / "Dockerfile").read_text()
+    for name, value in re.findall(r"^ENV (\w+)=(.*)$", text, re.M):
+        monkeypatch.setenv(name, value)
+    folder = Path(re.findall(r"^WORKDIR (.*)$", text, re.M)[-1])
+    assert cache_folder._in_home() == folder / ".cache" / "dcgan"
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel):
