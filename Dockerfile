@@ -11,7 +11,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM python:3.13-slim
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-cache-dir "$(echo /wheels/*.whl)[serve]"
-ENV XDG_CACHE_HOME=/data/.cache
+ENV HOME=/data
 WORKDIR /data
 EXPOSE 8501
 ENTRYPOINT ["dcgan"]

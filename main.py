@@ -1,4 +1,4 @@
-"""Trains a DCGAN, makes data for it and makes use of it: `python main.py --help`."""
+"""Prepares pictures, trains a DCGAN on them and uses it: `python main.py --help`."""
 
 import os
 import sys

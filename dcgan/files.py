@@ -9,7 +9,6 @@ names, each with a function that removes them; call the one that fits the writer
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -18,20 +17,11 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from dcgan import UserError, disk
 
 MAX_BYTES = 1 << 24  # of a JSON file that is read; the project's own have a few thousand
 MAX_LINE_BYTES = 1 << 20  # bytes of a line of JSON
-
-
-def sha256(file: BinaryIO) -> str:
-    """Hashes the rest of an open file; `hashlib.file_digest` needs Python 3.11."""
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -5,19 +5,21 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
-from importlib import util
+from importlib import metadata, util
 from pathlib import Path
 
 import pytest
 import requests
+from packaging.specifiers import SpecifierSet
 from running import QUIET, ROOT, TIMEOUT, python, small_flags, write_pictures
 
 from dcgan import UserError, __version__, extras, program
 from dcgan.cli import command_options
+from dcgan.datasets import cache_folder
 
-tomllib = pytest.importorskip("tomllib")  # Python 3.11
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
@@ -45,6 +47,18 @@ def test_the_requirement_files_are_the_packages():
 
 def test_all_is_every_extra_but_dev():
     assert all_of("all") == set().union(*(all_of(e) for e in EXTRAS if e not in ("all", "dev")))
+
+
+def test_the_lowest_python_has_each_package_whose_lowest_version_is_installed_here():
+    lowest = re.search(r">=([\d.]+)", PROJECT["requires-python"])[1]
+    for need in {*PROJECT["dependencies"], *all_of("dev")}:
+        name, least = re.match(r"([\w-]+)>=([\d.]+)", need).groups()
+        try:
+            installed = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # tests that need it are skipped
+        if f"{installed.version}.".startswith(f"{least}."):  # newer ones may want a newer Python
+            assert lowest in SpecifierSet(installed.metadata["Requires-Python"] or ""), need
 
 
 def test_what_the_code_and_the_documents_tell_to_install_is_in_an_extra():
@@ -82,6 +96,14 @@ def wheel(tmp_path_factory) -> Path:
     words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", to, source]
     subprocess.run(words, check=True, capture_output=True, timeout=120)
     return next(to.glob("*.whl"))
+
+
+def test_in_the_image_the_cache_lies_where_the_runs_do(monkeypatch):
+    text = (ROOT / "Dockerfile").read_text()
+    for name, value in re.findall(r"^ENV (\w+)=(.*)$", text, re.M):
+        monkeypatch.setenv(name, value)
+    folder = Path(re.findall(r"^WORKDIR (.*)$", text, re.M)[-1])
+    assert cache_folder._in_home() == folder / ".cache" / "dcgan"
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel):

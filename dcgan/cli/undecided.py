@@ -77,11 +77,11 @@ def decide(config: Config, num_images: int, *, gpu: bool, precision: str) -> tup
         return config, PRESET_ADVICE
     if not by_preset:
         return config, ""
-    length = config.time_budget or f"{config.epoch} epochs"
+    length = config.time_budget or f"{config.epoch:,} epochs"
     if config.steps:
-        length = f"{config.steps} steps"
+        length = f"{config.steps:,} steps"
     elif config.time_budget and config.epoch < ENDLESS:
-        length += f" and at most {config.epoch} epochs"
+        length += f" and at most {config.epoch:,} epochs"
     chosen = " ".join(_flag(name, getattr(config, name)) for name in by_preset)
     return config, (
         f"For {length} of {num_images:,} images at {config.output_height}x{config.output_width} on "

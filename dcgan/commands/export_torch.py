@@ -1,5 +1,6 @@
 """`python main.py export-torch`: writes netG.pth and netD.pth for PyTorch's DCGAN tutorial."""
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from dcgan.cli.run_options import ExportTorch
 from dcgan.commands.open_run import open_run
 from dcgan.export import torch_file
 from dcgan.export.torch_layout import to_torch
+from dcgan.files import remove_temporaries, replace_atomically
 
 FILES = {"generator": "netG.pth", "discriminator": "netD.pth"}
 PASSES = {"generator": 1, "discriminator": 3}  # per step, as PyTorch's normalization counts
@@ -33,10 +35,13 @@ def run(options: ExportTorch) -> None:
                 f"{path} exists already, or its folder is a file: nothing is overwritten; choose "
                 "another --to, or move it away."
             )
-    for name, arrays in weights.items():
-        path = folder / FILES[name]
-        torch_file.write(path, arrays, batches=PASSES[name] * step)
-        logger.info("Wrote %-13s %s", name, path)
+    with contextlib.ExitStack() as stack:  # both get their names at the end, or neither
+        for name, arrays in weights.items():
+            remove_temporaries(folder, FILES[name])  # of an export that was killed
+            path = stack.enter_context(replace_atomically(folder / FILES[name]))
+            torch_file.write(path, arrays, batches=PASSES[name] * step)
+    for name in weights:
+        logger.info("Wrote %-13s %s", name, folder / FILES[name])
     generator, discriminator = networks
     side, _, channels = generator.image_shape
     logger.info(

@@ -33,6 +33,8 @@ logger = logging.getLogger("dcgan")
 def run(options: ImportTorch) -> None:
     torch_file.require("import-torch")
     to = Path(options.to)
+    if to.name in ("", ".."):
+        raise UserError(f"--to {to} is no name of a new run folder: expected one like runs/mine.")
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
         raise UserError(f"--to {to} is not empty: expected the name of a new run folder.")
     source = TorchFile(Path(options.from_))
@@ -79,7 +81,13 @@ def _write(state: GANState, config: Config, to: Path, meta: dict) -> None:
     run_dir = RunDir(to.with_name(f".{to.name}.{os.getpid()}.tmp"))
     sample = make_sampler(state.sampler, z_dim=config.z_dim, z_dist=config.z_dist)
     try:
-        run_dir.create()
+        try:
+            run_dir.create()
+        except UserError as error:
+            raise UserError(
+                f"The folder {to} cannot be written ({error.__cause__.strerror}); choose another "
+                "with --to."
+            ) from error
         write_json(run_dir.config, to_dict(config))
         checkpointer = Checkpointer(run_dir.checkpoints)
         model_file.write(checkpointer.folder, state.generator, state.discriminator)

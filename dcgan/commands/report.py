@@ -55,7 +55,7 @@ def run(options: Report) -> None:
     contents = Contents(
         dataset=run_dir.dataset_name(config.get("dataset")),
         folder=str(run_dir.root),
-        made=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         training_images=reals,
         model=model_of(trained, seeds[:GRID_IMAGES]),
         options=options_of(config),

@@ -63,8 +63,8 @@ def map_in_order(
                 done += 1
         except BrokenProcessPool:
             logger.warning(
-                "The worker processes ended early (out of memory, or started from a script without "
-                'if __name__ == "__main__"): going on in one process.'
+                "The worker processes cannot start or ended early (out of memory, no writable "
+                '/dev/shm, or a script without if __name__ == "__main__"): going on in one process.'
             )
     for chunk in islice(chunks, done, None):
         yield task(source, chunk)
@@ -89,9 +89,8 @@ def _in_processes(task: Callable, source: Source, chunks: Sequence, workers: int
     context = multiprocessing.get_context("spawn")
     try:
         pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(source,))
-    except (OSError, ImportError, NotImplementedError) as error:  # /dev/shm is full or missing
-        logger.warning("Worker processes cannot be started (%s): going on in one process.", error)
-        return
+    except (ImportError, OSError) as error:  # its semaphores are files in /dev/shm
+        raise BrokenProcessPool(str(error)) from error
     waiting: deque = deque()
     try:
         for chunk in chunks:

@@ -17,7 +17,6 @@ import numpy as np
 
 from dcgan import UserError, extras
 from dcgan.cli.option import did_you_mean
-from dcgan.files import sha256
 from dcgan.plain_path import plain
 
 # Types of the input that are supported: ONNX Runtime's names, and NumPy's.
@@ -69,7 +68,7 @@ def checksum(path: Path) -> str:
             found.update(f"{part.relative_to(path).as_posix()} {checksum(part)}\n".encode())
         return found.hexdigest()
     with open(path, "rb") as file:
-        return sha256(file)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_onnx(path: Path, output: str | None) -> OpenedNetwork:

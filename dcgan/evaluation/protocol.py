@@ -81,7 +81,7 @@ def newest(path: Path, what: dict, *, fits: Callable[[dict], bool]) -> dict | No
 
 def write(path: Path, what: dict, results: dict, seconds: float) -> dict:
     """Adds a record to a file, which is created if it does not exist, and returns it."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     record = {**what, **results, "seconds": round(seconds, 2), "made": now}
     path.parent.mkdir(parents=True, exist_ok=True)
     append_json_line(path, record)

@@ -20,7 +20,6 @@ import numpy as np
 
 from dcgan import UserError, extras
 from dcgan.export.torch_layout import COUNTER
-from dcgan.files import replace_atomically
 
 OLDEST = (2, 6)  # in older versions, files can run code despite weights_only (CVE-2025-32434)
 DEPTH = 4  # the deepest nesting of dictionaries
@@ -112,7 +111,7 @@ class TorchFile:
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None:
-    """Writes a state_dict for the tutorial's classes, completely or not at all.
+    """Writes a state_dict for the tutorial's classes.
 
     Arrays are in the order of the layers, with names such as 0.weight; `batches` is the number of
     batches that normalization has seen in training.
@@ -125,7 +124,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], *, batches: int) -> None
         if name.endswith("running_var"):  # the last of its layer
             counter = name.replace("running_var", COUNTER)
             state[f"main.{counter}"] = torch.tensor(batches)
-    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
+    with open(path, "wb") as file:
         torch.save(state, file)  # given a path, it would write the file's name into it
 
 

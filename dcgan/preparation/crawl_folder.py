@@ -12,6 +12,7 @@ place of a crawl's files, since writing to links would change files elsewhere.
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from dcgan.datasets.picture import open_picture, pixels
 from dcgan.datasets.picture_files import MAX_FILE_BYTES
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import ImageSpec
-from dcgan.files import append_json_line, lock_target, read_json_lines, remove_temporaries, sha256
+from dcgan.files import append_json_line, lock_target, read_json_lines, remove_temporaries
 from dcgan.preparation import archive, links
 
 LONGEST_NAME_BYTES = 180  # without suffix; file systems allow 255
@@ -211,7 +212,7 @@ def _check(path: Path) -> tuple[str, str]:
         pixels(file, _GLANCE)
         file.seek(0)
         suffix = SUFFIXES.get(form, f".{form.lower()}")
-        return suffix, sha256(file)
+        return suffix, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lines_with(path: Path, *names: str) -> Iterator[dict[str, Any]]:

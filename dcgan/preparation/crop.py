@@ -7,6 +7,7 @@ reported and skipped, and tried again by the next start.
 
 import contextlib
 import functools
+import hashlib
 import io
 import os
 from collections import Counter
@@ -22,7 +23,6 @@ from dcgan.datasets.picture_files import PictureFiles
 from dcgan.datasets.picture_formats import UnusableFile
 from dcgan.datasets.source import Skipped
 from dcgan.datasets.workers import map_in_order
-from dcgan.files import sha256
 from dcgan.preparation import duplicates, faces
 from dcgan.preparation.crop_folder import CroppedFolder
 from dcgan.preparation.faces import Box, FaceSearch
@@ -101,7 +101,7 @@ def look(source: PictureFiles, index: int, *, options: CropOptions) -> PictureFa
     try:
         image = source.read_whole(index, 3)
         with source.open(index) as file:
-            checksum = sha256(file)
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
     except UnusableFile as reason:
         return PictureFaces(name, reason=str(reason))
     boxes = faces.find(image, options)

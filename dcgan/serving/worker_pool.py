@@ -17,6 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from dcgan import UserError
 from dcgan.serving.errors import QueueFull
 
 # Up to this much JSON is read or written on the event loop. The slowest known takes 0.1
@@ -49,6 +50,7 @@ class WorkerPool:
 
         Raises:
             QueueFull: a worker has died, perhaps for lack of memory; another one replaces it.
+            UserError: the system cannot start workers.
         """
         if size is not None and size <= INLINE_BYTES:
             return function(*args)
@@ -59,7 +61,10 @@ class WorkerPool:
             raise QueueFull from error
 
     def start(self) -> None:
-        """Starts the workers, so that the first request need not wait for them."""
+        """Starts the workers, so that the first request need not wait for them.
+
+        Raises UserError if the system cannot start workers.
+        """
         for _ in range(WORKERS):
             self._submit(_import_all)
 
@@ -73,9 +78,15 @@ class WorkerPool:
             pool = self._pool
             if pool is None:
                 spawning = multiprocessing.get_context("spawn")  # a fork with TensorFlow may hang
-                pool = ProcessPoolExecutor(
-                    WORKERS, spawning, initializer=_initialize, initargs=(self._nice,)
-                )
+                try:
+                    pool = ProcessPoolExecutor(
+                        WORKERS, spawning, initializer=_initialize, initargs=(self._nice,)
+                    )
+                except (ImportError, OSError) as error:  # its semaphores are files in /dev/shm
+                    raise UserError(
+                        f"The server cannot start processes of its own ({error}): it needs a "
+                        "/dev/shm that it may write to."
+                    ) from error
                 self._pool = pool
             try:
                 task = pool.submit(_call, function, *args)
@@ -95,7 +106,8 @@ class WorkerPool:
 
 
 def _initialize(nice: int) -> None:
-    os.nice(nice)
+    if hasattr(os, "nice"):  # Windows has no niceness
+        os.nice(nice)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server handles them, and answers to the end
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)

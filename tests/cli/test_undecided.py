@@ -34,7 +34,7 @@ def choose(*, gpu: bool = False, **given) -> dict:
     ("given", "length"),
     [
         ({"epoch": 7}, "For 7 epochs of 10,000 images at 64x64 on a CPU the preset best takes --"),
-        ({"steps": 900}, "For 900 steps of 10,000 images"),
+        ({"steps": 1500}, "For 1,500 steps of 10,000 images"),
         ({"time_budget": "7m"}, "For 7m of"),
         ({"time_budget": "20m", "epoch": 2}, "For 20m and at most 2 epochs of"),
         ({"epoch": 7, "learning_rate": 1e-3}, "For 7 epochs of"),

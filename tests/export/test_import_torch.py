@@ -264,6 +264,9 @@ def test_what_else_is_refused_before_anything_is_written(tmp_path):
     for to in ("full", "text.pth"):
         sentence = refused("--from", "netG.pth", "--to", to, cwd=tmp_path)
         assert f"--to {to} is not empty" in sentence
+    sentence = refused("--from", "netG.pth", "--to", "text.pth/run", cwd=tmp_path)
+    assert "The folder text.pth/run cannot be written (Not a directory); choose" in sentence
+    assert "with --to." in sentence
 
 
 @pytest.mark.parametrize("behind", [b"", b"x" * 67_000], ids=["whole", "followed"])

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from dcgan import UserError
 from dcgan.cli.run_options import ExportTorch, ImportTorch
 from dcgan.commands import export_torch, import_torch
+from dcgan.export import torch_file
 from dcgan.export.torch_layout import SIDES, arguments, from_torch, to_torch
 from dcgan.models import Discriminator, Generator
+from dcgan.run.run_dir import RunDir
 
 LIKE_TORCH = {"layout": "torch_tutorial", "kernel_size": 4}
 
@@ -161,3 +164,39 @@ def test_without_a_safe_pytorch_the_commands_say_what_to_install(command, option
     monkeypatch.setattr(importlib.metadata, "version", lambda _: "2.5.1+cpu")
     with pytest.raises(UserError, match=f"^{name} needs PyTorch 2.6 or later.*found 2.5.1"):
         command.run(options)
+
+
+@pytest.mark.parametrize("to", [".", "/", "runs/.."])
+def test_a_run_is_not_imported_to_a_folder_without_a_name(to, monkeypatch):
+    monkeypatch.setattr(torch_file, "require", lambda _: None)
+    with pytest.raises(UserError, match=f"--to {to} is no name of a new run folder"):
+        import_torch.run(ImportTorch(from_="netG.pth", to=to))
+
+
+def test_an_export_that_fails_or_was_killed_leaves_no_file_behind(monkeypatch, tmp_path):
+    generator, discriminator = networks(16)
+    checkpoint = SimpleNamespace(discriminator=lambda: discriminator)
+    trained = SimpleNamespace(
+        run=RunDir(tmp_path), step=7, generator=generator, checkpoint=checkpoint
+    )
+
+    def write(path, arrays, batches):
+        path.write_text(str(batches))
+        if batches == full_at:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch_file, "require", lambda _: None)
+    monkeypatch.setattr(torch_file, "write", write)
+    monkeypatch.setattr(export_torch, "open_run", lambda _: trained)
+    (to := tmp_path / "out").mkdir()
+    (to / ".netD.pth.1.tmp").write_text("of a process that was killed")
+    full_at = 3 * 7  # in the discriminator's file
+    with pytest.raises(OSError, match="No space"):
+        export_torch.run(ExportTorch(to=str(to)))
+    assert list(to.iterdir()) == []
+    full_at = None
+    export_torch.run(ExportTorch(to=str(to)))
+    assert {path.name: path.read_text() for path in to.iterdir()} == {
+        "netG.pth": "7",
+        "netD.pth": "21",
+    }

@@ -5,13 +5,15 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from serving_models import SIDE, Recorder, die, faces, read_when_told, refuse, service_of
 
-from dcgan.serving import tfserving_json
+from dcgan import UserError
+from dcgan.serving import tfserving_json, worker_pool
 from dcgan.serving.app import make_app
 from dcgan.serving.errors import QueueFull, RequestError
 from dcgan.serving.memory import FREE_BYTES, PIECE_BYTES, LimitMemory, MemoryBudget, RequestMemory
@@ -52,6 +54,20 @@ def test_readers_leave_the_processors_to_others():
     readers = WorkerPool(nice=5)
     assert asyncio.run(readers.run(os.nice, 0)) == os.nice(0) + 5
     readers.close()
+
+
+def test_windows_has_no_niceness(monkeypatch):
+    monkeypatch.delattr(worker_pool.os, "nice")
+    monkeypatch.setattr(worker_pool, "signal", None)
+    monkeypatch.setattr(worker_pool, "threading", Mock())
+    worker_pool._initialize(19)
+
+
+def test_where_no_process_can_be_started_the_server_says_so(monkeypatch):
+    unwritable = Mock(side_effect=OSError(30, "Read-only file system"))
+    monkeypatch.setattr(worker_pool, "ProcessPoolExecutor", unwritable)
+    with pytest.raises(UserError, match="Read-only file system.*/dev/shm"):
+        WorkerPool().start()
 
 
 def test_all_reading_and_drawing_is_handed_over(tmp_path):

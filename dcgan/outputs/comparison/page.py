@@ -53,7 +53,7 @@ def render(comparison: Comparison, seeds: Sequence[int]) -> bytes:
     """Renders the comparison as an HTML file; `seeds` are those of the runs' samples."""
     runs = comparison.runs
     folders = [str(run.folder.root) for run in runs]
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     data = by_data(runs)
     reals = [group for group in data if group[0].reals is not None]
     cells = _real_cells(data[0]) if len(data) == 1 else None
