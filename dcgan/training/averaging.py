@@ -34,10 +34,9 @@ def make_measurement(
 ) -> Callable[[], None]:
     """Makes a function that measures the moving statistics of a generator's batch normalization.
 
-    They become the mean over batches of `batch_size` of its images, which should be that of a
-    replica in training: the smaller a batch, the less its images vary, and the generator has learnt
-    with such statistics. They depend on its weights alone. With classes, `table` says which ones
-    the images have.
+    They become the mean over batches of `batch_size` of its images, which should be training's: the
+    smaller a batch, the less its images vary, and the generator has learnt with such statistics.
+    They depend on its weights alone. With classes, `table` says which ones the images have.
     """
     batches = min(-(-IMAGES // batch_size), MOST_BATCHES)
     z_shape = (batches, batch_size, generator.z_dim)
@@ -89,7 +88,7 @@ class AverageStatistics:
 
     Args:
         state: without an averaged generator, `measure` does nothing.
-        batch_size: the images that a replica normalizes together in training.
+        batch_size: number of images that training normalizes together, on all replicas.
         table: the classes of the generator, if it knows any.
     """
 

@@ -126,8 +126,7 @@ class Trainer:
         self.labels = TrainingLabels.of(prepared, columns or {}, **config.z_options)
         self.data |= self.labels.meta()
         self.sample_grid = make_sample_grid(config.num_samples, table := self.labels.table)
-        local_batch = config.batch_size // self.strategy.num_replicas_in_sync
-        self.statistics = AverageStatistics(self.state, local_batch, table)
+        self.statistics = AverageStatistics(self.state, config.batch_size, table)
         self.sample_images = make_sampler(self.state.sampler, **config.z_options, table=table)
         self.images_per_step = config.batch_size * config.d_steps
         self.steps_per_epoch = len(self.reals) // self.images_per_step

@@ -411,11 +411,11 @@ def test_the_command_writes_one_file_and_changes_none(toy, capsys):
 
 def test_other_images_in_their_place_are_not_called_the_runs(toy, tmp_path):
     """As where --dataset names another folder than when the run was trained."""
-    to = tmp_path / "page.html"
-    (toy.parent / "pictures" / "000.png").write_bytes(
-        images.png_bytes(pictures(1, 0, (16, 16, 3))[0])
-    )
+    to, picture = tmp_path / "page.html", toy.parent / "pictures" / "000.png"
+    before = picture.read_bytes()
+    picture.write_bytes(images.png_bytes(pictures(1, 0, (16, 16, 3))[0]))
     assert main.main(["report", "--run_dir", str(toy), "--seeds", "0-7", "--to", str(to)]) == 0
+    picture.write_bytes(before)
     words = Page(to.read_text("utf-8")).words
     for section in ("summary", "memory"):
         assert "The images of pictures are not those that the run has learnt from" in words[section]
