@@ -30,13 +30,17 @@ def update_average(state: GANState, decay: float) -> None:
 
 
 def make_measurement(
-    generator: Generator, batch_size: int, table: ClassTable | None = None
+    generator: Generator,
+    batch_size: int,
+    table: ClassTable | None = None,
+    twin: Generator | None = None,
 ) -> Callable[[], None]:
     """Makes a function that measures the moving statistics of a generator's batch normalization.
 
     They become the mean over batches of `batch_size` of its images, which should be training's: the
     smaller a batch, the less its images vary, and the generator has learnt with such statistics.
-    They depend on its weights alone. With classes, `table` says which ones the images have.
+    They depend on its weights alone. With classes, `table` says which ones the images have. A twin
+    is a generator of the same layers that computes in its place: that of training may be faster.
     """
     batches = min(-(-IMAGES // batch_size), MOST_BATCHES)
     z_shape = (batches, batch_size, generator.z_dim)
@@ -47,7 +51,7 @@ def make_measurement(
         labels = table.of_latents(z) if table else None
         zeros = [tf.zeros_like(v) for v in generator.non_trainable_variables]
         weights = generator.trainable_variables, zeros
-        return generator.stateless_call(*weights, z, labels=labels, training=True)[1]
+        return (twin or generator).stateless_call(*weights, z, labels=labels, training=True)[1]
 
     def measure() -> None:
         z = spread_latents(batches * batch_size, generator.z_dim, generator.z_dist)
@@ -96,7 +100,8 @@ class AverageStatistics:
         self._state = state
         self._measured: int | None = None  # the step
         generator = state.averaged_generator
-        self._measure = make_measurement(generator, batch_size, table) if generator else None
+        if generator:
+            self._measure = make_measurement(generator, batch_size, table, twin=state.generator)
 
     def measure(self) -> None:
         """Measures once for each step.
@@ -104,6 +109,6 @@ class AverageStatistics:
         It does not matter when, or how often, samples are drawn and checkpoints are saved.
         """
         step = int(self._state.step.numpy())
-        if self._measure and step != self._measured:
+        if self._state.averaged_generator and step != self._measured:
             self._measure()
             self._measured = step
