@@ -112,9 +112,10 @@ def damaged_error(path: Path, why: str) -> UserError:
 def newest_run(root: Path, dataset: str | None = None) -> Path:
     """Finds the run folder that was written to last; skips those that cannot be read.
 
-    `dataset` is a name or a path; None takes runs on any. Raises UserError if there is no run.
+    Hidden folders are left out: a command still writes there, or was killed. `dataset` is a name or
+    a path; None takes runs on any. Raises UserError if there is no run.
     """
-    datasets = {path.parent: _dataset(path) for path in root.glob("*/config.json")}
+    datasets = {path.parent: _dataset(path) for path in root.glob("[!.]*/config.json")}
     datasets = {run: named for run, named in datasets.items() if named is not None}
     runs = {run: _short_name(name) for run, (name, _) in datasets.items()}
     fitting = [run for run, name in runs.items() if dataset is None or name == _short_name(dataset)]

@@ -49,6 +49,7 @@ def test_the_newest_run_is_the_one_written_to_last(tmp_path):
     old = make_run(tmp_path / "old", "/data/Anime.zip", 1000)
     new = make_run(tmp_path / "new", "svhn", 2000)
     (tmp_path / "notes").mkdir()
+    make_run(tmp_path / ".mine.42.tmp", "svhn", 5000)  # of an import-torch that was killed
     assert newest_run(tmp_path) == new
     assert newest_run(tmp_path, "svhn") == new
     for name in ("anime", "anime.zip", "elsewhere/anime"):
