@@ -44,23 +44,27 @@ def make_measurement(
     """
     batches = min(-(-IMAGES // batch_size), MOST_BATCHES)
     z_shape = (batches, batch_size, generator.z_dim)
+    moving = generator.non_trainable_variables
 
-    @tf.function(input_signature=[tf.TensorSpec(z_shape[1:])], autograph=False)
     def of_batch(z):
         """The next moving statistics, if all are 0 now, as a list."""
         labels = table.of_latents(z) if table else None
-        zeros = [tf.zeros_like(v) for v in generator.non_trainable_variables]
-        weights = generator.trainable_variables, zeros
+        weights = generator.trainable_variables, [tf.zeros_like(v) for v in moving]
         return (twin or generator).stateless_call(*weights, z, labels=labels, training=True)[1]
+
+    @tf.function(input_signature=[tf.TensorSpec(z_shape)], autograph=False)
+    def of_batches(z):
+        kinds = [tf.TensorSpec(variable.shape, variable.dtype) for variable in moving]
+        return tf.map_fn(of_batch, z, fn_output_signature=kinds)
 
     def measure() -> None:
         z = spread_latents(batches * batch_size, generator.z_dim, generator.z_dist)
-        found = [of_batch(tf.constant(some)) for some in z.reshape(z_shape)]
-        paths = [variable.path for variable in generator.non_trainable_variables]
-        values = dict(zip(paths, zip(*found, strict=True), strict=True))
+        found = of_batches(tf.constant(z.reshape(z_shape)))
+        values = dict(zip([variable.path for variable in moving], found, strict=True))
         for norm in generator.norms:
-            for moving in (norm.moving_mean, norm.moving_variance):
-                moving.assign(np.mean(values[moving.path], axis=0) / (1.0 - norm.momentum))
+            for statistic in (norm.moving_mean, norm.moving_variance):
+                mean = np.mean(values[statistic.path], axis=0)
+                statistic.assign(mean / (1.0 - norm.momentum))
 
     return measure
 
