@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import re
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ import tensorflow as tf
 
 from dcgan import UserError
 from dcgan.latent.class_words import class_number
-from dcgan.latent.noise import latents
+from dcgan.latent.noise import QUANTILES, latents
 
 # The most combinations of classes; if there are more, those of this many images are kept.
 MOST_ROWS = 1 << 14
@@ -142,7 +141,7 @@ class ClassTable:
     @functools.cached_property
     def _cuts(self) -> np.ndarray:
         """float32 [R - 1], the ends of the intervals of `of_latents`."""
-        quantile = _QUANTILES[self.z_dist]
+        quantile = QUANTILES[self.z_dist]
         return np.array([quantile(share) for share in self._below[:-1]], np.float32)
 
     def shares(self) -> np.ndarray:
@@ -152,11 +151,3 @@ class ClassTable:
         for begin, numbers in zip(begins, self.rows.T, strict=True):
             np.add.at(found, begin + numbers, self.counts / self.counts.sum())
         return found.astype(np.float32)
-
-
-# The quantile function (inverse cumulative distribution) of each distribution of z.
-_QUANTILES = {
-    "normal01": statistics.NormalDist().inv_cdf,
-    "uniform_signed": lambda share: 2 * share - 1,
-    "uniform_unsigned": lambda share: share,
-}

@@ -3,11 +3,18 @@
 All are drawn with the Philox algorithm, so that seed 7 is the same latent vector everywhere.
 """
 
+from statistics import NormalDist
+
 import tensorflow as tf
 
-# The distributions of latent vectors: N(0, 1), U(-1, 1) and U(0, 1). Runs and exported models have
-# these names.
-DISTRIBUTIONS = ("normal01", "uniform_signed", "uniform_unsigned")
+# The distributions of latent vectors, N(0, 1), U(-1, 1) and U(0, 1), by the names that runs and
+# exported models have for them; with their quantile functions (inverse cumulative distributions).
+QUANTILES = {
+    "normal01": NormalDist().inv_cdf,
+    "uniform_signed": lambda share: 2 * share - 1,
+    "uniform_unsigned": lambda share: share,
+}
+DISTRIBUTIONS = tuple(QUANTILES)
 DRAWS = 8  # latent vectors drawn at a time
 # Takes the place of the step, which is never negative, in seeds of training's noise. With another
 # number, every seed would give another image.

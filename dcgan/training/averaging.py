@@ -1,12 +1,12 @@
 """The averaged generator: a running average of the weights, and the statistics that suit it."""
 
 from collections.abc import Callable
-from statistics import NormalDist
 
 import numpy as np
 import tensorflow as tf
 
 from dcgan.latent.labels import ClassTable
+from dcgan.latent.noise import QUANTILES
 from dcgan.models import Generator
 from dcgan.training.state import GANState
 
@@ -43,7 +43,8 @@ def make_measurement(
     is a generator of the same layers that computes in its place: that of training may be faster.
     """
     batches = min(-(-IMAGES // batch_size), MOST_BATCHES)
-    z_shape = (batches, batch_size, generator.z_dim)
+    z = spread_latents(batches * batch_size, generator.z_dim, generator.z_dist)
+    z = tf.constant(z.reshape(batches, batch_size, generator.z_dim))
     moving = generator.non_trainable_variables
 
     def of_batch(z):
@@ -52,15 +53,13 @@ def make_measurement(
         weights = generator.trainable_variables, [tf.zeros_like(v) for v in moving]
         return (twin or generator).stateless_call(*weights, z, labels=labels, training=True)[1]
 
-    @tf.function(input_signature=[tf.TensorSpec(z_shape)], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec(z.shape)], autograph=False)
     def of_batches(z):
         kinds = [tf.TensorSpec(variable.shape, variable.dtype) for variable in moving]
         return tf.map_fn(of_batch, z, fn_output_signature=kinds)
 
     def measure() -> None:
-        z = spread_latents(batches * batch_size, generator.z_dim, generator.z_dist)
-        found = of_batches(tf.constant(z.reshape(z_shape)))
-        values = dict(zip([variable.path for variable in moving], found, strict=True))
+        values = dict(zip([variable.path for variable in moving], of_batches(z), strict=True))
         for norm in generator.norms:
             for statistic in (norm.moving_mean, norm.moving_variance):
                 mean = np.mean(values[statistic.path], axis=0)
@@ -76,12 +75,8 @@ def spread_latents(count: int, z_dim: int, z_dist: str) -> np.ndarray:
     sampling, McKay et al. 1979). So their mean is that of `z_dist`, and classes are as frequent as
     in the data.
     """
-    shares = (np.arange(count) + 0.5) / count
-    values = {
-        "normal01": np.array([NormalDist().inv_cdf(share) for share in shares]),
-        "uniform_signed": 2 * shares - 1,
-        "uniform_unsigned": shares,
-    }[z_dist]
+    quantile = QUANTILES[z_dist]
+    values = [quantile((i + 0.5) / count) for i in range(count)]
     # With another seed, resumed runs would go on with other pictures.
     spread = np.random.default_rng(0).permuted(np.tile(values, (z_dim, 1)), axis=1)
     return spread.T.astype(np.float32)
@@ -103,9 +98,9 @@ class AverageStatistics:
     def __init__(self, state: GANState, batch_size: int, table: ClassTable | None = None):
         self._state = state
         self._measured: int | None = None  # the step
-        generator = state.averaged_generator
-        if generator:
-            self._measure = make_measurement(generator, batch_size, table, twin=state.generator)
+        self._measure = None
+        if average := state.averaged_generator:
+            self._measure = make_measurement(average, batch_size, table, twin=state.generator)
 
     def measure(self) -> None:
         """Measures once for each step.
@@ -113,6 +108,6 @@ class AverageStatistics:
         It does not matter when, or how often, samples are drawn and checkpoints are saved.
         """
         step = int(self._state.step.numpy())
-        if self._state.averaged_generator and step != self._measured:
+        if self._measure and step != self._measured:
             self._measure()
             self._measured = step
